@@ -1,0 +1,1 @@
+"""irodori trains, compares and uses networks that colour black-and-white photographs."""
