@@ -1,0 +1,34 @@
+"""Between 8-bit pixels and the float pictures that color spaces work on."""
+
+import torch
+from torch import Tensor
+
+
+def to_uint8(rgb: Tensor) -> Tensor:
+    """Return a float picture as 8-bit pixels, for display and files.
+
+    Args:
+        rgb: floats of any shape, white is 1. What lies outside [0, 1] is clipped.
+
+    Returns:
+        uint8 of the same shape and device, rounded to the nearest level.
+
+    Raises:
+        TypeError: if `rgb` is no floating-point tensor.
+    """
+    if not torch.is_floating_point(rgb):
+        raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
+    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighbouring levels would merge.
+    levels = rgb.to(torch.promote_types(rgb.dtype, torch.float32)) * 255
+    return levels.clamp(0, 255).round().to(torch.uint8)
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Return 8-bit pixels of any shape as fp32 in [0, 1], on the same device.
+
+    Raises:
+        TypeError: if `pixels` is not uint8.
+    """
+    if pixels.dtype != torch.uint8:
+        raise TypeError(f"to_float takes uint8 pixels, not {pixels.dtype}")
+    return pixels.to(torch.float32) / 255

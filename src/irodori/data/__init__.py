@@ -1,0 +1,1 @@
+"""Shards: writing, index, who reads what, streaming, and the LightningDataModule."""

@@ -1,0 +1,146 @@
+"""The LightningDataModule: shards in, batches of luminance and chrominance on the device out."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from irodori.color import ColorSpace, to_float
+from irodori.config import DataConfig
+from irodori.data.augment import CropAndFlip
+from irodori.data.images import to_short_side, to_square
+from irodori.data.index import Index, open_index
+from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.data.stream import ReadingSampler, ShardDataset
+from irodori.errors import IrodoriError
+
+
+class ShardData(LightningDataModule):
+    """Streams shards; the same for the sample, Places and anyone's own.
+
+    Args:
+        config: group data.
+        color_space: converts training batches on the device.
+        seed: of order and augmentation.
+        accumulate: micro-batches per optimizer step.
+        needs_labels: refuse samples without a class (α > 0).
+
+    Raises:
+        IrodoriError: no shards match, one is damaged, a class is missing or out of range, or the
+            batch size doesn't fit; each in one line.
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        color_space: ColorSpace,
+        seed: int = 0,
+        accumulate: int = 1,
+        needs_labels: bool = False,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.color_space = color_space
+        self.seed = seed
+        self.accumulate = accumulate
+        self.train_index, self.val_index = open_both(config)
+        if needs_labels:
+            for index in (self.train_index, self.val_index):
+                refuse_missing_labels(index)
+        try:
+            self.augmentation = CropAndFlip(
+                config.crop, config.crop_scale, config.crop_aspect, config.flip
+            )
+            self.plan(world_size=1, rank=0)
+        except ValueError as error:
+            raise IrodoriError(str(error)) from None
+        self.train_data = ShardDataset(
+            self.train_index, partial(to_square, size=config.size), seed
+        )
+        self.val_data = ShardDataset(
+            self.val_index, partial(to_short_side, size=config.val_size), None
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the scenes; a label is a place in this tuple."""
+        return self.train_index.classes
+
+    def plan(self, world_size: int, rank: int) -> TrainingPlan:
+        """What a rank trains on."""
+        return TrainingPlan(
+            len(self.train_index),
+            self.config.batch_size,
+            self.accumulate,
+            world_size,
+            rank,
+            self.seed,
+        )
+
+    def _loader(self, data: ShardDataset, plan: TrainingPlan | ValidationPlan) -> DataLoader[Any]:
+        workers = min(self.config.workers, max(1, plan.steps)) if self.config.workers else 0
+        return DataLoader(
+            data,
+            sampler=ReadingSampler(plan),  # type: ignore[arg-type]
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _ranks(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """This rank's training batches."""
+        return self._loader(self.train_data, self.plan(*self._ranks()))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """This rank's share of the validation set."""
+        plan = ValidationPlan(len(self.val_index), self.config.val_batch_size, *self._ranks())
+        return self._loader(self.val_data, plan)
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
+        """Crop, flip and convert training batches on the device they are on.
+
+        Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
+        """
+        if "draws" in batch:
+            rgb_B3HW = self.augmentation(to_float(batch.pop("images")), batch.pop("draws"))
+            batch["luminance"], batch["chroma"] = self.color_space.encode(rgb_B3HW)
+        return batch
+
+
+def open_both(config: DataConfig) -> tuple[Index, Index]:
+    """Training and validation index of a configuration.
+
+    Raises:
+        IrodoriError: see `open_index`; or the fold doesn't exist.
+    """
+    cache = Path(config.cache).expanduser()
+    train = open_index(config.train, config.classes, cache)
+    if config.fold is None:
+        val = open_index(config.val, config.classes, cache)
+        if val.classes != train.classes and config.classes is None:
+            wider = max(train.classes, val.classes, key=len)
+            train, val = Index(train.shards, wider), Index(val.shards, wider)
+        return train, val
+    count = len(train.shards)
+    if not 0 <= config.fold < count:
+        raise IrodoriError(f"data.fold={config.fold}: {config.train} has the folds 0 to {count - 1}")
+    rest = [number for number in range(count) if number != config.fold]
+    return train.select(rest), train.select([config.fold])
+
+
+def refuse_missing_labels(index: Index) -> None:
+    """Raise IrodoriError for the first sample without a class."""
+    for shard in index.shards:
+        missing = (shard.labels < 0).nonzero()[0]
+        if len(missing):
+            raise IrodoriError(
+                f"{shard.path}: {shard.keys[missing[0]]} has no class (.cls), which alpha > 0 needs;"
+                " add it, or train with alpha=0"
+            )

@@ -1,0 +1,169 @@
+"""Each space against its definition: scikit-image, or the published formula in NumPy float64."""
+
+import kornia.color
+import numpy as np
+import pytest
+import skimage.color
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from irodori.color import color_space, rgb_to_lab
+from irodori.color.luma import luma
+from irodori.color.luv import WHITE_V
+
+Array = NDArray[np.float64]
+
+
+def yuv(rgb: Array) -> Array:
+    """BT.601 luma; U = 0.436 (B - Y) / (1 - 0.114), V = 0.615 (R - Y) / (1 - 0.299)."""
+    y = rgb @ np.array([0.299, 0.587, 0.114])
+    return np.stack(
+        [y, 0.436 * (rgb[..., 2] - y) / 0.886, 0.615 * (rgb[..., 0] - y) / 0.701], axis=-1
+    )
+
+
+def ycbcr(rgb: Array) -> Array:
+    """JFIF 1.02: Cb = (B - Y) / 1.772, Cr = (R - Y) / 1.402, here without the offset of 128."""
+    y = rgb @ np.array([0.299, 0.587, 0.114])
+    return np.stack([y, (rgb[..., 2] - y) / 1.772, (rgb[..., 0] - y) / 1.402], axis=-1)
+
+
+def oklab(rgb: Array) -> Array:
+    """Ottosson's linear_srgb_to_oklab, after the sRGB transfer curve."""
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    r, g, b = np.moveaxis(linear, -1, 0)
+    l_root = np.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
+    m_root = np.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+    s_root = np.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
+    return np.stack(
+        [
+            0.2104542553 * l_root + 0.7936177850 * m_root - 0.0040720468 * s_root,
+            1.9779984951 * l_root - 2.4285922050 * m_root + 0.4505937099 * s_root,
+            0.0259040371 * l_root + 0.7827717662 * m_root - 0.8086757660 * s_root,
+        ],
+        axis=-1,
+    )
+
+
+REFERENCES = {
+    "lab": skimage.color.rgb2lab,
+    "luv": skimage.color.rgb2luv,
+    "yuv": yuv,
+    "ycbcr": ycbcr,
+    "oklab": oklab,
+}
+
+
+def native(name: str, rgb: Tensor) -> Tensor:
+    """Return the picture in native units, scaled back by the ranges that the space describes."""
+    space = color_space(name)
+    luminance, chroma = space.encode(rgb)
+    half = torch.tensor(space.chroma_range, dtype=chroma.dtype).view(1, -1, 1, 1)
+    return torch.cat([luminance * space.luminance_range, (chroma - 0.5) * 2 * half], dim=1)
+
+
+def expected(name: str, rgb: Tensor) -> Tensor:
+    pixels = rgb.double().permute(0, 2, 3, 1).numpy()
+    return torch.from_numpy(REFERENCES[name](pixels)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_agrees_with_its_definition(name: str, colors_u8: Tensor) -> None:
+    rgb = colors_u8.double() / 255
+    reference = expected(name, rgb)
+    assert (native(name, rgb) - reference).abs().max() < 1e-6
+    assert (native(name, rgb.float()) - reference).abs().max() < 5e-4
+
+
+def test_lab_in_native_units(colors_u8: Tensor) -> None:
+    rgb = colors_u8.double() / 255
+    lab = rgb_to_lab(rgb)
+    assert lab.dtype == torch.float64
+    assert (lab - expected("lab", rgb)).abs().max() < 1e-9
+    in_fp32 = rgb_to_lab(rgb.float())
+    assert (in_fp32 - lab).abs().max() < 1e-4
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rgb_to_lab(rgb.float()), in_fp32)
+    with pytest.raises(TypeError, match="uint8"):
+        rgb_to_lab(colors_u8)
+    with pytest.raises(ValueError, match="B×3×H×W"):
+        rgb_to_lab(rgb[0])
+
+
+@pytest.mark.parametrize("name", ["lab", "luv"])
+def test_cie_spaces_agree_with_kornia(name: str, colors_u8: Tensor) -> None:
+    rgb = colors_u8.double() / 255
+    convert = {"lab": kornia.color.rgb_to_lab, "luv": kornia.color.rgb_to_luv}[name]
+    assert (native(name, rgb) - convert(rgb)).abs().max() < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
+def test_lab_outside_srgb_looks_as_in_other_tools() -> None:
+    """A network's chroma is often outside sRGB; scikit-image and kornia agree on what is shown."""
+    space = color_space("lab")
+    steps = torch.linspace(0, 1, 21, dtype=torch.float64)
+    pairs = torch.cartesian_prod(steps, steps, steps)
+    luminance, chroma = pairs[:, :1].T.reshape(1, 1, 1, -1), pairs[:, 1:].T.reshape(1, 2, 1, -1)
+    half = torch.tensor(space.chroma_range).view(1, 2, 1, 1)
+    lab = torch.cat([luminance * 100, (chroma - 0.5) * 2 * half], dim=1)
+    decoded = space.decode(luminance, chroma)
+    shown = torch.from_numpy(skimage.color.lab2rgb(lab.permute(0, 2, 3, 1).numpy()))
+    assert (decoded.clamp(0, 1) - shown.permute(0, 3, 1, 2)).abs().max() < 1e-6
+    assert (decoded - kornia.color.lab_to_rgb(lab, clip=False)).abs().max() < 1e-6
+
+
+def test_luv_stays_bounded_where_its_formula_divides_by_zero() -> None:
+    space = color_space("luv")
+    lightness = torch.linspace(1, 20, 39, dtype=torch.float64)
+    v = -13 * lightness * WHITE_V  # where v′ is 0
+    chroma = torch.stack([torch.full_like(v, 0.7), v / (2 * space.chroma_range[1]) + 0.5])
+    chroma = chroma.view(1, 2, 1, -1).requires_grad_()
+    decoded = space.decode((lightness / 100).view(1, 1, 1, -1), chroma)
+    decoded.sum().backward()
+    assert decoded.abs().max() < 1e3
+    assert chroma.grad is not None
+    assert chroma.grad.abs().max() < 1e4
+
+
+def test_oklab_inverse_is_the_published_one() -> None:
+    lab = torch.tensor([[0.5, 0.1, -0.1], [0.9, -0.1, 0.12], [0.3, 0.0, 0.05]]).double()
+    lightness, a, b = lab.T
+    cubes = [
+        (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3,
+        (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3,
+        (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3,
+    ]
+    linear = torch.stack(
+        [
+            4.0767416621 * cubes[0] - 3.3077115913 * cubes[1] + 0.2309699292 * cubes[2],
+            -1.2684380046 * cubes[0] + 2.6097574011 * cubes[1] - 0.3413193965 * cubes[2],
+            -0.0041960863 * cubes[0] - 0.7034186147 * cubes[1] + 1.7076147010 * cubes[2],
+        ]
+    )
+    reference = torch.where(
+        linear > 0.0031308, 1.055 * linear.clamp(min=0) ** (1 / 2.4) - 0.055, 12.92 * linear
+    )
+    space = color_space("oklab")
+    half = torch.tensor(space.chroma_range).double()
+    chroma = (lab[:, 1:] / (2 * half) + 0.5).T.reshape(1, 2, 1, 3)
+    decoded = space.decode(lightness.view(1, 1, 1, 3), chroma)
+    assert (decoded[0, :, 0] - reference).abs().max() < 1e-6
+
+
+def test_luma_spaces_reach_their_ends_in_pure_colors() -> None:
+    blue, red = torch.tensor([0.0, 0, 1]), torch.tensor([1.0, 0, 0])
+    picture = torch.stack([blue, 1 - blue, red, 1 - red], dim=1).view(1, 3, 1, 4)
+    for name in ("yuv", "ycbcr"):
+        chroma = color_space(name).encode(picture)[1][0, :, 0]
+        assert torch.allclose(chroma[0, :2], torch.tensor([1.0, 0.0]), atol=1e-6)
+        assert torch.allclose(chroma[1, 2:], torch.tensor([1.0, 0.0]), atol=1e-6)
+
+
+def test_rgb_keeps_the_photos_own_luminance() -> None:
+    space = color_space("rgb")
+    luminance, chroma = torch.rand(2, 1, 8, 8), torch.rand(2, 3, 8, 8)
+    decoded = space.decode(luminance, chroma)
+    assert torch.allclose(luma(decoded), luminance, atol=1e-6)
+    moved = decoded - chroma
+    assert torch.allclose(moved, moved[:, :1].expand_as(moved), atol=1e-6)

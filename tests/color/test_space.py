@@ -1,0 +1,272 @@
+"""What holds in every color space."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from irodori.color import COLOR_SPACES, ColorSpace, color_space, to_float, to_uint8
+from irodori.color.oklab import Oklab
+from irodori.errors import IrodoriError
+
+
+def test_names() -> None:
+    assert sorted(COLOR_SPACES) == ["lab", "luv", "oklab", "rgb", "ycbcr", "yuv"]
+    assert all(color_space(name).name == name for name in COLOR_SPACES)
+    assert {name: color_space(name).chroma_channels for name in ("lab", "rgb")} == {
+        "lab": 2,
+        "rgb": 3,
+    }
+
+
+def test_unknown_name_is_one_line_naming_the_known() -> None:
+    with pytest.raises(IrodoriError, match="'hsv'") as caught:
+        color_space("hsv")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(name in message for name in COLOR_SPACES)
+
+
+def test_import_brings_in_torch_and_nothing_else_that_is_heavy() -> None:
+    code = (
+        "import sys, irodori.color\n"
+        "heavy = {'kornia', 'lightning', 'skimage', 'torchvision'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_8_bit_color_comes_back(space: ColorSpace, colors_u8: Tensor) -> None:
+    back = space.decode(*space.encode(to_float(colors_u8)))
+    assert back.dtype == torch.float32
+    assert torch.equal(to_uint8(back), colors_u8)
+    assert (back - to_float(colors_u8)).abs().max() < 2e-5
+
+
+def test_float64_comes_back_to_its_precision(space: ColorSpace, colors_u8: Tensor) -> None:
+    rgb = colors_u8.double() / 255
+    assert (space.decode(*space.encode(rgb)) - rgb).abs().max() < 1e-7
+
+
+@settings(deadline=None)  # other work on the machine must not fail it
+@given(
+    name=st.sampled_from(sorted(COLOR_SPACES)),
+    size=st.tuples(*[st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)]),
+    seed=st.integers(0, 2**32 - 1),
+    darkest=st.integers(0, 255),
+)
+def test_any_picture_comes_back(
+    name: str, size: tuple[int, int, int], seed: int, darkest: int
+) -> None:
+    batch, height, width = size
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.randint(
+        darkest, 256, (batch, 3, height, width), generator=generator, dtype=torch.uint8
+    )
+    space = color_space(name)
+    luminance, chroma = space.encode(to_float(picture))
+    assert luminance.shape == (batch, 1, height, width)
+    assert chroma.shape == (batch, space.chroma_channels, height, width)
+    assert torch.equal(to_uint8(space.decode(luminance, chroma)), picture)
+
+
+def test_srgb_fills_the_unit_range(space: ColorSpace, colors_u8: Tensor) -> None:
+    # The extremes of chroma lie on edges of the RGB cube, which the grid holds.
+    luminance, chroma = space.encode(to_float(colors_u8))
+    assert luminance.min() >= -1e-6
+    assert luminance.max() <= 1 + 1e-6
+    assert luminance.max() - luminance.min() > 1 - 1e-5
+    assert chroma.min() >= -1e-6
+    assert chroma.max() <= 1 + 1e-6
+    reach = 2 * (chroma - 0.5).abs().amax(dim=(0, 2, 3))
+    assert reach.min() > 0.97, "the range is wider than sRGB needs"
+
+
+def test_gray_has_the_chroma_of_gray(space: ColorSpace) -> None:
+    grays = (torch.arange(256) / 255).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
+    luminance, chroma = space.encode(grays)
+    expected = space.gray_chroma(luminance)
+    assert expected.shape == chroma.shape
+    assert (chroma - expected).abs().max() < 1e-4
+    if space.name != "rgb":
+        assert torch.equal(expected, torch.full_like(chroma, 0.5))
+    assert torch.equal(to_uint8(space.decode(luminance, expected)), to_uint8(grays))
+
+
+def test_decode_does_not_clip(space: ColorSpace) -> None:
+    chroma = torch.zeros(1, space.chroma_channels, 1, 1)
+    chroma[:, 0] = 1
+    rgb = space.decode(torch.full((1, 1, 1, 1), 0.95), chroma)
+    assert rgb.max() > 1
+    assert to_uint8(rgb).max() == 255
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_fp32(
+    space: ColorSpace, colors_u8: Tensor, dtype: torch.dtype
+) -> None:
+    rgb = to_float(colors_u8).to(dtype)
+    for half, full in zip(space.encode(rgb), space.encode(rgb.float()), strict=True):
+        assert half.dtype == torch.float32
+        assert torch.equal(half, full)
+    luminance, chroma = (part.to(dtype) for part in space.encode(rgb))
+    assert torch.equal(
+        space.decode(luminance, chroma), space.decode(luminance.float(), chroma.float())
+    )
+    assert space.gray_chroma(luminance).dtype == torch.float32
+
+
+def test_float64_wins(space: ColorSpace) -> None:
+    luminance, chroma = space.encode(torch.rand(1, 3, 2, 2, dtype=torch.float64))
+    assert luminance.dtype == chroma.dtype == torch.float64
+    assert space.decode(luminance, chroma.float()).dtype == torch.float64
+    assert space.decode(luminance.float(), chroma).dtype == torch.float64
+
+
+def test_autocast_changes_nothing(space: ColorSpace, colors_u8: Tensor) -> None:
+    rgb = to_float(colors_u8)
+    luminance, chroma = space.encode(rgb)
+    decoded = space.decode(luminance, chroma)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = space.encode(rgb)
+        decoded_inside = space.decode(luminance, chroma)
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.equal(inside[0], luminance)
+    assert torch.equal(inside[1], chroma)
+    assert torch.equal(decoded_inside, decoded)
+
+
+def test_a_new_space_may_use_matrix_products_under_autocast() -> None:
+    class Turned(Oklab):
+        def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+            turned = torch.einsum("oi,bihw->bohw", torch.eye(3), rgb_B3HW)
+            return turned[:, :1], turned[:, 1:]
+
+    rgb = torch.linspace(0, 1, 48).view(1, 3, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        luminance, chroma = Turned().encode(rgb)
+    assert torch.equal(torch.cat([luminance, chroma], dim=1), rgb)
+
+
+def test_picture_is_left_alone(space: ColorSpace) -> None:
+    rgb = torch.rand(1, 3, 4, 4)
+    before = rgb.clone()
+    luminance, chroma = space.encode(rgb)
+    luminance.zero_()
+    chroma.zero_()
+    assert torch.equal(rgb, before)
+
+
+def test_memory_format_does_not_matter(space: ColorSpace) -> None:
+    rgb = torch.rand(2, 3, 8, 6)
+    striped = space.encode(rgb.contiguous(memory_format=torch.channels_last))
+    for one, other in zip(striped, space.encode(rgb), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_stays_on_the_device(space: ColorSpace) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        luminance, chroma = space.encode(torch.empty(2, 3, 4, 5, device="meta"))
+        decoded = space.decode(luminance, chroma)
+    for tensor in (luminance, chroma, decoded, space.gray_chroma(luminance)):
+        assert tensor.device.type == "meta"
+    assert decoded.shape == (2, 3, 4, 5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_agrees(space: ColorSpace, colors_u8: Tensor) -> None:
+    rgb = to_float(colors_u8)
+    with torch.autocast("cuda", torch.bfloat16):
+        on_gpu = space.encode(rgb.cuda())
+        decoded = space.decode(*on_gpu)
+    for one, other in zip(on_gpu, space.encode(rgb), strict=True):
+        assert one.is_cuda
+        assert torch.allclose(one.cpu(), other, atol=1e-5)
+    assert decoded.is_cuda
+    assert torch.equal(to_uint8(decoded).cpu(), colors_u8)
+
+
+def test_gradients_are_finite(space: ColorSpace) -> None:
+    """For colours in and far out of sRGB: any luminance with any chroma a sigmoid can give."""
+    steps = torch.cat([torch.linspace(0, 1, 17), torch.tensor([1e-6, 1e-3, 0.499, 0.501])])
+    pairs = torch.cartesian_prod(*[steps] * (1 + space.chroma_channels))
+    luminance, chroma = (
+        part.T.reshape(1, -1, 1, len(pairs)).clone().requires_grad_()
+        for part in (pairs[:, :1], pairs[:, 1:])
+    )
+    decoded = space.decode(luminance, chroma)
+    assert decoded.isfinite().all()
+    decoded.square().sum().backward()
+    for part in (luminance, chroma):
+        assert part.grad is not None
+        assert part.grad.isfinite().all()
+
+
+def test_gradients_of_encode_are_finite(space: ColorSpace) -> None:
+    rgb = torch.cartesian_prod(*[torch.tensor([0.0, 1e-8, 0.5, 1.0])] * 3)
+    rgb = rgb.T.reshape(1, 3, 1, -1).clone().requires_grad_()
+    luminance, chroma = space.encode(rgb)
+    (luminance.sum() + chroma.square().sum()).backward()
+    assert rgb.grad is not None
+    assert rgb.grad.isfinite().all()
+
+
+def test_gradients_are_right(space: ColorSpace) -> None:
+    rgb = torch.linspace(0.25, 0.75, 12).double()[torch.arange(12) * 5 % 12].view(1, 3, 2, 2)
+    luminance, chroma = (part.requires_grad_() for part in space.encode(rgb))
+    assert torch.autograd.gradcheck(space.decode, (luminance, chroma))
+
+
+def test_batch_may_be_empty(space: ColorSpace) -> None:
+    luminance, chroma = space.encode(torch.empty(0, 3, 4, 4))
+    assert space.decode(luminance, chroma).shape == (0, 3, 4, 4)
+
+
+def test_uint8_is_refused_with_the_remedy(space: ColorSpace) -> None:
+    with pytest.raises(TypeError, match=r"uint8.*to_float"):
+        space.encode(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+    with pytest.raises(TypeError, match="luminance_B1HW"):
+        space.decode(torch.zeros(1, 1, 2, 2, dtype=torch.int64), torch.zeros(1, 2, 2, 2))
+    with pytest.raises(TypeError, match="ndarray"):
+        space.encode(torch.zeros(1, 3, 2, 2).numpy())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4), (1, 1, 4, 4), (1, 4, 4, 3), ()])
+def test_encode_refuses_other_shapes(space: ColorSpace, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="B×3×H×W"):
+        space.encode(torch.zeros(shape))
+
+
+def test_decode_refuses_other_shapes(space: ColorSpace) -> None:
+    channels = space.chroma_channels
+    luminance, chroma = torch.zeros(2, 1, 4, 4), torch.zeros(2, channels, 4, 4)
+    with pytest.raises(ValueError, match="luminance_B1HW"):
+        space.decode(torch.zeros(2, 3, 4, 4), chroma)
+    with pytest.raises(ValueError, match=f"B×{channels}×H×W"):
+        space.decode(luminance, torch.zeros(2, 5 - channels, 4, 4))
+    for other in [(1, channels, 4, 4), (2, channels, 2, 4)]:
+        with pytest.raises(ValueError, match="same batch, height and width"):
+            space.decode(luminance, torch.zeros(other))
+    with pytest.raises(ValueError, match="one device"):
+        space.decode(luminance, chroma.to("meta"))
+    with pytest.raises(ValueError, match="B×1×H×W"):
+        space.gray_chroma(chroma)
+
+
+def test_description_is_plain_and_complete(space: ColorSpace) -> None:
+    described = space.describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["name"] == space.name
+    assert len(described["chroma_range"]) == described["chroma_channels"]
+    assert described["chroma_channels"] == space.chroma_channels
+
+
+def test_pickles(space: ColorSpace) -> None:
+    assert pickle.loads(pickle.dumps(space)).describe() == space.describe()

@@ -1,0 +1,401 @@
+import http.server
+import io
+import json
+import pickle
+import tarfile
+import threading
+
+import numpy as np
+import pytest
+import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.data.index import (
+    Index,
+    Shard,
+    expand,
+    fetch,
+    open_index,
+    read_classes,
+    read_index,
+    scan,
+    write_index,
+)
+from irodori.errors import IrodoriError
+
+
+def write_tar(path, files, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", **options) as tar:
+        for name, data in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def sample(key, label=0, image=b"image of "):
+    return [(f"{key}.cls", str(label).encode()), (f"{key}.jpg", image + key.encode())]
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Three shards of two samples, in a folder with a blank and brackets in its name."""
+    folder = tmp_path / "my [old] shards"
+    return [
+        write_tar(folder / f"t-{n}.tar", sample(f"a{n}", n) + sample(f"b{n}", 3)) for n in range(3)
+    ]
+
+
+def fails(message, call, *args):
+    with pytest.raises(IrodoriError) as caught:
+        call(*args)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- expand
+
+
+def test_paths_globs_and_braces(shards, monkeypatch):
+    folder = shards[0].parent
+    assert expand(str(shards[1])) == [shards[1]]
+    for pattern in ("t-*.tar", "t-?.tar", "t-{0..2}.tar", "t-{0,1,2}.tar", "{t-0.tar,t-*.tar}"):
+        assert expand(f"{folder}/{pattern}") == shards
+    assert expand(f"{folder}/t-{{2,0}}.tar") == [shards[2], shards[0]]
+    monkeypatch.chdir(folder.parent)
+    assert expand("my*/t-1.tar") == [shards[1]]
+
+
+def test_a_path_may_hold_what_looks_like_a_pattern(tmp_path):
+    path = write_tar(tmp_path / "{a,b}*.tar", sample("a"))
+    assert expand(str(path)) == [path]
+
+
+def test_urls_are_expanded_but_never_globbed():
+    assert expand("https://x.org/t-{08..10}.tar?sig=a*") == [
+        f"https://x.org/t-{n}.tar?sig=a*" for n in ("08", "09", "10")
+    ]
+
+
+def test_no_match_names_pattern_and_folder(shards, tmp_path):
+    folder = shards[0].parent
+    fails(f"looked in {folder};", expand, f"{folder}/v-*.tar")
+    fails("no shard matches", expand, f"{folder}/v-*.tar")
+    fails(f"its part '{folder}/t-3.tar'", expand, f"{folder}/t-{{0..3}}.tar")
+    fails(f"there is no folder {tmp_path}/gone", expand, f"{tmp_path}/gone/*.tar")
+    fails("is a folder", expand, str(folder))
+    fails("unbalanced braces", expand, f"{folder}/t-{{0..3.tar")
+
+
+# --- scan
+
+
+def test_positions_point_at_the_images(shards):
+    shard = scan(shards[2])
+    assert (shard.path, shard.keys, len(shard)) == (shards[2], ("a2", "b2"), 2)
+    assert shard.labels.tolist() == [2, 3]
+    assert shard.labels.dtype == shard.offsets.dtype == shard.sizes.dtype == np.int64
+    content = shards[2].read_bytes()
+    images = [content[o : o + s] for o, s in zip(shard.offsets, shard.sizes, strict=True)]
+    assert images == [b"image of a2", b"image of b2"]
+    assert shard.num_bytes == len(content)
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_samples_are_those_of_webdataset(tmp_path, form):
+    files = [
+        ("__info__", b"skipped"),
+        ("./d.1/a.JPG", b"one"),
+        ("./d.1/a.seg.png", b"mask"),
+        ("./d.1/a.CLS", b" 7\n"),
+        ("README", b"no key"),
+        ("d/海.webp", b"two"),
+        ("d/海.txt", b"text"),
+        ("d/only.json", b"{}"),
+        ("p.png", b"second choice"),
+        ("p.jpeg", b"three"),
+    ]
+    path = write_tar(tmp_path / "a.tar", files, format=form)
+    shard = scan(path)
+    read = list(webdataset.WebDataset(str(path), shardshuffle=False))
+    assert shard.keys == tuple(s["__key__"] for s in read if "json" not in s)
+    assert shard.labels.tolist() == [7, -1, -1]
+    assert shard.sizes.tolist() == [3, 3, 5]
+
+
+@pytest.mark.parametrize("label", ["-1", "cat", "", "1.0", "1_0", "²", "9" * 40])
+def test_a_class_that_is_no_id(tmp_path, label):
+    path = write_tar(tmp_path / "a.tar", [*sample("k"), ("x.cls", label.encode()), ("x.jpg", b"")])
+    fails(f"{path}: key 'x' has the class", scan, path)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([*sample("a"), ("b.cls", b"1")], "key 'b' has a .cls but no image"),
+        (sample("a") + sample("b") + sample("a"), "key 'a' stands there twice"),
+        ([*sample("a"), ("a.jpg", b"again")], "key 'a' has two .jpg files"),
+        ([("a.txt", b"text")], "no images"),
+        ([], "no images"),
+    ],
+)
+def test_a_shard_that_makes_no_sense(tmp_path, files, message):
+    path = write_tar(tmp_path / "a.tar", files)
+    fails(message, scan, path)
+    fails(str(path), scan, path)
+
+
+def test_every_truncation_is_noticed(tmp_path):
+    path = write_tar(tmp_path / "a.tar", sample("a") + sample("b", image=b"x" * 3000))
+    content = path.read_bytes()
+    end = 512 * (8 + 5)  # headers and padded data; then zeros up to the length of a record
+    assert not any(content[end:])
+    for length in {*range(0, end, 97), *range(0, end + 1, 512), end + 100}:
+        path.write_bytes(content[:length])
+        fails(str(path), scan, path)
+    path.write_bytes(content[: end - 1500])
+    fails("truncated in key 'b'", scan, path)
+    path.write_bytes(content[: end + 512])  # the end marker is there
+    assert scan(path).keys == ("a", "b")
+
+
+@pytest.mark.parametrize("at", [0, 1024, 3 * 1024])
+def test_a_damaged_header_is_noticed(shards, at):
+    content = bytearray(shards[0].read_bytes())
+    content[at : at + 200] = b"\xff" * 200
+    shards[0].write_bytes(content)
+    fails(str(shards[0]), scan, shards[0])
+
+
+def test_what_is_no_tar(tmp_path):
+    path = tmp_path / "a.tar"
+    fails("No such file", scan, path)
+    path.write_bytes(b"not a tar" * 1000)
+    fails("no whole tar", scan, path)
+
+
+# --- Index
+
+
+def make_index(lengths):
+    shards = []
+    for number, n in enumerate(lengths):
+        column = np.arange(n, dtype=np.int64)
+        keys = tuple(f"{number}.{i}" for i in range(n))
+        shards.append(Shard(f"{number}.tar", keys, column % 3, column, column))
+    return Index(tuple(shards), ("x", "y", "z"))
+
+
+@given(st.lists(st.integers(0, 5), max_size=6))
+def test_locate_finds_every_sample_once(lengths):
+    index = make_index(lengths)
+    assert len(index) == len(index.labels) == sum(lengths)
+    shard, number = index.locate(np.arange(len(index)))
+    pairs = [(s, i) for s, n in enumerate(lengths) for i in range(n)]
+    assert list(zip(shard.tolist(), number.tolist(), strict=True)) == pairs
+    assert index.class_counts.sum() == len(index)
+    for outside in (-1, len(index)):
+        with pytest.raises(IndexError):
+            index.locate(outside)
+
+
+def test_select_keeps_the_order_given():
+    index = make_index([2, 3, 4])
+    chosen = index.select([2, 0])
+    assert [len(shard) for shard in chosen.shards] == [4, 2]
+    assert chosen.labels.tolist() == [0, 1, 2, 0, 0, 1]
+    assert chosen.class_counts.tolist() == [3, 2, 1]
+    assert chosen.classes == index.classes
+    assert [int(x) for x in chosen.locate(4)] == [1, 0]
+
+
+def test_an_index_goes_to_a_worker(shards):
+    index = Index(tuple(map(scan, shards)), ("a",))
+    assert len(index) == 6
+    copy = pickle.loads(pickle.dumps(index))
+    assert copy.shards[1].keys == index.shards[1].keys
+
+
+# --- open_index, read_index, write_index
+
+
+def test_without_an_index_file_the_shards_are_scanned(shards, tmp_path):
+    index = open_index(f"{shards[0].parent}/*.tar", None, tmp_path / "cache")
+    assert [shard.path for shard in index.shards] == shards
+    assert index.labels.tolist() == [0, 3, 1, 3, 2, 3]
+    assert index.classes == ("0", "1", "2", "3")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
+    folder = shards[0].parent
+    write_index(folder, [scan(path) for path in shards], ["p", "q", "r", "s"], {"seed": 1})
+    # Damage that keeps the length shows that the shards are not read.
+    shards[0].write_bytes(b"\xff" * shards[0].stat().st_size)
+    index = open_index(f"{folder}/t-{{2,0}}.tar", None, tmp_path)
+    assert [shard.path for shard in index.shards] == [shards[2], shards[0]]
+    assert index.shards[1].keys == ("a0", "b0")
+    assert (index.classes, index.made_by) == (("p", "q", "r", "s"), {"seed": 1})
+    stored = json.loads((folder / "index.json").read_text())["shards"][0]
+    assert (stored["name"], stored["samples"], len(stored["sha256"])) == ("t-0.tar", 2, 64)
+
+
+def test_shards_with_their_index_may_be_moved(shards, tmp_path):
+    write_index(shards[0].parent, [scan(path) for path in shards], list("pqrs"), {})
+    moved = shards[0].parent.rename(tmp_path / "elsewhere")
+    assert read_index(moved).shards[0].path == moved / "t-0.tar"
+
+
+def test_a_shard_that_the_index_does_not_list_is_scanned(shards, tmp_path):
+    folder = shards[0].parent
+    write_index(folder, [scan(path) for path in shards[:2]], list("pqrs"), {})
+    index = open_index(f"{folder}/*.tar", None, tmp_path)
+    assert (len(index), index.classes) == (6, ("p", "q", "r", "s"))
+
+
+def test_a_shard_whose_name_looks_like_a_pattern_is_opened(tmp_path):
+    path = write_tar(tmp_path / "{a*.tar", sample("a"))
+    assert len(open_index(str(path), None, tmp_path)) == 1
+    write_index(tmp_path, [scan(path)], ["x"], {})
+    assert open_index(str(path), None, tmp_path).classes == ("x",)
+
+
+def test_changed_truncated_and_missing_shards(shards, tmp_path):
+    folder = shards[0].parent
+    write_index(folder, [scan(path) for path in shards], list("pqrs"), {})
+    content = shards[1].read_bytes()
+    shards[1].write_bytes(content[:-1])
+    fails(f"{shards[1]} is truncated", open_index, f"{folder}/*.tar", None, tmp_path)
+    shards[1].write_bytes(content + b"0")
+    fails(f"{shards[1]} has changed", open_index, f"{folder}/*.tar", None, tmp_path)
+    shards[1].unlink()
+    fails(f"{shards[1]} is missing", open_index, f"{folder}/t-*.tar", None, tmp_path)
+    assert len(open_index(f"{folder}/t-{{0,2}}.tar", None, tmp_path)) == 4
+
+
+def test_a_label_beyond_the_classes(shards, tmp_path):
+    classes = tmp_path / "classes.txt"
+    classes.write_text("a\nb\n")
+    args = (f"{shards[0].parent}/*.tar", str(classes), tmp_path)
+    fails(f"{shards[0]}: key 'b0' has class id 3, but there are only 2 classes", open_index, *args)
+
+
+def test_indexes_that_name_different_classes(tmp_path):
+    for name in ("one", "two"):
+        path = write_tar(tmp_path / name / "a.tar", sample("a"))
+        write_index(path.parent, [scan(path)], [name], {})
+    pattern = f"{tmp_path}/{{one,two}}/a.tar"
+    fails("name different classes", open_index, pattern, None, tmp_path)
+    (tmp_path / "classes.txt").write_text("both")
+    assert open_index(pattern, str(tmp_path / "classes.txt"), tmp_path).classes == ("both",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "has version 2, known is 1"),
+        ({"shards": [{"name": "a.tar"}]}, "is damaged ('labels')"),
+        ({"classes": None}, "is damaged"),
+        ({"shards": 3}, "is damaged"),
+    ],
+)
+def test_an_index_file_that_cannot_be_used(shards, change, message):
+    folder = shards[0].parent
+    write_index(folder, [scan(shards[0])], list("pqrs"), {})
+    path = folder / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    fails(message, read_index, folder)
+
+
+def test_columns_that_do_not_fit(shards):
+    folder = shards[0].parent
+    for name, column in [("labels", [1]), ("sizes", [1, 10**9]), ("offsets", [-1, 0])]:
+        write_index(folder, [scan(shards[0])], list("pqrs"), {})
+        stored = json.loads((folder / "index.json").read_text())
+        stored["shards"][0][name] = column
+        (folder / "index.json").write_text(json.dumps(stored))
+        fails("is damaged", read_index, folder)
+    (folder / "index.json").write_text("{")
+    fails("is damaged", read_index, folder)
+    (folder / "index.json").write_text("[]")
+    fails("is damaged", read_index, folder)
+    (folder / "index.json").unlink()
+    fails("cannot read the index", read_index, folder)
+
+
+# --- class names
+
+
+def test_class_names(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("\ufeffabbey\n\n art gallery \n浜辺\n", encoding="utf-8")
+    assert read_classes(path) == ("abbey", "art gallery", "浜辺")
+    path.write_text("/a/abbey 0\n/b/building/outdoor 1\n")
+    assert read_classes(path) == ("abbey", "building/outdoor")
+
+
+def test_class_names_that_cannot_be_used(tmp_path):
+    path = tmp_path / "classes.txt"
+    fails("No such file", read_classes, path)
+    for text, message in [
+        (b" \n", "no class names"),
+        (b"a\nb\na\n", "line 3: class 'a' stands there twice"),
+        (b"/a/abbey 1\n", "has id 1 but is number 0"),
+        (b"\xff\xfe", "not UTF-8"),
+    ]:
+        path.write_bytes(text)
+        fails(message, read_classes, path)
+
+
+# --- URLs
+
+
+@pytest.fixture
+def server(shards):
+    """The address of a server of the shards; `short.tar` breaks off, requests are counted."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.requests.append(self.path)
+            name = self.path.split("?")[0].rsplit("/", 1)[-1]
+            path = shards[0].parent / name.replace("short", "t-0")
+            if not path.is_file():
+                self.send_error(404)
+                return
+            body = path.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:1000] if name == "short.tar" else body)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        http_server.requests = []
+        http_server.url = f"http://127.0.0.1:{http_server.server_port}"
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
+        thread.start()
+        yield http_server
+        http_server.shutdown()
+        thread.join()
+
+
+def test_shards_behind_urls_are_downloaded_once(server, shards, tmp_path):
+    for _ in range(2):
+        index = open_index(f"{server.url}/t-{{0..2}}.tar?x=1", None, tmp_path / "cache")
+    assert len(server.requests) == 3
+    assert [shard.keys for shard in index.shards] == [scan(path).keys for path in shards]
+    assert index.shards[1].path.read_bytes() == shards[1].read_bytes()
+    assert index.shards[1].path.name.endswith("-t-1.tar")
+
+
+def test_a_download_that_fails_leaves_nothing_behind(server, tmp_path):
+    cache = tmp_path / "cache"
+    fails(f"cannot download {server.url}/gone.tar", fetch, f"{server.url}/gone.tar", cache)
+    fails("got 1000 of 10240 bytes", fetch, f"{server.url}/short.tar", cache)
+    fails("cannot download http://127.0.0.1:1/", fetch, "http://127.0.0.1:1/a.tar", cache)
+    assert not list(cache.glob("*"))
+    assert not list(cache.glob(".*"))

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+import webdataset
+from PIL import Image
+
+from irodori.data.index import open_index, scan
+from irodori.data.writer import write_shard, write_shards
+from irodori.errors import IrodoriError
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = []
+    for i, suffix in enumerate(["jpg", "png", "webp", "JPG"]):
+        path = tmp_path / f"photo {i}.{suffix}"
+        Image.new("RGB", (8 + i, 8), (40 * i, 90, 10)).save(path)
+        paths.append(path)
+    return paths
+
+
+def test_images_are_copied_byte_for_byte_and_classes_read_back(tmp_path, photos):
+    labels = [2, 0, -1, 11]
+    samples = [(f"k{i}", path, labels[i]) for i, path in enumerate(photos)]
+    shard = write_shard(tmp_path / "out" / "a.tar", samples)
+    read = list(webdataset.WebDataset(str(shard.path), shardshuffle=False))
+    assert [sample["__key__"] for sample in read] == ["k0", "k1", "k2", "k3"]
+    for sample, path, label in zip(read, photos, labels, strict=True):
+        assert sample[path.suffix[1:].lower()] == path.read_bytes()
+        assert sample.get("cls") == (None if label == -1 else str(label).encode())
+    assert shard.labels.tolist() == labels
+    content = shard.path.read_bytes()
+    for path, offset, size in zip(photos, shard.offsets, shard.sizes, strict=True):
+        assert content[offset : offset + size] == path.read_bytes()
+
+
+def test_the_same_samples_give_the_same_bytes(tmp_path, photos):
+    shards = [[("a", photos[0], 0), ("b", photos[1], 1)], [("c", photos[2], 1)]]
+    for folder in ("one", "two"):
+        write_shards(shards, tmp_path / folder, "x", ["p", "q"], {"command": "test"})
+        photos[0].touch()
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["index.json", "x-0.tar", "x-1.tar"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_numbers_have_equal_width_and_the_index_is_written(tmp_path, photos):
+    shards = [[(f"k{i}", photos[0], 0)] for i in range(11)]
+    index = write_shards(shards, tmp_path / "out", "t", ["only"], {"seed": 3})
+    assert index.shards[3].path.name == "t-03.tar"
+    opened = open_index(str(tmp_path / "out" / "t-*.tar"), None, tmp_path)
+    assert opened.classes == ("only",)
+    assert opened.made_by == {"seed": 3}
+    assert [s.sha256 for s in opened.shards] == [s.sha256 for s in index.shards]
+    assert json.loads((tmp_path / "out" / "index.json").read_text())["version"] == 1
+
+
+def test_keys_may_be_long_and_not_ascii(tmp_path, photos):
+    key = "海辺 " * 60
+    shard = write_shard(tmp_path / "a.tar", [(key, photos[0], 1)])
+    assert scan(shard.path).keys == (key,)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ([("a", 0, 0), ("a", 1, 0)], "key 'a' twice"),
+        ([("a.b", 0, 0)], "must not be empty or hold a dot"),
+        ([("", 0, 0)], "must not be empty or hold a dot"),
+        ([("a", "no.jpg", 0)], "cannot read the image"),
+        ([("a", "x.gif", 0)], "unknown kind"),
+        ([], "no samples"),
+    ],
+)
+def test_a_failed_shard_leaves_nothing_behind(tmp_path, photos, samples, message):
+    resolved = [
+        (key, photos[x] if isinstance(x, int) else tmp_path / x, label) for key, x, label in samples
+    ]
+    with pytest.raises(IrodoriError, match=message) as caught:
+        write_shard(tmp_path / "out" / "a.tar", resolved)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/.*"))
+
+
+def test_a_failed_rewrite_keeps_the_old_shard(tmp_path, photos):
+    shard = write_shard(tmp_path / "a.tar", [("a", photos[0], 0)])
+    with pytest.raises(IrodoriError):
+        write_shard(tmp_path / "a.tar", [("a", tmp_path / "gone.jpg", 0)])
+    assert scan(shard.path).keys == ("a",)
