@@ -1,1 +1,23 @@
 """irodori trains, compares and uses networks that colour black-and-white photographs."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irodori.inference.colorizer import Colorizer
+    from irodori.network import JointNetwork
+
+__version__ = "0.1.0"
+__all__ = ["Colorizer", "JointNetwork", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `import irodori` loads no torch.
+    if name == "Colorizer":
+        from irodori.inference.colorizer import Colorizer
+
+        return Colorizer
+    if name == "JointNetwork":
+        from irodori.network import JointNetwork
+
+        return JointNetwork
+    raise AttributeError(f"module 'irodori' has no attribute {name!r}")

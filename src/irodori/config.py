@@ -1,0 +1,202 @@
+"""The schema of the configuration: a misspelt key or a wrong type fails when it is composed.
+
+The YAML files under conf/ give the values; each group's file names its schema in its defaults list.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+
+@dataclass
+class ColorSpaceConfig:
+    """Group color_space."""
+
+    name: str = MISSING
+    """lab, yuv, rgb, ycbcr, luv or oklab."""
+
+
+@dataclass
+class BackboneConfig:
+    """Group backbone."""
+
+    name: str = MISSING
+    """paper: low-level, mid-level and global networks of the paper."""
+
+
+@dataclass
+class NetworkConfig:
+    """What holds for the joint network whatever its backbone."""
+
+    width: float = 1.0
+    """Multiplies the channels of every layer; 1.0 is the paper."""
+    fusion: str = "relu"
+    """Activation of the fusion layer: relu or sigmoid."""
+    global_features: bool = True
+    """False: the paper's baseline, without global network, fusion and classification."""
+
+
+@dataclass
+class DataConfig:
+    """Group data."""
+
+    train: str = MISSING
+    """Shards to train on: a path, glob, brace pattern or URL."""
+    val: str = MISSING
+    """Shards to validate on, likewise."""
+    fold: int | None = None
+    """Cross-validation: of the shards of `train`, the one to validate on; the rest train."""
+    classes: str | None = None
+    """File with one class name a line; without it the index's names, or plain numbers."""
+    cache: str = "~/.cache/irodori"
+    """Folder that shards behind URLs are downloaded into."""
+    batch_size: int = 128
+    """Images per optimizer step, over all ranks and accumulated micro-batches."""
+    val_batch_size: int = 32
+    """Images per rank and validation step."""
+    workers: int = 4
+    """Loader processes per rank; 0 decodes in the training process."""
+    size: int = 256
+    """Training images are scaled to size×size pixels, as in the paper (aspect is not kept)."""
+    val_size: int = 256
+    """Validation images keep their own size; those with a longer short side are scaled to it."""
+    crop: int = 224
+    """Side of the square that the network is trained on, in pixels."""
+    crop_scale: tuple[float, float] = (0.875, 0.875)
+    """Smallest and largest side of the random crop as a share of the image's."""
+    crop_aspect: float = 1.0
+    """Crops are stretched by a random ratio between 1/crop_aspect and crop_aspect."""
+    flip: bool = True
+    """Random horizontal flips."""
+    max_bad_share: float = 0.01
+    """The run stops when more than this share of the images can't be decoded."""
+
+
+@dataclass
+class OptimizerConfig:
+    """Group optimizer: what all of them have."""
+
+    name: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = 0.0
+
+
+@dataclass
+class AdadeltaConfig(OptimizerConfig):
+    """ADADELTA, the paper's."""
+
+    name: str = "adadelta"
+    lr: float = 1.0
+    rho: float = 0.95
+    eps: float = 1e-6
+
+
+@dataclass
+class AdamWConfig(OptimizerConfig):
+    """AdamW with linear warm-up and cosine schedule."""
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: float = 0.05
+    """Share of all steps in which the learning rate rises to lr."""
+    final: float = 0.0
+    """The learning rate at the end, as a share of lr."""
+
+
+@dataclass
+class TrainerConfig:
+    """Group trainer."""
+
+    accelerator: str = "auto"
+    """auto, cpu or gpu."""
+    devices: int = 1
+    """Processes per node: GPUs, or CPU processes."""
+    num_nodes: int = 1
+    precision: str = "auto"
+    """auto (bf16 where the hardware is fast at it, else fp32), fp32 or bf16."""
+    memory_format: str = "auto"
+    """auto, channels_last or contiguous."""
+    max_epochs: int = -1
+    """-1: no limit of epochs."""
+    max_steps: int = -1
+    """Optimizer steps; -1: no limit of steps."""
+    accumulate: int = 1
+    """Micro-batches per optimizer step."""
+    clip_norm: float | None = None
+    """Gradients are scaled down to this norm."""
+    ema_decay: float | None = None
+    """Exponential moving average of the weights, used for validation and checkpoints."""
+    sync_batchnorm: bool = False
+    """Batch norm over all ranks; GPUs only."""
+    validate_every: int = 1
+    """Epochs between validations."""
+    log_every: int = 50
+    """Optimizer steps between rows of metrics.csv."""
+    pictures: int = 8
+    """Validation photographs that are written as pictures; 0 writes none."""
+    progress: bool = True
+    """Progress bar in a terminal, a line per validation elsewhere."""
+
+
+@dataclass
+class LoggerConfig:
+    """Group logger; metrics.csv is always written."""
+
+    name: str = MISSING
+    """wandb or csv (nothing but metrics.csv)."""
+
+
+@dataclass
+class WandbConfig(LoggerConfig):
+    """W&B."""
+
+    name: str = "wandb"
+    mode: str = "auto"
+    """auto (WANDB_MODE, then online if there is a key, else offline), online, offline, disabled."""
+    project: str = "irodori"
+    entity: str | None = None
+
+
+@dataclass
+class Config:
+    """The whole configuration of a training run."""
+
+    experiment_name: str = MISSING
+    """Name of the experiment; the run folder is runs/<name>/<time>."""
+    alpha: float = 1.0
+    """Weight of the scene's cross-entropy beside the *mean* squared error of the chrominance."""
+    seed: int = 0
+    color_space: ColorSpaceConfig = field(default_factory=ColorSpaceConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout, which holds conf/ and data/."""
+
+
+def register() -> None:
+    """Make the schema and the resolver `${project:}` known to Hydra; calling it again is harmless."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    groups: dict[str, dict[str, Any]] = {
+        "color_space": {"schema": ColorSpaceConfig},
+        "backbone": {"schema": BackboneConfig},
+        "data": {"schema": DataConfig},
+        "optimizer": {"schema_adadelta": AdadeltaConfig, "schema_adamw": AdamWConfig},
+        "trainer": {"schema": TrainerConfig},
+        "logger": {"schema": LoggerConfig, "schema_wandb": WandbConfig},
+    }
+    for group, nodes in groups.items():
+        for name, node in nodes.items():
+            store.store(group=group, name=name, node=node)
+    OmegaConf.register_new_resolver("project", lambda: str(PROJECT), replace=True)

@@ -1,0 +1,74 @@
+"""Checkpoints that describe themselves: a network, its colour space and classes from one file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from irodori.color import ColorSpace, color_space
+from irodori.errors import IrodoriError
+from irodori.network import JointNetwork
+
+FORMAT = 1
+"""Version of the description that stands under the key "irodori" of a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with what its numbers mean."""
+
+    network: JointNetwork
+    space: ColorSpace
+    classes: tuple[str, ...]
+    alpha: float
+
+    def describe(self) -> dict[str, Any]:
+        """All that is needed to build this model again, in plain types."""
+        return {
+            "format": FORMAT,
+            "network": self.network.arguments,
+            "color_space": self.space.describe(),
+            "alpha": self.alpha,
+            "classes": list(self.classes),
+        }
+
+
+def load_model(path: str | Path) -> Model:
+    """The model of a checkpoint, on the CPU, in evaluation mode.
+
+    Only tensors and plain types are read, so a checkpoint from elsewhere can't run code.
+
+    Raises:
+        IrodoriError: there is no such file, it isn't a checkpoint of this project, or it was
+            written for other ranges of the colour space.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise IrodoriError(f"{path}: no such checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        description = checkpoint["irodori"]
+        weights = checkpoint["state_dict"]
+    except Exception as error:
+        # torch raises many kinds here, by what the file is; all of them mean the same to the user.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
+    if description["format"] != FORMAT:
+        raise IrodoriError(
+            f"{path}: format {description['format']}, but this version of irodori reads {FORMAT}"
+        )
+    space = color_space(description["color_space"]["name"])
+    if space.describe() != description["color_space"]:
+        raise IrodoriError(
+            f"{path}: was trained with other ranges of {space.name}: {description['color_space']}"
+        )
+    network = JointNetwork(**description["network"])
+    network.load_state_dict(
+        {
+            name.removeprefix("network."): tensor
+            for name, tensor in weights.items()
+            if name.startswith("network.")
+        }
+    )
+    return Model(network.eval(), space, tuple(description["classes"]), description["alpha"])

@@ -1,0 +1,6 @@
+"""The joint network: backbone, fusion, colorization and classification; knows torch and no files."""
+
+from irodori.network.backbone import BACKBONES, Features, PaperBackbone
+from irodori.network.joint import JointNetwork
+
+__all__ = ["BACKBONES", "Features", "JointNetwork", "PaperBackbone"]

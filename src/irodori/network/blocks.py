@@ -1,0 +1,24 @@
+"""The two layers that the whole network is made of, and the scaling of their widths."""
+
+from torch import nn
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a layer at a width multiplier; `width` 1.0 is the paper's network."""
+    return max(1, round(channels * width))
+
+
+def conv_block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution with bias, batch norm, ReLU: B×inputs×H×W → B×outputs×⌈H/s⌉×⌈W/s⌉."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def linear_block(inputs: int, outputs: int) -> nn.Sequential:
+    """Fully connected layer with bias, batch norm, ReLU: B×inputs → B×outputs."""
+    return nn.Sequential(
+        nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)
+    )

@@ -1,0 +1,72 @@
+"""What stands on a backbone: fusion, colorization and classification."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from irodori.network.blocks import conv_block, linear_block, scaled
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+"""Activations of the fusion layer: ReLU is this project's default, the paper's formula a sigmoid."""
+
+
+class Fusion(nn.Module):
+    """At every place (u,v): activation(BN(W · [global ; local(u,v)] + b)).
+
+    W is a 1×1 convolution over the concatenated features. Its global half gives the same at every
+    place of an image, so it is computed once per image and added.
+    """
+
+    def __init__(self, global_channels: int, local_channels: int, activation: str) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"fusion is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+        self.global_channels = global_channels
+        self.mix = nn.Conv2d(global_channels + local_channels, local_channels, 1)
+        self.norm = nn.BatchNorm2d(local_channels)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, global_BC: Tensor, local_BCHW: Tensor) -> Tensor:
+        """B×G global and B×L×h×w local features → B×L×h×w."""
+        weight_global, weight_local = self.mix.weight.split(
+            [self.global_channels, self.mix.in_channels - self.global_channels], dim=1
+        )
+        shared_BC = functional.linear(global_BC, weight_global.flatten(1), self.mix.bias)
+        mixed_BCHW = functional.conv2d(local_BCHW, weight_local) + shared_BC[:, :, None, None]
+        fused_BCHW: Tensor = self.activation(self.norm(mixed_BCHW))
+        return fused_BCHW
+
+
+class Colorization(nn.Module):
+    """Features at stride 8 → chrominance in [0,1] at stride 2, by two nearest-neighbour ×2 steps."""
+
+    def __init__(self, inputs: int, chroma_channels: int, width: float) -> None:
+        super().__init__()
+        c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
+        self.layers = nn.Sequential(
+            conv_block(inputs, c128),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            conv_block(c128, c64),
+            conv_block(c64, c64),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            conv_block(c64, c32),
+            nn.Conv2d(c32, chroma_channels, 3, padding=1),
+        )
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        """B×inputs×h×w → B×chroma_channels×4h×4w."""
+        return torch.sigmoid(self.layers(features_BCHW))
+
+
+class Classification(nn.Module):
+    """Scene logits from the scene features: B×inputs → B×num_classes."""
+
+    def __init__(self, inputs: int, num_classes: int, width: float) -> None:
+        super().__init__()
+        hidden = scaled(256, width)
+        self.layers = nn.Sequential(linear_block(inputs, hidden), nn.Linear(hidden, num_classes))
+
+    def forward(self, scene_BC: Tensor) -> Tensor:
+        """B×inputs → B×num_classes logits, not normalised."""
+        logits_BC: Tensor = self.layers(scene_BC)
+        return logits_BC

@@ -1,0 +1,1 @@
+"""Training: the LightningModule, losses, optimizers, callbacks, loggers and launching."""

@@ -1,0 +1,75 @@
+"""Counts images that can't be decoded, reports them, and stops a run that has too many."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from irodori.errors import IrodoriError
+
+
+class BadImages(Callback):
+    """Reports each damaged image of an epoch once, at its end, with shard, key and reason.
+
+    The share is that of all images seen in the epoch by all ranks; every rank stops together.
+
+    Args:
+        max_share: the run stops when more than this share of an epoch's images is damaged.
+
+    Raises:
+        IrodoriError: the share is exceeded.
+    """
+
+    def __init__(self, max_share: float) -> None:
+        self.max_share = max_share
+        self.seen = 0
+        self.bad: list[str] = []
+        self.reported: set[str] = set()
+
+    def _add(self, batch: dict[str, Any]) -> None:
+        self.seen += len(batch["keys"])
+        self.bad += batch["bad"]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a training batch."""
+        self._add(batch)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count a validation batch."""
+        self._add(batch)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Report the epoch."""
+        self._report(trainer, "training")
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Report the validation; within a training epoch its images count with the epoch's."""
+        if not trainer.training:
+            self._report(trainer, "validation")
+
+    def _report(self, trainer: Trainer, phase: str) -> None:
+        for line in sorted(set(self.bad) - self.reported):
+            print(f"damaged image, left out: {line}", flush=True)
+        self.reported.update(self.bad)
+        counts = torch.tensor([len(self.bad), self.seen], device=trainer.strategy.root_device)
+        bad, seen = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+        self.bad, self.seen = [], 0
+        if bad:
+            share = bad / seen
+            if trainer.is_global_zero:
+                print(f"{bad} of {seen} images ({share:.1%}) were damaged in {phase}", flush=True)
+            if share > self.max_share:
+                raise IrodoriError(
+                    f"{bad} of {seen} images ({share:.1%}) can't be decoded, more than"
+                    f" data.max_bad_share={self.max_share:.1%}; mend or remove them (listed above)"
+                )

@@ -1,0 +1,87 @@
+"""What a run prints: a progress bar with images/s in a terminal, and a line per validation."""
+
+import time
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+
+class Lines(Callback):
+    """Prints a line per validation: epoch, losses, scores and images per second of training.
+
+    Args:
+        batch_size: images per optimizer step over all ranks.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.seconds = 0.0
+        self.images = 0
+        self._start = 0.0
+        self._steps = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock."""
+        self._start, self._steps = time.perf_counter(), trainer.global_step
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop the clock: a validation is no training."""
+        if trainer.training:
+            self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Print the epoch if it was validated."""
+        self._stop(trainer)
+        figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        if not trainer.is_global_zero or not validated or "val/chroma_rmse" not in figures:
+            return
+        parts = [f"epoch {trainer.current_epoch + 1:>3}"]
+        names = {
+            "train/mse_epoch": "mse {:.5f}",
+            "train/cross_entropy_epoch": "cross-entropy {:.3f}",
+            "train/accuracy_epoch": "accuracy {:.2f}",
+            "val/chroma_rmse": "validation: chroma RMSE {:.2f}",
+            "val/accuracy": "accuracy {:.2f}",
+        }
+        parts += [text.format(figures[name]) for name, text in names.items() if name in figures]
+        parts.append(f"{self.images / self.seconds:.0f} images/s")
+        print(" · ".join(parts), flush=True)
+        self.seconds, self.images = 0.0, 0
+
+    def _stop(self, trainer: Trainer) -> None:
+        self.images += (trainer.global_step - self._steps) * self.batch_size
+        self.seconds += time.perf_counter() - self._start
+        self._start, self._steps = time.perf_counter(), trainer.global_step
+
+
+class ImagesBar(RichProgressBar):
+    """Lightning's rich bar, with images per second over all ranks in place of batches.
+
+    Args:
+        batch_size: images per micro-batch over all ranks.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(leave=False)
+        self.batch_size = batch_size
+        self._clock = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self._clock = time.perf_counter()
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Chroma RMSE of the last validation, and images per second since the epoch's start."""
+        figures: dict[str, Any] = {}
+        if "val/chroma_rmse" in trainer.callback_metrics:
+            figures["chroma RMSE"] = round(trainer.callback_metrics["val/chroma_rmse"].item(), 2)
+        if trainer.training:
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+            seconds = time.perf_counter() - self._clock
+            figures["images/s"] = round(batches * self.batch_size / max(seconds, 1e-9), 1)
+        return figures

@@ -1,0 +1,82 @@
+"""What the machine is good at: accelerator, precision and memory format, decided at start."""
+
+from dataclasses import dataclass
+
+import torch
+
+from irodori.config import TrainerConfig
+from irodori.errors import IrodoriError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes with."""
+
+    accelerator: str
+    """cpu or gpu."""
+    bf16: bool
+    """Autocast to bf16; fp32 otherwise."""
+    channels_last: bool
+
+    def __str__(self) -> str:
+        device = torch.cuda.get_device_name() if self.accelerator == "gpu" else cpu_name()
+        precision = "bf16 autocast" if self.bf16 else "fp32"
+        layout = "channels-last" if self.channels_last else "contiguous"
+        return f"{device} · {precision} · {layout}"
+
+
+def choose(config: TrainerConfig) -> Hardware:
+    """Fill in what the config leaves to "auto".
+
+    bf16 where the hardware has units for it (CPU: AMX or AVX512-bf16; GPU: compute capability ≥ 8);
+    elsewhere it is emulated, and slower than fp32 by orders of magnitude. Channels-last is the
+    layout of both oneDNN's and cuDNN's fast convolutions.
+
+    Raises:
+        IrodoriError: a setting is unknown, or the GPUs that are asked for aren't there.
+    """
+    gpus = torch.cuda.device_count()
+    check("trainer.accelerator", config.accelerator, ("auto", "cpu", "gpu"))
+    check("trainer.precision", config.precision, ("auto", "fp32", "bf16"))
+    check("trainer.memory_format", config.memory_format, ("auto", "channels_last", "contiguous"))
+    if config.devices < 1 or config.num_nodes < 1:
+        raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
+    if config.accelerator == "gpu" and config.devices > gpus:
+        raise IrodoriError(
+            f"trainer.accelerator=gpu trainer.devices={config.devices}: this machine has {gpus}"
+            " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
+        )
+    gpu = config.accelerator == "gpu" or (
+        config.accelerator == "auto" and gpus >= config.devices
+    )
+    if config.sync_batchnorm and not gpu:
+        raise IrodoriError("trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU")
+    bf16 = gpu_has_bf16() if gpu else cpu_has_bf16()
+    return Hardware(
+        accelerator="gpu" if gpu else "cpu",
+        bf16=bf16 if config.precision == "auto" else config.precision == "bf16",
+        channels_last=config.memory_format != "contiguous",
+    )
+
+
+def check(key: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise IrodoriError unless the value is known."""
+    if value not in known:
+        raise IrodoriError(f"{key}={value} is unknown; it is one of {', '.join(known)}")
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 in hardware."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the GPU multiplies bf16 in tensor cores."""
+    return torch.cuda.get_device_capability() >= (8, 0)
+
+
+def cpu_name() -> str:
+    """Name, cores and widest vector unit of the CPU."""
+    name = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+    return f"{name}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"

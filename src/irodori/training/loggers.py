@@ -1,0 +1,90 @@
+"""The loggers of a run: metrics.csv always, W&B unless told otherwise."""
+
+import netrc
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import wandb
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from irodori.config import LoggerConfig, WandbConfig
+from irodori.errors import IrodoriError
+
+Mode = Literal["online", "offline", "disabled"]
+MODES: tuple[Mode, ...] = ("online", "offline", "disabled")
+
+
+def make_loggers(
+    config: LoggerConfig,
+    folder: Path,
+    settings: dict[str, Any],
+    name: str,
+    group: str | None,
+    flush_every: int,
+) -> list[Logger]:
+    """metrics.csv in the run folder, and W&B as configured.
+
+    Args:
+        config: group logger.
+        folder: the run folder.
+        settings: the resolved configuration, which W&B stores.
+        name: of the run on W&B.
+        group: what the runs of a sweep share.
+        flush_every: steps after which metrics.csv is written.
+
+    Raises:
+        IrodoriError: the logger or its mode is unknown.
+    """
+    loggers: list[Logger] = [
+        CSVLogger(folder, name="", version="", flush_logs_every_n_steps=flush_every)
+    ]
+    if isinstance(config, WandbConfig):
+        mode, reason = wandb_mode(config.mode)
+        if mode != "disabled":
+            # The run is made here: Lightning's own call sets options that W&B warns about.
+            experiment = wandb.init(
+                project=config.project,
+                entity=config.entity,
+                name=name,
+                group=group,
+                dir=folder,
+                config=settings,
+                mode=mode,
+                settings=wandb.Settings(silent=True),
+            )
+            loggers.append(WandbLogger(experiment=experiment, save_dir=folder))
+        if mode != "online":
+            hint = f"; upload later with: wandb sync {folder}/wandb/offline-run-*"
+            print(f"W&B: {mode} ({reason}){hint if mode == 'offline' else ''}", flush=True)
+    elif config.name != "csv":
+        raise IrodoriError(f"logger.name={config.name} is unknown; there are wandb and csv")
+    return loggers
+
+
+def wandb_mode(setting: str) -> tuple[Mode, str]:
+    """Online, offline or disabled, and why: the setting, then WANDB_MODE, then whether a key is found.
+
+    Raises:
+        IrodoriError: the mode is unknown.
+    """
+    for source, mode in (("logger.mode", setting), ("WANDB_MODE", os.environ.get("WANDB_MODE"))):
+        if mode is None or (source, mode) == ("logger.mode", "auto"):
+            continue
+        for known in MODES:
+            if mode == known:
+                return known, source
+        raise IrodoriError(f"{source}={mode} is unknown; it is one of auto, {', '.join(MODES)}")
+    if os.environ.get("WANDB_API_KEY") or key_in_netrc():
+        return "online", "key found"
+    return "offline", "no key found"
+
+
+def key_in_netrc() -> bool:
+    """Whether `wandb login` left a key in the netrc file."""
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].rstrip("/")
+    try:
+        return netrc.netrc(path).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

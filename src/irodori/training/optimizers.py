@@ -1,0 +1,44 @@
+"""Optimizers and schedules by their config."""
+
+import math
+from typing import Any
+
+from torch import nn, optim
+
+from irodori.config import AdadeltaConfig, AdamWConfig, OptimizerConfig
+from irodori.errors import IrodoriError
+
+
+def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:
+    """What `configure_optimizers` returns: the optimizer, and its schedule over `steps` steps.
+
+    Weight decay is left off biases and batch norm (every parameter of one dimension).
+    """
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if isinstance(config, AdadeltaConfig):
+        return {"optimizer": optim.Adadelta(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
+    if not isinstance(config, AdamWConfig):
+        raise IrodoriError(f"optimizer.name={config.name} is unknown; there are adadelta and adamw")
+    optimizer = optim.AdamW(groups, lr=config.lr, betas=config.betas)
+    warmup, final = config.warmup, config.final
+    schedule = optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_cosine(step, steps, warmup, final)
+    )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def warmup_cosine(step: int, steps: int, warmup: float, final: float) -> float:
+    """Learning rate at a step (from 0) as a share of its peak, in (0, 1].
+
+    Rises linearly over the first warmup·steps, then falls by half a cosine to `final`.
+    """
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, steps - rising))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
