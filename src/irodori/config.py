@@ -185,7 +185,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def register() -> None:
-    """Make the schema and the resolver `${project:}` known to Hydra; calling it again is harmless."""
+    """Make the schema and the resolver `${project:}` known to Hydra; it may be called again."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     groups: dict[str, dict[str, Any]] = {

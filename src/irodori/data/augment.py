@@ -29,7 +29,9 @@ class CropAndFlip:
     def __post_init__(self) -> None:
         low, high = self.scale
         if not 0 < low <= high <= 1:
-            raise ValueError(f"data.crop_scale={list(self.scale)} is not 0 < smallest ≤ largest ≤ 1")
+            raise ValueError(
+                f"data.crop_scale={list(self.scale)} is not 0 < smallest ≤ largest ≤ 1"
+            )
         if self.aspect < 1:
             raise ValueError(f"data.crop_aspect={self.aspect} is below 1")
         if self.side < 1:
@@ -41,7 +43,10 @@ class CropAndFlip:
         scale_B = low + (high - low) * draws_B5[:, 0]
         stretch_B = self.aspect ** (draws_B5[:, 1] - 0.5)
         size_B2 = torch.stack(
-            [(scale_B * stretch_B).clamp(max=1) * width, (scale_B / stretch_B).clamp(max=1) * height],
+            [
+                (scale_B * stretch_B).clamp(max=1) * width,
+                (scale_B / stretch_B).clamp(max=1) * height,
+            ],
             dim=1,
         )
         free_B2 = torch.tensor([width, height], device=draws_B5.device) - size_B2

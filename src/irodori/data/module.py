@@ -57,9 +57,7 @@ class ShardData(LightningDataModule):
             self.plan(world_size=1, rank=0)
         except ValueError as error:
             raise IrodoriError(str(error)) from None
-        self.train_data = ShardDataset(
-            self.train_index, partial(to_square, size=config.size), seed
-        )
+        self.train_data = ShardDataset(self.train_index, partial(to_square, size=config.size), seed)
         self.val_data = ShardDataset(
             self.val_index, partial(to_short_side, size=config.val_size), None
         )
@@ -84,7 +82,7 @@ class ShardData(LightningDataModule):
         workers = min(self.config.workers, max(1, plan.steps)) if self.config.workers else 0
         return DataLoader(
             data,
-            sampler=ReadingSampler(plan),  # type: ignore[arg-type]
+            sampler=ReadingSampler(plan),
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -130,7 +128,7 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
         return train, val
     count = len(train.shards)
     if not 0 <= config.fold < count:
-        raise IrodoriError(f"data.fold={config.fold}: {config.train} has the folds 0 to {count - 1}")
+        raise IrodoriError(f"data.fold={config.fold}: {config.train} has folds 0 to {count - 1}")
     rest = [number for number in range(count) if number != config.fold]
     return train.select(rest), train.select([config.fold])
 
@@ -141,6 +139,6 @@ def refuse_missing_labels(index: Index) -> None:
         missing = (shard.labels < 0).nonzero()[0]
         if len(missing):
             raise IrodoriError(
-                f"{shard.path}: {shard.keys[missing[0]]} has no class (.cls), which alpha > 0 needs;"
-                " add it, or train with alpha=0"
+                f"{shard.path}: {shard.keys[missing[0]]} has no class (.cls), which alpha > 0"
+                " needs; add it, or train with alpha=0"
             )

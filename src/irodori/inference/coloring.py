@@ -40,9 +40,7 @@ def color_pictures(
             style_B1HW = style_11HW.expand(len(numbers), -1, -1, -1)
         chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
         full_BCHW = enlarge_chroma(chroma_BCHW, height, width)
-        colored.update(
-            zip(numbers, to_uint8(space.decode(luminance_B1HW, full_BCHW)), strict=True)
-        )
+        colored.update(zip(numbers, to_uint8(space.decode(luminance_B1HW, full_BCHW)), strict=True))
         if logits_BC is not None:
             logits.update(zip(numbers, logits_BC.float(), strict=True))
     order = range(len(images))

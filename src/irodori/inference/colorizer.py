@@ -42,7 +42,8 @@ class Colorizer:
             [to_tensor(image)],
             None if style is None else to_tensor(style),
         )
-        return functional.to_pil_image(pictures[0])
+        colored: Image.Image = functional.to_pil_image(pictures[0])
+        return colored
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
         """Scene names with their probabilities, the likeliest first; empty without scenes."""

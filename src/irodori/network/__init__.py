@@ -1,4 +1,4 @@
-"""The joint network: backbone, fusion, colorization and classification; knows torch and no files."""
+"""The joint network: backbone, fusion, colorization, classification; knows torch, no files."""
 
 from irodori.network.backbone import BACKBONES, Features, PaperBackbone
 from irodori.network.joint import JointNetwork

@@ -19,6 +19,4 @@ def conv_block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> n
 
 def linear_block(inputs: int, outputs: int) -> nn.Sequential:
     """Fully connected layer with bias, batch norm, ReLU: B×inputs → B×outputs."""
-    return nn.Sequential(
-        nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))

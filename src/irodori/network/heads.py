@@ -7,7 +7,7 @@ from torch.nn import functional
 from irodori.network.blocks import conv_block, linear_block, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-"""Activations of the fusion layer: ReLU is this project's default, the paper's formula a sigmoid."""
+"""Activations of the fusion layer: ReLU is the default, the paper's formula writes a sigmoid."""
 
 
 class Fusion(nn.Module):
@@ -38,7 +38,7 @@ class Fusion(nn.Module):
 
 
 class Colorization(nn.Module):
-    """Features at stride 8 → chrominance in [0,1] at stride 2, by two nearest-neighbour ×2 steps."""
+    """Features at stride 8 → chrominance in [0,1] at stride 2, by two nearest-neighbour steps."""
 
     def __init__(self, inputs: int, chroma_channels: int, width: float) -> None:
         super().__init__()

@@ -46,11 +46,11 @@ def choose(config: TrainerConfig) -> Hardware:
             f"trainer.accelerator=gpu trainer.devices={config.devices}: this machine has {gpus}"
             " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
         )
-    gpu = config.accelerator == "gpu" or (
-        config.accelerator == "auto" and gpus >= config.devices
-    )
+    gpu = config.accelerator == "gpu" or (config.accelerator == "auto" and gpus >= config.devices)
     if config.sync_batchnorm and not gpu:
-        raise IrodoriError("trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU")
+        raise IrodoriError(
+            "trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU"
+        )
     bf16 = gpu_has_bf16() if gpu else cpu_has_bf16()
     return Hardware(
         accelerator="gpu" if gpu else "cpu",

@@ -117,13 +117,11 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     except ValueError as error:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
     return data, Colorization(Model(network, space, data.classes, config.alpha), config.optimizer)
 
 
-def make_callbacks(
-    config: Config, data: ShardData, folder: Path
-) -> tuple[list[Callback], Scores]:
+def make_callbacks(config: Config, data: ShardData, folder: Path) -> tuple[list[Callback], Scores]:
     """The run's callbacks, and among them the one that holds the final figures."""
     settings = config.trainer
     scores = Scores(data.classes, training_mean_ab(data.train_data))

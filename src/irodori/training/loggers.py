@@ -63,7 +63,7 @@ def make_loggers(
 
 
 def wandb_mode(setting: str) -> tuple[Mode, str]:
-    """Online, offline or disabled, and why: the setting, then WANDB_MODE, then whether a key is found.
+    """The mode and why: the setting, then WANDB_MODE, then online if a key is found, else offline.
 
     Raises:
         IrodoriError: the mode is unknown.

@@ -65,9 +65,8 @@ class Pictures(Callback):
         picture.save(self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image(
-                    "pictures", [picture], step=trainer.global_step, caption=["gray · predicted · true"]
-                )
+                caption = ["gray · predicted · true"]
+                logger.log_image("pictures", [picture], trainer.global_step, caption=caption)
 
 
 def gray_of(model: Model, rgb_3HW: Tensor) -> Tensor:
@@ -87,7 +86,8 @@ def sheet(rows: list[list[Tensor]]) -> Image.Image:
         join(strips[start : start + 2], across=True, gap=4 * GAP)
         for start in range(0, len(strips), 2)
     ]
-    return functional.to_pil_image(join(lines, across=False))
+    picture: Image.Image = functional.to_pil_image(join(lines, across=False))
+    return picture
 
 
 def wide(picture: Tensor) -> int:

@@ -81,7 +81,7 @@ class ImagesBar(RichProgressBar):
         if "val/chroma_rmse" in trainer.callback_metrics:
             figures["chroma RMSE"] = round(trainer.callback_metrics["val/chroma_rmse"].item(), 2)
         if trainer.training:
-            batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
             seconds = time.perf_counter() - self._clock
             figures["images/s"] = round(batches * self.batch_size / max(seconds, 1e-9), 1)
         return figures

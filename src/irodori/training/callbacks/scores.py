@@ -8,7 +8,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from irodori.color import color_space, to_float, to_uint8
-from irodori.data.images import decode
 from irodori.data.stream import ShardDataset
 from irodori.metrics import ChrominanceRMSE, mean_ab
 

@@ -1,0 +1,44 @@
+# make setup: .venv with everything, by pip.   make train: train on the embedded sample.
+# make test: the fast tests.                   make test-all: those and the slow ones.
+# make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OLDEST := $(VENV)-oldest
+
+.PHONY: setup train test test-all lint lower-bounds clean
+
+setup: $(VENV)/installed
+
+# torch and torchvision first and together, so that pip takes a pair that fits.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch torchvision
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+train: setup
+	$(BIN)/python train.py experiment=lab_alpha1
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The oldest allowed versions in an environment of their own, which sees torch in the first one.
+lower-bounds: setup
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(OLDEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/torch.pth
+	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
+	$(OLDEST)/bin/python -m pip install --quiet --requirement $(OLDEST)/pins.txt
+	$(OLDEST)/bin/python tests/lower_bounds.py check
+
+clean:
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache

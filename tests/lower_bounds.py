@@ -1,0 +1,47 @@
+"""The oldest allowed dependencies: `pins` prints them, `check` imports every module with them."""
+
+import importlib
+import pkgutil
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+# Of these the oldest tested version is the one that plain pip installs.
+NEWEST = {"torch", "torchvision"}
+
+
+def pins() -> dict[str, str]:
+    """Name → oldest allowed version of each dependency but torch and torchvision."""
+    requirements = tomllib.loads(PYPROJECT.read_text())["project"]["dependencies"]
+    pairs = dict(requirement.split(">=") for requirement in requirements)
+    return {name: oldest for name, oldest in pairs.items() if name not in NEWEST}
+
+
+def same(installed: str, oldest: str) -> bool:
+    """2.6.0 is 2.6."""
+    return installed.removesuffix(".0") == oldest.removesuffix(".0")
+
+
+def check() -> None:
+    """Import irodori's modules, and compose and build a run, with exactly the pinned versions."""
+    wrong = {
+        name: version(name) for name, oldest in pins().items() if not same(version(name), oldest)
+    }
+    if wrong:
+        sys.exit(f"not the oldest versions: {wrong}")
+    sys.path.insert(0, str(PYPROJECT.parent / "src"))
+    import irodori
+
+    names = [module.name for module in pkgutil.walk_packages(irodori.__path__, "irodori.")]
+    for name in names:
+        importlib.import_module(name)
+    print(f"{len(names)} modules import with the oldest allowed dependencies")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "pins":
+        print("\n".join(f"{name}=={oldest}" for name, oldest in pins().items()))
+    else:
+        check()
