@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.config import register
-from irodori.entry import run
+from irodori.config import register, typed
+from irodori.entry import run, told
 
 register()
 
@@ -16,16 +16,16 @@ register()
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")
 def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
-    # Imported here, so that a mistake in the configuration is told at once.
-    from irodori.training.launch import train
-
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep = settings.mode == RunMode.MULTIRUN
-    group = str(settings.sweep.dir) if sweep else None
-    train(config, folder, list(settings.overrides.task), group)
-    print(f"run: {folder}", flush=True)
+    group = str(settings.sweep.dir) if settings.mode == RunMode.MULTIRUN else None
+    # Caught in here, since Hydra adds lines of its own to what leaves a job.
+    with told():
+        checked = typed(config)
+        # Imported only now, so that a mistake in the configuration is told at once.
+        from irodori.training.launch import train
+
+        train(checked, config, folder, list(settings.overrides.task), group)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 The YAML files under conf/ give the values; each group's file names its schema in its defaults list.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from irodori.errors import IrodoriError
 
 
 @dataclass
@@ -180,12 +182,38 @@ class Config:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
 
+def typed(composed: DictConfig) -> Config:
+    """The composed configuration as dataclasses.
+
+    Raises:
+        IrodoriError: it has a key that the schema doesn't (Hydra's `+key=value` adds any).
+        omegaconf.errors.OmegaConfBaseException: a value is missing or can't be resolved.
+    """
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    refuse_unknown(config, "")
+    return config
+
+
+def refuse_unknown(node: Any, path: str) -> None:
+    """Raise IrodoriError for the first key below `node` that its dataclass doesn't declare."""
+    declared = {field.name for field in fields(node)}
+    for name, value in vars(node).items():
+        if name not in declared:
+            raise IrodoriError(f"unknown key {path}{name}: nothing would read it; leave it out")
+        if is_dataclass(value):
+            refuse_unknown(value, f"{path}{name}.")
+
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout, which holds conf/ and data/."""
 
 
 def register() -> None:
-    """Make the schema and the resolver `${project:}` known to Hydra; it may be called again."""
+    """Make the schema and the resolvers known to Hydra; it may be called again.
+
+    `${project:}` is the checkout's folder, `${or_default:x}` is x, or "default" where x is null.
+    """
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     groups: dict[str, dict[str, Any]] = {
@@ -200,3 +228,4 @@ def register() -> None:
         for name, node in nodes.items():
             store.store(group=group, name=name, node=node)
     OmegaConf.register_new_resolver("project", lambda: str(PROJECT), replace=True)
+    OmegaConf.register_new_resolver("or_default", lambda x: x or "default", replace=True)

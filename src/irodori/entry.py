@@ -1,36 +1,46 @@
 """Running a Hydra program so that a user's mistake is one line on stderr, not a traceback."""
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from irodori.errors import IrodoriError
 
+NOISE = ("full_key:", "object_type=", "reference_type=", "See https:")
+"""Starts of lines in messages of Hydra and OmegaConf that tell a user nothing."""
 
-def run(program: Callable[[], None]) -> None:
-    """Call a function decorated with `hydra.main`; exit with status 1 after a user's mistake."""
-    # Hydra then raises its errors instead of printing them over several lines.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn a user's mistake into one line on stderr (of rank 0) and exit status 1."""
     try:
-        program()
+        yield
     except (IrodoriError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
         sys.exit(1)
 
 
+def run(program: Callable[[], None]) -> None:
+    """Call a function decorated with `hydra.main`; mistakes in the configuration are told."""
+    # Hydra then raises its errors instead of printing them over several lines.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with told():
+        program()
+
+
 def one_line(error: Exception) -> str:
-    """The error's message on one line; of a chain, the message of the cause where it says more."""
+    """The error's message, and that of its cause where Hydra wraps one, on one line."""
     messages = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:
         messages.append(str(error.__cause__))
-    lines = [
-        line.strip()
-        for message in messages
-        for line in message.splitlines()
-        if line.strip() and not line.strip().startswith(("full_key:", "object_type=", "See https:"))
-    ]
-    return " ".join(dict.fromkeys(lines))
+    text = "\n".join(messages)
+    # Hydra lists the schemas among a group's options, and then every place that it looked in.
+    text = re.sub(r"\n\s*schema\w*\b|\nConfig search path:(.|\n)*", "", text)
+    lines = [line.strip() for line in text.splitlines()]
+    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(NOISE)))

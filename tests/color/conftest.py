@@ -1,22 +1,11 @@
 """The pictures that every test of colour looks at."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from irodori.color import COLOR_SPACES, ColorSpace, color_space
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """These pictures are tiny: on a busy machine, threads waiting for each other take 5× longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=sorted(COLOR_SPACES))

@@ -6,6 +6,8 @@ import torch
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
+from irodori.color.planes import full_precision
+
 
 @dataclass(frozen=True)
 class CropAndFlip:
@@ -57,7 +59,14 @@ class CropAndFlip:
         return torch.cat([torch.where(exact_B1, whole_B2, corner_B2), size_B2], dim=1)
 
     def __call__(self, images_BCHW: Tensor, draws_B5: Tensor) -> Tensor:
-        """B×C×H×W float → B×C×side×side, bilinear; draws in [0,1) (see `augmentation_draws`)."""
+        """B×C×H×W fp32 → B×C×side×side, bilinear; draws in [0,1) (see `augmentation_draws`).
+
+        Outside autocast: in bf16, places would be whole pixels off.
+        """
+        with full_precision(images_BCHW.device):
+            return self._warp(images_BCHW, draws_B5)
+
+    def _warp(self, images_BCHW: Tensor, draws_B5: Tensor) -> Tensor:
         left_B, top_B, width_B, height_B = self.windows(draws_B5, *images_BCHW.shape[-2:]).unbind(1)
         mirror_B = draws_B5[:, 4] < 0.5 if self.flip else torch.zeros_like(left_B, dtype=torch.bool)
         zero_B = torch.zeros_like(left_B)

@@ -54,9 +54,10 @@ class ShardData(LightningDataModule):
             self.augmentation = CropAndFlip(
                 config.crop, config.crop_scale, config.crop_aspect, config.flip
             )
-            self.plan(world_size=1, rank=0)
         except ValueError as error:
             raise IrodoriError(str(error)) from None
+        self.plan(world_size=1, rank=0)
+        self.val_plan(world_size=1, rank=0)
         self.train_data = ShardDataset(self.train_index, partial(to_square, size=config.size), seed)
         self.val_data = ShardDataset(
             self.val_index, partial(to_short_side, size=config.val_size), None
@@ -68,15 +69,34 @@ class ShardData(LightningDataModule):
         return self.train_index.classes
 
     def plan(self, world_size: int, rank: int) -> TrainingPlan:
-        """What a rank trains on."""
-        return TrainingPlan(
-            len(self.train_index),
-            self.config.batch_size,
-            self.accumulate,
-            world_size,
-            rank,
-            self.seed,
-        )
+        """What a rank trains on.
+
+        Raises:
+            IrodoriError: the batch size doesn't fit.
+        """
+        try:
+            return TrainingPlan(
+                len(self.train_index),
+                self.config.batch_size,
+                self.accumulate,
+                world_size,
+                rank,
+                self.seed,
+            )
+        except ValueError as error:
+            raise IrodoriError(str(error)) from None
+
+    def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
+        """What a rank validates on.
+
+        Raises:
+            IrodoriError: the batch size is below 1.
+        """
+        samples = len(self.val_index)
+        try:
+            return ValidationPlan(samples, self.config.val_batch_size, world_size, rank)
+        except ValueError as error:
+            raise IrodoriError(str(error)) from None
 
     def _loader(self, data: ShardDataset, plan: TrainingPlan | ValidationPlan) -> DataLoader[Any]:
         workers = min(self.config.workers, max(1, plan.steps)) if self.config.workers else 0
@@ -98,8 +118,7 @@ class ShardData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This rank's share of the validation set."""
-        plan = ValidationPlan(len(self.val_index), self.config.val_batch_size, *self._ranks())
-        return self._loader(self.val_data, plan)
+        return self._loader(self.val_data, self.val_plan(*self._ranks()))
 
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip and convert training batches on the device they are on.
@@ -116,21 +135,45 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
     """Training and validation index of a configuration.
 
     Raises:
-        IrodoriError: see `open_index`; or the fold doesn't exist.
+        IrodoriError: see `open_index`; the fold doesn't exist; or training and validation shards
+            name different classes.
     """
     cache = Path(config.cache).expanduser()
     train = open_index(config.train, config.classes, cache)
     if config.fold is None:
         val = open_index(config.val, config.classes, cache)
         if val.classes != train.classes and config.classes is None:
-            wider = max(train.classes, val.classes, key=len)
-            train, val = Index(train.shards, wider), Index(val.shards, wider)
+            classes = common_classes(train.classes, val.classes)
+            train, val = Index(train.shards, classes), Index(val.shards, classes)
         return train, val
     count = len(train.shards)
     if not 0 <= config.fold < count:
         raise IrodoriError(f"data.fold={config.fold}: {config.train} has folds 0 to {count - 1}")
     rest = [number for number in range(count) if number != config.fold]
     return train.select(rest), train.select([config.fold])
+
+
+def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, ...]:
+    """The longer of two lists of class names, of which the other is a part.
+
+    Shards without names have plain numbers ("0", "1", …), which fit any names.
+
+    Raises:
+        IrodoriError: a class id would mean one thing in training and another in validation.
+    """
+
+    def numbers(count: int) -> tuple[str, ...]:
+        return tuple(map(str, range(count)))
+
+    # Of two lists of equal length, names come before numbers.
+    other, wider = sorted(
+        (train, val), key=lambda names: (len(names), names != numbers(len(names)))
+    )
+    if other not in (wider[: len(other)], numbers(len(other))):
+        raise IrodoriError(
+            "data.train and data.val name different classes: give data.classes, one list for both"
+        )
+    return wider
 
 
 def refuse_missing_labels(index: Index) -> None:

@@ -35,7 +35,8 @@ class TrainingPlan:
         seed: any integer ≥ 0.
 
     Raises:
-        ValueError: ranks × micro-batches don't divide the batch, or a batch exceeds the samples.
+        ValueError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
+            samples.
     """
 
     samples: int
@@ -46,6 +47,8 @@ class TrainingPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"data.batch_size={self.batch_size} is below 1")
         if self.batch_size % (self.world_size * self.accumulate):
             raise ValueError(
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
@@ -92,12 +95,19 @@ class ValidationPlan:
         samples: number of samples.
         batch_size: images per rank and step.
         world_size, rank: of the process.
+
+    Raises:
+        ValueError: the batch is below 1.
     """
 
     samples: int
     batch_size: int
     world_size: int = 1
     rank: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"data.val_batch_size={self.batch_size} is below 1")
 
     @property
     def steps(self) -> int:

@@ -104,7 +104,7 @@ class ShardDataset(Dataset[dict[str, Any]]):
                 images.append(self.resize(self.image(sample)))
             except (RuntimeError, OSError) as error:
                 images.append(None)
-                reason = str(error).strip().splitlines()[0]
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 bad.append(f"{shard.path.name}: {keys[-1]}: {reason}")
         valid = torch.tensor([image is not None for image in images], dtype=torch.bool)
         stand_in = next((image for image in images if image is not None), None)

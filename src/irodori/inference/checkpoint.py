@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from irodori.color import ColorSpace, color_space
 from irodori.errors import IrodoriError
@@ -54,14 +56,29 @@ def load_model(path: str | Path) -> Model:
         # torch raises many kinds here, by what the file is; all of them mean the same to the user.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
+    try:
+        return build_model(description, weights)
+    except IrodoriError as error:
+        raise IrodoriError(f"{path}: {error}") from None
+    except Exception as error:
+        reason = shorten(str(error), 200) or type(error).__name__
+        raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
+
+
+def build_model(description: dict[str, Any], weights: dict[str, Tensor]) -> Model:
+    """The model of a description (see `Model.describe`) and a LightningModule's weights.
+
+    Raises:
+        IrodoriError: it is of another format, or for other ranges of the colour space.
+    """
     if description["format"] != FORMAT:
         raise IrodoriError(
-            f"{path}: format {description['format']}, but this version of irodori reads {FORMAT}"
+            f"format {description['format']}, but this version of irodori reads {FORMAT}"
         )
     space = color_space(description["color_space"]["name"])
     if space.describe() != description["color_space"]:
         raise IrodoriError(
-            f"{path}: was trained with other ranges of {space.name}: {description['color_space']}"
+            f"was trained with other ranges of {space.name}: {description['color_space']}"
         )
     network = JointNetwork(**description["network"])
     network.load_state_dict(

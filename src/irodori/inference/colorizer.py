@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
+from irodori.data.images import from_pil
 from irodori.inference.checkpoint import Model, load_model
 from irodori.inference.coloring import color_pictures
 
@@ -39,22 +40,17 @@ class Colorizer:
         pictures, _ = color_pictures(
             self.model.network,
             self.model.space,
-            [to_tensor(image)],
-            None if style is None else to_tensor(style),
+            [from_pil(image)],
+            None if style is None else from_pil(style),
         )
         colored: Image.Image = functional.to_pil_image(pictures[0])
         return colored
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
         """Scene names with their probabilities, the likeliest first; empty without scenes."""
-        _, logits_BC = color_pictures(self.model.network, self.model.space, [to_tensor(image)])
+        _, logits_BC = color_pictures(self.model.network, self.model.space, [from_pil(image)])
         if logits_BC is None:
             return {}
         probabilities = logits_BC[0].softmax(0)
         order = probabilities.argsort(descending=True).tolist()
         return {self.model.classes[number]: probabilities[number].item() for number in order}
-
-
-def to_tensor(image: Image.Image) -> torch.Tensor:
-    """A PIL image as 3×H×W uint8 RGB."""
-    return functional.pil_to_tensor(image.convert("RGB"))

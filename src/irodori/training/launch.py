@@ -29,20 +29,25 @@ from irodori.training.loggers import make_loggers
 from irodori.training.module import Colorization
 
 
-def train(composed: DictConfig, folder: Path, overrides: list[str], group: str | None) -> None:
-    """Train as configured and fill the run folder.
+def train(
+    config: Config,
+    composed: DictConfig,
+    folder: Path,
+    overrides: list[str],
+    group: str | None,
+) -> None:
+    """Train as configured, fill the run folder, and print its path as the last line.
 
     Args:
-        composed: the configuration, with the schema `Config`.
-        folder: the run folder, which exists.
+        config: the configuration.
+        composed: the same as Hydra composed it, to be written down.
+        folder: the run folder.
         overrides: what the user set, the run's name on W&B.
         group: what the jobs of a sweep share; None for a single run.
 
     Raises:
         IrodoriError: the configuration, the data or the hardware doesn't allow it.
     """
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
     quieten()
     hardware = choose(config.trainer)
     if group is not None and config.trainer.devices > 1:
@@ -54,10 +59,11 @@ def train(composed: DictConfig, folder: Path, overrides: list[str], group: str |
         raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
     seed_everything(config.seed, workers=True, verbose=False)
     data, module = build(config, hardware)
-    callbacks, scores = make_callbacks(config, data, folder)
+    callbacks = make_callbacks(config, data, folder)
     settings: Any = OmegaConf.to_container(composed, resolve=True)
     trainer = make_trainer(config, hardware, callbacks)
     if trainer.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(composed, resolve=True))
         report.start(module.model, data, hardware, trainer.world_size)
         trainer.loggers = make_loggers(
@@ -75,7 +81,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str], group: str |
         if trainer.interrupted:
             raise IrodoriError(f"interrupted; what was reached is in {folder}")
         seconds = time.perf_counter() - start
-        result = evaluate(trainer, module, data, scores, folder / "checkpoints")
+        result = evaluate(trainer, module, data, folder / "checkpoints")
         if trainer.is_global_zero:
             result["training"] = {
                 "seconds": round(seconds, 1),
@@ -84,6 +90,7 @@ def train(composed: DictConfig, folder: Path, overrides: list[str], group: str |
             }
             (folder / "metrics.json").write_text(json.dumps(result, indent=2) + "\n")
             report.end(result)
+            print(f"run: {folder}", flush=True)
         failed = False
     finally:
         close(trainer, folder, failed)
@@ -121,12 +128,11 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     return data, Colorization(Model(network, space, data.classes, config.alpha), config.optimizer)
 
 
-def make_callbacks(config: Config, data: ShardData, folder: Path) -> tuple[list[Callback], Scores]:
-    """The run's callbacks, and among them the one that holds the final figures."""
+def make_callbacks(config: Config, data: ShardData, folder: Path) -> list[Callback]:
+    """The run's callbacks."""
     settings = config.trainer
-    scores = Scores(data.classes, training_mean_ab(data.train_data))
     callbacks: list[Callback] = [
-        scores,
+        Scores(data.classes, training_mean_ab(data.train_data)),
         BadImages(config.data.max_bad_share),
         ModelCheckpoint(
             folder / "checkpoints",
@@ -152,7 +158,7 @@ def make_callbacks(config: Config, data: ShardData, folder: Path) -> tuple[list[
         if not 0 < settings.ema_decay < 1:
             raise IrodoriError(f"trainer.ema_decay={settings.ema_decay} is not between 0 and 1")
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
-    return callbacks, scores
+    return callbacks
 
 
 def make_trainer(config: Config, hardware: Hardware, callbacks: list[Callback]) -> Trainer:
@@ -191,22 +197,27 @@ def strategy(settings: TrainerConfig) -> Any:
 
 
 def evaluate(
-    trainer: Trainer, module: Colorization, data: ShardData, scores: Scores, checkpoints: Path
+    trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path
 ) -> dict[str, Any]:
     """The validation figures of the last and of the best checkpoint (see `report.metrics`)."""
-    trainer.validate(module, data, ckpt_path=str(checkpoints / "last.ckpt"), verbose=False)
-    last = figures(trainer, scores)
+    last = validate(trainer, module, data, checkpoints / "last.ckpt")
     best_path = checkpoints / "best.ckpt"
     if not best_path.exists():
         # Training ended before the first validation: the last is the only one there is.
         trainer.save_checkpoint(best_path)
-    trainer.validate(module, data, ckpt_path=str(best_path), verbose=False)
-    best = figures(trainer, scores)
-    return report.metrics(best, last, scores.ab.tolist(), data)
+    best = validate(trainer, module, data, best_path)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Pictures):
+            callback.write(trainer, module, "best.png")
+    return report.metrics(best, last, data)
 
 
-def figures(trainer: Trainer, scores: Scores) -> dict[str, Any]:
-    """What the validation just made."""
+def validate(
+    trainer: Trainer, module: Colorization, data: ShardData, checkpoint: Path
+) -> dict[str, Any]:
+    """The figures of a checkpoint: what `Scores` holds, and the accuracy."""
+    trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False)
+    scores = next(c for c in trainer.callbacks if isinstance(c, Scores))  # type: ignore[attr-defined]
     accuracy = trainer.callback_metrics.get("val/accuracy")
     return {**scores.result, "accuracy": None if accuracy is None else accuracy.item()}
 

@@ -31,21 +31,18 @@ def start(model: Model, data: ShardData, hardware: Hardware, world_size: int) ->
         print(line, flush=True)
 
 
-def metrics(
-    best: dict[str, Any], last: dict[str, Any], mean_ab: list[float], data: ShardData
-) -> dict[str, Any]:
+def metrics(best: dict[str, Any], last: dict[str, Any], data: ShardData) -> dict[str, Any]:
     """The content of metrics.json.
 
     Args:
-        best, last: `chroma_rmse` of model, mean_color and gray; `scenes`; `accuracy`.
-        mean_ab: mean a* and b* of the training photographs.
+        best, last: what `Scores` holds of these checkpoints, and `accuracy`.
         data: what was validated on.
     """
     errors = best["chroma_rmse"]
     rows = {
         "best": {"chroma_rmse": errors["model"], "accuracy": best["accuracy"]},
         "last": {"chroma_rmse": last["chroma_rmse"]["model"], "accuracy": last["accuracy"]},
-        "mean_color": {"chroma_rmse": errors["mean_color"], "ab": mean_ab},
+        "mean_color": {"chroma_rmse": errors["mean_color"], "ab": best["mean_ab"]},
         "gray": {"chroma_rmse": errors["gray"]},
     }
     scenes = {

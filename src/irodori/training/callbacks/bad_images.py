@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.errors import IrodoriError
 
@@ -54,7 +55,7 @@ class BadImages(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Report the validation; within a training epoch its images count with the epoch's."""
-        if not trainer.training:
+        if trainer.state.fn == TrainerFn.VALIDATING:
             self._report(trainer, "validation")
 
     def _report(self, trainer: Trainer, phase: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -23,7 +24,7 @@ GAP = 4
 
 
 class Pictures(Callback):
-    """Writes `pictures/epoch-0012.png` at each validation, on rank 0.
+    """Writes `epoch-0012.png` at each validation, and `best.png` at the end.
 
     Args:
         data: the validation set, from which `count` photographs are taken, evenly spread.
@@ -40,8 +41,13 @@ class Pictures(Callback):
         self._true: list[Tensor] | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Write and log the sheet."""
-        if trainer.sanity_checking or not trainer.is_global_zero or not trainer.training:
+        """Write the sheet of an epoch."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.write(trainer, module, f"epoch-{trainer.current_epoch + 1:04d}.png")
+
+    def write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
+        """Write the sheet of the module as it is, and log it, on rank 0."""
+        if not trainer.is_global_zero:
             return
         if self._true is None:
             batch = self.data[Reading(0, self.samples, self.samples)]
@@ -53,8 +59,11 @@ class Pictures(Callback):
             ]
         model = module.model
         assert isinstance(model, Model)
+        training = module.training
+        module.eval()
         with trainer.precision_plugin.forward_context():
             colored, _ = color_pictures(model.network, model.space, self._true)
+        module.train(training)
         picture = sheet(
             [
                 [gray_of(model, true), predicted, true]
@@ -62,7 +71,7 @@ class Pictures(Callback):
             ]
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        picture.save(self.folder / f"epoch-{trainer.current_epoch + 1:04d}.png")
+        picture.save(self.folder / name)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 caption = ["gray · predicted · true"]

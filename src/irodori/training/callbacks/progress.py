@@ -27,8 +27,11 @@ class Lines(Callback):
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop the clock: a validation is no training."""
-        if trainer.training:
-            self._stop(trainer)
+        self._stop(trainer)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock again."""
+        self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Print the epoch if it was validated."""

@@ -79,6 +79,7 @@ class Scores(Callback):
         self.result = {
             "chroma_rmse": overall,
             "scenes": {name: figures for name, figures in scenes.items() if figures},
+            "mean_ab": self.ab.tolist(),
         }
 
 

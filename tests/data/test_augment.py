@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from irodori.data.augment import CropAndFlip
+
+DRAW = st.floats(0, 1, exclude_max=True, width=32)
+DRAWS = st.lists(st.lists(DRAW, min_size=5, max_size=5), min_size=1, max_size=4)
+
+
+def random_draws(count, seed=0):
+    return torch.rand(count, 5, generator=torch.Generator().manual_seed(seed))
+
+
+def transcription(image_CHW, window, side, mirrored):
+    """Bilinear sampling of the window in float64, pixel centres at half integers."""
+    left, top, width, height = (float(value) for value in window)
+    rows, columns = image_CHW.shape[1:]
+    result = np.empty((len(image_CHW), side, side))
+    for i in range(side):
+        for j in range(side):
+            column = side - 1 - j if mirrored else j
+            y = np.clip(top + (i + 0.5) / side * height - 0.5, 0, rows - 1)
+            x = np.clip(left + (column + 0.5) / side * width - 0.5, 0, columns - 1)
+            y0, x0 = int(y), int(x)
+            y1, x1 = min(y0 + 1, rows - 1), min(x0 + 1, columns - 1)
+            fy, fx = y - y0, x - x0
+            above = (1 - fx) * image_CHW[:, y0, x0] + fx * image_CHW[:, y0, x1]
+            below = (1 - fx) * image_CHW[:, y1, x0] + fx * image_CHW[:, y1, x1]
+            result[:, i, j] = (1 - fy) * above + fy * below
+    return result
+
+
+@pytest.mark.parametrize(
+    ("side", "scale", "aspect", "size"),
+    [
+        (12, (0.3, 1.0), 1.5, (20, 20)),
+        (16, (1.0, 1.0), 1.0, (10, 10)),
+        (9, (0.5, 0.9), 2.0, (21, 33)),
+        (1, (0.2, 1.0), 1.0, (8, 8)),
+    ],
+)
+def test_it_samples_as_an_independent_transcription(side, scale, aspect, size):
+    crop = CropAndFlip(side, scale, aspect, flip=True)
+    images = torch.rand(6, 3, *size, generator=torch.Generator().manual_seed(1))
+    draws = random_draws(6)
+    assert 0 < (draws[:, 4] < 0.5).sum() < 6
+    result = crop(images, draws)
+    assert result.shape == (6, 3, side, side)
+    assert result.dtype == torch.float32
+    windows = crop.windows(draws, *size)
+    for image, window, draw, made in zip(images, windows, draws, result, strict=True):
+        expected = transcription(image.double().numpy(), window, side, draw[4] < 0.5)
+        np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_papers_crop_copies_pixels(flip):
+    crop = CropAndFlip(224, (0.875, 0.875), 1.0, flip)
+    images = torch.rand(4, 3, 256, 256, generator=torch.Generator().manual_seed(2))
+    draws = random_draws(4, seed=3)
+    draws[0, 2:4], draws[1, 2:4] = 0, 1 - 2**-24
+    draws[:, 4] = torch.tensor([0.2, 0.7, 0.499999, 0.5])
+    windows = crop.windows(draws, 256, 256)
+    assert windows[:2, :2].tolist() == [[0, 0], [32, 32]]
+    for image, window, draw, made in zip(images, windows, draws, crop(images, draws), strict=True):
+        left, top, width, height = window.tolist()
+        assert (left % 1, top % 1) == (0, 0)
+        assert (width, height) == (224, 224)
+        copy = image[:, int(top) : int(top) + 224, int(left) : int(left) + 224]
+        if flip and draw[4] < 0.5:
+            copy = copy.flip(2)
+        torch.testing.assert_close(made, copy, rtol=0, atol=1e-4)
+
+
+def test_the_papers_crop_reaches_every_position_equally_often():
+    crop = CropAndFlip(224, (0.875, 0.875), 1.0, flip=True)
+    corners = crop.windows(random_draws(33_000), 256, 256)[:, :2]
+    for axis in (0, 1):
+        positions, counts = corners[:, axis].unique(return_counts=True)
+        assert positions.tolist() == list(range(33))
+        assert 800 < counts.min() <= counts.max() < 1200  # 1000 expected, ±6 deviations
+    assert abs(np.corrcoef(corners.T.numpy())[0, 1]) < 0.03
+
+
+def test_a_flip_is_an_exact_mirror_and_half_of_them_are():
+    crop = CropAndFlip(10, (0.4, 0.9), 1.3, flip=True)
+    images, draws = torch.rand(5, 3, 24, 24), random_draws(5)
+    mirrored, plain = draws.clone(), draws.clone()
+    mirrored[:, 4], plain[:, 4] = 0.0, 0.99
+    torch.testing.assert_close(
+        crop(images, mirrored), crop(images, plain).flip(3), rtol=0, atol=1e-5
+    )
+    never = CropAndFlip(10, (0.4, 0.9), 1.3, flip=False)
+    torch.testing.assert_close(never(images, mirrored), crop(images, plain))
+
+
+@settings(max_examples=60)
+@given(
+    DRAWS,
+    st.floats(0.05, 1),
+    st.floats(0.05, 1),
+    st.floats(1, 4),
+    st.integers(1, 300),
+    st.integers(1, 300),
+)
+def test_windows_lie_inside_the_image(draws, one, other, aspect, height, width):
+    crop = CropAndFlip(24, (min(one, other), max(one, other)), aspect, flip=True)
+    windows = crop.windows(torch.tensor(draws), height, width)
+    left, top, window_width, window_height = windows.double().unbind(1)
+    slack = 1e-4 * max(height, width)
+    assert (windows[:, :2] >= -slack).all()
+    assert (windows[:, 2:] > 0).all()
+    assert (left + window_width <= width + slack).all()
+    assert (top + window_height <= height + slack).all()
+
+
+def test_scale_and_aspect_span_their_ranges():
+    crop = CropAndFlip(32, (0.3, 0.5), 1.5, flip=True)
+    size = crop.windows(random_draws(5000), 200, 200)[:, 2:].double()
+    ratio, scale = size[:, 0] / size[:, 1], size.prod(1).sqrt() / 200
+    assert 1 / 1.5 - 1e-6 <= ratio.min() < 0.68 < 1.48 < ratio.max() <= 1.5 + 1e-6
+    assert 0.3 - 1e-6 <= scale.min() < 0.301 < 0.499 < scale.max() <= 0.5 + 1e-6
+    assert abs(ratio.log().mean()) < 0.02
+
+
+def test_autocast_changes_nothing():
+    crop = CropAndFlip(32, (0.5, 1.0), 1.3, flip=True)
+    images, draws = torch.rand(3, 3, 64, 64), random_draws(3)
+    exact = crop(images, draws)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(crop(images, draws), exact)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": (0.0, 0.5)}, "data.crop_scale"),
+        ({"scale": (0.6, 0.5)}, "data.crop_scale"),
+        ({"scale": (0.6, 1.1)}, "data.crop_scale"),
+        ({"scale": (-0.1, 0.5)}, "data.crop_scale"),
+        ({"aspect": 0.9}, "data.crop_aspect"),
+        ({"side": 0}, "data.crop=0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, message):
+    arguments = {"side": 8, "scale": (0.5, 1.0), "aspect": 1.0, "flip": True} | change
+    with pytest.raises(ValueError, match=message):
+        CropAndFlip(**arguments)

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.data.plan import TrainingPlan, ValidationPlan
+
+
+@st.composite
+def training(draw):
+    """Samples, global batch, micro-batches and ranks that fit together."""
+    world_size, accumulate = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    batch_size = world_size * accumulate * draw(st.integers(1, 4))
+    samples = batch_size + draw(st.integers(0, 60))
+    return samples, batch_size, accumulate, world_size
+
+
+def ranks(kind, *arguments, world_size, epoch=0, **more):
+    """The readings of every rank."""
+    return [
+        list(kind(*arguments, world_size=world_size, rank=rank, **more).readings(epoch))
+        for rank in range(world_size)
+    ]
+
+
+def batches(samples, batch_size, accumulate, world_size, epoch, seed=0):
+    """The global batches, each as the set of its samples."""
+    readings = ranks(
+        TrainingPlan, samples, batch_size, accumulate, world_size=world_size, epoch=epoch, seed=seed
+    )
+    steps = zip(*readings, strict=True)  # strict: every rank makes as many steps
+    micro = [np.concatenate([reading.samples for reading in step]) for step in steps]
+    return [
+        np.concatenate(micro[start : start + accumulate])
+        for start in range(0, len(micro), accumulate)
+    ]
+
+
+@given(training(), st.integers(0, 5), st.integers(0, 2**40))
+def test_an_epoch_is_every_sample_once_but_for_less_than_a_batch(sizes, epoch, seed):
+    samples, batch_size, accumulate, world_size = sizes
+    whole = batches(*sizes, epoch, seed)
+    seen = np.concatenate(whole)
+    assert len(set(seen.tolist())) == len(seen)  # so the ranks are disjoint as well
+    assert set(seen.tolist()) <= set(range(samples))
+    assert 0 <= samples - len(seen) < batch_size
+    plan = TrainingPlan(samples, batch_size, accumulate, world_size)
+    assert [len(batch) for batch in whole] == [batch_size] * plan.steps
+    assert plan.micro_batch * accumulate * world_size == batch_size
+    for readings in ranks(
+        TrainingPlan, samples, batch_size, accumulate, world_size=world_size, epoch=epoch
+    ):
+        assert all(len(reading.samples) == plan.micro_batch for reading in readings)
+        assert all(reading.epoch == epoch for reading in readings)
+
+
+@given(training(), st.integers(0, 3))
+def test_a_global_batch_is_the_same_whatever_the_ranks(sizes, epoch):
+    samples, batch_size, *_ = sizes
+    split = batches(*sizes, epoch)
+    alone = batches(samples, batch_size, 1, 1, epoch)
+    assert [set(batch.tolist()) for batch in split] == [set(batch.tolist()) for batch in alone]
+
+
+@given(training(), st.integers(0, 3))
+def test_a_position_names_its_sample_whatever_the_ranks(sizes, epoch):
+    samples, batch_size, accumulate, world_size = sizes
+    order = TrainingPlan(samples, batch_size).order(epoch)
+    for readings in ranks(
+        TrainingPlan, samples, batch_size, accumulate, world_size=world_size, epoch=epoch
+    ):
+        for reading in readings:
+            assert (order[reading.positions] == reading.samples).all()
+
+
+def test_epochs_and_seeds_differ_and_the_same_arguments_give_the_same_plan():
+    plan = TrainingPlan(100, 10)
+    assert (plan.order(3) == TrainingPlan(100, 10).order(3)).all()
+    orders = [plan.order(epoch) for epoch in range(4)] + [TrainingPlan(100, 10, seed=1).order(0)]
+    for number, order in enumerate(orders):
+        assert sorted(order.tolist()) == list(range(100))
+        assert all((order != other).any() for other in orders[:number])
+    # No pattern survives: a sample's place is spread over the whole epoch.
+    places = [plan.order(epoch).tolist().index(0) for epoch in range(200)]
+    assert 40 < np.mean(places) < 60
+    assert np.std(places) > 20
+
+
+def test_the_remainder_is_another_one_each_epoch():
+    plan = TrainingPlan(23, 5)
+    left = []
+    for epoch in range(60):
+        seen = np.concatenate([reading.samples for reading in plan.readings(epoch)])
+        left.append(frozenset(range(23)) - frozenset(seen.tolist()))
+    assert {len(rest) for rest in left} == {3}
+    assert len(set(left)) > 50
+    assert frozenset.union(*left) == set(range(23))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"samples": 100, "batch_size": 10, "world_size": 3}, "3 rank.* must divide it"),
+        ({"samples": 100, "batch_size": 10, "accumulate": 4}, "accumulate=4 must divide it"),
+        (
+            {"samples": 100, "batch_size": 6, "accumulate": 2, "world_size": 2},
+            "2 rank.*accumulate=2 must divide it",
+        ),
+        ({"samples": 9, "batch_size": 10}, "exceeds the 9 training samples"),
+        ({"samples": 0, "batch_size": 1}, "exceeds the 0 training samples"),
+        ({"samples": 9, "batch_size": 0}, "data.batch_size=0 is below 1"),
+        ({"samples": 9, "batch_size": -2, "world_size": 2}, "data.batch_size=-2 is below 1"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        TrainingPlan(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_validation_batch_of_none_is_refused():
+    with pytest.raises(ValueError, match=r"data\.val_batch_size=0 is below 1"):
+        ValidationPlan(5, 0)
+
+
+@given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))
+def test_validation_sees_every_sample_once_in_equally_many_steps(
+    samples, batch_size, world_size, epoch
+):
+    readings = ranks(ValidationPlan, samples, batch_size, world_size=world_size, epoch=epoch)
+    seen = [sample for rank in readings for reading in rank for sample in reading.samples.tolist()]
+    assert sorted(seen) == list(range(samples))
+    steps = ValidationPlan(samples, batch_size, world_size).steps
+    assert {len(rank) for rank in readings} == {steps}
+    assert all(len(reading.samples) <= batch_size for rank in readings for reading in rank)
+    # No step more than the samples need.
+    assert (steps - 1) * batch_size * world_size < max(samples, 1)
+    for rank in readings:
+        for reading in rank:
+            assert (reading.positions == reading.samples).all()
+            assert reading.epoch == epoch
