@@ -1,0 +1,96 @@
+"""The commands of the README, run as they stand there; trainings are made short."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+TEXT = (PROJECT / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, flags=re.S)
+    for line in block.splitlines()
+]
+SHORT = [
+    "network.width=0.05",
+    "data.batch_size=8",
+    "data.workers=0",
+    "data.size=64",
+    "data.val_size=48",
+    "data.crop=56",
+    "trainer.max_steps=1",
+    "trainer.max_epochs=1",
+    "trainer.pictures=1",
+    "logger=csv",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands run: a folder like a fresh checkout, with shards of one's own."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("train.py", "conf", "data", "Makefile", "src"):
+        (folder / name).symlink_to(PROJECT / name)
+    shards = folder / "shards"
+    shards.mkdir()
+    for number, name in enumerate(["train-000", "train-001", "train-002", "train-003", "val-0"]):
+        (shards / f"{name}.tar").symlink_to(PROJECT / "data" / "sample" / f"sample-{number}.tar")
+    (shards / "classes.txt").write_text("a\nb\nc\nd\ne\nf\n")
+    return folder
+
+
+def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 8
+    assert all(command.split()[0] in ("make", "python", "irodori") for command in COMMANDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_targets(command: str, folder: Path) -> None:
+    words = shlex.split(command)
+    assert "python" in run([words[0], "-n", *words[1:]], folder).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python train.py")])
+def test_training_commands(command: str, folder: Path) -> None:
+    last = run([*shlex.split(command), *SHORT], folder).stdout.splitlines()[-1]
+    kind, path = last.split(": ", 1)
+    assert kind == ("sweep" if " -m " in command else "run")
+    found = list((folder / path).rglob("metrics.json"))
+    assert len(found) == (9 if " -m " in command else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("irodori")])
+def test_colorize_command(command: str, folder: Path) -> None:
+    training = ["python", "train.py", "experiment=lab_alpha1", *SHORT]
+    trained = run(training, folder).stdout.splitlines()[-1].removeprefix("run: ")
+    run(shlex.split(command.replace("runs/lab_alpha1/<time>", trained)), folder)
+    assert list((folder / "coloured").glob("*.png"))
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    names = re.findall(r"\]\(((?!http)[^)]+)\)", TEXT)
+    assert names
+    assert [name for name in names if not (PROJECT / name).exists()] == []
+    experiments = re.findall(r"^\| `(\w+)`", TEXT, flags=re.M)
+    assert experiments
+    missing = [n for n in experiments if not (PROJECT / f"conf/experiment/{n}.yaml").exists()]
+    assert missing == []
