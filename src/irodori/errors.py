@@ -1,5 +1,10 @@
-"""The one exception for mistakes of the user, shown as one line without a traceback."""
+"""Mistakes of the user, shown as one line without a traceback."""
 
 
 class IrodoriError(Exception):
     """A mistake that the user can mend; its message says what is wrong, where, and what to do."""
+
+
+def one_line(error: Exception) -> str:
+    """What an exception says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
+from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 
@@ -21,7 +21,7 @@ def decode(content: bytes) -> Tensor:
     try:
         if content.startswith(b"\xff\xd8"):
             buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-            return decode_jpeg(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
+            return decode_image(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
         if content.startswith(b"\x89PNG") or content[8:12] == b"WEBP":
             return decode_with_pillow(content)
     except Exception as error:

@@ -12,7 +12,8 @@ from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
 from irodori.data.augment import CropAndFlip
 from irodori.data.images import to_short_side, to_square
-from irodori.data.index import Index, open_index
+from irodori.data.index import Index
+from irodori.data.opening import open_index
 from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.stream import ReadingSampler, ShardDataset
 from irodori.errors import IrodoriError

@@ -9,7 +9,9 @@ from typing import Any
 from webdataset.tariterators import base_plus_ext
 from webdataset.writer import TarWriter
 
-from irodori.data.index import IMAGE_SUFFIXES, NO_CLASS, Index, Shard, replacing, scan, write_index
+from irodori.data.files import replacing
+from irodori.data.index import NO_CLASS, Index, Shard, write_index
+from irodori.data.scan import IMAGE_SUFFIXES, scan
 from irodori.errors import IrodoriError
 
 Sample = tuple[str, Path, int]  # key, image file, class id (−1: none)

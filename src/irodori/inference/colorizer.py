@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 

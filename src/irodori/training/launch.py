@@ -81,6 +81,8 @@ def train(
         if trainer.interrupted:
             raise IrodoriError(f"interrupted; what was reached is in {folder}")
         seconds = time.perf_counter() - start
+        # Under torchrun each rank has composed a run folder of its own; rank 0's is the one.
+        folder = Path(trainer.strategy.broadcast(str(folder)))
         result = evaluate(trainer, module, data, folder / "checkpoints")
         if trainer.is_global_zero:
             result["training"] = {

@@ -34,7 +34,7 @@ class SweepSummary(Callback):
             varied = " ".join(setting for setting in overrides if setting not in common)
             table.add_row(f"{folder.name}: {varied}", *cells(folder / "metrics.json"))
         CONSOLE.print(table)
-        print(f"sweep: {config.hydra.sweep.dir}", flush=True)
+        print(f"sweep: {Path(config.hydra.sweep.dir).resolve()}", flush=True)
 
 
 def cells(path: Path) -> list[str]:
