@@ -39,6 +39,7 @@ lower-bounds: setup
 	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python -m pip install --quiet --requirement $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python tests/lower_bounds.py check
+	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache

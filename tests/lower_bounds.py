@@ -7,6 +7,8 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+from packaging.version import Version
+
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 # Of these the oldest tested version is the one that plain pip installs.
 NEWEST = {"torch", "torchvision"}
@@ -19,15 +21,12 @@ def pins() -> dict[str, str]:
     return {name: oldest for name, oldest in pairs.items() if name not in NEWEST}
 
 
-def same(installed: str, oldest: str) -> bool:
-    """2.6.0 is 2.6."""
-    return installed.removesuffix(".0") == oldest.removesuffix(".0")
-
-
 def check() -> None:
     """Import irodori's modules, and compose and build a run, with exactly the pinned versions."""
     wrong = {
-        name: version(name) for name, oldest in pins().items() if not same(version(name), oldest)
+        name: version(name)
+        for name, oldest in pins().items()
+        if Version(version(name)) != Version(oldest)
     }
     if wrong:
         sys.exit(f"not the oldest versions: {wrong}")
