@@ -11,17 +11,10 @@ import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.data.index import (
-    Index,
-    Shard,
-    expand,
-    fetch,
-    open_index,
-    read_classes,
-    read_index,
-    scan,
-    write_index,
-)
+from irodori.data.index import Index, Shard, read_index, write_index
+from irodori.data.opening import open_index, read_classes
+from irodori.data.scan import scan
+from irodori.data.shard_paths import expand, fetch
 from irodori.errors import IrodoriError
 
 

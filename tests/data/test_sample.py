@@ -11,7 +11,8 @@ import pytest
 import webdataset
 from PIL import Image
 
-from irodori.data.index import open_index, scan
+from irodori.data.opening import open_index
+from irodori.data.scan import scan
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 PATTERN = str(SAMPLE / "sample-{0..4}.tar")

@@ -4,7 +4,8 @@ import pytest
 import webdataset
 from PIL import Image
 
-from irodori.data.index import open_index, scan
+from irodori.data.opening import open_index
+from irodori.data.scan import scan
 from irodori.data.writer import write_shard, write_shards
 from irodori.errors import IrodoriError
 

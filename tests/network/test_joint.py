@@ -256,7 +256,7 @@ def test_low_level_features_are_computed_once_at_224_and_else_twice(tiny, size, 
 
 @torch.no_grad()
 def test_the_global_path_sees_the_image_at_224(tiny):
-    luminance = torch.rand(2, 1, 96, 60)
+    luminance = torch.rand(2, 1, 500, 60)  # one side is scaled down, the other up
     scaled = torch.nn.functional.interpolate(
         luminance, (224, 224), mode="bilinear", antialias=True, align_corners=False
     )

@@ -40,7 +40,6 @@ def decode_with_pillow(content: bytes) -> Tensor:
     with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
         if getattr(image, "is_animated", False):
             raise RuntimeError("the image is animated")
-        image.load()
         return from_pil(ImageOps.exif_transpose(image))
 
 

@@ -54,14 +54,15 @@ def load_model(path: str | Path) -> Model:
         weights = checkpoint["state_dict"]
     except Exception as error:
         # torch raises many kinds here, by what the file is; all of them mean the same to the user.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = shorten(line, 120, placeholder="…")
         raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
     try:
         return build_model(description, weights)
     except IrodoriError as error:
         raise IrodoriError(f"{path}: {error}") from None
     except Exception as error:
-        reason = shorten(str(error), 200) or type(error).__name__
+        reason = shorten(str(error), 200, placeholder="…") or type(error).__name__
         raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
 
 

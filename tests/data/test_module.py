@@ -1,0 +1,229 @@
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from irodori.color import COLOR_SPACES, color_space, to_float
+from irodori.config import DataConfig
+from irodori.data.module import ShardData, common_classes
+from irodori.data.writer import write_shards
+from irodori.errors import IrodoriError
+
+
+def write(folder, labels, prefix="t", classes=("sea", "hill", "town")):
+    """A shard for each list of labels, of random 24×20 pictures; returns their pattern."""
+    folder.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    shards = []
+    for number, shard in enumerate(labels):
+        samples = []
+        for place, label in enumerate(shard):
+            path = folder / f"{number}-{place}.png"
+            Image.fromarray(chance.integers(0, 256, (24, 20, 3), dtype=np.uint8)).save(path)
+            samples.append((f"k{number}-{place}", path, label))
+        shards.append(samples)
+    write_shards(shards, folder, prefix, classes, {})
+    return str(folder / f"{prefix}-*.tar")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    train = write(folder / "train", [[0, 1, 2, 0], [1, 2, 0, 1]])
+    val = write(folder / "val", [[0, 1, 2]], "v")
+    return DataConfig(
+        train=train, val=val, batch_size=4, val_batch_size=2, workers=0, size=32, crop=28
+    )
+
+
+def changed(config, **change):
+    return dataclasses.replace(config, **change)
+
+
+def refusal(config, **arguments):
+    with pytest.raises(IrodoriError) as caught:
+        ShardData(config, color_space("lab"), **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def plainly_cropped(data, batch):
+    """Integer windows of the images, mirrored where drawn so."""
+    windows = data.augmentation.windows(batch["draws"], 32, 32)
+    crops = []
+    for image, window, draw in zip(batch["images"], windows, batch["draws"], strict=True):
+        left, top = (int(value) for value in window[:2])
+        crop = to_float(image[:, top : top + 28, left : left + 28])
+        crops.append(crop.flip(2) if draw[4] < 0.5 else crop)
+    return torch.stack(crops)
+
+
+@pytest.mark.parametrize("name", sorted(COLOR_SPACES))
+@pytest.mark.parametrize("autocast", [False, True])
+def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, name, autocast):
+    space = color_space(name)
+    data = ShardData(config, space, seed=5)
+    data.train_dataloader().sampler.set_epoch(1)
+    for raw in data.train_dataloader():
+        expected = space.encode(plainly_cropped(data, raw))
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            batch = data.on_after_batch_transfer(dict(raw), 0)
+        assert set(batch) == {"luminance", "chroma", "labels", "valid", "keys", "bad"}
+        channels = space.chroma_channels
+        assert batch["luminance"].shape == (4, 1, 28, 28)
+        assert batch["chroma"].shape == (4, channels, 28, 28)
+        for made, right in zip((batch["luminance"], batch["chroma"]), expected, strict=True):
+            assert made.dtype == torch.float32
+            assert -1e-5 <= made.min() <= made.max() <= 1 + 1e-5
+            torch.testing.assert_close(made, right, rtol=0, atol=1e-3)
+
+
+def test_validation_batches_stay_as_they_are(config):
+    data = ShardData(config, color_space("lab"))
+    batches = list(data.val_dataloader())
+    assert [len(batch["keys"]) for batch in batches] == [2, 1]
+    for batch in batches:
+        images = list(batch["images"])
+        after = data.on_after_batch_transfer(batch, 0)
+        assert all(image.shape == (3, 24, 20) for image in after["images"])
+        assert all(torch.equal(*pair) for pair in zip(after["images"], images, strict=True))
+        assert "luminance" not in after
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_are_converted_on_their_own_device(config):
+    data = ShardData(config, color_space("lab"), seed=5)
+    raw = next(iter(data.train_dataloader()))
+    right = data.on_after_batch_transfer(dict(raw), 0)
+    moved = {key: raw[key].cuda() for key in ("images", "draws")}
+    batch = data.on_after_batch_transfer(moved, 0)
+    for key in ("luminance", "chroma"):
+        assert batch[key].is_cuda
+        torch.testing.assert_close(batch[key].cpu(), right[key], rtol=0, atol=1e-3)
+
+
+def test_the_seed_decides_order_and_draws(config):
+    def batches(seed):
+        data = ShardData(config, color_space("lab"), seed=seed)
+        return [(batch["keys"], batch["draws"].tolist()) for batch in data.train_dataloader()]
+
+    assert batches(1) == batches(1) != batches(2)
+
+
+def test_micro_batches_and_ranks_share_the_batch(config):
+    data = ShardData(config, color_space("lab"), accumulate=2)
+    assert [len(batch["keys"]) for batch in data.train_dataloader()] == [2, 2, 2, 2]
+    assert data.plan(2, 1).micro_batch == 1
+    with pytest.raises(IrodoriError, match="3 rank"):
+        data.plan(3, 0)
+    assert [reading.samples.tolist() for reading in data.val_plan(2, 1).readings()] == [[2]]
+
+
+def test_a_fold_is_left_out_of_training(config):
+    data = ShardData(changed(config, fold=1, val="nothing"), color_space("lab"))
+    assert (len(data.train_index), len(data.val_index)) == (4, 4)
+    assert data.train_index.shards[0].keys[0] == "k0-0"
+    assert data.val_index.shards[0].keys[0] == "k1-0"
+    assert data.classes == ("sea", "hill", "town")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": "/no/such/t-*.tar"}, "no shard matches '/no/such/t-*.tar'"),
+        ({"val": "/no/such/v.tar"}, "no shard matches '/no/such/v.tar'"),
+        ({"fold": 2}, "data.fold=2"),
+        ({"fold": -1}, "data.fold=-1"),
+        ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
+        ({"batch_size": 0}, "data.batch_size=0 is below 1"),
+        ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),
+        ({"crop": 0}, "data.crop=0"),
+        ({"crop_scale": (0.5, 2.0)}, "data.crop_scale=[0.5, 2.0]"),
+        ({"crop_aspect": 0.5}, "data.crop_aspect=0.5"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_a_line(config, change, message):
+    assert message in refusal(changed(config, **change))
+
+
+def test_a_batch_that_micro_batches_do_not_divide_is_refused(config):
+    assert "trainer.accumulate=3" in refusal(config, accumulate=3)
+
+
+def test_one_shard_leaves_nothing_to_train_on(tmp_path):
+    pattern = write(tmp_path / "a", [[0, 1]])
+    message = refusal(DataConfig(train=pattern, val=pattern, fold=0, batch_size=1))
+    assert "exceeds the 0 training samples" in message
+
+
+def test_a_truncated_shard_is_refused(tmp_path, config):
+    pattern = write(tmp_path / "a", [[0, 1, 2, 0]])
+    path = tmp_path / "a" / "t-0.tar"
+    os.truncate(path, 2000)
+    message = refusal(changed(config, train=pattern))
+    assert "t-0.tar" in message
+    assert "truncated" in message
+    (tmp_path / "a" / "index.json").unlink()
+    assert "t-0.tar" in refusal(changed(config, train=pattern))
+
+
+def test_a_class_out_of_range_is_refused(tmp_path, config):
+    pattern = write(tmp_path / "a", [[0, 1, 7, 0]])
+    message = refusal(changed(config, train=pattern))
+    assert "t-0.tar" in message
+    assert "'k0-2' has class id 7" in message
+
+
+def test_a_missing_class_is_refused_only_where_classes_count(tmp_path, config):
+    pattern = write(tmp_path / "a", [[0, 1, 2, 0], [0, -1, 1, 2]])
+    for change in ({"train": pattern}, {"val": pattern}):
+        message = refusal(changed(config, **change), needs_labels=True)
+        assert "t-1.tar: k1-1 has no class" in message
+        assert "alpha=0" in message
+        data = ShardData(changed(config, **change), color_space("lab"))
+        assert len(data.classes) == 3
+
+
+def test_a_class_list_names_the_classes(tmp_path, config):
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\nd\n")
+    data = ShardData(changed(config, classes=str(names)), color_space("lab"))
+    assert data.classes == data.val_index.classes == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "together"),
+    [
+        ("a b c", "a b", "a b c"),
+        ("a", "a b", "a b"),
+        ("0 1", "0 1 2", "0 1 2"),
+        ("a b c", "0 1", "a b c"),
+        ("0 1", "a b c", "a b c"),
+        ("0 1", "a b", "a b"),
+        ("a b", "0 1", "a b"),
+        ("a b", "", "a b"),
+        ("a b", "b a", None),
+        ("a b", "a c d", None),
+        ("a b", "0 1 2", None),
+    ],
+)
+def test_classes_of_training_and_validation_are_those_of_one_list(train, val, together):
+    train, val = tuple(train.split()), tuple(val.split())
+    if together is None:
+        with pytest.raises(IrodoriError, match="different classes"):
+            common_classes(train, val)
+    else:
+        assert common_classes(train, val) == tuple(together.split())
+
+
+def test_other_class_names_in_validation_are_refused(tmp_path, config):
+    other = write(tmp_path / "a", [[0, 1]], "v", classes=("hill", "sea", "town"))
+    assert "different classes" in refusal(changed(config, val=other))
+    more = write(tmp_path / "b", [[0, 3]], "v", classes=("sea", "hill", "town", "wood"))
+    data = ShardData(changed(config, val=more), color_space("lab"))
+    assert data.classes == data.val_index.classes == ("sea", "hill", "town", "wood")

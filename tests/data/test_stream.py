@@ -1,0 +1,324 @@
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from irodori.data import stream
+from irodori.data.images import to_short_side, to_square
+from irodori.data.opening import open_index
+from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
+from irodori.data.stream import ReadingSampler, ShardDataset, augmentation_draws
+from irodori.data.writer import write_shards
+
+SIZE = 8
+
+
+def color_of(number):
+    """A colour that names a sample."""
+    return ((number * 37) % 256, (number * 91) % 256, (number * 153) % 256)
+
+
+def write(folder, counts, bad=()):
+    """Shards of plain PNGs, each of a colour and size of its own; those in `bad` are damaged."""
+    photos = folder / "photos"
+    photos.mkdir()
+    number, shards = 0, []
+    for count in counts:
+        samples = []
+        for _ in range(count):
+            path = photos / f"{number}.{'jpg' if number in bad else 'png'}"
+            if number in bad:
+                buffer = io.BytesIO()
+                Image.new("RGB", (64, 64), color_of(number)).save(buffer, "JPEG")
+                path.write_bytes(buffer.getvalue()[:-200])
+            else:
+                Image.new("RGB", (9 + number % 5, 10 + number % 3), color_of(number)).save(path)
+            samples.append((f"k{number}", path, number % 3))
+            number += 1
+        shards.append(samples)
+    write_shards(shards, folder / "shards", "s", ["a", "b", "c"], {})
+    return open_index(str(folder / "shards" / "s-*.tar"), None, folder)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
+
+
+def training_data(index, seed=3):
+    return ShardDataset(index, partial(to_square, size=SIZE), seed)
+
+
+def validation_data(index):
+    return ShardDataset(index, partial(to_short_side, size=256), None)
+
+
+def loader(data, plan, workers):
+    return DataLoader(
+        data,
+        sampler=ReadingSampler(plan),
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+
+
+def reading(*samples, epoch=0):
+    return Reading(epoch, np.arange(len(samples)), np.array(samples, dtype=np.int64))
+
+
+def numbers(batch):
+    return [int(key[1:]) for key in batch["keys"]]
+
+
+def check_whole(batch):
+    """Every image and label is that of its key."""
+    assert batch["bad"] == []
+    assert batch["valid"].tolist() == [True] * len(batch["keys"])
+    for number, label, image in zip(numbers(batch), batch["labels"], batch["images"], strict=True):
+        assert label == number % 3
+        assert image[:, 0, 0].tolist() == list(color_of(number))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_workers_change_nothing_and_each_training_sample_comes_once_an_epoch(index, workers):
+    plan = TrainingPlan(len(index), 5, seed=3)
+    load = loader(training_data(index), plan, workers)
+    assert len(load) == plan.steps == 4
+    for epoch in (0, 1):
+        load.sampler.set_epoch(epoch)
+        batches = list(load)
+        expected = [reading.samples.tolist() for reading in plan.readings(epoch)]
+        assert [numbers(batch) for batch in batches] == expected
+        assert len({sample for batch in expected for sample in batch}) == 20
+        for batch, place in zip(batches, plan.readings(epoch), strict=True):
+            assert batch["images"].shape == (5, 3, SIZE, SIZE)
+            assert batch["images"].dtype == torch.uint8
+            check_whole(batch)
+            assert torch.equal(batch["draws"], augmentation_draws(3, place))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_validation_sees_every_sample_once_at_its_own_size(index, workers, world_size):
+    seen, steps = [], set()
+    for rank in range(world_size):
+        plan = ValidationPlan(len(index), 4, world_size, rank)
+        batches = list(loader(validation_data(index), plan, workers))
+        steps.add(len(batches))
+        for batch in batches:
+            assert "draws" not in batch
+            assert batch["valid"].dtype == torch.bool
+            check_whole(batch)
+            for number, image in zip(numbers(batch), batch["images"], strict=True):
+                assert image.shape == (3, 10 + number % 3, 9 + number % 5)
+            seen += numbers(batch)
+    assert sorted(seen) == list(range(23))
+    assert len(steps) == 1
+
+
+def test_fewer_shards_than_workers(tmp_path):
+    index = write(tmp_path, [6])
+    batches = list(loader(training_data(index), TrainingPlan(6, 2), workers=3))
+    assert sorted(number for batch in batches for number in numbers(batch)) == list(range(6))
+
+
+def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
+    index = write(tmp_path, [3, 4], bad={0, 4})
+    data = training_data(index)
+    batch = data[reading(2, 4, 5, 0)]
+    assert batch["keys"] == ["k2", "k4", "k5", "k0"]
+    assert batch["labels"].tolist() == [2, 1, 2, 0]
+    assert batch["valid"].tolist() == [True, False, True, False]
+    assert [line.split(": ")[:2] for line in batch["bad"]] == [["s-1.tar", "k4"], ["s-0.tar", "k0"]]
+    for line in batch["bad"]:
+        assert len(line.split(": ")[2]) > 5
+        assert "\n" not in line
+    assert [tuple(image[:, 0, 0].tolist()) for image in batch["images"]] == [
+        color_of(number) for number in (2, 2, 5, 2)
+    ]
+    assert torch.equal(batch["images"][1], batch["images"][0])
+    first = data[reading(0, 6)]
+    assert first["valid"].tolist() == [False, True]
+    assert torch.equal(first["images"][0], first["images"][1])
+    photos = validation_data(index)[reading(4, 3)]
+    assert photos["valid"].tolist() == [False, True]
+    assert len(photos["images"]) == 2
+
+
+def test_a_batch_of_nothing_but_damaged_images(tmp_path):
+    index = write(tmp_path, [4], bad={0, 1})
+    batch = training_data(index)[reading(0, 1)]
+    assert batch["images"].shape == (2, 3, SIZE, SIZE)
+    assert batch["valid"].tolist() == [False, False]
+    assert len(batch["bad"]) == 2
+    assert batch["draws"].shape == (2, 5)
+    assert validation_data(index)[reading(0, 1)]["valid"].tolist() == [False, False]
+
+
+def test_an_animation_is_damaged_and_does_not_end_the_batch(tmp_path):
+    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "b.png")
+    samples = [("a", tmp_path / "a.webp", 0), ("b", tmp_path / "b.png", 0)]
+    write_shards([samples], tmp_path / "out", "s", ["x"], {})
+    index = open_index(str(tmp_path / "out/s-*.tar"), None, tmp_path)
+    batch = training_data(index)[reading(0, 1)]
+    assert batch["valid"].tolist() == [False, True]
+    assert batch["bad"] == ["s-0.tar: a: the image is animated"]
+
+
+@pytest.mark.parametrize("change", ["cut", "gone"])
+def test_a_shard_that_changed_after_it_was_indexed(tmp_path, change):
+    index = write(tmp_path, [3, 3])
+    path = index.shards[1].path
+    if change == "gone":
+        path.unlink()
+    else:
+        os.truncate(path, int(index.shards[1].offsets[1]) + 20)
+    batch = validation_data(index)[reading(0, 3, 4, 5)]
+    whole = [True, change == "cut", False, False]
+    assert batch["valid"].tolist() == whole
+    assert [line.split(": ")[:2] for line in batch["bad"]] == [
+        ["s-1.tar", f"k{number}"]
+        for number, good in zip((0, 3, 4, 5), whole, strict=True)
+        if not good
+    ]
+    assert all(len(line.split(": ")[2]) > 5 for line in batch["bad"])
+    if change == "cut":
+        assert all("the shard ends" in line for line in batch["bad"])
+
+
+def test_an_empty_validation_batch(index):
+    batch = validation_data(index)[reading()]
+    assert (batch["images"], batch["keys"], batch["bad"]) == ([], [], [])
+    assert batch["valid"].shape == batch["labels"].shape == (0,)
+    assert batch["valid"].dtype == torch.bool
+    assert batch["labels"].dtype == torch.int64
+
+
+def test_draws_belong_to_seed_epoch_and_position():
+    def draws(seed, epoch, *positions):
+        return augmentation_draws(seed, Reading(epoch, np.array(positions), np.array(positions)))
+
+    one = draws(0, 0, 5)[0]
+    assert one.dtype == torch.float32
+    assert torch.equal(draws(0, 0, 9, 5, 2)[1], one)
+    others = [draws(1, 0, 5)[0], draws(0, 1, 5)[0], draws(0, 0, 6)[0], draws(0, 5, 0)[0]]
+    for number, draw in enumerate(others):
+        assert all((draw != other).all() for other in [one, *others[:number]])
+    # The sample's own number doesn't matter.
+    assert torch.equal(augmentation_draws(0, Reading(0, np.array([5]), np.array([77])))[0], one)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**40), st.integers(0, 9))
+def test_draws_do_not_depend_on_ranks_or_micro_batches(world_size, accumulate, seed, epoch):
+    batch_size = 12 * world_size * accumulate
+    plan = TrainingPlan(batch_size + 3, batch_size, seed=seed)
+    (alone,) = plan.readings(epoch)
+    expected = dict(
+        zip(alone.samples.tolist(), augmentation_draws(seed, alone).tolist(), strict=True)
+    )
+    found = {}
+    for rank in range(world_size):
+        split = TrainingPlan(batch_size + 3, batch_size, accumulate, world_size, rank, seed)
+        for place in split.readings(epoch):
+            draws = augmentation_draws(seed, place).tolist()
+            found.update(zip(place.samples.tolist(), draws, strict=True))
+    assert found == expected
+
+
+def test_draws_are_uniform_and_uncorrelated():
+    draws = np.concatenate(
+        [
+            augmentation_draws(7, Reading(epoch, np.arange(2000), np.arange(2000))).numpy()
+            for epoch in range(3)
+        ]
+    )
+    assert 0 <= draws.min() < 0.001 < 0.999 < draws.max() < 1
+    for column in draws.T:
+        counts, _ = np.histogram(column, bins=10, range=(0, 1))
+        assert 480 < counts.min() <= counts.max() < 720  # 600 expected, ±5 deviations
+    neighbours = np.concatenate([draws[:-1], draws[1:]], axis=1)
+    correlation = np.corrcoef(neighbours.T) - np.eye(10)
+    assert np.abs(correlation).max() < 0.07
+
+
+def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "OPEN_FILES", 3)
+    index = write(tmp_path, [1] * 8)
+    data = validation_data(index)
+    opened = Path("/proc/self/fd")  # where there is one
+    before = len(list(opened.iterdir())) if opened.exists() else 0
+    for _ in range(2):
+        check_whole(data[reading(*range(8))])
+        check_whole(data[reading(7, 0, 6, 0, 5)])
+    assert len(data._files) == 3
+    if before:
+        assert len(list(opened.iterdir())) <= before + 3
+
+
+def test_a_dataset_with_open_shards_can_be_pickled(index):
+    data = training_data(index)
+    check_whole(data[reading(0, 9)])
+    again = pickle.loads(pickle.dumps(data))
+    assert data._files
+    assert not again._files  # another process has no such files open
+    check_whole(again[reading(3, 9)])
+
+
+@pytest.mark.slow
+def test_workers_that_are_started_afresh_get_the_dataset(index):
+    load = DataLoader(
+        training_data(index),
+        sampler=ReadingSampler(TrainingPlan(len(index), 20, seed=3)),
+        batch_size=None,
+        num_workers=1,
+        multiprocessing_context="spawn",
+    )
+    (batch,) = load
+    check_whole(batch)
+
+
+def test_the_sampler_counts_micro_batches():
+    assert len(ReadingSampler(TrainingPlan(23, 6, accumulate=3))) == 9
+    assert len(ReadingSampler(ValidationPlan(23, 6, world_size=2))) == 2
+
+
+@pytest.mark.slow
+def test_two_ranks_with_two_workers_each_see_every_sample_once(tmp_path):
+    write(tmp_path, [9, 1, 13])
+    script = Path(__file__).with_name("two_ranks.py")
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "shards"), str(tmp_path)],
+        check=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    one, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
+    for epoch in ("0", "1"):
+        mine, others = one["train"][epoch], other["train"][epoch]
+        assert len(mine) == len(others) == 5  # steps of 2 × 2 of the 23 samples
+        seen = [key for batch in mine + others for key in batch["keys"]]
+        assert len(seen) == len(set(seen)) == 20
+        draws = [tuple(draw) for batch in mine + others for draw in batch["draws"]]
+        assert len(set(draws)) == 20
+        assert len(one["val"][epoch]) == len(other["val"][epoch]) == 4
+        photos = [key for batch in one["val"][epoch] + other["val"][epoch] for key in batch]
+        assert sorted(photos) == sorted(f"k{number}" for number in range(23))
+    first, second = ([batch["keys"] for batch in one["train"][epoch]] for epoch in ("0", "1"))
+    assert first != second
+    assert one["train"]["0"][0]["draws"] != one["train"]["1"][0]["draws"]

@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from irodori.color import COLOR_SPACES, to_float, to_uint8
+from irodori.inference.coloring import color_pictures
+from irodori.network.joint import enlarge_chroma
+
+SIZES = [(20, 30), (31, 17), (20, 30), (1, 1), (224, 224), (31, 17), (1, 40), (40, 1), (30, 20)]
+
+
+def pictures(sizes=SIZES, seed=0):
+    chance = torch.Generator().manual_seed(seed)
+    return [
+        torch.randint(0, 256, (3, *size), generator=chance, dtype=torch.uint8) for size in sizes
+    ]
+
+
+def steps_apart(one, other):
+    return (one.int() - other.int()).abs().max().item()
+
+
+@pytest.mark.parametrize("with_style", [False, True])
+def test_mixed_sizes_keep_their_order_and_equal_one_by_one(model, with_style):
+    images = pictures()
+    style = pictures([(50, 33)], seed=9)[0] if with_style else None
+    colored, logits = color_pictures(model.network, model.space, images, style)
+    assert [tuple(picture.shape) for picture in colored] == [(3, *size) for size in SIZES]
+    assert logits.shape == (len(SIZES), 3)
+    for image, picture, logit in zip(images, colored, logits, strict=True):
+        assert picture.dtype == torch.uint8
+        alone, own = color_pictures(model.network, model.space, [image], style)
+        assert steps_apart(alone[0], picture) <= 1
+        torch.testing.assert_close(own[0], logit, rtol=1e-4, atol=1e-4)
+    spread = (logits - logits[0]).abs().amax()
+    assert spread < 1e-4 if with_style else spread > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(COLOR_SPACES))
+def test_it_is_the_network_joined_with_the_photos_own_luminance(name, make_model):
+    model = make_model(name)
+    (image,) = pictures([(21, 34)])
+    luminance, _ = model.space.encode(to_float(image[None]))
+    with torch.no_grad():
+        chroma = enlarge_chroma(model.network(luminance)[0], 21, 34)
+    expected = to_uint8(model.space.decode(luminance, chroma))[0]
+    assert steps_apart(color_pictures(model.network, model.space, [image])[0][0], expected) <= 1
+
+
+def test_only_the_luminance_of_photo_and_style_is_seen(model):
+    gray = pictures([(24, 24)])[0][:1].expand(3, -1, -1)
+    style = pictures([(30, 20)], seed=4)[0]
+    luminance, chroma = model.space.encode(to_float(style[None]))
+    # The same lightness, other colours: 8-bit rounding is all that differs.
+    duller = to_uint8(model.space.decode(luminance, 0.5 + (chroma - 0.5) * 0.2))[0]
+    one, _ = color_pictures(model.network, model.space, [gray], style)
+    other, _ = color_pictures(model.network, model.space, [gray], duller)
+    assert steps_apart(style, duller) > 50
+    assert steps_apart(one[0], other[0]) <= 3
+
+
+def test_a_style_changes_the_colors_and_gives_its_scene(model):
+    (image,) = pictures([(40, 56)])
+    # Dark blobs, far from the noise of the photo.
+    style = (pictures([(5, 6)], seed=4)[0] // 5).repeat_interleave(12, 1).repeat_interleave(12, 2)
+    plain, own = color_pictures(model.network, model.space, [image])
+    styled, logits = color_pictures(model.network, model.space, [image], style)
+    assert steps_apart(plain[0], styled[0]) >= 2
+    assert (own - logits).abs().max() > 1e-3
+    torch.testing.assert_close(logits, color_pictures(model.network, model.space, [style])[1])
+
+
+def test_without_global_features_there_are_no_scenes(make_model):
+    model = make_model(global_features=False)
+    colored, logits = color_pictures(model.network, model.space, pictures())
+    assert logits is None
+    assert [tuple(picture.shape[1:]) for picture in colored] == SIZES
+
+
+def test_no_pictures(make_model):
+    model = make_model()
+    assert color_pictures(model.network, model.space, []) == ([], None)
