@@ -39,8 +39,7 @@ def one_line(error: Exception) -> str:
     messages = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:
         messages.append(str(error.__cause__))
-    text = "\n".join(messages)
     # Hydra lists the schemas among a group's options, and then every place that it looked in.
-    text = re.sub(r"\n\s*schema\w*\b|\nConfig search path:(.|\n)*", "", text)
-    lines = [line.strip() for line in text.splitlines()]
+    noise = re.compile(r"\n\s*schema\w*\b|\nConfig search path:(.|\n)*")
+    lines = [line.strip() for text in messages for line in noise.sub("", text).splitlines()]
     return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(NOISE)))

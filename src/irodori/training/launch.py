@@ -1,6 +1,7 @@
 """One training run, from a composed configuration to its run folder."""
 
 import json
+import math
 import time
 import warnings
 from pathlib import Path
@@ -104,8 +105,8 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     Raises:
         IrodoriError: a setting is out of range or doesn't fit another.
     """
-    if config.alpha < 0:
-        raise IrodoriError(f"alpha={config.alpha} is below 0")
+    if not 0 <= config.alpha < math.inf:
+        raise IrodoriError(f"alpha={config.alpha} is not a number from 0 on")
     if config.alpha > 0 and not config.network.global_features:
         raise IrodoriError(
             "network.global_features=false has no scene classification: set alpha=0 with it"
@@ -114,6 +115,18 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     data = ShardData(
         config.data, space, config.seed, config.trainer.accumulate, needs_labels=config.alpha > 0
     )
+    if config.network.global_features and not data.classes:
+        raise IrodoriError(
+            f"{config.data.train}: no sample has a class; give classes, or train the baseline with"
+            " network.global_features=false alpha=0"
+        )
+    # Before other processes are started, which would wait for one that gives up.
+    world_size = config.trainer.devices * config.trainer.num_nodes
+    if data.plan(world_size, rank=0).micro_batch < 2:
+        raise IrodoriError(
+            f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
+            " and batch norm needs two"
+        )
     try:
         network = JointNetwork(
             len(data.classes),
@@ -202,9 +215,17 @@ def evaluate(
     trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path
 ) -> dict[str, Any]:
     """The validation figures of the last and of the best checkpoint (see `report.metrics`)."""
+    # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
+    # the average.
+    trainer.callbacks = [  # type: ignore[attr-defined]
+        callback
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if not isinstance(callback, EMAWeightAveraging)
+    ]
     last = validate(trainer, module, data, checkpoints / "last.ckpt")
     best_path = checkpoints / "best.ckpt"
-    if not best_path.exists():
+    # Rank 0 decides: it may have written the file before another rank looks.
+    if not trainer.strategy.broadcast(best_path.exists()):
         # Training ended before the first validation: the last is the only one there is.
         trainer.save_checkpoint(best_path)
     best = validate(trainer, module, data, best_path)
@@ -244,6 +265,7 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*The number of training batches .* is smaller than the logging interval.*",
         ".*GPU available but not used.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",
         ".*No positive samples.*",
         ".*before the ``update`` method.*",
         ".*isinstance.treespec, LeafSpec.*",

@@ -34,31 +34,41 @@ def make_loggers(
         flush_every: steps after which metrics.csv is written.
 
     Raises:
-        IrodoriError: the logger or its mode is unknown.
+        IrodoriError: the logger or its mode is unknown, or W&B refuses the run.
     """
     loggers: list[Logger] = [
         CSVLogger(folder, name="", version="", flush_logs_every_n_steps=flush_every)
     ]
-    if isinstance(config, WandbConfig):
+    if config.name == "wandb" and isinstance(config, WandbConfig):
         mode, reason = wandb_mode(config.mode)
         if mode != "disabled":
             # The run is made here: Lightning's own call sets options that W&B warns about.
-            experiment = wandb.init(
-                project=config.project,
-                entity=config.entity,
-                name=name,
-                group=group,
-                dir=folder,
-                config=settings,
-                mode=mode,
-                settings=wandb.Settings(silent=True),
-            )
+            try:
+                experiment = wandb.init(
+                    project=config.project,
+                    entity=config.entity,
+                    name=name,
+                    group=group,
+                    dir=folder,
+                    config=settings,
+                    mode=mode,
+                    settings=wandb.Settings(silent=True),
+                )
+            except wandb.errors.Error as error:
+                raise IrodoriError(
+                    f"W&B: {error}; mend it, or train with logger.mode=offline"
+                ) from None
             loggers.append(WandbLogger(experiment=experiment, save_dir=folder))
-        if mode != "online":
-            hint = f"; upload later with: wandb sync {folder}/wandb/offline-run-*"
-            print(f"W&B: {mode} ({reason}){hint if mode == 'offline' else ''}", flush=True)
+        hints = {
+            "online": f": {experiment.url}" if mode == "online" else "",
+            "offline": f"; upload later with: wandb sync {folder}/wandb/offline-run-*",
+            "disabled": "",
+        }
+        print(f"W&B: {mode} ({reason}){hints[mode]}", flush=True)
     elif config.name != "csv":
-        raise IrodoriError(f"logger.name={config.name} is unknown; there are wandb and csv")
+        raise IrodoriError(
+            f"logger.name={config.name} can't be had like this; choose logger=wandb or logger=csv"
+        )
     return loggers
 
 
@@ -69,7 +79,7 @@ def wandb_mode(setting: str) -> tuple[Mode, str]:
         IrodoriError: the mode is unknown.
     """
     for source, mode in (("logger.mode", setting), ("WANDB_MODE", os.environ.get("WANDB_MODE"))):
-        if mode is None or (source, mode) == ("logger.mode", "auto"):
+        if not mode or (source, mode) == ("logger.mode", "auto"):
             continue
         for known in MODES:
             if mode == known:

@@ -76,8 +76,10 @@ class Colorization(LightningModule):
         """Log `val/chroma_rmse` (ab units, protocol of `ChrominanceRMSE`) and `val/accuracy`."""
         self.log("val/chroma_rmse", self.val_rmse.compute().float())
         self.val_rmse.reset()
-        if self.network.classification is not None:
-            self.log("val/accuracy", self.val_accuracy.compute())
+        accuracy = self.val_accuracy.compute()
+        # Not a number where no photograph has a class; the same on every rank.
+        if self.network.classification is not None and not accuracy.isnan():
+            self.log("val/accuracy", accuracy)
         self.val_accuracy.reset()
 
     def configure_optimizers(self) -> Any:

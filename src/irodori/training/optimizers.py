@@ -13,6 +13,9 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> d
     """What `configure_optimizers` returns: the optimizer, and its schedule over `steps` steps.
 
     Weight decay is left off biases and batch norm (every parameter of one dimension).
+
+    Raises:
+        IrodoriError: the name is unknown, or isn't that of the group's chosen option.
     """
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -20,10 +23,13 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> d
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    if isinstance(config, AdadeltaConfig):
+    if config.name == "adadelta" and isinstance(config, AdadeltaConfig):
         return {"optimizer": optim.Adadelta(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
-    if not isinstance(config, AdamWConfig):
-        raise IrodoriError(f"optimizer.name={config.name} is unknown; there are adadelta and adamw")
+    if config.name != "adamw" or not isinstance(config, AdamWConfig):
+        raise IrodoriError(
+            f"optimizer.name={config.name} can't be had like this; choose optimizer=adadelta or"
+            " optimizer=adamw"
+        )
     optimizer = optim.AdamW(groups, lr=config.lr, betas=config.betas)
     warmup, final = config.warmup, config.final
     schedule = optim.lr_scheduler.LambdaLR(

@@ -1,13 +1,17 @@
 """What a run says at its start and at its end, and the layout of metrics.json."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from irodori.data.module import ShardData
-from irodori.inference.checkpoint import Model
-from irodori.training.hardware import Hardware
+if TYPE_CHECKING:
+    # Not at run time: Hydra imports the sweep's summary, and this, before a mistake can be told.
+    from irodori.data.module import ShardData
+    from irodori.inference.checkpoint import Model
+    from irodori.training.hardware import Hardware
 
 CONSOLE = Console(highlight=False)
 

@@ -59,9 +59,12 @@ class BadImages(Callback):
             self._report(trainer, "validation")
 
     def _report(self, trainer: Trainer, phase: str) -> None:
-        for line in sorted(set(self.bad) - self.reported):
-            print(f"damaged image, left out: {line}", flush=True)
-        self.reported.update(self.bad)
+        for line in sorted(set(self.bad)):
+            # The reason may name a place in memory, another one each time.
+            sample = ": ".join(line.split(": ")[:2])
+            if sample not in self.reported:
+                print(f"damaged image, left out: {line}", flush=True)
+            self.reported.add(sample)
         counts = torch.tensor([len(self.bad), self.seen], device=trainer.strategy.root_device)
         bad, seen = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         self.bad, self.seen = [], 0

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -17,10 +16,13 @@ from irodori.data.stream import ShardDataset
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
 
-HEIGHT = 160
-"""Height of a picture in the sheet, in pixels."""
+BOX = (213, 160)
+"""Width and height of the box that a picture fits into, in pixels."""
 GAP = 4
 """White between pictures, in pixels."""
+TITLE = 20
+"""Height of the line of titles, in pixels."""
+TITLES = ("gray", "predicted", "true")
 
 
 class Pictures(Callback):
@@ -86,35 +88,25 @@ def gray_of(model: Model, rgb_3HW: Tensor) -> Tensor:
 
 
 def sheet(rows: list[list[Tensor]]) -> Image.Image:
-    """A contact sheet: triples of pictures (3×H×W uint8) side by side, two triples to a line."""
-    strips = []
-    for row in rows:
-        scaled = [functional.resize(p.cpu(), [HEIGHT, wide(p)], antialias=True) for p in row]
-        strips.append(join(scaled, across=True))
-    lines = [
-        join(strips[start : start + 2], across=True, gap=4 * GAP)
-        for start in range(0, len(strips), 2)
-    ]
-    picture: Image.Image = functional.to_pil_image(join(lines, across=False))
-    return picture
+    """A contact sheet with titles: triples of pictures (3×H×W uint8), two triples to a line.
 
-
-def wide(picture: Tensor) -> int:
-    """Width in pixels at the sheet's height."""
-    return max(1, round(picture.shape[2] * HEIGHT / picture.shape[1]))
-
-
-def join(pictures: list[Tensor], across: bool, gap: int = GAP) -> Tensor:
-    """Pictures side by side or below each other on white, with a gap in pixels between."""
-    axis = 2 if across else 1
-    other = 3 - axis
-    length = sum(p.shape[axis] for p in pictures) + gap * (len(pictures) - 1)
-    shape = [3, 0, 0]
-    shape[axis], shape[other] = length, max(p.shape[other] for p in pictures)
-    canvas = torch.full(shape, 255, dtype=torch.uint8)
-    start = 0
-    for picture in pictures:
-        place = canvas.narrow(axis, start, picture.shape[axis])
-        place.narrow(other, 0, picture.shape[other]).copy_(picture)
-        start += picture.shape[axis] + gap
+    Each picture fits into a box of BOX pixels, centred, so that triples line up.
+    """
+    columns = min(2, len(rows))
+    triple = 3 * (BOX[0] + GAP) + 3 * GAP
+    lines = -(-len(rows) // columns)
+    canvas = Image.new(
+        "RGB", (columns * triple - 4 * GAP, TITLE + lines * (BOX[1] + GAP) - GAP), "white"
+    )
+    draw = ImageDraw.Draw(canvas)
+    for number, row in enumerate(rows):
+        line, column = divmod(number, columns)
+        for place, (title, tensor) in enumerate(zip(TITLES, row, strict=True)):
+            left = column * triple + place * (BOX[0] + GAP)
+            if line == 0:
+                draw.text((left + BOX[0] // 2, TITLE // 2), title, "black", anchor="mm")
+            picture = ImageOps.contain(functional.to_pil_image(tensor.cpu()), BOX)
+            margin = ((BOX[0] - picture.width) // 2, (BOX[1] - picture.height) // 2)
+            top = TITLE + line * (BOX[1] + GAP)
+            canvas.paste(picture, (left + margin[0], top + margin[1]))
     return canvas

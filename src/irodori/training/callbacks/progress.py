@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
 
 class Lines(Callback):
@@ -67,7 +68,7 @@ class ImagesBar(RichProgressBar):
     """
 
     def __init__(self, batch_size: int) -> None:
-        super().__init__(leave=False)
+        super().__init__(leave=False, theme=RichProgressBarTheme(metrics_format=".4g"))
         self.batch_size = batch_size
         self._clock = time.perf_counter()
 
@@ -82,9 +83,9 @@ class ImagesBar(RichProgressBar):
         """Chroma RMSE of the last validation, and images per second since the epoch's start."""
         figures: dict[str, Any] = {}
         if "val/chroma_rmse" in trainer.callback_metrics:
-            figures["chroma RMSE"] = round(trainer.callback_metrics["val/chroma_rmse"].item(), 2)
+            figures["chroma RMSE"] = trainer.callback_metrics["val/chroma_rmse"].item()
         if trainer.training:
             batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
             seconds = time.perf_counter() - self._clock
-            figures["images/s"] = round(batches * self.batch_size / max(seconds, 1e-9), 1)
+            figures["images/s"] = batches * self.batch_size / max(seconds, 1e-9)
         return figures

@@ -1,0 +1,56 @@
+"""Three training steps with frozen batch norm on as many processes as asked for; used by a test.
+
+`python steps.py <file> <overrides…>` writes the weights to <file>, and for each rank the draws that
+its samples were augmented by to <file>.<rank>.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning import Callback
+from torch import nn
+
+import tiny
+from irodori.training.hardware import choose
+from irodori.training.launch import build, make_trainer
+
+
+class FrozenNorms(Callback):
+    """Batch norm that doesn't look at the batch; and the keys that this rank trained on."""
+
+    def __init__(self):
+        self.keys = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.keys += batch["keys"]
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
+def main(file, *overrides):
+    torch.set_num_threads(1)
+    config = tiny.config(*overrides)
+    HydraConfig.instance().cfg = None
+    torch.manual_seed(0)
+    hardware = choose(config.trainer)
+    data, module = build(config, hardware)
+    draws = []
+    augment = data.augmentation
+    object.__setattr__(data, "augmentation", lambda x, d: (draws.append(d), augment(x, d))[1])
+    norms = FrozenNorms()
+    trainer = make_trainer(config, hardware, [norms])
+    trainer.limit_val_batches = 0
+    trainer.fit(module, data)
+    rank = {"draws": torch.cat(draws), "keys": norms.keys}
+    torch.save(rank, f"{file}.{trainer.global_rank}")
+    if trainer.is_global_zero:
+        torch.save(module.network.state_dict(), file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,145 @@
+"""What only shows in processes of their own: several ranks, sweeps, and `train.py` itself."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import tiny
+from irodori.config import PROJECT
+from irodori.training.hardware import choose
+from irodori.training.launch import build, make_callbacks, make_trainer, validate
+
+pytestmark = pytest.mark.slow
+
+TWO = ["trainer=ddp", "trainer.devices=2"]
+
+
+def python(*arguments, cwd, **variables):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "PL_"))
+    }
+    environment |= {"OMP_NUM_THREADS": "1", "HOME": str(cwd), "COLUMNS": "160", **variables}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    return SimpleNamespace(
+        status=done.returncode, out=done.stdout.splitlines(), err=done.stderr.splitlines()
+    )
+
+
+def on_two(overrides):
+    return [*(setting for setting in overrides if "devices" not in setting), *TWO]
+
+
+def test_two_ranks_train_as_one_process_does(data, tmp_path):
+    steps = Path(__file__).with_name("steps.py")
+    settings = [*data.on, "optimizer=adadelta", "optimizer.eps=1e-2", "trainer.max_steps=3"]
+    for name, overrides in {"one": settings, "two": on_two(settings)}.items():
+        done = python(steps, tmp_path / name, *overrides, cwd=tmp_path)
+        assert done.status == 0, done.err
+    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-6)
+    whole = torch.load(tmp_path / "one.0", weights_only=True)
+    ranks = [torch.load(tmp_path / f"two.{rank}", weights_only=True) for rank in (0, 1)]
+    # Each sample once, and each rank with draws of its own.
+    assert sorted(whole["keys"]) == sorted(ranks[0]["keys"] + ranks[1]["keys"])
+    assert len(set(whole["keys"])) == 12
+    draws = [{tuple(row) for row in rank["draws"].tolist()} for rank in ranks]
+    assert len(draws[0]) == len(draws[1]) == 6
+    assert not draws[0] & draws[1]
+    assert draws[0] | draws[1] == {tuple(row) for row in whole["draws"].tolist()}
+
+
+def test_a_user_trains_on_two_processes(data, tmp_path):
+    # Five photographs, of which the second rank has nothing in the last round; no validation
+    # before the end, so that the best checkpoint is the last.
+    val = tiny.shards(tmp_path / "val", 5, first=60)
+    overrides = [*tiny.on(data.train, val), "data.val_batch_size=2", *TWO]
+    overrides += ["experiment=lab_alpha1", "trainer.max_steps=2", "trainer.max_epochs=5"]
+    done = python(PROJECT / "train.py", *overrides, cwd=tmp_path)
+    assert done.status == 0, done.err
+    (folder,) = (tmp_path / "runs" / "lab_alpha1").iterdir()
+    told = [line for line in done.out if line.startswith("run: ")]
+    assert told == done.out[-1:]
+    assert Path(told[0].removeprefix("run: ")).samefile(folder)
+    assert sum("2 processes" in line for line in done.out) == 1
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert sum(scene["samples"] for scene in metrics["scenes"].values()) == 5
+    assert (folder / "checkpoints" / "best.ckpt").exists()
+
+    config = tiny.config(*tiny.on(data.train, val))
+    shards, module = build(config, choose(config.trainer))
+    trainer = make_trainer(
+        config, choose(config.trainer), make_callbacks(config, shards, tmp_path / "again")
+    )
+    alone = validate(trainer, module, shards, folder / "checkpoints" / "best.ckpt")
+    best = metrics["rows"]["best"]
+    assert best["chroma_rmse"] == pytest.approx(alone["chroma_rmse"]["model"], abs=1e-3)
+    assert best["accuracy"] == pytest.approx(alone["accuracy"], abs=1e-6)
+    for row in ("gray", "mean_color"):
+        assert metrics["rows"][row]["chroma_rmse"] == pytest.approx(
+            alone["chroma_rmse"][row], abs=1e-6
+        )
+
+
+def test_a_batch_that_two_ranks_cannot_share_is_one_line(data, tmp_path):
+    overrides = [*data.on, *TWO, "data.batch_size=3"]
+    done = python(PROJECT / "train.py", *overrides, cwd=tmp_path)
+    assert done.status == 1
+    (line,) = done.err
+    assert line.startswith("error: data.batch_size=3 is the global batch: 2 rank(s)")
+    assert not any(line.startswith("run: ") for line in done.out)
+
+
+def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
+    swept = ["color_space=lab,yuv", "alpha=0,1"]
+    on = [*data.on, "trainer.max_steps=1", "trainer.pictures=1"]
+    done = python(PROJECT / "train.py", "-m", "experiment=quick", *on, *swept, cwd=tmp_path)
+    assert done.status == 0, done.err
+    (sweep,) = (tmp_path / "runs" / "quick").iterdir()
+    jobs = sorted(path for path in sweep.iterdir() if path.is_dir())
+    assert [job.name for job in jobs] == ["0", "1", "2", "3"]
+    assert not [path for path in (tmp_path / "runs").rglob("*") if "=" in str(path.name)]
+    text = "\n".join(done.out)
+    settings = [f"color_space={space} alpha={alpha}" for space in ("lab", "yuv") for alpha in "01"]
+    for job, setting in zip(jobs, settings, strict=True):
+        rows = json.loads((job / "metrics.json").read_text())["rows"]
+        (line,) = [line for line in done.out if f" {job.name}: {setting} " in line]
+        assert f" {rows['best']['chroma_rmse']:.2f} " in line
+        assert f" {rows['gray']['chroma_rmse']:.2f} " in line
+    assert "mean color" in text
+    assert done.out[-1].startswith("sweep: ")
+    assert Path(done.out[-1].removeprefix("sweep: ")).samefile(sweep)
+
+
+def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
+    on = [setting for setting in data.on if setting != "logger=csv"]
+    on += ["logger=wandb", "trainer.max_steps=1", "experiment=quick"]
+    done = python(PROJECT / "train.py", "-m", *on, "seed=1,2", cwd=tmp_path)
+    assert done.status == 0, done.err
+    (sweep,) = (tmp_path / "runs" / "quick").iterdir()
+    told = [line for line in done.out if line.startswith("W&B")]
+    assert len(told) == 2
+    runs = set()
+    for line, job in zip(told, ("0", "1"), strict=True):
+        assert line.startswith("W&B: offline (no key found); upload later with: wandb sync ")
+        (offline,) = (sweep / job / "wandb").glob("offline-run-*")
+        runs.add(offline.name)
+        assert list(offline.glob("run-*.wandb"))
+        pictures = list((offline / "files" / "media" / "images").glob("pictures_*.png"))
+        assert pictures
+    # Two runs in one process are two runs on W&B.
+    assert len(runs) == 2
+    assert not (tmp_path / "wandb").exists()

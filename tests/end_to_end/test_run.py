@@ -1,0 +1,388 @@
+"""Whole runs on tiny shards, within the test's process."""
+
+import csv
+import dataclasses
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
+
+import tiny
+from irodori import Colorizer
+from irodori import config as schema
+from irodori.errors import IrodoriError
+from irodori.network import JointNetwork
+from irodori.training import launch
+
+
+def weights(folder, name="last"):
+    checkpoint = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return checkpoint["state_dict"]
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def photographs(pattern):
+    """Pictures and labels of all shards, read with nothing of the project."""
+    folder, glob = pattern.rsplit("/", 1)
+    found = []
+    for path in sorted(tiny.Path(folder).glob(glob)):
+        with tarfile.open(path) as tar:
+            members = {member.name: tar.extractfile(member).read() for member in tar}
+        for name, content in members.items():
+            if name.endswith(".png"):
+                picture = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+                found.append((picture, int(members.get(name.replace(".png", ".cls"), b"-1"))))
+    return found
+
+
+def ab(picture):
+    return rgb2lab(picture / 255.0)[..., 1:]
+
+
+def rmse(predicted, true):
+    return np.sqrt(np.square(ab(predicted) - ab(true)).mean())
+
+
+def constant(picture, value):
+    """The picture's own L* and one a*b* everywhere, as an 8-bit picture, in float64."""
+    lab = rgb2lab(picture / 255.0)
+    lab[..., 1:] = value
+    return (lab2rgb(lab).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+@pytest.mark.filterwarnings("ignore:.*negative Z values:UserWarning")
+def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, capsys):
+    folder = tmp_path / "run"
+    overrides = [*data.on, "trainer.max_epochs=2", "trainer.pictures=3"]
+    metrics = tiny.run(folder, "experiment=lab_alpha1", *overrides)
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == f"run: {folder}"
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "config.yaml",
+        "metrics.csv",
+        "metrics.json",
+        "pictures/best.png",
+        "pictures/epoch-0001.png",
+        "pictures/epoch-0002.png",
+    ]
+
+    # The configuration is resolved and composes to the same again.
+    written = yaml.safe_load((folder / "config.yaml").read_text())
+    assert "${" not in (folder / "config.yaml").read_text()
+    assert written["experiment_name"] == "lab_alpha1"
+    assert written["data"]["train"] == data.train
+    assert written["trainer"]["max_epochs"] == 2
+
+    # metrics.csv: each of the six steps, and a validation an epoch.
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    steps = [row for row in rows if row["train/loss_step"]]
+    assert [int(row["step"]) for row in steps] == list(range(6))
+    for row in steps:
+        parts = float(row["train/mse_step"]) + float(row["train/cross_entropy_step"])
+        assert float(row["train/loss_step"]) == pytest.approx(parts, rel=1e-5)
+    epochs = [float(row["val/chroma_rmse"]) for row in rows if row["val/chroma_rmse"]]
+    assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(min(epochs[:2]), abs=1e-4)
+    assert metrics["rows"]["last"]["chroma_rmse"] == pytest.approx(epochs[1], abs=1e-4)
+    assert metrics["training"]["steps"] == 6
+    assert metrics["training"]["epochs"] == 2
+
+    # metrics.json against float64 and scikit-image.
+    truth = photographs(data.val)
+    assert metrics["protocol"]["samples"] == len(truth) == 7
+    assert metrics["protocol"]["shards"] == ["part-0.tar", "part-1.tar"]
+    mean = np.mean([ab(picture).mean((0, 1)) for picture, _ in photographs(data.train)], axis=0)
+    assert metrics["rows"]["mean_color"]["ab"] == pytest.approx(mean.tolist(), abs=0.01)
+    errors = {
+        "gray": [rmse(constant(picture, 0), picture) for picture, _ in truth],
+        "mean_color": [rmse(constant(picture, mean), picture) for picture, _ in truth],
+    }
+    for name in ("best", "last"):
+        colorizer = Colorizer.load(folder / "checkpoints" / f"{name}.ckpt")
+        colored = [np.asarray(colorizer(Image.fromarray(picture))) for picture, _ in truth]
+        errors[name] = [rmse(mine, true) for mine, (true, _) in zip(colored, truth, strict=True)]
+        scenes = [colorizer.scenes(Image.fromarray(picture)) for picture, _ in truth]
+        right = [
+            next(iter(names)) == tiny.CLASSES[label]
+            for names, (_, label) in zip(scenes, truth, strict=True)
+        ]
+        assert metrics["rows"][name]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert list(metrics["rows"]) == ["best", "last", "mean_color", "gray"]
+    labels = np.array([label for _, label in truth])
+    for name, values in errors.items():
+        values = np.array(values)
+        assert metrics["rows"][name]["chroma_rmse"] == pytest.approx(values.mean(), abs=0.02)
+        for label, scene in enumerate(tiny.CLASSES):
+            figures = metrics["scenes"][scene]
+            assert figures["samples"] == (labels == label).sum()
+            assert figures[name] == pytest.approx(values[labels == label].mean(), abs=0.02)
+
+    # Three rows of pictures: colour on the right, none on the left.
+    picture = np.asarray(Image.open(folder / "pictures" / "best.png")).astype(int)
+    chroma = picture.max(2) - picture.min(2)
+    assert picture.shape[1] > 600
+    assert chroma[:, :200].max() <= 2
+    assert chroma.max() > 30
+
+    # What was printed names the figures.
+    text = "\n".join(out)
+    assert "fp32" in out[0]
+    assert "12 training and 7 validation photographs · 3 scenes · 3 steps an epoch" in text
+    assert f"{metrics['rows']['best']['chroma_rmse']:.2f}" in text
+    assert f"{metrics['rows']['gray']['chroma_rmse']:.2f}" in text
+
+
+EXPERIMENTS = {
+    "lab_alpha1": "lab",
+    "lab_alpha0": "lab",
+    "lab_paper": "lab",
+    "lab_baseline": "lab",
+    "yuv_alpha1": "yuv",
+    "rgb_alpha1": "rgb",
+    "quick": "lab",
+}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains(data, tmp_path, name):
+    metrics = tiny.run(tmp_path, f"experiment={name}", *data.on, "trainer.max_steps=1")
+    assert metrics["training"]["steps"] == 1
+    assert np.isfinite(metrics["rows"]["best"]["chroma_rmse"])
+    model = Colorizer.load(tmp_path / "checkpoints" / "best.ckpt").model
+    assert model.space.name == EXPERIMENTS[name]
+    assert (metrics["rows"]["best"]["accuracy"] is None) == (name == "lab_baseline")
+    assert model.classes == tiny.CLASSES
+
+
+@pytest.mark.parametrize("name", ["ycbcr", "luv", "oklab"])
+def test_every_other_color_space_trains(data, tmp_path, name):
+    tiny.run(tmp_path, f"color_space={name}", *data.on, "trainer.max_steps=1")
+    assert Colorizer.load(tmp_path / "checkpoints" / "best.ckpt").model.space.name == name
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(data, tmp_path):
+    on = [*data.on, "optimizer=adamw", "trainer.max_steps=2"]
+    runs = {}
+    for name, seed in {"a": 3, "b": 3, "c": 4, "zero": 0, "zero again": 0}.items():
+        torch.manual_seed(len(runs) + 100)
+        np.random.seed(len(runs) + 100)
+        tiny.run(tmp_path / name, *on, f"seed={seed}")
+        runs[name] = weights(tmp_path / name)
+    assert same(runs["a"], runs["b"])
+    assert same(runs["zero"], runs["zero again"])
+    assert not same(runs["a"], runs["c"])
+    assert not same(runs["a"], runs["zero"])
+
+
+def test_with_alpha_0_the_scenes_are_not_learned_and_with_alpha_1_they_are(data, tmp_path):
+    def step(folder, *more):
+        torch.manual_seed(0)
+        before = JointNetwork(3, width=0.0625).state_dict()
+        on = [*data.on, "optimizer=adadelta", "trainer.max_steps=1", *more]
+        tiny.run(folder, *on, "seed=0")
+        after = weights(folder)
+        return {
+            name.removeprefix("network."): not torch.equal(after[name], start)
+            for name, start in (
+                (f"network.{key}", value) for key, value in before.items() if "running" not in key
+            )
+        }
+
+    for alpha in (0, 1):
+        moved = step(tmp_path / str(alpha), f"alpha={alpha}")
+        scenes = [name for name in moved if name.startswith("classification.") and "weight" in name]
+        assert scenes
+        assert all(moved[name] == bool(alpha) for name in scenes)
+        assert moved["colorization.layers.6.weight"]
+        assert moved["fusion.mix.weight"]
+
+
+def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
+    read = set()
+    nodes = [
+        node
+        for node in vars(schema).values()
+        if isinstance(node, type) and dataclasses.is_dataclass(node)
+    ]
+    composed = {}
+    variants = {
+        "paper": ["experiment=lab_paper", "trainer.clip_norm=1", "trainer.ema_decay=0.9"],
+        "adamw": ["optimizer=adamw", "logger=wandb", "logger.mode=offline"],
+        "fold": ["experiment=quick", "data.fold=1"],
+    }
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name, overrides in variants.items():
+        on = [setting for setting in data.on if setting != "logger=csv" or name != "adamw"]
+        raw = tiny.compose(*on, "trainer.max_steps=1", *overrides)
+        composed[name] = raw, schema.typed(raw)
+
+    def recording(plain):
+        def get(self, name):
+            # `vars` and `dataclasses` read only names with underscores.
+            if not name.startswith("_"):
+                read.add((type(self), name))
+            return plain(self, name)
+
+        return get
+
+    for node in nodes:
+        monkeypatch.setattr(node, "__getattribute__", recording(node.__getattribute__))
+    for name, (raw, config) in composed.items():
+        launch.train(config, raw, tmp_path / name, [], None)
+    monkeypatch.undo()
+
+    def leaves(node):
+        for field in dataclasses.fields(node):
+            value = getattr(node, field.name)
+            if dataclasses.is_dataclass(value):
+                yield from leaves(value)
+            else:
+                yield type(node), field.name
+
+    unread = {
+        f"{node.__name__}.{key}"
+        for _, config in composed.values()
+        for node, key in leaves(config)
+        if not any(issubclass(node, owner) and key == name for owner, name in read)
+    }
+    assert unread == set()
+
+
+def refuse(folder, *overrides):
+    """The one line that a run ends with."""
+    with pytest.raises(IrodoriError) as error:
+        tiny.run(folder, *overrides)
+    line = str(error.value)
+    assert line
+    assert "\n" not in line
+    assert not (folder / "metrics.json").exists()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (['data.train="/no/such/t-*.tar"'], ["/no/such/t-*.tar"]),
+        (["alpha=-1"], ["alpha=-1"]),
+        (["alpha=nan"], ["alpha=nan"]),
+        (["alpha=inf"], ["alpha=inf"]),
+        (["network.global_features=false"], ["network.global_features=false", "alpha=0"]),
+        (["trainer.accelerator=gpu", "trainer.devices=999"], ["accelerator=gpu", "CUDA"]),
+        (["trainer.sync_batchnorm=true"], ["trainer.sync_batchnorm"]),
+        (["trainer.precision=fp8"], ["trainer.precision=fp8"]),
+        (["trainer.ema_decay=1.0"], ["trainer.ema_decay=1.0"]),
+        (["trainer.ema_decay=0"], ["trainer.ema_decay=0.0"]),
+        (["trainer.max_epochs=-1"], ["trainer.max_epochs", "trainer.max_steps"]),
+        (["data.fold=2"], ["data.fold=2", "0 to 1"]),
+        (["data.batch_size=13"], ["data.batch_size=13", "12 training samples"]),
+        (["data.batch_size=4", "trainer.accumulate=3"], ["data.batch_size=4", "accumulate=3"]),
+        (["data.val_batch_size=0"], ["data.val_batch_size=0"]),
+        (["data.crop_scale=[0.5,2]"], ["data.crop_scale"]),
+        (["data.crop_aspect=0.5"], ["data.crop_aspect"]),
+        (["data.crop=0"], ["data.crop=0"]),
+        (["network.fusion=tanh"], ["tanh"]),
+        (["network.width=0"], ["width"]),
+        (["optimizer.name=sgd"], ["optimizer.name=sgd"]),
+        (["logger.name=tensorboard"], ["logger.name=tensorboard"]),
+    ],
+    ids=lambda x: str(x),
+)
+def test_what_cannot_be_is_refused_in_one_line(data, tmp_path, overrides, parts):
+    line = refuse(tmp_path / "run", *data.on, *overrides)
+    assert all(part in line for part in parts), line
+
+
+def test_a_sweep_on_several_devices_is_refused(data, tmp_path):
+    with pytest.raises(IrodoriError, match=r"trainer\.devices=1"):
+        tiny.run(tmp_path, *data.on, "trainer.devices=2", group="sweep")
+
+
+def test_bad_shards_are_refused_by_name(data, tmp_path):
+    pattern = tiny.shards(tmp_path / "cut", 6)
+    shard = tmp_path / "cut" / "shards" / "part-0.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    for _ in range(2):
+        line = refuse(tmp_path / "run", *tiny.on(pattern, data.val))
+        assert str(shard) in line
+        # The second time without an index, so that the tar itself is scanned.
+        (shard.parent / "index.json").unlink(missing_ok=True)
+
+    pattern = tiny.shards(tmp_path / "range", 6, labels=[0, 1, 2, 0, 1, 1])
+    few = tmp_path / "few.txt"
+    few.write_text("beach\nforest\n")
+    line = refuse(tmp_path / "run", *tiny.on(pattern, pattern), f"data.classes={few}")
+    assert "part-0.tar" in line
+    assert "photo2" in line
+
+    pattern = tiny.shards(tmp_path / "missing", 6, labels=[0, 1, 2, -1, 1, 1])
+    line = refuse(tmp_path / "run", *tiny.on(pattern, data.val))
+    assert "part-0.tar" in line
+    assert "photo3" in line
+    assert "alpha=0" in line
+    tiny.run(tmp_path / "run", *tiny.on(pattern, data.val), "alpha=0", "trainer.max_steps=1")
+
+
+def test_photographs_without_classes_train_the_baseline(tmp_path):
+    pattern = tiny.shards(tmp_path / "plain", 6, labels=[-1] * 6)
+    on = [*tiny.on(pattern, pattern), "alpha=0", "trainer.max_steps=1"]
+    assert "network.global_features=false" in refuse(tmp_path / "run", *on)
+    metrics = tiny.run(tmp_path / "run", *on, "network.global_features=false")
+    assert metrics["scenes"] == {}
+    assert metrics["rows"]["best"]["accuracy"] is None
+
+
+def test_validation_photographs_without_classes_leave_no_nan_behind(data, tmp_path):
+    pattern = tiny.shards(tmp_path / "plain", 4, labels=[-1] * 4)
+    tiny.run(tmp_path / "run", *tiny.on(data.train, pattern), "alpha=0", "trainer.max_steps=1")
+    text = (tmp_path / "run" / "metrics.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in metrics.json"))
+    assert json.loads(text)["rows"]["best"]["accuracy"] is None
+
+
+def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
+    train = tiny.shards(tmp_path / "train", 12, damaged=(4,))
+    val = tiny.shards(tmp_path / "val", 7, first=100, damaged=(1, 5))
+    on = [*tiny.on(train, val), "trainer.max_epochs=2", "data.max_bad_share=0.5"]
+    metrics = tiny.run(tmp_path / "run", *on)
+    out = capsys.readouterr().out
+    for line in ("part-0.tar: photo4: ", "part-0.tar: photo101: ", "part-0.tar: photo105: "):
+        assert out.count(f"damaged image, left out: {line}") == 1, "once, not every epoch"
+    assert "3 of 19 images (15.8%) were damaged in training" in out
+    assert "2 of 7 images (28.6%) were damaged in validation" in out
+
+    # The figures are those of the same checkpoint on the photographs that are whole.
+    good = [i for i in range(7) if i not in (1, 5)]
+    colorizer = Colorizer.load(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    errors, grays = [], []
+    for i in good:
+        true = np.asarray(tiny.photo(100 + i))
+        errors.append(rmse(np.asarray(colorizer(tiny.photo(100 + i))), true))
+        grays.append(rmse(constant(true, 0), true))
+    assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(np.mean(errors), abs=0.02)
+    assert metrics["rows"]["gray"]["chroma_rmse"] == pytest.approx(np.mean(grays), abs=0.02)
+    assert sum(scene["samples"] for scene in metrics["scenes"].values()) == len(good)
+
+    on[-1] = "data.max_bad_share=0.1"
+    line = refuse(tmp_path / "stopped", *on)
+    assert "3 of 19 images" in line
+    assert "data.max_bad_share=10.0%" in line
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_step_on_the_gpu(data, tmp_path):
+    settings = ["trainer.accelerator=gpu", "trainer.precision=auto", "trainer.max_steps=1"]
+    metrics = tiny.run(tmp_path, *data.on, *settings)
+    assert np.isfinite(metrics["rows"]["best"]["chroma_rmse"])

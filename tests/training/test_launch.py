@@ -1,0 +1,152 @@
+"""Parts of a run, put together by `build` and `make_trainer` as a run does it."""
+
+import copy
+
+import pytest
+import torch
+from lightning import Callback
+from torch import nn
+
+import tiny
+from irodori import Colorizer
+from irodori.training.callbacks.pictures import Pictures
+from irodori.training.hardware import choose
+from irodori.training.launch import build, make_trainer
+
+
+class FrozenNorms(Callback):
+    """Batch norm that neither looks at the batch nor remembers it."""
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+
+
+class Watch(Callback):
+    """Keeps the weights after each step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if trainer.global_step > len(self.weights):
+            self.weights.append(copy.deepcopy(module.network.state_dict()))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Lightning's own checkpoints go where the process is."""
+    monkeypatch.chdir(tmp_path)
+
+
+def fit(data, *overrides, callbacks=()):
+    config = tiny.config(*data.on, *overrides)
+    hardware = choose(config.trainer)
+    torch.manual_seed(0)
+    shards, module = build(config, hardware)
+    start = copy.deepcopy(module.network.state_dict())
+    watch = Watch()
+    trainer = make_trainer(config, hardware, [*callbacks, watch])
+    trainer.limit_val_batches = 0
+    trainer.fit(module, shards)
+    return start, watch
+
+
+def distance(one, other):
+    return max((one[name].double() - other[name].double()).abs().max().item() for name in one)
+
+
+STEPS = ["trainer.max_steps=3"]
+
+
+def test_accumulated_micro_batches_are_the_global_batch(data):
+    # With a large eps a step follows the gradient's size, and rounding stays rounding.
+    settings = [*STEPS, "optimizer=adadelta", "optimizer.eps=1e-2"]
+    once = fit(data, *settings, callbacks=[FrozenNorms()])[1].weights
+    for pieces in (2, 4):
+        more = [*settings, f"trainer.accumulate={pieces}"]
+        parts = fit(data, *more, callbacks=[FrozenNorms()])[1].weights
+        for one, other in zip(once, parts, strict=True):
+            assert distance(one, other) < 1e-6
+    # And the steps are no trifle beside that.
+    assert distance(once[0], once[2]) > 1e-3
+
+
+class Stepped(Callback):
+    """The norm of the gradient as the optimizer's first step uses it."""
+
+    norm = None
+
+    def on_train_start(self, trainer, module):
+        def hook(optimizer, args, kwargs):
+            # The closure makes the gradient; Lightning clips it at the closure's end.
+            handle.remove()
+            kwargs["closure"]()
+            grads = [p.grad.flatten() for p in module.network.parameters() if p.grad is not None]
+            self.norm = torch.cat(grads).norm().item()
+
+        handle = trainer.optimizers[0].register_step_pre_hook(hook)
+
+
+def test_gradients_are_scaled_down_to_clip_norm(data):
+    free = Stepped()
+    fit(data, "trainer.max_steps=1", callbacks=[free])
+    assert free.norm > 0.05
+    for share, expected in ((1 / 8, 1 / 8), (8, 1)):
+        seen = Stepped()
+        clip = f"trainer.clip_norm={free.norm * share}"
+        fit(data, "trainer.max_steps=1", clip, callbacks=[seen])
+        assert seen.norm == pytest.approx(free.norm * expected, rel=1e-3)
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path, monkeypatch):
+    decay = 0.6
+    on = [*data.on, "trainer.max_epochs=2", "optimizer=adamw"]
+    kept = {}
+
+    def watching(*args, **kwargs):
+        trainer = make_trainer(*args, **kwargs)
+        kept["watch"] = Watch()
+        trainer.callbacks.append(kept["watch"])
+        return trainer
+
+    written = {}
+    write = Pictures.write
+
+    def remember(self, trainer, module, name):
+        if trainer.is_global_zero:
+            written[name] = copy.deepcopy(module.network.state_dict())
+        write(self, trainer, module, name)
+
+    monkeypatch.setattr("irodori.training.launch.make_trainer", watching)
+    monkeypatch.setattr(Pictures, "write", remember)
+    plain = tiny.run(tmp_path / "plain", *on)
+    trained = kept["watch"].weights
+    metrics = tiny.run(tmp_path / "average", *on, f"trainer.ema_decay={decay}")
+    # The average changes nothing of the training itself.
+    steps = kept["watch"].weights
+    assert len(steps) == 6
+    assert distance(steps[-1], trained[-1]) == 0
+
+    average = None
+    for step in steps:
+        # The first step's weights start the average.
+        average = {
+            name: value.double()
+            if average is None
+            else decay * average[name] + (1 - decay) * value.double()
+            for name, value in step.items()
+            if value.is_floating_point()
+        }
+    last = torch.load(tmp_path / "average" / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, value in average.items():
+        torch.testing.assert_close(
+            last["state_dict"][f"network.{name}"].double(), value, rtol=1e-4, atol=1e-6
+        )
+    assert distance(average, {name: steps[-1][name] for name in average}) > 1e-3
+    # What was validated, and drawn at the end, is what the checkpoint colours with.
+    model = Colorizer.load(tmp_path / "average" / "checkpoints" / "best.ckpt").model
+    assert distance(written["best.png"], model.network.state_dict()) == 0
+    for row in ("best", "last"):
+        assert metrics["rows"][row]["chroma_rmse"] != plain["rows"][row]["chroma_rmse"]

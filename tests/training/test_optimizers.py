@@ -1,0 +1,107 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from irodori.config import AdadeltaConfig, AdamWConfig, OptimizerConfig
+from irodori.errors import IrodoriError
+from irodori.network import JointNetwork
+from irodori.training.optimizers import make_optimizer, warmup_cosine
+
+SHARE = st.floats(0, 1)
+
+
+@given(st.integers(1, 10_000), SHARE, SHARE, st.data())
+def test_the_schedule_is_the_formula(steps, warmup, final, data):
+    step = data.draw(st.integers(0, steps))
+    rising = max(1, round(warmup * steps))
+    value = warmup_cosine(step, steps, warmup, final)
+    if step < rising:
+        assert value == pytest.approx((step + 1) / rising)
+    elif rising < steps:
+        angle = math.pi * (step - rising) / (steps - rising)
+        assert value == pytest.approx(final + (1 - final) * (1 + math.cos(angle)) / 2)
+    assert 0 <= value <= 1
+    if step < steps:
+        assert value > 0
+
+
+@given(st.integers(2, 500), st.floats(0, 0.9), SHARE)
+def test_it_rises_to_its_peak_once_and_falls_to_final(steps, warmup, final):
+    values = [warmup_cosine(step, steps, warmup, final) for step in range(steps + 1)]
+    peak = values.index(max(values))
+    assert max(values) == pytest.approx(1)
+    assert peak == max(1, round(warmup * steps)) - 1
+    assert values[: peak + 1] == sorted(values[: peak + 1])
+    assert values[peak:] == sorted(values[peak:], reverse=True)
+    assert values[-1] == pytest.approx(final)
+    assert warmup_cosine(steps + 7, steps, warmup, final) == pytest.approx(final)
+
+
+def groups(network, config):
+    optimizer = make_optimizer(network, config, 10)["optimizer"]
+    decayed, others = optimizer.param_groups
+    return optimizer, decayed, others
+
+
+@pytest.mark.parametrize(
+    "config", [AdamWConfig(weight_decay=0.3, lr=0.1), AdadeltaConfig(weight_decay=0.3, lr=0.1)]
+)
+def test_weights_decay_and_biases_and_norms_do_not(config):
+    network = JointNetwork(3, width=0.05)
+    optimizer, decayed, others = groups(network, config)
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+    free = {
+        id(parameter)
+        for module in network.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if name == "bias" or isinstance(module, nn.modules.batchnorm._BatchNorm)
+    }
+    assert {id(parameter) for parameter in others["params"]} == free
+    everything = {id(parameter) for parameter in network.parameters()}
+    assert {id(parameter) for parameter in decayed["params"]} == everything - free
+    # A step without a gradient moves what decays, and that alone.
+    before = {id(p): p.detach().clone() for p in network.parameters()}
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert all(torch.equal(p, before[id(p)]) for p in others["params"])
+    if isinstance(config, AdamWConfig):
+        # The schedule's first step already stands in the learning rate.
+        rate = optimizer.param_groups[0]["lr"]
+        for parameter in decayed["params"]:
+            expected = before[id(parameter)] * (1 - rate * 0.3)
+            torch.testing.assert_close(parameter.detach(), expected)
+
+
+def test_the_settings_arrive():
+    network = nn.Linear(2, 2)
+    made = make_optimizer(network, AdadeltaConfig(lr=0.5, rho=0.8, eps=1e-4), 10)
+    assert isinstance(made["optimizer"], torch.optim.Adadelta)
+    assert "lr_scheduler" not in made
+    defaults = made["optimizer"].param_groups[0]
+    assert (defaults["lr"], defaults["rho"], defaults["eps"]) == (0.5, 0.8, 1e-4)
+    config = AdamWConfig(lr=0.2, betas=(0.7, 0.8), warmup=0.5, final=0.25)
+    made = make_optimizer(network, config, 8)
+    assert isinstance(made["optimizer"], torch.optim.AdamW)
+    assert made["optimizer"].param_groups[0]["betas"] == (0.7, 0.8)
+    assert made["lr_scheduler"]["interval"] == "step"
+    rates = []
+    for _ in range(9):
+        rates.append(made["optimizer"].param_groups[1]["lr"])
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    expected = [0.2 * warmup_cosine(step, 8, 0.5, 0.25) for step in range(9)]
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [OptimizerConfig("sgd", 0.1), AdadeltaConfig(name="adamw"), AdamWConfig(name="adadelta")],
+)
+def test_a_name_that_is_not_the_options_is_refused(config):
+    with pytest.raises(IrodoriError, match=rf"^optimizer.name={config.name} can't .*optimizer="):
+        make_optimizer(nn.Linear(2, 2), config, 10)
