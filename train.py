@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.config import register, typed
+from irodori.checks import typed
+from irodori.config import register
 from irodori.entry import run, told
 
 register()

@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import tiny
-from irodori import config as schema
+from irodori import checks
 from irodori.config import PROJECT, AdadeltaConfig, AdamWConfig, WandbConfig
 from irodori.errors import IrodoriError
 
@@ -226,7 +226,7 @@ def test_every_range_belongs_to_a_key_and_its_ends_are_allowed():
     for optimizer in ("adadelta", "adamw"):
         config = tiny.config(f"optimizer={optimizer}")
         keys |= set(flat(config))
-    assert set(schema.RANGES) <= keys
+    assert set(checks.RANGES) <= keys
     for seed in (0, 2**32 - 1):
         assert tiny.config(f"seed={seed}").seed == seed
     config = tiny.config("trainer.clip_norm=null", "trainer.max_steps=-1", "trainer.pictures=0")
@@ -240,4 +240,4 @@ def test_the_schema_refuses_a_yaml_with_a_key_too_many():
     node = AdamWConfig()
     node.b = 1
     with pytest.raises(IrodoriError, match=r"^unknown key a\.b: nothing would read it"):
-        schema.refuse_unknown(node, "a.")
+        checks.refuse_unknown(node, "a.")

@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
-from irodori.config import PROJECT, Config, register, typed
+from irodori.checks import typed
+from irodori.config import PROJECT, Config, register
 from irodori.data.writer import write_shards
 
 CLASSES = ("beach", "forest", "street")

@@ -28,7 +28,8 @@ from lightning import Callback
 from omegaconf import open_dict
 from torch.nn import functional
 
-from irodori.config import PROJECT, Config, register, typed
+from irodori.checks import typed
+from irodori.config import PROJECT, Config, register
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
 from irodori.training.hardware import Hardware, choose

@@ -3,15 +3,12 @@
 The YAML files under conf/ give the values; each group's file names its schema in its defaults list.
 """
 
-import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
-
-from irodori.errors import IrodoriError
+from omegaconf import MISSING, OmegaConf
 
 
 @dataclass
@@ -181,79 +178,6 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-
-
-def typed(composed: DictConfig) -> Config:
-    """The composed configuration as dataclasses.
-
-    Raises:
-        IrodoriError: a value is missing, a key stands there that the schema doesn't have (Hydra's
-            `+key=value` adds any), or a number is out of range.
-        omegaconf.errors.OmegaConfBaseException: a value can't be resolved.
-    """
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise IrodoriError(f"{key} has no value: give {key}=…")
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
-    refuse_unknown(config, "")
-    refuse_out_of_range(config)
-    return config
-
-
-def refuse_unknown(node: Any, path: str) -> None:
-    """Raise IrodoriError for the first key below `node` that its dataclass doesn't declare."""
-    declared = {field.name for field in fields(node)}
-    for name, value in vars(node).items():
-        if name not in declared:
-            raise IrodoriError(f"unknown key {path}{name}: nothing would read it; leave it out")
-        if is_dataclass(value):
-            refuse_unknown(value, f"{path}{name}.")
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**32 - 1),
-    "data.workers": (0, math.inf),
-    "data.size": (1, math.inf),
-    "data.val_size": (1, math.inf),
-    "data.max_bad_share": (0, 1),
-    "optimizer.lr": (0, math.inf),
-    "optimizer.weight_decay": (0, math.inf),
-    "optimizer.rho": (0, 1),
-    "optimizer.eps": (0, math.inf),
-    "optimizer.betas": (0, 1 - 1e-12),
-    "optimizer.warmup": (0, 1),
-    "optimizer.final": (0, 1),
-    "trainer.max_epochs": (-1, math.inf),
-    "trainer.max_steps": (-1, math.inf),
-    "trainer.accumulate": (1, math.inf),
-    "trainer.clip_norm": (1e-12, math.inf),
-    "trainer.validate_every": (1, math.inf),
-    "trainer.log_every": (1, math.inf),
-    "trainer.pictures": (0, math.inf),
-}
-"""Smallest and largest value of numbers that nothing else looks at before training begins."""
-
-
-def refuse_out_of_range(config: Config) -> None:
-    """Raise IrodoriError for the first number outside of `RANGES`; null is always in range."""
-    for key, (low, high) in RANGES.items():
-        value: Any = config
-        for name in key.split("."):
-            value = getattr(value, name, None)
-        for number in value if isinstance(value, list | tuple) else [value]:
-            if number is not None and not low <= number <= high:
-                wanted = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
-                raise IrodoriError(f"{key}={number} is not {wanted}")
-    # OmegaConf doesn't look at the length of tuples.
-    for key, pair in (
-        ("data.crop_scale", config.data.crop_scale),
-        ("optimizer.betas", getattr(config.optimizer, "betas", (0, 0))),
-    ):
-        if len(pair) != 2:
-            raise IrodoriError(f"{key}={list(pair)} is not two numbers")
-    for key in ("max_epochs", "max_steps"):
-        if getattr(config.trainer, key) == 0:
-            raise IrodoriError(f"trainer.{key}=0 trains nothing; -1 means no limit")
 
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -16,6 +16,7 @@ from skimage.color import lab2rgb, rgb2lab
 import tiny
 from irodori import Colorizer
 from irodori import config as schema
+from irodori.checks import typed
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
 from irodori.training import launch
@@ -225,7 +226,7 @@ def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
     for name, overrides in variants.items():
         on = [setting for setting in data.on if setting != "logger=csv" or name != "adamw"]
         raw = tiny.compose(*on, "trainer.max_steps=1", *overrides)
-        composed[name] = raw, schema.typed(raw)
+        composed[name] = raw, typed(raw)
 
     def recording(plain):
         def get(self, name):
@@ -287,6 +288,7 @@ def refuse(folder, *overrides):
         (["data.fold=2"], ["data.fold=2", "0 to 1"]),
         (["data.batch_size=13"], ["data.batch_size=13", "12 training samples"]),
         (["data.batch_size=4", "trainer.accumulate=3"], ["data.batch_size=4", "accumulate=3"]),
+        (["data.batch_size=4", "trainer.accumulate=4"], ["data.batch_size=4", "one image"]),
         (["data.val_batch_size=0"], ["data.val_batch_size=0"]),
         (["data.crop_scale=[0.5,2]"], ["data.crop_scale"]),
         (["data.crop_aspect=0.5"], ["data.crop_aspect"]),

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
@@ -25,8 +25,11 @@ def decode(content: bytes) -> Tensor:
         if content.startswith(b"\x89PNG") or content[8:12] == b"WEBP":
             return decode_with_pillow(content)
     except Exception as error:
-        # Pillow raises many kinds. torchvision's message starts with a place in its sources.
+        # Pillow raises many kinds. torchvision's message starts with a place in its sources, and
+        # Pillow's may name a place in memory.
         reason = str(error).rpartition(".cpp:")[2].strip() or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = "the image is damaged"
         raise RuntimeError(" ".join(reason.split())) from None
     raise RuntimeError("this is no JPEG, PNG or WebP file")
 
