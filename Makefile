@@ -12,6 +12,9 @@ setup: $(VENV)/installed
 
 # torch and torchvision first and together, so that pip takes a pair that fits.
 $(VENV)/installed: pyproject.toml
+	@echo "Setting up $(VENV): PyTorch is large, this takes some minutes."
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
+		{ echo "irodori needs Python 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch torchvision
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -22,7 +22,7 @@ def pins() -> dict[str, str]:
 
 
 def check() -> None:
-    """Import irodori's modules, and compose and build a run, with exactly the pinned versions."""
+    """Import irodori's modules with exactly the pinned versions."""
     wrong = {
         name: version(name)
         for name, oldest in pins().items()

@@ -96,6 +96,7 @@ def test_the_papers_experiment():
     expected = PAPER | {
         "color_space.name": "lab",
         "trainer.max_steps": 200_000,
+        "trainer.max_epochs": -1,
         "data.train": "/places 205/train-*.tar",
         "data.val": "/places 205/val-*.tar",
         "network.global_features": True,

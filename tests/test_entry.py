@@ -7,7 +7,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import ConfigKeyError
 
 from irodori.config import PROJECT
-from irodori.entry import one_line, run, told
+from irodori.entry import run, told, told_line
 from irodori.errors import IrodoriError
 
 
@@ -33,18 +33,18 @@ def test_a_users_mistake_is_one_line_and_status_1(stop):
 
 
 def test_several_lines_become_one():
-    assert one_line(IrodoriError("first\n  second\n\nfirst\nthird")) == "first second third"
+    assert told_line(IrodoriError("first\n  second\n\nfirst\nthird")) == "first second third"
 
 
 def test_the_cause_that_hydra_wraps_is_told_and_its_search_path_is_not():
     error = HydraException("Could not override 'a'.\nConfig search path:\n\tprovider=x\n\tpath=y")
     error.__cause__ = ValueError("Key 'a' is not in 'Config'\n    full_key: a")
-    assert one_line(error) == "Could not override 'a'. Key 'a' is not in 'Config'"
+    assert told_line(error) == "Could not override 'a'. Key 'a' is not in 'Config'"
 
 
 def test_schemas_are_not_listed_among_the_options():
     error = HydraException("Available options in 'o':\n\tadamw\n\tschema\n\tschema_adamw\n\tx")
-    assert one_line(error) == "Available options in 'o': adamw x"
+    assert told_line(error) == "Available options in 'o': adamw x"
 
 
 def test_only_the_first_rank_tells(stop, monkeypatch):

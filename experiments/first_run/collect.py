@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """Seed, colour space, fold and figures of a run."""
+    """Seed, fold and figures of a run."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
     return {"seed": config["seed"], "fold": config["data"]["fold"], **metrics}

@@ -25,7 +25,6 @@ import lightning
 import torch
 from hydra import compose, initialize_config_dir
 from lightning import Callback
-from omegaconf import open_dict
 from torch.nn import functional
 
 from irodori.checks import typed
@@ -34,6 +33,7 @@ from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
 from irodori.training.hardware import Hardware, choose
 from irodori.training.launch import build, make_callbacks, make_trainer, quieten
+from irodori.training.loggers import make_loggers
 from irodori.training.optimizers import make_optimizer
 
 HERE = Path(__file__).parent
@@ -61,9 +61,9 @@ def configuration(overrides: list[str]) -> Config:
     """A run of `train.py experiment=lab_alpha1` with overrides."""
     register()
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        composed = compose("train", ["experiment=lab_alpha1", "logger=csv", *overrides])
-        with open_dict(composed):
-            composed.experiment_name = "speed"
+        composed = compose(
+            "train", ["experiment=lab_alpha1", "experiment_name=speed", "logger=csv", *overrides]
+        )
         return typed(composed)
 
 
@@ -74,6 +74,9 @@ def framework(config: Config, hardware: Hardware, steps: int, skip: int) -> floa
         clock = Clock(skip)
         callbacks = [*make_callbacks(config, data, Path(folder)), clock]
         trainer = make_trainer(config, hardware, callbacks)
+        trainer.loggers = make_loggers(
+            config.logger, Path(folder), {}, "speed", None, config.trainer.log_every
+        )
         trainer.fit(module, data)
     return (steps - skip) * config.data.batch_size / clock.seconds
 
@@ -92,7 +95,7 @@ def step_of(
         loss = functional.mse_loss(predicted.float(), reduce_chroma(chroma))
         if logits is not None:
             loss = loss + functional.cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 

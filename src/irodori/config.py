@@ -140,7 +140,7 @@ class TrainerConfig:
     pictures: int = 8
     """Validation photographs that are written as pictures; 0 writes none."""
     progress: bool = True
-    """Progress bar in a terminal, a line per validation elsewhere."""
+    """A line per validation, and in a terminal a progress bar."""
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Config:
     """The whole configuration of a training run."""
 
     experiment_name: str = MISSING
-    """Name of the experiment; the run folder is runs/<name>/<time>."""
+    """Name of the experiment, which leads the run's name on W&B."""
     alpha: float = 1.0
     """Weight of the scene's cross-entropy beside the *mean* squared error of the chrominance."""
     seed: int = 0

@@ -22,7 +22,7 @@ def told() -> Iterator[None]:
         yield
     except (IrodoriError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
+            print(f"error: {told_line(error)}", file=sys.stderr, flush=True)
         sys.exit(1)
 
 
@@ -34,7 +34,7 @@ def run(program: Callable[[], None]) -> None:
         program()
 
 
-def one_line(error: Exception) -> str:
+def told_line(error: Exception) -> str:
     """The error's message, and that of its cause where Hydra wraps one, on one line."""
     messages = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:

@@ -220,7 +220,7 @@ def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
     variants = {
         "paper": ["experiment=lab_paper", "trainer.clip_norm=1", "trainer.ema_decay=0.9"],
         "adamw": ["optimizer=adamw", "logger=wandb", "logger.mode=offline"],
-        "fold": ["experiment=quick", "data.fold=1"],
+        "fold": ["experiment=quick", "data.fold=1", "data.val=${data.train}"],
     }
     monkeypatch.setenv("WANDB_SILENT", "true")
     for name, overrides in variants.items():
@@ -285,7 +285,9 @@ def refuse(folder, *overrides):
         (["trainer.ema_decay=1.0"], ["trainer.ema_decay=1.0"]),
         (["trainer.ema_decay=0"], ["trainer.ema_decay=0.0"]),
         (["trainer.max_epochs=-1"], ["trainer.max_epochs", "trainer.max_steps"]),
-        (["data.fold=2"], ["data.fold=2", "0 to 1"]),
+        (["data.fold=2", "data.val=${data.train}"], ["data.fold=2", "0 to 1"]),
+        (["data.fold=1"], ["data.fold=1", "data.val"]),
+        (["data.val=${data.train}"], ["data.train and in data.val", ".tar"]),
         (["data.batch_size=13"], ["data.batch_size=13", "12 training samples"]),
         (["data.batch_size=4", "trainer.accumulate=3"], ["data.batch_size=4", "accumulate=3"]),
         (["data.batch_size=4", "trainer.accumulate=4"], ["data.batch_size=4", "one image"]),
@@ -336,11 +338,15 @@ def test_bad_shards_are_refused_by_name(data, tmp_path):
     tiny.run(tmp_path / "run", *tiny.on(pattern, data.val), "alpha=0", "trainer.max_steps=1")
 
 
-def test_photographs_without_classes_train_the_baseline(tmp_path):
-    pattern = tiny.shards(tmp_path / "plain", 6, labels=[-1] * 6)
-    on = [*tiny.on(pattern, pattern), "alpha=0", "trainer.max_steps=1"]
-    assert "network.global_features=false" in refuse(tmp_path / "run", *on)
-    metrics = tiny.run(tmp_path / "run", *on, "network.global_features=false")
+def test_photographs_without_classes_train_the_network_without_classification(tmp_path):
+    train = tiny.shards(tmp_path / "train", 6, labels=[-1] * 6)
+    val = tiny.shards(tmp_path / "val", 3, labels=[-1] * 3, first=100)
+    on = [*tiny.on(train, val), "trainer.max_steps=1"]
+    assert "has no class" in refuse(tmp_path / "run", *on, "alpha=1")
+    metrics = tiny.run(tmp_path / "run", *on, "alpha=0")
+    names = set(weights(tmp_path / "run"))
+    assert "network.fusion.mix.weight" in names
+    assert not any("classification" in name for name in names)
     assert metrics["scenes"] == {}
     assert metrics["rows"]["best"]["accuracy"] is None
 
@@ -361,8 +367,8 @@ def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
     out = capsys.readouterr().out
     for line in ("part-0.tar: photo4: ", "part-0.tar: photo101: ", "part-0.tar: photo105: "):
         assert out.count(f"damaged image, left out: {line}") == 1, "once, not every epoch"
-    assert "3 of 19 images (15.8%) were damaged in training" in out
-    assert "2 of 7 images (28.6%) were damaged in validation" in out
+    assert "3 of 19 images (15.8%) were damaged (epoch 1)" in out
+    assert "2 of 7 images (28.6%) were damaged (validation)" in out
 
     # The figures are those of the same checkpoint on the photographs that are whole.
     good = [i for i in range(7) if i not in (1, 5)]

@@ -197,7 +197,7 @@ def test_gradients_reach_every_parameter():
     [
         {"chroma_channels": 1},
         {"chroma_channels": 4},
-        {"num_classes": 0},
+        {"num_classes": -1},
         {"width": 0},
         {"width": -1.0},
         {"fusion": "tanh"},

@@ -37,8 +37,7 @@ def machine(monkeypatch):
         ({"gpus": 1, "cpu": ["amx_bf16"], "capability": (7, 0)}, {}, ("gpu", False, True)),
         ({"gpus": 1}, {"accelerator": "cpu"}, ("cpu", False, True)),
         ({"gpus": 2}, {"accelerator": "gpu", "devices": 2}, ("gpu", True, True)),
-        # More processes than GPUs, and nothing said of GPUs: processes of the CPU.
-        ({"gpus": 1}, {"devices": 2}, ("cpu", False, True)),
+        ({}, {"devices": 2}, ("cpu", False, True)),
         ({"gpus": 1}, {"sync_batchnorm": True}, ("gpu", True, True)),
     ],
 )
@@ -52,6 +51,7 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
     [
         ({}, {"accelerator": "gpu"}, "accelerator=gpu .* 0 CUDA .*; use trainer.accelerator=cpu"),
         ({"gpus": 1}, {"accelerator": "gpu", "devices": 2}, "devices=2: this machine has 1 CUDA"),
+        ({"gpus": 1}, {"devices": 2}, "accelerator=auto .*devices=2: this machine has 1 CUDA"),
         ({}, {"accelerator": "tpu"}, "trainer.accelerator=tpu is unknown; .* auto, cpu, gpu"),
         ({}, {"precision": "fp16"}, "trainer.precision=fp16 is unknown; .* auto, fp32, bf16"),
         ({}, {"memory_format": "nchw"}, "trainer.memory_format=nchw is unknown"),

@@ -140,14 +140,14 @@ class LinearlyScaled(ColorSpace):
     def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         luminance, *chroma = self._from_rgb(rgb_B3HW)
         scaled = [
-            plane / (2 * half_range) + 0.5
+            (plane - self.chroma_center) / (2 * half_range) + 0.5
             for plane, half_range in zip(chroma, self.chroma_range, strict=True)
         ]
         return (luminance / self.luminance_range).unsqueeze(1), torch.stack(scaled, dim=1)
 
     def _decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         first, second = (
-            (plane - 0.5) * (2 * half_range)
+            (plane - 0.5) * (2 * half_range) + self.chroma_center
             for plane, half_range in zip(chroma_BCHW.unbind(1), self.chroma_range, strict=True)
         )
         return self._to_rgb((luminance_B1HW.squeeze(1) * self.luminance_range, first, second))

@@ -143,10 +143,20 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
     train = open_index(config.train, config.classes, cache)
     if config.fold is None:
         val = open_index(config.val, config.classes, cache)
+        both = {shard.path for shard in train.shards} & {shard.path for shard in val.shards}
+        if both:
+            raise IrodoriError(
+                f"{min(both)} is in data.train and in data.val: name it in one, or set data.fold"
+            )
         if val.classes != train.classes and config.classes is None:
             classes = common_classes(train.classes, val.classes)
             train, val = Index(train.shards, classes), Index(val.shards, classes)
         return train, val
+    if config.val != config.train:
+        raise IrodoriError(
+            f"data.fold={config.fold} validates on one of the shards of data.train, and data.val"
+            " names others: set data.fold=null, or leave data.val out"
+        )
     count = len(train.shards)
     if not 0 <= config.fold < count:
         raise IrodoriError(f"data.fold={config.fold}: {config.train} has folds 0 to {count - 1}")

@@ -54,8 +54,10 @@ class Colorization(nn.Module):
         )
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×h×w → B×chroma_channels×4h×4w."""
-        return torch.sigmoid(self.layers(features_BCHW))
+        """B×inputs×h×w → B×chroma_channels×4h×4w, fp32 (float64 for float64 weights)."""
+        # fp32: in bf16 the sigmoid would move in steps of 0.8 ab units.
+        logits_BCHW = self.layers(features_BCHW)
+        return torch.sigmoid(logits_BCHW.to(torch.promote_types(logits_BCHW.dtype, torch.float32)))
 
 
 class Classification(nn.Module):

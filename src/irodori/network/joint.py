@@ -16,7 +16,7 @@ class JointNetwork(nn.Module):
     two outputs: chrominance ends in a sigmoid, the scene logits are plain.
 
     Args:
-        num_classes: number of scenes; 205 in the paper.
+        num_classes: number of scenes; 205 in the paper, 0 leaves the classification out.
         chroma_channels: 2 (luminance–chrominance spaces) or 3 (RGB).
         width: multiplies the channels of every layer; 1.0 is the paper, 0.25 has 2.7 M parameters.
         fusion: activation of the fusion layer, "relu" or "sigmoid".
@@ -40,8 +40,8 @@ class JointNetwork(nn.Module):
         super().__init__()
         if chroma_channels not in (2, 3):
             raise ValueError(f"chroma_channels is 2 or 3, not {chroma_channels}")
-        if global_features and num_classes < 1:
-            raise ValueError(f"num_classes is at least 1, not {num_classes}")
+        if num_classes < 0:
+            raise ValueError(f"num_classes is at least 0, not {num_classes}")
         if width <= 0:
             raise ValueError(f"width is above 0, not {width}")
         if backbone not in BACKBONES:
@@ -60,7 +60,9 @@ class JointNetwork(nn.Module):
         self.classification: Classification | None = None
         if global_features:
             self.fusion = Fusion(self.backbone.global_channels, local_channels, fusion)
-            self.classification = Classification(self.backbone.scene_channels, num_classes, width)
+            if num_classes:
+                inputs = self.backbone.scene_channels
+                self.classification = Classification(inputs, num_classes, width)
         self.colorization = Colorization(local_channels, chroma_channels, width)
 
     def forward(
@@ -75,12 +77,13 @@ class JointNetwork(nn.Module):
 
         Returns:
             chrominance in [0,1], B×chroma_channels×⌈H/2⌉×⌈W/2⌉, and logits B×num_classes (None
-            without global features; of the style image where one is given).
+            without classification; of the style image where one is given).
         """
         local_BCHW, global_BC, scene_BC = self.backbone(luminance_B1HW, style_B1HW)
         logits_BC = None
-        if self.fusion is not None and self.classification is not None:
+        if self.fusion is not None:
             local_BCHW = self.fusion(global_BC, local_BCHW)
+        if self.classification is not None:
             logits_BC = self.classification(scene_BC)
         chroma_BCHW = self.colorization(local_BCHW)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.

@@ -41,10 +41,11 @@ def choose(config: TrainerConfig) -> Hardware:
     check("trainer.memory_format", config.memory_format, ("auto", "channels_last", "contiguous"))
     if config.devices < 1 or config.num_nodes < 1:
         raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
-    if config.accelerator == "gpu" and config.devices > gpus:
+    few = 0 < gpus < config.devices and config.accelerator == "auto"
+    if few or (config.accelerator == "gpu" and config.devices > gpus):
         raise IrodoriError(
-            f"trainer.accelerator=gpu trainer.devices={config.devices}: this machine has {gpus}"
-            " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
+            f"trainer.accelerator={config.accelerator} trainer.devices={config.devices}: this"
+            f" machine has {gpus} CUDA device(s); use trainer.accelerator=cpu or fewer devices"
         )
     gpu = config.accelerator == "gpu" or (config.accelerator == "auto" and gpus >= config.devices)
     if config.sync_batchnorm and not gpu:

@@ -71,7 +71,7 @@ def train(
             config.logger,
             folder,
             settings,
-            name=" ".join(overrides) or config.experiment_name,
+            name=" ".join([config.experiment_name, *overrides]),
             group=group,
             flush_every=config.trainer.log_every,
         )
@@ -79,8 +79,6 @@ def train(
     try:
         start = time.perf_counter()
         trainer.fit(module, data)
-        if trainer.interrupted:
-            raise IrodoriError(f"interrupted; what was reached is in {folder}")
         seconds = time.perf_counter() - start
         # Under torchrun each rank has composed a run folder of its own; rank 0's is the one.
         folder = Path(trainer.strategy.broadcast(str(folder)))
@@ -95,6 +93,9 @@ def train(
             report.end(result)
             print(f"run: {folder}", flush=True)
         failed = False
+    except SystemExit:
+        # Lightning's answer to Ctrl-C.
+        raise IrodoriError(f"interrupted; what was reached is in {folder}") from None
     finally:
         close(trainer, folder, failed)
 
@@ -115,11 +116,6 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     data = ShardData(
         config.data, space, config.seed, config.trainer.accumulate, needs_labels=config.alpha > 0
     )
-    if config.network.global_features and not data.classes:
-        raise IrodoriError(
-            f"{config.data.train}: no sample has a class; give classes, or train the baseline with"
-            " network.global_features=false alpha=0"
-        )
     # Before other processes are started, which would wait for one that gives up.
     world_size = config.trainer.devices * config.trainer.num_nodes
     if data.plan(world_size, rank=0).micro_batch < 2:
@@ -181,7 +177,6 @@ def make_trainer(config: Config, hardware: Hardware, callbacks: list[Callback]) 
     settings = config.trainer
     if hardware.accelerator == "gpu":
         torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True
     return Trainer(
         accelerator=hardware.accelerator,
         devices=settings.devices,
@@ -266,7 +261,6 @@ def quieten() -> None:
         ".*The number of training batches .* is smaller than the logging interval.*",
         ".*GPU available but not used.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
-        ".*No positive samples.*",
         ".*before the ``update`` method.*",
         ".*isinstance.treespec, LeafSpec.*",
     ):

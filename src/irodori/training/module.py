@@ -6,8 +6,10 @@ import lightning
 import torch
 from lightning import LightningModule
 from torch import Tensor
+from torch.nn import ModuleDict
 from torchmetrics import MeanMetric
 
+import irodori
 from irodori.config import OptimizerConfig
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
@@ -30,6 +32,10 @@ class Colorization(LightningModule):
         self.model = model
         self.network = model.network
         self.optimizer_config = optimizer
+        names = ["loss", "mse"]
+        if self.network.classification is not None:
+            names += ["cross_entropy", "accuracy"]
+        self.train_means = ModuleDict({name: MeanMetric() for name in names})
         self.val_rmse = ChrominanceRMSE(len(model.classes))
         self.val_accuracy = MeanMetric()
 
@@ -37,22 +43,27 @@ class Colorization(LightningModule):
         """Loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`)."""
         predicted_BCHW, logits_BC = self.network(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
-        mse = chroma_mse(predicted_BCHW, reduce_chroma(batch["chroma"]), valid_B)
-        loss = mse
-        self._log("train/mse", mse)
+        loss = mse = chroma_mse(predicted_BCHW, reduce_chroma(batch["chroma"]), valid_B)
+        self._log("mse", mse * len(valid_B), valid_B.sum())
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
             # Also with α = 0, so that under DDP every parameter takes part in the backward pass.
             loss = mse + self.model.alpha * cross_entropy
             known_B = valid_B & (labels_B >= 0)
-            right = (logits_BC.argmax(1) == labels_B) & known_B
-            self._log("train/cross_entropy", cross_entropy)
-            self._log("train/accuracy", right.sum() / known_B.sum().clamp(min=1))
-        self._log("train/loss", loss)
+            right_B = (logits_BC.argmax(1) == labels_B) & known_B
+            self._log("cross_entropy", cross_entropy * len(valid_B), known_B.sum())
+            self._log("accuracy", right_B.sum(), known_B.sum())
+        self._log("loss", loss * len(valid_B), valid_B.sum())
         return loss
 
-    def _log(self, name: str, value: Tensor) -> None:
-        self.log(name, value.detach(), on_step=True, on_epoch=True, batch_size=1)
+    def _log(self, name: str, total: Tensor, count: Tensor) -> None:
+        """Log a mean over images: of the step on this rank, of the epoch over all ranks."""
+        mean = total.detach() / count.clamp(min=1)
+        metric = self.train_means[name]
+        assert isinstance(metric, MeanMetric)
+        metric.update(mean, weight=count)
+        self.log(f"train/{name}_step", mean, on_step=True, on_epoch=False)
+        self.log(f"train/{name}_epoch", metric, on_step=False, on_epoch=True)
 
     def validation_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Chrominance error and scene accuracy of whole photographs; invalid ones are left out.
@@ -89,5 +100,9 @@ class Colorization(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Checkpoints describe themselves, with the versions they were made with."""
-        versions = {"torch": str(torch.__version__), "lightning": lightning.__version__}
+        versions = {
+            "irodori": irodori.__version__,
+            "torch": str(torch.__version__),
+            "lightning": lightning.__version__,
+        }
         checkpoint["irodori"] = {**self.model.describe(), "versions": versions}

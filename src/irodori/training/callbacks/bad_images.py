@@ -51,7 +51,7 @@ class BadImages(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Report the epoch."""
-        self._report(trainer, "training")
+        self._report(trainer, f"epoch {trainer.current_epoch + 1}")
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Report the validation; within a training epoch its images count with the epoch's."""
@@ -71,7 +71,7 @@ class BadImages(Callback):
         if bad:
             share = bad / seen
             if trainer.is_global_zero:
-                print(f"{bad} of {seen} images ({share:.1%}) were damaged in {phase}", flush=True)
+                print(f"{bad} of {seen} images ({share:.1%}) were damaged ({phase})", flush=True)
             if share > self.max_share:
                 raise IrodoriError(
                     f"{bad} of {seen} images ({share:.1%}) can't be decoded, more than"

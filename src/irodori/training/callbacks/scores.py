@@ -9,9 +9,10 @@ from torch import Tensor
 
 from irodori.color import color_space, to_float, to_uint8
 from irodori.data.stream import ShardDataset
+from irodori.errors import IrodoriError
 from irodori.metrics import ChrominanceRMSE, mean_ab
 
-MEAN_SAMPLES = 2000
+MEAN_SAMPLES = 1000
 """At most so many training photographs, evenly spread, make the mean colour."""
 
 ROWS = ("model", "mean_color", "gray")
@@ -98,7 +99,11 @@ def scaled_ab(ab: Tensor) -> Tensor:
 
 
 def training_mean_ab(data: ShardDataset) -> Tensor:
-    """Mean a* and b* over training photographs (per photograph, then over them): 2 values."""
+    """Mean a* and b* over training photographs (per photograph, then over them): 2 values.
+
+    Raises:
+        IrodoriError: not one of them can be decoded.
+    """
     step = max(1, -(-len(data.index) // MEAN_SAMPLES))
     means = []
     for sample in range(0, len(data.index), step):
@@ -106,4 +111,6 @@ def training_mean_ab(data: ShardDataset) -> Tensor:
             means.append(mean_ab(data.image(sample)))
         except (RuntimeError, OSError):
             continue  # Damaged images are reported where they are trained on.
+    if not means:
+        raise IrodoriError("no training image can be decoded: check the shards of data.train")
     return torch.stack(means).mean(0)
