@@ -34,7 +34,7 @@ SHORT = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands run: a folder like a fresh checkout, with shards of one's own."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("train.py", "conf", "data", "Makefile", "src"):
+    for name in ("train.py", "conf", "data", "Makefile", "pyproject.toml", "src"):
         (folder / name).symlink_to(PROJECT / name)
     shards = folder / "shards"
     shards.mkdir()

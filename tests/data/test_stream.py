@@ -2,6 +2,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -301,6 +302,7 @@ def test_the_sampler_counts_micro_batches():
 @pytest.mark.slow
 def test_two_ranks_with_two_workers_each_see_every_sample_once(tmp_path):
     write(tmp_path, [9, 1, 13])
+    shutil.copytree(tmp_path / "shards", tmp_path / "val")
     script = Path(__file__).with_name("two_ranks.py")
     subprocess.run(
         [sys.executable, str(script), str(tmp_path / "shards"), str(tmp_path)],

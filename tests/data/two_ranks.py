@@ -49,8 +49,9 @@ class Data(ShardData):
 def main(shards, output):
     """Two epochs."""
     pattern = f"{shards}/s-*.tar"
+    val = str(Path(shards).with_name("val") / "s-*.tar")
     config = DataConfig(
-        train=pattern, val=pattern, batch_size=4, val_batch_size=3, workers=2, size=16, crop=8
+        train=pattern, val=val, batch_size=4, val_batch_size=3, workers=2, size=16, crop=8
     )
     module = Watch()
     trainer = Trainer(
