@@ -1,14 +1,14 @@
-"""How fast training is: `python experiments/speed/measure.py [--quick]`.
+"""How fast training is: `python experiments/speed/measure.py framework` (or `step`).
 
-Two questions, each answered by measuring both sides in turn in one process:
+framework: what does the framework cost? Images/s of a bare PyTorch loop on batches that lie in
+memory, of Lightning's loop with this project's module, callbacks and logger on the same kind of
+batches, and of all that `train.py` runs: shards read, decoded, augmented and converted as well.
 
-1. What does the framework cost? Images/s of what `train.py` runs (shards read, decoded, augmented
-   and converted, Lightning's loop, loggers) over a bare PyTorch loop with the same network,
-   precision and optimizer on batches that lie in memory.
-2. What do precision and memory format bring? A training step of the full-width network as this
-   machine's hardware choice runs it, over plain fp32 NCHW.
+step: what do precision and memory format bring? A training step of the full-width network as this
+machine's hardware choice runs it, over plain fp32 NCHW.
 
-Prints the tables and writes results.json beside this file. Nothing else should run meanwhile.
+All sides are measured in turn in one process. Prints the figures and puts them into results.json
+beside this file. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -26,9 +26,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from lightning import Callback
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from irodori.checks import typed
+from irodori.color import color_space
 from irodori.config import PROJECT, Config, register
+from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
 from irodori.training.hardware import Hardware, choose
@@ -67,9 +70,28 @@ def configuration(overrides: list[str]) -> Config:
         return typed(composed)
 
 
-def framework(config: Config, hardware: Hardware, steps: int, skip: int) -> float:
-    """Images/s of `train.py`'s own parts."""
+class Resident(ShardData):
+    """The run's data module, with one converted batch in memory in place of its training set."""
+
+    def train_dataloader(self) -> Any:
+        """An epoch of the same batch, as it comes after conversion."""
+        size, side = self.config.batch_size, self.config.crop
+        batch = {
+            "luminance": torch.rand(size, 1, side, side),
+            "chroma": torch.rand(size, self.color_space.chroma_channels, side, side),
+            "labels": torch.randint(0, len(self.classes), (size,)),
+            "valid": torch.ones(size, dtype=torch.bool),
+            "keys": [str(number) for number in range(size)],
+            "bad": [],
+        }
+        # In a loader, since Lightning takes a plain list for several loaders.
+        return DataLoader([batch] * self.plan(1, 0).steps, batch_size=None)  # type: ignore[arg-type]
+
+
+def framework(config: Config, hardware: Hardware, steps: int, skip: int, resident: bool) -> float:
+    """Images/s of `train.py`'s own parts, with or without reading data."""
     data, module = build(config, hardware)
+    source = Resident(config.data, color_space(config.color_space.name)) if resident else data
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock(skip)
         callbacks = [*make_callbacks(config, data, Path(folder)), clock]
@@ -77,7 +99,7 @@ def framework(config: Config, hardware: Hardware, steps: int, skip: int) -> floa
         trainer.loggers = make_loggers(
             config.logger, Path(folder), {}, "speed", None, config.trainer.log_every
         )
-        trainer.fit(module, data)
+        trainer.fit(module, source)
     return (steps - skip) * config.data.batch_size / clock.seconds
 
 
@@ -128,16 +150,20 @@ def framework_cost(width: float, steps: int, skip: int, rounds: int) -> dict[str
         ]
     )
     hardware = choose(config.trainer)
-    pairs = [
-        (framework(config, hardware, steps, skip), bare(config, hardware, steps, skip))
-        for _ in range(rounds)
-    ]
+    sides: dict[str, Callable[[], float]] = {
+        "bare loop": lambda: bare(config, hardware, steps, skip),
+        "framework": lambda: framework(config, hardware, steps, skip, resident=True),
+        "train.py": lambda: framework(config, hardware, steps, skip, resident=False),
+    }
+    speeds = [{name: side() for name, side in sides.items()} for _ in range(rounds)]
     return {
         "width": width,
         "batch": config.data.batch_size,
-        "train.py images/s": [round(ours, 2) for ours, _ in pairs],
-        "bare loop images/s": [round(plain, 2) for _, plain in pairs],
-        "ratio": round(statistics.median(ours / plain for ours, plain in pairs), 3),
+        "images/s": {name: [round(speed[name], 2) for speed in speeds] for name in sides},
+        "over the bare loop": {
+            name: round(statistics.median(speed[name] / speed["bare loop"] for speed in speeds), 3)
+            for name in ("framework", "train.py")
+        },
     }
 
 
@@ -171,30 +197,29 @@ def step_gain(batch: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", choices=["framework", "step"])
     parser.add_argument("--quick", action="store_true", help="small and short, for tests")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     arguments = parser.parse_args()
     quieten()
     torch.manual_seed(0)
-    if arguments.quick:
-        costs = [framework_cost(0.05, steps=4, skip=2, rounds=1)]
-        gains: list[dict[str, Any]] = []
+    if arguments.part == "step":
+        figures = [step_gain(8, rounds=3), step_gain(32, rounds=2)]
+    elif arguments.quick:
+        figures = [framework_cost(0.05, steps=4, skip=2, rounds=1)]
     else:
-        costs = [
-            framework_cost(0.25, steps=30, skip=5, rounds=3),
-            framework_cost(1.0, steps=8, skip=2, rounds=3),
-        ]
-        gains = [step_gain(8, rounds=3), step_gain(32, rounds=2)]
+        figures = [framework_cost(0.25, steps=20, skip=5, rounds=3)]
     result = {
         "date": datetime.date.today().isoformat(),
         "hardware": str(choose(configuration([]).trainer)),
         "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
-        "framework cost": costs,
-        "training step, full width, 224x224": gains,
+        "figures": figures,
     }
-    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    stored = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    stored[arguments.part] = result
+    arguments.output.write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":
