@@ -1,10 +1,13 @@
 """What every test shares."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import settings
+
+import tiny
 
 # The time of one example says little on a busy machine.
 settings.register_profile("irodori", deadline=None)
@@ -18,3 +21,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """12 training and 7 validation photographs, and the overrides for a short run on them."""
+    folder = tmp_path_factory.mktemp("data")
+    train = tiny.shards(folder / "train", 12)
+    val = tiny.shards(folder / "val", 7, first=100)
+    return SimpleNamespace(train=train, val=val, on=tiny.on(train, val))
