@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from irodori.checks import typed
 from irodori.config import register
 from irodori.entry import run, told
+from irodori.errors import IrodoriError
 
 register()
 
@@ -19,14 +20,19 @@ def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
-    group = str(settings.sweep.dir) if settings.mode == RunMode.MULTIRUN else None
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with told():
         checked = typed(config)
+        if settings.mode == RunMode.MULTIRUN and checked.trainer.devices > 1:
+            # Lightning starts further ranks by this process's own command, which is the sweep's.
+            raise IrodoriError(
+                "jobs of several devices need processes of their own: leave out"
+                f" hydra/launcher={settings.runtime.choices['hydra/launcher']}"
+            )
         # Imported only now, so that a mistake in the configuration is told at once.
         from irodori.training.launch import train
 
-        train(checked, config, folder, list(settings.overrides.task), group)
+        train(checked, config, folder, list(settings.overrides.task))
 
 
 if __name__ == "__main__":

@@ -95,10 +95,10 @@ def config(*overrides: str) -> Config:
     return typed(compose(*overrides))
 
 
-def run(folder: Path, *overrides: str, group: str | None = None) -> dict:
+def run(folder: Path, *overrides: str) -> dict:
     """Train within this process, and return metrics.json."""
     from irodori.training.launch import train
 
     composed = compose(*overrides)
-    train(typed(composed), composed, folder, list(overrides), group)
+    train(typed(composed), composed, folder, list(overrides))
     return json.loads((folder / "metrics.json").read_text())

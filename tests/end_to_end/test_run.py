@@ -240,7 +240,7 @@ def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
     for node in nodes:
         monkeypatch.setattr(node, "__getattribute__", recording(node.__getattribute__))
     for name, (raw, config) in composed.items():
-        launch.train(config, raw, tmp_path / name, [], None)
+        launch.train(config, raw, tmp_path / name, [])
     monkeypatch.undo()
 
     def leaves(node):
@@ -305,11 +305,6 @@ def refuse(folder, *overrides):
 def test_what_cannot_be_is_refused_in_one_line(data, tmp_path, overrides, parts):
     line = refuse(tmp_path / "run", *data.on, *overrides)
     assert all(part in line for part in parts), line
-
-
-def test_a_sweep_on_several_devices_is_refused(data, tmp_path):
-    with pytest.raises(IrodoriError, match=r"trainer\.devices=1"):
-        tiny.run(tmp_path, *data.on, "trainer.devices=2", group="sweep")
 
 
 def test_bad_shards_are_refused_by_name(data, tmp_path):

@@ -71,7 +71,7 @@ def test_an_unknown_mode_is_refused_with_its_source(monkeypatch, setting, variab
 
 
 def make(config, folder):
-    return make_loggers(config, folder, {}, "name", None, 1)
+    return make_loggers(config, folder, {}, "name", 1)
 
 
 def test_csv_alone_says_nothing_of_wandb(tmp_path, capsys):

@@ -35,7 +35,6 @@ def train(
     composed: DictConfig,
     folder: Path,
     overrides: list[str],
-    group: str | None,
 ) -> None:
     """Train as configured, fill the run folder, and print its path as the last line.
 
@@ -44,18 +43,12 @@ def train(
         composed: the same as Hydra composed it, to be written down.
         folder: the run folder.
         overrides: what the user set, the run's name on W&B.
-        group: what the jobs of a sweep share; None for a single run.
 
     Raises:
         IrodoriError: the configuration, the data or the hardware doesn't allow it.
     """
     quieten()
     hardware = choose(config.trainer)
-    if group is not None and config.trainer.devices > 1:
-        raise IrodoriError(
-            "a sweep runs its jobs on one device each: use trainer.devices=1, or start the jobs one"
-            " by one without -m"
-        )
     if config.trainer.max_epochs < 0 and config.trainer.max_steps < 0:
         raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
     seed_everything(config.seed, workers=True, verbose=False)
@@ -72,7 +65,6 @@ def train(
             folder,
             settings,
             name=" ".join([config.experiment_name, *overrides]),
-            group=group,
             flush_every=config.trainer.log_every,
         )
     failed = True

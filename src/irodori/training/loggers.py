@@ -20,17 +20,17 @@ def make_loggers(
     folder: Path,
     settings: dict[str, Any],
     name: str,
-    group: str | None,
     flush_every: int,
 ) -> list[Logger]:
     """metrics.csv in the run folder, and W&B as configured.
+
+    The runs of a sweep share the group that WANDB_RUN_GROUP names, which W&B reads itself.
 
     Args:
         config: group logger.
         folder: the run folder.
         settings: the resolved configuration, which W&B stores.
         name: of the run on W&B.
-        group: what the runs of a sweep share.
         flush_every: steps after which metrics.csv is written.
 
     Raises:
@@ -48,7 +48,6 @@ def make_loggers(
                     project=config.project,
                     entity=config.entity,
                     name=name,
-                    group=group,
                     dir=folder,
                     config=settings,
                     mode=mode,
