@@ -202,6 +202,22 @@ def test_a_shard_that_changed_after_it_was_indexed(tmp_path, change):
         assert all("the shard ends" in line for line in batch["bad"])
 
 
+def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
+    index = write(tmp_path, [3])
+    shard = index.shards[0]
+    with shard.path.open("r+b") as file:
+        # The last byte before the image's end: a decoder would not look at it.
+        file.seek(int(shard.offsets[1] + shard.sizes[1]) - 1)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([last ^ 1]))
+    batch = validation_data(index)[reading(0, 1, 2)]
+    assert batch["valid"].tolist() == [True, False, True]
+    assert batch["bad"] == [
+        "s-0.tar: k1: its bytes are not those that the index has the checksum of"
+    ]
+
+
 def test_an_empty_validation_batch(index):
     batch = validation_data(index)[reading()]
     assert (batch["images"], batch["keys"], batch["bad"]) == ([], [], [])

@@ -54,7 +54,7 @@ def test_numbers_have_equal_width_and_the_index_is_written(tmp_path, photos):
     assert opened.classes == ("only",)
     assert opened.made_by == {"seed": 3}
     assert [s.sha256 for s in opened.shards] == [s.sha256 for s in index.shards]
-    assert json.loads((tmp_path / "out" / "index.json").read_text())["version"] == 1
+    assert json.loads((tmp_path / "out" / "index.json").read_text())["version"] == 2
 
 
 def test_keys_may_be_long_and_not_ascii(tmp_path, photos):

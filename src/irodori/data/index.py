@@ -7,6 +7,7 @@ shard is opened. It comes from `index.json` beside the shards, or from scanning 
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from irodori.data.files import replacing
+from irodori.data.keys import Keys
 from irodori.errors import IrodoriError, one_line
 
 INDEX_NAME = "index.json"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 NO_CLASS = -1
-COLUMNS = ("labels", "offsets", "sizes")
+COLUMNS = {"labels": np.int32, "offsets": np.int64, "sizes": np.int32}
+"""The columns of numbers that every shard has, in no wider types than millions of rows need."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -33,16 +36,18 @@ class Shard:
 
     path: absolute, where the shard lies now. labels: n class ids, −1 for none.
     offsets: n positions of the image's data in the tar, in bytes. sizes: n lengths, in bytes.
-    num_bytes: the length of the whole file. sha256: hexadecimal, "" where it is not known.
+    num_bytes: the length of the whole file. sha256: of the whole file, hexadecimal, "" where it is
+    not known. crc32: n checksums of the images' bytes, None where they are not known.
     """
 
     path: Path
-    keys: tuple[str, ...]
-    labels: Ints
-    offsets: Ints
-    sizes: Ints
+    keys: Keys
+    labels: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int32]
     num_bytes: int = -1
     sha256: str = ""
+    crc32: npt.NDArray[np.uint32] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -65,9 +70,9 @@ class Index:
         return np.cumsum([0, *map(len, self.shards)], dtype=np.int64)
 
     @cached_property
-    def labels(self) -> Ints:
+    def labels(self) -> npt.NDArray[np.int32]:
         """The class ids of all samples, −1 for none."""
-        return np.concatenate([np.empty(0, np.int64), *(shard.labels for shard in self.shards)])
+        return np.concatenate([np.empty(0, np.int32), *(shard.labels for shard in self.shards)])
 
     @cached_property
     def class_counts(self) -> Ints:
@@ -95,31 +100,46 @@ def write_index(
 ) -> None:
     """Write `index.json` for shards that lie in `folder`, whole or not at all.
 
-    Shards without a known sha256 are read once to compute it.
+    A shard is a line of the file. Those without known checksums are read once to compute them.
     """
     folder = Path(folder).absolute()
-    rows = []
-    for shard in shards:
-        digest = shard.sha256
-        if not digest:
-            with shard.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        row: dict[str, Any] = {
-            "name": shard.path.relative_to(folder).as_posix(),
-            "bytes": shard.path.stat().st_size,
-            "sha256": digest,
-            "samples": len(shard),
-            "keys": shard.keys,
-        }
-        rows.append(row | {name: getattr(shard, name).tolist() for name in COLUMNS})
-    index = {
-        "version": INDEX_VERSION,
-        "classes": list(classes),
-        "made_by": dict(made_by),
-        "shards": rows,
-    }
+    head = {"version": INDEX_VERSION, "classes": list(classes), "made_by": dict(made_by)}
     with replacing(folder / INDEX_NAME) as file:
-        file.write(json.dumps(index, separators=(",", ":")).encode() + b"\n")
+        file.write(_json(head)[:-1] + b',"shards":[')
+        for number, shard in enumerate(shards):
+            file.write((b",\n" if number else b"\n") + _json(_row(folder, shard)))
+        file.write(b"\n]}\n")
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _row(folder: Path, shard: Shard) -> dict[str, Any]:
+    """A shard as it stands in `index.json`."""
+    sha256, crc32 = shard.sha256, shard.crc32
+    if not sha256 or crc32 is None:
+        sha256, crc32 = checksums(shard)
+    return {
+        "name": shard.path.relative_to(folder).as_posix(),
+        "bytes": shard.path.stat().st_size,
+        "sha256": sha256,
+        "samples": len(shard),
+        "keys": list(shard.keys),
+        **{name: getattr(shard, name).tolist() for name in COLUMNS},
+        "crc32": crc32.tolist(),
+    }
+
+
+def checksums(shard: Shard) -> tuple[str, npt.NDArray[np.uint32]]:
+    """The sha256 of a local shard, and the crc32 of each of its images, from the file."""
+    with shard.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        crc32 = np.empty(len(shard), np.uint32)
+        for i, (offset, size) in enumerate(zip(shard.offsets, shard.sizes, strict=True)):
+            file.seek(int(offset))
+            crc32[i] = zlib.crc32(file.read(int(size)))
+    return digest, crc32
 
 
 def read_index(folder: Path) -> Index:
@@ -148,11 +168,22 @@ def read_index(folder: Path) -> Index:
 
 def _read_shard(folder: Path, row: Mapping[str, Any]) -> Shard:
     """One row of `index.json`. Raises ValueError if its columns do not fit together."""
-    labels, offsets, sizes = (np.array(row[name], dtype=np.int64) for name in COLUMNS)
-    keys = tuple(map(str, row["keys"]))
+    columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+    crc32 = np.array(row["crc32"], dtype=np.uint32)
+    keys = Keys(row["keys"])
     name, num_bytes = str(row["name"]), int(row["bytes"])
-    if {len(keys), len(labels), len(offsets), len(sizes)} != {row["samples"]}:
+    if {len(keys), len(crc32), *map(len, columns.values())} != {row["samples"]}:
         raise ValueError(f"columns of unequal length for {name}")
+    offsets, sizes = columns["offsets"], columns["sizes"]
     if keys and (offsets.min() < 0 or (offsets + sizes).max() > num_bytes):
         raise ValueError(f"an image outside of {name}")
-    return Shard(folder / name, keys, labels, offsets, sizes, num_bytes, str(row["sha256"]))
+    return Shard(
+        path=folder / name,
+        keys=keys,
+        labels=columns["labels"],
+        offsets=offsets,
+        sizes=sizes,
+        num_bytes=num_bytes,
+        sha256=str(row["sha256"]),
+        crc32=crc32,
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from webdataset.tariterators import base_plus_ext
 
 from irodori.data.index import COLUMNS, NO_CLASS, Shard
+from irodori.data.keys import Keys
 from irodori.errors import IrodoriError, one_line
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")  # in order of preference within one sample
@@ -44,8 +45,8 @@ def scan(path: Path) -> Shard:
         ) from error
     if not keys:
         raise IrodoriError(f"{path}: no images in this shard: write it again or leave it out")
-    labels, offsets, sizes = (np.array(columns[name], np.int64) for name in COLUMNS)
-    return Shard(path, tuple(keys), labels, offsets, sizes, num_bytes)
+    labels, offsets, sizes = (np.array(columns[name], dtype) for name, dtype in COLUMNS.items())
+    return Shard(path, Keys(keys), labels, offsets, sizes, num_bytes)
 
 
 def _samples(path: Path) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]]:
@@ -78,7 +79,7 @@ def _samples(path: Path) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]
         elif suffix == "cls":
             file = archive.extractfile(member)
             text = file.read(64).strip() if file is not None else b""
-            if not re.fullmatch(rb"[0-9]{1,18}", text):
+            if not re.fullmatch(rb"[0-9]{1,9}", text):
                 raise IrodoriError(
                     f"{path}: key {key!r} has the class {text.decode(errors='replace')!r}: "
                     "a .cls holds a whole number from 0"

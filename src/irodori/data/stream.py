@@ -1,6 +1,7 @@
 """Reading samples out of shards by their offsets, in loader processes."""
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ class ShardDataset(Dataset[dict[str, Any]]):
         content = os.pread(self._file(shard.path), size, int(shard.offsets[number]))
         if len(content) != size:
             raise RuntimeError(f"the shard ends {size - len(content)} bytes too early")
+        if shard.crc32 is not None and zlib.crc32(content) != shard.crc32[number]:
+            raise RuntimeError("its bytes are not those that the index has the checksum of")
         return decode(content)
 
     def _file(self, path: Path) -> int:
