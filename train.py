@@ -23,10 +23,9 @@ def main(config: DictConfig) -> None:
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with told():
         checked = typed(config)
-        if settings.mode == RunMode.MULTIRUN and checked.trainer.devices > 1:
-            # Lightning starts further ranks by this process's own command, which is the sweep's.
+        if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError(
-                "jobs of several devices need processes of their own: leave out"
+                "jobs of a sweep need processes of their own: leave out"
                 f" hydra/launcher={settings.runtime.choices['hydra/launcher']}"
             )
         # Imported only now, so that a mistake in the configuration is told at once.

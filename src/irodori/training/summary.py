@@ -1,6 +1,7 @@
-"""The table at the end of a sweep."""
+"""What a sweep leaves: a table in the terminal, summary.csv, and its exit status."""
 
-import json
+import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +9,87 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.training.launching.record import REQUEUE, Record, read_all, rows
 from irodori.training.report import CONSOLE
+
+FIGURES = ("best", "last", "mean_color", "gray")
 
 
 class SweepSummary(Callback):
-    """Prints a line per job of a multirun: what was varied, and the checkpoints' figures."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[list[str], Path]] = []
-
-    def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
-        """Remember the job's overrides and folder."""
-        self.jobs.append((list(config.hydra.overrides.task), Path(config.hydra.runtime.output_dir)))
+    """Tells of each job of a sweep what was varied, how it ended, and its checkpoints' figures."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table."""
-        table = Table(
-            title="Chrominance RMSE of the sweep (ab units, lower is better)", title_justify="left"
+        """Print the table, write summary.csv, and end with status 1 if not all jobs are done.
+
+        Hydra's sweepers know no job that failed while others go on: this is where its exit status
+        can come from. It is 75 if all that is missing is to go on with jobs that were stopped.
+        """
+        sweep = Path(config.hydra.sweep.dir).resolve()
+        jobs = read_all(sweep)
+        CONSOLE.print(table(jobs))
+        write_csv(sweep / "summary.csv", jobs)
+        for folder, job in jobs:
+            if job.status == "failed":
+                print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
+            elif job.status == "stopped":
+                print(f"job {job.job} was stopped; go on with: python train.py resume={folder}")
+        print(f"sweep: {sweep}", flush=True)
+        status = exit_status([job for _, job in jobs])
+        if status:
+            sys.exit(status)
+
+
+def table(jobs: list[tuple[Path, Record]]) -> Table:
+    """A line a job."""
+    made = Table(
+        title="Chrominance RMSE of the sweep (ab units, lower is better)", title_justify="left"
+    )
+    made.add_column("job", overflow="fold")
+    for name in (*FIGURES, "accuracy"):
+        made.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for folder, job in jobs:
+        figures = rows(folder)
+        label = f"{job.job}: {' '.join(job.varied)}"
+        if job.status != "done" or figures is None:
+            made.add_row(label, job.status)
+            continue
+        accuracy = figures["best"]["accuracy"]
+        made.add_row(
+            label,
+            *(f"{figures[name]['chroma_rmse']:.2f}" for name in FIGURES),
+            "" if accuracy is None else f"{accuracy:.0%}",
         )
-        table.add_column("job", overflow="fold")
-        for name in ("best", "last", "mean color", "gray", "accuracy"):
-            table.add_column(name, justify="right", no_wrap=True)
-        common = set.intersection(*(set(overrides) for overrides, _ in self.jobs))
-        for overrides, folder in self.jobs:
-            varied = " ".join(setting for setting in overrides if setting not in common)
-            table.add_row(f"{folder.name}: {varied}", *cells(folder / "metrics.json"))
-        CONSOLE.print(table)
-        print(f"sweep: {Path(config.hydra.sweep.dir).resolve()}", flush=True)
+    return made
 
 
-def cells(path: Path) -> list[str]:
-    """The figures of a job's metrics.json."""
-    if not path.exists():
-        return ["failed", "", "", "", ""]
-    rows = json.loads(path.read_text())["rows"]
-    accuracy = rows["best"]["accuracy"]
-    return [
-        *(f"{rows[name]['chroma_rmse']:.2f}" for name in ("best", "last", "mean_color", "gray")),
-        "" if accuracy is None else f"{accuracy:.0%}",
-    ]
+def write_csv(path: Path, jobs: list[tuple[Path, Record]]) -> None:
+    """A row a job: number, status, exit status, what was varied, and the figures, not rounded."""
+    keys = list(dict.fromkeys(text.partition("=")[0] for _, job in jobs for text in job.varied))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["job", "status", "exit_status", *keys, *FIGURES, "accuracy"])
+        for folder, job in jobs:
+            varied = dict(text.partition("=")[::2] for text in job.varied)
+            figures = (rows(folder) if job.status == "done" else None) or {}
+            writer.writerow(
+                [
+                    job.job,
+                    job.status,
+                    job.exit_status,
+                    *(varied.get(key) for key in keys),
+                    *(figures.get(name, {}).get("chroma_rmse") for name in FIGURES),
+                    figures.get("best", {}).get("accuracy"),
+                ]
+            )
+
+
+def exit_status(jobs: list[Record]) -> int:
+    """0: all done; 75: all that were stopped have written a checkpoint; 1: anything else."""
+    missing = [job for job in jobs if job.status != "done"]
+    if not missing:
+        return 0
+    stopped = [job for job in missing if job.status == "stopped"]
+    others = {job.status for job in missing} - {"stopped", "waiting"}
+    if stopped and not others and all(job.exit_status == REQUEUE for job in stopped):
+        return REQUEUE
+    return 1

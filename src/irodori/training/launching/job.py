@@ -1,0 +1,124 @@
+"""A job of a sweep, and the command that runs it as `train.py` runs a single run."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig, open_dict
+
+from irodori.checks import typed
+from irodori.errors import IrodoriError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is given and what it needs."""
+
+    number: int
+    overrides: tuple[str, ...]
+    """All of its own, as Hydra's sweeper made them."""
+    varied: tuple[str, ...]
+    """Those that the sweep varies."""
+    folder: Path
+    """Its run folder, absolute."""
+    devices: int
+    nodes: int
+    accelerator: str
+    """auto, cpu or gpu."""
+
+
+def make_jobs(
+    loader: ConfigLoader, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
+) -> list[Job]:
+    """The jobs of a batch, each composed and checked, so that a mistake is told before any starts.
+
+    Args:
+        loader: Hydra's.
+        sweep: the sweep's configuration.
+        batch: the overrides of each job.
+        first: the first job's number.
+
+    Raises:
+        IrodoriError: a job's configuration is wrong; the message names the job.
+    """
+    fixed = {
+        override.get_key_element()
+        for override in OverridesParser.create(config_loader=loader).parse_overrides(
+            list(sweep.hydra.overrides.task)
+        )
+        if not override.is_sweep_override()
+    }
+    jobs = []
+    for number, overrides in enumerate(batch, first):
+        varied = tuple(text for text in overrides if text.partition("=")[0] not in fixed)
+        composed = loader.load_sweep_config(sweep, list(overrides))
+        with open_dict(composed):
+            composed.hydra.job.num = number
+            composed.hydra.job.id = str(number)
+        HydraConfig.instance().set_config(composed)
+        folder = Path(sweep.hydra.sweep.dir, str(composed.hydra.sweep.subdir)).resolve()
+        with open_dict(composed):
+            del composed["hydra"]
+        try:
+            config = typed(composed)
+        except IrodoriError as error:
+            raise IrodoriError(f"job {number} ({' '.join(varied)}): {error}") from None
+        finally:
+            HydraConfig.instance().cfg = None
+        trainer = config.trainer
+        jobs.append(
+            Job(
+                number,
+                tuple(overrides),
+                varied,
+                folder,
+                trainer.devices,
+                trainer.num_nodes,
+                trainer.accelerator,
+            )
+        )
+    return jobs
+
+
+OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
+"""Starts of keys that are the sweep's own matter, or are set for each job."""
+
+
+def program(sweep: DictConfig) -> list[str]:
+    """The script, and the arguments that find the sweep's configuration again.
+
+    Args:
+        sweep: the sweep's configuration.
+    """
+    arguments = [str(Path(sys.argv[0]).resolve()), "--config-name", sweep.hydra.job.config_name]
+    for option, provider in (("--config-path", "main"), ("--config-dir", "command-line")):
+        for source in sweep.hydra.runtime.config_sources:
+            if source.provider == provider:
+                scheme = "" if source.schema == "file" else f"{source.schema}://"
+                arguments += [option, scheme + source.path]
+    for text in sweep.hydra.overrides.hydra:
+        (override,) = OverridesParser.create().parse_overrides([text])
+        key = override.key_or_group.replace("/", ".")
+        if not key.startswith(OF_THE_SWEEP):
+            arguments.append(text)
+    return [*arguments, f"hydra.sweep.dir={quoted(sweep.hydra.sweep.dir)}"]
+
+
+def arguments(program: Sequence[str], job: Job) -> list[str]:
+    """The whole command line of a job but for the interpreter."""
+    return [
+        *program,
+        f"hydra.job.num={job.number}",
+        f"hydra.run.dir={quoted(str(job.folder))}",
+        *job.overrides,
+    ]
+
+
+def quoted(text: str) -> str:
+    """A value that Hydra's grammar reads as this text, whatever stands in it."""
+    return QuotedString(text, Quote.double).with_quotes()

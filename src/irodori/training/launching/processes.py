@@ -1,0 +1,119 @@
+"""One job's processes: started, read from, told to stop, and none left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+MARK = "IRODORI_JOB"
+"""Environment variable that all processes of a job inherit: the job's folder."""
+
+
+class JobProcess:
+    """A running job. Its output goes to <folder>/output.log and, line by line, to `show`."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        variables: dict[str, str],
+        show: Callable[[str], None],
+    ) -> None:
+        self.folder = folder
+        self.lines: deque[str] = deque(maxlen=100)
+        """The last lines of output."""
+        environment = os.environ | variables | {MARK: str(folder), "PYTHONUNBUFFERED": "1"}
+        # Tables fit the terminal that they end up in.
+        environment.setdefault("COLUMNS", str(shutil.get_terminal_size().columns))
+        for name in [name for name in environment if name.startswith("SLURM_NTASKS")]:
+            # Within an allocation a job would else take its ranks from srun, which hasn't started
+            # it.
+            del environment[name]
+        # A session of its own: Ctrl-C reaches the sweep alone, which passes it on.
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self.read, args=[show], daemon=True)
+        self.reader.start()
+
+    def read(self, show: Callable[[str], None]) -> None:
+        """Pass the output on until the last process that holds it has ended."""
+        assert self.process.stdout is not None
+        with (self.folder / "output.log").open("ab", buffering=0) as log:
+            for line in self.process.stdout:
+                log.write(line)
+                # Of a line that was overwritten again and again, as it stood in the end.
+                text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
+                self.lines.append(text)
+                show(text)
+
+    def send(self, signum: int) -> None:
+        """Signal the job's first process, not its loaders: it may still need them."""
+        if self.process.poll() is None:
+            self.process.send_signal(signum)
+
+    def kill(self) -> None:
+        """End all processes of the job at once."""
+        self.send(signal.SIGKILL)
+        end(marked(str(self.folder)), patience=0)
+
+    def ended(self) -> int | None:
+        """The exit status once no process of the job is left; negative for a signal; else None."""
+        status = self.process.poll()
+        if status is None:
+            return None
+        end(marked(str(self.folder)), patience=5)
+        self.reader.join()
+        return status
+
+
+def marked(folder: str, below: bool = False) -> list[psutil.Process]:
+    """The processes of the job in this folder; `below`: of all jobs in folders below it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mark = process.environ().get(MARK, "")
+        except (psutil.Error, OSError):
+            continue
+        if process.pid != os.getpid() and (
+            mark == folder or (below and mark.startswith(folder + os.sep))
+        ):
+            found.append(process)
+    return found
+
+
+def end(processes: list[psutil.Process], patience: float) -> None:
+    """Wait some seconds for processes to end by themselves, and then kill them."""
+    _, alive = psutil.wait_procs(processes, timeout=patience)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=10)
+
+
+def local_command(arguments: Sequence[str], devices: int) -> list[str]:
+    """The command of a job on this machine: its ranks are started by torchrun if there are several.
+
+    Args:
+        arguments: script and overrides.
+        devices: ranks.
+    """
+    if devices == 1:
+        return [sys.executable, *arguments]
+    ranks = "irodori.training.launching.ranks"
+    options = ["--standalone", f"--nproc-per-node={devices}"]
+    return [sys.executable, "-m", ranks, *options, *arguments]

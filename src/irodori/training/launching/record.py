@@ -1,0 +1,87 @@
+"""What is known of a job, in its folder's job.json."""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from irodori.training.launching.job import Job
+
+REQUEUE = 75
+"""Exit status of a run that was told to stop and has written a checkpoint."""
+
+Status = Literal["waiting", "running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of job.json."""
+
+    job: int
+    status: Status
+    overrides: list[str]
+    varied: list[str]
+    exit_status: int | None = None
+    """Negative: the signal that ended the job."""
+    error: str | None = None
+    """The last line that says what went wrong."""
+
+    def ended(self, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> "Record":
+        """The same job at its end, judged by its exit status and its last lines of output."""
+        if exit_status == 0:
+            return replace(self, status="done", exit_status=0)
+        if exit_status == REQUEUE or told_to_stop:
+            return replace(self, status="stopped", exit_status=exit_status)
+        error = last_error(lines)
+        # A shell and the launcher of several ranks say 128 + n for signal n.
+        killed_by = -exit_status if exit_status < 0 else exit_status - 128
+        if killed_by in set(signal.Signals):
+            error = f"killed by {signal.Signals(killed_by).name}"
+            if killed_by == signal.SIGKILL:
+                error += ", as the system does when memory runs out"
+        return replace(self, status="failed", exit_status=exit_status, error=error)
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """The last of these lines that names an error, or else the last one."""
+    for line in reversed(lines):
+        name = line.split(":")[0]
+        if name == "error" or (name.isprintable() and name.endswith(("Error", "Exception"))):
+            return line.removeprefix("error: ")
+    return next((line for line in reversed(lines) if line.strip()), "no output")
+
+
+def waiting(job: Job) -> Record:
+    """A job that hasn't begun."""
+    return Record(job.number, "waiting", list(job.overrides), list(job.varied))
+
+
+def write(folder: Path, record: Record) -> None:
+    """Write job.json, whole or not at all."""
+    temporary = folder / f".job.json.{os.getpid()}"
+    temporary.write_text(json.dumps(asdict(record), indent=2) + "\n")
+    temporary.replace(folder / "job.json")
+
+
+def read(folder: Path) -> Record | None:
+    """The record in a job's folder, if there is one."""
+    path = folder / "job.json"
+    return Record(**json.loads(path.read_text())) if path.exists() else None
+
+
+def read_all(sweep: Path) -> list[tuple[Path, Record]]:
+    """Folders and records of a sweep's jobs, by number."""
+    found = ((path.parent, read(path.parent)) for path in sweep.rglob("job.json"))
+    return sorted(
+        ((folder, record) for folder, record in found if record is not None),
+        key=lambda pair: pair[1].job,
+    )
+
+
+def rows(folder: Path) -> dict[str, Any] | None:
+    """The rows of a job's metrics.json, if it has come so far."""
+    path = folder / "metrics.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else None
