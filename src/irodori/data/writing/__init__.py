@@ -1,0 +1,1 @@
+"""Folders and published data sets → shards with an index; checking such shards."""
