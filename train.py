@@ -20,9 +20,15 @@ def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
+    chosen = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with told():
-        checked = typed(config)
+        checked, changes = typed(config), []
+        if checked.resume is not None:
+            from irodori.training.resume import resumed
+
+            config, changes = resumed(config, list(settings.overrides.task))
+            checked = typed(config)
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError(
                 "jobs of a sweep need processes of their own: leave out"
@@ -31,7 +37,7 @@ def main(config: DictConfig) -> None:
         # Imported only now, so that a mistake in the configuration is told at once.
         from irodori.training.launch import train
 
-        train(checked, config, folder, list(settings.overrides.task))
+        train(checked, config, folder, list(settings.overrides.task), chosen, changes)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,13 @@ from irodori.config import PROJECT, Config, register
 from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
+from irodori.training.building import build, make_callbacks, make_trainer
+from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware, choose
-from irodori.training.launch import build, make_callbacks, make_trainer, quieten
+from irodori.training.launch import quieten
 from irodori.training.loggers import make_loggers
 from irodori.training.optimizers import make_optimizer
+from irodori.training.stopping import StopSignal
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -94,10 +97,11 @@ def framework(config: Config, hardware: Hardware, steps: int, skip: int, residen
     source = Resident(config.data, color_space(config.color_space.name)) if resident else data
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock(skip)
-        callbacks = [*make_callbacks(config, data, Path(folder)), clock]
-        trainer = make_trainer(config, hardware, callbacks)
+        files = WholeFiles()
+        callbacks = [*make_callbacks(config, data, Path(folder), files, StopSignal()), clock]
+        trainer = make_trainer(config, hardware, callbacks, files)
         trainer.loggers = make_loggers(
-            config.logger, Path(folder), {}, "speed", None, config.trainer.log_every
+            config.logger, Path(folder), {}, "speed", config.trainer.log_every
         )
         trainer.fit(module, source)
     return (steps - skip) * config.data.batch_size / clock.seconds

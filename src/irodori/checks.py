@@ -56,6 +56,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "trainer.clip_norm": (1e-12, math.inf),
     "trainer.validate_every": (1, math.inf),
     "trainer.log_every": (1, math.inf),
+    "trainer.checkpoint_steps": (1, math.inf),
+    "trainer.checkpoint_minutes": (0, math.inf),
     "trainer.pictures": (0, math.inf),
 }
 """Smallest and largest value of numbers that nothing else looks at before training begins."""

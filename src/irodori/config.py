@@ -137,6 +137,10 @@ class TrainerConfig:
     """Epochs between validations."""
     log_every: int = 50
     """Optimizer steps between rows of metrics.csv."""
+    checkpoint_steps: int | None = 1000
+    """Optimizer steps between two writings of last.ckpt; null: no such limit."""
+    checkpoint_minutes: float | None = 10.0
+    """Minutes between two writings of last.ckpt; null: no such limit."""
     pictures: int = 8
     """Validation photographs that are written as pictures; 0 writes none."""
     progress: bool = True
@@ -171,6 +175,10 @@ class Config:
     alpha: float = 1.0
     """Weight of the scene's cross-entropy beside the *mean* squared error of the chrominance."""
     seed: int = 0
+    resume: str | None = None
+    """A run folder to go on with, with the configuration that it began with."""
+    allow_changes: bool = False
+    """With `resume`: take over settings that differ from those of the run folder."""
     color_space: ColorSpaceConfig = field(default_factory=ColorSpaceConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -180,6 +188,10 @@ class Config:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
 
+OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adadelta": AdadeltaConfig, "adamw": AdamWConfig}
+LOGGERS: dict[str, type[LoggerConfig]] = {"csv": LoggerConfig, "wandb": WandbConfig}
+"""The schemas of groups that have more than one, by the name in the configuration."""
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout, which holds conf/ and data/."""
 
@@ -187,7 +199,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 def register() -> None:
     """Make the schema and the resolvers known to Hydra; it may be called again.
 
-    `${project:}` is the checkout's folder, `${or_default:x}` is x, or "default" where x is null.
+    `${project:}` is the checkout's folder, `${or_default:x}` is x, or "default" where x is null,
+    `${or_else:x,y}` is x, or y where x is null.
     """
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
@@ -203,4 +216,5 @@ def register() -> None:
         for name, node in nodes.items():
             store.store(group=group, name=name, node=node)
     OmegaConf.register_new_resolver("project", lambda: str(PROJECT), replace=True)
+    OmegaConf.register_new_resolver("or_else", lambda x, y: y if x is None else x, replace=True)
     OmegaConf.register_new_resolver("or_default", lambda x: x or "default", replace=True)

@@ -130,7 +130,7 @@ def test_validation_sees_every_sample_once_in_equally_many_steps(
     readings = ranks(ValidationPlan, samples, batch_size, world_size=world_size, epoch=epoch)
     seen = [sample for rank in readings for reading in rank for sample in reading.samples.tolist()]
     assert sorted(seen) == list(range(samples))
-    steps = ValidationPlan(samples, batch_size, world_size).steps
+    steps = ValidationPlan(samples, batch_size, world_size).batches
     assert {len(rank) for rank in readings} == {steps}
     assert all(len(reading.samples) <= batch_size for rank in readings for reading in rank)
     # No step more than the samples need.

@@ -16,7 +16,7 @@ from torch import nn
 
 import tiny
 from irodori.training.hardware import choose
-from irodori.training.launch import build, make_trainer
+from irodori.training.building import build, make_trainer
 
 
 class FrozenNorms(Callback):

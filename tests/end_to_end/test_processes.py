@@ -13,7 +13,8 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.training.hardware import choose
-from irodori.training.launch import build, make_callbacks, make_trainer, validate
+from irodori.training.building import build, make_callbacks, make_trainer
+from irodori.training.evaluation import validate
 
 pytestmark = pytest.mark.slow
 

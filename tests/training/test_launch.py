@@ -11,7 +11,7 @@ import tiny
 from irodori import Colorizer
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.hardware import choose
-from irodori.training.launch import build, make_trainer
+from irodori.training.building import build, make_trainer
 
 
 class FrozenNorms(Callback):

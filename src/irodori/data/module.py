@@ -1,6 +1,7 @@
 """The LightningDataModule: shards in, batches of luminance and chrominance on the device out."""
 
-from functools import partial
+import hashlib
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from irodori.data.index import Index
 from irodori.data.opening import open_index
 from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.stream import ReadingSampler, ShardDataset
+from irodori.data.workers import prepare_worker
 from irodori.errors import IrodoriError
 
 
@@ -47,6 +49,7 @@ class ShardData(LightningDataModule):
         self.color_space = color_space
         self.seed = seed
         self.accumulate = accumulate
+        self.start = 0
         self.train_index, self.val_index = open_both(config)
         if needs_labels:
             for index in (self.train_index, self.val_index):
@@ -99,27 +102,62 @@ class ShardData(LightningDataModule):
         except ValueError as error:
             raise IrodoriError(str(error)) from None
 
-    def _loader(self, data: ShardDataset, plan: TrainingPlan | ValidationPlan) -> DataLoader[Any]:
-        workers = min(self.config.workers, max(1, plan.steps)) if self.config.workers else 0
+    def _loader(self, data: ShardDataset, sampler: ReadingSampler) -> DataLoader[Any]:
+        workers = min(self.config.workers, max(1, len(sampler))) if self.config.workers else 0
         return DataLoader(
             data,
-            sampler=ReadingSampler(plan),
+            sampler=sampler,
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=prepare_worker,
+            # One of its own, so that making an iterator draws nothing from the run's generator.
+            generator=torch.Generator(),
         )
 
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """This rank's training batches."""
-        return self._loader(self.train_data, self.plan(*self._ranks()))
+        """This rank's training batches, from where a checkpoint was written on."""
+        plan = self.plan(*self._ranks())
+        return self._loader(
+            self.train_data, ReadingSampler(plan, *divmod(self.start, plan.batches))
+        )
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This rank's share of the validation set."""
-        return self._loader(self.val_data, self.val_plan(*self._ranks()))
+        return self._loader(self.val_data, ReadingSampler(self.val_plan(*self._ranks())))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A checksum of the training samples' keys, labels and lengths, in order."""
+        digest = hashlib.sha256()
+        for shard in self.train_index.shards:
+            digest.update("\n".join(shard.keys).encode("utf-8", "surrogateescape"))
+            digest.update(shard.labels.tobytes() + shard.sizes.tobytes())
+        return digest.hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Micro-batches that a rank has trained on, and what identifies the training data."""
+        batches = 0
+        if self.trainer is not None:
+            batches = self.trainer.fit_loop.epoch_loop.batch_progress.total.completed
+        return {"batches": batches, "data": self.fingerprint}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after as many micro-batches; on any number of ranks.
+
+        Raises:
+            IrodoriError: the training data is not that of the checkpoint.
+        """
+        if state_dict["data"] != self.fingerprint:
+            raise IrodoriError(
+                f"{self.config.train} doesn't hold the samples that this run was begun with:"
+                " restore the shards, or start a new run"
+            )
+        self.start = state_dict["batches"]
 
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip and convert training batches on the device they are on.

@@ -74,13 +74,18 @@ class TrainingPlan:
         generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
         return generator.permutation(self.samples)
 
-    def readings(self, epoch: int) -> Iterator[Reading]:
-        """This rank's micro-batches of the epoch, in order."""
+    @property
+    def batches(self) -> int:
+        """Micro-batches an epoch, the same on every rank."""
+        return self.steps * self.accumulate
+
+    def readings(self, epoch: int, start: int = 0) -> Iterator[Reading]:
+        """This rank's micro-batches of the epoch, in order, from number `start` on."""
         order = self.order(epoch)
         positions = np.arange(self.steps * self.batch_size).reshape(
             self.steps * self.accumulate, self.world_size, self.micro_batch
         )
-        for mine in positions[:, self.rank]:
+        for mine in positions[start:, self.rank]:
             yield Reading(epoch, mine, order[mine])
 
 
@@ -110,13 +115,13 @@ class ValidationPlan:
             raise ValueError(f"data.val_batch_size={self.batch_size} is below 1")
 
     @property
-    def steps(self) -> int:
-        """Steps, the same on every rank."""
+    def batches(self) -> int:
+        """Batches, the same on every rank."""
         return -(-self.samples // (self.batch_size * self.world_size))
 
-    def readings(self, epoch: int = 0) -> Iterator[Reading]:
-        """This rank's batches, in order."""
-        for step in range(self.steps):
+    def readings(self, epoch: int = 0, start: int = 0) -> Iterator[Reading]:
+        """This rank's batches, in order, from number `start` on."""
+        for step in range(start, self.batches):
             start = (step * self.world_size + self.rank) * self.batch_size
             positions = np.arange(start, min(start + self.batch_size, self.samples))
             yield Reading(epoch, positions, positions)

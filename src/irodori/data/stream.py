@@ -24,22 +24,29 @@ OPEN_FILES = 64
 
 
 class ReadingSampler(Sampler[Reading]):
-    """Gives a plan's readings to the loader; Lightning tells it the epoch."""
+    """Gives a plan's readings to the loader; Lightning tells it the epoch.
 
-    def __init__(self, plan: TrainingPlan | ValidationPlan) -> None:
+    Args:
+        plan: what this rank reads.
+        epoch, start: where to begin; later epochs begin at their start.
+    """
+
+    def __init__(self, plan: TrainingPlan | ValidationPlan, epoch: int = 0, start: int = 0) -> None:
         self.plan = plan
-        self.epoch = 0
+        self.epoch = epoch
+        self.start = start
 
     def set_epoch(self, epoch: int) -> None:
         """Called before an epoch's iterator is made."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
 
     def __len__(self) -> int:
-        accumulate = self.plan.accumulate if isinstance(self.plan, TrainingPlan) else 1
-        return self.plan.steps * accumulate
+        """Batches of a whole epoch."""
+        return self.plan.batches
 
     def __iter__(self) -> Iterator[Reading]:
-        return self.plan.readings(self.epoch)
+        return self.plan.readings(self.epoch, self.start)
 
 
 class ShardDataset(Dataset[dict[str, Any]]):

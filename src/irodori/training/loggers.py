@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from irodori.config import LoggerConfig, WandbConfig
+from irodori.data.files import replacing
 from irodori.errors import IrodoriError
+from irodori.training.metrics_csv import MetricsCSV
 
 Mode = Literal["online", "offline", "disabled"]
 MODES: tuple[Mode, ...] = ("online", "offline", "disabled")
@@ -21,9 +23,11 @@ def make_loggers(
     settings: dict[str, Any],
     name: str,
     flush_every: int,
+    keep_rows: int = 0,
 ) -> list[Logger]:
     """metrics.csv in the run folder, and W&B as configured.
 
+    A run that is gone on with keeps its W&B run.
     The runs of a sweep share the group that WANDB_RUN_GROUP names, which W&B reads itself.
 
     Args:
@@ -32,22 +36,25 @@ def make_loggers(
         settings: the resolved configuration, which W&B stores.
         name: of the run on W&B.
         flush_every: steps after which metrics.csv is written.
+        keep_rows: of a run that is gone on with, rows of metrics.csv that stay.
 
     Raises:
         IrodoriError: the logger or its mode is unknown, or W&B refuses the run.
     """
-    loggers: list[Logger] = [
-        CSVLogger(folder, name="", version="", flush_logs_every_n_steps=flush_every)
-    ]
+    loggers: list[Logger] = [MetricsCSV(folder, flush_every, keep_rows)]
     if config.name == "wandb" and isinstance(config, WandbConfig):
         mode, reason = wandb_mode(config.mode)
         if mode != "disabled":
+            id_file = folder / "wandb" / "id"
+            known = id_file.read_text().strip() if id_file.is_file() else None
             # The run is made here: Lightning's own call sets options that W&B warns about.
             try:
                 experiment = wandb.init(
                     project=config.project,
                     entity=config.entity,
                     name=name,
+                    id=known,
+                    resume="allow" if known and mode == "online" else None,
                     dir=folder,
                     config=settings,
                     mode=mode,
@@ -57,6 +64,8 @@ def make_loggers(
                 raise IrodoriError(
                     f"W&B: {error}; mend it, or train with logger.mode=offline"
                 ) from None
+            with replacing(id_file) as file:
+                file.write(experiment.id.encode())
             loggers.append(WandbLogger(experiment=experiment, save_dir=folder))
         hints = {
             "online": f": {experiment.url}" if mode == "online" else "",

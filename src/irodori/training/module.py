@@ -5,8 +5,6 @@ from typing import Any
 import lightning
 import torch
 from lightning import LightningModule
-from torch import Tensor
-from torch.nn import ModuleDict
 from torchmetrics import MeanMetric
 
 import irodori
@@ -32,38 +30,30 @@ class Colorization(LightningModule):
         self.model = model
         self.network = model.network
         self.optimizer_config = optimizer
-        names = ["loss", "mse"]
-        if self.network.classification is not None:
-            names += ["cross_entropy", "accuracy"]
-        self.train_means = ModuleDict({name: MeanMetric() for name in names})
         self.val_rmse = ChrominanceRMSE(len(model.classes))
         self.val_accuracy = MeanMetric()
 
-    def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
-        """Loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`)."""
+    def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
+        """Loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`).
+
+        Returns:
+            `loss`, and `sums`: for each figure its sum over images and the number of these.
+        """
         predicted_BCHW, logits_BC = self.network(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
         loss = mse = chroma_mse(predicted_BCHW, reduce_chroma(batch["chroma"]), valid_B)
-        self._log("mse", mse * len(valid_B), valid_B.sum())
+        images = valid_B.sum()
+        sums = {"mse": (mse.detach() * len(valid_B), images)}
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
             # Also with α = 0, so that under DDP every parameter takes part in the backward pass.
             loss = mse + self.model.alpha * cross_entropy
             known_B = valid_B & (labels_B >= 0)
             right_B = (logits_BC.argmax(1) == labels_B) & known_B
-            self._log("cross_entropy", cross_entropy * len(valid_B), known_B.sum())
-            self._log("accuracy", right_B.sum(), known_B.sum())
-        self._log("loss", loss * len(valid_B), valid_B.sum())
-        return loss
-
-    def _log(self, name: str, total: Tensor, count: Tensor) -> None:
-        """Log a mean over images: of the step on this rank, of the epoch over all ranks."""
-        mean = total.detach() / count.clamp(min=1)
-        metric = self.train_means[name]
-        assert isinstance(metric, MeanMetric)
-        metric.update(mean, weight=count)
-        self.log(f"train/{name}_step", mean, on_step=True, on_epoch=False)
-        self.log(f"train/{name}_epoch", metric, on_step=False, on_epoch=True)
+            sums["cross_entropy"] = (cross_entropy.detach() * len(valid_B), known_B.sum())
+            sums["accuracy"] = (right_B.sum(), known_B.sum())
+        sums["loss"] = (loss.detach() * len(valid_B), images)
+        return {"loss": loss, "sums": sums}
 
     def validation_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Chrominance error and scene accuracy of whole photographs; invalid ones are left out.

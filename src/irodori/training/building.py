@@ -1,0 +1,141 @@
+"""From a configuration to its parts: data, module, callbacks and trainer."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.strategies import DDPStrategy
+
+from irodori.color import color_space
+from irodori.config import Config, TrainerConfig
+from irodori.data.module import ShardData
+from irodori.errors import IrodoriError
+from irodori.inference.checkpoint import Model
+from irodori.network import JointNetwork
+from irodori.training import report
+from irodori.training.callbacks.bad_images import BadImages
+from irodori.training.callbacks.buffers import SameBuffers
+from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.finite import FiniteLoss
+from irodori.training.callbacks.pictures import Pictures
+from irodori.training.callbacks.progress import ImagesBar, Lines
+from irodori.training.callbacks.random_states import RandomStates
+from irodori.training.callbacks.scores import Scores, training_mean_ab
+from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.hardware import Hardware
+from irodori.training.module import Colorization
+from irodori.training.run_folder import CHECKPOINTS
+from irodori.training.stopping import StopSignal
+
+
+def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
+    """Data and module of a configuration.
+
+    Raises:
+        IrodoriError: a setting is out of range or doesn't fit another.
+    """
+    if not 0 <= config.alpha < math.inf:
+        raise IrodoriError(f"alpha={config.alpha} is not a number from 0 on")
+    if config.alpha > 0 and not config.network.global_features:
+        raise IrodoriError(
+            "network.global_features=false has no scene classification: set alpha=0 with it"
+        )
+    space = color_space(config.color_space.name)
+    data = ShardData(
+        config.data, space, config.seed, config.trainer.accumulate, needs_labels=config.alpha > 0
+    )
+    # Before other processes are started, which would wait for one that gives up.
+    world_size = config.trainer.devices * config.trainer.num_nodes
+    if data.plan(world_size, rank=0).micro_batch < 2:
+        raise IrodoriError(
+            f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
+            " and batch norm needs two"
+        )
+    try:
+        network = JointNetwork(
+            len(data.classes),
+            space.chroma_channels,
+            width=config.network.width,
+            fusion=config.network.fusion,
+            global_features=config.network.global_features,
+            backbone=config.backbone.name,
+        )
+    except ValueError as error:
+        raise IrodoriError(str(error)) from None
+    if hardware.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    return data, Colorization(Model(network, space, data.classes, config.alpha), config.optimizer)
+
+
+def make_callbacks(
+    config: Config, data: ShardData, folder: Path, files: WholeFiles, stop: StopSignal
+) -> list[Callback]:
+    """The run's callbacks, in the order in which they are called."""
+    settings = config.trainer
+    callbacks: list[Callback] = [
+        Scores(data.classes, training_mean_ab(data.train_data)),
+        BadImages(config.data.max_bad_share),
+        RandomStates(),
+        TrainMeans(),
+        FiniteLoss(folder),
+        Checkpoints(
+            folder / CHECKPOINTS,
+            settings.checkpoint_steps,
+            settings.checkpoint_minutes,
+            files,
+            stop,
+        ),
+    ]
+    if settings.progress:
+        callbacks.append(Lines(config.data.batch_size))
+        if report.CONSOLE.is_terminal:
+            callbacks.append(ImagesBar(config.data.batch_size // settings.accumulate))
+    if settings.pictures:
+        callbacks.append(Pictures(data.val_data, settings.pictures, folder / "pictures"))
+    if settings.ema_decay is not None:
+        if not 0 < settings.ema_decay < 1:
+            raise IrodoriError(f"trainer.ema_decay={settings.ema_decay} is not between 0 and 1")
+        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    return [*callbacks, SameBuffers()]
+
+
+def make_trainer(
+    config: Config, hardware: Hardware, callbacks: list[Callback], files: WholeFiles
+) -> Trainer:
+    """Lightning's trainer for the hardware; `files` writes its checkpoints."""
+    settings = config.trainer
+    if hardware.accelerator == "gpu":
+        torch.set_float32_matmul_precision("high")
+    return Trainer(
+        accelerator=hardware.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=strategy(settings),
+        precision="bf16-mixed" if hardware.bf16 else "32-true",
+        max_epochs=settings.max_epochs,
+        max_steps=settings.max_steps,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip_norm,
+        check_val_every_n_epoch=settings.validate_every,
+        log_every_n_steps=settings.log_every,
+        sync_batchnorm=settings.sync_batchnorm,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        logger=False,
+        callbacks=callbacks,
+        plugins=[files],
+        enable_checkpointing=False,
+        enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
+        enable_model_summary=False,
+    )
+
+
+def strategy(settings: TrainerConfig) -> Any:
+    """DDP for more than one process: gradients live in the buckets that are reduced."""
+    if settings.devices * settings.num_nodes == 1:
+        return "auto"
+    return DDPStrategy(gradient_as_bucket_view=True)

@@ -1,0 +1,201 @@
+"""Writes last.ckpt, from which a run goes on exactly, and best.ckpt; stops when a signal asks."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from irodori.errors import IrodoriError
+from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.metrics_csv import MetricsCSV
+from irodori.training.position import batches_done, place
+from irodori.training.ranks import agree
+from irodori.training.run_folder import BEST, LAST
+from irodori.training.stopping import Stopped, StopSignal
+
+MONITOR = "val/chroma_rmse"
+"""What the best checkpoint has least of."""
+
+
+class Checkpoints(Callback):
+    """Keeps `last.ckpt` and `best.ckpt` of a run.
+
+    The last one is written between two optimizer steps, every so many steps and minutes, before
+    each validation, after each epoch, at the end, and when a signal asks the run to stop. A
+    checkpoint that can't be written is told of, and the one before stays.
+
+    Args:
+        folder: where they go.
+        every_steps: optimizer steps between checkpoints; None for no such limit.
+        every_minutes: time between checkpoints; None for no such limit.
+        files: the trainer's plugin that writes them.
+        stop: the signals.
+        clock: gives seconds.
+
+    Attributes:
+        best: the least validation error so far.
+        seconds: of training, also before an interruption; whole when training has ended.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every_steps: int | None,
+        every_minutes: float | None,
+        files: WholeFiles,
+        stop: StopSignal,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder
+        self.every_steps = every_steps
+        self.every_minutes = every_minutes
+        self.files = files
+        self.stop = stop
+        self.clock = clock
+        self.best: float | None = None
+        self.seconds = 0.0
+        self._fitting = False
+        self._loaded: dict[str, Any] | None = None
+        self._max_steps = -1
+        self._rows = 0
+        self._saved = (0, False)
+        self._saved_step = 0
+        self._saved_time = clock()
+        self._started: float | None = None
+
+    def _elapsed(self) -> float:
+        return self.seconds + (0.0 if self._started is None else self.clock() - self._started)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position, best score, rows of metrics.csv, and seconds of training so far."""
+        return {
+            "batches": self._saved[0],
+            "validating": self._saved[1],
+            "best": self.best,
+            "rows": self._rows,
+            "seconds": self._elapsed(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a checkpoint's state, but not when one is only validated."""
+        if self._fitting:
+            self._loaded = state_dict
+            self._saved = (state_dict["batches"], state_dict["validating"])
+            self.best = state_dict["best"]
+            self.seconds = state_dict["seconds"]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note whether this is training or a validation of its own; take rank 0's folder."""
+        self._fitting = stage == "fit"
+        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let Lightning begin, though all steps are done, if the last validation isn't."""
+        self._max_steps = trainer.max_steps
+        if self._loaded is not None and self._loaded["validating"] and self._max_steps > 0:
+            trainer.fit_loop.epoch_loop.max_steps = self._max_steps + 1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go to the checkpoint's position; from now on a signal waits for the end of a step."""
+        if self._loaded is not None:
+            place(trainer, self._loaded["batches"], self._loaded["validating"])
+        self._saved_step = trainer.global_step
+        self._saved_time = self._started = self.clock()
+        self.stop.install()
+        self.stop.wait()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the end of the epoch before, when all its figures are logged."""
+        if batches_done(trainer):
+            self._save(trainer, validating=False)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Between two optimizer steps: write if it is time, stop if a signal came."""
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        steps = trainer.global_step - self._saved_step
+        minutes = (self.clock() - self._saved_time) / 60
+        stop, late = agree(
+            self.stop.name is not None,
+            self.every_minutes is not None and minutes >= self.every_minutes,
+        )
+        if stop or late or (self.every_steps is not None and steps >= self.every_steps):
+            self._save(trainer, validating=False)
+        if stop:
+            raise Stopped
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what is validated, so that a signal can stop the validation at once."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._save(trainer, validating=True)
+        self.stop.install()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop if a signal came."""
+        if agree(self.stop.name is not None)[0]:
+            raise Stopped
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the best checkpoint if it is one."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        score = trainer.callback_metrics[MONITOR].item()
+        if self.best is None or score < self.best:
+            before, self.best = self.best, score
+            if not self._write(trainer, self.folder / BEST):
+                self.best = before
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the limit of steps back, see `on_fit_start`."""
+        trainer.fit_loop.epoch_loop.max_steps = self._max_steps
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the end of training, which must succeed.
+
+        Raises:
+            IrodoriError: it can't be written.
+        """
+        written = self._save(trainer, validating=False)
+        self.seconds, self._started = self._elapsed(), None
+        if not written:
+            raise IrodoriError(
+                f"the end of training can't be written to {self.folder}: make room, and go on with"
+                f" resume={self.folder.parent}"
+            )
+
+    def _save(self, trainer: Trainer, validating: bool) -> bool:
+        """Write last.ckpt unless it is there already; whether it is there now."""
+        position = (batches_done(trainer), validating)
+        if position == self._saved:
+            return True
+        before, self._saved = self._saved, position
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.save()
+                self._rows = len(logger.rows)
+        written = self._write(trainer, self.folder / LAST)
+        if not written:
+            self._saved = before
+        self._saved_step, self._saved_time = trainer.global_step, self.clock()
+        return written
+
+    def _write(self, trainer: Trainer, path: Path) -> bool:
+        """Write a checkpoint, and say so if it can't be; whether it was, the same on all ranks."""
+        trainer.save_checkpoint(path)
+        if self.files.error is not None:
+            kept = "the one before is kept" if path.exists() else "there is none yet"
+            print(f"{path} can't be written: {self.files.error}; {kept}", flush=True)
+        return not agree(self.files.error is not None)[0]

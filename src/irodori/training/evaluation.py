@@ -1,0 +1,48 @@
+"""The figures of a run's checkpoints, at its end."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
+
+from irodori.data.module import ShardData
+from irodori.training import report
+from irodori.training.callbacks.pictures import Pictures
+from irodori.training.callbacks.scores import Scores
+from irodori.training.module import Colorization
+from irodori.training.run_folder import BEST, LAST
+
+
+def evaluate(
+    trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path
+) -> dict[str, Any]:
+    """The validation figures of the last and of the best checkpoint (see `report.metrics`)."""
+    # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
+    # the average.
+    trainer.callbacks = [  # type: ignore[attr-defined]
+        callback
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if not isinstance(callback, EMAWeightAveraging)
+    ]
+    last = validate(trainer, module, data, checkpoints / LAST)
+    best_path = checkpoints / BEST
+    # Rank 0 decides: it may have written the file before another rank looks.
+    if not trainer.strategy.broadcast(best_path.exists()):
+        # Training ended before the first validation: the last is the only one there is.
+        trainer.save_checkpoint(best_path)
+    best = validate(trainer, module, data, best_path)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Pictures):
+            callback.write(trainer, module, "best.png")
+    return report.metrics(best, last, data)
+
+
+def validate(
+    trainer: Trainer, module: Colorization, data: ShardData, checkpoint: Path
+) -> dict[str, Any]:
+    """The figures of a checkpoint: what `Scores` holds, and the accuracy."""
+    trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False)
+    scores = next(c for c in trainer.callbacks if isinstance(c, Scores))  # type: ignore[attr-defined]
+    accuracy = trainer.callback_metrics.get("val/accuracy")
+    return {**scores.result, "accuracy": None if accuracy is None else accuracy.item()}

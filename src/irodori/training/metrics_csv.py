@@ -1,0 +1,77 @@
+"""metrics.csv: a row per logged step and per epoch, whole on disk whatever happens."""
+
+import csv
+import io
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from irodori.data.files import replacing
+
+NAME = "metrics.csv"
+
+
+class MetricsCSV(Logger):
+    """Writes what is logged as rows: the columns are sorted by name, and `step` is the last.
+
+    Lightning's own logger deletes the file of a run that is gone on with, and rewrites it in place
+    when a column is added.
+
+    Args:
+        folder: the run folder.
+        flush_every: steps after which the file is written.
+        keep: rows of a file that is there already which stay; the others are replaced.
+    """
+
+    def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
+        super().__init__()
+        self.path = folder / NAME
+        self.flush_every = flush_every
+        self.rows: list[dict[str, Any]] = []
+        if keep:
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))[:keep]
+            self.rows = [{name: text for name, text in row.items() if text} for row in rows]
+
+    @property
+    def name(self) -> str:
+        """Lightning wants one."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """Lightning wants one."""
+        return ""
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+        """Nothing: config.yaml holds them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add a row."""
+        self.rows.append({**metrics, "step": step})
+        if step is not None and (step + 1) % self.flush_every == 0:
+            self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the file."""
+        names = sorted(set().union(*self.rows) - {"step"})
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [*names, "step"])
+        writer.writeheader()
+        writer.writerows(self.rows)
+        try:
+            with replacing(self.path) as file:
+                file.write(text.getvalue().encode())
+        except OSError as error:
+            # The rows are kept in memory, and written the next time that there is room.
+            print(f"{self.path} can't be written: {error.strerror}", flush=True)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the file at the end of training or of a validation."""
+        self.save()

@@ -1,0 +1,49 @@
+"""Where in its run a trainer stands, as one number, and how to put it there again.
+
+Lightning's own counters in a checkpoint depend on the hook it was written in, and not every hook
+can be gone on from: rows that are logged after it, or a validation that is due, would be left out.
+So a position is counted in micro-batches of a rank, and Lightning's loops are set from it.
+"""
+
+from lightning import Trainer
+
+
+def batches_done(trainer: Trainer) -> int:
+    """Micro-batches of this rank that are done since the beginning of the run, over all epochs."""
+    return int(trainer.fit_loop.epoch_loop.batch_progress.total.completed)
+
+
+def place(trainer: Trainer, batches: int, validating: bool) -> None:
+    """Set the loops to a position; to be called in `on_train_start` after a checkpoint is loaded.
+
+    The epoch that the position lies in is gone on with: `on_train_epoch_start` is called again.
+
+    Args:
+        trainer: its training data is set up.
+        batches: see `batches_done`.
+        validating: an epoch's batches are done, and its validation is still to come.
+    """
+    fit, epoch_loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    epochs, done = divmod(batches, int(trainer.num_training_batches))
+    if validating:
+        epochs, done = epochs - 1, int(trainer.num_training_batches)
+    counters = [
+        (fit.epoch_progress.total, epochs),
+        (fit.epoch_progress.current, epochs),
+        (epoch_loop.batch_progress.total, batches),
+        (epoch_loop.batch_progress.current, done),
+    ]
+    for counter, count in counters:
+        counter.reset()
+        counter.increment_by(count)
+    epoch_loop.batch_progress.is_last_batch = validating
+    epoch_loop.val_loop.batch_progress.reset()
+    # An epoch that is gone on with keeps its count of batches only if its loop is "restarting".
+    fit.restarting = False
+    epoch_loop.restarting = done > 0
+    if validating:
+        # The state of a validation that stopped in its first batch: it is run from its start.
+        epoch_loop.val_loop.batch_progress.total.ready = 1
+        epoch_loop.val_loop.batch_progress.total.started = 1
+    fit.update_restart_stage()
+    epoch_loop.val_loop.batch_progress.reset()

@@ -1,0 +1,86 @@
+"""A folder of its own for every run, also if two start in the same second."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from irodori.data.files import replacing
+from irodori.errors import IrodoriError
+
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+def claim(folder: Path, config: str, chosen: bool) -> Path:
+    """Make the run folder, or one with a number added, and write config.yaml into it.
+
+    Args:
+        folder: wanted.
+        config: content of config.yaml.
+        chosen: the user named this very folder.
+
+    Raises:
+        IrodoriError: the folder that the user named holds a run.
+    """
+    for number in count(1):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            # Of two runs that start at once, one succeeds in making the file.
+            (place / CONFIG).touch(exist_ok=False)
+        except FileExistsError:
+            if chosen:
+                raise IrodoriError(
+                    f"{folder} holds a run: go on with resume={folder}, or choose another folder"
+                ) from None
+            continue
+        write_config(place, config)
+        return place
+    raise AssertionError("there are always more numbers")
+
+
+def reopen(folder: Path, config: str) -> None:
+    """Clear away what a killed run left: files that weren't whole yet, figures that don't hold."""
+    for part in folder.rglob(".*.part"):
+        part.unlink()
+    (folder / METRICS).unlink(missing_ok=True)
+    if (folder / CONFIG).read_text() != config:
+        write_config(folder, config)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder: only one process may train a run.
+
+    Raises:
+        IrodoriError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # The loader processes of a killed run end a moment after it.
+        for _ in range(50):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.1)
+            except OSError:
+                break  # A file system without locks.
+        else:
+            raise IrodoriError(f"{folder} is being trained by another process: wait for its end")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_config(folder: Path, config: str) -> None:
+    """Write config.yaml, whole or not at all."""
+    with replacing(folder / CONFIG) as file:
+        file.write(config.encode())

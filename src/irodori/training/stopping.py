@@ -1,0 +1,52 @@
+"""Stopping on a signal: SIGTERM, and what SLURM sends before it takes a node away."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+REQUEUE = 75
+"""Exit status of a run that was told to stop: it can be gone on with (EX_TEMPFAIL)."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""SIGTERM; SIGUSR1 as with `sbatch --signal=USR1@90`; SIGUSR2 as submitit asks for."""
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal asked the run to stop, and all that is needed to go on is written."""
+
+
+class StopSignal:
+    """Remembers that one of `SIGNALS` came, or ends the run at once where nothing can be lost.
+
+    name: of the signal, None before.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._waits = False
+
+    def install(self) -> None:
+        """Handle the signals, whatever handled them before. Lightning installs handlers too."""
+        for number in SIGNALS:
+            signal.signal(number, self._handle)
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle the signals within the block, and put back what handled them before."""
+        before = [signal.getsignal(number) for number in SIGNALS]
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in zip(SIGNALS, before, strict=True):
+                signal.signal(number, handler)
+
+    def wait(self) -> None:
+        """From now on a signal is only remembered: the run looks at `name` when it can stop."""
+        self._waits = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+        if not self._waits:
+            raise Stopped
