@@ -51,8 +51,15 @@ class DataConfig:
     """Cross-validation: of the shards of `train`, the one to validate on; the rest train."""
     classes: str | None = None
     """File with one class name a line; without it the index's names, or plain numbers."""
-    cache: str = "~/.cache/irodori"
-    """Folder that shards behind URLs are downloaded into."""
+    cache: str | None = "~/.cache/irodori"
+    """Folder that shards behind URLs, and indexes of shards without one, are kept in; null: no
+    shard is kept, each sample is read by a range request."""
+    cache_gb: float | None = None
+    """GB (10⁹ bytes) that kept shards may take: the least recently used make room; null: any."""
+    retries: int = 8
+    """How often a server is asked again when a connection breaks or it answers 5xx or 429."""
+    timeout: float = 30.0
+    """Seconds of silence after which a server's answer counts as broken off."""
     batch_size: int = 128
     """Images per optimizer step, over all ranks and accumulated micro-batches."""
     val_batch_size: int = 32

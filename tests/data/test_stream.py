@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from irodori.data import stream
+from irodori.data import shard_reader
 from irodori.data.images import to_short_side, to_square
 from irodori.data.opening import open_index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
@@ -275,7 +275,7 @@ def test_draws_are_uniform_and_uncorrelated():
 
 
 def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "OPEN_FILES", 3)
+    monkeypatch.setattr(shard_reader, "OPEN_FILES", 3)
     index = write(tmp_path, [1] * 8)
     data = validation_data(index)
     opened = Path("/proc/self/fd")  # where there is one
@@ -283,7 +283,7 @@ def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
     for _ in range(2):
         check_whole(data[reading(*range(8))])
         check_whole(data[reading(7, 0, 6, 0, 5)])
-    assert len(data._files) == 3
+    assert len(data.reader._files) == 3
     if before:
         assert len(list(opened.iterdir())) <= before + 3
 
@@ -292,8 +292,8 @@ def test_a_dataset_with_open_shards_can_be_pickled(index):
     data = training_data(index)
     check_whole(data[reading(0, 9)])
     again = pickle.loads(pickle.dumps(data))
-    assert data._files
-    assert not again._files  # another process has no such files open
+    assert data.reader._files
+    assert not again.reader._files  # another process has no such files open
     check_whole(again[reading(3, 9)])
 
 

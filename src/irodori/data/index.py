@@ -7,9 +7,10 @@ shard is opened. It comes from `index.json` beside the shards, or from scanning 
 
 import hashlib
 import json
+import os
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from irodori.data.files import replacing
 from irodori.data.keys import Keys
+from irodori.data.remote.source import name_of
 from irodori.errors import IrodoriError, one_line
 
 INDEX_NAME = "index.json"
@@ -27,6 +29,9 @@ NO_CLASS = -1
 COLUMNS = {"labels": np.int32, "offsets": np.int64, "sizes": np.int32}
 """The columns of numbers that every shard has, in no wider types than millions of rows need."""
 
+ROWS_BEGIN, ROWS_END = b',"shards":[\n', b"]}\n"
+"""What stands around the rows, one a line, in an index file."""
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -34,13 +39,14 @@ Ints = npt.NDArray[np.int64]
 class Shard:
     """One `.tar` and the columns of its n samples, in the order of the tar.
 
-    path: absolute, where the shard lies now. labels: n class ids, −1 for none.
+    path: where the shard lies now: absolute, or a URL as text. labels: n class ids, −1 for none.
     offsets: n positions of the image's data in the tar, in bytes. sizes: n lengths, in bytes.
     num_bytes: the length of the whole file. sha256: of the whole file, hexadecimal, "" where it is
     not known. crc32: n checksums of the images' bytes, None where they are not known.
+    tag: of a shard behind a URL, its ETag or time of change; "" where it is not known.
     """
 
-    path: Path
+    path: Path | str
     keys: Keys
     labels: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
@@ -48,9 +54,22 @@ class Shard:
     num_bytes: int = -1
     sha256: str = ""
     crc32: npt.NDArray[np.uint32] | None = None
+    tag: str = ""
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return name_of(self.path) if isinstance(self.path, str) else self.path.name
+
+    @property
+    def local(self) -> Path:
+        """The path of a shard that lies on this machine."""
+        if isinstance(self.path, str):
+            raise ValueError(f"{self.path} is not on this machine")
+        return self.path
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,40 +119,60 @@ def write_index(
 ) -> None:
     """Write `index.json` for shards that lie in `folder`, whole or not at all.
 
-    A shard is a line of the file. Those without known checksums are read once to compute them.
+    Those without known checksums are read once to compute them.
     """
     folder = Path(folder).absolute()
+    rows = (
+        shard_row(_with_checksums(shard), shard.local.relative_to(folder).as_posix())
+        for shard in shards
+    )
+    write_rows(folder / INDEX_NAME, rows, classes, made_by)
+
+
+def write_rows(
+    path: Path,
+    rows: Iterable[Mapping[str, Any]],
+    classes: Sequence[str],
+    made_by: Mapping[str, Any],
+) -> None:
+    """Write an index file, a shard a line."""
     head = {"version": INDEX_VERSION, "classes": list(classes), "made_by": dict(made_by)}
-    with replacing(folder / INDEX_NAME) as file:
-        file.write(_json(head)[:-1] + b',"shards":[')
-        for number, shard in enumerate(shards):
-            file.write((b",\n" if number else b"\n") + _json(_row(folder, shard)))
-        file.write(b"\n]}\n")
+    with replacing(path) as file:
+        file.write(_json(head)[:-1] + ROWS_BEGIN)
+        for number, row in enumerate(rows):
+            file.write((b",\n" if number else b"") + _json(row))
+        file.write(b"\n" + ROWS_END)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _row(folder: Path, shard: Shard) -> dict[str, Any]:
-    """A shard as it stands in `index.json`."""
-    sha256, crc32 = shard.sha256, shard.crc32
-    if not sha256 or crc32 is None:
-        sha256, crc32 = checksums(shard)
+def shard_row(shard: Shard, name: str) -> dict[str, Any]:
+    """A shard as it stands in an index file."""
     return {
-        "name": shard.path.relative_to(folder).as_posix(),
-        "bytes": shard.path.stat().st_size,
-        "sha256": sha256,
+        "name": name,
+        "bytes": shard.num_bytes,
+        "sha256": shard.sha256,
         "samples": len(shard),
         "keys": list(shard.keys),
-        **{name: getattr(shard, name).tolist() for name in COLUMNS},
-        "crc32": crc32.tolist(),
+        **{column: getattr(shard, column).tolist() for column in COLUMNS},
+        "crc32": None if shard.crc32 is None else shard.crc32.tolist(),
     }
+
+
+def _with_checksums(shard: Shard) -> Shard:
+    """The shard with what its file has now of length and checksums, unless these are known."""
+    num_bytes = shard.local.stat().st_size
+    if shard.sha256 and shard.crc32 is not None:
+        return replace(shard, num_bytes=num_bytes)
+    sha256, crc32 = checksums(shard)
+    return replace(shard, num_bytes=num_bytes, sha256=sha256, crc32=crc32)
 
 
 def checksums(shard: Shard) -> tuple[str, npt.NDArray[np.uint32]]:
     """The sha256 of a local shard, and the crc32 of each of its images, from the file."""
-    with shard.path.open("rb") as file:
+    with shard.local.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         crc32 = np.empty(len(shard), np.uint32)
         for i, (offset, size) in enumerate(zip(shard.offsets, shard.sizes, strict=True)):
@@ -147,13 +186,21 @@ def read_index(folder: Path) -> Index:
 
     Raises IrodoriError if it is missing, damaged, or of a version that is not known.
     """
-    path = Path(folder).absolute() / INDEX_NAME
+    folder = Path(folder).absolute()
+    return read_index_file(folder / INDEX_NAME, lambda name: folder / name)
+
+
+def read_index_file(path: Path, place: Callable[[str], Path | str]) -> Index:
+    """Read an index file; `place` tells where the shard of a name lies.
+
+    Raises IrodoriError if it is missing, damaged, or of a version that is not known.
+    """
     try:
-        stored = json.loads(path.read_bytes())
-        version = stored["version"]
+        head, rows = _by_lines(path) or _at_once(path)
+        version = head["version"]
         if version == INDEX_VERSION:
-            shards = tuple(_read_shard(path.parent, row) for row in stored["shards"])
-            return Index(shards, tuple(map(str, stored["classes"])), dict(stored["made_by"]))
+            classes, made_by = tuple(map(str, head["classes"])), dict(head["made_by"])
+            return Index(tuple(_read_shard(row, place) for row in rows), classes, made_by)
     except OSError as error:
         raise IrodoriError(f"cannot read the index {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -166,19 +213,48 @@ def read_index(folder: Path) -> Index:
     )
 
 
-def _read_shard(folder: Path, row: Mapping[str, Any]) -> Shard:
-    """One row of `index.json`. Raises ValueError if its columns do not fit together."""
+Stored = tuple[Mapping[str, Any], Iterable[Mapping[str, Any]]]
+"""An index file's head, and its rows in order."""
+
+
+def _at_once(path: Path) -> Stored:
+    """An index file in any layout."""
+    stored = json.loads(path.read_bytes())
+    return stored, stored["shards"]
+
+
+def _by_lines(path: Path) -> Stored | None:
+    """An index file as `write_rows` lays it out, or None; only one shard is in memory at a time."""
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(-min(len(ROWS_END) + 1, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        if not first.endswith(ROWS_BEGIN) or not file.read().endswith(b"\n" + ROWS_END):
+            return None
+    return json.loads(first + ROWS_END), _rows(path)
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        file.readline()
+        for line in file:
+            if line != ROWS_END and line != b"\n":
+                yield json.loads(line.removesuffix(b",\n"))
+
+
+def _read_shard(row: Mapping[str, Any], place: Callable[[str], Path | str]) -> Shard:
+    """One row of an index file. Raises ValueError if its columns do not fit together."""
     columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
-    crc32 = np.array(row["crc32"], dtype=np.uint32)
+    crc32 = None if row["crc32"] is None else np.array(row["crc32"], dtype=np.uint32)
     keys = Keys(row["keys"])
     name, num_bytes = str(row["name"]), int(row["bytes"])
-    if {len(keys), len(crc32), *map(len, columns.values())} != {row["samples"]}:
+    lengths = {len(keys), *map(len, columns.values())} | (set() if crc32 is None else {len(crc32)})
+    if lengths != {row["samples"]}:
         raise ValueError(f"columns of unequal length for {name}")
     offsets, sizes = columns["offsets"], columns["sizes"]
     if keys and (offsets.min() < 0 or (offsets + sizes).max() > num_bytes):
         raise ValueError(f"an image outside of {name}")
     return Shard(
-        path=folder / name,
+        path=place(name),
         keys=keys,
         labels=columns["labels"],
         offsets=offsets,

@@ -18,7 +18,8 @@ class Keys(Sequence[str]):
     def __init__(self, keys: Iterable[str] = ()) -> None:
         encoded = [key.encode("utf-8", "surrogateescape") for key in keys]
         self._text = b"".join(encoded)
-        self._ends = np.cumsum([0, *map(len, encoded)], dtype=np.uint32)
+        wide = np.uint16 if len(self._text) < 1 << 16 else np.uint32
+        self._ends = np.cumsum([0, *map(len, encoded)], dtype=wide)
 
     def __len__(self) -> int:
         return len(self._ends) - 1

@@ -12,10 +12,13 @@ from torch.utils.data import DataLoader
 from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
 from irodori.data.augment import CropAndFlip
+from irodori.data.folders import shard_cache
 from irodori.data.images import to_short_side, to_square
 from irodori.data.index import Index
 from irodori.data.opening import open_index
 from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.data.remote.retry import Network
+from irodori.data.shard_reader import ShardReader
 from irodori.data.stream import ReadingSampler, ShardDataset
 from irodori.data.workers import prepare_worker
 from irodori.errors import IrodoriError
@@ -62,9 +65,12 @@ class ShardData(LightningDataModule):
             raise IrodoriError(str(error)) from None
         self.plan(world_size=1, rank=0)
         self.val_plan(world_size=1, rank=0)
-        self.train_data = ShardDataset(self.train_index, partial(to_square, size=config.size), seed)
+        reader = ShardReader(shard_cache(*storage(config)), storage(config)[2])
+        self.train_data = ShardDataset(
+            self.train_index, partial(to_square, size=config.size), seed, reader
+        )
         self.val_data = ShardDataset(
-            self.val_index, partial(to_short_side, size=config.val_size), None
+            self.val_index, partial(to_short_side, size=config.val_size), None, reader
         )
 
     @property
@@ -177,14 +183,15 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
         IrodoriError: see `open_index`; the fold doesn't exist; or training and validation shards
             name different classes.
     """
-    cache = Path(config.cache).expanduser()
-    train = open_index(config.train, config.classes, cache)
+    where = storage(config)
+    train = open_index(config.train, config.classes, *where)
     if config.fold is None:
-        val = open_index(config.val, config.classes, cache)
+        val = open_index(config.val, config.classes, *where)
         both = {shard.path for shard in train.shards} & {shard.path for shard in val.shards}
         if both:
             raise IrodoriError(
-                f"{min(both)} is in data.train and in data.val: name it in one, or set data.fold"
+                f"{min(map(str, both))} is in data.train and in data.val: name it in one, or set"
+                " data.fold"
             )
         if val.classes != train.classes and config.classes is None:
             classes = common_classes(train.classes, val.classes)
@@ -200,6 +207,13 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
         raise IrodoriError(f"data.fold={config.fold}: {config.train} has folds 0 to {count - 1}")
     rest = [number for number in range(count) if number != config.fold]
     return train.select(rest), train.select([config.fold])
+
+
+def storage(config: DataConfig) -> tuple[Path | None, int | None, Network]:
+    """Where shards behind URLs are kept, how many bytes of them, and how servers are asked."""
+    cache = None if config.cache is None else Path(config.cache)
+    limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
+    return cache, limit, Network(config.retries, config.timeout)
 
 
 def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,58 +1,74 @@
-"""From a pattern to an index: found, downloaded, checked, scanned where needed, classes named."""
+"""From a pattern to an index: found, checked, scanned where needed, classes named."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from irodori.data.index import INDEX_NAME, NO_CLASS, Index, Shard, read_index
-from irodori.data.scan import scan
-from irodori.data.shard_paths import expand, fetch, glob_of, is_url, pieces
+from irodori.data.folders import Folders, check_whole
+from irodori.data.index import NO_CLASS, Index, Shard
+from irodori.data.remote.retry import Network, RefusedError
+from irodori.data.shard_paths import expand, glob_of, pieces
 from irodori.errors import IrodoriError
+
+PATIENT = Network()
 
 _PLACES = re.compile(r"/\w/(\S+)\s+(\d+)")  # "/a/abbey 0", as in the lists of the Places database
 
 
-def open_index(pattern: str, classes_file: str | None, cache_dir: Path) -> Index:
+def open_index(
+    pattern: str,
+    classes_file: str | None,
+    cache: Path | None,
+    limit: int | None = None,
+    network: Network = PATIENT,
+) -> Index:
     """The index of the shards that `pattern` names (see `expand`).
 
-    Shards that the `index.json` of their folder lists are taken from there; others, and those
-    behind URLs (downloaded into `cache_dir` first), are scanned. Class names come from
-    `classes_file`, else from `index.json`, else they are "0", "1", ….
+    Shards that the `index.json` of their folder lists are taken from there, and those behind URLs
+    aren't touched. Others are scanned once; their indexes are kept in the cache folder. Class names
+    come from `classes_file`, else from `index.json`, else they are "0", "1", ….
 
-    Raises IrodoriError for what `expand`, `fetch` and `scan` raise it for, for a shard that is
-    missing or has changed since its index was written, and for a label without a class name.
+    Args:
+        cache: the folder that shards behind URLs will be kept in; None where they are to be read
+            by range requests (indexes are then kept in `~/.cache/irodori`).
+        limit: bytes that these shards may take.
+        network: how patiently servers are asked.
+
+    Raises IrodoriError for what `expand` and `scan` raise it for, for a shard that is missing,
+    can't be had or has changed since its index was written, for a limit smaller than a shard, and
+    for a label without a class name.
     """
-    paths = [fetch(str(x), cache_dir) if is_url(x) else Path(x) for x in expand(pattern)]
-    stored = {
-        folder: read_index(folder)
-        for folder in dict.fromkeys(path.parent for path in paths)
-        if (folder / INDEX_NAME).is_file()
-    }
-    listed = {shard.path: shard for index in stored.values() for shard in index.shards}
-    # A shard that was deleted does not match a glob any more: it must not vanish unnoticed.
-    named = set(paths)
-    for piece in () if Path(pattern).expanduser().is_file() else pieces(pattern):
-        for path in listed:
-            if path not in named and path.match(glob_of(piece)) and not path.exists():
-                _check_whole(listed[path])
-    shards = []
-    for path in paths:
-        if path in listed:
-            _check_whole(listed[path])
-        shards.append(listed.get(path) or scan(path))
-    if classes_file is not None:
-        classes = read_classes(Path(classes_file))
-    else:
-        classes = _stored_classes([stored[p.parent] for p in paths if p in listed])
+    folders = Folders(cache, limit, network)
+    try:
+        paths = expand(pattern, folders.names)
+        _refuse_vanished(pattern, paths, folders)
+        shards = folders.shards(paths)
+    except RefusedError as error:
+        raise IrodoriError(
+            f"cannot read {error}; correct the address, or try again later"
+        ) from None
+    used = dict(folders.used(paths))
+    classes = _stored_classes(used) if classes_file is None else read_classes(Path(classes_file))
     if not classes:
         top = max((int(shard.labels.max()) for shard in shards), default=NO_CLASS)
         classes = tuple(map(str, range(top + 1)))
     for shard in shards:
         _check_labels(shard, classes)
-    used = [index for index in stored.values() if any(s.path in named for s in index.shards)]
-    return Index(tuple(shards), classes, used[0].made_by if len(used) == 1 else {})
+    made_by = [index.made_by for index in used.values()]
+    return Index(tuple(shards), classes, made_by[0] if len(made_by) == 1 else {})
+
+
+def _refuse_vanished(pattern: str, paths: Sequence[Path | str], folders: Folders) -> None:
+    """A shard that was deleted doesn't match a glob any more: it must not vanish unnoticed."""
+    named = set(paths)
+    for piece in () if Path(pattern).expanduser().is_file() else pieces(pattern):
+        for folder in {path.parent for path in named if isinstance(path, Path)}:
+            index = folders.index(folder)
+            for shard in index.shards if index else ():
+                if shard.path not in named and shard.local.match(glob_of(piece)):
+                    check_whole(shard)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -87,21 +103,6 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_whole(shard: Shard) -> None:
-    """Compare the file with its row in the index by its length, which costs nothing."""
-    if not shard.path.is_file():
-        raise IrodoriError(
-            f"{shard.path} is missing, though {INDEX_NAME} beside it lists it: restore the shard"
-        )
-    num_bytes = shard.path.stat().st_size
-    if num_bytes != shard.num_bytes:
-        what = "is truncated" if num_bytes < shard.num_bytes else "has changed"
-        raise IrodoriError(
-            f"{shard.path} {what}: {num_bytes} bytes, {INDEX_NAME} says {shard.num_bytes}; "
-            f"restore the shard, or delete {INDEX_NAME} if the change is meant"
-        )
-
-
 def _check_labels(shard: Shard, classes: Sequence[str]) -> None:
     wrong = np.flatnonzero(shard.labels >= len(classes))
     if wrong.size:
@@ -112,13 +113,12 @@ def _check_labels(shard: Shard, classes: Sequence[str]) -> None:
         )
 
 
-def _stored_classes(indexes: Sequence[Index]) -> tuple[str, ...]:
-    """The class names that all indexes agree on; () if none names any."""
-    lists = list(dict.fromkeys(index.classes for index in indexes))
+def _stored_classes(indexes: Mapping[Path | str, Index]) -> tuple[str, ...]:
+    """The class names that the indexes of all folders agree on; () if none names any."""
+    lists = list(dict.fromkeys(index.classes for index in indexes.values()))
     if len(lists) > 1:
-        folders = list(dict.fromkeys(index.shards[0].path.parent for index in indexes))
         raise IrodoriError(
-            f"the indexes of {folders[0]} and of other folders name different classes: "
+            f"the indexes of {next(iter(indexes))} and of other folders name different classes: "
             "give one list of classes for all shards"
         )
     return lists[0] if lists else ()

@@ -4,6 +4,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from webdataset.tariterators import base_plus_ext
@@ -17,46 +18,63 @@ _METADATA = re.compile(r"__[^/]*__($|/)")  # the names that webdataset skips
 
 
 def scan(path: Path) -> Shard:
+    """Make the index of a local webdataset `.tar`: see `scan_file`.
+
+    Raises IrodoriError as that does, and if the file can't be read.
+    """
+    path = Path(path).absolute()
+    try:
+        with path.open("rb") as file:
+            return scan_file(path, file, path.stat().st_size)
+    except OSError as error:
+        raise IrodoriError(
+            f"cannot read the shard {path}: {error.strerror}; correct the path or its permissions"
+        ) from error
+
+
+def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
     """Make the index of any webdataset `.tar` by reading its headers and `.cls` members.
 
     Files are grouped into samples by webdataset's own rule. A sample without an image and
     without a class (say, only `.json`) is left out.
 
-    Raises IrodoriError, naming the shard and where known the key: a truncated or damaged tar, a
-    `.cls` that is no class id, a `.cls` without an image, a key twice, no images at all.
+    Args:
+        path: the shard's path or URL.
+        file: its content, seekable.
+        num_bytes: its length.
+
+    Raises:
+        IrodoriError: names the shard and where known the key: a truncated or damaged tar, a `.cls`
+            that is no class id, a `.cls` without an image, a key twice, no images at all.
+        OSError: the file can't be read.
     """
-    path = Path(path).absolute()
     keys: list[str] = []
     columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
-    try:
-        for key, label, images in _samples(path):
-            suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in images), None)
-            if suffix is not None:
-                keys.append(key)
-                for name, value in zip(COLUMNS, (label, *images[suffix]), strict=True):
-                    columns[name].append(value)
-            elif label != NO_CLASS:
-                kinds = ", ".join(f".{suffix}" for suffix in IMAGE_SUFFIXES)
-                raise IrodoriError(f"{path}: key {key!r} has a .cls but no image ({kinds}): add it")
-        num_bytes = path.stat().st_size
-    except OSError as error:
-        raise IrodoriError(
-            f"cannot read the shard {path}: {error.strerror}; correct the path or its permissions"
-        ) from error
+    for key, label, images in _samples(path, file, num_bytes):
+        suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in images), None)
+        if suffix is not None:
+            keys.append(key)
+            for name, value in zip(COLUMNS, (label, *images[suffix]), strict=True):
+                columns[name].append(value)
+        elif label != NO_CLASS:
+            kinds = ", ".join(f".{suffix}" for suffix in IMAGE_SUFFIXES)
+            raise IrodoriError(f"{path}: key {key!r} has a .cls but no image ({kinds}): add it")
     if not keys:
         raise IrodoriError(f"{path}: no images in this shard: write it again or leave it out")
     labels, offsets, sizes = (np.array(columns[name], dtype) for name, dtype in COLUMNS.items())
     return Shard(path, Keys(keys), labels, offsets, sizes, num_bytes)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]]:
+def _samples(
+    path: Path | str, file: BinaryIO, num_bytes: int
+) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]]:
     """Each sample of a tar: its key, its label, and (offset, size) of its images by suffix."""
     seen: set[str] = set()
     key: str | None = None
     label = NO_CLASS
     suffixes: set[str] = set()
     images: dict[str, tuple[int, int]] = {}
-    for archive, member in _members(path):
+    for archive, member in _members(path, file, num_bytes):
         member_key, suffix = base_plus_ext(member.name)
         if member_key is None or suffix is None:
             continue
@@ -77,8 +95,8 @@ def _samples(path: Path) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]
         if suffix in IMAGE_SUFFIXES:
             images[suffix] = (member.offset_data, member.size)
         elif suffix == "cls":
-            file = archive.extractfile(member)
-            text = file.read(64).strip() if file is not None else b""
+            content = archive.extractfile(member)
+            text = content.read(64).strip() if content is not None else b""
             if not re.fullmatch(rb"[0-9]{1,9}", text):
                 raise IrodoriError(
                     f"{path}: key {key!r} has the class {text.decode(errors='replace')!r}: "
@@ -89,16 +107,17 @@ def _samples(path: Path) -> Iterator[tuple[str, int, dict[str, tuple[int, int]]]
         yield key, label, images
 
 
-def _members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(
+    path: Path | str, file: BinaryIO, num_bytes: int
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """The files of a tar; raises IrodoriError if it is damaged or does not reach to its end.
 
     `tarfile` alone takes a damaged header or a missing end for the end of the archive, and
     reads past the end of the file without a word.
     """
-    num_bytes = path.stat().st_size
     last = "before its first file"
     try:
-        with tarfile.open(path, "r:") as archive:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 last = f"after {member.name!r}"
                 if member.offset_data + member.size > num_bytes:
@@ -113,9 +132,8 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
         raise IrodoriError(
             f"{path} is no whole tar: {one_line(error)} {last}; copy or write the shard again"
         ) from error
-    with path.open("rb") as file:
-        file.seek(end)
-        block = file.read(tarfile.BLOCKSIZE)
+    file.seek(end)
+    block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:
         raise IrodoriError(f"{path} is truncated {last}: copy or write the shard again")
     if any(block):

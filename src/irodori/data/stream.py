@@ -1,9 +1,6 @@
 """Reading samples out of shards by their offsets, in loader processes."""
 
-import os
-import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +11,10 @@ from torch.utils.data import Dataset, Sampler
 from irodori.data.images import decode
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
+from irodori.data.shard_reader import ShardReader
 
 DRAWS = 5
 """Uniform random numbers in [0,1) that a training sample's augmentation takes."""
-
-
-OPEN_FILES = 64
-"""At most so many shards are held open by a process."""
 
 
 class ReadingSampler(Sampler[Reading]):
@@ -60,16 +54,20 @@ class ShardDataset(Dataset[dict[str, Any]]):
         resize: brings a decoded 3×H×W image to the size for the network.
         seed: of the augmentation; None for validation, which draws nothing and keeps a list of
             images of different sizes instead of a stack.
+        reader: gets the samples' bytes.
     """
 
-    def __init__(self, index: Index, resize: Callable[[Tensor], Tensor], seed: int | None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        resize: Callable[[Tensor], Tensor],
+        seed: int | None,
+        reader: ShardReader | None = None,
+    ) -> None:
         self.index = index
         self.resize = resize
         self.seed = seed
-        self._files: dict[Path, int] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}
+        self.reader = reader or ShardReader()
 
     def image(self, sample: int) -> Tensor:
         """The decoded image of a sample: 3×H×W uint8 RGB, not resized.
@@ -78,21 +76,7 @@ class ShardDataset(Dataset[dict[str, Any]]):
             RuntimeError, OSError: it can't be read or decoded.
         """
         shard_number, number = (int(place) for place in self.index.locate(sample))
-        shard = self.index.shards[shard_number]
-        size = int(shard.sizes[number])
-        content = os.pread(self._file(shard.path), size, int(shard.offsets[number]))
-        if len(content) != size:
-            raise RuntimeError(f"the shard ends {size - len(content)} bytes too early")
-        if shard.crc32 is not None and zlib.crc32(content) != shard.crc32[number]:
-            raise RuntimeError("its bytes are not those that the index has the checksum of")
-        return decode(content)
-
-    def _file(self, path: Path) -> int:
-        if path not in self._files:
-            if len(self._files) >= OPEN_FILES:
-                os.close(self._files.pop(next(iter(self._files))))
-            self._files[path] = os.open(path, os.O_RDONLY)
-        return self._files[path]
+        return decode(self.reader.read(self.index.shards[shard_number], number))
 
     def __getitem__(self, reading: Reading) -> dict[str, Any]:
         """A batch of B = len(reading.samples) samples.
@@ -106,16 +90,16 @@ class ShardDataset(Dataset[dict[str, Any]]):
         images: list[Tensor | None] = []
         labels, keys, bad = [], [], []
         places = zip(*self.index.locate(reading.samples), strict=True)
-        for sample, (shard_number, number) in zip(reading.samples, places, strict=True):
+        for shard_number, number in places:
             shard = self.index.shards[shard_number]
             keys.append(shard.keys[number])
             labels.append(int(shard.labels[number]))
             try:
-                images.append(self.resize(self.image(sample)))
+                images.append(self.resize(decode(self.reader.read(shard, number))))
             except (RuntimeError, OSError) as error:
                 images.append(None)
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                bad.append(f"{shard.path.name}: {keys[-1]}: {reason}")
+                bad.append(f"{shard.name}: {keys[-1]}: {reason}")
         valid = torch.tensor([image is not None for image in images], dtype=torch.bool)
         stand_in = next((image for image in images if image is not None), None)
         if stand_in is None:

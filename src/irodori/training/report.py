@@ -62,7 +62,7 @@ def metrics(best: dict[str, Any], last: dict[str, Any], data: ShardData) -> dict
     return {
         "protocol": {
             "definition": PROTOCOL,
-            "shards": [shard.path.name for shard in data.val_index.shards],
+            "shards": [shard.name for shard in data.val_index.shards],
             "samples": len(data.val_index),
             "short_side_at_most": data.config.val_size,
         },

@@ -1,0 +1,42 @@
+"""Indexes of shards that have none: made once, kept in a folder of ours, found again."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from irodori.data.index import Shard, read_index_file, shard_row, write_rows
+from irodori.errors import IrodoriError, one_line
+
+
+def kept_index(
+    folder: Path, path: Path | str, num_bytes: int, tag: str, make: Callable[[], Shard]
+) -> Shard:
+    """The shard's columns from `folder`, else by `make`, and then kept there.
+
+    Args:
+        path, num_bytes, tag: which file it is; another length or tag is another content. With a
+            tag of "" nothing is kept.
+    """
+    file = folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.json"
+    identity = {"shard": str(path), "bytes": num_bytes, "tag": tag}
+    if tag and file.is_file():
+        try:
+            index = read_index_file(file, lambda _: path)
+        except IrodoriError:  # damaged, or of another version of the format
+            pass
+        else:
+            if index.made_by == identity and len(index.shards) == 1:
+                return replace(index.shards[0], tag=tag)
+    shard = replace(make(), tag=tag)
+    if tag:
+        try:
+            write_rows(file, [shard_row(shard, shard.name)], (), identity)
+        except OSError as error:
+            print(
+                f"the index of {path} can't be kept in {folder} and is made at each start"
+                f" ({one_line(error)}); set data.cache",
+                file=sys.stderr,
+            )
+    return shard

@@ -1,0 +1,1 @@
+"""Files behind http(s)://, s3:// and gs:// addresses: asked for, downloaded, cached."""

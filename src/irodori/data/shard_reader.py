@@ -1,0 +1,79 @@
+"""A sample's bytes out of its shard, wherever that lies; for loader processes."""
+
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irodori.data.index import Shard
+from irodori.data.remote.cache import ShardCache
+from irodori.data.remote.retry import Network, retrying
+from irodori.data.remote.source import Stat, source
+
+OPEN_FILES = 64
+"""At most so many local shards are held open by a process."""
+
+
+class ShardReader:
+    """Reads samples by their offsets, and checks them against their checksums where known.
+
+    Args:
+        cache: keeps shards that lie behind URLs; None to read each sample by a range request.
+        network: how patiently servers are asked.
+    """
+
+    def __init__(self, cache: ShardCache | None = None, network: Network | None = None) -> None:
+        self.cache = cache
+        self.network = network or Network()
+        self._files: dict[Path, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}}
+
+    def read(self, shard: Shard, number: int) -> bytes:
+        """The bytes of a shard's sample.
+
+        Raises:
+            RuntimeError, OSError: they can't be read, or aren't those that the index describes.
+        """
+        content = self._content(shard, number)
+        kept = self.cache if isinstance(shard.path, str) else None
+        # A damaged file of the cache is fetched again; what the server has is as it is.
+        if kept and not _whole(content, shard, number) and kept.drop_if_damaged(shard):
+            content = self._content(shard, number)
+        size = int(shard.sizes[number])
+        if len(content) != size:
+            raise RuntimeError(f"the shard ends {size - len(content)} bytes too early")
+        if not _whole(content, shard, number):
+            raise RuntimeError("its bytes are not those that the index has the checksum of")
+        return content
+
+    def _content(self, shard: Shard, number: int) -> bytes:
+        offset, size = int(shard.offsets[number]), int(shard.sizes[number])
+        if isinstance(shard.path, Path):
+            return os.pread(self._file(shard.path), size, offset)
+        if self.cache is not None:
+            file = self.cache.open(shard)
+            try:
+                return os.pread(file, size, offset)
+            finally:
+                os.close(file)
+        address = source(shard.path, self.network.timeout)
+        stat = Stat(shard.num_bytes, shard.tag, True)
+        return retrying(shard.path, lambda: address.read(offset, size, stat), self.network)
+
+    def _file(self, path: Path) -> int:
+        if path not in self._files:
+            if len(self._files) >= OPEN_FILES:
+                os.close(self._files.pop(next(iter(self._files))))
+            self._files[path] = os.open(path, os.O_RDONLY)
+        return self._files[path]
+
+
+def _whole(content: bytes, shard: Shard, number: int) -> bool:
+    known = shard.crc32
+    if len(content) != shard.sizes[number]:
+        return False
+    return known is None or zlib.crc32(content) == np.uint32(known[number])
