@@ -1,0 +1,44 @@
+"""Tiny tars for servers."""
+
+import io
+import tarfile
+
+import numpy as np
+from PIL import Image
+
+
+def photo(number, size=(9, 7)):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, ((number * 37) % 256, (number * 91) % 256, 50)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tar(numbers, padding=0):
+    """The bytes of a shard of photographs k<number> with class number % 3."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for number in numbers:
+            # Noise after a PNG's end does no harm.
+            noise = np.random.default_rng(number).bytes(padding)
+            for suffix, content in (("cls", b"%d" % (number % 3)), ("png", photo(number) + noise)):
+                member = tarfile.TarInfo(f"k{number}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def shards(count=3, each=4, padding=0):
+    """t-0.tar, t-1.tar, … with `each` photographs, numbered on."""
+    return {f"t-{n}.tar": tar(range(n * each, (n + 1) * each), padding) for n in range(count)}
+
+
+def index_json(folder, files):
+    """The index.json of shards, as bytes."""
+    from irodori.data.index import write_index
+    from irodori.data.scan import scan
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    write_index(folder, [scan(folder / name) for name in files], ["a", "b", "c"], {"by": "test"})
+    return (folder / "index.json").read_bytes()

@@ -1,0 +1,209 @@
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from irodori.data.index import Shard
+from irodori.data.keys import Keys
+from irodori.data.remote.cache import ShardCache
+from irodori.data.remote.download import note_of, part_of, write_note
+from irodori.data.remote.lock import locked
+from irodori.data.remote.retry import Network, RefusedError
+from irodori.errors import IrodoriError
+
+SIZE = 10_000
+
+
+def content(number):
+    return np.random.default_rng(number).bytes(SIZE)
+
+
+def shard(server, number, **known):
+    none = np.empty(0, np.int64)
+    url = f"{server.url}/t-{number}.tar"
+    return Shard(url, Keys(), none, none, none, **{"num_bytes": SIZE, **known})
+
+
+@pytest.fixture
+def served(server):
+    server.files = {f"t-{number}.tar": content(number) for number in range(8)}
+    return server
+
+
+def cache_in(folder, limit=None):
+    return ShardCache(folder / "shards", limit, Network(2, 5.0))
+
+
+def read(cache, shard):
+    descriptor = cache.open(shard)
+    try:
+        return os.pread(descriptor, SIZE + 1, 0)
+    finally:
+        os.close(descriptor)
+
+
+def kept(cache):
+    return sorted(path.name[-7:] for path in cache.folder.iterdir() if path.suffix == ".tar")
+
+
+def space(cache):
+    return sum(path.stat().st_size for path in cache.folder.iterdir() if path.is_file())
+
+
+def test_a_shard_is_fetched_once(served, tmp_path):
+    cache = cache_in(tmp_path)
+    for _ in range(3):
+        assert read(cache, shard(served, 1)) == content(1)
+    assert len(served.requests) == 1
+    assert kept(cache) == ["t-1.tar"]
+
+
+def test_the_least_recently_used_make_room(served, tmp_path):
+    cache = cache_in(tmp_path, 3 * SIZE)
+    for number in (0, 1, 2, 0, 3):
+        assert read(cache, shard(served, number)) == content(number)
+        time.sleep(0.01)
+    assert kept(cache) == ["t-0.tar", "t-2.tar", "t-3.tar"]
+    read(cache, shard(served, 4))
+    assert kept(cache) == ["t-0.tar", "t-3.tar", "t-4.tar"]
+    assert len(served.requests) == 5
+
+
+def test_an_evicted_shard_that_is_open_stays_readable(served, tmp_path):
+    cache = cache_in(tmp_path, SIZE)
+    descriptor = cache.open(shard(served, 0))
+    assert read(cache, shard(served, 1)) == content(1)
+    assert kept(cache) == ["t-1.tar"]
+    assert os.pread(descriptor, SIZE, 0) == content(0)
+    os.close(descriptor)
+
+
+def test_a_bound_below_one_shard_is_refused(served, tmp_path):
+    with pytest.raises(IrodoriError, match=r"data.cache_gb=9e-06 is smaller than the shard .*t-0"):
+        cache_in(tmp_path, 9000).check([shard(served, 0)])
+    cache_in(tmp_path, SIZE).check([shard(served, 0)])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IrodoriError, match="cannot make the cache folder"):
+        cache_in(tmp_path / "file").check([shard(served, 0)])
+
+
+def test_a_file_of_another_length_or_content_is_fetched_again(served, tmp_path):
+    cache = cache_in(tmp_path)
+    known = shard(served, 0, sha256=hashlib.sha256(content(0)).hexdigest())
+    read(cache, known)
+    os.truncate(cache.path(known), 500)
+    assert read(cache, known) == content(0)
+    assert len(served.requests) == 2
+    assert not cache.drop_if_damaged(known)
+    with cache.path(known).open("r+b") as file:
+        file.write(b"damage")
+    assert cache.drop_if_damaged(known)
+    assert read(cache, known) == content(0)
+    assert len(served.requests) == 3
+
+
+def test_another_content_of_the_same_address_is_another_shard(served, tmp_path):
+    cache = cache_in(tmp_path)
+    one, other = (shard(served, 0, tag=tag) for tag in ("x", "y"))
+    assert (
+        cache.path(one) != cache.path(other) != cache.path(shard(served, 0, tag="y", num_bytes=1))
+    )
+
+
+def test_a_part_that_was_left_counts_whole_and_makes_room(served, tmp_path):
+    cache = cache_in(tmp_path, 2 * SIZE)
+    gone = cache.path(shard(served, 7))
+    write_note(gone, SIZE, "tag")
+    part_of(gone).write_bytes(b"x")
+    read(cache, shard(served, 0))
+    assert note_of(gone).exists()
+    read(cache, shard(served, 1))
+    assert not note_of(gone).exists()
+    assert not part_of(gone).exists()
+    assert kept(cache) == ["t-0.tar", "t-1.tar"]
+
+
+def test_a_download_under_way_is_not_evicted_but_awaited(served, tmp_path):
+    cache = cache_in(tmp_path, SIZE)
+    served.mishaps_of = "t-0.tar"
+    served.mishaps.append("slow:0.5")
+    done = []
+    thread = threading.Thread(target=lambda: done.append(read(cache, shard(served, 0))))
+    thread.start()
+    while not part_of(cache.path(shard(served, 0))).exists():
+        time.sleep(0.01)
+    assert read(cache, shard(served, 1)) == content(1)
+    thread.join()
+    assert done == [content(0)]
+    assert served.asked("t-0.tar") == [""]
+    assert kept(cache) == ["t-1.tar"]
+
+
+def test_what_cannot_be_had_is_refused(served, tmp_path):
+    cache = cache_in(tmp_path)
+    with pytest.raises(RefusedError, match="HTTP 404"):
+        cache.open(shard(served, 9))
+    with pytest.raises(RefusedError, match="has changed"):
+        cache.open(shard(served, 0, num_bytes=5))
+    assert kept(cache) == []
+
+
+def test_locks_exclude_each_other_and_end_with_their_holder(tmp_path):
+    with locked(tmp_path / "a") as mine:
+        assert mine
+        with locked(tmp_path / "a", wait=False) as other:
+            assert not other
+    with locked(tmp_path / "a", wait=False) as mine:
+        assert mine
+
+
+PROCESS = """
+import json, os, random, sys
+import numpy as np
+from pathlib import Path
+from irodori.data.index import Shard
+from irodori.data.keys import Keys
+from irodori.data.remote.cache import ShardCache
+from irodori.data.remote import retry
+from irodori.data.remote.retry import Network
+retry.FIRST_WAIT = 0.01
+url, folder, seed, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+cache = ShardCache(folder, limit, Network(8, 10.0))
+none = np.empty(0, np.int64)
+chance = random.Random(seed)
+for _ in range(25):
+    number = chance.randrange(8)
+    descriptor = cache.open(Shard(f"{url}/t-{number}.tar", Keys(), none, none, none, 10_000))
+    assert os.pread(descriptor, 10_001, 0) == np.random.default_rng(number).bytes(10_000), number
+    os.close(descriptor)
+    used = sum(path.stat().st_size for path in folder.glob("*.tar") if path.exists())
+    print(used)
+"""
+
+
+@pytest.mark.parametrize("limit", [SIZE, 3 * SIZE, 8 * SIZE])
+def test_processes_share_a_bounded_cache(served, tmp_path, limit):
+    served.mishaps += ["cut:6000", 500, "reset", 429, "cut:9000"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, served.url, tmp_path / "shards", str(seed), str(limit)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for seed in (0, 1)
+    ]
+    for process in processes:
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+        assert max(map(int, out.split())) <= limit
+    cache = cache_in(tmp_path, limit)
+    assert space(cache) <= limit
+    if limit == 8 * SIZE:  # all fit: each was fetched once, by one of the two
+        answered = [name for _, name, _ in served.requests]
+        assert len(answered) <= 8 + 5
