@@ -4,10 +4,11 @@ import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from irodori.data.index import Shard, read_index_file, shard_row, write_rows
-from irodori.errors import IrodoriError, one_line
+from irodori.errors import IrodoriError
 
 
 def kept_index(
@@ -34,9 +35,11 @@ def kept_index(
         try:
             write_rows(file, [shard_row(shard, shard.name)], (), identity)
         except OSError as error:
-            print(
-                f"the index of {path} can't be kept in {folder} and is made at each start"
-                f" ({one_line(error)}); set data.cache",
-                file=sys.stderr,
-            )
+            _warn(f"indexes of shards can't be kept in {folder}: {error.strerror}; set data.cache")
     return shard
+
+
+@cache
+def _warn(line: str) -> None:
+    """Print a line on stderr, once."""
+    print(line, file=sys.stderr, flush=True)

@@ -27,6 +27,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.before = lambda name: None
 
+    def handle_error(self, *_):
+        """Clients go without a word."""
+
     def asked(self, name):
         return [wanted for _, file, wanted in self.requests if file == name]
 

@@ -69,7 +69,11 @@ def _filesystem(scheme: str, timeout: float) -> Any:
 
     options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "s3":
-        options["config_kwargs"] = {"connect_timeout": timeout, "read_timeout": timeout}
+        options["config_kwargs"] = {
+            "connect_timeout": timeout,
+            "read_timeout": timeout,
+            "retries": {"total_max_attempts": 1},  # `retrying` is what asks again
+        }
     elif scheme == "gs":
         options["requests_timeout"] = timeout
     try:
