@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -13,7 +14,6 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from irodori.training.launching.job import Job
-    from irodori.training.launching.pool import Pool
 
 
 class SweepLauncher(Launcher):
@@ -46,8 +46,7 @@ class SweepLauncher(Launcher):
 
         jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
         self.check(jobs)
-        prepare(jobs)
-        self.run(jobs)
+        self.run(prepare(jobs))
         return [result(job) for job in jobs]
 
     @abstractmethod
@@ -65,19 +64,15 @@ class ProcessLauncher(SweepLauncher):
     def __init__(self, jobs: int | None, grace: float) -> None:
         self.jobs = jobs
         self.grace = grace
-        self.made: Pool | None = None
-
-    @property
-    def pool(self) -> "Pool":
-        """This machine's GPUs; made late, since finding them takes seconds."""
-        from irodori.training.launching.pool import Pool, visible_gpus
-
-        if self.made is None:
-            self.made = Pool(visible_gpus(), self.jobs, self.grace)
-        return self.made
+        self.told: int | None = None
 
     def check(self, jobs: "list[Job]") -> None:
         """Refuse several nodes, and more GPUs than there are."""
+        from irodori.training.launching.pool import Pool, visible_gpus
+
+        # Asking for GPUs imports torch.
+        gpus = [] if all(job.accelerator == "cpu" for job in jobs) else visible_gpus()
+        self.pool = Pool(gpus, self.jobs, self.grace, self.told)
         self.pool.check(jobs)
 
     def run(self, jobs: "list[Job]") -> None:
@@ -92,6 +87,60 @@ class ProcessLauncher(SweepLauncher):
             lambda job: local_command(arguments(script, job), job.devices),
             variables(self.config),
         )
+        # A sweeper may come with another batch.
+        self.told = self.pool.told
+
+
+class SlurmLauncher(SweepLauncher):
+    """Submits each job of a sweep to SLURM by submitit, and waits for them all."""
+
+    def __init__(
+        self,
+        cluster: str,
+        timeout_min: int,
+        grace: int,
+        requeues: int,
+        slurm: dict[str, Any],
+    ) -> None:
+        self.cluster = cluster
+        self.timeout_min = timeout_min
+        self.grace = grace
+        self.requeues = requeues
+        self.slurm = slurm
+
+    def check(self, jobs: "list[Job]") -> None:
+        """Refuse a machine without submitit or SLURM."""
+        from shutil import which
+
+        from irodori.errors import IrodoriError
+
+        try:
+            import submitit  # noqa: F401
+        except ImportError:
+            raise IrodoriError(
+                "hydra/launcher=slurm needs submitit: pip install 'irodori[slurm]'"
+            ) from None
+        if self.cluster == "slurm" and which("srun") is None:
+            raise IrodoriError("hydra/launcher=slurm: there is no srun on this machine")
+
+    def run(self, jobs: "list[Job]") -> None:
+        """Submit the jobs and wait for them."""
+        from irodori.training.launching.job import program
+        from irodori.training.launching.slurm import submit, wait
+        from irodori.training.launching.sweep import variables
+
+        submitted = submit(
+            jobs,
+            program(self.config),
+            variables(self.config),
+            folder=Path(self.config.hydra.sweep.dir, "slurm"),
+            cluster=self.cluster,
+            timeout_min=self.timeout_min,
+            grace=self.grace,
+            requeues=self.requeues,
+            slurm=self.slurm,
+        )
+        wait(jobs, submitted)
 
 
 @dataclass
@@ -107,4 +156,26 @@ class ProcessConfig:
 
 ConfigStore.instance().store(
     group="hydra/launcher", name="processes", node=ProcessConfig, provider="irodori"
+)
+
+
+@dataclass
+class SlurmConfig:
+    """hydra/launcher=slurm."""
+
+    _target_: str = "hydra_plugins.irodori_launcher.SlurmLauncher"
+    cluster: str = "slurm"
+    """slurm; local runs submitit's processes on this machine."""
+    timeout_min: int = 1440
+    """Minutes after which SLURM stops a job, which then goes on in another allocation."""
+    grace: int = 120
+    """Seconds before that in which the job writes its checkpoint."""
+    requeues: int = 100
+    """How often a job goes on like this."""
+    slurm: dict[str, Any] = field(default_factory=dict)
+    """Any other option of sbatch that submitit takes: partition, account, cpus_per_task, mem, …"""
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="slurm", node=SlurmConfig, provider="irodori"
 )

@@ -1,7 +1,10 @@
 """What a sweep leaves: a table in the terminal, summary.csv, and its exit status."""
 
 import csv
+import shlex
+import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,13 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
 from irodori.training.report import CONSOLE
+from irodori.training.run_folder import CONFIG
+
+IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had begun."""
 
 FIGURES = ("best", "last", "mean_color", "gray")
 
@@ -24,19 +32,40 @@ class SweepSummary(Callback):
         Hydra's sweepers know no job that failed while others go on: this is where its exit status
         can come from. It is 75 if all that is missing is to go on with jobs that were stopped.
         """
-        sweep = Path(config.hydra.sweep.dir).resolve()
-        jobs = read_all(sweep)
-        CONSOLE.print(table(jobs))
-        write_csv(sweep / "summary.csv", jobs)
-        for folder, job in jobs:
-            if job.status == "failed":
-                print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
-            elif job.status == "stopped":
-                print(f"job {job.job} was stopped; go on with: python train.py resume={folder}")
-        print(f"sweep: {sweep}", flush=True)
-        status = exit_status([job for _, job in jobs])
+        try:
+            status = summarize(Path(config.hydra.sweep.dir).resolve())
+        except Exception:
+            # Hydra would turn it into a warning, and the sweep's exit status into 0.
+            traceback.print_exc()
+            status = 1
         if status:
             sys.exit(status)
+
+
+def summarize(sweep: Path) -> int:
+    """Print and write the summary of the sweep in this folder; returns its exit status."""
+    jobs = read_all(sweep)
+    CONSOLE.print(table(jobs))
+    write_csv(sweep / "summary.csv", jobs)
+    for folder, job in jobs:
+        if job.status == "failed":
+            print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
+        elif job.status == "stopped":
+            print(f"job {job.job} was stopped; {how_to_go_on(folder)}")
+    status = exit_status([job for _, job in jobs])
+    if status:
+        again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
+        print(f"the same command with {again} goes on with what is missing")
+    print(f"sweep: {sweep}", flush=True)
+    return status
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What a user can do with a run that was stopped."""
+    if (folder / CONFIG).exists():
+        argument = shlex.quote(f"resume={quoted(str(folder))}")
+        return f"go on with: python train.py {argument}"
+    return "it had hardly begun"
 
 
 def table(jobs: list[tuple[Path, Record]]) -> Table:
@@ -84,12 +113,12 @@ def write_csv(path: Path, jobs: list[tuple[Path, Record]]) -> None:
 
 
 def exit_status(jobs: list[Record]) -> int:
-    """0: all done; 75: all that were stopped have written a checkpoint; 1: anything else."""
+    """0: all done; 75: what is missing was stopped by SIGTERM in its time; 1: anything else."""
     missing = [job for job in jobs if job.status != "done"]
     if not missing:
         return 0
     stopped = [job for job in missing if job.status == "stopped"]
     others = {job.status for job in missing} - {"stopped", "waiting"}
-    if stopped and not others and all(job.exit_status == REQUEUE for job in stopped):
+    if stopped and not others and all(job.exit_status in IN_TIME for job in stopped):
         return REQUEUE
     return 1

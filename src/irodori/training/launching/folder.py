@@ -8,17 +8,17 @@ from pathlib import Path
 from irodori.errors import IrodoriError
 
 
-def claim(folder: Path, given: bool) -> Path:
+def claim(folder: Path, named: bool) -> Path:
     """Make the sweep's folder, or another beside it if the name is taken; locked until the end.
 
     Args:
         folder: the wanted folder.
-        given: whether the user named it; then it is this one or none.
+        named: whether the user named it; then it is this one or none.
 
     Raises:
         IrodoriError: a sweep is running in the folder that the user named.
     """
-    if given:
+    if named:
         folder.mkdir(parents=True, exist_ok=True)
     else:
         folder = make_new(folder)

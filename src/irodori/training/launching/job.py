@@ -9,10 +9,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from irodori.checks import typed
 from irodori.errors import IrodoriError
+from irodori.training.run_folder import CONFIG
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def make_jobs(
     fixed = {
         override.get_key_element()
         for override in OverridesParser.create(config_loader=loader).parse_overrides(
-            list(sweep.hydra.overrides.task)
+            given(sweep, "task")
         )
         if not override.is_sweep_override()
     }
@@ -101,7 +102,7 @@ def program(sweep: DictConfig) -> list[str]:
             if source.provider == provider:
                 scheme = "" if source.schema == "file" else f"{source.schema}://"
                 arguments += [option, scheme + source.path]
-    for text in sweep.hydra.overrides.hydra:
+    for text in given(sweep, "hydra"):
         (override,) = OverridesParser.create().parse_overrides([text])
         key = override.key_or_group.replace("/", ".")
         if not key.startswith(OF_THE_SWEEP):
@@ -109,8 +110,17 @@ def program(sweep: DictConfig) -> list[str]:
     return [*arguments, f"hydra.sweep.dir={quoted(sweep.hydra.sweep.dir)}"]
 
 
+def given(sweep: DictConfig, kind: str) -> list[str]:
+    """The overrides of the sweep's command line, word for word; kind: hydra or task."""
+    texts = OmegaConf.to_container(sweep.hydra.overrides[kind], resolve=False)
+    assert isinstance(texts, list)
+    return texts
+
+
 def arguments(program: Sequence[str], job: Job) -> list[str]:
-    """The whole command line of a job but for the interpreter."""
+    """The whole command line of a job but for the interpreter; a run that was begun goes on."""
+    if (job.folder / CONFIG).exists():
+        return [program[0], f"resume={quoted(str(job.folder))}"]
     return [
         *program,
         f"hydra.job.num={job.number}",

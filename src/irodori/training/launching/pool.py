@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 
@@ -81,10 +81,14 @@ class Pool:
                     mine, free = free[: self.wanted(job)], free[self.wanted(job) :]
                     own = {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
                     say("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
-                    record.write(job.folder, replace(record.waiting(job), status="running"))
+                    record.write(job.folder, record.running(job))
                     prefix = "" if alone else f"{job.number} | "
                     process = JobProcess(
-                        command(job), job.folder, variables | own, partial(say, prefix)
+                        command(job),
+                        job.folder,
+                        job.folder / "output.log",
+                        variables | own,
+                        partial(say, prefix),
                     )
                     running[job.number] = (process, job, mine)
                     if self.stopping():
@@ -145,7 +149,7 @@ class Pool:
 def describe(result: record.Record) -> str:
     """How a job ended, in a few words."""
     if result.status == "failed":
-        return f"failed with exit status {result.exit_status}: {result.error}"
+        return f"failed: {result.error} (exit status {result.exit_status})"
     return result.status
 
 

@@ -17,16 +17,18 @@ MARK = "IRODORI_JOB"
 
 
 class JobProcess:
-    """A running job. Its output goes to <folder>/output.log and, line by line, to `show`."""
+    """A running job. Its output goes to a file and, line by line, to `show`."""
 
     def __init__(
         self,
         command: Sequence[str],
         folder: Path,
+        log: Path,
         variables: dict[str, str],
         show: Callable[[str], None],
     ) -> None:
         self.folder = folder
+        self.log = log
         self.lines: deque[str] = deque(maxlen=100)
         """The last lines of output."""
         environment = os.environ | variables | {MARK: str(folder), "PYTHONUNBUFFERED": "1"}
@@ -51,7 +53,7 @@ class JobProcess:
     def read(self, show: Callable[[str], None]) -> None:
         """Pass the output on until the last process that holds it has ended."""
         assert self.process.stdout is not None
-        with (self.folder / "output.log").open("ab", buffering=0) as log:
+        with self.log.open("ab", buffering=0) as log:
             for line in self.process.stdout:
                 log.write(line)
                 # Of a line that was overwritten again and again, as it stood in the end.

@@ -59,6 +59,16 @@ def waiting(job: Job) -> Record:
     return Record(job.number, "waiting", list(job.overrides), list(job.varied))
 
 
+def running(job: Job) -> Record:
+    """A job that has begun."""
+    return replace(waiting(job), status="running")
+
+
+def lost(job: Job, error: str) -> Record:
+    """A job that ended without an exit status that anybody knows."""
+    return replace(waiting(job), status="failed", error=error)
+
+
 def write(folder: Path, record: Record) -> None:
     """Write job.json, whole or not at all."""
     temporary = folder / f".job.json.{os.getpid()}"
@@ -79,6 +89,14 @@ def read_all(sweep: Path) -> list[tuple[Path, Record]]:
         ((folder, record) for folder, record in found if record is not None),
         key=lambda pair: pair[1].job,
     )
+
+
+def score(folder: Path) -> float | None:
+    """The best chroma RMSE of a job that is done, in ab units; None of any other."""
+    known, figures = read(folder), rows(folder)
+    if known is None or known.status != "done" or figures is None:
+        return None
+    return float(figures["best"]["chroma_rmse"])
 
 
 def rows(folder: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.folder import claim
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import Job, given
 from irodori.training.launching.processes import end, marked
 
 
@@ -22,8 +22,8 @@ def begin(config: DictConfig) -> None:
     """
     if "LOCAL_RANK" in os.environ:
         raise IrodoriError("start a sweep without torchrun: it starts its jobs' ranks itself")
-    given = any(text.startswith("hydra.sweep.dir=") for text in config.hydra.overrides.hydra)
-    folder = claim(Path(config.hydra.sweep.dir), given).resolve()
+    named = any(text.startswith("hydra.sweep.dir=") for text in given(config, "hydra"))
+    folder = claim(Path(config.hydra.sweep.dir), named).resolve()
     config.hydra.sweep.dir = str(folder)
     orphans = marked(str(folder), below=True)
     if orphans:
@@ -33,22 +33,35 @@ def begin(config: DictConfig) -> None:
         end(orphans, patience=30)
 
 
-def prepare(jobs: Sequence[Job]) -> None:
-    """Make the folders of jobs, each its own.
+def prepare(jobs: Sequence[Job]) -> list[Job]:
+    """Make the folders of jobs, each its own; returns the jobs that aren't done yet.
 
     Raises:
-        IrodoriError: a folder holds a job already.
+        IrodoriError: a folder holds another job, or all are done.
     """
-    taken = [job for job in jobs if (job.folder / "job.json").exists()]
-    if taken:
-        raise IrodoriError(
-            f"{taken[0].folder} holds a job of an earlier sweep: give another hydra.sweep.dir"
-        )
     if len({job.folder for job in jobs}) < len(jobs):
         raise IrodoriError("hydra.sweep.subdir gives two jobs one folder: use ${hydra:job.num}")
+    before = {job.number: record.read(job.folder) for job in jobs}
+    for job in jobs:
+        known = before[job.number]
+        if known is not None and known.overrides != list(job.overrides):
+            raise IrodoriError(
+                f"{job.folder} holds a job of another sweep ({' '.join(known.varied)}): give"
+                " another hydra.sweep.dir"
+            )
+    done = {number for number, known in before.items() if known and known.status == "done"}
+    if len(done) == len(jobs):
+        raise IrodoriError(
+            f"the sweep in {jobs[0].folder.parent} is finished: see its summary.csv, or give"
+            " another hydra.sweep.dir"
+        )
+    if done:
+        print(f"{len(done)} of {len(jobs)} jobs are done already", flush=True)
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
-        record.write(job.folder, record.waiting(job))
+        if job.number not in done:
+            record.write(job.folder, record.waiting(job))
+    return [job for job in jobs if job.number not in done]
 
 
 def variables(config: DictConfig) -> dict[str, str]:
@@ -60,10 +73,7 @@ def variables(config: DictConfig) -> dict[str, str]:
 
 def result(job: Job) -> JobReturn:
     """What Hydra's sweeper gets of a job, which may have failed without ending the sweep."""
-    rows = record.rows(job.folder)
-    ended = record.read(job.folder)
-    done = ended is not None and ended.status == "done" and rows is not None
     returned = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
     returned.status = JobStatus.COMPLETED
-    returned.return_value = rows["best"]["chroma_rmse"] if done and rows is not None else None
+    returned.return_value = record.score(job.folder)
     return returned

@@ -1,0 +1,89 @@
+"""Hydra's sweeper of irodori: a search with Optuna. Hydra imports this at every start."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class OptunaSweeper(Sweeper):
+    """Searches the overrides' space for the least chroma RMSE, and goes on after a crash."""
+
+    def __init__(self, n_trials: int, batch: int, seed: int, params: dict[str, str]) -> None:
+        self.n_trials = n_trials
+        self.batch = batch
+        self.seed = seed
+        self.params = params
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher, which claims the sweep's folder.
+
+        Raises:
+            IrodoriError: Optuna isn't installed, or a number is out of range.
+        """
+        # Not when the module is imported: Hydra's scan of plugins wants no further imports.
+        from hydra.core.plugins import Plugins
+
+        from irodori.errors import IrodoriError
+
+        try:
+            import optuna  # noqa: F401
+        except ImportError:
+            raise IrodoriError(
+                "hydra/sweeper=optuna needs Optuna: pip install 'irodori[search]'"
+            ) from None
+        for key in ("n_trials", "batch"):
+            if getattr(self, key) < 1:
+                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} is not at least 1")
+        self.sweep_config = config
+        self.loader = hydra_context.config_loader
+        self.jobs = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Ask for trials and tell their results until there are `n_trials`.
+
+        Raises:
+            IrodoriError: the space can't be searched, or the folder holds another search.
+        """
+        from irodori.training.launching.search import Search
+
+        params = [f"{key}={value}" for key, value in self.params.items()]
+        overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(
+            [*params, *arguments]
+        )
+        folder = Path(self.sweep_config.hydra.sweep.dir)
+        search = Search(folder, overrides, self.seed, self.n_trials, self.batch > 1)
+        OmegaConf.save(self.sweep_config, folder / "multirun.yaml")
+        while trials := search.ask(self.batch):
+            results = self.jobs.launch(
+                [search.overrides(trial) for trial in trials], initial_job_idx=trials[0].job
+            )
+            if not search.tell(trials, [result.return_value for result in results]):
+                break
+        search.report()
+
+
+@dataclass
+class OptunaConfig:
+    """hydra/sweeper=optuna."""
+
+    _target_: str = "hydra_plugins.irodori_search.OptunaSweeper"
+    n_trials: int = 20
+    batch: int = 1
+    """Trials that are asked for, and launched, together."""
+    seed: int = 0
+    params: dict[str, str] = field(default_factory=dict)
+    """The space, or a part of it, for a YAML: what else stands on the command line."""
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="optuna", node=OptunaConfig, provider="irodori"
+)

@@ -1,0 +1,196 @@
+"""Sweeps from the command line: real processes that write down what they were given."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sweeps import APP, jobs_below, seen
+
+AWKWARD = [
+    "plain",
+    "two words",
+    "a,b",
+    "t-{000..003}.tar",
+    "it's",
+    'say "so"',
+    "key=value",
+    "back\\slash",
+    "$$ {seed} $HOME",
+    "#%&*()[]!~;|<>",
+    "彩り",
+]
+
+
+def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_path):
+    from irodori.training.launching.job import quoted
+
+    names = ",".join(quoted(text) for text in AWKWARD)
+    folder = tmp_path / "my, sweep's =folder"
+    sweep = start(
+        f"experiment_name={names}",
+        "++seed=3",
+        f"hydra.sweep.dir={quoted(str(folder))}",
+        "hydra.sweep.subdir=job_${hydra:job.num}",
+        "hydra.launcher.jobs=4",
+        behavior={},
+    )
+    assert sweep.wait() == 0, sweep.lines
+    assert sweep.folder == folder
+    for number, text in enumerate(AWKWARD):
+        config = seen(folder / f"job_{number}")["config"]
+        assert (config["experiment_name"], config["seed"]) == (text, 3)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_one_that_fails_is_marked_and_the_others_go_on(start, tmp_path):
+    sweep = start("seed=0,1,2,3,4", behavior={"1": "refuse", "2": "kill", "3": "crash"})
+    assert sweep.wait() == 1
+    folder = sweep.folder
+    rows = list(csv.DictReader((folder / "summary.csv").open()))
+    assert [row["status"] for row in rows] == ["done", "failed", "failed", "failed", "done"]
+    assert [row["exit_status"] for row in rows] == ["0", "1", "-9", "1", "0"]
+    assert [row["seed"] for row in rows] == list("01234")
+    assert float(rows[0]["best"]) > 10
+    assert rows[1]["best"] == ""
+    text = "\n".join(sweep.lines)
+    assert f"job 1 failed: this seed can't be had (see {folder}/1/output.log)" in sweep.lines
+    assert "job 2 failed: killed by SIGKILL, as the system does when memory runs out" in text
+    assert "job 3 failed: RuntimeError: out of luck" in text
+    # A job's output is shown, and kept.
+    assert "error: this seed can't be had" in sweep.lines
+    assert (folder / "1" / "output.log").read_text() == "error: this seed can't be had\n"
+    assert f"run: {folder}/0" in sweep.lines
+    groups = {seen(folder / str(number))["group"] for number in range(5)}
+    assert groups == {f"quick/{folder.name}"}
+
+
+def test_a_mistake_that_composing_shows_is_told_before_anything_starts(start, tmp_path):
+    sweep = start("seed=1,-1", behavior={})
+    assert sweep.wait() == 1
+    (line,) = sweep.lines
+    assert line.startswith("error: job 1 (seed=-1): seed=-1 is not between")
+    assert not list(tmp_path.rglob("rank-0.json"))
+
+    sweep = start("trainer.num_nodes=2", "seed=1,2", behavior={})
+    assert sweep.wait() == 1
+    (line,) = sweep.lines
+    assert "trainer.num_nodes=2" in line
+    assert "hydra/launcher=slurm" in line
+
+
+def test_another_launcher_is_refused(start):
+    sweep = start("seed=1,2", "hydra/launcher=basic", behavior={})
+    assert sweep.wait() == 1
+    assert "leave out hydra/launcher=basic" in sweep.lines[-1]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_all_jobs_and_nothing_is_left(start, tmp_path, signum):
+    behavior = {"1": "wait", "2": "wait", "3": "wait"}
+    sweep = start("seed=0,1,2,3", "hydra.launcher.jobs=2", behavior=behavior)
+    sweep.until("runs/*/*/[12]/rank-0.json", 2)
+    sweep.process.send_signal(signum)
+    status = sweep.wait(30)
+    folder = sweep.folder
+    assert not jobs_below(tmp_path)
+    states = [json.loads((folder / name / "job.json").read_text()) for name in "0123"]
+    assert [state["status"] for state in states] == ["done", "stopped", "stopped", "waiting"]
+    assert not (folder / "3" / "rank-0.json").exists()
+    if signum == signal.SIGTERM:
+        assert status == 75
+        assert "job 1 was stopped; it had hardly begun" in sweep.lines
+    else:
+        assert status == 1
+    assert f"the same command with 'hydra.sweep.dir=\"{folder}\"' goes on" in sweep.lines[-2]
+    # Lines of jobs side by side bear their number.
+    assert f"0 | run: {folder}/0" in sweep.lines
+
+
+def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
+    sweep = start("seed=1", "hydra.launcher.grace=1", behavior={"1": "wait"})
+    sweep.until("runs/*/*/0/rank-0.json")
+    pid = seen(next(tmp_path.glob("runs/*/*/0")))["pid"]
+    subprocess.run(["kill", "-STOP", str(pid)], check=True)
+    sweep.process.terminate()
+    assert sweep.wait(30) == 1, sweep.lines
+    assert not jobs_below(tmp_path)
+
+
+def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
+    # The name is the same whatever the clock says.
+    config = tmp_path / "more" / "experiment"
+    config.mkdir(parents=True)
+    (config / "same.yaml").write_text("# @package _global_\nhydra: {sweep: {dir: runs/here}}\n")
+    flags = ["--config-dir", str(tmp_path / "more")]
+    sweeps = [start("experiment=same", "seed=1", behavior={}, flags=flags) for _ in range(3)]
+    assert [sweep.wait() for sweep in sweeps] == [0, 0, 0], [sweep.lines for sweep in sweeps]
+    names = sorted(sweep.folder.name for sweep in sweeps)
+    assert names == ["here", "here-2", "here-3"]
+    for sweep in sweeps:
+        assert (sweep.folder / "0" / "metrics.json").exists()
+        assert f"run: {sweep.folder}/0" in sweep.lines
+
+
+def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_path):
+    folder = f"hydra.sweep.dir={tmp_path}/mine"
+    first = start("seed=0,1,2", folder, behavior={"1": "wait"})
+    first.until("mine/1/rank-0.json")
+    second = start("seed=0,1,2", folder, behavior={})
+    assert second.wait() == 1
+    assert second.lines == [
+        f"error: another sweep is running in {tmp_path}/mine: give another hydra.sweep.dir"
+    ]
+    first.process.terminate()
+    assert first.wait() == 75
+    pid = seen(tmp_path / "mine" / "0")["pid"]
+    third = start("seed=0,1,2", folder, behavior={})
+    assert third.wait() == 0, third.lines
+    assert third.lines[0] == "1 of 3 jobs are done already"
+    assert seen(tmp_path / "mine" / "0")["pid"] == pid
+    rows = list(csv.DictReader((tmp_path / "mine" / "summary.csv").open()))
+    assert [(row["status"], row["seed"]) for row in rows] == [("done", x) for x in "012"]
+
+    fourth = start("seed=0,1,2", folder, behavior={})
+    assert fourth.wait() == 1
+    assert fourth.lines[-1].startswith(f"error: the sweep in {tmp_path}/mine is finished")
+    fifth = start("seed=0,3,2", folder, behavior={})
+    assert fifth.wait() == 1
+    assert fifth.lines[-1].startswith(f"error: {tmp_path}/mine/1 holds a job of another sweep")
+
+
+def test_a_sweep_under_torchrun_is_refused(tmp_path):
+    done = subprocess.run(
+        [sys.executable, APP, "-m", "seed=1,2"],
+        cwd=tmp_path,
+        env={"LOCAL_RANK": "0", "APP_BEHAVIOR": "{}", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: start a sweep without torchrun")
+    assert not Path(tmp_path, "runs").exists()
+
+
+@pytest.mark.slow
+def test_ranks_of_a_job_are_stopped_with_their_checkpoint(start, tmp_path):
+    sweep = start("seed=1", "trainer.devices=2", behavior={"1": "wait"})
+    sweep.until("runs/*/*/0/rank-[01].json", 2)
+    sweep.process.terminate()
+    assert sweep.wait(40) == 75, sweep.lines
+    assert not jobs_below(tmp_path)
+    assert not any("Traceback" in line or "elastic" in line for line in sweep.lines)
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_fails_its_job_alone(start, tmp_path):
+    sweep = start("seed=1,2", "trainer.devices=2", behavior={"1": "refuse"})
+    assert sweep.wait() == 1
+    folder = sweep.folder
+    assert (folder / "0" / "output.log").read_text() == "error: this seed can't be had\n"
+    assert [seen(folder / "1", rank)["config"]["seed"] for rank in (0, 1)] == [2, 2]
+    assert seen(folder / "1", 1)["world_size"] == "2"
