@@ -1,6 +1,9 @@
+import dataclasses
 import io
 import json
 import pickle
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -9,7 +12,7 @@ import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.data.index import COLUMNS, Index, Shard, read_index, write_index
+from irodori.data.index import COLUMNS, Index, Shard, read_index, shard_row, write_index, write_rows
 from irodori.data.opening import open_index, read_classes
 from irodori.data.scan import scan
 from irodori.data.shard_paths import expand as expand_with
@@ -302,6 +305,65 @@ def test_an_index_file_that_cannot_be_used(shards, change, message):
     path = folder / "index.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     fails(message, read_index, folder)
+
+
+def test_an_index_file_in_another_layout_says_the_same(shards):
+    folder = shards[0].parent
+    write_index(folder, [scan(path) for path in shards], list("pqrs"), {"seed": 1})
+    before, path = read_index(folder), folder / "index.json"
+    for layout in ({"indent": 1}, {"separators": (",", ":")}):
+        path.write_text(json.dumps(json.loads(path.read_text()), **layout))
+        after = read_index(folder)
+        assert (after.classes, after.made_by) == (before.classes, before.made_by)
+        for one, other in zip(before.shards, after.shards, strict=True):
+            assert (one.path, one.keys, one.sha256) == (other.path, other.keys, other.sha256)
+            for column in (*COLUMNS, "crc32"):
+                assert getattr(one, column).tolist() == getattr(other, column).tolist()
+
+
+def test_narrow_columns_hold_what_wide_ones_do(tmp_path):
+    path = write_tar(tmp_path / "a.tar", sample("a", 70_000) + sample("b"))
+    far = dataclasses.replace(scan(path), offsets=np.array([1 << 33, 1 << 34]), num_bytes=1 << 40)
+    write_rows(tmp_path / "index.json", [shard_row(far, "a.tar")], ["x"], {})
+    shard = read_index(tmp_path).shards[0]
+    assert shard.offsets.tolist() == [1 << 33, 1 << 34]
+    assert shard.labels.tolist() == [70_000, 0]
+    assert shard.crc32 is None
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import irodori.data.index as index
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+read = index.read_index(Path(sys.argv[1]))
+print(len(read), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_large_index_takes_little_memory(tmp_path):
+    """A tenth of 2.3 million samples adds less than a tenth of 100 MB, and no more on the way."""
+    count = 1150
+    row = {
+        "bytes": 10**9,
+        "sha256": "0" * 64,
+        "samples": count,
+        "labels": [200] * count,
+        "offsets": list(range(0, 10**8, 10**8 // count))[:count],
+        "sizes": [30_000] * count,
+        "crc32": [2**32 - 1] * count,
+    }
+    keys = [f"t/train_station/{number:08d}" for number in range(200 * count)]
+    rows = (
+        {"name": f"{n}.tar", **row, "keys": keys[n * count : (n + 1) * count]} for n in range(200)
+    )
+    write_rows(tmp_path / "index.json", rows, ["x"] * 365, {})
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, check=True
+    )
+    samples, kilobytes = map(int, done.stdout.split())
+    assert samples == 200 * count
+    assert kilobytes < 10_000
 
 
 def test_columns_that_do_not_fit(shards):

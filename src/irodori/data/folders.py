@@ -34,7 +34,10 @@ class Folders:
     """Reads each folder's `index.json` once, and makes indexes of shards that have none.
 
     Args:
-        cache, limit, network: as in `open_index`.
+        cache: the folder that shards behind URLs will be kept in; None where they are to be read
+            by range requests (indexes are then kept in `~/.cache/irodori`).
+        limit: bytes that these shards may take; None for any.
+        network: how patiently servers are asked.
 
     Methods raise RefusedError where a server can't give what is needed.
     """

@@ -27,7 +27,7 @@ INDEX_NAME = "index.json"
 INDEX_VERSION = 2
 NO_CLASS = -1
 COLUMNS = {"labels": np.int32, "offsets": np.int64, "sizes": np.int32}
-"""The columns of numbers that every shard has, in no wider types than millions of rows need."""
+"""The columns of numbers that every shard has, in types that are wide enough for any shard."""
 
 ROWS_BEGIN, ROWS_END = b',"shards":[\n', b"]}\n"
 """What stands around the rows, one a line, in an index file."""
@@ -48,8 +48,8 @@ class Shard:
 
     path: Path | str
     keys: Keys
-    labels: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.integer]
+    offsets: npt.NDArray[np.integer]
     sizes: npt.NDArray[np.int32]
     num_bytes: int = -1
     sha256: str = ""
@@ -96,7 +96,10 @@ class Index:
     @cached_property
     def class_counts(self) -> Ints:
         """How many samples each class has."""
-        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        counts = np.zeros(len(self.classes), np.int64)
+        for shard in self.shards:
+            counts += np.bincount(shard.labels[shard.labels >= 0], minlength=len(counts))
+        return counts
 
     def select(self, positions: Sequence[int]) -> "Index":
         """The index of only those shards, in the order given."""
@@ -241,6 +244,12 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield json.loads(line.removesuffix(b",\n"))
 
 
+def _narrow(column: npt.NDArray[Any], dtype: type[np.integer]) -> npt.NDArray[Any]:
+    """The column in a narrower type if that holds it: millions of rows are many bytes."""
+    fits = not len(column) or int(column.max()) <= np.iinfo(dtype).max
+    return column.astype(dtype) if fits else column
+
+
 def _read_shard(row: Mapping[str, Any], place: Callable[[str], Path | str]) -> Shard:
     """One row of an index file. Raises ValueError if its columns do not fit together."""
     columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
@@ -256,8 +265,8 @@ def _read_shard(row: Mapping[str, Any], place: Callable[[str], Path | str]) -> S
     return Shard(
         path=place(name),
         keys=keys,
-        labels=columns["labels"],
-        offsets=offsets,
+        labels=_narrow(columns["labels"], np.int16),
+        offsets=_narrow(offsets, np.uint32),
         sizes=sizes,
         num_bytes=num_bytes,
         sha256=str(row["sha256"]),

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
 from irodori.data.augment import CropAndFlip
-from irodori.data.folders import shard_cache
+from irodori.data.folders import Folders, shard_cache
 from irodori.data.images import to_short_side, to_square
 from irodori.data.index import Index
-from irodori.data.opening import open_index
+from irodori.data.opening import index_of
 from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.remote.retry import Network
 from irodori.data.shard_reader import ShardReader
@@ -180,13 +180,13 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
     """Training and validation index of a configuration.
 
     Raises:
-        IrodoriError: see `open_index`; the fold doesn't exist; or training and validation shards
+        IrodoriError: see `index_of`; the fold doesn't exist; or training and validation shards
             name different classes.
     """
-    where = storage(config)
-    train = open_index(config.train, config.classes, *where)
+    folders = Folders(*storage(config))
+    train = index_of(config.train, config.classes, folders)
     if config.fold is None:
-        val = open_index(config.val, config.classes, *where)
+        val = index_of(config.val, config.classes, folders)
         both = {shard.path for shard in train.shards} & {shard.path for shard in val.shards}
         if both:
             raise IrodoriError(

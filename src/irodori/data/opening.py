@@ -24,23 +24,21 @@ def open_index(
     limit: int | None = None,
     network: Network = PATIENT,
 ) -> Index:
+    """`index_of` for a single pattern; the last arguments are those of `Folders`."""
+    return index_of(pattern, classes_file, Folders(cache, limit, network))
+
+
+def index_of(pattern: str, classes_file: str | None, folders: Folders) -> Index:
     """The index of the shards that `pattern` names (see `expand`).
 
     Shards that the `index.json` of their folder lists are taken from there, and those behind URLs
     aren't touched. Others are scanned once; their indexes are kept in the cache folder. Class names
     come from `classes_file`, else from `index.json`, else they are "0", "1", ….
 
-    Args:
-        cache: the folder that shards behind URLs will be kept in; None where they are to be read
-            by range requests (indexes are then kept in `~/.cache/irodori`).
-        limit: bytes that these shards may take.
-        network: how patiently servers are asked.
-
     Raises IrodoriError for what `expand` and `scan` raise it for, for a shard that is missing,
     can't be had or has changed since its index was written, for a limit smaller than a shard, and
     for a label without a class name.
     """
-    folders = Folders(cache, limit, network)
     try:
         paths = expand(pattern, folders.names)
         _refuse_vanished(pattern, paths, folders)
