@@ -116,7 +116,8 @@ def verify(
     for line in verdict.problems:
         print(line)
     if verdict.problems:
-        _fail(f"{verdict.damaged} shards of {folder} are not as the index says: restore them")
+        shards = "1 shard" if verdict.damaged == 1 else f"{verdict.damaged:,} shards"
+        _fail(f"{shards} of {folder} not as the index says: restore or write again")
     print(f"{verdict.shards:,} shards, {verdict.images:,} images: whole")
 
 

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from webdataset.tariterators import base_plus_ext
 
 from irodori.data.index import COLUMNS, NO_CLASS, Shard
 from irodori.data.keys import Keys
+from irodori.data.members import IMAGE_SUFFIXES, METADATA, key_and_suffix
 from irodori.errors import IrodoriError, one_line
-
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")  # in order of preference within one sample
-_METADATA = re.compile(r"__[^/]*__($|/)")  # the names that webdataset skips
 
 
 def scan(path: Path) -> Shard:
@@ -75,7 +72,7 @@ def _samples(
     suffixes: set[str] = set()
     images: dict[str, tuple[int, int]] = {}
     for archive, member in _members(path, file, num_bytes):
-        member_key, suffix = base_plus_ext(member.name)
+        member_key, suffix = key_and_suffix(member.name)
         if member_key is None or suffix is None:
             continue
         if member_key != key:
@@ -121,11 +118,11 @@ def _members(
             for member in archive:
                 last = f"after {member.name!r}"
                 if member.offset_data + member.size > num_bytes:
-                    key = base_plus_ext(member.name)[0] or member.name
+                    key = key_and_suffix(member.name)[0] or member.name
                     raise IrodoriError(
                         f"{path} is truncated in key {key!r}: copy or write the shard again"
                     )
-                if member.isreg() and not _METADATA.match(member.name):
+                if member.isreg() and not METADATA.match(member.name):
                     yield archive, member
             end = archive.offset
     except (tarfile.TarError, EOFError, ValueError) as error:

@@ -1,7 +1,6 @@
 """Writing shards: the same samples give the same bytes, and a shard appears only when whole."""
 
 import hashlib
-import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +13,10 @@ import numpy as np
 from irodori.data.files import replacing
 from irodori.data.index import NO_CLASS, Index, Shard, write_index
 from irodori.data.keys import Keys
+from irodori.data.members import IMAGE_SUFFIXES, METADATA, key_and_suffix
 from irodori.errors import IrodoriError
 
 Sample = tuple[str, Path, int]  # key, image file, class id (−1: none)
-
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")  # what shards hold
-_METADATA = re.compile(r"__[^/]*__($|/)")  # the names that webdataset skips
 
 
 class ShardWriter:
@@ -43,8 +40,8 @@ class ShardWriter:
         """
         if key in self._keys:
             raise IrodoriError(f"key {key!r} twice in the shard {self.path}: rename one of them")
-        last = key.rpartition("/")[2]
-        if not last or "." in last or _METADATA.match(key):
+        name = f"{key}.{suffix}"
+        if key_and_suffix(name) != (key, suffix) or METADATA.match(name):
             raise IrodoriError(
                 f"the key {key!r} for {self.path} must not be empty or hold a dot in its last "
                 "part, or begin with __…__: rename the image"
@@ -52,7 +49,7 @@ class ShardWriter:
         self._keys[key] = None
         if label != NO_CLASS:
             self._member(f"{key}.cls", str(label).encode("ascii"))
-        offset = self._member(f"{key}.{suffix}", content)
+        offset = self._member(name, content)
         self._rows.append((label, offset, len(content), zlib.crc32(content)))
 
     def close(self) -> Shard:

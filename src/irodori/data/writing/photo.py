@@ -76,18 +76,16 @@ def prepare(content: bytes, wanted: Preparation) -> Prepared:
             return _prepare(image, content, wanted)
     except UnidentifiedImageError:
         known = content.startswith(_MAGIC)
-        raise RejectedError(
-            "damaged: its header" if known else "no image of a known kind"
-        ) from None
+        reason = "damaged: its header" if known else "no image of a known kind"
+        raise RejectedError(reason) from None
     except Image.DecompressionBombError:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels") from None
     except (RejectedError, MemoryError):
         raise
     except Exception as error:  # Pillow raises many kinds
         reason = one_line(error)
-        raise RejectedError(
-            "truncated" if "truncated" in reason else f"damaged: {reason}"
-        ) from None
+        cut = "truncated" in reason.lower()
+        raise RejectedError("truncated" if cut else f"damaged: {reason}") from None
 
 
 def colorfulness(image: Image.Image) -> float:
@@ -108,10 +106,10 @@ def _prepare(image: Image.Image, content: bytes, wanted: Preparation) -> Prepare
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels")
-    orientation = _orientation(image)
+    orientation = image.getexif().get(_ORIENTATION, 1)
     if (
         min(width, height) <= wanted.size
-        and orientation == 1
+        and orientation not in _UPRIGHT
         and _is_8bit_rgb(image, content)
         and to_srgb(image.info.get("icc_profile"), "RGB") is None
     ):
@@ -121,15 +119,6 @@ def _prepare(image: Image.Image, content: bytes, wanted: Preparation) -> Prepare
         assert image.format is not None
         return Prepared(content, _SUFFIXES[image.format])
     return Prepared(_encoded(_converted(image, orientation, wanted)), "jpg")
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1…8; 0 (not copied, taken for upright) where EXIF cannot be read."""
-    try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # what a damaged EXIF block raises is of any kind
-        return 0
-    return orientation if orientation in _UPRIGHT else 1
 
 
 def _is_8bit_rgb(image: Image.Image, content: bytes) -> bool:

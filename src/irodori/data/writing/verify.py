@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irodori.data.index import INDEX_NAME, Shard, checksums, read_index
+from irodori.data.scan import scan
 from irodori.data.writing.pool import advance, run
 from irodori.data.writing.progress import Meter
 from irodori.data.writing.state import UNFINISHED
@@ -78,9 +79,6 @@ def _verify(task: _Task) -> tuple[int, list[str]]:
 
 
 def _problems(shard: Shard, classes: int) -> list[str]:
-    # Imported here, since it brings torch, which the other workers need not wait for.
-    from irodori.data.scan import scan
-
     lines = []
     path = Path(shard.path)
     num_bytes = path.stat().st_size

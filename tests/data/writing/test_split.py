@@ -1,0 +1,82 @@
+"""Split, order and dealing."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.data.writing.source import Entry
+from irodori.data.writing.split import dealt, shuffled, split, validation_count
+
+ENTRIES = st.lists(
+    st.tuples(st.integers(0, 5000), st.integers(-1, 3)), unique_by=lambda pair: pair[0]
+).map(lambda pairs: [Entry(f"c/{name}.jpg", label) for name, label in pairs])
+SHARES = st.floats(0, 0.9)
+
+
+@given(ENTRIES, SHARES)
+def test_each_class_gives_its_share(entries, share):
+    train, val = split(entries, share)
+    assert sorted(train + val) == sorted(entries)
+    sizes, taken = (Counter(entry.label for entry in part) for part in (entries, val))
+    for label, size in sizes.items():
+        assert taken[label] == validation_count(size, share)
+        if 1 <= share * size <= size - 1:
+            assert abs(taken[label] - share * size) <= 0.5
+        assert taken[label] < size
+        if share and size > 1:
+            assert taken[label] >= 1
+
+
+@given(ENTRIES, SHARES, st.integers(5001, 9000), st.integers(-1, 3))
+def test_one_more_photo_moves_at_most_one_other_of_its_class(entries, share, name, label):
+    before = {e.path: side for side, part in enumerate(split(entries, share)) for e in part}
+    more = [*entries, Entry(f"c/{name}.jpg", label)]
+    after = {e.path: side for side, part in enumerate(split(more, share)) for e in part}
+    moved = [e for e in entries if before[e.path] != after[e.path]]
+    assert len(moved) <= 1
+    assert all(entry.label == label for entry in moved)
+
+
+@given(ENTRIES, SHARES, st.randoms(use_true_random=False), st.integers(0, 9))
+def test_neither_split_nor_order_depend_on_the_order_of_the_source(entries, share, chance, seed):
+    other = list(entries)
+    chance.shuffle(other)
+    for one, two in zip(split(entries, share), split(other, share), strict=True):
+        assert shuffled(one, seed) == shuffled(two, seed)
+
+
+@pytest.mark.parametrize(
+    ("samples", "share", "count"),
+    [(1, 0.5, 0), (2, 0.05, 1), (100, 0.05, 5), (110, 0.05, 6), (2, 0.9, 1), (50, 0, 0)],
+)
+def test_counts(samples, share, count):
+    assert validation_count(samples, share) == count
+
+
+def test_a_published_split_is_kept():
+    entries = [Entry(f"{i}.jpg", i % 2, "val" if i % 3 else "train") for i in range(30)]
+    train, val = split(entries, 0.05)
+    assert {entry.split for entry in train} == {"train"}
+    assert len(val) == 20
+
+
+def test_the_order_goes_across_classes_and_follows_the_seed():
+    entries = [Entry(f"{label}/{i}.jpg", label) for label in range(4) for i in range(100)]
+    order = shuffled(entries, 0)
+    changes = sum(a.label != b.label for a, b in pairwise(order))
+    assert 260 < changes < 340  # 3 of 4 neighbours, in the mean 299
+    assert order != shuffled(entries, 1)
+    assert sorted(order) == sorted(entries)
+
+
+@given(st.integers(0, 500), st.integers(1, 60))
+def test_shards_are_of_nearly_equal_size(count, per_shard):
+    entries = [Entry(str(i), 0) for i in range(count)]
+    parts = dealt(entries, per_shard)
+    assert [entry for part in parts for entry in part] == entries
+    assert len(parts) == -(-count // per_shard)
+    assert all(len(part) <= per_shard for part in parts)
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1

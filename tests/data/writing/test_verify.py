@@ -1,0 +1,135 @@
+"""Each kind of damage is found and named."""
+
+import io
+import json
+import shutil
+import tarfile
+
+import pytest
+from pictures import tree
+
+from irodori.data.index import read_index
+from irodori.data.writing import verify as verifying
+from irodori.data.writing.job import Options, write_source
+from irodori.data.writing.photo import Preparation
+from irodori.data.writing.verify import verify
+from irodori.errors import IrodoriError
+
+NAME = "train-000001.tar"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    source = tree(folder / "photos", 24)
+    options = Options(Preparation(size=64), shard_samples=6)
+    write_source(source, folder / "shards", options, jobs=1, say=lambda line: None)
+    return folder / "shards"
+
+
+@pytest.fixture
+def shards(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "shards")
+
+
+@pytest.fixture(autouse=True)
+def _here(request, monkeypatch):
+    """In this process, but for one test: a worker's start takes seconds."""
+    if request.function is not test_whole_ones:
+        monkeypatch.setattr(verifying, "run", lambda work, tasks, *_: map(work, tasks))
+        monkeypatch.setattr(verifying, "advance", lambda count: None)
+
+
+def problems(shards):
+    return verify(shards, jobs=1).problems
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 255
+    path.write_bytes(content)
+
+
+def shard_of(shards, name=NAME):
+    return next(s for s in read_index(shards).shards if s.path.name == name)
+
+
+def test_whole_ones(whole):
+    verdict = verify(whole, jobs=2)
+    assert (verdict.problems, verdict.shards, verdict.images) == ((), 5, 24)
+
+
+def test_a_missing_and_an_extra_shard(shards):
+    (shards / NAME).rename(shards / "train-000009.tar")
+    assert problems(shards) == (f"{NAME}: missing", "train-000009.tar: not in the index")
+    assert verify(shards, jobs=1).damaged == 2
+
+
+def test_damaged_images_are_named(shards):
+    shard = shard_of(shards)
+    for number in (1, 4):
+        flip(shards / NAME, int(shard.offsets[number]) + 7)
+    (line,) = problems(shards)
+    assert line == f"{NAME}: damaged images: {shard.keys[1]!r}, {shard.keys[4]!r}"
+
+
+def test_a_truncated_shard(shards):
+    shard = shard_of(shards)
+    length = int(shard.offsets[-1]) + 3
+    with (shards / NAME).open("r+b") as file:
+        file.truncate(length)
+    lines = problems(shards)
+    assert lines[0] == f"{NAME}: {length} bytes, the index says {shard.num_bytes}"
+    assert lines[1] == f"{NAME}: damaged images: {shard.keys[-1]!r}"
+    assert "truncated" in lines[2]
+    assert len(lines) == 3
+
+
+def test_a_damaged_header(shards):
+    flip(shards / NAME, int(shard_of(shards).offsets[2]) - 300)
+    lines = problems(shards)
+    assert all(line.startswith(f"{NAME}: ") for line in lines)
+    assert "sha256" in lines[0]
+    assert len(lines) == 2
+
+
+def test_a_changed_class(shards):
+    shard = shard_of(shards)
+    content = (shards / NAME).read_bytes()
+    # The class stands in the block before the image's header.
+    place = int(shard.offsets[3]) - 1024
+    assert content[place : place + 1] == str(shard.labels[3]).encode()
+    (shards / NAME).write_bytes(content[:place] + b"7" + content[place + 1 :])
+    lines = problems(shards)
+    assert "sha256" in lines[0]
+    assert lines[1] == f"{NAME}: its labels are not those of the index: {shard.keys[3]!r}"
+
+
+def test_another_tar_under_the_name(shards):
+    with tarfile.open(shards / NAME, "w") as tar:
+        info = tarfile.TarInfo("other.jpg")
+        info.size = 3
+        tar.addfile(info, io.BytesIO(b"abc"))
+    text = "\n".join(problems(shards))
+    assert "bytes, the index says" in text
+    assert "its keys are not those of the index" in text
+    assert "'other'" in text
+
+
+def test_a_changed_index(shards):
+    path = shards / "index.json"
+    index = json.loads(path.read_bytes())
+    index["classes"] = index["classes"][:1]
+    path.write_text(json.dumps(index))
+    lines = problems(shards)
+    assert len(lines) == 5
+    assert all("a class id beyond 0 in the index" in line for line in lines)
+
+
+def test_no_index(shards):
+    (shards / "index.json").unlink()
+    with pytest.raises(IrodoriError, match=r"index\.json"):
+        verify(shards)
+    (shards / ".unfinished").mkdir()
+    with pytest.raises(IrodoriError, match="unfinished"):
+        verify(shards)
