@@ -12,8 +12,10 @@ from irodori.data.writing.icc import to_srgb
 from irodori.errors import one_line
 
 QUALITY = 95
-"""JPEG quality of what is encoded. Chrominance is what the network learns, so it is neither halved
-in resolution (4:4:4) nor coarsely quantized: see experiments/streaming."""
+"""JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.
+
+Measured on the sample's photographs, halved in size: 4:4:4 at 95 changes a*b* by 0.74 (RMS) for
+13.9 KB a photograph; 4:2:0 at the same quality by 1.98, as much as 4:4:4 at 75, for 11.5 KB."""
 
 MAX_PIXELS = 1 << 28
 """Larger pictures are rejected: a few bytes can claim any size, and decoding takes 4 bytes each."""

@@ -11,6 +11,7 @@ from irodori.errors import IrodoriError
 
 TRAIN, VAL = "train", "val"
 
+_ELSEWHERE = re.compile(r"/?(\.\./)*")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -64,10 +65,13 @@ def key_of(path: str) -> str:
     webdataset ends a key at the first dot of the last part and skips names that begin with
     `__…__`; control characters would break lists of keys.
     """
+    if path.startswith(("../", "/")):  # a CSV's images lie anywhere
+        path = _ELSEWHERE.sub("", path, count=1)
     folder, slash, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
-    folder = re.sub(r"^/?(\.\./)*", "", f"{folder}{slash}")  # of a CSV's images lying elsewhere
-    key = _UNFIT.sub("_", folder + stem.replace(".", "_"))
+    key = folder + slash + stem.replace(".", "_")
+    if not key.isprintable():
+        key = _UNFIT.sub("_", key)
     return key.lstrip("_") or "_" if key.startswith("__") else key
 
 
