@@ -112,3 +112,19 @@ def test_killed_anywhere(settings, owner, name, call, whole, tmp_path):
     torch.rand(3)  # The state of the generator must be the run's own.
     tiny.resume(tmp_path / "run")
     assert differences(folder, tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
+    folder, overrides = whole("epochs")
+    for start, owner, name, call in (
+        (tiny.run, Colorization, "validation_step", 6),
+        (tiny.resume, Colorization, "validation_step", 2),
+        (tiny.resume, Checkpoints, "on_validation_end", 1),
+    ):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(monkeypatch, owner, name, call)
+            with pytest.raises(Killed):
+                start(tmp_path / "run", *(overrides if start is tiny.run else ()))
+    tiny.resume(tmp_path / "run")
+    assert differences(folder, tmp_path / "run") == []
