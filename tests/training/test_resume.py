@@ -120,7 +120,7 @@ def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
     for start, owner, name, call in (
         (tiny.run, Colorization, "validation_step", 6),
         (tiny.resume, Colorization, "validation_step", 2),
-        (tiny.resume, Checkpoints, "on_validation_end", 1),
+        (tiny.resume, Checkpoints, "on_validation_start", 1),
     ):
         with pytest.MonkeyPatch.context() as monkeypatch:
             kill_at(monkeypatch, owner, name, call)

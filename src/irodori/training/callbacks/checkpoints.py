@@ -84,6 +84,7 @@ class Checkpoints(Callback):
         if self._fitting:
             self._loaded = state_dict
             self._saved = (state_dict["batches"], state_dict["validating"])
+            self._rows = state_dict["rows"]
             self.best = state_dict["best"]
             self.seconds = state_dict["seconds"]
 
