@@ -102,3 +102,13 @@ def run(folder: Path, *overrides: str) -> dict:
     composed = compose(*overrides)
     train(typed(composed), composed, folder, list(overrides))
     return json.loads((folder / "metrics.json").read_text())
+
+
+def resume(folder: Path, *overrides: str) -> dict:
+    """Go on with a run within this process, and return metrics.json."""
+    from irodori.training.launch import train
+    from irodori.training.resume import resumed
+
+    composed, changes = resumed(compose(f'resume="{folder}"', *overrides), list(overrides))
+    train(typed(composed), composed, folder, list(overrides), changes=changes)
+    return json.loads((folder / "metrics.json").read_text())

@@ -84,6 +84,7 @@ class Checkpoints(Callback):
         if self._fitting:
             self._loaded = state_dict
             self._saved = (state_dict["batches"], state_dict["validating"])
+            self._rows = state_dict["rows"]
             self.best = state_dict["best"]
             self.seconds = state_dict["seconds"]
 
@@ -109,7 +110,9 @@ class Checkpoints(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the end of the epoch before, when all its figures are logged."""
-        if batches_done(trainer):
+        batches = batches_done(trainer)
+        # An epoch that is gone on with, or whose validation is, has not ended.
+        if batches and batches == trainer.current_epoch * int(trainer.num_training_batches):
             self._save(trainer, validating=False)
 
     def on_train_batch_start(

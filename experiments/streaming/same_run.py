@@ -1,0 +1,61 @@
+"""Whether two run folders hold the same run, bit for bit, time columns aside."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What differs in checkpoints (weights, averages, optimizer, schedule), metrics and pictures.
+
+    Returns:
+        A line for each value that isn't the same; none for the same run.
+    """
+    lines = []
+    for name in ("checkpoints/last.ckpt", "checkpoints/best.ckpt"):
+        lines += [
+            f"{name}: {path}" for path in unequal(content(one / name), content(other / name), "")
+        ]
+    if (one / "metrics.csv").read_text() != (other / "metrics.csv").read_text():
+        lines.append("metrics.csv")
+    if figures(one) != figures(other):
+        lines.append("metrics.json")
+    pictures = [sorted((folder / "pictures").glob("*.png")) for folder in (one, other)]
+    if [p.name for p in pictures[0]] != [p.name for p in pictures[1]] or any(
+        a.read_bytes() != b.read_bytes() for a, b in zip(*pictures, strict=True)
+    ):
+        lines.append("pictures")
+    return lines
+
+
+def content(checkpoint: Path) -> dict[str, Any]:
+    """A checkpoint without its clock, and without Lightning's counters.
+
+    Those depend on the hook that a checkpoint was written in; the position stands beside them.
+    """
+    stored: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    del stored["loops"], stored["callbacks"]["Checkpoints"]["seconds"]
+    return stored
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """metrics.json without its clock."""
+    result: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    del result["training"]["seconds"]
+    return result
+
+
+def unequal(one: Any, other: Any, path: str) -> list[str]:
+    """The paths of all leaves that differ."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [line for key in one for line in unequal(one[key], other[key], f"{path}/{key}")]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return [
+            line for place, pair in enumerate(pairs) for line in unequal(*pair, f"{path}/{place}")
+        ]
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return [] if torch.equal(one, other) else [path]
+    return [] if one == other else [path]

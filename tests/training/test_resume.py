@@ -1,0 +1,130 @@
+"""A run that is killed anywhere and gone on with ends as one that never was, bit for bit."""
+
+import sys
+
+import pytest
+import torch
+
+import tiny
+from irodori.config import PROJECT
+from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.module import Colorization
+
+sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
+from same_run import differences
+
+# 12 photographs: three steps an epoch, of one or two micro-batches.
+SETTINGS = {
+    "epochs": ["trainer.max_epochs=3", "trainer.checkpoint_steps=1"],
+    "steps": [
+        "trainer.max_epochs=-1",
+        "trainer.max_steps=6",
+        "trainer.validate_every=2",
+        "trainer.checkpoint_steps=2",
+    ],
+    "cut short": [
+        "trainer.max_epochs=-1",
+        "trainer.max_steps=5",
+        "trainer.checkpoint_steps=1",
+    ],
+    "accumulated": [
+        "trainer.max_epochs=2",
+        "trainer.accumulate=2",
+        "trainer.checkpoint_steps=1",
+    ],
+    "rarely": [
+        "trainer.max_epochs=2",
+        "trainer.checkpoint_steps=null",
+        "trainer.checkpoint_minutes=null",
+    ],
+}
+COMMON = ["optimizer=adamw", "optimizer.warmup=0.4", "trainer.ema_decay=0.8"]
+
+
+class Killed(BaseException):
+    """Nothing handles it, as nothing handles SIGKILL."""
+
+
+def kill_at(monkeypatch, owner, name, call):
+    """Let the `call`-th call of a method end the run."""
+    original, calls = getattr(owner, name), []
+
+    def method(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == call:
+            raise Killed
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, method)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """Gives runs that nothing happened to, by their settings: folder and overrides."""
+    runs = {}
+
+    def run(name):
+        if name not in runs:
+            folder = tmp_path_factory.mktemp("whole")
+            overrides = [*data.on, *COMMON, *SETTINGS[name]]
+            tiny.run(folder / "run", *overrides)
+            runs[name] = folder / "run", overrides
+        return runs[name]
+
+    return run
+
+
+MOMENTS = [
+    # Before anything was written; within epochs; at the first step of the second one.
+    ("epochs", Colorization, "training_step", 1),
+    ("epochs", Colorization, "training_step", 3),
+    ("epochs", Colorization, "training_step", 4),
+    # Within validations: the first, the second; at their ends, where the best is written.
+    ("epochs", Colorization, "validation_step", 1),
+    ("epochs", Colorization, "validation_step", 7),
+    ("epochs", Checkpoints, "on_validation_end", 2),
+    # At the ends of epochs and of training, and while the checkpoints are evaluated.
+    ("epochs", TrainMeans, "on_train_epoch_end", 2),
+    ("epochs", Checkpoints, "on_train_end", 1),
+    ("epochs", Colorization, "validation_step", 15),
+    # An epoch that isn't validated; a validation after the last step that max_steps allows.
+    ("steps", TrainMeans, "on_train_epoch_end", 1),
+    ("steps", Colorization, "validation_step", 2),
+    ("steps", Checkpoints, "on_validation_end", 1),
+    ("cut short", Colorization, "training_step", 5),
+    ("cut short", Checkpoints, "on_train_end", 1),
+    ("accumulated", Colorization, "training_step", 4),
+    ("accumulated", Colorization, "validation_step", 6),
+    ("rarely", Colorization, "training_step", 6),
+    ("rarely", Checkpoints, "on_validation_end", 2),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("settings", "owner", "name", "call"), MOMENTS)
+def test_killed_anywhere(settings, owner, name, call, whole, tmp_path):
+    folder, overrides = whole(settings)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        kill_at(monkeypatch, owner, name, call)
+        with pytest.raises(Killed):
+            tiny.run(tmp_path / "run", *overrides)
+    torch.rand(3)  # The state of the generator must be the run's own.
+    tiny.resume(tmp_path / "run")
+    assert differences(folder, tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
+    folder, overrides = whole("epochs")
+    for start, owner, name, call in (
+        (tiny.run, Colorization, "validation_step", 6),
+        (tiny.resume, Colorization, "validation_step", 2),
+        (tiny.resume, Checkpoints, "on_validation_start", 1),
+    ):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(monkeypatch, owner, name, call)
+            with pytest.raises(Killed):
+                start(tmp_path / "run", *(overrides if start is tiny.run else ()))
+    tiny.resume(tmp_path / "run")
+    assert differences(folder, tmp_path / "run") == []
