@@ -5,8 +5,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from irodori.data.index import Shard
 from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.retry import Network, retrying
@@ -39,15 +37,14 @@ class ShardReader:
             RuntimeError, OSError: they can't be read, or aren't those that the index describes.
         """
         content = self._content(shard, number)
+        problem = _problem(content, shard, number)
         kept = self.cache if isinstance(shard.path, str) else None
         # A damaged file of the cache is fetched again; what the server has is as it is.
-        if kept and not _whole(content, shard, number) and kept.drop_if_damaged(shard):
+        if problem and kept and kept.drop_if_damaged(shard):
             content = self._content(shard, number)
-        size = int(shard.sizes[number])
-        if len(content) != size:
-            raise RuntimeError(f"the shard ends {size - len(content)} bytes too early")
-        if not _whole(content, shard, number):
-            raise RuntimeError("its bytes are not those that the index has the checksum of")
+            problem = _problem(content, shard, number)
+        if problem:
+            raise RuntimeError(problem)
         return content
 
     def _content(self, shard: Shard, number: int) -> bytes:
@@ -72,8 +69,11 @@ class ShardReader:
         return self._files[path]
 
 
-def _whole(content: bytes, shard: Shard, number: int) -> bool:
-    known = shard.crc32
-    if len(content) != shard.sizes[number]:
-        return False
-    return known is None or zlib.crc32(content) == np.uint32(known[number])
+def _problem(content: bytes, shard: Shard, number: int) -> str:
+    """What is wrong with a sample's bytes, "" if nothing."""
+    missing = int(shard.sizes[number]) - len(content)
+    if missing:
+        return f"the shard ends {missing} bytes too early"
+    if shard.crc32 is not None and zlib.crc32(content) != shard.crc32[number]:
+        return "its bytes are not those that the index has the checksum of"
+    return ""
