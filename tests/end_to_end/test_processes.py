@@ -12,9 +12,9 @@ import torch
 
 import tiny
 from irodori.config import PROJECT
-from irodori.training.hardware import choose
 from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.evaluation import validate
+from irodori.training.hardware import choose
 
 pytestmark = pytest.mark.slow
 
@@ -105,16 +105,16 @@ def test_a_batch_that_two_ranks_cannot_share_is_one_line(data, tmp_path):
 
 
 def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
-    swept = ["color_space=lab,yuv", "alpha=0,1"]
+    swept = ["color_space=lab,yuv", "alpha=0"]
     on = [*data.on, "trainer.max_steps=1", "trainer.pictures=1"]
     done = python(PROJECT / "train.py", "-m", "experiment=quick", *on, *swept, cwd=tmp_path)
     assert done.status == 0, done.err
     (sweep,) = (tmp_path / "runs" / "quick").iterdir()
     jobs = sorted(path for path in sweep.iterdir() if path.is_dir())
-    assert [job.name for job in jobs] == ["0", "1", "2", "3"]
+    assert [job.name for job in jobs] == ["0", "1"]
     assert not [path for path in (tmp_path / "runs").rglob("*") if "=" in str(path.name)]
     text = "\n".join(done.out)
-    settings = [f"color_space={space} alpha={alpha}" for space in ("lab", "yuv") for alpha in "01"]
+    settings = [f"color_space={space}" for space in ("lab", "yuv")]
     for job, setting in zip(jobs, settings, strict=True):
         rows = json.loads((job / "metrics.json").read_text())["rows"]
         (line,) = [line for line in done.out if f" {job.name}: {setting} " in line]
@@ -138,9 +138,9 @@ def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
         assert line.startswith("W&B: offline (no key found); upload later with: wandb sync ")
         (offline,) = (sweep / job / "wandb").glob("offline-run-*")
         runs.add(offline.name)
-        assert list(offline.glob("run-*.wandb"))
+        (log,) = offline.glob("run-*.wandb")
+        assert f"quick/{sweep.name}".encode() in log.read_bytes()
         pictures = list((offline / "files" / "media" / "images").glob("pictures_*.png"))
         assert pictures
-    # Two runs in one process are two runs on W&B.
     assert len(runs) == 2
     assert not (tmp_path / "wandb").exists()

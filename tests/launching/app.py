@@ -16,7 +16,7 @@ from irodori.errors import IrodoriError
 RANK = os.environ.get("RANK", "0")
 
 
-def note(composed, folder):
+def note(composed, folder, **more):
     """<folder>/rank-<rank>.json: the configuration, and what the environment says."""
     from omegaconf import OmegaConf
 
@@ -26,6 +26,7 @@ def note(composed, folder):
         "world_size": os.environ.get("WORLD_SIZE"),
         "group": os.environ.get("WANDB_RUN_GROUP"),
         "pid": os.getpid(),
+        **more,
     }
     path = folder / f"rank-{RANK}.json"
     path.with_suffix(".part").write_text(json.dumps(seen))
@@ -69,11 +70,20 @@ else:
 
     real = launch.train
 
+    make_trainer = launch.make_trainer
+    trainers = []
+
+    def kept(*arguments):
+        trainers.append(make_trainer(*arguments))
+        return trainers[-1]
+
     def noted(config, composed, folder, *arguments, **named):
         real(config, composed, folder, *arguments, **named)
-        note(composed, folder)
+        weights = sum(float(x.double().abs().sum()) for x in trainers[-1].model.parameters())
+        note(composed, folder, weights=weights)
 
     launch.train = noted
+    launch.make_trainer = kept
 
 if __name__ == "__main__":
     # As the main program, since Hydra looks for conf/ beside it; a sweep's jobs run this file.

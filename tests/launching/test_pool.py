@@ -8,11 +8,12 @@ import threading
 import time
 
 import pytest
+import torch
 
 from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
-from irodori.training.launching.pool import Pool
+from irodori.training.launching.pool import Pool, visible_gpus
 
 # Notes what it sees and from when to when it runs.
 PROGRAM = """
@@ -84,6 +85,25 @@ def test_so_many_at_once(tmp_path, monkeypatch, gpus, at_once, accelerator, most
         assert {run[0] for run in runs} == {"from outside"}
 
 
+@pytest.mark.parametrize(
+    ("variable", "count", "expected"),
+    [
+        (None, 2, ["0", "1"]),
+        (None, 0, []),
+        ("4, GPU-abc", 2, ["4", "GPU-abc"]),
+        # torch counts up to the first that isn't there.
+        ("4,9,5", 1, ["4"]),
+        ("", 0, []),
+    ],
+)
+def test_gpus_are_those_that_this_process_sees(monkeypatch, variable, count, expected):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert visible_gpus() == expected
+
+
 def test_what_the_machine_cannot_run_is_refused(tmp_path):
     (job,) = make(tmp_path, [4])
     with pytest.raises(IrodoriError, match=r"job 0: trainer\.devices=4, but there are 2 GPUs"):
@@ -95,6 +115,7 @@ def test_what_the_machine_cannot_run_is_refused(tmp_path):
         Pool([], at_once=0).check([])
 
 
+@pytest.mark.slow
 def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path):
     # A grandchild in a session of its own, which holds the output open.
     program = """

@@ -152,6 +152,7 @@ SWEEP = [
 ]
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_from_the_command_line(start, tmp_path):
     options = [*SWEEP, f"hydra.sweep.dir={tmp_path}/search", "seed=choice(1,2)"]
     first = start(*options, behavior={"2": "hang"})
@@ -192,6 +193,7 @@ def alone(path):
     return job["status"] == "running" and seen(path.parent)["config"]["seed"] == 2
 
 
+@pytest.mark.slow
 def test_without_optuna_it_is_one_line_and_only_when_chosen(start, tmp_path):
     # Python finds no module of this name there.
     hidden = tmp_path / "hidden"

@@ -25,6 +25,7 @@ AWKWARD = [
 ]
 
 
+@pytest.mark.slow
 def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_path):
     from irodori.training.launching.job import quoted
 
@@ -46,6 +47,7 @@ def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_marked_and_the_others_go_on(start, tmp_path):
     sweep = start("seed=0,1,2,3,4", behavior={"1": "refuse", "2": "kill", "3": "crash"})
     assert sweep.wait() == 1
@@ -88,6 +90,7 @@ def test_another_launcher_is_refused(start):
     assert "leave out hydra/launcher=basic" in sweep.lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_all_jobs_and_nothing_is_left(start, tmp_path, signum):
     behavior = {"1": "wait", "2": "wait", "3": "wait"}
@@ -110,6 +113,7 @@ def test_a_signal_reaches_all_jobs_and_nothing_is_left(start, tmp_path, signum):
     assert f"0 | run: {folder}/0" in sweep.lines
 
 
+@pytest.mark.slow
 def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
     sweep = start("seed=1", "hydra.launcher.grace=1", behavior={"1": "wait"})
     sweep.until("runs/*/*/0/rank-0.json")
@@ -120,6 +124,7 @@ def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
     assert not jobs_below(tmp_path)
 
 
+@pytest.mark.slow
 def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
     # The name is the same whatever the clock says.
     config = tmp_path / "more" / "experiment"
@@ -135,6 +140,7 @@ def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
         assert f"run: {sweep.folder}/0" in sweep.lines
 
 
+@pytest.mark.slow
 def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_path):
     folder = f"hydra.sweep.dir={tmp_path}/mine"
     first = start("seed=0,1,2", folder, behavior={"1": "wait"})
