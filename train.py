@@ -23,7 +23,8 @@ def main(config: DictConfig) -> None:
     chosen = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with told():
-        checked, changes = typed(config), []
+        checked = typed(config)
+        changes: list[str] = []
         if checked.resume is not None:
             from irodori.training.resume import resumed
 

@@ -15,8 +15,8 @@ from lightning import Callback
 from torch import nn
 
 import tiny
-from irodori.training.hardware import choose
 from irodori.training.building import build, make_trainer
+from irodori.training.hardware import choose
 
 
 class FrozenNorms(Callback):
