@@ -53,7 +53,9 @@ def summarize(sweep: Path) -> int:
         elif job.status == "stopped":
             print(f"job {job.job} was stopped; {how_to_go_on(folder)}")
     status = exit_status([job for _, job in jobs])
-    if status:
+    # A search has made up its mind about what failed.
+    settled = ("done", "failed") if (sweep / "search.journal").exists() else ("done",)
+    if any(job.status not in settled for _, job in jobs):
         again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
         print(f"the same command with {again} goes on with what is missing")
     print(f"sweep: {sweep}", flush=True)
