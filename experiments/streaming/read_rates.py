@@ -230,9 +230,7 @@ def main() -> None:
         "figures": figures,
     }
     arguments.output.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    print(
-        f"{'processes':>9}  {'side':<10}  {'images/s':>8}  {'of raw':>6}  {'CPU of raw':>10}   spread"
-    )
+    print(f"{'processes':>9}  {'side':<10}  {'images/s':>8}  {'of raw':>6}  {'of CPU':>6}   spread")
     for figure in figures:
         for side, rates in figure["images/s"].items():
             print(

@@ -1,0 +1,73 @@
+"""A training run, with loader processes, from shards behind a web server."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny
+from irodori.config import PROJECT
+
+pytestmark = pytest.mark.slow
+
+
+def train(folder, *overrides):
+    environment = {name: value for name, value in os.environ.items() if name[:3] != "PL_"}
+    return subprocess.run(
+        [sys.executable, PROJECT / "train.py", *overrides, f"hydra.run.dir={folder}"],
+        cwd=folder.parent,
+        env={**environment, "OMP_NUM_THREADS": "1", "HOME": str(folder.parent)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def rows(folder):
+    return json.loads((folder / "metrics.json").read_text())["rows"]
+
+
+def test_a_run_from_a_server_is_that_from_the_disk(data, server, tmp_path):
+    for kind, pattern in (("train", data.train), ("val", data.val)):
+        for path in Path(pattern).parent.iterdir():
+            server.files[f"{kind}/{path.name}"] = path.read_bytes()
+    settings = ["optimizer=adamw", "data.workers=1"]
+    local = train(tmp_path / "local", *data.on, *settings)
+    assert local.returncode == 0, local.stderr
+    remote = tiny.on(f"{server.url}/train/part-*.tar", f"{server.url}/val/part-{{0..1}}.tar")
+    for cache in (tmp_path / "cache", "null"):
+        mishaps = ["cut:3000", 500, "reset"]
+        server.before = lambda name, mishaps=mishaps: (
+            server.mishaps.append(mishaps.pop()) if mishaps and name.endswith(".tar") else None
+        )
+        server.requests.clear()
+        folder = tmp_path / f"remote-{Path(cache).name}"
+        done = train(folder, *remote, *settings, f"data.cache={cache}", "data.cache_gb=1")
+        assert done.returncode == 0, done.stderr
+        assert not mishaps
+        assert "trying again, up to 8 times" in done.stderr
+        assert rows(folder) == rows(tmp_path / "local")
+        asked = [wanted for _, name, wanted in server.requests if name.endswith(".tar")]
+        if cache == "null":
+            assert all(asked)
+        else:
+            assert len(asked) == 4 + 3  # each shard once, and what went wrong
+
+
+def test_a_shard_that_cannot_be_had_counts_as_damaged(data, server, tmp_path):
+    for path in Path(data.train).parent.iterdir():
+        server.files[path.name] = path.read_bytes()
+    address = f"{server.url}/part-*.tar"
+    settings = [*tiny.on(address, data.val), "optimizer=adamw", "data.workers=1", "data.retries=1"]
+    server.before = lambda name: server.mishaps.append(503) if name == "part-1.tar" else None
+    done = train(tmp_path / "run", *settings, "data.cache=cache")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "6 of 19 images (31.6%) can't be decoded, more than data.max_bad_share" in last
+    reports = [line for line in done.stdout.splitlines() if "HTTP 503" in line]
+    assert len(reports) == 6
+    assert reports[0].startswith("damaged image, left out: part-1.tar: ")
+    assert "Traceback" not in done.stderr
