@@ -127,7 +127,7 @@ def test_more_processes_and_threads_give_the_same_bytes(source, shards, tmp_path
 def test_fewer_shards_than_processes_give_the_same_bytes(source, tmp_path):
     options = Options(Preparation(size=64), shard_samples=100)
     written(source, tmp_path / "one", options, jobs=1)
-    written(source, tmp_path / "many", options, jobs=8)  # four threads a shard
+    written(source, tmp_path / "many", options, jobs=8)  # several threads a shard
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
 
 

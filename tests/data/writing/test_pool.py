@@ -6,13 +6,18 @@ import time
 
 import pytest
 
-from irodori.data.writing.pool import advance, run
+from irodori.data.writing.pool import advance, cores, run
 from irodori.errors import IrodoriError
 
 
 def double(number):
     advance(number)
     return 2 * number, os.getpid()
+
+
+def free_cores(seconds):
+    time.sleep(seconds)
+    return cores()
 
 
 def die(number):
@@ -33,6 +38,11 @@ def test_results_come_from_several_processes_and_the_sum_is_told():
     assert sorted(result for result, _ in results) == [2 * number for number in range(40)]
     assert os.getpid() not in {pid for _, pid in results}
     assert sums[-1] == sum(range(40))
+
+
+def test_a_task_may_use_the_cores_that_have_none():
+    assert list(run(free_cores, [0], 8, print)) == [8]
+    assert list(run(free_cores, [0.2] * 3, 1, print)) == [1, 1, 1]
 
 
 def test_no_tasks_need_no_processes():

@@ -146,7 +146,7 @@ def _write(
     goes_on: bool,
     say: Callable[[str], None],
 ) -> Summary:
-    tasks = _tasks(source, output, options, jobs)
+    tasks = _tasks(source, output, options)
     records = {task.name: state.read_record(output, task.name) for task in tasks}
     todo = [task for task in tasks if records[task.name] is None]
     left = sum(len(task.entries) for task in todo)
@@ -183,7 +183,7 @@ def _write(
     )
 
 
-def _tasks(source: Source, output: Path, options: Options, jobs: int) -> list[shard.ShardTask]:
+def _tasks(source: Source, output: Path, options: Options) -> list[shard.ShardTask]:
     """Which images go into which shard is settled here, before any is looked at."""
     share = options.val_share if options.val_share is not None else VAL_SHARE
     parts = [
@@ -193,9 +193,8 @@ def _tasks(source: Source, output: Path, options: Options, jobs: int) -> list[sh
             split.dealt(split.shuffled(side, options.seed), options.shard_samples)
         )
     ]
-    threads = max(1, jobs // len(parts))
     return [
-        shard.ShardTask(name, source.root, output, entries, options.preparation, threads)
+        shard.ShardTask(name, source.root, output, entries, options.preparation)
         for name, entries in parts
     ]
 

@@ -29,6 +29,8 @@ class _Shared:
 
     done: Any = None
     stop: Any = None
+    active: Any = None
+    jobs = 1
 
 
 def advance(count: int) -> None:
@@ -39,8 +41,13 @@ def advance(count: int) -> None:
         raise Stopped
 
 
-def _start(done: Any, stop: Any) -> None:
-    _Shared.done, _Shared.stop = done, stop
+def cores() -> int:
+    """In a worker: how many cores its task may use now, more than one if others have no task."""
+    return int(max(1, _Shared.jobs // max(1, _Shared.active.value)))
+
+
+def _start(done: Any, stop: Any, active: Any, jobs: int) -> None:
+    _Shared.done, _Shared.stop, _Shared.active, _Shared.jobs = done, stop, active, jobs
     # Ctrl-C reaches all processes of a terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Pillow warns of large pictures and odd EXIF; what matters becomes a reason.
@@ -54,6 +61,16 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
+
+
+def _work(function: Callable[[Task], Result], task: Task) -> Result:
+    with _Shared.active.get_lock():
+        _Shared.active.value += 1
+    try:
+        return function(task)
+    finally:
+        with _Shared.active.get_lock():
+            _Shared.active.value -= 1
 
 
 def run(
@@ -72,11 +89,12 @@ def run(
     # Spawned: a fork of a process with threads may hang.
     context = get_context("spawn")
     done: Any = context.Value("q", 0)
+    active: Any = context.Value("i", 0)
     stop: Any = context.Value(c_bool, False, lock=False)
     workers = max(1, min(jobs, len(tasks)))
-    executor = ProcessPoolExecutor(workers, context, _start, (done, stop))
+    executor = ProcessPoolExecutor(workers, context, _start, (done, stop, active, jobs))
     try:
-        waiting = {executor.submit(function, task) for task in tasks}
+        waiting = {executor.submit(_work, function, task) for task in tasks}
         while waiting:
             finished, waiting = wait(waiting, TICK, FIRST_COMPLETED)
             for future in finished:

@@ -1,35 +1,30 @@
 """Writing one shard in a worker process."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from irodori.data.writer import shard_writer
 from irodori.data.writing.photo import Preparation, Prepared, RejectedError, prepare
-from irodori.data.writing.pool import advance
+from irodori.data.writing.pool import advance, cores
 from irodori.data.writing.source import Entry, key_of
 from irodori.data.writing.state import Record, write_record
 from irodori.errors import IrodoriError
 
 AT_ONCE = 16
-"""So many images are prepared between looks at whether to stop."""
+"""So many images a core are prepared between looks at whether to stop."""
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """A shard to be written: its name without `.tar`, and its images in their order.
-
-    threads: prepare so many images at a time, for when there are fewer shards than cores.
-    """
+    """A shard to be written: its name without `.tar`, and its images in their order."""
 
     name: str
     root: Path
     output: Path
     entries: Sequence[Entry]
     wanted: Preparation
-    threads: int = 1
 
 
 class _NoImageLeft(Exception):  # noqa: N818  (no error)
@@ -69,24 +64,20 @@ def write(task: ShardTask) -> Record:
 
 def _outcomes(task: ShardTask) -> Iterator[tuple[Entry, Prepared | str]]:
     """Each image, prepared, or the reason why it is left out."""
-    prepared = partial(_prepared, task.root, task.wanted)
-    if task.threads == 1:
-        yield from _in_batches(task.entries, AT_ONCE, lambda batch: map(prepared, batch))
-        return
-    with ThreadPoolExecutor(task.threads) as pool:
-        size = AT_ONCE * task.threads
-        yield from _in_batches(task.entries, size, lambda batch: pool.map(prepared, batch))
 
+    def prepared(entries: Sequence[Entry]) -> list[tuple[Entry, Prepared | str]]:
+        return [(entry, _prepared(task.root, task.wanted, entry)) for entry in entries]
 
-def _in_batches(
-    entries: Sequence[Entry],
-    size: int,
-    prepare_all: Callable[[Sequence[Entry]], Iterator[Prepared | str]],
-) -> Iterator[tuple[Entry, Prepared | str]]:
-    for start in range(0, len(entries), size):
-        batch = entries[start : start + size]
-        yield from zip(batch, prepare_all(batch), strict=True)
-        advance(len(batch))
+    left = task.entries
+    with ThreadPoolExecutor() as pool:  # without a thread until it is given work
+        while left:
+            threads = cores()
+            batch, left = left[: AT_ONCE * threads], left[AT_ONCE * threads :]
+            parts = [batch[i : i + AT_ONCE] for i in range(0, len(batch), AT_ONCE)]
+            # Pillow lets other threads work while it decodes, scales and encodes.
+            for outcomes in map(prepared, parts) if threads == 1 else pool.map(prepared, parts):
+                yield from outcomes
+            advance(len(batch))
 
 
 def _prepared(root: Path, wanted: Preparation, entry: Entry) -> Prepared | str:
