@@ -134,8 +134,10 @@ def epoch_of(loader: Iterable[Any], images: Callable[[Any], int]) -> float:
 def make_loader(folder: Path, processes: int) -> DataLoader[Any]:
     """This project's."""
     index = open_index(f"{folder}/shards/t-*.tar", None, folder / "cache")
+    data = ShardDataset(index, partial(to_square, size=SIZE), seed=0)
+    data.share_memory(processes, BATCH, SIZE)
     return DataLoader(
-        ShardDataset(index, partial(to_square, size=SIZE), seed=0),
+        data,
         sampler=ReadingSampler(TrainingPlan(len(index), BATCH)),
         batch_size=None,
         num_workers=processes,

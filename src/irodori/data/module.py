@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
@@ -128,6 +129,7 @@ class ShardData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's training batches, from where a checkpoint was written on."""
         plan = self.plan(*self._ranks())
+        self.train_data.share_memory(self.config.workers, plan.micro_batch, self.config.size)
         return self._loader(
             self.train_data, ReadingSampler(plan, *divmod(self.start, plan.batches))
         )
@@ -142,7 +144,9 @@ class ShardData(LightningDataModule):
         digest = hashlib.sha256()
         for shard in self.train_index.shards:
             digest.update("\n".join(shard.keys).encode("utf-8", "surrogateescape"))
-            digest.update(shard.labels.tobytes() + shard.sizes.tobytes())
+            # A scanned shard's columns may be wider than those of its stored index.
+            for column in (shard.labels, shard.sizes):
+                digest.update(column.astype(np.int64).tobytes())
         return digest.hexdigest()
 
     def state_dict(self) -> dict[str, Any]:

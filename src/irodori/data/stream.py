@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from irodori.data.batch_memory import BatchMemory
 from irodori.data.images import decode
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
@@ -68,6 +69,14 @@ class ShardDataset(Dataset[dict[str, Any]]):
         self.resize = resize
         self.seed = seed
         self.reader = reader or ShardReader()
+        self.memory: BatchMemory | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "memory": None}  # it is for processes that are forked
+
+    def share_memory(self, workers: int, batch_size: int, size: int) -> None:
+        """Have `workers` loader processes hand over training batches in memory of their own."""
+        self.memory = BatchMemory(workers, batch_size * 3 * size * size) if workers else None
 
     def image(self, sample: int) -> Tensor:
         """The decoded image of a sample: 3×H×W uint8 RGB, not resized.
@@ -106,7 +115,7 @@ class ShardDataset(Dataset[dict[str, Any]]):
             stand_in = self.resize(torch.zeros(3, 8, 8, dtype=torch.uint8))
         whole = [stand_in if image is None else image for image in images]
         batch: dict[str, Any] = {
-            "images": whole if self.seed is None else stacked(whole),
+            "images": whole if self.seed is None else self._stacked(whole),
             "labels": torch.tensor(labels, dtype=torch.int64),
             "valid": valid,
             "keys": keys,
@@ -116,15 +125,14 @@ class ShardDataset(Dataset[dict[str, Any]]):
             batch["draws"] = augmentation_draws(self.seed, reading)
         return batch
 
+    def _stacked(self, images: list[Tensor]) -> Any:
+        """Images 3×H×W as B×3×H×W, channels last in memory.
 
-def stacked(images: list[Tensor]) -> Tensor:
-    """Images 3×H×W as B×3×H×W, channels last in memory.
-
-    Decoders leave pixels, not planes: to turn them would take half as long as to decode them. In a
-    loader process the batch is made in shared memory at once.
-    """
-    pixels_BHW3: Tensor = default_collate([image.permute(1, 2, 0) for image in images])
-    return pixels_BHW3.permute(0, 3, 1, 2)
+        Decoders leave pixels, not planes: to turn them would take half as long as to decode them.
+        """
+        pixels = [image.permute(1, 2, 0) for image in images]
+        shared = self.memory.stack(pixels) if self.memory else None
+        return default_collate(pixels).permute(0, 3, 1, 2) if shared is None else shared
 
 
 def augmentation_draws(seed: int, reading: Reading) -> Tensor:
