@@ -2,7 +2,8 @@
 
 A *position* is a sample's place in the epoch's order. Global batch g holds the positions
 [g·batch_size, (g+1)·batch_size) whatever the number of ranks, so that a run on two ranks sees the
-same batches as a run on one.
+same batches as a run on one, and can be gone on with on any number of ranks from any batch.
+Batches go to a rank's workers in turn.
 """
 
 from collections.abc import Iterator
@@ -27,12 +28,20 @@ class TrainingPlan:
 
     A remainder smaller than one global batch is left out, another one each epoch.
 
+    There are two kinds of orders. One is a permutation of all samples: any order is as good where
+    every sample can be read by itself. Where whole shards are fetched from afar, each place of the
+    global batch walks through shards of its own: a batch still holds samples of as many shards as
+    it has places, but a rank needs only as many shards at a time as it has places in the batch,
+    and over an epoch few more than its share of all.
+
     Args:
         samples: number of samples of the training set.
         batch_size: images per optimizer step, over all ranks and micro-batches.
         accumulate: micro-batches per optimizer step.
         world_size, rank: of the process.
         seed: any integer ≥ 0.
+        shard_sizes: the numbers of samples of the shards, in the index's order, for an order that
+            walks through shards; None for a permutation of all samples.
 
     Raises:
         ValueError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
@@ -45,6 +54,7 @@ class TrainingPlan:
     world_size: int = 1
     rank: int = 0
     seed: int = 0
+    shard_sizes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -70,9 +80,23 @@ class TrainingPlan:
         return self.batch_size // (self.world_size * self.accumulate)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """The epoch's order of all samples."""
+        """The epoch's order of all samples; those of the remainder come last."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        return generator.permutation(self.samples)
+        if self.shard_sizes is None:
+            return generator.permutation(self.samples)
+        sizes = np.array(self.shard_sizes, dtype=np.int64)
+        starts = np.cumsum(sizes) - sizes
+        walk = np.concatenate(
+            [
+                starts[shard] + generator.permutation(sizes[shard])
+                for shard in generator.permutation(len(sizes))
+            ]
+        )
+        # Where the places' ways begin within a shard is another thing each epoch, too.
+        walk = np.roll(walk, generator.integers(self.samples))
+        used = self.steps * self.batch_size
+        ways = walk[:used].reshape(self.batch_size, self.steps)
+        return np.concatenate([ways.T.ravel(), walk[used:]])
 
     @property
     def batches(self) -> int:
@@ -82,16 +106,15 @@ class TrainingPlan:
     def readings(self, epoch: int, start: int = 0) -> Iterator[Reading]:
         """This rank's micro-batches of the epoch, in order, from number `start` on."""
         order = self.order(epoch)
-        positions = np.arange(self.steps * self.batch_size).reshape(
-            self.steps * self.accumulate, self.world_size, self.micro_batch
-        )
-        for mine in positions[start:, self.rank]:
-            yield Reading(epoch, mine, order[mine])
+        for number in range(start, self.batches):
+            first = (number * self.world_size + self.rank) * self.micro_batch
+            positions = np.arange(first, first + self.micro_batch)
+            yield Reading(epoch, positions, order[positions])
 
 
 @dataclass(frozen=True)
 class ValidationPlan:
-    """Every sample exactly once, in the index's order.
+    """Every sample exactly once, in the index's order: each rank has a stretch of it.
 
     Ranks make equally many steps; at the end a rank's batch may be smaller than `batch_size`, or
     empty, where there is nothing left for it.
@@ -117,11 +140,13 @@ class ValidationPlan:
     @property
     def batches(self) -> int:
         """Batches, the same on every rank."""
-        return -(-self.samples // (self.batch_size * self.world_size))
+        largest = -(-self.samples // self.world_size)
+        return -(-largest // self.batch_size)
 
     def readings(self, epoch: int = 0, start: int = 0) -> Iterator[Reading]:
         """This rank's batches, in order, from number `start` on."""
-        for step in range(start, self.batches):
-            start = (step * self.world_size + self.rank) * self.batch_size
-            positions = np.arange(start, min(start + self.batch_size, self.samples))
+        first, end = (self.samples * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        for number in range(start, self.batches):
+            low = min(first + number * self.batch_size, end)
+            positions = np.arange(low, min(low + self.batch_size, end))
             yield Reading(epoch, positions, positions)
