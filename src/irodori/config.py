@@ -60,6 +60,9 @@ class DataConfig:
     """How often a server is asked again when a connection breaks or it answers 5xx or 429."""
     timeout: float = 30.0
     """Seconds of silence after which a server's answer counts as broken off."""
+    shuffle: str = "samples"
+    """samples: any order of all samples, an epoch; shards: each place of the batch walks through
+    shards of its own, so that a rank needs few of them at a time (for shards from afar)."""
     batch_size: int = 128
     """Images per optimizer step, over all ranks and accumulated micro-batches."""
     val_batch_size: int = 32

@@ -8,7 +8,9 @@ from PIL import Image
 
 from irodori.color import COLOR_SPACES, color_space, to_float
 from irodori.config import DataConfig
-from irodori.data.module import ShardData, common_classes
+from irodori.data.index import Index
+from irodori.data.module import ShardData, common_classes, refuse_small_cache
+from irodori.data.plan import TrainingPlan
 from irodori.data.writer import write_shards
 from irodori.errors import IrodoriError
 
@@ -115,13 +117,36 @@ def test_the_seed_decides_order_and_draws(config):
     assert batches(1) == batches(1) != batches(2)
 
 
+def test_shuffling_by_shards_is_a_walk_through_them(config):
+    data = ShardData(changed(config, shuffle="shards"), color_space("lab"), seed=5)
+    sizes = tuple(map(len, data.train_index.shards))
+    assert data.plan(2, 1) == TrainingPlan(
+        sum(sizes), config.batch_size, world_size=2, rank=1, seed=5, shard_sizes=sizes
+    )
+    assert ShardData(config, color_space("lab")).plan(1, 0).shard_sizes is None
+
+
+def test_a_cache_that_would_be_filled_anew_all_the_time_is_refused(config):
+    index = ShardData(config, color_space("lab")).train_index
+    remote = [
+        dataclasses.replace(s, path=f"http://x/{s.path.name}", num_bytes=10**9)
+        for s in index.shards
+    ]
+    away = Index(tuple(remote), index.classes)
+    with pytest.raises(IrodoriError, match=r"data\.cache_gb=1 .*set data\.shuffle=shards"):
+        refuse_small_cache(changed(config, cache_gb=1.0), away)
+    for fits in ({"cache_gb": 9.0}, {}, {"cache_gb": 1.0, "shuffle": "shards"}):
+        refuse_small_cache(changed(config, **fits), away)
+    refuse_small_cache(changed(config, cache_gb=1e-9), index)
+
+
 def test_micro_batches_and_ranks_share_the_batch(config):
     data = ShardData(config, color_space("lab"), accumulate=2)
     assert [len(batch["keys"]) for batch in data.train_dataloader()] == [2, 2, 2, 2]
     assert data.plan(2, 1).micro_batch == 1
     with pytest.raises(IrodoriError, match="3 rank"):
         data.plan(3, 0)
-    assert [reading.samples.tolist() for reading in data.val_plan(2, 1).readings()] == [[2]]
+    assert [reading.samples.tolist() for reading in data.val_plan(2, 1).readings()] == [[1, 2]]
 
 
 def test_a_fold_is_left_out_of_training(config):
@@ -138,6 +163,7 @@ def test_a_fold_is_left_out_of_training(config):
         ({"train": "/no/such/t-*.tar"}, "no shard matches '/no/such/t-*.tar'"),
         ({"val": "/no/such/v.tar"}, "no shard matches '/no/such/v.tar'"),
         ({"fold": 1}, "data.val names others"),
+        ({"shuffle": "tars"}, "data.shuffle=tars is unknown: samples or shards"),
         ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
         ({"batch_size": 0}, "data.batch_size=0 is below 1"),
         ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),

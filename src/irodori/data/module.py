@@ -25,6 +25,9 @@ from irodori.data.workers import prepare_worker
 from irodori.errors import IrodoriError
 
 
+SHUFFLES = ("samples", "shards")
+
+
 class ShardData(LightningDataModule):
     """Streams shards; the same for the sample, Places and anyone's own.
 
@@ -54,7 +57,10 @@ class ShardData(LightningDataModule):
         self.seed = seed
         self.accumulate = accumulate
         self.start = 0
+        if config.shuffle not in SHUFFLES:
+            raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
         self.train_index, self.val_index = open_both(config)
+        refuse_small_cache(config, self.train_index)
         if needs_labels:
             for index in (self.train_index, self.val_index):
                 refuse_missing_labels(index)
@@ -85,6 +91,7 @@ class ShardData(LightningDataModule):
         Raises:
             IrodoriError: the batch size doesn't fit.
         """
+        by_shards = self.config.shuffle == "shards"
         try:
             return TrainingPlan(
                 len(self.train_index),
@@ -93,6 +100,7 @@ class ShardData(LightningDataModule):
                 world_size,
                 rank,
                 self.seed,
+                tuple(map(len, self.train_index.shards)) if by_shards else None,
             )
         except ValueError as error:
             raise IrodoriError(str(error)) from None
@@ -218,6 +226,19 @@ def storage(config: DataConfig) -> tuple[Path | None, int | None, Network]:
     cache = None if config.cache is None else Path(config.cache)
     limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
     return cache, limit, Network(config.retries, config.timeout)
+
+
+def refuse_small_cache(config: DataConfig, index: Index) -> None:
+    """Raise IrodoriError if every batch would fetch shards anew that had to make room before."""
+    if config.shuffle != "samples" or config.cache is None or config.cache_gb is None:
+        return
+    size = sum(shard.num_bytes for shard in index.shards if isinstance(shard.path, str)) / 1e9
+    if size > config.cache_gb:
+        raise IrodoriError(
+            f"data.cache_gb={config.cache_gb:g} is less than the {size:.3g} GB of shards behind"
+            " URLs, which data.shuffle=samples reads all over: set data.shuffle=shards, give the"
+            " cache more room, or set data.cache=null to fetch single samples"
+        )
 
 
 def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from irodori.config import LOGGERS, OPTIMIZERS, Config
 from irodori.errors import IrodoriError, one_line
 from irodori.training.run_folder import CONFIG
 
-FIXED = ("seed", "data.batch_size", "trainer.accumulate")
+FIXED = ("seed", "data.batch_size", "data.shuffle", "trainer.accumulate")
 """What a position in a run is counted by."""
 
 GROUPS = ("color_space", "backbone", "network", "data", "optimizer", "trainer", "logger")
