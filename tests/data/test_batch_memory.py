@@ -20,10 +20,13 @@ class Batches(Dataset):
 
     def __getitem__(self, i):
         count = 3 if i in self.large else 2
-        images = [torch.full(SHAPE[1:], i, dtype=torch.uint8) for _ in range(count)]
-        shared = self.memory.stack(images)
-        whole = torch.stack(images).permute(0, 3, 1, 2)
-        return {"shared": shared is not None, "images": whole if shared is None else shared}
+        shape = (count, *SHAPE[1:])
+        room = self.memory.room(shape)
+        if room is None:
+            whole = torch.full(shape, i, dtype=torch.uint8).permute(0, 3, 1, 2)
+            return {"shared": False, "images": whole}
+        room.pixels.fill_(i)
+        return {"shared": True, "images": room.sent}
 
 
 def loader(workers=2, **options):
@@ -72,4 +75,4 @@ def test_batches_that_nobody_takes_free_their_slots():
 
 
 def test_outside_of_a_loader_process_there_are_no_slots():
-    assert BatchMemory(1, 10**6).stack([torch.zeros(SHAPE[1:], dtype=torch.uint8)]) is None
+    assert BatchMemory(1, 10**6).room(SHAPE) is None

@@ -3,10 +3,9 @@
 import itertools
 import mmap
 import weakref
-from collections.abc import Sequence
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,17 +39,16 @@ class BatchMemory:
         self.number = next(_made)
         _memories[self.number] = self
 
-    def stack(self, images: Sequence[Tensor]) -> "SharedBatch | None":
-        """Uint8 tensors of one shape, stacked in a free slot of this loader process, if any."""
+    def room(self, shape: tuple[int, int, int, int]) -> "Room | None":
+        """A free slot of this loader process for B×H×W×C uint8, if any."""
         info = get_worker_info()
-        shape = (len(images), *images[0].shape)
         if info is None or prod(shape) > self.num_bytes:
             return None
         for slot in range(info.id * SLOTS, (info.id + 1) * SLOTS):
             if not self._taken[slot]:
                 self._taken[slot] = 1
-                torch.stack(list(images), out=torch.from_numpy(self._view(slot, shape)))
-                return SharedBatch(self.number, slot, shape)
+                pixels = torch.from_numpy(self._view(slot, shape))
+                return Room(pixels, SharedBatch(self.number, slot, shape))
         return None
 
     def take(self, slot: int, shape: tuple[int, ...]) -> Tensor:
@@ -61,6 +59,33 @@ class BatchMemory:
 
     def _view(self, slot: int, shape: tuple[int, ...]) -> Any:
         return np.ndarray(shape, np.uint8, self._slots, slot * self.num_bytes)
+
+
+class Room(NamedTuple):
+    """Where a batch is written (B×H×W×C), and what then goes to the main process for it."""
+
+    pixels: Tensor
+    sent: Any
+
+
+class Inline:
+    """A tensor that goes to the main process within the message, and arrives as a tensor.
+
+    DataLoader would make a shared-memory file and a connection for each, however small.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return torch.from_numpy, (self.tensor.numpy(),)
+
+
+def inlined(value: Any) -> Any:
+    """What a loader process sends in place of a tensor or a list of tensors."""
+    if isinstance(value, Tensor):
+        return Inline(value)
+    return [inlined(one) for one in value] if isinstance(value, list) else value
 
 
 class SharedBatch:

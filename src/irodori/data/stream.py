@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler, default_collate
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from irodori.data.batch_memory import BatchMemory
+from irodori.data.batch_memory import BatchMemory, Room, inlined
 from irodori.data.images import decode
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
@@ -96,7 +96,9 @@ class ShardDataset(Dataset[dict[str, Any]]):
             can't be decoded), and in training `draws` (B×DRAWS float32 in [0,1), a function of
             seed, epoch and position alone).
         """
+        count = len(reading.samples)
         images: list[Tensor | None] = []
+        room: Room | None = None
         labels, keys, bad = [], [], []
         places = (numbers.tolist() for numbers in self.index.locate(reading.samples))
         for shard_number, number in zip(*places, strict=True):
@@ -104,35 +106,52 @@ class ShardDataset(Dataset[dict[str, Any]]):
             keys.append(shard.keys[number])
             labels.append(int(shard.labels[number]))
             try:
-                images.append(self.resize(decode(self.reader.read(shard, number))))
+                image = self.resize(decode(self.reader.read(shard, number)))
             except (RuntimeError, OSError) as error:
                 images.append(None)
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 bad.append(f"{shard.name}: {keys[-1]}: {reason}")
+                continue
+            if self.seed is not None:
+                # Put in place at once, so that the next image is decoded into the same memory.
+                room = room or self._room(count, image)
+                image = room.pixels[len(images)].copy_(image.permute(1, 2, 0)).permute(2, 0, 1)
+            images.append(image)
         valid = torch.tensor([image is not None for image in images], dtype=torch.bool)
         stand_in = next((image for image in images if image is not None), None)
         if stand_in is None:
             stand_in = self.resize(torch.zeros(3, 8, 8, dtype=torch.uint8))
-        whole = [stand_in if image is None else image for image in images]
         batch: dict[str, Any] = {
-            "images": whole if self.seed is None else self._stacked(whole),
             "labels": torch.tensor(labels, dtype=torch.int64),
             "valid": valid,
             "keys": keys,
             "bad": bad,
         }
-        if self.seed is not None:
+        if self.seed is None:
+            batch["images"] = [stand_in if image is None else image for image in images]
+        else:
+            room = room or self._room(count, stand_in)
+            for i in (~valid).nonzero()[:, 0].tolist():
+                room.pixels[i] = stand_in.permute(1, 2, 0)
+            batch["images"] = room.sent
             batch["draws"] = augmentation_draws(self.seed, reading)
-        return batch
+        if get_worker_info() is None:
+            return batch
+        return {name: inlined(value) for name, value in batch.items()}
 
-    def _stacked(self, images: list[Tensor]) -> Any:
-        """Images 3×H×W as B×3×H×W, channels last in memory.
+    def _room(self, count: int, image: Tensor) -> Room:
+        """Room for so many images like that one.
 
-        Decoders leave pixels, not planes: to turn them would take half as long as to decode them.
+        Channels are last in memory: decoders leave pixels, not planes, and to turn them would take
+        half as long as to decode them.
         """
-        pixels = [image.permute(1, 2, 0) for image in images]
-        shared = self.memory.stack(pixels) if self.memory else None
-        return default_collate(pixels).permute(0, 3, 1, 2) if shared is None else shared
+        channels, height, width = image.shape
+        shape = (count, height, width, channels)
+        shared = self.memory.room(shape) if self.memory else None
+        if shared is not None:
+            return shared
+        pixels = torch.empty(shape, dtype=torch.uint8)
+        return Room(pixels, pixels.permute(0, 3, 1, 2))
 
 
 def augmentation_draws(seed: int, reading: Reading) -> Tensor:
