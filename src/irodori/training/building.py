@@ -76,18 +76,20 @@ def make_callbacks(
 ) -> list[Callback]:
     """The run's callbacks, in the order in which they are called."""
     settings = config.trainer
+    finite = FiniteLoss(folder)
     callbacks: list[Callback] = [
         Scores(data.classes, training_mean_ab(data.train_data)),
         BadImages(config.data.max_bad_share),
         RandomStates(),
         TrainMeans(),
-        FiniteLoss(folder),
+        finite,
         Checkpoints(
             folder / CHECKPOINTS,
             settings.checkpoint_steps,
             settings.checkpoint_minutes,
             files,
             stop,
+            finite,
         ),
     ]
     if settings.progress:

@@ -44,6 +44,6 @@ def place(trainer: Trainer, batches: int, validating: bool) -> None:
     if validating:
         # The state of a validation that stopped in its first batch: it is run from its start.
         epoch_loop.val_loop.batch_progress.total.ready = 1
-        epoch_loop.val_loop.batch_progress.total.started = 1
+        epoch_loop.val_loop.batch_progress.total.started = 1  # type: ignore[attr-defined]
     fit.update_restart_stage()
     epoch_loop.val_loop.batch_progress.reset()

@@ -16,7 +16,9 @@ def several() -> bool:
 @cache
 def control_group() -> distributed.ProcessGroup:
     """A group for flags and small objects, on the CPU: it never waits for a GPU."""
-    return distributed.new_group(backend="gloo")
+    group = distributed.new_group(backend="gloo")
+    assert isinstance(group, distributed.ProcessGroup)
+    return group
 
 
 def agree(*flags: bool) -> list[bool]:

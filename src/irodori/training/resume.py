@@ -60,7 +60,7 @@ def stored_config(folder: Path) -> DictConfig:
     if not path.is_file():
         raise IrodoriError(f"resume={folder}: no run is there ({CONFIG} is missing)")
     try:
-        values = OmegaConf.load(path)
+        values: Any = OmegaConf.load(path)
         schema: Any = OmegaConf.structured(Config)
         for group, classes in (("optimizer", OPTIMIZERS), ("logger", LOGGERS)):
             schema[group] = OmegaConf.structured(classes[values[group].name])

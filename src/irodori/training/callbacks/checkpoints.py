@@ -7,8 +7,11 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
 from irodori.errors import IrodoriError
+from irodori.training.agreement import Agreement
+from irodori.training.callbacks.finite import FiniteLoss
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
 from irodori.training.position import batches_done, place
@@ -33,6 +36,7 @@ class Checkpoints(Callback):
         every_minutes: time between checkpoints; None for no such limit.
         files: the trainer's plugin that writes them.
         stop: the signals.
+        finite: looks at the losses; it comes before this callback.
         clock: gives seconds.
 
     Attributes:
@@ -47,6 +51,7 @@ class Checkpoints(Callback):
         every_minutes: float | None,
         files: WholeFiles,
         stop: StopSignal,
+        finite: FiniteLoss,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
@@ -54,12 +59,16 @@ class Checkpoints(Callback):
         self.every_minutes = every_minutes
         self.files = files
         self.stop = stop
+        self.finite = finite
         self.clock = clock
         self.best: float | None = None
         self.seconds = 0.0
+        self._agreement = Agreement()
+        self._stopping = self._late = False
         self._fitting = False
         self._loaded: dict[str, Any] | None = None
         self._max_steps = -1
+        self._last_of_step = False
         self._rows = 0
         self._saved = (0, False)
         self._saved_step = 0
@@ -119,22 +128,38 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Between two optimizer steps: write if it is time, stop if a signal came."""
+        self._last_of_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if batch_idx % trainer.accumulate_grad_batches:
             return
+        self._look()
         steps = trainer.global_step - self._saved_step
-        minutes = (self.clock() - self._saved_time) / 60
-        stop, late = agree(
-            self.stop.name is not None,
-            self.every_minutes is not None and minutes >= self.every_minutes,
-        )
-        if stop or late or (self.every_steps is not None and steps >= self.every_steps):
+        due = self.every_steps is not None and steps >= self.every_steps
+        if due or self._late or self._stopping:
             self._save(trainer, validating=False)
-        if stop:
+        if self._stopping:
             raise Stopped
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Ask all ranks, while gradients are computed, what is to be done after this step."""
+        if self._last_of_step:
+            minutes = (self.clock() - self._saved_time) / 60
+            late = self.every_minutes is not None and minutes >= self.every_minutes
+            self._agreement.ask(self.stop.name is not None, late, self.finite.bad is not None)
+
+    def _look(self) -> None:
+        """See what the ranks answered. Raises IrodoriError for a loss that isn't finite."""
+        answer = self._agreement.answer()
+        if answer:
+            self._stopping, self._late, diverged = answer
+            if diverged:
+                self.finite.tell()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""
         if trainer.state.fn == TrainerFn.FITTING:
+            self._look()
             self._save(trainer, validating=True)
         self.stop.install()
 
@@ -163,6 +188,7 @@ class Checkpoints(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the limit of steps back, see `on_fit_start`."""
+        self._look()
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no finite number, before a weight is changed by it."""
+"""Looks whether losses are finite numbers, and keeps what is needed to find out why not."""
 
 from pathlib import Path
 from typing import Any
@@ -8,22 +8,26 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from irodori.errors import IrodoriError
-from irodori.training.ranks import agree, gather
+from irodori.training.ranks import gather
 
 
 class FiniteLoss(Callback):
     """Looks at the loss of every micro-batch; the batch is written down for looking into.
 
-    Args:
-        folder: the run folder, for `diverged-rank-<r>.pt`: a dict of the step, the keys, the loss,
-            and the batch as it went into the network.
+    `Checkpoints` asks all ranks between two steps, before anything is written, and has `tell` stop
+    them together: a rank that left alone would keep the others waiting for its gradients.
 
-    Raises:
-        IrodoriError: the loss is NaN or infinite on a rank; all ranks raise together.
+    Args:
+        folder: the run folder, for `diverged-rank-<r>.pt`: a dict of the step, the loss, and the
+            batch as it went into the network, with its keys.
+
+    Attributes:
+        bad: what was wrong on this rank, None if nothing was.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.bad: str | None = None
         self._batch: dict[str, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -40,22 +44,26 @@ class FiniteLoss(Callback):
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
         """Look at the loss."""
-        bad = not bool(loss.isfinite())
-        if not agree(bad)[0]:
+        if self.bad is not None or bool(loss.isfinite()):
             return
+        path = self.folder / f"diverged-rank-{trainer.global_rank}.pt"
         step = trainer.global_step + 1
-        place = ""
-        if bad:
-            path = self.folder / f"diverged-rank-{trainer.global_rank}.pt"
-            batch = {
-                name: value.detach().cpu() if isinstance(value, Tensor) else value
-                for name, value in self._batch.items()
-            }
-            torch.save({"step": step, "loss": loss.item(), "batch": batch}, path)
-            keys = ", ".join(self._batch["keys"])
-            place = f"{loss.item()} on rank {trainer.global_rank} in {path} (samples {keys})"
-        places = "; ".join(text for text in gather(place) if text)
+        batch = {
+            name: value.detach().cpu() if isinstance(value, Tensor) else value
+            for name, value in self._batch.items()
+        }
+        torch.save({"step": step, "loss": loss.item(), "batch": batch}, path)
+        keys = ", ".join(batch["keys"])
+        self.bad = f"the loss of step {step} is {loss.item()}, see {path} (samples {keys})"
+
+    def tell(self) -> None:
+        """Stop the run; all ranks must call this together.
+
+        Raises:
+            IrodoriError: always.
+        """
+        places = "; ".join(text for text in gather(self.bad) if text is not None)
         raise IrodoriError(
-            f"the loss of step {step} is {places}: look at these images, or lower optimizer.lr or"
-            " set trainer.clip_norm; checkpoints before it are kept"
+            f"{places}: look at these images, or lower optimizer.lr or set trainer.clip_norm; the"
+            " last checkpoint was written before"
         )
