@@ -24,7 +24,6 @@ from irodori.data.stream import ReadingSampler, ShardDataset
 from irodori.data.workers import prepare_worker
 from irodori.errors import IrodoriError
 
-
 SHUFFLES = ("samples", "shards")
 
 
@@ -72,7 +71,8 @@ class ShardData(LightningDataModule):
             raise IrodoriError(str(error)) from None
         self.plan(world_size=1, rank=0)
         self.val_plan(world_size=1, rank=0)
-        reader = ShardReader(shard_cache(*storage(config)), storage(config)[2])
+        cache, limit, network = storage(config)
+        reader = ShardReader(shard_cache(cache, limit, network), network)
         self.train_data = ShardDataset(
             self.train_index, partial(to_square, size=config.size), seed, reader
         )
