@@ -14,9 +14,17 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 NEWEST = {"torch", "torchvision"}
 
 
+IMPORTED_EXTRAS = ("search", "slurm")
+
+
 def pins() -> dict[str, str]:
     """Name → oldest allowed version of each dependency but torch and torchvision."""
-    requirements = tomllib.loads(PYPROJECT.read_text())["project"]["dependencies"]
+    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    extras = project["optional-dependencies"]
+    requirements = [
+        *project["dependencies"],
+        *(r for name in IMPORTED_EXTRAS for r in extras[name]),
+    ]
     pairs = dict(requirement.split(">=") for requirement in requirements)
     return {name: oldest for name, oldest in pairs.items() if name not in NEWEST}
 
