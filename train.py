@@ -11,6 +11,7 @@ from irodori.checks import typed
 from irodori.config import register
 from irodori.entry import run, told
 from irodori.errors import IrodoriError
+from irodori.training.stopping import StopSignal
 
 register()
 
@@ -22,7 +23,7 @@ def main(config: DictConfig) -> None:
     folder = Path(settings.runtime.output_dir)
     chosen = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
-    with told():
+    with told(), StopSignal().handled():
         checked = typed(config)
         changes: list[str] = []
         if checked.resume is not None:

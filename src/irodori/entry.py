@@ -17,13 +17,18 @@ NOISE = ("full_key:", "object_type=", "reference_type=", "See https:")
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr (of rank 0) and exit status 1."""
+    """Turn a user's mistake, or Ctrl-C, into one line on stderr (of rank 0) and exit status 1."""
     try:
         yield
     except (IrodoriError, HydraException, OmegaConfBaseException) as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"error: {told_line(error)}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        line = told_line(error)
+    except KeyboardInterrupt:
+        line = "interrupted"
+    else:
+        return
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"error: {line}", file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def run(program: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
-"""What a loader process does with signals."""
+"""What a loader process does with signals, and its end."""
 
 import ctypes
+import multiprocessing
 import signal
 import sys
 
@@ -18,3 +19,13 @@ def prepare_worker(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_workers() -> None:
+    """End loader processes that are busy when a run ends, in waiting for a server, say.
+
+    Python would ask them to end with SIGTERM, which they ignore, and wait for them at its exit.
+    """
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()

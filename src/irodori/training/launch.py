@@ -2,7 +2,6 @@
 
 import errno
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from irodori.config import Config
 from irodori.data.files import replacing
+from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError, one_line
 from irodori.training import report
 from irodori.training.building import build, make_callbacks, make_trainer
@@ -24,7 +24,17 @@ from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import evaluate
 from irodori.training.hardware import choose
 from irodori.training.loggers import make_loggers
-from irodori.training.run_folder import CHECKPOINTS, LAST, METRICS, claim, locked, reopen
+from irodori.training.ranks import end_started
+from irodori.training.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    LAST,
+    METRICS,
+    claim,
+    command,
+    locked,
+    reopen,
+)
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -60,6 +70,7 @@ def train(
     quieten()
     stop = StopSignal()
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    stop.first = first
     with stop.handled(), ExitStack() as held:
         try:
             if first and config.resume is None:
@@ -70,11 +81,15 @@ def train(
                 reopen(folder, written(composed))
             _train(config, composed, folder, overrides, changes, stop)
         except Stopped:
-            # The other ranks leave quietly: what starts them takes another status for a failure.
-            if not first:
-                sys.exit(0)
-            print(f"stopped by {stop.name}", file=sys.stderr, flush=True)
-            sys.exit(REQUEUE)
+            stop.outlook = outlook(folder)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            # Lightning answers Ctrl-C with the latter.
+            raise IrodoriError(f"interrupted; {outlook(folder)}") from None
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+            raise IrodoriError(f"{one_line(error)}; make room; {outlook(folder)}") from None
 
 
 def _train(
@@ -131,20 +146,13 @@ def _train(
         status = 0
     except Stopped:
         status = REQUEUE
-        if trainer.is_global_zero:
-            print(f"step {trainer.global_step} is written; go on with: resume={folder}", flush=True)
         raise
-    except SystemExit:
-        # Lightning's answer to Ctrl-C.
-        raise IrodoriError(f"interrupted; go on with resume={folder}") from None
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        raise IrodoriError(
-            f"{one_line(error)}; make room, and go on with resume={folder}"
-        ) from None
     finally:
+        # Lightning ends the loader processes of the loop that was interrupted only.
+        trainer.fit_loop.teardown()
+        end_workers()
         close(trainer, status)
+        end_started(trainer, failed=status != 0)
 
 
 def written(composed: DictConfig) -> str:
@@ -152,6 +160,22 @@ def written(composed: DictConfig) -> str:
     config = composed.copy()
     config.resume, config.allow_changes = None, False
     return OmegaConf.to_yaml(config, resolve=True)
+
+
+def outlook(folder: Path) -> str:
+    """What lies on disk of a run that has ended before its end, and how to go on."""
+    last = folder / CHECKPOINTS / LAST
+    if not (folder / CONFIG).is_file():
+        return "nothing was begun; give the same command again"
+    try:
+        step = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+        found = f"step {step} is written"
+    except FileNotFoundError:
+        found = "no checkpoint is written yet"
+    except Exception as error:
+        # torch raises many kinds here, by what the file is.
+        found = f"{last} can't be read: {one_line(error)}"
+    return f"{found}; go on with: {command(folder)}"
 
 
 def tell_begun(checkpoint: Path | None) -> int:
@@ -196,5 +220,9 @@ def quieten() -> None:
         ".*callbacks used to create the checkpoint need to be provided.*",
         ".*before the ``update`` method.*",
         ".*isinstance.treespec, LeafSpec.*",
+        # What is logged of an epoch is the same on all ranks already.
+        ".*sync_dist=True.*",
+        # Of 1×1 kernels, whose strides in either layout name the same places.
+        "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message)

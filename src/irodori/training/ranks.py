@@ -1,10 +1,12 @@
-"""What the ranks of a run tell each other, beside gradients."""
+"""What the ranks of a run tell each other, beside gradients; and their end."""
 
+import subprocess
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import torch
+from lightning import Trainer
 from torch import distributed
 
 
@@ -44,3 +46,26 @@ def mine(values: Sequence[Any]) -> Any | None:
     world_size = distributed.get_world_size() if several() else 1
     rank = distributed.get_rank() if several() else 0
     return values[rank] if len(values) == world_size else None
+
+
+def end_started(trainer: Trainer, failed: bool, patience: float = 10.0) -> None:
+    """End the ranks that Lightning has started as children of this process, and none outlives it.
+
+    Args:
+        trainer: its strategy knows the processes; under torchrun or SLURM there are none.
+        failed: some may wait for what never comes.
+        patience: seconds that a rank may take for its own end.
+    """
+    started: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
+    processes = started.copy()
+    # Lightning looks every few seconds whether one of these has failed, and then kills this one.
+    started.clear()
+    for process in processes:
+        if failed:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
@@ -38,7 +42,8 @@ def claim(folder: Path, config: str, chosen: bool) -> Path:
         except FileExistsError:
             if chosen:
                 raise IrodoriError(
-                    f"{folder} holds a run: go on with resume={folder}, or choose another folder"
+                    f"{folder} holds a run: go on with it by {command(folder)}, or choose another"
+                    " folder"
                 ) from None
             continue
         write_config(place, config)
@@ -53,6 +58,15 @@ def reopen(folder: Path, config: str) -> None:
     (folder / METRICS).unlink(missing_ok=True)
     if (folder / CONFIG).read_text() != config:
         write_config(folder, config)
+
+
+def command(folder: Path) -> str:
+    """What goes on with the run in a folder, to be typed into a shell."""
+    text = str(folder)
+    if not re.fullmatch(r"[\w./:+-]+", text):
+        # For Hydra; a backslash counts as such but before a quote.
+        text = QuotedString(text, Quote.double).with_quotes()
+    return "python train.py " + shlex.quote(f"resume={text}")
 
 
 @contextmanager

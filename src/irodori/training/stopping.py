@@ -1,6 +1,8 @@
 """Stopping on a signal: SIGTERM, and what SLURM sends before it takes a node away."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,18 +14,25 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """SIGTERM; SIGUSR1 as with `sbatch --signal=USR1@90`; SIGUSR2 as submitit asks for."""
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal asked the run to stop, and all that is needed to go on is written."""
+class Stopped(BaseException):
+    """A signal asked the run to stop, and nothing more is to be written.
+
+    It is no `Exception`: code that takes any of these for a failure of its own lets it pass.
+    """
 
 
 class StopSignal:
     """Remembers that one of `SIGNALS` came, or ends the run at once where nothing can be lost.
 
     name: of the signal, None before.
+    first: whether this is the first rank, which tells of it.
+    outlook: what to say of the run that was stopped.
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self.first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+        self.outlook = "nothing was begun; give the same command again"
         self._waits = False
 
     def install(self) -> None:
@@ -33,11 +42,21 @@ class StopSignal:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals within the block, and put back what handled them before."""
+        """Handle the signals within the block, and put back what handled them before.
+
+        Raises:
+            SystemExit: with status `REQUEUE`, where `Stopped` leaves the block.
+        """
         before = [signal.getsignal(number) for number in SIGNALS]
         self.install()
         try:
             yield
+        except Stopped:
+            # The other ranks leave quietly: what starts them takes another status for a failure.
+            if not self.first:
+                sys.exit(0)
+            print(f"stopped by {self.name}: {self.outlook}", file=sys.stderr, flush=True)
+            sys.exit(REQUEUE)
         finally:
             for number, handler in zip(SIGNALS, before, strict=True):
                 signal.signal(number, handler)

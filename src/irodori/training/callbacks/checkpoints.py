@@ -174,7 +174,7 @@ class Checkpoints(Callback):
     ) -> None:
         """Stop if a signal came."""
         if agree(self.stop.name is not None)[0]:
-            raise Stopped
+            self._stop()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the best checkpoint if it is one."""
@@ -204,6 +204,10 @@ class Checkpoints(Callback):
                 f"the end of training can't be written to {self.folder}: make room, and go on with"
                 f" resume={self.folder.parent}"
             )
+
+    def _stop(self) -> None:
+        self.stop.name = self.stop.name or "a signal to another rank"
+        raise Stopped
 
     def _save(self, trainer: Trainer, validating: bool) -> bool:
         """Write last.ckpt unless it is there already; whether it is there now."""
