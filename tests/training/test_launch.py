@@ -9,9 +9,9 @@ from torch import nn
 
 import tiny
 from irodori import Colorizer
+from irodori.training.building import build, make_trainer
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.hardware import choose
-from irodori.training.building import build, make_trainer
 
 
 class FrozenNorms(Callback):

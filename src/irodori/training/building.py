@@ -76,20 +76,23 @@ def make_callbacks(
 ) -> list[Callback]:
     """The run's callbacks, in the order in which they are called."""
     settings = config.trainer
-    finite = FiniteLoss(folder)
+    plan = data.plan(settings.devices * settings.num_nodes, rank=0)
+    watchers = (
+        BadImages(config.data.max_bad_share, plan.batches * plan.micro_batch),
+        FiniteLoss(folder),
+    )
     callbacks: list[Callback] = [
         Scores(data.classes, training_mean_ab(data.train_data)),
-        BadImages(config.data.max_bad_share),
         RandomStates(),
         TrainMeans(),
-        finite,
+        *watchers,
         Checkpoints(
             folder / CHECKPOINTS,
             settings.checkpoint_steps,
             settings.checkpoint_minutes,
             files,
             stop,
-            finite,
+            watchers,
         ),
     ]
     if settings.progress:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +67,11 @@ def test_a_shard_that_cannot_be_had_counts_as_damaged(data, server, tmp_path):
     done = train(tmp_path / "run", *settings, "data.cache=cache")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert "6 of 19 images (31.6%) can't be decoded, more than data.max_bad_share" in last
+    # Of twelve images an epoch, one is more than 1 %: the run doesn't wait for the epoch's end.
+    bad, seen = map(int, re.match(r"error: (\d+) of (\d+) images .*can't be read", last).groups())
+    assert 0 < bad <= seen <= 8
+    assert "more than data.max_bad_share=1.0%" in last
     reports = [line for line in done.stdout.splitlines() if "HTTP 503" in line]
-    assert len(reports) == 6
+    assert len(reports) == bad
     assert reports[0].startswith("damaged image, left out: part-1.tar: ")
     assert "Traceback" not in done.stderr

@@ -1,9 +1,9 @@
 """Writes last.ckpt, from which a run goes on exactly, and best.ckpt; stops when a signal asks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from irodori.errors import IrodoriError
 from irodori.training.agreement import Agreement
-from irodori.training.callbacks.finite import FiniteLoss
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
 from irodori.training.position import batches_done, place
@@ -21,6 +20,21 @@ from irodori.training.stopping import Stopped, StopSignal
 
 MONITOR = "val/chroma_rmse"
 """What the best checkpoint has least of."""
+
+
+class Watcher(Protocol):
+    """A callback that may have to stop the run.
+
+    All ranks are asked between two steps, before anything is written, and stop together: a rank
+    that left alone would keep the others waiting for its gradients.
+    """
+
+    @property
+    def alarm(self) -> bool:
+        """Whether this rank wants to stop."""
+
+    def tell(self) -> NoReturn:
+        """Say why; called on all ranks together. Raises IrodoriError."""
 
 
 class Checkpoints(Callback):
@@ -36,7 +50,7 @@ class Checkpoints(Callback):
         every_minutes: time between checkpoints; None for no such limit.
         files: the trainer's plugin that writes them.
         stop: the signals.
-        finite: looks at the losses; it comes before this callback.
+        watchers: callbacks that may have to stop the run; they come before this one.
         clock: gives seconds.
 
     Attributes:
@@ -51,7 +65,7 @@ class Checkpoints(Callback):
         every_minutes: float | None,
         files: WholeFiles,
         stop: StopSignal,
-        finite: FiniteLoss,
+        watchers: Sequence[Watcher],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
@@ -59,7 +73,7 @@ class Checkpoints(Callback):
         self.every_minutes = every_minutes
         self.files = files
         self.stop = stop
-        self.finite = finite
+        self.watchers = watchers
         self.clock = clock
         self.best: float | None = None
         self.seconds = 0.0
@@ -146,15 +160,17 @@ class Checkpoints(Callback):
         if self._last_of_step:
             minutes = (self.clock() - self._saved_time) / 60
             late = self.every_minutes is not None and minutes >= self.every_minutes
-            self._agreement.ask(self.stop.name is not None, late, self.finite.bad is not None)
+            alarms = [watcher.alarm for watcher in self.watchers]
+            self._agreement.ask(self.stop.name is not None, late, *alarms)
 
     def _look(self) -> None:
-        """See what the ranks answered. Raises IrodoriError for a loss that isn't finite."""
+        """See what the ranks answered. Raises IrodoriError if a watcher has an alarm."""
         answer = self._agreement.answer()
         if answer:
-            self._stopping, self._late, diverged = answer
-            if diverged:
-                self.finite.tell()
+            self._stopping, self._late, *alarms = answer
+            for watcher, alarm in zip(self.watchers, alarms, strict=True):
+                if alarm:
+                    watcher.tell()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""

@@ -1,7 +1,7 @@
 """Looks whether losses are finite numbers, and keeps what is needed to find out why not."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -14,8 +14,7 @@ from irodori.training.ranks import gather
 class FiniteLoss(Callback):
     """Looks at the loss of every micro-batch; the batch is written down for looking into.
 
-    `Checkpoints` asks all ranks between two steps, before anything is written, and has `tell` stop
-    them together: a rank that left alone would keep the others waiting for its gradients.
+    See `Watcher` for how it stops the run.
 
     Args:
         folder: the run folder, for `diverged-rank-<r>.pt`: a dict of the step, the loss, and the
@@ -24,6 +23,11 @@ class FiniteLoss(Callback):
     Attributes:
         bad: what was wrong on this rank, None if nothing was.
     """
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a loss on this rank was no finite number."""
+        return self.bad is not None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,12 +60,8 @@ class FiniteLoss(Callback):
         keys = ", ".join(batch["keys"])
         self.bad = f"the loss of step {step} is {loss.item()}, see {path} (samples {keys})"
 
-    def tell(self) -> None:
-        """Stop the run; all ranks must call this together.
-
-        Raises:
-            IrodoriError: always.
-        """
+    def tell(self) -> NoReturn:
+        """Say which losses, of which samples. Raises IrodoriError."""
         places = "; ".join(text for text in gather(self.bad) if text is not None)
         raise IrodoriError(
             f"{places}: look at these images, or lower optimizer.lr or set trainer.clip_norm; the"
