@@ -26,3 +26,20 @@ def test_the_speed_measurement_runs(tmp_path):
     plain, ours = cost["images/s"]["bare loop"], cost["images/s"]["train.py"]
     assert cost["over the bare loop"]["train.py"] == pytest.approx(ours[0] / plain[0], abs=2e-3)
     assert {"date", "hardware", "versions"} <= result.keys()
+
+
+@pytest.mark.slow
+def test_killed_runs_end_as_if_nothing_had_happened(tmp_path):
+    output = tmp_path / "kills.json"
+    script = PROJECT / "experiments" / "streaming" / "kills.py"
+    done = subprocess.run(
+        [sys.executable, script, "--kills", "3", "--seed", "3", "--output", output],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    series = json.loads(output.read_text())["series"]
+    assert [(one["ranks"], one["kills"]) for one in series] == [(1, 3), (2, 3)]
+    assert all(one["values that differ"] == [] for one in series)

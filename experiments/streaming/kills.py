@@ -3,7 +3,7 @@
     python experiments/streaming/kills.py [--kills 50] [--ranks 1 2] [--seed 0]
 
 Every run trains on the sample with augmentation, averaged weights and a schedule. A kill is SIGKILL
-to all processes of the run at once: ranks and loader workers. Writes results-kills.json.
+to all processes of the run at once: ranks and loader workers. Writes kills.json.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def kill_in(owner: Any, name: str, occurrence: int) -> None:
 
 def kill_while_writing(occurrence: int) -> None:
     """Be killed when half of a checkpoint is written."""
-    original, calls = checkpoint_files.replacing, Counter[str]()
+    original, calls = vars(checkpoint_files)["replacing"], Counter[str]()
 
     @contextmanager
     def halfway(path: Path) -> Iterator[BinaryIO]:
@@ -101,12 +101,12 @@ def kill_while_writing(occurrence: int) -> None:
                 file.write = half  # type: ignore[method-assign]
             yield file
 
-    checkpoint_files.replacing = halfway
+    vars(checkpoint_files)["replacing"] = halfway
 
 
 def kill_after_writing(occurrence: int) -> None:
     """Be killed as soon as a checkpoint has its name."""
-    original, calls = checkpoint_files.replacing, Counter[str]()
+    original, calls = vars(checkpoint_files)["replacing"], Counter[str]()
 
     @contextmanager
     def after(path: Path) -> Iterator[BinaryIO]:
@@ -116,7 +116,7 @@ def kill_after_writing(occurrence: int) -> None:
         if calls["written"] == occurrence:
             kill()
 
-    checkpoint_files.replacing = after
+    vars(checkpoint_files)["replacing"] = after
 
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
@@ -215,7 +215,7 @@ def series(ranks: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
         history: list[str] = []
         while True:
             moment = draw.choice(list(MOMENTS))
-            to = (moment, draw.randint(1, MOMENTS[moment][0]))
+            to: Kill | None = (moment, draw.randint(1, MOMENTS[moment][0]))
             if moments.total() >= kills or len(history) >= 12:
                 to = None
             begun = (folder / "config.yaml").is_file()
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=HERE / "results-kills.json")
+    parser.add_argument("--output", type=Path, default=HERE / "kills.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         all_series = []

@@ -3,7 +3,7 @@
     python experiments/streaming/order.py
 
 Places205: 2,300,000 photographs in 2,000 shards, batches of 128 (4,096 over 512 ranks for the cost
-of planning). Prints two tables and writes results-order.json.
+of planning). Prints two tables and writes order.json.
 """
 
 import json
@@ -111,7 +111,7 @@ def main() -> None:
         "mixing": mixed,
         "planning": cost,
     }
-    (HERE / "results-order.json").write_text(json.dumps(result, indent=2) + "\n")
+    (HERE / "order.json").write_text(json.dumps(result, indent=2) + "\n")
     print(table(mixed), "\n")
     print(table(cost))
 
