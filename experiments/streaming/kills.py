@@ -98,7 +98,7 @@ def kill_while_writing(occurrence: int) -> None:
                     kill()
                     return 0
 
-                file.write = half  # type: ignore[method-assign]
+                file.write = half
             yield file
 
     vars(checkpoint_files)["replacing"] = halfway
