@@ -20,6 +20,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         part.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        # A write that fails doesn't say of which file it was.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -27,12 +27,21 @@ class WholeFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint, or set `error`."""
-        # First into memory: torch ends the process if a file can't take what it writes.
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
         try:
-            with replacing(Path(path)) as file:
-                file.write(buffer.getbuffer())
+            write(checkpoint, Path(path))
             self.error = None
         except OSError as error:
             self.error = error.strerror or one_line(error)
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """Write what `torch.load` reads.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    # First into memory: torch ends the process if a file can't take what it writes.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with replacing(path) as file:
+        file.write(buffer.getbuffer())

@@ -7,17 +7,24 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from irodori.data.module import ShardData
+from irodori.errors import IrodoriError
 from irodori.training import report
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.scores import Scores
+from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.module import Colorization
-from irodori.training.run_folder import BEST, LAST
+from irodori.training.ranks import agree
+from irodori.training.run_folder import BEST, LAST, command
 
 
 def evaluate(
     trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path
 ) -> dict[str, Any]:
-    """The validation figures of the last and of the best checkpoint (see `report.metrics`)."""
+    """The validation figures of the last and of the best checkpoint (see `report.metrics`).
+
+    Raises:
+        IrodoriError: a checkpoint can't be written.
+    """
     # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
     # the average.
     trainer.callbacks = [  # type: ignore[attr-defined]
@@ -31,6 +38,13 @@ def evaluate(
     if not trainer.strategy.broadcast(best_path.exists()):
         # Training ended before the first validation: the last is the only one there is.
         trainer.save_checkpoint(best_path)
+        files = trainer.strategy.checkpoint_io
+        assert isinstance(files, WholeFiles)
+        if agree(files.error is not None)[0]:
+            raise IrodoriError(
+                f"{best_path} can't be written: make room, and go on with:"
+                f" {command(checkpoints.parent)}"
+            )
     best = validate(trainer, module, data, best_path)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Pictures):

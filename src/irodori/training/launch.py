@@ -222,6 +222,8 @@ def quieten() -> None:
         ".*isinstance.treespec, LeafSpec.*",
         # What is logged of an epoch is the same on all ranks already.
         ".*sync_dist=True.*",
+        # The run stops and says more of it.
+        "Encountered `nan` values in tensor.*",
         # Of 1×1 kernels, whose strides in either layout name the same places.
         "Grad strides do not match bucket view strides.*",
     ):

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.data.files import replacing
+from irodori.errors import IrodoriError, one_line
 
 NAME = "metrics.csv"
 
@@ -23,7 +24,11 @@ class MetricsCSV(Logger):
     Args:
         folder: the run folder.
         flush_every: steps after which the file is written.
-        keep: rows of a file that is there already which stay; the others are replaced.
+        keep: rows of a file that is there already which stay; the others are replaced. It is said
+            if there aren't so many.
+
+    Raises:
+        IrodoriError: the file that is there can't be read.
     """
 
     def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
@@ -31,10 +36,12 @@ class MetricsCSV(Logger):
         self.path = folder / NAME
         self.flush_every = flush_every
         self.rows: list[dict[str, Any]] = []
+        self._failed = False
         if keep:
-            with self.path.open(newline="") as file:
-                rows = list(csv.DictReader(file))[:keep]
-            self.rows = [{name: text for name, text in row.items() if text} for row in rows]
+            self.rows = read(self.path)[:keep]
+            if len(self.rows) < keep:
+                missing = keep - len(self.rows)
+                print(f"{self.path} lacks {missing} rows of the steps before", flush=True)
 
     @property
     def name(self) -> str:
@@ -67,11 +74,32 @@ class MetricsCSV(Logger):
         try:
             with replacing(self.path) as file:
                 file.write(text.getvalue().encode())
+            self._failed = False
         except OSError as error:
             # The rows are kept in memory, and written the next time that there is room.
-            print(f"{self.path} can't be written: {error.strerror}", flush=True)
+            if not self._failed:
+                print(f"{self.path} can't be written for now: {one_line(error)}", flush=True)
+            self._failed = True
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write the file at the end of training or of a validation."""
         self.save()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, with the texts of the columns that aren't empty; none without a file.
+
+    Raises:
+        IrodoriError: it is no such file.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise IrodoriError(
+            f"{path} can't be read: {one_line(error)}; restore it, or remove it to do without"
+        ) from None
+    return [{name: text for name, text in row.items() if name and text} for row in rows]

@@ -46,7 +46,11 @@ def claim(folder: Path, config: str, chosen: bool) -> Path:
                     " folder"
                 ) from None
             continue
-        write_config(place, config)
+        try:
+            write_config(place, config)
+        except OSError:
+            (place / CONFIG).unlink()  # An empty one would pass for a run.
+            raise
         return place
     raise AssertionError("there are always more numbers")
 

@@ -15,7 +15,7 @@ from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
 from irodori.training.position import batches_done, place
 from irodori.training.ranks import agree
-from irodori.training.run_folder import BEST, LAST
+from irodori.training.run_folder import BEST, LAST, command
 from irodori.training.stopping import Stopped, StopSignal
 
 MONITOR = "val/chroma_rmse"
@@ -151,7 +151,7 @@ class Checkpoints(Callback):
         if due or self._late or self._stopping:
             self._save(trainer, validating=False)
         if self._stopping:
-            raise Stopped
+            self._stop()
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
@@ -201,6 +201,8 @@ class Checkpoints(Callback):
             before, self.best = self.best, score
             if not self._write(trainer, self.folder / BEST):
                 self.best = before
+                if trainer.is_global_zero:
+                    print(f"the best so far ({score:.2f}) isn't kept", flush=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the limit of steps back, see `on_fit_start`."""
@@ -217,11 +219,11 @@ class Checkpoints(Callback):
         self.seconds, self._started = self._elapsed(), None
         if not written:
             raise IrodoriError(
-                f"the end of training can't be written to {self.folder}: make room, and go on with"
-                f" resume={self.folder.parent}"
+                f"the end of training can't be written to {self.folder / LAST}: make room, and go"
+                f" on with: {command(self.folder.parent)}"
             )
 
-    def _stop(self) -> None:
+    def _stop(self) -> NoReturn:
         self.stop.name = self.stop.name or "a signal to another rank"
         raise Stopped
 
@@ -230,6 +232,12 @@ class Checkpoints(Callback):
         position = (batches_done(trainer), validating)
         if position == self._saved:
             return True
+        # A finite loss can have gradients that aren't; all ranks have the same weights.
+        if not all(weights.isfinite().all() for weights in trainer.lightning_module.parameters()):
+            raise IrodoriError(
+                f"weights are no finite numbers any more after step {trainer.global_step}: lower"
+                " optimizer.lr or set trainer.clip_norm; the last checkpoint was written before"
+            )
         before, self._saved = self._saved, position
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):

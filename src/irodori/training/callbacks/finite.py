@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from irodori.errors import IrodoriError
+from irodori.errors import IrodoriError, one_line
+from irodori.training.checkpoint_files import write
 from irodori.training.ranks import gather
 
 
@@ -56,9 +56,13 @@ class FiniteLoss(Callback):
             name: value.detach().cpu() if isinstance(value, Tensor) else value
             for name, value in self._batch.items()
         }
-        torch.save({"step": step, "loss": loss.item(), "batch": batch}, path)
+        try:
+            write({"step": step, "loss": loss.item(), "batch": batch}, path)
+            place = f"see {path}"
+        except OSError as error:
+            place = f"{path} can't be written: {one_line(error)}"
         keys = ", ".join(batch["keys"])
-        self.bad = f"the loss of step {step} is {loss.item()}, see {path} (samples {keys})"
+        self.bad = f"the loss of step {step} is {loss.item()}, {place} (samples {keys})"
 
     def tell(self) -> NoReturn:
         """Say which losses, of which samples. Raises IrodoriError."""

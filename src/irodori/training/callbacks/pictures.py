@@ -11,8 +11,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from irodori.color import to_float, to_uint8
+from irodori.data.files import replacing
 from irodori.data.plan import Reading
 from irodori.data.stream import ShardDataset
+from irodori.errors import one_line
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
 
@@ -43,12 +45,21 @@ class Pictures(Callback):
         self._true: list[Tensor] | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Write the sheet of an epoch."""
-        if trainer.state.fn == TrainerFn.FITTING:
-            self.write(trainer, module, f"epoch-{trainer.current_epoch + 1:04d}.png")
+        """Write the sheet of an epoch, or say that it can't be written."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        name = f"epoch-{trainer.current_epoch + 1:04d}.png"
+        try:
+            self.write(trainer, module, name)
+        except OSError as error:
+            print(f"{self.folder / name} can't be written: {one_line(error)}", flush=True)
 
     def write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
-        """Write the sheet of the module as it is, and log it, on rank 0."""
+        """Write the sheet of the module as it is, and log it, on rank 0.
+
+        Raises:
+            OSError: it can't be written.
+        """
         if not trainer.is_global_zero:
             return
         if self._true is None:
@@ -72,8 +83,8 @@ class Pictures(Callback):
                 for predicted, true in zip(colored, self._true, strict=True)
             ]
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        picture.save(self.folder / name)
+        with replacing(self.folder / name) as file:
+            picture.save(file, "png")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 caption = ["gray · predicted · true"]
