@@ -16,6 +16,7 @@ from torch import nn
 
 import tiny
 from irodori.training.building import build, make_trainer
+from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import choose
 
 
@@ -43,7 +44,7 @@ def main(file, *overrides):
     augment = data.augmentation
     object.__setattr__(data, "augmentation", lambda x, d: (draws.append(d), augment(x, d))[1])
     norms = FrozenNorms()
-    trainer = make_trainer(config, hardware, [norms])
+    trainer = make_trainer(config, hardware, [norms], WholeFiles())
     trainer.limit_val_batches = 0
     trainer.fit(module, data)
     rank = {"draws": torch.cat(draws), "keys": norms.keys}

@@ -13,8 +13,10 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.training.building import build, make_callbacks, make_trainer
+from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import validate
 from irodori.training.hardware import choose
+from irodori.training.stopping import StopSignal
 
 pytestmark = pytest.mark.slow
 
@@ -82,9 +84,9 @@ def test_a_user_trains_on_two_processes(data, tmp_path):
 
     config = tiny.config(*tiny.on(data.train, val))
     shards, module = build(config, choose(config.trainer))
-    trainer = make_trainer(
-        config, choose(config.trainer), make_callbacks(config, shards, tmp_path / "again")
-    )
+    files = WholeFiles()
+    callbacks = make_callbacks(config, shards, tmp_path / "again", files, StopSignal())
+    trainer = make_trainer(config, choose(config.trainer), callbacks, files)
     alone = validate(trainer, module, shards, folder / "checkpoints" / "best.ckpt")
     best = metrics["rows"]["best"]
     assert best["chroma_rmse"] == pytest.approx(alone["chroma_rmse"]["model"], abs=1e-3)

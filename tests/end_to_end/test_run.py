@@ -257,7 +257,8 @@ def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
         for node, key in leaves(config)
         if not any(issubclass(node, owner) and key == name for owner, name in read)
     }
-    assert unread == set()
+    # Going on with a run reads it before there are dataclasses.
+    assert unread == {"Config.allow_changes"}
 
 
 def refuse(folder, *overrides):

@@ -11,6 +11,7 @@ import tiny
 from irodori import Colorizer
 from irodori.training.building import build, make_trainer
 from irodori.training.callbacks.pictures import Pictures
+from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import choose
 
 
@@ -47,7 +48,7 @@ def fit(data, *overrides, callbacks=()):
     shards, module = build(config, hardware)
     start = copy.deepcopy(module.network.state_dict())
     watch = Watch()
-    trainer = make_trainer(config, hardware, [*callbacks, watch])
+    trainer = make_trainer(config, hardware, [*callbacks, watch], WholeFiles())
     trainer.limit_val_batches = 0
     trainer.fit(module, shards)
     return start, watch

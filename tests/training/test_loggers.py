@@ -1,10 +1,10 @@
 import pytest
 import wandb
-from lightning.pytorch.loggers import CSVLogger
 
 from irodori.config import LoggerConfig, WandbConfig
 from irodori.errors import IrodoriError
 from irodori.training.loggers import make_loggers, wandb_mode
+from irodori.training.metrics_csv import MetricsCSV
 
 
 @pytest.fixture(autouse=True)
@@ -76,13 +76,13 @@ def make(config, folder):
 
 def test_csv_alone_says_nothing_of_wandb(tmp_path, capsys):
     (logger,) = make(LoggerConfig("csv"), tmp_path)
-    assert isinstance(logger, CSVLogger)
+    assert isinstance(logger, MetricsCSV)
     assert capsys.readouterr().out == ""
 
 
 def test_disabled_is_said_in_one_line(tmp_path, capsys):
     (logger,) = make(WandbConfig(mode="disabled"), tmp_path)
-    assert isinstance(logger, CSVLogger)
+    assert isinstance(logger, MetricsCSV)
     assert capsys.readouterr().out == "W&B: disabled (logger.mode)\n"
 
 

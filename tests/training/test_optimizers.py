@@ -17,7 +17,7 @@ SHARE = st.floats(0, 1)
 @given(st.integers(1, 10_000), SHARE, SHARE, st.data())
 def test_the_schedule_is_the_formula(steps, warmup, final, data):
     step = data.draw(st.integers(0, steps))
-    rising = max(1, round(warmup * steps))
+    rising = max(1, min(round(warmup * steps), steps - 1))
     value = warmup_cosine(step, steps, warmup, final)
     if step < rising:
         assert value == pytest.approx((step + 1) / rising)
@@ -34,7 +34,7 @@ def test_it_rises_to_its_peak_once_and_falls_to_final(steps, warmup, final):
     values = [warmup_cosine(step, steps, warmup, final) for step in range(steps + 1)]
     peak = values.index(max(values))
     assert max(values) == pytest.approx(1)
-    assert peak == max(1, round(warmup * steps)) - 1
+    assert peak == max(1, min(round(warmup * steps), steps - 1)) - 1
     assert values[: peak + 1] == sorted(values[: peak + 1])
     assert values[peak:] == sorted(values[peak:], reverse=True)
     assert values[-1] == pytest.approx(final)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from irodori.config import Config
 from irodori.data.files import replacing
+from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError, one_line
 from irodori.training import report
@@ -22,8 +23,9 @@ from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import evaluate
-from irodori.training.hardware import choose
+from irodori.training.hardware import Hardware, choose
 from irodori.training.loggers import make_loggers
+from irodori.training.module import Colorization
 from irodori.training.ranks import end_started
 from irodori.training.run_folder import (
     CHECKPOINTS,
@@ -73,13 +75,14 @@ def train(
     stop.first = first
     with stop.handled(), ExitStack() as held:
         try:
+            hardware, data, module = prepare(config)
             if first and config.resume is None:
                 folder = claim(folder, written(composed), chosen)
             if first:
                 held.enter_context(locked(folder))
             if first and config.resume is not None:
                 reopen(folder, written(composed))
-            _train(config, composed, folder, overrides, changes, stop)
+            _train(config, composed, folder, overrides, changes, stop, hardware, data, module)
         except Stopped:
             stop.outlook = outlook(folder)
             raise
@@ -92,6 +95,19 @@ def train(
             raise IrodoriError(f"{one_line(error)}; make room; {outlook(folder)}") from None
 
 
+def prepare(config: Config) -> tuple[Hardware, ShardData, Colorization]:
+    """What a run needs before it has a folder, so that a mistake leaves none behind.
+
+    Raises:
+        IrodoriError: a setting is out of range or doesn't fit another, the data or the hardware.
+    """
+    hardware = choose(config.trainer)
+    if config.trainer.max_epochs < 0 and config.trainer.max_steps < 0:
+        raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
+    seed_everything(config.seed, workers=True, verbose=False)
+    return hardware, *build(config, hardware)
+
+
 def _train(
     config: Config,
     composed: DictConfig,
@@ -99,12 +115,10 @@ def _train(
     overrides: list[str],
     changes: Sequence[str],
     stop: StopSignal,
+    hardware: Hardware,
+    data: ShardData,
+    module: Colorization,
 ) -> None:
-    hardware = choose(config.trainer)
-    if config.trainer.max_epochs < 0 and config.trainer.max_steps < 0:
-        raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
-    seed_everything(config.seed, workers=True, verbose=False)
-    data, module = build(config, hardware)
     files = WholeFiles()
     callbacks = make_callbacks(config, data, folder, files, stop)
     trainer = make_trainer(config, hardware, callbacks, files)

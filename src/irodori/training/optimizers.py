@@ -43,7 +43,8 @@ def warmup_cosine(step: int, steps: int, warmup: float, final: float) -> float:
 
     Rises linearly over the first warmup·steps, then falls by half a cosine to `final`.
     """
-    rising = max(1, round(warmup * steps))
+    # The last step of all belongs to the fall, however long the rise.
+    rising = max(1, min(round(warmup * steps), steps - 1))
     if step < rising:
         return (step + 1) / rising
     progress = min(1.0, (step - rising) / max(1, steps - rising))

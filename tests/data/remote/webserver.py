@@ -82,13 +82,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         middle = int(amount) if kind == "cut" else len(content) // 2
         for part in (content[:middle], content[middle:]):
+            # Counted before, since who asked may go on as soon as it is sent.
+            self.server.sent[name] = self.server.sent.get(name, 0) + len(part)
             try:
                 self.wfile.write(part)
                 self.wfile.flush()
             except OSError:  # who asked has gone
                 self.close_connection = True
                 return
-            self.server.sent[name] = self.server.sent.get(name, 0) + len(part)
             if kind == "cut":
                 self.close_connection = True
                 return
