@@ -23,11 +23,14 @@ $(VENV)/installed: pyproject.toml
 train: setup
 	$(BIN)/python train.py experiment=lab_alpha1
 
+# A test a core: most wait for processes that they start, and none has work for more than a thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -31,6 +31,10 @@ def main(config: DictConfig) -> None:
 
             config, changes = resumed(config, list(settings.overrides.task))
             checked = typed(config)
+            if folder != Path(config.resume):
+                raise IrodoriError(
+                    f"resume={config.resume} goes on in that folder: leave {folder} out"
+                )
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError(
                 "jobs of a sweep need processes of their own: leave out"

@@ -3,12 +3,15 @@
 The YAML files under conf/ give the values; each group's file names its schema in its defaults list.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
+
+from irodori.errors import IrodoriError
 
 
 @dataclass
@@ -202,6 +205,23 @@ OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adadelta": AdadeltaConfig, "ada
 LOGGERS: dict[str, type[LoggerConfig]] = {"csv": LoggerConfig, "wandb": WandbConfig}
 """The schemas of groups that have more than one, by the name in the configuration."""
 
+RUN_CONFIG = "config.yaml"
+"""What makes a folder a run folder."""
+
+
+def begun(folder: str) -> Path:
+    """The absolute path of a run folder.
+
+    Raises:
+        IrodoriError: no run is there.
+    """
+    # As Hydra makes paths absolute: without looking where links lead.
+    path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
+    if not (path / RUN_CONFIG).is_file():
+        raise IrodoriError(f"resume={folder}: no run is there ({path / RUN_CONFIG} is missing)")
+    return path
+
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout, which holds conf/ and data/."""
 
@@ -210,7 +230,7 @@ def register() -> None:
     """Make the schema and the resolvers known to Hydra; it may be called again.
 
     `${project:}` is the checkout's folder, `${or_default:x}` is x, or "default" where x is null,
-    `${or_else:x,y}` is x, or y where x is null.
+    `${begun_or:x,y}` is the run folder x, which must hold a run, or y where x is null.
     """
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
@@ -226,5 +246,7 @@ def register() -> None:
         for name, node in nodes.items():
             store.store(group=group, name=name, node=node)
     OmegaConf.register_new_resolver("project", lambda: str(PROJECT), replace=True)
-    OmegaConf.register_new_resolver("or_else", lambda x, y: y if x is None else x, replace=True)
+    OmegaConf.register_new_resolver(
+        "begun_or", lambda x, y: y if x is None else str(begun(x)), replace=True
+    )
     OmegaConf.register_new_resolver("or_default", lambda x: x or "default", replace=True)

@@ -41,7 +41,7 @@ def run(program: Callable[[], None]) -> None:
 
 def told_line(error: Exception) -> str:
     """The error's message, and that of its cause where Hydra wraps one, on one line."""
-    messages = [str(error)]
+    messages = [str(error).removeprefix("IrodoriError raised while resolving interpolation: ")]
     if isinstance(error, HydraException) and error.__cause__ is not None:
         messages.append(str(error.__cause__))
     # Hydra lists the schemas among a group's options, and then every place that it looked in.

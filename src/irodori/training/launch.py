@@ -21,6 +21,7 @@ from irodori.errors import IrodoriError, one_line
 from irodori.training import report
 from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.take_over import TakeOver
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import evaluate
 from irodori.training.hardware import Hardware, choose
@@ -35,7 +36,7 @@ from irodori.training.run_folder import (
     claim,
     command,
     locked,
-    reopen,
+    sweep_up,
 )
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 
@@ -81,7 +82,7 @@ def train(
             if first:
                 held.enter_context(locked(folder))
             if first and config.resume is not None:
-                reopen(folder, written(composed))
+                sweep_up(folder)
             _train(config, composed, folder, overrides, changes, stop, hardware, data, module)
         except Stopped:
             stop.outlook = outlook(folder)
@@ -121,17 +122,19 @@ def _train(
 ) -> None:
     files = WholeFiles()
     callbacks = make_callbacks(config, data, folder, files, stop)
+    begun = None
+    if config.resume is not None:
+        callbacks.append(TakeOver(folder, written(composed)))
+        if (folder / CHECKPOINTS / LAST).is_file():
+            begun = folder / CHECKPOINTS / LAST
     trainer = make_trainer(config, hardware, callbacks, files)
-    begun = folder / CHECKPOINTS / LAST if config.resume is not None else None
-    if begun is not None and not begun.is_file():
-        begun = None
     if trainer.is_global_zero:
         report.start(module.model, data, hardware, trainer.world_size)
         rows = 0
         if config.resume is not None:
             for change in changes:
                 print(f"changed: {change}", flush=True)
-            rows = tell_begun(begun)
+            rows = tell_begun(begun, config, data.plan(world_size=1, rank=0).batches)
         trainer.loggers = make_loggers(
             config.logger,
             folder,
@@ -192,21 +195,35 @@ def outlook(folder: Path) -> str:
     return f"{found}; go on with: {command(folder)}"
 
 
-def tell_begun(checkpoint: Path | None) -> int:
+def tell_begun(checkpoint: Path | None, config: Config, batches: int) -> int:
     """Say where a run is gone on with; gives the rows of metrics.csv that stay.
 
+    Args:
+        checkpoint: None if there is none yet.
+        config: the run is to end by its limits, which may have been changed.
+        batches: micro-batches of an epoch.
+
     Raises:
-        IrodoriError: the checkpoint can't be read.
+        IrodoriError: the checkpoint can't be read, or lies behind the run's end.
     """
     if checkpoint is None:
         print("no checkpoint was written yet: this run starts from its beginning", flush=True)
         return 0
     try:
         stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        step, rows = stored["global_step"], stored["callbacks"]["Checkpoints"]["rows"]
+        step, position = stored["global_step"], stored["callbacks"]["Checkpoints"]
+        epochs, rows = position["batches"] / batches, position["rows"]
     except Exception as error:
         # torch raises many kinds here, by what the file is.
-        raise IrodoriError(f"{checkpoint} can't be gone on with: {one_line(error)}") from None
+        raise IrodoriError(
+            f"{checkpoint} can't be read: {one_line(error)}; restore it, or start a new run"
+        ) from None
+    for key, limit, done in (
+        ("max_epochs", config.trainer.max_epochs, epochs),
+        ("max_steps", config.trainer.max_steps, step),
+    ):
+        if 0 <= limit < done:
+            raise IrodoriError(f"trainer.{key}={limit}: {done:g} are done, and can't be undone")
     print(f"going on after step {step}", flush=True)
     return int(rows)
 

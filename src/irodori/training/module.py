@@ -14,7 +14,7 @@ from irodori.inference.coloring import color_pictures
 from irodori.metrics import ChrominanceRMSE
 from irodori.network.joint import reduce_chroma
 from irodori.training.losses import chroma_mse, scene_cross_entropy
-from irodori.training.optimizers import make_optimizer
+from irodori.training.optimizers import configured, make_optimizer
 
 
 class Colorization(LightningModule):
@@ -87,6 +87,10 @@ class Colorization(LightningModule):
         """See `make_optimizer`."""
         steps = int(self.trainer.estimated_stepping_batches)
         return make_optimizer(self.network, self.optimizer_config, steps)
+
+    def on_train_start(self) -> None:
+        """Settings may have changed since the checkpoint that the optimizer was loaded from."""
+        configured(self.trainer.optimizers[0], self.lr_schedulers(), self.optimizer_config)  # type: ignore[arg-type]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Checkpoints describe themselves, with the versions they were made with."""

@@ -38,6 +38,29 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> d
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def configured(
+    optimizer: optim.Optimizer,
+    schedule: optim.lr_scheduler.LambdaLR | None,
+    config: OptimizerConfig,
+) -> None:
+    """Give an optimizer the configuration's settings, after a checkpoint has given it its own.
+
+    A run that is gone on with keeps moments and place in the schedule. If no setting has changed,
+    nothing does.
+
+    Args:
+        optimizer, schedule: as `make_optimizer` made them of `config`.
+        config: group optimizer.
+    """
+    for group, decay in zip(optimizer.param_groups, (config.weight_decay, 0.0), strict=True):
+        group.update({**optimizer.defaults, "weight_decay": decay})
+    if schedule is not None:
+        schedule.base_lrs = [config.lr] * len(optimizer.param_groups)
+        for group, share in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
+            group["initial_lr"] = config.lr
+            group["lr"] = config.lr * share(schedule.last_epoch)
+
+
 def warmup_cosine(step: int, steps: int, warmup: float, final: float) -> float:
     """Learning rate at a step (from 0) as a share of its peak, in (0, 1].
 

@@ -7,13 +7,24 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from irodori.config import LOGGERS, OPTIMIZERS, Config
-from irodori.errors import IrodoriError, one_line
+from irodori.config import LOGGERS, OPTIMIZERS, Config, begun
+from irodori.entry import told_line
+from irodori.errors import IrodoriError
 from irodori.training.run_folder import CONFIG
 
-FIXED = ("seed", "data.batch_size", "data.shuffle", "trainer.accumulate")
-"""What a position in a run is counted by."""
+FIXED = (
+    "seed",
+    "data.batch_size",
+    "data.shuffle",
+    "trainer.accumulate",
+    "color_space",
+    "backbone",
+    "network",
+    "optimizer.name",
+)
+"""What a position in a run is counted by, and what weights and the optimizer's state belong to."""
 
 GROUPS = ("color_space", "backbone", "network", "data", "optimizer", "trainer", "logger")
 
@@ -31,7 +42,7 @@ def resumed(composed: DictConfig, overrides: list[str]) -> tuple[DictConfig, lis
     Raises:
         IrodoriError: there is no such run, its config.yaml is damaged, or a change is not allowed.
     """
-    folder = Path(composed.resume).expanduser().absolute()
+    folder = begun(composed.resume)
     stored = stored_config(folder)
     parser = OverridesParser.create()
     config = stored.copy()
@@ -40,7 +51,12 @@ def resumed(composed: DictConfig, overrides: list[str]) -> tuple[DictConfig, lis
     changes = differences(stored, config)
     for key in FIXED:
         if OmegaConf.select(stored, key) != OmegaConf.select(config, key):
-            raise IrodoriError(f"{key} can't be changed in the middle of a run: leave it out")
+            raise IrodoriError(
+                f"{key} can't be changed in the middle of a run: leave it out, or start a new run"
+            )
+    if (stored.trainer.ema_decay is None) != (config.trainer.ema_decay is None):
+        # Checkpoints hold the average beside the weights, or the weights alone.
+        raise IrodoriError("trainer.ema_decay can't be set or left out in the middle of a run")
     if changes and not composed.allow_changes:
         raise IrodoriError(
             f"{folder} was begun otherwise: {'; '.join(changes)}. Leave that out, or take it over"
@@ -54,19 +70,22 @@ def stored_config(folder: Path) -> DictConfig:
     """The configuration in a run folder, with its schema.
 
     Raises:
-        IrodoriError: there is none, or it doesn't fit the schema.
+        IrodoriError: it can't be read, or doesn't fit the schema.
     """
     path = folder / CONFIG
-    if not path.is_file():
-        raise IrodoriError(f"resume={folder}: no run is there ({CONFIG} is missing)")
     try:
         values: Any = OmegaConf.load(path)
         schema: Any = OmegaConf.structured(Config)
         for group, classes in (("optimizer", OPTIMIZERS), ("logger", LOGGERS)):
-            schema[group] = OmegaConf.structured(classes[values[group].name])
+            name = OmegaConf.select(values, f"{group}.name", throw_on_missing=True)
+            if name not in classes:
+                raise ValueError(f"{group}.name is {name}, not one of {', '.join(classes)}")
+            schema[group] = OmegaConf.structured(classes[name])
         config = OmegaConf.merge(schema, values)
-    except (OSError, OmegaConfBaseException, ValueError, KeyError, AttributeError) as error:
-        raise IrodoriError(f"{path} is damaged: {one_line(error)}") from None
+    except (OSError, OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise IrodoriError(
+            f"{path} is damaged, or of another version: {told_line(error)}"
+        ) from None
     assert isinstance(config, DictConfig)
     return config
 

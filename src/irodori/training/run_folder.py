@@ -12,10 +12,11 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from irodori.config import RUN_CONFIG
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 
-CONFIG = "config.yaml"
+CONFIG = RUN_CONFIG
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
@@ -55,13 +56,10 @@ def claim(folder: Path, config: str, chosen: bool) -> Path:
     raise AssertionError("there are always more numbers")
 
 
-def reopen(folder: Path, config: str) -> None:
-    """Clear away what a killed run left: files that weren't whole yet, figures that don't hold."""
+def sweep_up(folder: Path) -> None:
+    """Clear away files that a killed run was about to write."""
     for part in folder.rglob(".*.part"):
         part.unlink()
-    (folder / METRICS).unlink(missing_ok=True)
-    if (folder / CONFIG).read_text() != config:
-        write_config(folder, config)
 
 
 def command(folder: Path) -> str:

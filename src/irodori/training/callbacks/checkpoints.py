@@ -126,6 +126,11 @@ class Checkpoints(Callback):
         """Go to the checkpoint's position; from now on a signal waits for the end of a step."""
         if self._loaded is not None:
             place(trainer, self._loaded["batches"], self._loaded["validating"])
+        best = self.folder / BEST
+        if self.best is not None and not trainer.strategy.broadcast(best.exists()):
+            self.best = None
+            if trainer.is_global_zero:
+                print(f"{best} is missing: the best from now on takes its place", flush=True)
         self._saved_step = trainer.global_step
         self._saved_time = self._started = self.clock()
         self.stop.install()
