@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import ConfigKeyError
 
 from irodori.config import PROJECT
-from irodori.entry import run, told, told_line
+from irodori.entry import PATIENCE, run, told, told_line
 from irodori.errors import IrodoriError
 
 
@@ -47,9 +48,17 @@ def test_schemas_are_not_listed_among_the_options():
     assert told_line(error) == "Available options in 'o': adamw x"
 
 
-def test_only_the_first_rank_tells(stop, monkeypatch):
+def test_another_rank_tells_if_the_first_has_not_ended_it_meanwhile(stop, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert stop(IrodoriError("no shard matches")) == (1, "")
+    waited = []
+    monkeypatch.setattr("irodori.entry.time.sleep", waited.append)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert stop(IrodoriError("no such disk")) == (1, "error: rank 1: no such disk\n")
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert waited == [PATIENCE]
 
 
 def test_a_mistake_of_the_program_keeps_its_traceback():

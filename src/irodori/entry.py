@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,9 +17,16 @@ NOISE = ("full_key:", "object_type=", "reference_type=", "See https:")
 """Starts of lines in messages of Hydra and OmegaConf that tell a user nothing."""
 
 
+PATIENCE = 3.0
+"""Seconds in which the first rank may say what is wrong."""
+
+
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn a user's mistake, or Ctrl-C, into one line on stderr (of rank 0) and exit status 1."""
+    """Turn a user's mistake, or Ctrl-C, into one line on stderr and exit status 1.
+
+    Of several ranks the first speaks for all; another one is heard if the first has no error.
+    """
     try:
         yield
     except (IrodoriError, HydraException, OmegaConfBaseException) as error:
@@ -26,8 +35,13 @@ def told() -> Iterator[None]:
         line = "interrupted"
     else:
         return
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"error: {line}", file=sys.stderr, flush=True)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    if rank != "0":
+        # What starts the ranks ends all when one has ended, and this one, if the first has spoken.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(PATIENCE)
+        line = f"rank {rank}: {line}"
+    print(f"error: {line}", file=sys.stderr, flush=True)
     sys.exit(1)
 
 
