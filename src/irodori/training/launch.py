@@ -36,6 +36,7 @@ from irodori.training.run_folder import (
     claim,
     command,
     locked,
+    remove_if_empty,
     sweep_up,
 )
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
@@ -81,6 +82,9 @@ def train(
                 folder = claim(folder, written(composed), chosen)
             if first:
                 held.enter_context(locked(folder))
+            else:
+                # Under torchrun Hydra has made a folder for each rank, by its own clock.
+                held.callback(remove_if_empty, folder)
             if first and config.resume is not None:
                 sweep_up(folder)
             _train(config, composed, folder, overrides, changes, stop, hardware, data, module)
@@ -134,7 +138,7 @@ def _train(
         if config.resume is not None:
             for change in changes:
                 print(f"changed: {change}", flush=True)
-            rows = tell_begun(begun, config, data.plan(world_size=1, rank=0).batches)
+            rows = tell_begun(begun, config, data)
         trainer.loggers = make_loggers(
             config.logger,
             folder,
@@ -195,16 +199,17 @@ def outlook(folder: Path) -> str:
     return f"{found}; go on with: {command(folder)}"
 
 
-def tell_begun(checkpoint: Path | None, config: Config, batches: int) -> int:
+def tell_begun(checkpoint: Path | None, config: Config, data: ShardData) -> int:
     """Say where a run is gone on with; gives the rows of metrics.csv that stay.
 
     Args:
         checkpoint: None if there is none yet.
         config: the run is to end by its limits, which may have been changed.
-        batches: micro-batches of an epoch.
+        data: what is trained on.
 
     Raises:
-        IrodoriError: the checkpoint can't be read, or lies behind the run's end.
+        IrodoriError: the checkpoint can't be read, was written on other data, or lies behind the
+            run's end.
     """
     if checkpoint is None:
         print("no checkpoint was written yet: this run starts from its beginning", flush=True)
@@ -212,14 +217,16 @@ def tell_begun(checkpoint: Path | None, config: Config, batches: int) -> int:
     try:
         stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
         step, position = stored["global_step"], stored["callbacks"]["Checkpoints"]
-        epochs, rows = position["batches"] / batches, position["rows"]
+        batches, rows = position["batches"], position["rows"]
+        data_state = stored[type(data).__qualname__]
     except Exception as error:
         # torch raises many kinds here, by what the file is.
         raise IrodoriError(
             f"{checkpoint} can't be read: {one_line(error)}; restore it, or start a new run"
         ) from None
+    data.load_state_dict(data_state)
     for key, limit, done in (
-        ("max_epochs", config.trainer.max_epochs, epochs),
+        ("max_epochs", config.trainer.max_epochs, batches / data.plan(1, rank=0).batches),
         ("max_steps", config.trainer.max_steps, step),
     ):
         if 0 <= limit < done:

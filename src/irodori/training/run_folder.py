@@ -6,7 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -56,6 +56,12 @@ def claim(folder: Path, config: str, chosen: bool) -> Path:
     raise AssertionError("there are always more numbers")
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that nothing was written into."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def sweep_up(folder: Path) -> None:
     """Clear away files that a killed run was about to write."""
     for part in folder.rglob(".*.part"):
@@ -65,7 +71,7 @@ def sweep_up(folder: Path) -> None:
 def command(folder: Path) -> str:
     """What goes on with the run in a folder, to be typed into a shell."""
     text = str(folder)
-    if not re.fullmatch(r"[\w./:+-]+", text):
+    if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
         # For Hydra; a backslash counts as such but before a quote.
         text = QuotedString(text, Quote.double).with_quotes()
     return "python train.py " + shlex.quote(f"resume={text}")

@@ -1,0 +1,78 @@
+"""metrics.csv: whole at any time, and gone on with where a checkpoint was written."""
+
+import csv
+
+import pytest
+
+from irodori.errors import IrodoriError
+from irodori.training.metrics_csv import NAME, MetricsCSV
+
+
+def written(folder):
+    with (folder / NAME).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def logged(folder, rows, **options):
+    logger = MetricsCSV(folder, flush_every=1, **options)
+    for step, row in rows:
+        logger.log_metrics(row, step)
+    return logger
+
+
+def test_the_file_is_written_every_so_many_steps(tmp_path):
+    logger = MetricsCSV(tmp_path, flush_every=3)
+    seen = []
+    for step in range(7):
+        logger.log_metrics({"loss": step / 2}, step)
+        seen.append(len(written(tmp_path)) if (tmp_path / NAME).exists() else 0)
+    assert seen == [0, 0, 3, 3, 3, 6, 6]
+    logger.finalize("success")
+    assert [row["loss"] for row in written(tmp_path)] == [str(step / 2) for step in range(7)]
+
+
+def test_a_column_that_comes_later_is_empty_before(tmp_path):
+    logged(tmp_path, [(0, {"b": 1.0}), (1, {"a": 0.5})])
+    assert (tmp_path / NAME).read_text().splitlines() == ["a,b,step", ",1.0,0", "0.5,,1"]
+
+
+def test_rows_after_the_checkpoint_are_replaced_and_none_is_doubled(tmp_path):
+    rows = [(step, {"loss": 0.1 + step / 3, "epoch": step // 2}) for step in range(6)]
+    whole = tmp_path / "whole"
+    logged(whole, rows)
+    killed = tmp_path / "killed"
+    # Two rows were logged after the checkpoint, one of them with a column of its own.
+    logged(killed, [*rows[:4], (4, {"loss": -1.0}), (5, {"other": -1.0})])
+    logged(killed, rows[4:], keep=4)
+    assert (killed / NAME).read_bytes() == (whole / NAME).read_bytes()
+
+
+def test_rows_that_are_missing_are_told_of(tmp_path, capsys):
+    logged(tmp_path, [(0, {"loss": 1.0})])
+    logged(tmp_path, [(3, {"loss": 2.0})], keep=3)
+    assert "lacks 2 rows" in capsys.readouterr().out
+    assert [row["step"] for row in written(tmp_path)] == ["0", "3"]
+    (tmp_path / NAME).unlink()
+    logged(tmp_path, [(3, {"loss": 2.0})], keep=3)
+    assert "lacks 3 rows" in capsys.readouterr().out
+
+
+def test_a_file_of_another_kind_is_one_line(tmp_path):
+    (tmp_path / NAME).write_bytes(b"\xff\x00\xfe")
+    with pytest.raises(IrodoriError, match=r"can't be read: .*; restore it, or remove it"):
+        MetricsCSV(tmp_path, flush_every=1, keep=2)
+
+
+def test_rows_that_cannot_be_written_are_told_of_once_and_written_later(tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.write_text("a file, where no folder can be made")
+    logger = logged(folder, [(step, {"loss": 1.0}) for step in range(3)])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{folder / NAME} can't be written for now: ")
+    folder.unlink()
+    logger.log_metrics({"loss": 1.0}, 3)
+    assert len(written(folder)) == 4
+    folder.rename(tmp_path / "moved")
+    folder.write_text("again")
+    logger.save()
+    assert len(capsys.readouterr().out.splitlines()) == 1

@@ -1,0 +1,207 @@
+"""Going on with a run: what may differ from the configuration that it began with."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+import tiny
+from irodori.errors import IrodoriError
+from irodori.training.launch import written
+from irodori.training.resume import resumed
+
+CONFIG = "config.yaml"
+
+
+@pytest.fixture
+def folder(data, tmp_path):
+    """A run folder with nothing but its configuration."""
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / CONFIG).write_text(written(tiny.compose(*data.on)))
+    return path
+
+
+def going_on(folder, *overrides):
+    return resumed(tiny.compose(f'resume="{folder}"', *overrides), list(overrides))
+
+
+def test_a_run_goes_on_with_its_own_configuration(folder):
+    config, changes = going_on(folder)
+    assert changes == []
+    assert config.resume == str(folder)
+    assert written(config) == (folder / CONFIG).read_text()
+    # What is set to what it was is no change.
+    assert going_on(folder, "optimizer.lr=1.0", "alpha=1")[1] == []
+
+
+def test_a_change_is_shown_and_refused_unless_allowed(folder):
+    overrides = ["optimizer.lr=0.5", "trainer.max_epochs=4"]
+    lines = ["optimizer.lr: 1.0 → 0.5", "trainer.max_epochs: 1 → 4"]
+    with pytest.raises(IrodoriError) as refused:
+        going_on(folder, *overrides)
+    assert "; ".join(lines) in str(refused.value)
+    assert "allow_changes=true" in str(refused.value)
+    config, changes = going_on(folder, *overrides, "allow_changes=true")
+    assert changes == lines
+    assert (config.optimizer.lr, config.trainer.max_epochs) == (0.5, 4)
+    stored = OmegaConf.create(written(config))
+    assert (stored.resume, stored.allow_changes) == (None, False)
+
+
+def test_a_group_stands_for_all_its_values(folder):
+    config, changes = going_on(folder, "trainer=ddp", "trainer.log_every=7", "allow_changes=true")
+    assert "trainer.devices: 1 → 2" in changes
+    assert "trainer.log_every: 1 → 7" in changes
+    assert config.trainer == tiny.compose("trainer=ddp", "trainer.log_every=7").trainer
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("seed=3", "seed"),
+        ("data.batch_size=6", "data.batch_size"),
+        ("trainer.accumulate=2", "trainer.accumulate"),
+        ("network.width=0.5", "network"),
+        ("color_space=rgb", "color_space"),
+        ("optimizer=adamw", "optimizer.name"),
+        ("trainer.ema_decay=0.9", "trainer.ema_decay"),
+        ("experiment=quick", "experiment=quick"),
+    ],
+)
+def test_what_position_and_weights_depend_on_stays(folder, override, key):
+    with pytest.raises(IrodoriError, match=f"{key} can't be "):
+        going_on(folder, override, "allow_changes=true")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: f"a: [\n{text}", "while parsing"),
+        (lambda text: "", "optimizer.name is None"),
+        (lambda text: "- 1\n", "not an int"),
+        (lambda text: text.replace("max_epochs: 1", "max_epochs: many"), "'many'"),
+        (lambda text: text.replace("max_epochs: 1", "max_epochs: 1\n  old: 3"), "Key 'old' not in"),
+        (lambda text: text.replace("name: adadelta", "name: sgd"), "optimizer.name is sgd"),
+        (lambda text: text.encode("utf-16").decode("latin-1"), "damaged"),
+    ],
+)
+def test_a_damaged_configuration_is_one_line(folder, change, told):
+    path = folder / CONFIG
+    path.write_text(change(path.read_text()))
+    with pytest.raises(IrodoriError, match="is damaged, or of another version: ") as refused:
+        going_on(folder)
+    assert told in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_key_that_is_newer_than_the_run_has_its_default(folder):
+    path = folder / CONFIG
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "checkpoint_minutes" not in line))
+    config, changes = going_on(folder)
+    assert config.trainer.checkpoint_minutes == 10.0
+    assert changes == []
+
+
+def test_a_folder_without_a_run_is_one_line(tmp_path):
+    for name in ("never there", CONFIG):
+        with pytest.raises(IrodoriError, match="no run is there"):
+            resumed(OmegaConf.create({"resume": str(tmp_path / name)}), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_may_be_named_in_any_way(folder, monkeypatch):
+    config = OmegaConf.create({"resume": "", "allow_changes": False})
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    for name in ("run", "run/", "./run", "../" + folder.parent.name + "/run", "~/run"):
+        config.resume = name
+        assert resumed(config, [])[0].resume == str(folder)
+    spaced = folder.rename(folder.with_name("a run, with = and spaces"))
+    config.resume = spaced.name
+    assert resumed(config, [])[0].resume == str(spaced)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A run of one epoch, which is three steps."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    tiny.run(folder, *data.on)
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy that may be changed."""
+    folder = tmp_path / "run"
+    for path in finished.rglob("*"):
+        if path.is_file():
+            copy = folder / path.relative_to(finished)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, copy)
+    return folder
+
+
+def contents(folder: Path):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def weights(folder):
+    stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return stored["global_step"], stored["state_dict"]
+
+
+@pytest.mark.slow
+def test_changed_settings_of_the_optimizer_hold(copied):
+    step, before = weights(copied)
+    former = (copied / CONFIG).read_text()
+    tiny.resume(copied, "optimizer.lr=0", "trainer.max_epochs=2", "allow_changes=true")
+    later, after = weights(copied)
+    assert (step, later) == (3, 6)
+    parameters = [name for name in before if name.endswith(("weight", "bias"))]
+    assert parameters
+    assert all(torch.equal(before[name], after[name]) for name in parameters)
+    # config.yaml says how the run went on, and the one before how it began.
+    assert OmegaConf.load(copied / CONFIG).optimizer.lr == 0
+    assert (copied / "config-until-step-3.yaml").read_text() == former
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "overrides", "told"),
+    [
+        (lambda path: path.write_bytes(b"no checkpoint"), [], "last.ckpt can't be read: "),
+        (lambda path: os.truncate(path, 100_000), [], "last.ckpt can't be read: "),
+        (None, ["trainer.max_steps=2"], "trainer.max_steps=2: 3 are done"),
+        (None, ["trainer.max_epochs=2", "OTHER"], "doesn't hold the samples"),
+    ],
+)
+def test_what_does_not_fit_leaves_the_run_as_it_was(copied, data, damage, overrides, told):
+    checkpoint = copied / "checkpoints" / "last.ckpt"
+    if damage is not None:
+        own = checkpoint.read_bytes()
+        checkpoint.unlink()
+        checkpoint.write_bytes(own)
+        damage(checkpoint)
+        (copied / "metrics.json").unlink()
+    changes = [f'data.train="{data.val}"' if text == "OTHER" else text for text in overrides]
+    if "OTHER" in overrides:
+        changes.append(f'data.val="{data.train}"')
+    before = contents(copied)
+    with pytest.raises(IrodoriError, match=told):
+        tiny.resume(copied, *changes, *(["allow_changes=true"] if changes else []))
+    assert contents(copied) == before
+
+
+@pytest.mark.slow
+def test_a_finished_run_says_so(copied, capsys):
+    before = contents(copied)
+    tiny.resume(copied)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("this run is finished: ")
+    assert lines[-1] == f"run: {copied}"
+    assert contents(copied) == before

@@ -1,0 +1,121 @@
+"""A folder of its own for every run."""
+
+import multiprocessing
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.errors import IrodoriError
+from irodori.training import run_folder
+from irodori.training.run_folder import (
+    CONFIG,
+    claim,
+    command,
+    locked,
+    remove_if_empty,
+    sweep_up,
+)
+
+FORK = multiprocessing.get_context("fork")
+
+
+def claimed(barrier, folder, results, name):
+    barrier.wait(10)
+    results.put((name, claim(folder, f"run: {name}\n", chosen=False)))
+
+
+def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
+    folder, count = tmp_path / "runs" / "now", 6
+    barrier, results = FORK.Barrier(count), FORK.Queue()
+    processes = [
+        FORK.Process(target=claimed, args=[barrier, folder, results, name]) for name in range(count)
+    ]
+    for process in processes:
+        process.start()
+    places = dict(results.get(timeout=10) for _ in processes)
+    for process in processes:
+        process.join()
+    assert sorted(path.name for path in places.values()) == ["now", *(f"now-{n}" for n in "23456")]
+    for name, place in places.items():
+        assert (place / CONFIG).read_text() == f"run: {name}\n"
+
+
+def test_a_folder_that_the_user_names_must_hold_no_run(tmp_path):
+    assert claim(tmp_path / "mine", "one: 1\n", chosen=True) == tmp_path / "mine"
+    with pytest.raises(IrodoriError, match="holds a run: go on with it by python"):
+        claim(tmp_path / "mine", "two: 2\n", chosen=True)
+    assert (tmp_path / "mine" / CONFIG).read_text() == "one: 1\n"
+
+
+def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
+    def full(folder, config):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder, "write_config", full)
+        with pytest.raises(OSError, match="No space"):
+            claim(tmp_path / "run", "one: 1\n", chosen=True)
+    assert claim(tmp_path / "run", "one: 1\n", chosen=True) == tmp_path / "run"
+
+
+def hold(folder, ready, done):
+    with locked(folder):
+        ready.set()
+        done.wait(20)
+
+
+@pytest.mark.slow
+def test_only_one_process_trains_a_run(tmp_path):
+    ready, done = FORK.Event(), FORK.Event()
+    other = FORK.Process(target=hold, args=[tmp_path, ready, done])
+    other.start()
+    assert ready.wait(10)
+    with pytest.raises(IrodoriError, match="is being trained by another process"), locked(tmp_path):
+        pytest.fail("two hold it")
+    done.set()
+    other.join()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    ready, done = FORK.Event(), FORK.Event()
+    other = FORK.Process(target=hold, args=[tmp_path, ready, done])
+    other.start()
+    assert ready.wait(10)
+    other.kill()
+    with locked(tmp_path):
+        other.join()
+
+
+def test_what_a_killed_run_was_about_to_write_is_cleared_away(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    parts = [tmp_path / ".metrics.csv.12.part", tmp_path / "checkpoints" / ".last.ckpt.12.part"]
+    kept = [tmp_path / CONFIG, tmp_path / "checkpoints" / "last.ckpt"]
+    for path in (*parts, *kept):
+        path.write_text("x")
+    sweep_up(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+def test_only_an_empty_folder_is_removed(tmp_path):
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / CONFIG).write_text("x")
+    for name in ("empty", "full", "never there"):
+        remove_if_empty(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1))
+def test_what_is_told_to_be_typed_means_that_folder(name):
+    folder = Path("/runs") / name.replace("/", "-")
+    python, program, argument = shlex.split(command(folder))
+    assert (python, program) == ("python", "train.py")
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert override.key_or_group == "resume"
+    assert override.value() == str(folder)
