@@ -105,9 +105,7 @@ def test_an_end_at_the_start_and_ctrl_c_are_one_line(data, whole, tmp_path):
     assert run.output.splitlines() == [
         f"stopped by SIGTERM: no checkpoint is written yet; {how_to_go_on(tmp_path)}"
     ]
-    run = going_on(
-        tmp_path, data, hook=(at, MODULE, "validation_step", 2, signal_all, signal.SIGINT)
-    )
+    run = going_on(tmp_path, hook=(at, MODULE, "validation_step", 2, signal_all, signal.SIGINT))
     assert run.end() == [1], run.output
     line = f"error: interrupted; step 3 is written; {how_to_go_on(tmp_path)}"
     assert told(run) == line

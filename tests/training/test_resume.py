@@ -23,11 +23,6 @@ SETTINGS = {
         "trainer.validate_every=2",
         "trainer.checkpoint_steps=2",
     ],
-    "cut short": [
-        "trainer.max_epochs=-1",
-        "trainer.max_steps=5",
-        "trainer.checkpoint_steps=1",
-    ],
     "accumulated": [
         "trainer.max_epochs=2",
         "trainer.accumulate=2",
@@ -76,28 +71,14 @@ def whole(data, tmp_path_factory):
 
 
 MOMENTS = [
-    # Before anything was written; within epochs; at the first step of the second one.
-    ("epochs", Colorization, "training_step", 1),
-    ("epochs", Colorization, "training_step", 3),
-    ("epochs", Colorization, "training_step", 4),
-    # Within validations: the first, the second; at their ends, where the best is written.
-    ("epochs", Colorization, "validation_step", 1),
-    ("epochs", Colorization, "validation_step", 7),
-    ("epochs", Checkpoints, "on_validation_end", 2),
-    # At the ends of epochs and of training, and while the checkpoints are evaluated.
-    ("epochs", TrainMeans, "on_train_epoch_end", 2),
-    ("epochs", Checkpoints, "on_train_end", 1),
-    ("epochs", Colorization, "validation_step", 15),
-    # An epoch that isn't validated; a validation after the last step that max_steps allows.
-    ("steps", TrainMeans, "on_train_epoch_end", 1),
-    ("steps", Colorization, "validation_step", 2),
-    ("steps", Checkpoints, "on_validation_end", 1),
-    ("cut short", Colorization, "training_step", 5),
-    ("cut short", Checkpoints, "on_train_end", 1),
+    # In the middle of an epoch, between two checkpoints, and of a step.
     ("accumulated", Colorization, "training_step", 4),
-    ("accumulated", Colorization, "validation_step", 6),
-    ("rarely", Colorization, "training_step", 6),
-    ("rarely", Checkpoints, "on_validation_end", 2),
+    ("rarely", Colorization, "training_step", 5),
+    # In the validation after the last step that max_steps allows.
+    ("steps", Colorization, "validation_step", 2),
+    # Where the best is written, and an epoch's figures are logged.
+    ("epochs", Checkpoints, "on_validation_end", 2),
+    ("epochs", TrainMeans, "on_train_epoch_end", 3),
 ]
 
 
