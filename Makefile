@@ -1,12 +1,13 @@
 # make setup: .venv with everything, by pip.   make train: train on the embedded sample.
 # make test: the fast tests.                   make test-all: those and the slow ones.
+# make test-long: the few that take minutes.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)-oldest
 
-.PHONY: setup train test test-all lint lower-bounds clean
+.PHONY: setup train test test-all test-long lint lower-bounds clean
 
 setup: $(VENV)/installed
 
@@ -27,10 +28,13 @@ train: setup
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test: setup
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not long"
 
 test-all: setup
-	$(PYTEST)
+	$(PYTEST) -m "not long"
+
+test-long: setup
+	$(PYTEST) -m long
 
 lint: setup
 	$(BIN)/ruff check .

@@ -65,7 +65,7 @@ def test_what_is_written_can_be_trained_on(output):
 def test_a_second_call_says_that_all_is_there(photos, output):
     done = shards("write", photos, output, "--shard-samples", "5")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{output} is finished already: nothing to do" in done.stdout
+    assert f"{output} is finished already: check it" in done.stdout
     done = shards("write", photos, output, "--shard-samples", "6")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1

@@ -76,7 +76,7 @@ def write(
     except _Terminated:
         _fail(f"terminated: give the same command again, and {output} is gone on with", 143)
     if summary is None:
-        print(f"{output} is finished already: nothing to do")
+        print(f"{output} is finished already: check it by `verify`, or delete it to write it again")
     else:
         rate = summary.fresh / (time.perf_counter() - start)
         rejected = {kind: n for kind, n in sorted(summary.reasons.items()) if kind != NEAR_GRAY}

@@ -217,6 +217,8 @@ def begun(folder: str) -> Path:
     """
     # As Hydra makes paths absolute: without looking where links lead.
     path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
+    if path.is_file():
+        raise IrodoriError(f"resume={folder} is a file: name the run's folder")
     if not (path / RUN_CONFIG).is_file():
         raise IrodoriError(f"resume={folder}: no run is there ({path / RUN_CONFIG} is missing)")
     return path

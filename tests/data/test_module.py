@@ -74,7 +74,7 @@ def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, name, 
         expected = space.encode(plainly_cropped(data, raw))
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             batch = data.on_after_batch_transfer(dict(raw), 0)
-        assert set(batch) == {"luminance", "chroma", "labels", "valid", "keys", "bad"}
+        assert set(batch) == {"luminance", "chroma", "labels", "valid", "keys", "bad", "lost"}
         channels = space.chroma_channels
         assert batch["luminance"].shape == (4, 1, 28, 28)
         assert batch["chroma"].shape == (4, channels, 28, 28)
@@ -134,10 +134,15 @@ def test_a_cache_that_would_be_filled_anew_all_the_time_is_refused(config):
     ]
     away = Index(tuple(remote), index.classes)
     with pytest.raises(IrodoriError, match=r"data\.cache_gb=1 .*set data\.shuffle=shards"):
-        refuse_small_cache(changed(config, cache_gb=1.0), away)
-    for fits in ({"cache_gb": 9.0}, {}, {"cache_gb": 1.0, "shuffle": "shards"}):
-        refuse_small_cache(changed(config, **fits), away)
-    refuse_small_cache(changed(config, cache_gb=1e-9), index)
+        refuse_small_cache(changed(config, cache_gb=1.0), away, 1)
+    # The batch of four walks through both shards, but only through one on each of four machines.
+    walk = changed(config, cache_gb=1.0, shuffle="shards")
+    with pytest.raises(IrodoriError, match=r"less than the 2 GB of shards that a batch of 4 walks"):
+        refuse_small_cache(walk, away, 1)
+    refuse_small_cache(walk, away, 4)
+    for fits in ({"cache_gb": 9.0}, {}, {"cache_gb": 9.0, "shuffle": "shards"}):
+        refuse_small_cache(changed(config, **fits), away, 1)
+    refuse_small_cache(changed(config, cache_gb=1e-9), index, 1)
 
 
 def test_micro_batches_and_ranks_share_the_batch(config):

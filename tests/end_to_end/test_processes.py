@@ -106,6 +106,7 @@ def test_a_batch_that_two_ranks_cannot_share_is_one_line(data, tmp_path):
     assert not any(line.startswith("run: ") for line in done.out)
 
 
+@pytest.mark.long
 def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
     swept = ["color_space=lab,yuv", "alpha=0"]
     on = [*data.on, "trainer.max_steps=1", "trainer.pictures=1"]

@@ -380,7 +380,8 @@ def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
 
     on[-1] = "data.max_bad_share=0.1"
     line = refuse(tmp_path / "stopped", *on)
-    assert "3 of 19 images" in line
+    # One of 12 and one of the first validation batch: the run does not wait for the rest.
+    assert "2 of 14 images (14.3%) can't be read or decoded" in line
     assert "data.max_bad_share=10.0%" in line
 
 
@@ -390,3 +391,19 @@ def test_a_step_on_the_gpu(data, tmp_path):
     settings = ["trainer.accelerator=gpu", "trainer.precision=auto", "trainer.max_steps=1"]
     metrics = tiny.run(tmp_path, *data.on, *settings)
     assert np.isfinite(metrics["rows"]["best"]["chroma_rmse"])
+
+
+def test_the_best_is_never_worse_than_the_last(data, tmp_path, capsys):
+    # Three steps an epoch: the last two steps are not validated while training.
+    on = [*data.on, "optimizer=adamw", "optimizer.lr=0.02", "trainer.max_epochs=-1"]
+    metrics = tiny.run(tmp_path / "run", *on, "trainer.max_steps=5")
+    rows = metrics["rows"]
+    assert rows["best"]["chroma_rmse"] <= rows["last"]["chroma_rmse"]
+    assert sum(line.startswith("epoch ") for line in capsys.readouterr().out.splitlines()) == 1
+    best, last = (
+        torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        for name in ("best", "last")
+    )
+    validated = best["callbacks"]["Checkpoints"]["best"]
+    assert (best["global_step"] == 5) == (rows["last"]["chroma_rmse"] < validated - 1e-6)
+    assert last["global_step"] == 5

@@ -50,6 +50,7 @@ def test_each_job_is_trained_by_both_its_ranks(data, tmp_path):
     assert len(list(tmp_path.rglob("last.ckpt"))) == 3
 
 
+@pytest.mark.long
 def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
     search = [
         "hydra/sweeper=optuna",
@@ -71,6 +72,7 @@ def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     folder = tmp_path / "mine"
     options = [text for text in on_two(data) if not text.startswith("trainer.max_")]

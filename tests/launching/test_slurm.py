@@ -73,7 +73,7 @@ def test_a_job_that_fails_says_why(tmp_path, capsys):
     assert "job 0 failed: bad luck (exit status 1)" in capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
     job, handles = begin(tmp_path, seed)
     if seed == 2:

@@ -36,6 +36,7 @@ class ShardData(LightningDataModule):
         seed: of order and augmentation.
         accumulate: micro-batches per optimizer step.
         needs_labels: refuse samples without a class (α > 0).
+        nodes: machines that the batch is shared by, each with a cache of its own.
 
     Raises:
         IrodoriError: no shards match, one is damaged, a class is missing or out of range, or the
@@ -49,6 +50,7 @@ class ShardData(LightningDataModule):
         seed: int = 0,
         accumulate: int = 1,
         needs_labels: bool = False,
+        nodes: int = 1,
     ) -> None:
         super().__init__()
         self.config = config
@@ -59,7 +61,7 @@ class ShardData(LightningDataModule):
         if config.shuffle not in SHUFFLES:
             raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
         self.train_index, self.val_index = open_both(config)
-        refuse_small_cache(config, self.train_index)
+        refuse_small_cache(config, self.train_index, nodes)
         if needs_labels:
             for index in (self.train_index, self.val_index):
                 refuse_missing_labels(index)
@@ -228,11 +230,22 @@ def storage(config: DataConfig) -> tuple[Path | None, int | None, Network]:
     return cache, limit, Network(config.retries, config.timeout)
 
 
-def refuse_small_cache(config: DataConfig, index: Index) -> None:
+def refuse_small_cache(config: DataConfig, index: Index, nodes: int) -> None:
     """Raise IrodoriError if every batch would fetch shards anew that had to make room before."""
-    if config.shuffle != "samples" or config.cache is None or config.cache_gb is None:
+    if config.cache is None or config.cache_gb is None:
         return
-    size = sum(shard.num_bytes for shard in index.shards if isinstance(shard.path, str)) / 1e9
+    sizes = [shard.num_bytes / 1e9 for shard in index.shards if isinstance(shard.path, str)]
+    if config.shuffle == "shards":
+        # Each place of the batch is in a shard of its own.
+        at_once = sum(sorted(sizes, reverse=True)[: config.batch_size // nodes])
+        if at_once > config.cache_gb:
+            raise IrodoriError(
+                f"data.cache_gb={config.cache_gb:g} is less than the {at_once:.3g} GB of shards"
+                f" that a batch of {config.batch_size} walks through at once: give the cache more"
+                " room, write smaller shards, or set data.cache=null to fetch single samples"
+            )
+        return
+    size = sum(sizes)
     if size > config.cache_gb:
         raise IrodoriError(
             f"data.cache_gb={config.cache_gb:g} is less than the {size:.3g} GB of shards behind"

@@ -12,6 +12,7 @@ from irodori.data.batch_memory import BatchMemory, Room, inlined
 from irodori.data.images import decode
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
+from irodori.data.remote.retry import RefusedError
 from irodori.data.shard_reader import ShardReader
 
 DRAWS = 5
@@ -93,13 +94,14 @@ class ShardDataset(Dataset[dict[str, Any]]):
         Returns:
             `images` (B×3×size×size uint8, or for validation a list of 3×H×W), `labels` (B, −1 = no
             class), `valid` (B bool), `keys`, `bad` (a line "shard: key: reason" for each image that
-            can't be decoded), and in training `draws` (B×DRAWS float32 in [0,1), a function of
+            can't be decoded), `lost` (a line for each that lies behind a URL and can't be had), and
+            in training `draws` (B×DRAWS float32 in [0,1), a function of
             seed, epoch and position alone).
         """
         count = len(reading.samples)
         images: list[Tensor | None] = []
         room: Room | None = None
-        labels, keys, bad = [], [], []
+        labels, keys, bad, lost = [], [], [], []
         places = (numbers.tolist() for numbers in self.index.locate(reading.samples))
         for shard_number, number in zip(*places, strict=True):
             shard = self.index.shards[shard_number]
@@ -107,6 +109,10 @@ class ShardDataset(Dataset[dict[str, Any]]):
             labels.append(int(shard.labels[number]))
             try:
                 image = self.resize(decode(self.reader.read(shard, number)))
+            except RefusedError as error:
+                images.append(None)
+                lost.append(f"{shard.name} can't be had: {error}")
+                continue
             except (RuntimeError, OSError) as error:
                 images.append(None)
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -126,6 +132,7 @@ class ShardDataset(Dataset[dict[str, Any]]):
             "valid": valid,
             "keys": keys,
             "bad": bad,
+            "lost": lost,
         }
         if self.seed is None:
             batch["images"] = [stand_in if image is None else image for image in images]

@@ -20,6 +20,7 @@ from irodori.training.callbacks.bad_images import BadImages
 from irodori.training.callbacks.buffers import SameBuffers
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.finite import FiniteLoss
+from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.progress import ImagesBar, Lines
 from irodori.training.callbacks.random_states import RandomStates
@@ -46,7 +47,12 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         )
     space = color_space(config.color_space.name)
     data = ShardData(
-        config.data, space, config.seed, config.trainer.accumulate, needs_labels=config.alpha > 0
+        config.data,
+        space,
+        config.seed,
+        config.trainer.accumulate,
+        needs_labels=config.alpha > 0,
+        nodes=config.trainer.num_nodes,
     )
     # Before other processes are started, which would wait for one that gives up.
     world_size = config.trainer.devices * config.trainer.num_nodes
@@ -78,6 +84,7 @@ def make_callbacks(
     settings = config.trainer
     plan = data.plan(settings.devices * settings.num_nodes, rank=0)
     watchers = (
+        LostShards(),
         BadImages(config.data.max_bad_share, plan.batches * plan.micro_batch),
         FiniteLoss(folder),
     )

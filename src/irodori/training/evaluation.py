@@ -1,20 +1,25 @@
 """The figures of a run's checkpoints, at its end."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
+from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
 from irodori.training import report
+from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.scores import Scores
-from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.module import Colorization
 from irodori.training.ranks import agree
 from irodori.training.run_folder import BEST, LAST, command
+
+ROUNDING = 1e-6
+"""By so much the same weights' figure may differ between two sums."""
 
 
 def evaluate(
@@ -34,13 +39,13 @@ def evaluate(
     ]
     last = validate(trainer, module, data, checkpoints / LAST)
     best_path = checkpoints / BEST
+    kept = next(c for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
+    # Steps may end within an epoch, and then the last weights weren't validated in training.
+    beaten = kept.best is None or last["chroma_rmse"]["model"] < kept.best - ROUNDING
     # Rank 0 decides: it may have written the file before another rank looks.
-    if not trainer.strategy.broadcast(best_path.exists()):
-        # Training ended before the first validation: the last is the only one there is.
-        trainer.save_checkpoint(best_path)
-        files = trainer.strategy.checkpoint_io
-        assert isinstance(files, WholeFiles)
-        if agree(files.error is not None)[0]:
+    if trainer.strategy.broadcast(beaten or not best_path.exists()):
+        failed = trainer.is_global_zero and not copied(checkpoints / LAST, best_path)
+        if agree(failed)[0]:
             raise IrodoriError(
                 f"{best_path} can't be written: make room, and go on with:"
                 f" {command(checkpoints.parent)}"
@@ -50,6 +55,16 @@ def evaluate(
         if isinstance(callback, Pictures):
             callback.write(trainer, module, "best.png")
     return report.metrics(best, last, data)
+
+
+def copied(one: Path, other: Path) -> bool:
+    """Copy a file, whole or not at all; whether there was room for it."""
+    try:
+        with one.open("rb") as source, replacing(other) as file:
+            shutil.copyfileobj(source, file)
+    except OSError:
+        return False
+    return True
 
 
 def validate(

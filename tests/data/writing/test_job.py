@@ -279,12 +279,16 @@ def whole(slow_source, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_job_goes_on_to_the_same_bytes(slow_source, whole, tmp_path, sent):
-    broken = tmp_path / "broken"
-    process = start(slow_source, broken, start_new_session=True)
-    wait_for_shards(broken, 3)
-    # Ctrl-C goes to all processes of the terminal, the others to this one.
-    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
-    error = process.communicate(timeout=30)[1]
+    for attempt in range(5):
+        broken = tmp_path / f"broken-{attempt}"
+        process = start(slow_source, broken, start_new_session=True)
+        wait_for_shards(broken, 3)
+        # Ctrl-C goes to all processes of the terminal, the others to this one.
+        (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+        error = process.communicate(timeout=30)[1]
+        if process.returncode != 0:
+            break
+        # On a busy machine it may have ended before the signal came.
     if sent == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
     else:

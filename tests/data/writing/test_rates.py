@@ -9,7 +9,7 @@ import pytest
 from irodori.config import PROJECT
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_rates_are_measured_side_by_side(tmp_path):
     script = PROJECT / "experiments" / "streaming" / "write_rates.py"
     output = tmp_path / "rates.json"

@@ -173,9 +173,12 @@ class Checkpoints(Callback):
         answer = self._agreement.answer()
         if answer:
             self._stopping, self._late, *alarms = answer
-            for watcher, alarm in zip(self.watchers, alarms, strict=True):
-                if alarm:
-                    watcher.tell()
+            self._tell(alarms)
+
+    def _tell(self, alarms: Sequence[bool]) -> None:
+        for watcher, alarm in zip(self.watchers, alarms, strict=True):
+            if alarm:
+                watcher.tell()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""
@@ -193,8 +196,11 @@ class Checkpoints(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Stop if a signal came."""
-        if agree(self.stop.name is not None)[0]:
+        """Stop if a signal came, or a watcher has an alarm."""
+        alarms = [watcher.alarm for watcher in self.watchers]
+        stop, *alarms = agree(self.stop.name is not None, *alarms)
+        self._tell(alarms)
+        if stop:
             self._stop()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -21,6 +21,7 @@ class Lines(Callback):
         self.images = 0
         self._start = 0.0
         self._steps = 0
+        self._validated = False
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
@@ -32,14 +33,16 @@ class Lines(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock again."""
+        self._validated = True
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Print the epoch if it was validated."""
         self._stop(trainer)
         figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        if not trainer.is_global_zero or not validated or "val/chroma_rmse" not in figures:
+        # Steps may end within an epoch, which is then not validated.
+        validated, self._validated = self._validated, False
+        if not trainer.is_global_zero or not validated:
             return
         parts = [f"epoch {trainer.current_epoch + 1:>3}"]
         names = {
@@ -50,7 +53,8 @@ class Lines(Callback):
             "val/accuracy": "accuracy {:.2f}",
         }
         parts += [text.format(figures[name]) for name, text in names.items() if name in figures]
-        parts.append(f"{self.images / self.seconds:.0f} images/s")
+        if self.images:
+            parts.append(f"{self.images / self.seconds:.0f} images/s")
         print(" · ".join(parts), flush=True)
         self.seconds, self.images = 0.0, 0
 
