@@ -8,7 +8,6 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.module import Colorization
 
 sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
@@ -76,9 +75,8 @@ MOMENTS = [
     ("rarely", Colorization, "training_step", 5),
     # In the validation after the last step that max_steps allows.
     ("steps", Colorization, "validation_step", 2),
-    # Where the best is written, and an epoch's figures are logged.
+    # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
-    ("epochs", TrainMeans, "on_train_epoch_end", 3),
 ]
 
 
