@@ -268,11 +268,16 @@ def wait_for_shards(output, count):
         time.sleep(0.01)
 
 
+def said_wrong(error):
+    """The lines that tell no progress; on a busy machine there is time for some that do."""
+    return [line for line in error.splitlines() if not line.endswith(" left")]
+
+
 @pytest.fixture(scope="module")
 def whole(slow_source, tmp_path_factory):
     """Its shards, written without interruption."""
     output = tmp_path_factory.mktemp("whole") / "shards"
-    assert start(slow_source, output).communicate()[1] == ""
+    assert said_wrong(start(slow_source, output).communicate()[1]) == []
     return output
 
 
@@ -293,8 +298,8 @@ def test_a_killed_job_goes_on_to_the_same_bytes(slow_source, whole, tmp_path, se
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 128 + sent
-        assert error.count("\n") == 1
-        assert error.startswith("error: ")
+        (line,) = said_wrong(error)
+        assert line.startswith("error: ")
         assert not list(broken.glob(".*.part"))
     for path in broken.glob("*.tar"):
         assert path.read_bytes() == (whole / path.name).read_bytes()
@@ -303,7 +308,7 @@ def test_a_killed_job_goes_on_to_the_same_bytes(slow_source, whole, tmp_path, se
     assert len(before) < 11
     again = start(slow_source, broken)
     said, error = again.communicate(timeout=60)
-    assert (again.returncode, error) == (0, "")
+    assert (again.returncode, said_wrong(error)) == (0, [])
     assert "going on:" in said
     assert contents(broken) == contents(whole)
     kept = sum(path.stat().st_mtime_ns == time_ns for path, time_ns in before.items())
