@@ -86,6 +86,7 @@ class Resident(ShardData):
             "valid": torch.ones(size, dtype=torch.bool),
             "keys": [str(number) for number in range(size)],
             "bad": [],
+            "lost": [],
         }
         # In a loader, since Lightning takes a plain list for several loaders.
         return DataLoader([batch] * self.plan(1, 0).steps, batch_size=None)  # type: ignore[arg-type]
