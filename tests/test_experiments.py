@@ -28,7 +28,7 @@ def test_the_speed_measurement_runs(tmp_path):
     assert {"date", "hardware", "versions"} <= result.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_runs_end_as_if_nothing_had_happened(tmp_path):
     output = tmp_path / "kills.json"
     script = PROJECT / "experiments" / "streaming" / "kills.py"
