@@ -25,7 +25,7 @@ def build(name="lab", seed=0, **arguments):
     with torch.no_grad():
         network.train()(nn.functional.interpolate(small, (96, 96), mode="bilinear"))
         network.colorization.layers[-1].bias.zero_()
-    return Model(network.eval(), space, ("sea", "hill", "town"), 0.25)
+    return Model(network.eval(), space, ("sea", "hill", "town"), 0.25, (3.0, 9.0))
 
 
 @pytest.fixture(scope="session")

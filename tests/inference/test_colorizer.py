@@ -124,6 +124,6 @@ class NoColor(torch.nn.Module):
 
 def test_a_prediction_of_gray_gives_the_gray_photo(model):
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    colored = Colorizer(Model(NoColor(), model.space, (), 0.0))(Image.fromarray(levels))
+    colored = Colorizer(Model(NoColor(), model.space, (), 0.0, (0.0, 0.0)))(Image.fromarray(levels))
     gray = to_uint8(torch.from_numpy(levels / 255)).numpy()
     assert np.abs(pixels(colored) - gray[..., None].astype(int)).max() <= 1

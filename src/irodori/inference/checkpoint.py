@@ -12,7 +12,7 @@ from irodori.color import ColorSpace, color_space
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
 
-FORMAT = 1
+FORMAT = 2
 """Version of the description that stands under the key "irodori" of a checkpoint."""
 
 
@@ -24,6 +24,8 @@ class Model:
     space: ColorSpace
     classes: tuple[str, ...]
     alpha: float
+    mean_ab: tuple[float, float]
+    """Mean a* and b* of the training photographs: the colour that needs no network."""
 
     def describe(self) -> dict[str, Any]:
         """All that is needed to build this model again, in plain types."""
@@ -32,6 +34,7 @@ class Model:
             "network": self.network.arguments,
             "color_space": self.space.describe(),
             "alpha": self.alpha,
+            "mean_ab": list(self.mean_ab),
             "classes": list(self.classes),
         }
 
@@ -89,4 +92,11 @@ def build_model(description: dict[str, Any], weights: dict[str, Tensor]) -> Mode
             if name.startswith("network.")
         }
     )
-    return Model(network.eval(), space, tuple(description["classes"]), description["alpha"])
+    first, second = description["mean_ab"]
+    return Model(
+        network.eval(),
+        space,
+        tuple(description["classes"]),
+        description["alpha"],
+        (first, second),
+    )

@@ -74,7 +74,9 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    return data, Colorization(Model(network, space, data.classes, config.alpha), config.optimizer)
+    first, second = training_mean_ab(data.train_data).tolist()
+    model = Model(network, space, data.classes, config.alpha, (first, second))
+    return data, Colorization(model, config.optimizer)
 
 
 def make_callbacks(
@@ -89,7 +91,7 @@ def make_callbacks(
         FiniteLoss(folder),
     )
     callbacks: list[Callback] = [
-        Scores(data.classes, training_mean_ab(data.train_data)),
+        Scores(data.classes),
         RandomStates(),
         TrainMeans(),
         *watchers,

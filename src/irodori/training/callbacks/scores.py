@@ -27,17 +27,17 @@ class Scores(Callback):
 
     Args:
         classes: names of the scenes.
-        ab: mean a* and b*, see `training_mean_ab`.
     """
 
-    def __init__(self, classes: tuple[str, ...], ab: Tensor) -> None:
+    def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
-        self.ab = ab
+        self.ab = torch.zeros(2)
         self.rows = {name: ChrominanceRMSE(len(classes)) for name in ROWS}
         self.result: dict[str, Any] = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start from nothing."""
+        self.ab = torch.tensor(module.model.mean_ab)  # type: ignore[union-attr,arg-type]
         for metric in self.rows.values():
             metric.reset()
             metric.to(module.device)
