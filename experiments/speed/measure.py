@@ -102,7 +102,7 @@ def framework(config: Config, hardware: Hardware, steps: int, skip: int, residen
         callbacks = [*make_callbacks(config, data, Path(folder), files, StopSignal()), clock]
         trainer = make_trainer(config, hardware, callbacks, files)
         trainer.loggers = make_loggers(
-            config.logger, Path(folder), {}, "speed", config.trainer.log_every
+            config.logger, Path(folder), {}, [], config.trainer.log_every
         )
         trainer.fit(module, source)
     return (steps - skip) * config.data.batch_size / clock.seconds

@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
 from irodori.config import Config
 from irodori.errors import IrodoriError
+
+
+Schema = TypeVar("Schema")
 
 
 def typed(composed: DictConfig) -> Config:
@@ -18,10 +21,26 @@ def typed(composed: DictConfig) -> Config:
             `+key=value` adds any), or a number is out of range.
         omegaconf.errors.OmegaConfBaseException: a value can't be resolved.
     """
+    config = checked(composed, Config)
+    # OmegaConf doesn't look at the length of tuples.
+    for key, pair in (
+        ("data.crop_scale", config.data.crop_scale),
+        ("optimizer.betas", getattr(config.optimizer, "betas", (0, 0))),
+    ):
+        if len(pair) != 2:
+            raise IrodoriError(f"{key}={list(pair)} is not two numbers")
+    for name in ("max_epochs", "max_steps"):
+        if getattr(config.trainer, name) == 0:
+            raise IrodoriError(f"trainer.{name}=0 trains nothing; -1 means no limit")
+    return config
+
+
+def checked(composed: DictConfig, kind: type[Schema]) -> Schema:
+    """A composed configuration as the dataclasses of its schema `kind`; raises as `typed` does."""
     for key in sorted(OmegaConf.missing_keys(composed)):
         raise IrodoriError(f"{key} has no value: give {key}=…")
     config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
+    assert isinstance(config, kind)
     refuse_unknown(config, "")
     refuse_out_of_range(config)
     return config
@@ -62,11 +81,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "trainer.checkpoint_steps": (1, math.inf),
     "trainer.checkpoint_minutes": (0, math.inf),
     "trainer.pictures": (0, math.inf),
+    "pictures": (0, math.inf),
+    "protocol.first": (1, math.inf),
+    "protocol.square": (1, math.inf),
 }
 """Smallest and largest value of numbers that nothing else looks at before training begins."""
 
 
-def refuse_out_of_range(config: Config) -> None:
+def refuse_out_of_range(config: Any) -> None:
     """Raise IrodoriError for the first number outside of `RANGES`; null is always in range."""
     for key, (low, high) in RANGES.items():
         value: Any = config
@@ -76,13 +98,3 @@ def refuse_out_of_range(config: Config) -> None:
             if number is not None and not low <= number <= high:
                 wanted = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
                 raise IrodoriError(f"{key}={number} is not {wanted}")
-    # OmegaConf doesn't look at the length of tuples.
-    for key, pair in (
-        ("data.crop_scale", config.data.crop_scale),
-        ("optimizer.betas", getattr(config.optimizer, "betas", (0, 0))),
-    ):
-        if len(pair) != 2:
-            raise IrodoriError(f"{key}={list(pair)} is not two numbers")
-    for key in ("max_epochs", "max_steps"):
-        if getattr(config.trainer, key) == 0:
-            raise IrodoriError(f"trainer.{key}=0 trains nothing; -1 means no limit")

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 import irodori
-from irodori import cli_shards
+from irodori import cli_compare, cli_shards
 from irodori.errors import IrodoriError
 
 app = typer.Typer(
     help="Colour black-and-white photographs.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(cli_shards.app, name="shards")
+app.command()(cli_compare.compare)
 
 
 def show_version(wanted: bool) -> None:

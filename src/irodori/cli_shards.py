@@ -121,6 +121,24 @@ def verify(
     print(f"{verdict.shards:,} shards, {verdict.images:,} images: whole")
 
 
+@app.command()
+def prior(
+    shards: Annotated[str, typer.Argument(help="Shards: a path, glob or brace pattern.")],
+    output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+) -> None:
+    """Count how frequent colours are, for class-balanced figures (ab_prior=<file>)."""
+    from irodori.data.prior import prior_of_shards
+
+    try:
+        counted = prior_of_shards(shards)
+        counted.save(output)
+    except IrodoriError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{output}: {error.strerror or error}")
+    print(f"{output}: the colours of {counted.photographs:,} photographs")
+
+
 class _Terminated(BaseException):
     """SIGTERM; as KeyboardInterrupt, no `except Exception` stops it."""
 

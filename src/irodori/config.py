@@ -165,7 +165,7 @@ class LoggerConfig:
     """Group logger; metrics.csv is always written."""
 
     name: str = MISSING
-    """wandb or csv (nothing but metrics.csv)."""
+    """wandb, tensorboard or csv (nothing but metrics.csv)."""
 
 
 @dataclass
@@ -175,8 +175,10 @@ class WandbConfig(LoggerConfig):
     name: str = "wandb"
     mode: str = "auto"
     """auto (WANDB_MODE, then online if there is a key, else offline), online, offline, disabled."""
-    project: str = "irodori"
+    project: str | None = None
+    """null: WANDB_PROJECT, or irodori."""
     entity: str | None = None
+    """null: WANDB_ENTITY, or the account's own."""
 
 
 @dataclass
@@ -190,6 +192,8 @@ class Config:
     seed: int = 0
     resume: str | None = None
     """A run folder to go on with, with the configuration that it began with."""
+    ab_prior: str = MISSING
+    """Frequencies of ab bins that class-balanced AuC is weighted by, see `irodori shards prior`."""
     allow_changes: bool = False
     """With `resume`: take over settings that differ from those of the run folder."""
     color_space: ColorSpaceConfig = field(default_factory=ColorSpaceConfig)
@@ -201,8 +205,81 @@ class Config:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
 
+@dataclass
+class EvaluatedDataConfig:
+    """Group data of evaluate.py."""
+
+    val: str | None = None
+    """Shards to evaluate on: a path, glob, brace pattern or URL; null: the run's own."""
+    fold: int | None = None
+    """Of the shards that the run was trained on, the one to evaluate on; null: the run's own."""
+    classes: str | None = None
+    """File with one class name a line; null: the run's own, or the index's names."""
+    val_size: int | None = None
+    """Photographs with a longer short side are scaled to it; null: as the run, or 256."""
+    val_batch_size: int | None = None
+    """Images per rank and step; null: as the run, or 32."""
+    workers: int | None = None
+    """Loader processes per rank; null: as the run, or 4."""
+    cache: str | None = "~/.cache/irodori"
+    cache_gb: float | None = None
+    retries: int = 8
+    timeout: float = 30.0
+    max_bad_share: float = 0.01
+    """The evaluation ends when more than this share of the images can't be decoded."""
+
+
+@dataclass
+class EvaluatedTrainerConfig:
+    """What an evaluation of a checkpoint runs on; see `TrainerConfig`."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    precision: str | None = None
+    """null: as the run, or auto."""
+    memory_format: str | None = None
+    """null: as the run, or auto."""
+
+
+@dataclass
+class ProtocolConfig:
+    """Group protocol: which photographs are judged, and at what size."""
+
+    name: str = MISSING
+    first: int | None = None
+    """Only so many photographs, the first by name; null: all."""
+    square: int | None = None
+    """The middle square of each, scaled to this side in pixels; null: the whole photograph."""
+
+
+@dataclass
+class EvaluateConfig:
+    """The whole configuration of evaluate.py."""
+
+    checkpoint: str | None = None
+    """A checkpoint of train.py; its run's config.yaml lies one folder above, if it is there."""
+    predictions: str | None = None
+    """A folder with any method's pictures."""
+    truth: str | None = None
+    """With `predictions`: the folder with the true photographs, under the same names."""
+    ab_prior: str = MISSING
+    """Frequencies of ab bins that class-balanced AuC is weighted by, see `irodori shards prior`."""
+    perceptual: bool = True
+    """LPIPS, FID and KID, where their weights are at hand."""
+    pictures: int = 6
+    """So many of the worst and of the best photographs are shown; 0: none."""
+    data: EvaluatedDataConfig = field(default_factory=EvaluatedDataConfig)
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
+    trainer: EvaluatedTrainerConfig = field(default_factory=EvaluatedTrainerConfig)
+
+
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adadelta": AdadeltaConfig, "adamw": AdamWConfig}
-LOGGERS: dict[str, type[LoggerConfig]] = {"csv": LoggerConfig, "wandb": WandbConfig}
+LOGGERS: dict[str, type[LoggerConfig]] = {
+    "csv": LoggerConfig,
+    "tensorboard": LoggerConfig,
+    "wandb": WandbConfig,
+}
 """The schemas of groups that have more than one, by the name in the configuration."""
 
 RUN_CONFIG = "config.yaml"
@@ -236,10 +313,12 @@ def register() -> None:
     """
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
+    store.store(name="schema_evaluate", node=EvaluateConfig)
     groups: dict[str, dict[str, Any]] = {
         "color_space": {"schema": ColorSpaceConfig},
         "backbone": {"schema": BackboneConfig},
-        "data": {"schema": DataConfig},
+        "data": {"schema": DataConfig, "schema_evaluate": EvaluatedDataConfig},
+        "protocol": {"schema": ProtocolConfig},
         "optimizer": {"schema_adadelta": AdadeltaConfig, "schema_adamw": AdamWConfig},
         "trainer": {"schema": TrainerConfig},
         "logger": {"schema": LoggerConfig, "schema_wandb": WandbConfig},

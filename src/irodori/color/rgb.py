@@ -20,6 +20,7 @@ class Rgb(ColorSpace):
 
     name: ClassVar[str] = "rgb"
     chroma_channels: ClassVar[int] = 3
+    predicts_luminance: ClassVar[bool] = True
     chroma_center: ClassVar[float] = 0.5
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5, 0.5)
 
@@ -32,6 +33,16 @@ class Rgb(ColorSpace):
         """
         check_picture(luminance_B1HW, "luminance_B1HW", 1)
         return luminance_B1HW.to(working_dtype(luminance_B1HW)).repeat(1, 3, 1, 1)
+
+    def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
+        """Return the chroma as it is, B×3×H×W: sRGB with the luminance that the network says.
+
+        Raises:
+            TypeError: if the chroma is not of floating point.
+            ValueError: if it has another shape.
+        """
+        check_picture(chroma_BCHW, "chroma_BCHW", 3)
+        return chroma_BCHW.to(working_dtype(chroma_BCHW))
 
     def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         # A copy: changing the chroma in place must not change the caller's picture.

@@ -30,6 +30,8 @@ class ColorSpace(ABC):
     """What the space is called in configs and checkpoints."""
     chroma_channels: ClassVar[int] = 2
     """How many channels the network predicts."""
+    predicts_luminance: ClassVar[bool] = False
+    """Whether chroma says the luminance a second time, see `Rgb.as_predicted`."""
     luminance_range: ClassVar[float] = 1.0
     """Native luminance of white; black has 0."""
     chroma_center: ClassVar[float] = 0.0
@@ -103,6 +105,14 @@ class ColorSpace(ABC):
         return luminance_B1HW.new_full(
             (batch, self.chroma_channels, height, width), 0.5, dtype=working_dtype(luminance_B1HW)
         )
+
+    def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
+        """Return the picture B×3×H×W that chroma alone says, with the luminance that is in it.
+
+        Raises:
+            ValueError: if there is none in it (`predicts_luminance` is false).
+        """
+        raise ValueError(f"the chroma of {self.name} holds no luminance")
 
     def describe(self) -> dict[str, Any]:
         """Return name and ranges as plain types, to be stored with a checkpoint."""

@@ -62,6 +62,12 @@ def to_square(image_3HW: Tensor, size: int) -> Tensor:
     return functional.resize(image_3HW, [size, size], antialias=True)
 
 
+def to_middle_square(image_3HW: Tensor, size: int) -> Tensor:
+    """The middle square, as large as it can be, scaled to 3×size×size with antialiasing."""
+    side = min(image_3HW.shape[-2:])
+    return to_square(functional.center_crop(image_3HW, [side, side]), size)
+
+
 def to_short_side(image_3HW: Tensor, size: int) -> Tensor:
     """Scaled down, aspect kept, until the short side is `size` pixels; smaller ones stay."""
     if min(image_3HW.shape[-2:]) <= size:

@@ -64,6 +64,13 @@ class Shard:
         """The file's name, without its folder."""
         return name_of(self.path) if isinstance(self.path, str) else self.path.name
 
+    def take(self, numbers: Ints) -> "Shard":
+        """The shard as if it held only those samples; the file and its checksum stay the same."""
+        columns = {name: getattr(self, name)[numbers] for name in COLUMNS}
+        crc32 = None if self.crc32 is None else self.crc32[numbers]
+        keys = Keys([self.keys[i] for i in numbers.tolist()])
+        return replace(self, keys=keys, crc32=crc32, **columns)
+
     @property
     def local(self) -> Path:
         """The path of a shard that lies on this machine."""
@@ -104,6 +111,16 @@ class Index:
     def select(self, positions: Sequence[int]) -> "Index":
         """The index of only those shards, in the order given."""
         return Index(tuple(self.shards[i] for i in positions), self.classes, self.made_by)
+
+    def take(self, samples: Iterable[int]) -> "Index":
+        """The index of only those samples, in the order of this index; shards without any are left
+        out."""
+        shards, numbers = self.locate(np.unique(np.fromiter(samples, np.int64)))
+        return Index(
+            tuple(self.shards[i].take(numbers[shards == i]) for i in np.unique(shards).tolist()),
+            self.classes,
+            self.made_by,
+        )
 
     def locate(self, i: npt.ArrayLike) -> tuple[Ints, Ints]:
         """Shard numbers and sample numbers within the shard of positions in 0…len−1, any shape.

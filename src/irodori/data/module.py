@@ -2,32 +2,27 @@
 
 import hashlib
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
 from irodori.data.augment import CropAndFlip
-from irodori.data.folders import Folders, shard_cache
+from irodori.data.folders import Folders
 from irodori.data.images import to_short_side, to_square
 from irodori.data.index import Index
 from irodori.data.opening import index_of
-from irodori.data.plan import TrainingPlan, ValidationPlan
-from irodori.data.remote.retry import Network
-from irodori.data.shard_reader import ShardReader
+from irodori.data.plan import TrainingPlan
 from irodori.data.stream import ReadingSampler, ShardDataset
-from irodori.data.workers import prepare_worker
+from irodori.data.validation import ValidationShards, storage
 from irodori.errors import IrodoriError
 
 SHUFFLES = ("samples", "shards")
 
 
-class ShardData(LightningDataModule):
+class ShardData(ValidationShards):
     """Streams shards; the same for the sample, Places and anyone's own.
 
     Args:
@@ -52,15 +47,14 @@ class ShardData(LightningDataModule):
         needs_labels: bool = False,
         nodes: int = 1,
     ) -> None:
-        super().__init__()
-        self.config = config
+        if config.shuffle not in SHUFFLES:
+            raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
+        self.train_index, val_index = open_both(config)
+        super().__init__(config, val_index, partial(to_short_side, size=config.val_size))
         self.color_space = color_space
         self.seed = seed
         self.accumulate = accumulate
         self.start = 0
-        if config.shuffle not in SHUFFLES:
-            raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
-        self.train_index, self.val_index = open_both(config)
         refuse_small_cache(config, self.train_index, nodes)
         if needs_labels:
             for index in (self.train_index, self.val_index):
@@ -72,14 +66,8 @@ class ShardData(LightningDataModule):
         except ValueError as error:
             raise IrodoriError(str(error)) from None
         self.plan(world_size=1, rank=0)
-        self.val_plan(world_size=1, rank=0)
-        cache, limit, network = storage(config)
-        reader = ShardReader(shard_cache(cache, limit, network), network)
         self.train_data = ShardDataset(
-            self.train_index, partial(to_square, size=config.size), seed, reader
-        )
-        self.val_data = ShardDataset(
-            self.val_index, partial(to_short_side, size=config.val_size), None, reader
+            self.train_index, partial(to_square, size=config.size), seed, self.reader
         )
 
     @property
@@ -107,46 +95,11 @@ class ShardData(LightningDataModule):
         except ValueError as error:
             raise IrodoriError(str(error)) from None
 
-    def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
-        """What a rank validates on.
-
-        Raises:
-            IrodoriError: the batch size is below 1.
-        """
-        samples = len(self.val_index)
-        try:
-            return ValidationPlan(samples, self.config.val_batch_size, world_size, rank)
-        except ValueError as error:
-            raise IrodoriError(str(error)) from None
-
-    def _loader(self, data: ShardDataset, sampler: ReadingSampler) -> DataLoader[Any]:
-        workers = min(self.config.workers, max(1, len(sampler))) if self.config.workers else 0
-        return DataLoader(
-            data,
-            sampler=sampler,
-            batch_size=None,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=prepare_worker,
-            # One of its own, so that making an iterator draws nothing from the run's generator.
-            generator=torch.Generator(),
-        )
-
-    def _ranks(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-
     def train_dataloader(self) -> DataLoader[Any]:
         """This rank's training batches, from where a checkpoint was written on."""
-        plan = self.plan(*self._ranks())
+        plan = self.plan(*self.ranks())
         self.train_data.share_memory(self.config.workers, plan.micro_batch, self.config.size)
-        return self._loader(
-            self.train_data, ReadingSampler(plan, *divmod(self.start, plan.batches))
-        )
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """This rank's share of the validation set."""
-        return self._loader(self.val_data, ReadingSampler(self.val_plan(*self._ranks())))
+        return self.loader(self.train_data, ReadingSampler(plan, *divmod(self.start, plan.batches)))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -221,13 +174,6 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
         raise IrodoriError(f"data.fold={config.fold}: {config.train} has folds 0 to {count - 1}")
     rest = [number for number in range(count) if number != config.fold]
     return train.select(rest), train.select([config.fold])
-
-
-def storage(config: DataConfig) -> tuple[Path | None, int | None, Network]:
-    """Where shards behind URLs are kept, how many bytes of them, and how servers are asked."""
-    cache = None if config.cache is None else Path(config.cache)
-    limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
-    return cache, limit, Network(config.retries, config.timeout)
 
 
 def refuse_small_cache(config: DataConfig, index: Index, nodes: int) -> None:

@@ -12,7 +12,11 @@ from irodori.network.joint import enlarge_chroma
 
 @torch.no_grad()
 def color_pictures(
-    network: JointNetwork, space: ColorSpace, images: list[Tensor], style: Tensor | None = None
+    network: JointNetwork,
+    space: ColorSpace,
+    images: list[Tensor],
+    style: Tensor | None = None,
+    own_luminance: bool = True,
 ) -> tuple[list[Tensor], Tensor | None]:
     """Colour pictures, each at its own size; those of equal size go through the network together.
 
@@ -21,6 +25,8 @@ def color_pictures(
         space: the colour space that the network was trained in.
         images: N pictures, each 3×H×W uint8 RGB, of which only the luminance is used.
         style: a picture (3×H×W uint8 RGB) whose global features are taken for all of them.
+        own_luminance: False leaves the luminance that the network says in the pictures, in a space
+            where it says one (`ColorSpace.as_predicted`).
 
     Returns:
         N pictures of the same sizes, 3×H×W uint8 RGB, and N×num_classes logits (None when the
@@ -40,7 +46,11 @@ def color_pictures(
             style_B1HW = style_11HW.expand(len(numbers), -1, -1, -1)
         chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
         full_BCHW = enlarge_chroma(chroma_BCHW, height, width)
-        colored.update(zip(numbers, to_uint8(space.decode(luminance_B1HW, full_BCHW)), strict=True))
+        if own_luminance:
+            rgb_B3HW = space.decode(luminance_B1HW, full_BCHW)
+        else:
+            rgb_B3HW = space.as_predicted(full_BCHW)
+        colored.update(zip(numbers, to_uint8(rgb_B3HW), strict=True))
         if logits_BC is not None:
             logits.update(zip(numbers, logits_BC.float(), strict=True))
     order = range(len(images))

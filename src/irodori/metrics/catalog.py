@@ -54,7 +54,7 @@ FIGURES = _catalog(
     ),
     Figure(
         "ciede2000_p95",
-        "CIEDE2000, 95th percentile",
+        "CIEDE2000, 95 %",
         "ΔE₀₀",
         "lower",
         2,
@@ -75,8 +75,9 @@ FIGURES = _catalog(
         "",
         "higher",
         4,
-        "on 8-bit RGB, data range 255, Gaussian window of 11×11 with σ = 1.5, mean over channels,"
-        " per photograph of at least 11×11 pixels, then the mean",
+        "on 8-bit RGB, data range 255, Gaussian window of 11×11 with σ = 1.5, mean over channels"
+        " and over places that the whole window fits in, per photograph of at least 11×11 pixels,"
+        " then the mean",
     ),
     Figure(
         "auc",
@@ -84,8 +85,9 @@ FIGURES = _catalog(
         "%",
         "higher",
         2,
-        "share of pixels with an a*b* distance of at most t, t = 0…150 in steps of 1, trapezoid rule"
-        " over 150, per photograph, then the mean (Zhang 2016); look at the gray row beside it",
+        "share of pixels with an a*b* distance of at most t, t = 0…150 in steps of 1, trapezoid"
+        " rule over 150, per photograph, then the mean (Zhang 2016); look at the gray row beside"
+        " it",
     ),
     Figure(
         "auc_balanced",
@@ -135,7 +137,8 @@ FIGURES = _catalog(
         "",
         "lower",
         4,
-        "LPIPS 0.1 with AlexNet, RGB scaled to −1…1, per photograph, then the mean",
+        "LPIPS 0.1 with AlexNet, RGB scaled to −1…1, per photograph of at least 31×31"
+        " pixels, then the mean",
     ),
     Figure(
         "lpips_vgg",
@@ -143,7 +146,8 @@ FIGURES = _catalog(
         "",
         "lower",
         4,
-        "LPIPS 0.1 with VGG-16, RGB scaled to −1…1, per photograph, then the mean",
+        "LPIPS 0.1 with VGG-16, RGB scaled to −1…1, per photograph of at least 16×16 pixels, then"
+        " the mean",
     ),
     Figure(
         "accuracy",
@@ -167,8 +171,8 @@ FIGURES = _catalog(
         "",
         "lower",
         2,
-        "Fréchet distance of 2048 Inception-v3 features (torch-fidelity's weights) to the true"
-        " photographs of the same set; from 2,048 photographs on",
+        "Fréchet distance of 2048 Inception-v3 features (torch-fidelity's weights and scaling to"
+        " 299×299) to the true photographs of the same set; from 2,048 photographs on",
         per_photograph=False,
     ),
     Figure(
@@ -177,8 +181,9 @@ FIGURES = _catalog(
         "",
         "lower",
         2,
-        "1000 × the mean over subsets of the squared maximum mean discrepancy of 2048 Inception-v3"
-        " features (torch-fidelity's weights) to the true photographs of the same set",
+        "1000 × the mean over 100 subsets of min(1000, n // 2) photographs of the squared maximum"
+        " mean discrepancy of 2048 Inception-v3 features (torch-fidelity's weights and scaling to"
+        " 299×299) to the true photographs of the same set; below 2,048 photographs",
         per_photograph=False,
     ),
 )

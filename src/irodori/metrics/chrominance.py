@@ -1,12 +1,10 @@
 """Chrominance error: how far the colours are off, whatever the lightness."""
 
-from typing import Any
-
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from irodori.color import rgb_to_lab, to_float
+from irodori.metrics.pair import Pair
+from irodori.metrics.photograph import PairMetric
 
 
 def ab_of(rgb_3HW: Tensor) -> Tensor:
@@ -20,11 +18,14 @@ def chroma_rmse(predicted_3HW: Tensor, true_3HW: Tensor) -> Tensor:
     Both pictures are 8-bit RGB (3×H×W uint8) of the same size.
 
     Raises:
-        ValueError: the sizes differ.
+        ValueError: see `Pair`.
     """
-    if predicted_3HW.shape != true_3HW.shape:
-        raise ValueError(f"{tuple(predicted_3HW.shape)} against {tuple(true_3HW.shape)}")
-    return (ab_of(predicted_3HW) - ab_of(true_3HW)).square().mean().sqrt()
+    return rmse(Pair(predicted_3HW, true_3HW))
+
+
+def rmse(pair: Pair) -> Tensor:
+    """`chroma_rmse` of a pair."""
+    return pair.ab_error.double().square().mean().sqrt()
 
 
 def mean_ab(rgb_3HW: Tensor) -> Tensor:
@@ -32,44 +33,12 @@ def mean_ab(rgb_3HW: Tensor) -> Tensor:
     return ab_of(rgb_3HW).mean((1, 2))
 
 
-class ChrominanceRMSE(Metric):
-    """Mean over photographs of `chroma_rmse`, in all and per scene, by sums and counts.
+class ChrominanceRMSE(PairMetric):
+    """Mean over photographs of `chroma_rmse`."""
 
-    Args:
-        num_classes: number of scenes; photographs of class −1 count in the overall figure only.
-    """
-
-    full_state_update = False
+    name = "chroma_rmse"
     higher_is_better = False
-    sums: Tensor
-    counts: Tensor
 
-    def __init__(self, num_classes: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # float64, so that the order of the sums does not show; the last place is class −1.
-        zeros = torch.zeros(num_classes + 1, dtype=torch.float64)
-        self.add_state("sums", zeros.clone(), dist_reduce_fx="sum")
-        self.add_state("counts", zeros.clone(), dist_reduce_fx="sum")
-
-    def update(self, predicted_3HW: Tensor, true_3HW: Tensor, label: int) -> None:
-        """Add one photograph (3×H×W uint8 each).
-
-        Raises:
-            ValueError: the sizes differ, or the error is not a number.
-        """
-        error = chroma_rmse(predicted_3HW, true_3HW)
-        if not torch.isfinite(error):
-            raise ValueError("the chrominance error is not a finite number")
-        self.sums[label] += error.double()
-        self.counts[label] += 1
-
-    def compute(self) -> Tensor:
-        """The mean over all photographs (NaN without any)."""
-        return self.sums.sum() / self.counts.sum()
-
-    def per_scene(self) -> tuple[Tensor, Tensor]:
-        """Mean per scene (NaN where there is none) and number of photographs per scene.
-
-        Call it inside `sync_context()` when several ranks have photographs.
-        """
-        return self.sums[:-1] / self.counts[:-1], self.counts[:-1]
+    def measure(self, pair: Pair) -> Tensor:
+        """In ab units."""
+        return rmse(pair)

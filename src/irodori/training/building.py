@@ -14,6 +14,7 @@ from irodori.config import Config, TrainerConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
 from irodori.inference.checkpoint import Model
+from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
 from irodori.training import report
 from irodori.training.callbacks.bad_images import BadImages
@@ -24,10 +25,11 @@ from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.progress import ImagesBar, Lines
 from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.scores import Scores, training_mean_ab
+from irodori.training.callbacks.scores import Scores
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware
+from irodori.training.mean_color import training_mean_ab
 from irodori.training.module import Colorization
 from irodori.training.run_folder import CHECKPOINTS
 from irodori.training.stopping import StopSignal
@@ -74,8 +76,8 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    first, second = training_mean_ab(data.train_data).tolist()
-    model = Model(network, space, data.classes, config.alpha, (first, second))
+    mean_ab = training_mean_ab(data.train_data)
+    model = Model(network, space, data.classes, config.alpha, mean_ab)
     return data, Colorization(model, config.optimizer)
 
 
@@ -85,13 +87,14 @@ def make_callbacks(
     """The run's callbacks, in the order in which they are called."""
     settings = config.trainer
     plan = data.plan(settings.devices * settings.num_nodes, rank=0)
+    prior = AbPrior.load(Path(config.ab_prior))
     watchers = (
         LostShards(),
         BadImages(config.data.max_bad_share, plan.batches * plan.micro_batch),
         FiniteLoss(folder),
     )
     callbacks: list[Callback] = [
-        Scores(data.classes),
+        Scores(data.classes, prior),
         RandomStates(),
         TrainMeans(),
         *watchers,

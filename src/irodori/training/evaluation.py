@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
@@ -10,10 +9,10 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
-from irodori.training import report
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.callbacks.scores import Scores
+from irodori.training.callbacks.scores import MODEL, Scores
+from irodori.training.figures import Judged
 from irodori.training.module import Colorization
 from irodori.training.ranks import agree
 from irodori.training.run_folder import BEST, LAST, command
@@ -22,10 +21,8 @@ ROUNDING = 1e-6
 """By so much the same weights' figure may differ between two sums."""
 
 
-def evaluate(
-    trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path
-) -> dict[str, Any]:
-    """The validation figures of the last and of the best checkpoint (see `report.metrics`).
+def evaluate(trainer: Trainer, module: Colorization, data: ShardData, checkpoints: Path) -> Judged:
+    """The validation figures of the best and the last checkpoint, and of the references.
 
     Raises:
         IrodoriError: a checkpoint can't be written.
@@ -37,11 +34,11 @@ def evaluate(
         for callback in trainer.callbacks  # type: ignore[attr-defined]
         if not isinstance(callback, EMAWeightAveraging)
     ]
-    last = validate(trainer, module, data, checkpoints / LAST)
+    last = validate(trainer, module, data, checkpoints / LAST).renamed(MODEL, "last")
     best_path = checkpoints / BEST
     kept = next(c for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
     # Steps may end within an epoch, and then the last weights weren't validated in training.
-    beaten = kept.best is None or last["chroma_rmse"]["model"] < kept.best - ROUNDING
+    beaten = kept.best is None or last.rows["last"]["chroma_rmse"] < kept.best - ROUNDING
     # Rank 0 decides: it may have written the file before another rank looks.
     if trainer.strategy.broadcast(beaten or not best_path.exists()):
         failed = trainer.is_global_zero and not copied(checkpoints / LAST, best_path)
@@ -50,11 +47,12 @@ def evaluate(
                 f"{best_path} can't be written: make room, and go on with:"
                 f" {command(checkpoints.parent)}"
             )
-    best = validate(trainer, module, data, best_path)
+    scores_of(trainer).references = False
+    best = validate(trainer, module, data, best_path).renamed(MODEL, "best")
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Pictures):
             callback.write(trainer, module, "best.png")
-    return report.metrics(best, last, data)
+    return best + last
 
 
 def copied(one: Path, other: Path) -> bool:
@@ -67,11 +65,13 @@ def copied(one: Path, other: Path) -> bool:
     return True
 
 
-def validate(
-    trainer: Trainer, module: Colorization, data: ShardData, checkpoint: Path
-) -> dict[str, Any]:
-    """The figures of a checkpoint: what `Scores` holds, and the accuracy."""
+def validate(trainer: Trainer, module: Colorization, data: ShardData, checkpoint: Path) -> Judged:
+    """What `Scores` has of a checkpoint."""
     trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False)
-    scores = next(c for c in trainer.callbacks if isinstance(c, Scores))  # type: ignore[attr-defined]
-    accuracy = trainer.callback_metrics.get("val/accuracy")
-    return {**scores.result, "accuracy": None if accuracy is None else accuracy.item()}
+    scores = scores_of(trainer)
+    return Judged(scores.overall, scores.scenes, scores.records)
+
+
+def scores_of(trainer: Trainer) -> Scores:
+    """The trainer's callback that measures."""
+    return next(c for c in trainer.callbacks if isinstance(c, Scores))  # type: ignore[attr-defined]

@@ -18,15 +18,18 @@ from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError, one_line
+from irodori.metrics import per_image
 from irodori.training import report
 from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.take_over import TakeOver
 from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.evaluation import evaluate
+from irodori.training.evaluation import evaluate, scores_of
+from irodori.training.figures import document
 from irodori.training.hardware import Hardware, choose
-from irodori.training.loggers import make_loggers
+from irodori.training.loggers import check_logger, make_loggers
 from irodori.training.module import Colorization
+from irodori.training.protocol import OWN_SIZE, of_shards
 from irodori.training.ranks import end_started
 from irodori.training.run_folder import (
     CHECKPOINTS,
@@ -59,7 +62,7 @@ def train(
         config: the configuration; with `resume`, that of the run to go on with.
         composed: the same as Hydra composed it, to be written down.
         folder: the run folder; one of a similar name if it holds a run that isn't gone on with.
-        overrides: what the user set, the run's name on W&B.
+        overrides: what the user set, which names the run on W&B.
         chosen: the user named this very folder.
         changes: with `resume`, what differs from the configuration that the run began with.
 
@@ -107,6 +110,7 @@ def prepare(config: Config) -> tuple[Hardware, ShardData, Colorization]:
         IrodoriError: a setting is out of range or doesn't fit another, the data or the hardware.
     """
     hardware = choose(config.trainer)
+    check_logger(config.logger)
     if config.trainer.max_epochs < 0 and config.trainer.max_steps < 0:
         raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
     seed_everything(config.seed, workers=True, verbose=False)
@@ -143,7 +147,7 @@ def _train(
             config.logger,
             folder,
             OmegaConf.to_container(composed, resolve=True),  # type: ignore[arg-type]
-            name=" ".join([config.experiment_name, *overrides]),
+            overrides,
             flush_every=config.trainer.log_every,
             keep_rows=rows,
         )
@@ -152,14 +156,22 @@ def _train(
         trainer.fit(module, data, ckpt_path=begun, weights_only=True)
         # Under torchrun each rank has composed a run folder of its own; rank 0's is the one.
         folder = Path(trainer.strategy.broadcast(str(folder)))
-        result = evaluate(trainer, module, data, folder / CHECKPOINTS)
+        judged = evaluate(trainer, module, data, folder / CHECKPOINTS)
         if trainer.is_global_zero:
             checkpoints = next(c for c in callbacks if isinstance(c, Checkpoints))
+            prior = scores_of(trainer).prior
+            result = document(judged, of_shards(data, OWN_SIZE, module.model, prior))
+            images = trainer.global_step * config.data.batch_size
             result["training"] = {
                 "seconds": round(checkpoints.seconds, 1),
                 "epochs": trainer.current_epoch,
                 "steps": trainer.global_step,
+                # Of the whole time, with its validations.
+                "images_per_second": round(images / checkpoints.seconds, 1),
+                "parameters": sum(weight.numel() for weight in module.network.parameters()),
+                "hardware": str(hardware),
             }
+            per_image.write(folder, judged.records)
             with replacing(folder / METRICS) as file:
                 file.write(json.dumps(result, indent=2).encode() + b"\n")
             report.end(result)

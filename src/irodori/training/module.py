@@ -5,6 +5,7 @@ from typing import Any
 import lightning
 import torch
 from lightning import LightningModule
+from torch import Tensor
 from torchmetrics import MeanMetric
 
 import irodori
@@ -30,7 +31,7 @@ class Colorization(LightningModule):
         self.model = model
         self.network = model.network
         self.optimizer_config = optimizer
-        self.val_rmse = ChrominanceRMSE(len(model.classes))
+        self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
 
     def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
@@ -59,19 +60,33 @@ class Colorization(LightningModule):
         """Chrominance error and scene accuracy of whole photographs; invalid ones are left out.
 
         Returns:
-            the coloured pictures (`colored`), the true ones (`true`), both 3×H×W uint8, and
-            `labels`, for callbacks that look closer.
+            for callbacks that look closer, of each valid photograph: the coloured picture
+            (`colored`), the true one (`true`), both 3×H×W uint8, `labels`, `keys` and `logits`
+            (N×num_classes, or None); and `as_predicted`, the coloured picture with the luminance
+            that the network says, None but in `trainer.validate` and RGB.
         """
         keep = batch["valid"].nonzero().flatten().tolist()
         images = [batch["images"][number] for number in keep]
         labels_B = batch["labels"][keep]
         colored, logits_BC = color_pictures(self.network, self.model.space, images)
-        for predicted, true, label in zip(colored, images, labels_B.tolist(), strict=True):
-            self.val_rmse.update(predicted, true, label)
+        for predicted, true in zip(colored, images, strict=True):
+            self.val_rmse.update(predicted, true)
         if logits_BC is not None and (labels_B >= 0).any():
             known_B = labels_B >= 0
             self.val_accuracy.update((logits_BC.argmax(1) == labels_B)[known_B].float())
-        return {"colored": colored, "true": images, "labels": labels_B.tolist()}
+        as_predicted: list[Tensor] | None = None
+        if self.model.space.predicts_luminance and self.trainer.validating:
+            as_predicted = color_pictures(
+                self.network, self.model.space, images, own_luminance=False
+            )[0]
+        return {
+            "colored": colored,
+            "as_predicted": as_predicted,
+            "true": images,
+            "labels": labels_B.tolist(),
+            "keys": [batch["keys"][number] for number in keep],
+            "logits": logits_BC,
+        }
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/chroma_rmse` (ab units, protocol of `ChrominanceRMSE`) and `val/accuracy`."""

@@ -1,11 +1,13 @@
-"""What a run says at its start and at its end, and the layout of metrics.json."""
+"""What a run says at its start and at its end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+
+from irodori.training import figures
+from irodori.training.figures import AS_PREDICTED
 
 if TYPE_CHECKING:
     # Not at run time: Hydra imports the sweep's summary, and this, before a mistake can be told.
@@ -14,11 +16,6 @@ if TYPE_CHECKING:
     from irodori.training.hardware import Hardware
 
 CONSOLE = Console(highlight=False)
-
-PROTOCOL = (
-    "chroma_rmse: root of the mean over pixels and both channels of the squared CIE a*b* error,"
-    " on the decoded 8-bit picture at its own size, per photograph, then the mean"
-)
 
 
 def start(model: Model, data: ShardData, hardware: Hardware, world_size: int) -> None:
@@ -35,66 +32,12 @@ def start(model: Model, data: ShardData, hardware: Hardware, world_size: int) ->
         print(line, flush=True)
 
 
-def metrics(best: dict[str, Any], last: dict[str, Any], data: ShardData) -> dict[str, Any]:
-    """The content of metrics.json.
-
-    Args:
-        best, last: what `Scores` holds of these checkpoints, and `accuracy`.
-        data: what was validated on.
-    """
-    errors = best["chroma_rmse"]
-    rows = {
-        "best": {"chroma_rmse": errors["model"], "accuracy": best["accuracy"]},
-        "last": {"chroma_rmse": last["chroma_rmse"]["model"], "accuracy": last["accuracy"]},
-        "mean_color": {"chroma_rmse": errors["mean_color"], "ab": best["mean_ab"]},
-        "gray": {"chroma_rmse": errors["gray"]},
-    }
-    scenes = {
-        name: {
-            "samples": row["samples"],
-            "best": row["model"],
-            "last": last["scenes"][name]["model"],
-            "mean_color": row["mean_color"],
-            "gray": row["gray"],
-        }
-        for name, row in best["scenes"].items()
-    }
-    return {
-        "protocol": {
-            "definition": PROTOCOL,
-            "shards": [shard.name for shard in data.val_index.shards],
-            "samples": len(data.val_index),
-            "short_side_at_most": data.config.val_size,
-        },
-        "rows": rows,
-        "scenes": scenes,
-    }
-
-
 def end(result: dict[str, Any]) -> None:
-    """Print the figures as a table: one line a scene, one column a row of metrics.json."""
-    rows, scenes = result["rows"], result["scenes"]
-    table = Table(
-        title="Chrominance RMSE on the validation set (ab units, lower is better)",
-        title_justify="left",
-    )
-    table.add_column("scene")
-    for name in ["photographs", *rows]:
-        table.add_column(name.replace("_", " "), justify="right")
-    # Places has 205 scenes: metrics.json names them all.
-    shown = scenes if len(scenes) <= 20 else {}
-    for scene, figures in shown.items():
-        errors = [f"{figures[name]:.2f}" for name in rows]
-        table.add_row(scene, str(figures["samples"]), *errors)
-    table.add_section()
-    table.add_row(
-        "all",
-        str(result["protocol"]["samples"]),
-        *[f"{row['chroma_rmse']:.2f}" for row in rows.values()],
-        style="bold",
-    )
-    accuracies = [row.get("accuracy") for row in rows.values()]
-    if any(accuracy is not None for accuracy in accuracies):
-        shares = ["" if accuracy is None else f"{accuracy:.0%}" for accuracy in accuracies]
-        table.add_row("scene accuracy", "", *shares)
-    CONSOLE.print(table)
+    """Print the figures of metrics.json as a table."""
+    title = f"{result['protocol']['samples']} validation photographs"
+    # What has no room here stands in metrics.json.
+    rows = {name: row for name, row in result["rows"].items() if name != "best" + AS_PREDICTED}
+    CONSOLE.print(figures.table(title, rows, result["scenes"]))
+    best = result["rows"]["best"]
+    if best != result["rows"]["last"]:
+        print("best: chosen on these very photographs, which flatters it; last is not")

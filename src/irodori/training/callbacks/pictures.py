@@ -6,25 +6,16 @@ import numpy as np
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
-from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
-from irodori.color import to_float, to_uint8
 from irodori.data.files import replacing
 from irodori.data.plan import Reading
 from irodori.data.stream import ShardDataset
 from irodori.errors import one_line
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
-
-BOX = (213, 160)
-"""Width and height of the box that a picture fits into, in pixels."""
-GAP = 4
-"""White between pictures, in pixels."""
-TITLE = 20
-"""Height of the line of titles, in pixels."""
-TITLES = ("gray", "predicted", "true")
+from irodori.inference.sheet import gray_of, sheet
+from irodori.training.loggers.tensorboard import TensorBoard
 
 
 class Pictures(Callback):
@@ -79,45 +70,17 @@ class Pictures(Callback):
         module.train(training)
         picture = sheet(
             [
-                [gray_of(model, true), predicted, true]
+                [gray_of(model.space, true), predicted, true]
                 for predicted, true in zip(colored, self._true, strict=True)
             ]
         )
         with replacing(self.folder / name) as file:
             picture.save(file, "png")
+        key, step = "pictures_best", trainer.global_step
+        if trainer.state.fn == TrainerFn.FITTING:
+            # As the figures of this validation are.
+            key, step = "pictures", trainer.global_step - 1
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
+            if isinstance(logger, WandbLogger | TensorBoard):
                 caption = ["gray · predicted · true"]
-                logger.log_image("pictures", [picture], trainer.global_step, caption=caption)
-
-
-def gray_of(model: Model, rgb_3HW: Tensor) -> Tensor:
-    """What the model's luminance looks like without colour: 3×H×W uint8 → 3×H×W uint8."""
-    luminance_11HW, _ = model.space.encode(to_float(rgb_3HW[None]))
-    gray = model.space.decode(luminance_11HW, model.space.gray_chroma(luminance_11HW))
-    return to_uint8(gray)[0]
-
-
-def sheet(rows: list[list[Tensor]]) -> Image.Image:
-    """A contact sheet with titles: triples of pictures (3×H×W uint8), two triples to a line.
-
-    Each picture fits into a box of BOX pixels, centred, so that triples line up.
-    """
-    columns = min(2, len(rows))
-    triple = 3 * (BOX[0] + GAP) + 3 * GAP
-    lines = -(-len(rows) // columns)
-    canvas = Image.new(
-        "RGB", (columns * triple - 4 * GAP, TITLE + lines * (BOX[1] + GAP) - GAP), "white"
-    )
-    draw = ImageDraw.Draw(canvas)
-    for number, row in enumerate(rows):
-        line, column = divmod(number, columns)
-        for place, (title, tensor) in enumerate(zip(TITLES, row, strict=True)):
-            left = column * triple + place * (BOX[0] + GAP)
-            if line == 0:
-                draw.text((left + BOX[0] // 2, TITLE // 2), title, "black", anchor="mm")
-            picture = ImageOps.contain(functional.to_pil_image(tensor.cpu()), BOX)
-            margin = ((BOX[0] - picture.width) // 2, (BOX[1] - picture.height) // 2)
-            top = TITLE + line * (BOX[1] + GAP)
-            canvas.paste(picture, (left + margin[0], top + margin[1]))
-    return canvas
+                logger.log_image(key, [picture], step, caption=caption)

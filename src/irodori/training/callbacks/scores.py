@@ -1,46 +1,62 @@
 """The figures of metrics.json: the model beside the all-gray and the mean-colour pictures."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
 
-from irodori.color import color_space, to_float, to_uint8
-from irodori.data.stream import ShardDataset
-from irodori.errors import IrodoriError
-from irodori.metrics import ChrominanceRMSE, mean_ab
+from irodori.inference.checkpoint import Model
+from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
+from irodori.metrics.prior import AbPrior
+from irodori.training.figures import AS_PREDICTED
+from irodori.training.ranks import gather
 
-MEAN_SAMPLES = 1000
-"""At most so many training photographs, evenly spread, make the mean colour."""
-
-ROWS = ("model", "mean_color", "gray")
+MODEL = "model"
+REFERENCES = ("mean_color", "gray")
 
 
 class Scores(Callback):
-    """During `trainer.validate`: chrominance RMSE of three rows, in all and per scene.
+    """During `trainer.validate`: all figures of the model, and of two references beside it.
 
     The reference pictures keep the photo's own L* and take one chrominance for all pixels: that of
     gray, and the mean a*b* of the *training* photographs. They do not depend on the model's colour
-    space.
+    space. Where that has a luminance of its own to predict (RGB), a fourth row is the picture with
+    this luminance left in it.
 
     Args:
         classes: names of the scenes.
+        prior: what class-balanced AuC is weighted by.
+        perceptual: LPIPS, too, where its weights are at hand.
+
+    Attributes:
+        references: measure the references, too; they are the same for every checkpoint.
+        overall, scenes: see `Evaluation`, of the last validation.
+        records: of all ranks, in the order of the photographs, row by row.
     """
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
+    def __init__(self, classes: Sequence[str], prior: AbPrior, perceptual: bool = False) -> None:
         self.classes = classes
-        self.ab = torch.zeros(2)
-        self.rows = {name: ChrominanceRMSE(len(classes)) for name in ROWS}
-        self.result: dict[str, Any] = {}
+        self.prior = prior
+        self.perceptual = perceptual
+        self.references = True
+        self.overall: Overall = {}
+        self.scenes: dict[str, dict[str, Any]] = {}
+        self.records: list[Record] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start from nothing."""
-        self.ab = torch.tensor(module.model.mean_ab)  # type: ignore[union-attr,arg-type]
-        for metric in self.rows.values():
-            metric.reset()
-            metric.to(module.device)
+        model = module.model
+        assert isinstance(model, Model)
+        self.mean_ab = model.mean_ab
+        rows = [MODEL]
+        if model.space.predicts_luminance:
+            rows.append(MODEL + AS_PREDICTED)
+        if self.references:
+            rows += REFERENCES
+        self._evaluation = Evaluation(
+            rows, self.classes, self.prior, module.device, self.perceptual
+        )
 
     def on_validation_batch_end(
         self,
@@ -51,66 +67,29 @@ class Scores(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Add a batch's photographs to the three rows."""
+        """Add a batch's photographs to the rows."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
-        for colored, true, label in zip(
-            outputs["colored"], outputs["true"], outputs["labels"], strict=True
-        ):
-            self.rows["model"].update(colored, true, label)
-            self.rows["gray"].update(with_ab(true, torch.zeros(2)), true, label)
-            self.rows["mean_color"].update(with_ab(true, self.ab), true, label)
+        for number, true in enumerate(outputs["true"]):
+            key, label = outputs["keys"][number], outputs["labels"][number]
+            logits_BC = outputs["logits"]
+            logits_C = None if logits_BC is None else logits_BC[number]
+            rows = {MODEL: outputs["colored"][number]}
+            if outputs["as_predicted"] is not None:
+                rows[MODEL + AS_PREDICTED] = outputs["as_predicted"][number]
+            if self.references:
+                rows["mean_color"] = with_ab(true, self.mean_ab)
+                rows["gray"] = with_ab(true, (0.0, 0.0))
+            for row, picture in rows.items():
+                said = logits_C if row == MODEL else None
+                self._evaluation.add(row, key, label, picture, true, said)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Put the figures of all ranks into `result`."""
+        """Gather the figures of all ranks."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
-        overall: dict[str, float] = {}
-        scenes: dict[str, dict[str, float | int]] = {name: {} for name in self.classes}
-        for row, metric in self.rows.items():
-            overall[row] = metric.compute().item()
-            with metric.sync_context():
-                means, counts = metric.per_scene()
-            for name, mean, count in zip(
-                self.classes, means.tolist(), counts.tolist(), strict=True
-            ):
-                if count:
-                    scenes[name]["samples"] = int(count)
-                    scenes[name][row] = mean
-        self.result = {
-            "chroma_rmse": overall,
-            "scenes": {name: figures for name, figures in scenes.items() if figures},
-            "mean_ab": self.ab.tolist(),
-        }
-
-
-def with_ab(rgb_3HW: Tensor, ab: Tensor) -> Tensor:
-    """The picture with its own L* and one a*b* everywhere: 3×H×W uint8 → 3×H×W uint8, clipped."""
-    lab = color_space("lab")
-    luminance_11HW, chroma_12HW = lab.encode(to_float(rgb_3HW[None]))
-    gray_12HW = torch.full_like(chroma_12HW, 0.5)
-    return to_uint8(lab.decode(luminance_11HW, gray_12HW + scaled_ab(ab).to(gray_12HW)))[0]
-
-
-def scaled_ab(ab: Tensor) -> Tensor:
-    """a* and b* on the scale of Lab's chrominance, less that of gray: 2 → 1×2×1×1."""
-    halves = torch.tensor(color_space("lab").chroma_range)
-    return (ab.cpu() / (2 * halves)).reshape(1, 2, 1, 1)
-
-
-def training_mean_ab(data: ShardDataset) -> Tensor:
-    """Mean a* and b* over training photographs (per photograph, then over them): 2 values.
-
-    Raises:
-        IrodoriError: not one of them can be decoded.
-    """
-    step = max(1, -(-len(data.index) // MEAN_SAMPLES))
-    means = []
-    for sample in range(0, len(data.index), step):
-        try:
-            means.append(mean_ab(data.image(sample)))
-        except (RuntimeError, OSError):
-            continue  # Damaged images are reported where they are trained on.
-    if not means:
-        raise IrodoriError("no training image can be decoded: check the shards of data.train")
-    return torch.stack(means).mean(0)
+        self.overall = self._evaluation.overall()
+        self.scenes = self._evaluation.scenes()
+        # Ranks have stretches of the photographs, in their order.
+        together = [record for part in gather(self._evaluation.records) for record in part]
+        self.records = [r for row in self.overall for r in together if r["row"] == row]

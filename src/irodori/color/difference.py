@@ -1,0 +1,98 @@
+"""CIEDE2000: how different two colours look, in steps of about one just noticeable difference."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from irodori.color.planes import Planes, check_picture, full_precision, split, working_dtype
+
+_25_TO_7 = 25.0**7
+
+
+def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
+    """Return the CIEDE2000 colour difference of every pixel, with kL = kC = kH = 1.
+
+    After G. Sharma, W. Wu, E. N. Dalal: *The CIEDE2000 color-difference formula: Implementation
+    notes, supplementary test data, and mathematical observations*, 2005; numbers in the code are
+    its equations. It is for measuring: at equal colours its gradient isn't finite.
+
+    Args:
+        one_B3HW: CIE L*a*b* in native units, see `rgb_to_lab`.
+        other_B3HW: the same of the other picture.
+
+    Returns:
+        ΔE₀₀, B×H×W, from 0 up (black to white: 100); fp32 (float64 if either picture is), computed
+        outside autocast.
+
+    Raises:
+        TypeError: if a picture is not of floating point.
+        ValueError: if a shape is not B×3×H×W, or the two differ.
+    """
+    check_picture(one_B3HW, "one_B3HW", 3)
+    check_picture(other_B3HW, "other_B3HW", 3)
+    if one_B3HW.shape != other_B3HW.shape:
+        raise ValueError(f"{tuple(one_B3HW.shape)} against {tuple(other_B3HW.shape)}")
+    dtype = working_dtype(one_B3HW, other_B3HW)
+    with full_precision(one_B3HW.device):
+        return _difference(split(one_B3HW.to(dtype)), split(other_B3HW.to(dtype)))
+
+
+def _difference(one: Planes, other: Planes) -> Tensor:
+    lightness_1, a_1, b_1 = one
+    lightness_2, a_2, b_2 = other
+
+    # (2) to (7): a* is stretched near gray, then chroma and hue are taken.
+    stretch = 1.5 - 0.5 * _compression((a_1.hypot(b_1) + a_2.hypot(b_2)) / 2)
+    chroma_1, hue_1 = _polar(a_1 * stretch, b_1)
+    chroma_2, hue_2 = _polar(a_2 * stretch, b_2)
+    colored = chroma_1 * chroma_2 != 0
+
+    # (8) to (11): differences; hues take the shorter way round the circle.
+    lightness_step = lightness_2 - lightness_1
+    chroma_step = chroma_2 - chroma_1
+    turn = hue_2 - hue_1
+    far = turn.abs() > 180
+    turn = torch.where(far, turn - 360 * turn.sign(), turn) * colored
+    hue_step = 2 * (chroma_1 * chroma_2).sqrt() * (turn / 2).deg2rad().sin()
+
+    # (12) to (14): means; the hue of gray is 0, so that a sum is the hue of the other colour.
+    lightness = (lightness_1 + lightness_2) / 2
+    chroma = (chroma_1 + chroma_2) / 2
+    total = hue_1 + hue_2
+    halfway = torch.where(far, total + torch.where(total < 360, 360, -360), total) / 2
+    hue = torch.where(colored, halfway, total)
+
+    # (15) to (21): what a step is worth at this place of the space.
+    hue_factor = (
+        1
+        - 0.17 * _cosine(hue - 30)
+        + 0.24 * _cosine(2 * hue)
+        + 0.32 * _cosine(3 * hue + 6)
+        - 0.20 * _cosine(4 * hue - 63)
+    )
+    from_middle = (lightness - 50).square()
+    lightness_step = lightness_step / (1 + 0.015 * from_middle / (20 + from_middle).sqrt())
+    chroma_step = chroma_step / (1 + 0.045 * chroma)
+    hue_step = hue_step / (1 + 0.015 * chroma * hue_factor)
+    rotation = 60 * (-((hue - 275) / 25).square()).exp()
+    coupling = -2 * _compression(chroma) * rotation.deg2rad().sin()
+
+    # (22); rounding could push the square of a difference of next to nothing below 0.
+    squares = lightness_step.square() + chroma_step.square() + hue_step.square()
+    return (squares + coupling * chroma_step * hue_step).clamp(min=0).sqrt()
+
+
+def _compression(chroma: Tensor) -> Tensor:
+    """√(C⁷ / (C⁷ + 25⁷)): from 0 at gray to 1 far from it."""
+    power = chroma**7
+    return (power / (power + _25_TO_7)).sqrt()
+
+
+def _polar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Chroma, and hue in [0, 360) degrees; the hue of gray is 0."""
+    return a.hypot(b), torch.atan2(b, a).rad2deg().remainder(360) * ((a != 0) | (b != 0))
+
+
+def _cosine(degrees: Tensor) -> Tensor:
+    return (degrees * (math.pi / 180)).cos()

@@ -1,0 +1,37 @@
+"""How frequent colours are in the photographs of shards."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from irodori.data.folders import Folders
+from irodori.data.opening import index_of
+from irodori.data.remote.retry import Network
+from irodori.data.stream import ShardDataset
+from irodori.errors import IrodoriError
+from irodori.metrics.prior import AbPrior
+
+
+def prior_of_shards(pattern: str) -> AbPrior:
+    """The prior of all photographs of shards, at their own sizes.
+
+    Raises:
+        IrodoriError: the shards can't be read, or a photograph can't be decoded.
+    """
+    index = index_of(pattern, None, Folders(None, None, Network()))
+    data = ShardDataset(index, lambda image: image, None)
+
+    def pictures() -> Iterator[Tensor]:
+        for sample in range(len(index)):
+            try:
+                yield data.image(sample)
+            except (RuntimeError, OSError) as error:
+                shard, number = (int(place) for place in index.locate(sample))
+                key = index.shards[shard].keys[number]
+                raise IrodoriError(
+                    f"{index.shards[shard].name}: {key}: {error}; leave it out of the shards"
+                ) from None
+
+    names = sorted(shard.name for shard in index.shards)
+    which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return AbPrior.of(pictures(), f"irodori shards prior, of {which}")

@@ -1,0 +1,99 @@
+"""One evaluation, from a composed configuration to its folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from irodori.config import EvaluateConfig
+from irodori.data.files import replacing
+from irodori.errors import IrodoriError
+from irodori.evaluation import extremes
+from irodori.evaluation.extremes import Photographs
+from irodori.metrics import per_image
+from irodori.metrics.measures import left_out
+from irodori.metrics.prior import AbPrior
+from irodori.training.figures import Judged, document, table
+from irodori.training.report import CONSOLE
+from irodori.training.run_folder import METRICS, claim, remove_if_empty
+
+FILES = "files.txt"
+"""Which photographs were judged, one a line."""
+
+
+def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen: bool) -> None:
+    """Measure as configured, fill the folder, and print its path as the last line.
+
+    Args:
+        config: the configuration.
+        composed: the same as Hydra composed it, to be written down.
+        folder: where results go; one of a similar name if it holds some.
+        chosen: the user named this very folder.
+
+    Raises:
+        IrodoriError: the configuration, the checkpoint, the pictures or the disk don't allow it.
+    """
+    prior = AbPrior.load(Path(config.ab_prior))
+    # Imported by what is asked for: pictures need no Lightning.
+    if config.checkpoint is not None and config.predictions is None and config.truth is None:
+        from irodori.evaluation.checkpoint import measure_checkpoint
+
+        measured = measure_checkpoint(config, prior)
+    elif config.checkpoint is None and config.predictions is not None and config.truth is not None:
+        from irodori.evaluation.pictures import measure_pictures
+
+        measured = measure_pictures(config, prior)
+    else:
+        raise IrodoriError(
+            "give checkpoint=<file>, or predictions=<folder> truth=<folder> for any method's"
+            " pictures"
+        )
+    judged, protocol, photographs = measured
+    with ExitStack() as held:
+        if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+            held.callback(remove_if_empty, folder)
+            return
+        if config.perceptual:
+            for sentence in dict.fromkeys(left_out(prior).values()):
+                print(sentence, flush=True)
+        place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
+        write(place, judged, protocol, photographs, config.pictures)
+        print(f"evaluation: {place}", flush=True)
+
+
+def write(
+    folder: Path,
+    judged: Judged,
+    protocol: Mapping[str, Any],
+    photographs: Photographs,
+    pictures: int,
+) -> None:
+    """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
+    result = document(judged, protocol)
+    per_image.write(folder, judged.records)
+    with replacing(folder / FILES) as file:
+        file.write("".join(f"{name}\n" for name in photographs.names).encode())
+    if pictures:
+        picture = extremes.picture(judged.records, photographs, pictures)
+        with replacing(folder / extremes.NAME) as file:
+            picture.save(file, "png")
+    # Last, since it says that all is done.
+    with replacing(folder / METRICS) as file:
+        file.write(json.dumps(result, indent=2).encode() + b"\n")
+    title = f"{protocol['samples']} photographs: {protocol['photographs']}"
+    CONSOLE.print(table(title, judged.rows, judged.scenes))
+    for line in notes(judged.rows, protocol):
+        print(line, flush=True)
+
+
+def notes(rows: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any]) -> Sequence[str]:
+    """What must be known to read the table."""
+    a, b = protocol["mean_color"]["ab"]
+    lines = [f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}"]
+    if any("auc_balanced" in figures for figures in rows.values()):
+        lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
+    return lines

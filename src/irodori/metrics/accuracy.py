@@ -1,0 +1,57 @@
+"""Scene accuracy: how often the scene is recognised."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from irodori.metrics.photograph import PhotographMetric
+
+
+class Accuracy(PhotographMetric):
+    """Share of photographs with a class whose likeliest scene is the right one, in percent."""
+
+    name = "accuracy"
+    higher_is_better = True
+    guesses: ClassVar[int] = 1
+    """How many of the likeliest scenes may hold the right one."""
+
+    def measure(self, logits_C: Tensor, label: int) -> Tensor | None:
+        """100 or 0 for one photograph; None if it has no class (−1).
+
+        Args:
+            logits_C: a number per scene, the largest for the likeliest.
+            label: the right scene, 0…C−1, or −1.
+
+        Raises:
+            ValueError: logits are not finite or of another number than the scenes, or there is no
+                such scene.
+        """
+        scenes = len(self.counts) - 1
+        if logits_C.shape != (scenes,):
+            raise ValueError(f"logits of shape {tuple(logits_C.shape)} for {scenes} scenes")
+        if not torch.isfinite(logits_C).all():
+            raise ValueError(f"{self.name}: logits are not finite numbers")
+        if not -1 <= label < scenes:
+            raise ValueError(f"there is no scene {label} among {scenes}")
+        if label == -1:
+            return None
+        likeliest = logits_C.topk(min(self.guesses, scenes)).indices
+        return 100 * (likeliest == label).any().double()
+
+    def update(self, logits_C: Tensor, label: int) -> None:
+        """Measure one photograph and add it; not counted without a class.
+
+        Raises:
+            ValueError: see `measure`.
+        """
+        value = self.measure(logits_C, label)
+        if value is not None:
+            self.add(value, label)
+
+
+class AccuracyTop5(Accuracy):
+    """Share of photographs with a class that is among the five likeliest scenes, in percent."""
+
+    name = "accuracy_top5"
+    guesses = 5

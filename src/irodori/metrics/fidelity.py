@@ -1,0 +1,66 @@
+"""PSNR and SSIM of 8-bit RGB: they flatter colorization, which keeps the true lightness."""
+
+import torch
+from torch import Tensor
+
+from irodori.metrics.pair import Pair
+from irodori.metrics.photograph import PairMetric
+
+WINDOW = 11
+"""Width of SSIM's window in pixels."""
+
+
+class PSNR(PairMetric):
+    """Peak signal-to-noise ratio, peak 255."""
+
+    name = "psnr"
+    higher_is_better = True
+
+    def measure(self, pair: Pair) -> Tensor:
+        """In dB; of equal pictures as if one of the 3·H·W values were off by one level."""
+        error = (pair.predicted_3HW.long() - pair.true_3HW).square().sum().clamp(min=1)
+        return 10 * (255**2 * pair.true_3HW.numel() / error.double()).log10()
+
+
+class SSIM(PairMetric):
+    """Structural similarity, mean over channels and over places that the whole window fits in.
+
+    Z. Wang and others: *Image quality assessment: from error visibility to structural
+    similarity*, 2004, with K₁ = 0.01 and K₂ = 0.03. scikit-image does the same; torchmetrics
+    extends the picture beyond its borders.
+    """
+
+    name = "ssim"
+    higher_is_better = True
+
+    def measure(self, pair: Pair) -> Tensor | None:
+        """From −1 to 1; None below 11×11 pixels."""
+        if min(pair.true_3HW.shape[1:]) < WINDOW:
+            return None
+        # float64: E[x²] − E[x]² of 8-bit levels loses half the digits of fp32.
+        one, other = pair.predicted_3HW.double(), pair.true_3HW.double()
+        mean_1, mean_2 = windowed(one), windowed(other)
+        variance_1 = windowed(one.square()) - mean_1.square()
+        variance_2 = windowed(other.square()) - mean_2.square()
+        covariance = windowed(one * other) - mean_1 * mean_2
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        similarity = (2 * mean_1 * mean_2 + c1) / (mean_1.square() + mean_2.square() + c1)
+        similarity *= (2 * covariance + c2) / (variance_1 + variance_2 + c2)
+        return similarity.mean()
+
+
+def windowed(picture_CHW: Tensor) -> Tensor:
+    """Mean under a Gaussian window of 11×11 (σ = 1.5): C×H×W → C×(H−10)×(W−10).
+
+    By sums of shifted pictures: GPUs shorten the numbers of a convolution to 10 bits (TF32).
+    """
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-0.5 * (offsets / 1.5) ** 2)
+    for dim in (1, 2):
+        size = picture_CHW.shape[dim] - WINDOW + 1
+        rows = [
+            picture_CHW.narrow(dim, start, size) * weight
+            for start, weight in enumerate((weights / weights.sum()).tolist())
+        ]
+        picture_CHW = torch.stack(rows).sum(0)
+    return picture_CHW

@@ -1,0 +1,48 @@
+"""Weights of other networks that figures need: used where they lie, never downloaded."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import hub
+
+from irodori.errors import IrodoriError
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file in torch.hub's folder, under the name that the library that reads it looks for."""
+
+    url: str
+    """Where it comes from."""
+
+    @property
+    def path(self) -> Path:
+        """Where it has to lie: moves with TORCH_HOME."""
+        return Path(hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
+
+    def missing(self) -> str | None:
+        """What to do if it isn't there; None if it is."""
+        return None if self.path.is_file() else f"put {self.url} into {self.path.parent}"
+
+    def damaged(self) -> IrodoriError:
+        """That it is there, but can't be read."""
+        return IrodoriError(f"{self.path} is damaged: put {self.url} there again")
+
+
+ALEXNET = WeightFile("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
+VGG16 = WeightFile("https://download.pytorch.org/models/vgg16-397923af.pth")
+INCEPTION = WeightFile(
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth"
+)
+
+
+def inception_missing() -> str | None:
+    """What to do before FID and KID can be measured; None if all is there."""
+    steps = []
+    if importlib.util.find_spec("torch_fidelity") is None:
+        steps.append("install torch-fidelity (pip install 'irodori[perceptual]')")
+    if step := INCEPTION.missing():
+        steps.append(step)
+    return " and ".join(steps) or None

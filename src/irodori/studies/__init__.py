@@ -1,0 +1,1 @@
+"""Comparing runs: which variant is better, and is the difference real?"""

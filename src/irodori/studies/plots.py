@@ -1,0 +1,223 @@
+"""The plots of a report, each for light and for dark pages."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from irodori.metrics.catalog import FIGURES
+from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
+from irodori.studies.curves import Curve
+from irodori.studies.runs import REFERENCES
+
+COLORS = ("#3b76c4", "#d9822b", "#2a9d72", "#c0507f", "#8a6bbd", "#a98c2c", "#4aa3b5", "#b3543e")
+"""Of the variants, in turn; readable on light and on dark pages, also for the colour-blind."""
+MARKERS = "osD^vP*X"
+DPI = 200
+WIDTH = 7.2
+"""Inches."""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a page."""
+
+    paper: str
+    ink: str
+    faint: str
+    reference: str
+
+
+LIGHT = Theme("#ffffff", "#22252b", "#e3e5ea", "#767c88")
+DARK = Theme("#1b1e24", "#e6e8ec", "#363b45", "#9aa1ad")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A PNG for each theme, and what it shows in words."""
+
+    name: str
+    light: bytes
+    dark: bytes
+    alt: str
+
+
+def draw(name: str, alt: str, height: float, paint: Callable[[Axes, Theme], None]) -> Plot:
+    """A plot of one pair of axes.
+
+    Args:
+        name: of the file, without its end.
+        alt: what is seen, for those who can't see it.
+        height: inches.
+        paint: draws into the axes.
+    """
+    pictures = []
+    for theme in (LIGHT, DARK):
+        with mpl.rc_context(_style(theme)):
+            canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+            FigureCanvasAgg(canvas)
+            axes = canvas.add_subplot()
+            axes.spines[["top", "right"]].set_visible(False)
+            paint(axes, theme)
+            file = io.BytesIO()
+            canvas.savefig(file, dpi=DPI, metadata={"Software": None})
+        pictures.append(file.getvalue())
+    return Plot(name, pictures[0], pictures[1], alt)
+
+
+def _style(theme: Theme) -> dict[str, Any]:
+    return {
+        "font.family": "DejaVu Sans",
+        "font.size": 10,
+        "figure.facecolor": theme.paper,
+        "axes.facecolor": theme.paper,
+        "savefig.facecolor": theme.paper,
+        "text.color": theme.ink,
+        "axes.labelcolor": theme.ink,
+        "axes.edgecolor": theme.reference,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.faint,
+        "xtick.color": theme.ink,
+        "ytick.color": theme.ink,
+        "legend.frameon": False,
+    }
+
+
+def color(names: Sequence[str], name: str, theme: Theme) -> str:
+    """A variant's own colour; references share one."""
+    return COLORS[names.index(name) % len(COLORS)] if name in names else theme.reference
+
+
+def marker(names: Sequence[str], name: str) -> str:
+    """A variant's own marker."""
+    return MARKERS[names.index(name) % len(MARKERS)] if name in names else "o"
+
+
+def axis_title(figure: str) -> str:
+    """Title, unit and direction."""
+    known = FIGURES[figure]
+    direction = "" if known.better == "neither" else f"{known.better} is better"
+    if known.better == "near zero":
+        direction = "best near 0"
+    notes = ", ".join(note for note in (known.unit, direction) if note)
+    return f"{known.title} ({notes})" if notes else known.title
+
+
+def errors(comparison: Comparison) -> Plot:
+    """The main figure of variants and references, with intervals: a forest plot."""
+    rows = [name for name in comparison.rows if (name, MAIN) in comparison.estimates]
+    rows.sort(key=lambda name: (name in REFERENCES.values(), comparison.estimates[name, MAIN].mean))
+    text = FIGURES[MAIN].text
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for place, name in enumerate(rows):
+            estimate = comparison.estimates[name, MAIN]
+            tint = color(comparison.names, name, theme)
+            axes.plot(
+                [estimate.low, estimate.high], [place] * 2, color=tint, linewidth=2.4,
+                solid_capstyle="round",
+            )  # fmt: skip
+            axes.plot(
+                estimate.mean, place, marker(comparison.names, name), color=tint, markersize=8,
+                markeredgecolor=theme.paper,
+            )  # fmt: skip
+            axes.annotate(
+                text(estimate.mean), (estimate.mean, place), (0, 8), textcoords="offset points",
+                ha="center", fontsize=9,
+            )  # fmt: skip
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.5, -0.7)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(axis_title(MAIN))
+
+    said = "; ".join(
+        f"{name} {text(e.mean)} ({text(e.low)} to {text(e.high)})"
+        for name, e in ((name, comparison.estimates[name, MAIN]) for name in rows)
+    )
+    alt = f"Chrominance RMSE with 95 % intervals: {said}"
+    return draw("errors", alt, 1.0 + 0.42 * len(rows), paint)
+
+
+def trade_off(comparison: Comparison) -> Plot | None:
+    """Chrominance RMSE against colorfulness: pictures can be right because they are pale."""
+    shown = [
+        name
+        for name in comparison.rows
+        if {(name, MAIN), (name, "colorfulness")} <= set(comparison.estimates)
+    ]
+    if not shown:
+        return None
+    points = {
+        name: (comparison.estimates[name, "colorfulness"], comparison.estimates[name, MAIN])
+        for name in shown
+    }
+    if (TRUE, "colorfulness") in comparison.estimates:
+        zero = Estimate(0.0, 0.0, 0.0, len(comparison.keys))
+        points[TRUE] = (comparison.estimates[TRUE, "colorfulness"], zero)
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for name, (x, y) in points.items():
+            tint = color(comparison.names, name, theme)
+            axes.errorbar(
+                x.mean, y.mean,
+                xerr=[[x.mean - x.low], [x.high - x.mean]],
+                yerr=[[y.mean - y.low], [y.high - y.mean]],
+                fmt="*" if name == TRUE else marker(comparison.names, name),
+                color=tint, markersize=11 if name == TRUE else 7, elinewidth=1.4,
+                markeredgecolor=theme.paper, label=name,
+            )  # fmt: skip
+            if name not in comparison.names:
+                axes.annotate(
+                    name, (x.mean, y.mean), (7, 6), textcoords="offset points", fontsize=9,
+                    color=theme.reference,
+                )  # fmt: skip
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.set_xlabel(axis_title("colorfulness"))
+        axes.set_ylabel(axis_title(MAIN))
+        handles, labels = axes.get_legend_handles_labels()
+        own = [pair for pair in zip(handles, labels, strict=True) if pair[1] in comparison.names]
+        axes.legend(
+            *zip(*own, strict=True), loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9
+        )
+
+    said = "; ".join(f"{name} {x.mean:.1f}, {y.mean:.2f}" for name, (x, y) in points.items())
+    alt = f"Colorfulness and chrominance RMSE with 95 % intervals: {said}"
+    return draw("trade_off", alt, 4.2, paint)
+
+
+def training(comparison: Comparison, curves: Mapping[str, Curve]) -> Plot | None:
+    """Validation curves, the mean of a variant's runs with their range."""
+    if not curves:
+        return None
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for name, curve in curves.items():
+            tint = color(comparison.names, name, theme)
+            axes.plot(
+                curve.epochs_E, curve.mean_E, "-" + marker(comparison.names, name), color=tint,
+                markersize=4.5, linewidth=1.8, label=name,
+            )  # fmt: skip
+            axes.fill_between(
+                curve.epochs_E, curve.low_E, curve.high_E, color=tint, alpha=0.14, linewidth=0
+            )
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel("validation " + axis_title(MAIN))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
+
+    said = "; ".join(
+        f"{name} from {c.mean_E[0]:.2f} at epoch {c.epochs_E[0]:.0f} to {c.mean_E[-1]:.2f} at epoch"
+        f" {c.epochs_E[-1]:.0f}"
+        for name, c in curves.items()
+    )
+    alt = f"Validation chrominance RMSE over training: {said}"
+    return draw("curves", alt, 3.9, paint)

@@ -1,0 +1,212 @@
+"""Runs that differ by nothing but chance are one variant, named by what sets it apart."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from irodori.errors import IrodoriError
+from irodori.studies.runs import FOREIGN, PREDICTED, Photographs, Run
+
+UNRELATED = {
+    # What else a run is called, and which of several like it this is.
+    "experiment_name",
+    "seed",
+    "resume",
+    "allow_changes",
+    "data.fold",
+    # Where the data lie, and how they are fetched and decoded.
+    "data.train",
+    "data.val",
+    "data.classes",
+    "data.cache",
+    "data.cache_gb",
+    "data.retries",
+    "data.timeout",
+    "data.workers",
+    "data.val_batch_size",
+    "data.max_bad_share",
+    # What changes no more than the last places of a number.
+    "trainer.accelerator",
+    "trainer.memory_format",
+    # What is said and written meanwhile.
+    "trainer.log_every",
+    "trainer.checkpoint_steps",
+    "trainer.checkpoint_minutes",
+    "trainer.pictures",
+    "trainer.progress",
+}
+"""Keys of the configuration that don't change what the last checkpoint is."""
+OFTEN = "trainer.validate_every"
+"""Changes only which checkpoint can be the best."""
+FIRST = ("color_space.name", "backbone.name", "network.global_features", "alpha")
+"""The keys that lead a name."""
+PLAIN = ("color_space.name", "backbone.name", "optimizer.name", "trainer.precision")
+"""Keys whose value says what it is."""
+SHORT = {
+    "alpha": "α = {}",
+    "network.width": "width {}",
+    "network.fusion": "{} fusion",
+    "data.batch_size": "batch {}",
+    "trainer.max_epochs": "{} epochs",
+    "trainer.max_steps": "{} steps",
+    "optimizer.lr": "lr {}",
+}
+SWITCHES = {
+    "network.global_features": "global features",
+    "data.flip": "flips",
+    "trainer.ema_decay": "weight averaging",
+    "trainer.sync_batchnorm": "synchronised batch norm",
+}
+"""Keys that are on or off, and of what."""
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Runs of one configuration: seeds and folds."""
+
+    name: str
+    settings: Settings
+    """Those that change what is learnt, by dotted key."""
+    runs: tuple[Run, ...]
+    predicted_luminance: bool = False
+    """Of RGB: the pictures have the luminance that the network predicted, not the photograph's."""
+
+    def row(self, run: Run) -> str:
+        """The row of one of its runs that is its own."""
+        return run.row + PREDICTED * self.predicted_luminance
+
+    def photographs(self, run: Run) -> Photographs:
+        """What one of its runs measured."""
+        return run.rows[self.row(run)]
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len({run.seed for run in self.runs})
+
+    def folds(self) -> dict[int | None, list[Run]]:
+        """The runs that judged the same photographs, by the fold that they were held out with.
+
+        Evaluations of all folds judge the same photographs, and are several as seeds are.
+        """
+        folds: dict[int | None, list[Run]] = defaultdict(list)
+        for run in self.runs:
+            folds[None if run.evaluation else run.fold].append(run)
+        return dict(folds)
+
+
+def group(runs: Sequence[Run], row: str) -> list[Variant]:
+    """The variants that runs belong to, in the order in which they come.
+
+    Raises:
+        IrodoriError: two runs are the same but for nothing.
+    """
+    members: dict[str, list[Run]] = defaultdict(list)
+    settings_of: dict[str, Settings] = {}
+    for run in runs:
+        settings = learnt_from(run.config, row)
+        identity = repr(sorted(settings.items()))
+        settings_of[identity] = settings
+        for other in members[identity]:
+            if (other.fold, other.seed) == (run.fold, run.seed):
+                raise IrodoriError(
+                    f"{other.folder} and {run.folder} are the same variant, fold ({run.fold}) and"
+                    f" seed ({run.seed}): leave one of them out"
+                )
+        members[identity].append(run)
+    # Pictures from elsewhere have no settings that could be set beside those of a run.
+    trained = [identity for identity, known in settings_of.items() if FOREIGN not in known]
+    names = dict(zip(trained, name_all([settings_of[i] for i in trained]), strict=True))
+    variants = []
+    for identity, settings in settings_of.items():
+        group_runs = tuple(members[identity])
+        name = names.get(identity, "")
+        if identity not in names or len(trained) == 1:
+            title = group_runs[0].config.get("experiment_name") or group_runs[0].folder.name
+            name = _short_path(title)
+        variants.append(Variant(name, settings, group_runs))
+        if all(run.row + PREDICTED in run.rows for run in group_runs):
+            full = f"{name}, predicted luminance"
+            variants.append(Variant(full, settings, group_runs, predicted_luminance=True))
+    return variants
+
+
+def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """The settings that change what is learnt, by dotted key.
+
+    Args:
+        config: nested.
+        row: which checkpoint: `best` depends on how often it was looked for.
+    """
+    unrelated = UNRELATED if row == "best" else {*UNRELATED, OFTEN}
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if key not in unrelated and not key.startswith("logger.")
+    }
+
+
+def flat(config: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """The values of a nested configuration by dotted key."""
+    values: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            values.update(flat(value, f"{path}{name}."))
+        else:
+            values[f"{path}{name}"] = value
+    return values
+
+
+def differing(all_settings: Sequence[Settings]) -> list[str]:
+    """The keys that don't have the same value everywhere, those of `FIRST` first."""
+    keys = dict.fromkeys([*FIRST, *(key for settings in all_settings for key in settings)])
+    return [key for key in keys if len({_value(settings, key) for settings in all_settings}) > 1]
+
+
+def _value(settings: Settings, key: str) -> str:
+    return repr(settings[key]) if key in settings else ""
+
+
+def name_all(all_settings: Sequence[Settings]) -> list[str]:
+    """A name for each: what differs, and nothing else."""
+    keys = differing(all_settings)
+    # What only some have, such as an optimizer's settings, matters only if nothing else differs.
+    common = [key for key in keys if all(key in settings for settings in all_settings)]
+    names = _names(all_settings, common)
+    if len(set(names)) < len(names):
+        names = _names(all_settings, keys)
+    seen: dict[str, int] = defaultdict(int)
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return unique
+
+
+def _names(all_settings: Sequence[Settings], keys: Sequence[str]) -> list[str]:
+    return [
+        ", ".join(_label(key, settings[key]) for key in keys if key in settings)
+        for settings in all_settings
+    ]
+
+
+def _label(key: str, value: Any) -> str:
+    """A setting in few words."""
+    if key in SWITCHES and (value is None or isinstance(value, bool)):
+        return f"{'with' if value else 'without'} {SWITCHES[key]}"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if key in PLAIN:
+        return text
+    if key in SHORT:
+        return SHORT[key].format(text)
+    return f"{key.rpartition('.')[2]}={text}"
+
+
+def _short_path(text: str) -> str:
+    """The end of a path, without the folder that every checkpoint lies in."""
+    parts = [part for part in Path(text).parts if part != "checkpoints"]
+    return "/".join(parts[-2:])

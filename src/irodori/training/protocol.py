@@ -1,0 +1,45 @@
+"""What figures were measured on, and how: it stands in metrics.json beside them."""
+
+from typing import Any
+
+from irodori.config import ProtocolConfig
+from irodori.data.validation import ValidationShards
+from irodori.inference.checkpoint import Model
+from irodori.metrics.prior import AbPrior
+
+OWN_SIZE = ProtocolConfig("own_size")
+"""The protocol of a run's own validation."""
+
+
+def of_shards(
+    data: ValidationShards, protocol: ProtocolConfig, model: Model, prior: AbPrior
+) -> dict[str, Any]:
+    """The protocol of a checkpoint's evaluation on shards."""
+    return {
+        "name": protocol.name,
+        "photographs": photographs(protocol, data.config.val_size),
+        "samples": len(data.val_index),
+        "shards": [shard.name for shard in data.val_index.shards],
+        "mean_color": {"ab": list(model.mean_ab), "of": "the training photographs"},
+        "ab_prior": prior.identity,
+    }
+
+
+def photographs(protocol: ProtocolConfig, short_side: int | None) -> str:
+    """In words, which photographs are judged, and at what size.
+
+    Args:
+        protocol: see there.
+        short_side: photographs with a longer one are scaled down to it; None: none is.
+    """
+    which = "all" if protocol.first is None else f"the first {protocol.first:,} by name"
+    if protocol.square is not None:
+        size = (
+            f"the middle square, scaled to {protocol.square}×{protocol.square} pixels (bilinear,"
+            " antialiased)"
+        )
+    elif short_side is not None:
+        size = f"at their own size, short sides over {short_side} pixels scaled down to that"
+    else:
+        size = "at their own size"
+    return f"{which}, {size}"

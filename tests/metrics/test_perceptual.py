@@ -1,0 +1,230 @@
+"""LPIPS, FID and KID: their formulas, and networks whose weights lie in a folder of their own."""
+
+import math
+import multiprocessing
+import socket
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from pairs import smooth
+from scipy.linalg import sqrtm
+from torch import distributed, nn
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+from irodori.errors import IrodoriError
+from irodori.metrics import inception, weight_files
+from irodori.metrics.inception import InceptionDistance, frechet_distance, kernel_distance
+from irodori.metrics.measures import left_out, pair_metrics
+from irodori.metrics.pair import Pair
+from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
+from irodori.metrics.weight_files import ALEXNET, INCEPTION, VGG16
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch, tmp_path):
+    """Weights lie in a folder of the test, and nothing is ever fetched."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+def stored(file, network):
+    """Put a network's random weights where the file is looked for."""
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), file.path)
+
+
+def features(seed, count, width=12):
+    random = np.random.default_rng(seed)
+    mixing = random.normal(size=(width, width))
+    return torch.from_numpy(random.normal(size=(count, width)) @ mixing + random.normal(size=width))
+
+
+def fid_by_scipy(one, other):
+    covariances = [np.cov(values.numpy(), rowvar=False) for values in (one, other)]
+    root = sqrtm(covariances[0] @ covariances[1]).real
+    means = (one - other).mean(0).square().sum().item()
+    return means + np.trace(covariances[0] + covariances[1] - 2 * root)
+
+
+def kid_of_all(one, other):
+    """1000 × the unbiased squared discrepancy, (x·y / d + 1)³, of all features."""
+    one, other = one.numpy(), other.numpy()
+    count, width = one.shape
+    own = [(values @ values.T / width + 1) ** 3 for values in (one, other)]
+    within = sum((k.sum() - np.trace(k)) / (count * (count - 1)) for k in own)
+    return 1000 * (within - 2 * ((one @ other.T / width + 1) ** 3).mean())
+
+
+def test_fid_is_that_of_scipys_square_root():
+    one, other = features(0, 60), features(1, 60)
+    assert frechet_distance(one, other) == pytest.approx(fid_by_scipy(one, other), rel=1e-6)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-4)
+
+
+def test_kid_is_near_that_of_all_features_and_leaves_the_generator_alone():
+    one, other = features(2, 400) / 4, features(3, 400) / 4
+    state = torch.get_rng_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = kernel_distance(one, other)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    assert kernel_distance(one, other) == found
+    assert found == pytest.approx(kid_of_all(one, other), rel=0.05)
+    assert math.isnan(kernel_distance(one[:3], other[:3]))
+    assert math.isfinite(kernel_distance(one[:4], other[:4]))
+
+
+class Tiny(nn.Module):
+    """In place of Inception: means of 2048 pieces of the picture."""
+
+    def forward(self, picture_B3HW):
+        values = picture_B3HW.float().flatten(1)
+        return (nn.functional.adaptive_avg_pool1d(values, inception.FEATURES) / 100,)
+
+
+def by_ranks(rank, store, results, numbers, fid_from):
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    metric = InceptionDistance(fid_from)
+    for number in numbers[rank]:
+        metric.update(smooth(number), smooth(number + 50))
+    results.put(tuple(metric.compute()))
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("numbers", [([0, 1, 2, 3, 4], [5]), ([], range(6)), (range(6), [])])
+def test_two_ranks_join_their_features(monkeypatch, tmp_path, numbers):
+    monkeypatch.setattr(inception, "_network", Tiny)
+    results = FORK.Queue()
+    processes = [
+        FORK.Process(target=by_ranks, args=[rank, tmp_path / "store", results, numbers, 2048])
+        for rank in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    told = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    alone = InceptionDistance()
+    for number in range(6):
+        alone.update(smooth(number), smooth(number + 50))
+    expected = alone.compute()
+    assert (expected.name, expected.photographs) == ("kid", 6)
+    for name, value, photographs in told:
+        assert (name, photographs) == ("kid", 6)
+        assert value == pytest.approx(expected.value, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_a_set_without_photographs(monkeypatch):
+    monkeypatch.setattr(inception, "_network", Tiny)
+    metric = InceptionDistance()
+    name, value, photographs = metric.compute()
+    assert (name, photographs) == ("kid", 0)
+    assert math.isnan(value)
+    metric.update(smooth(0), smooth(1))
+    metric.reset()
+    assert metric.compute().photographs == 0
+    with pytest.raises(ValueError, match="against"):
+        metric.update(smooth(0), smooth(1, 5, 5))
+
+
+def test_names_of_files_are_those_that_libraries_look_for():
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    assert INCEPTION.url == URL_INCEPTION_V3
+    assert ALEXNET.url == torchvision.models.AlexNet_Weights.DEFAULT.url
+    assert VGG16.url == torchvision.models.VGG16_Weights.DEFAULT.url
+
+
+def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
+    folder = tmp_path / "hub home" / "hub" / "checkpoints"
+    with pytest.raises(IrodoriError, match=f"lpips_vgg needs weights: put .* into {folder}$"):
+        LPIPSVgg(2)
+    with pytest.raises(IrodoriError, match="fid and kid need a network: put .*-6726825d.pth into"):
+        InceptionDistance()
+    monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
+    assert left_out(None)["kid"].startswith("KID × 1000 is left out: install torch-fidelity")
+    monkeypatch.undo()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))
+    folder.mkdir(parents=True)
+    for file, metric in ((ALEXNET, lambda: LPIPSAlex(2)), (INCEPTION, InceptionDistance)):
+        for content in (b"", b"<html>not found</html>"):
+            file.path.write_bytes(content)
+            with pytest.raises(IrodoriError, match=f"{file.path.name} is damaged") as caught:
+                metric()
+            assert "\n" not in str(caught.value)
+        stored(file, nn.Linear(2, 2))
+        with pytest.raises(IrodoriError, match="is damaged"):
+            metric()
+
+
+@pytest.mark.slow
+def test_lpips_with_weights_in_the_folder_is_torchmetrics_own():
+    stored(ALEXNET, torchvision.models.alexnet(weights=None))
+    assert "lpips_alex" not in left_out(None)
+    state = torch.get_rng_state()
+    metric = pair_metrics(2, None)[-1]
+    assert isinstance(metric, LPIPSAlex)
+    assert torch.equal(torch.get_rng_state(), state)
+    direct = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
+    for size in ((31, 31), (64, 47)):
+        pair = Pair(smooth(0, *size), smooth(1, *size))
+        expected = direct(pair.predicted_3HW[None] / 255, pair.true_3HW[None] / 255).item()
+        assert expected > 0
+        with torch.autocast("cpu", torch.bfloat16):
+            assert metric.measure(pair).item() == pytest.approx(expected, rel=1e-5)
+        metric.add(metric.measure(pair), 1)
+        assert metric.measure(Pair(pair.true_3HW, pair.true_3HW)) == 0
+    assert metric.measure(Pair(smooth(0, 30, 64), smooth(1, 30, 64))) is None
+    assert metric.counts.tolist() == [0, 2, 0]
+    assert LPIPSAlex(2).distance is metric.distance
+
+
+@pytest.mark.slow
+def test_vgg_sees_pictures_of_16_pixels():
+    net = torchvision.models.vgg16(weights=None).features[:30].eval()
+    smallest = LPIPSVgg.smallest
+    assert net(torch.zeros(1, 3, smallest, smallest)).shape[2:] == (1, 1)
+    with pytest.raises(RuntimeError):
+        net(torch.zeros(1, 3, smallest - 1, smallest))
+
+
+@pytest.mark.slow
+def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
+    from torch_fidelity import feature_extractor_inceptionv3 as fidelity
+
+    with monkeypatch.context() as patch, torch.random.fork_rng():
+        # The extractor can't be made without weights: catch its state before it loads any.
+        torch.manual_seed(0)
+        patch.setattr(fidelity, "load_state_dict_from_url", lambda *args, **kwargs: {})
+        patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
+        network = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    stored(INCEPTION, network)
+    assert not {"fid", "kid"} & left_out(None).keys()
+    metric = InceptionDistance()
+    collected = [[], []]
+    for number in range(6):
+        pictures = smooth(number, 40, 50), smooth(number + 50, 40, 50)
+        metric.update(*pictures)
+        for values, picture in zip(collected, pictures, strict=True):
+            values.append(network(picture[None])[0])
+    predicted, true = (torch.cat(values).double() for values in collected)
+    name, value, photographs = metric.compute()
+    assert (name, photographs) == ("kid", 6)
+    assert value == pytest.approx(kernel_distance(predicted, true), rel=1e-4, abs=1e-6)
+    # The trace of the root is the same of the first factors' small product.
+    metric.fid_from = 6
+    name, value, photographs = metric.compute()
+    assert (name, photographs) == ("fid", 6)

@@ -1,0 +1,198 @@
+"""Run folders as training leaves them, with made-up figures."""
+
+import csv
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from irodori.metrics.catalog import FIGURES
+
+MEASURED = (
+    "chroma_rmse",
+    "ciede2000",
+    "psnr",
+    "ssim",
+    "auc",
+    "auc_balanced",
+    "colorfulness",
+    "colorfulness_difference",
+    "accuracy",
+)
+GRAY = 14.0
+CONFIG = {
+    "experiment_name": "made",
+    "alpha": 1.0,
+    "seed": 0,
+    "resume": None,
+    "allow_changes": False,
+    "color_space": {"name": "lab"},
+    "backbone": {"name": "paper"},
+    "network": {"width": 0.125, "fusion": "relu", "global_features": True},
+    "data": {"train": "/shards/*.tar", "val": "/shards/*.tar", "fold": 0, "workers": 4},
+    "optimizer": {"name": "adamw", "lr": 0.001},
+    "trainer": {"max_epochs": 20, "validate_every": 5, "pictures": 8},
+    "logger": {"name": "csv"},
+}
+PROTOCOL = {"definition": "as in the catalog", "short_side_at_most": 256}
+
+
+def config(**changes):
+    """The configuration with dotted keys changed, dots written as two underscores."""
+    made = deepcopy(CONFIG)
+    for dotted, value in changes.items():
+        *path, last = dotted.split("__")
+        node = made
+        for name in path:
+            node = node[name]
+        node[last] = value
+    return made
+
+
+def figures(error, key, accuracy):
+    """Plausible figures of a photograph whose chrominance RMSE is `error`."""
+    vivid = 20 + 30 * np.random.default_rng(abs(hash_of(key))).random()
+    difference = -vivid * error / 30
+    made = {
+        "chroma_rmse": error,
+        "ciede2000": error * 0.8,
+        "psnr": 40 - 20 * np.log10(max(error, 0.1) / 2),
+        "ssim": 1 - error / 100,
+        "auc": 100 - error * 0.6,
+        "auc_balanced": 100 - error * 0.9,
+        "colorfulness": vivid + difference,
+        "colorfulness_difference": difference,
+        "accuracy": accuracy,
+    }
+    return {name: made[name] for name in MEASURED}
+
+
+def hash_of(text):
+    """A number that is the same in every process."""
+    return sum((place + 1) * ord(letter) for place, letter in enumerate(text))
+
+
+def keys_of(fold, count):
+    """Keys of a fold's photographs."""
+    return [f"photo{fold}-{number:03d}" for number in range(count)]
+
+
+def base_error(key):
+    """How hard a photograph is, in ab units."""
+    return 6 + 8 * np.random.default_rng(hash_of(key) + 1).random()
+
+
+def run(
+    folder: Path,
+    better=0.0,
+    keys=None,
+    training=True,
+    protocol=PROTOCOL,
+    size=(40, 32),
+    extra_rows=None,
+    noise=0.5,
+    curve=True,
+    **changes,
+):
+    """Write a run folder, and return it.
+
+    better: ab units by which its error is below the others'. keys: of its photographs.
+    changes: of the configuration. extra_rows: more rows, with the ab units they are better by.
+    """
+    folder.mkdir(parents=True)
+    made = config(**changes)
+    fold, seed = made["data"]["fold"], made["seed"]
+    keys = keys_of(fold, 12) if keys is None else keys
+    random = np.random.default_rng([seed, abs(hash_of(str(changes))), len(keys)])
+    gray = {key: GRAY + base_error(key) / 4 for key in keys}
+    own = {key: base_error(key) - better + noise * random.normal() for key in keys}
+    names = ("best", "last") if training else ("model",)
+    errors = {
+        **{name: own for name in names},
+        **{
+            name: {key: error - more for key, error in own.items()}
+            for name, more in (extra_rows or {}).items()
+        },
+        "mean_color": {key: error - 0.2 for key, error in gray.items()},
+        "gray": gray,
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
+    rows = {}
+    with (folder / "per_image.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["row", "key", "scene", "width", "height", *MEASURED, "auc_balanced_weight"]
+        )
+        for row, of_keys in errors.items():
+            made_figures = []
+            for number, (key, error) in enumerate(of_keys.items()):
+                reference = row in ("gray", "mean_color")
+                accuracy = None if reference else 100.0 * (random.random() < 0.6)
+                made_figures.append(figures(error, key, accuracy))
+                cells = ["" if v is None else repr(float(v)) for v in made_figures[-1].values()]
+                scene = ("beach", "forest")[number % 2]
+                writer.writerow([row, key, scene, *size, *cells, 0.5 + number % 3])
+            rows[row] = {
+                name: None
+                if made_figures[0][name] is None
+                else float(np.mean([made[name] for made in made_figures]))
+                for name in MEASURED
+            }
+    metrics = {
+        "protocol": {**protocol, "shards": [f"sample-{fold}.tar"], "samples": len(keys)},
+        "rows": rows,
+        "scenes": {},
+    }
+    if training:
+        metrics["training"] = {
+            "seconds": 100.0,
+            "epochs": 20,
+            "steps": 400,
+            "images_per_second": 32.0,
+            "parameters": 1_000_000,
+            "hardware": "a machine",
+        }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    if curve:
+        write_curve(folder / "metrics.csv", float(np.mean(list(own.values()))))
+    return folder
+
+
+def write_curve(path, final):
+    """metrics.csv: four validations that come closer to `final`, and the two at the end."""
+    lines = ["epoch,train/loss_step,val/chroma_rmse,step"]
+    for step, epoch in enumerate((4, 9, 14, 19)):
+        lines += [f"{epoch},0.1,,{step}", f"{epoch},,{final + 3 / (step + 1)},{step}"]
+    lines += [f",,{final},4", f",,{final + 100},4"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def job(folder: Path, number, status, error=None):
+    """Write job.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"job": number, "status": status, "overrides": [], "varied": [], "error": error}
+    (folder / "job.json").write_text(json.dumps(record))
+
+
+def study(root: Path, folds=3, seeds=1, count=12):
+    """A sweep of four variants: lab a little better than yuv, rgb far worse."""
+    number = 0
+    for name, better in (("lab", 1.0), ("yuv", 0.9), ("luv", 0.4), ("rgb", -2.0)):
+        for fold in range(folds):
+            for seed in range(seeds):
+                folder = run(
+                    root / str(number),
+                    better + 0.1 * seed,
+                    keys_of(fold, count),
+                    color_space__name=name,
+                    data__fold=fold,
+                    seed=seed,
+                )
+                job(folder, number, "done")
+                number += 1
+    return root
+
+
+assert set(MEASURED) <= set(FIGURES)
