@@ -6,11 +6,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 import tiny
 from irodori import checks
-from irodori.config import PROJECT, AdadeltaConfig, AdamWConfig, WandbConfig
+from irodori.config import PROJECT, AdadeltaConfig, AdamWConfig, EvaluateConfig, WandbConfig
 from irodori.errors import IrodoriError
 
 CONF = PROJECT / "conf"
-GROUPS = sorted({path.parent.name for path in CONF.glob("*/*.yaml")})
+GROUPS = sorted({path.parent.name for path in CONF.glob("*/*.yaml")} - {"evaluate"})
 OPTIONS = sorted(path for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 OWN = ["data=shards", "data.train=t.tar", "data.val=v.tar"]
 
@@ -41,6 +41,20 @@ def test_every_option_composes(path):
     chosen = getattr(config, path.parent.name, None)
     if hasattr(chosen, "name"):
         assert chosen.name == path.stem
+
+
+EVALUATED = sorted((CONF / "evaluate").glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("path", EVALUATED, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_option_of_an_evaluation_composes(path):
+    own = ["data.val=v.tar"] if path.name == "shards.yaml" else []
+    config = checks.checked(
+        tiny.compose_evaluation(f"{path.parent.name}={path.stem}", *own), EvaluateConfig
+    )
+    assert all(value != "???" for value in flat(config).values())
+    if path.parent.name == "protocol":
+        assert config.protocol.name == path.stem
 
 
 def test_there_are_the_promised_groups():
@@ -227,6 +241,7 @@ def test_every_range_belongs_to_a_key_and_its_ends_are_allowed():
     for optimizer in ("adadelta", "adamw"):
         config = tiny.config(f"optimizer={optimizer}")
         keys |= set(flat(config))
+    keys |= set(flat(checks.checked(tiny.compose_evaluation(), EvaluateConfig)))
     assert set(checks.RANGES) <= keys
     for seed in (0, 2**32 - 1):
         assert tiny.config(f"seed={seed}").seed == seed

@@ -90,6 +90,13 @@ def compose(*overrides: str) -> DictConfig:
     return composed
 
 
+def compose_evaluation(*overrides: str) -> DictConfig:
+    """The configuration as `evaluate.py` composes it."""
+    register()
+    with initialize_config_dir(str(PROJECT / "conf" / "evaluate"), version_base="1.3"):
+        return hydra.compose("evaluate", overrides=list(overrides))
+
+
 def config(*overrides: str) -> Config:
     """The same as dataclasses."""
     return typed(compose(*overrides))

@@ -44,7 +44,7 @@ def overall(runs: list[dict[str, Any]]) -> str:
             f" | {error['mean_color']:.2f} | {error['gray']:.2f}"
             f" | {1 - error['last'] / error['mean_color']:.1%}"
             f" | {1 - error['last'] / error['gray']:.1%}"
-            f" | {rows['last']['accuracy']:.0%} | {run['training']['seconds'] / 60:.1f} |"
+            f" | {rows['last']['accuracy']:.0f}% | {run['training']['seconds'] / 60:.1f} |"
         )
     return "\n".join(lines)
 
@@ -56,10 +56,10 @@ def per_scene(runs: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for scene, figures in runs[0]["scenes"].items():
-        last = statistics.mean(run["scenes"][scene]["last"] for run in runs)
+        last = statistics.mean(run["scenes"][scene]["last"]["chroma_rmse"] for run in runs)
         lines.append(
-            f"| {scene} | {figures['samples']} | {last:.2f} | {figures['mean_color']:.2f}"
-            f" | {figures['gray']:.2f} |"
+            f"| {scene} | {figures['samples']} | {last:.2f} | {figures['mean_color']['chroma_rmse']:.2f}"
+            f" | {figures['gray']['chroma_rmse']:.2f} |"
         )
     return "\n".join(lines)
 

@@ -100,7 +100,7 @@ def change_space(content):
 
 
 def change_format(content):
-    content["irodori"]["format"] = 2
+    content["irodori"]["format"] = 3
 
 
 def change_network(content):
@@ -128,7 +128,7 @@ def describe_nothing(content):
     [
         (change_ranges, "trained with other ranges of lab"),
         (change_space, "unknown color space 'cmyk'"),
-        (change_format, "format 2, but this version of irodori reads 1"),
+        (change_format, "format 3, but this version of irodori reads 2"),
         (change_network, "depth"),
         (change_width, "size mismatch"),
         (lose_weights, "Missing key"),

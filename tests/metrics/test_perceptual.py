@@ -152,7 +152,7 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
     folder = tmp_path / "hub home" / "hub" / "checkpoints"
     with pytest.raises(IrodoriError, match=f"lpips_vgg needs weights: put .* into {folder}$"):
         LPIPSVgg(2)
-    with pytest.raises(IrodoriError, match="fid and kid need a network: put .*-6726825d.pth into"):
+    with pytest.raises(IrodoriError, match=r"fid and kid need a network: put .*-6726825d.pth into"):
         InceptionDistance()
     monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
     assert left_out(None)["kid"].startswith("KID × 1000 is left out: install torch-fidelity")
@@ -224,7 +224,14 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
     name, value, photographs = metric.compute()
     assert (name, photographs) == ("kid", 6)
     assert value == pytest.approx(kernel_distance(predicted, true), rel=1e-4, abs=1e-6)
-    # The trace of the root is the same of the first factors' small product.
-    metric.fid_from = 6
-    name, value, photographs = metric.compute()
+    fid = InceptionDistance(fid_from=6)
+    for number in range(6):
+        fid.update(smooth(number, 40, 50), smooth(number + 50, 40, 50))
+    name, value, photographs = fid.compute()
     assert (name, photographs) == ("fid", 6)
+    # Covariances AᵀA and BᵀB of 6 photographs have a small ABᵀ, whose root has the same trace.
+    a, b = ((values - values.mean(0)).numpy() / math.sqrt(5) for values in (predicted, true))
+    root = sqrtm(a @ b.T @ b @ a.T).real
+    means = (predicted - true).mean(0).square().sum().item()
+    expected = means + (a**2).sum() + (b**2).sum() - 2 * np.trace(root)
+    assert value == pytest.approx(expected, rel=1e-3)

@@ -36,15 +36,16 @@ def test_each_photograph_counts_the_same(prior):
     assert prior.shares_AB.sum().item() == pytest.approx(1, abs=1e-6)
 
 
-def test_weights_are_the_inverse_of_the_smoothed_shares(prior):
-    # A bin is 10 units, σ is 5 of them; far from the borders nothing of the Gaussian is lost.
+def test_weights_are_the_inverse_of_the_smoothed_shares():
+    # None of these colours lies so near the borders that some of the Gaussian is lost there.
+    prior = AbPrior.of([smooth(0), smooth(1, 30, 5)], "two pictures of a test")
+    # A bin is 10 units, σ is 5 of them.
     smoothed = gaussian_filter(prior.shares_AB.numpy(), 0.5, mode="constant", truncate=40)
     expected = 1 / np.maximum(smoothed, RAREST)
     centers = torch.arange(-110, 111, 10).double()
     ab_2HW = torch.stack(torch.meshgrid(centers, centers, indexing="ij"))
     weights_HW = prior.weights(ab_2HW)
-    inner = slice(2, -2)
-    ratio = (weights_HW.numpy() / expected)[inner, inner]
+    ratio = weights_HW.numpy() / expected
     np.testing.assert_allclose(ratio / ratio[0, 0], 1, rtol=1e-6)
     assert (weights_HW * prior.shares_AB).sum().item() == pytest.approx(1, rel=1e-6)
     # A colour that no photograph has.
@@ -138,13 +139,13 @@ def test_damaged_files_are_refused_in_one_line(prior, tmp_path, damage):
     text = DAMAGES[damage](path.read_text())
     assert text != path.read_text()
     path.write_text(text)
-    with pytest.raises(IrodoriError, match="prior.json is no prior of colours") as caught:
+    with pytest.raises(IrodoriError, match="is no prior of colours") as caught:
         AbPrior.load(path)
     assert "\n" not in str(caught.value)
 
 
 def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path):
-    with pytest.raises(IrodoriError, match="none.json: No such file"):
+    with pytest.raises(IrodoriError, match="No such file"):
         AbPrior.load(tmp_path / "none.json")
     with pytest.raises(IrodoriError, match="Is a directory"):
         AbPrior.load(tmp_path)

@@ -110,7 +110,7 @@ def run(
     own = {key: base_error(key) - better + noise * random.normal() for key in keys}
     names = ("best", "last") if training else ("model",)
     errors = {
-        **{name: own for name in names},
+        **dict.fromkeys(names, own),
         **{
             name: {key: error - more for key, error in own.items()}
             for name, more in (extra_rows or {}).items()

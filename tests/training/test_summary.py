@@ -18,7 +18,7 @@ def job(sweep, number, status, varied=(), exit_status=None, error=None, best=Non
         (folder / "config.yaml").write_text("alpha: 1\n")
     if best is not None:
         rows = {name: {"chroma_rmse": best + 1} for name in ("last", "mean_color", "gray")}
-        rows["best"] = {"chroma_rmse": best, "accuracy": 0.25}
+        rows["best"] = {"chroma_rmse": best, "accuracy": 25.0}
         rows["last"]["accuracy"] = None
         (folder / "metrics.json").write_text(json.dumps({"rows": rows}))
     return record
@@ -64,7 +64,7 @@ def test_a_line_and_a_row_for_each_job(tmp_path, capsys):
         "last": "11.123456",
         "mean_color": "11.123456",
         "gray": "11.123456",
-        "accuracy": "0.25",
+        "accuracy": "25.0",
     }
     assert (rows[1]["status"], rows[1]["best"]) == ("failed", "")
     assert rows[4]["name"] == '"a, b=c"'

@@ -46,22 +46,21 @@ def _difference(one: Planes, other: Planes) -> Tensor:
     stretch = 1.5 - 0.5 * _compression((a_1.hypot(b_1) + a_2.hypot(b_2)) / 2)
     chroma_1, hue_1 = _polar(a_1 * stretch, b_1)
     chroma_2, hue_2 = _polar(a_2 * stretch, b_2)
-    colored = chroma_1 * chroma_2 != 0
 
-    # (8) to (11): differences; hues take the shorter way round the circle.
+    # (8) to (11): differences; hues take the shorter way round the circle. The hue of a gray needs
+    # no care: the step of hue is 0 then, and what is made of the mean hue is multiplied by it.
     lightness_step = lightness_2 - lightness_1
     chroma_step = chroma_2 - chroma_1
     turn = hue_2 - hue_1
     far = turn.abs() > 180
-    turn = torch.where(far, turn - 360 * turn.sign(), turn) * colored
+    turn = torch.where(far, turn - 360 * turn.sign(), turn)
     hue_step = 2 * (chroma_1 * chroma_2).sqrt() * (turn / 2).deg2rad().sin()
 
-    # (12) to (14): means; the hue of gray is 0, so that a sum is the hue of the other colour.
+    # (12) to (14): means.
     lightness = (lightness_1 + lightness_2) / 2
     chroma = (chroma_1 + chroma_2) / 2
     total = hue_1 + hue_2
-    halfway = torch.where(far, total + torch.where(total < 360, 360, -360), total) / 2
-    hue = torch.where(colored, halfway, total)
+    hue = torch.where(far, total + torch.where(total < 360, 360, -360), total) / 2
 
     # (15) to (21): what a step is worth at this place of the space.
     hue_factor = (
@@ -90,8 +89,8 @@ def _compression(chroma: Tensor) -> Tensor:
 
 
 def _polar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Chroma, and hue in [0, 360) degrees; the hue of gray is 0."""
-    return a.hypot(b), torch.atan2(b, a).rad2deg().remainder(360) * ((a != 0) | (b != 0))
+    """Chroma, and hue in [0, 360] degrees."""
+    return a.hypot(b), torch.atan2(b, a).rad2deg().remainder(360)
 
 
 def _cosine(degrees: Tensor) -> Tensor:

@@ -329,8 +329,8 @@ def _warnings(row: str, variants: Sequence[Variant], aligned: Aligned) -> list[s
     for run in (run for variant in variants for run in variant.runs):
         if run.evaluation and run.checkpoint is not None and run.checkpoint.name == BEST:
             warnings.append(
-                f"{run.folder.name} evaluates {BEST}, which was chosen on the validation photographs"
-                " of its run: its figures are too good if these are the same."
+                f"{run.folder.name} evaluates {BEST}, which was chosen on the validation"
+                " photographs of its run: its figures are too good if these are the same."
             )
     if any(count != len(aligned.keys) for count in aligned.judged.values()):
         judged = ", ".join(f"{name} {count:,}" for name, count in aligned.judged.items())

@@ -22,7 +22,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
 }
-main { max-width: 62rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
+main { max-width: 66rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1.5rem; letter-spacing: -0.01em; }
 h2 { font-size: 1.2rem; margin: 3.2rem 0 0.8rem; }
 p { margin: 0.7rem 0; max-width: 44rem; overflow-wrap: anywhere; }
@@ -33,14 +33,14 @@ p.warning {
   border-radius: 4px;
 }
 .scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92rem; }
-th, td { padding: 0.45rem 0.9rem; text-align: right; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
+th, td { padding: 0.45rem 0.6rem; text-align: right; border-bottom: 1px solid var(--line); }
 thead th { vertical-align: bottom; border-bottom: 2px solid var(--ink); font-weight: 600; }
 th:first-child { text-align: left; padding-left: 0.4rem; }
 tbody th { font-weight: 500; text-align: left; min-width: 8rem; }
 td { white-space: nowrap; }
 tbody tr:hover { background: var(--tint); }
-small { display: block; color: var(--soft); font-weight: 400; font-size: 0.8rem; }
+small { display: block; color: var(--soft); font-weight: 400; font-size: 0.78rem; }
 strong { font-weight: 700; color: var(--accent); }
 .good { color: var(--good); }
 .bad { color: var(--bad); }

@@ -71,7 +71,7 @@ def draw(name: str, alt: str, height: float, paint: Callable[[Axes, Theme], None
     return Plot(name, pictures[0], pictures[1], alt)
 
 
-def _style(theme: Theme) -> dict[str, Any]:
+def _style(theme: Theme) -> Any:
     return {
         "font.family": "DejaVu Sans",
         "font.size": 10,
@@ -176,8 +176,10 @@ def trade_off(comparison: Comparison) -> Plot | None:
                 markeredgecolor=theme.paper, label=name,
             )  # fmt: skip
             if name not in comparison.names:
+                # Gray and the mean colour lie close together.
+                place = (7, -14) if name == "gray" else (7, 6)
                 axes.annotate(
-                    name, (x.mean, y.mean), (7, 6), textcoords="offset points", fontsize=9,
+                    name, (x.mean, y.mean), place, textcoords="offset points", fontsize=9,
                     color=theme.reference,
                 )  # fmt: skip
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
@@ -209,9 +211,9 @@ def training(comparison: Comparison, curves: Mapping[str, Curve]) -> Plot | None
             axes.fill_between(
                 curve.epochs_E, curve.low_E, curve.high_E, color=tint, alpha=0.14, linewidth=0
             )
-        axes.set_xlabel("epoch")
+        axes.set_xlabel("epochs trained")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel("validation " + axis_title(MAIN))
+        axes.set_ylabel(axis_title(MAIN))
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
 
     said = "; ".join(

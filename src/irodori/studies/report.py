@@ -17,7 +17,6 @@ from irodori.studies.curves import curves
 from irodori.studies.document import Block, Cell, Document, Heading, List, Picture, Table, Text
 from irodori.studies.html import html
 from irodori.studies.markdown import markdown
-from irodori.studies.runs import REFERENCES
 from irodori.studies.statistics import ENOUGH, RESAMPLES
 from irodori.studies.tables import as_csv, tables
 from irodori.studies.variants import Variant, differing
@@ -122,13 +121,18 @@ def _figure_cell(comparison: Comparison, name: str, figure: Figure) -> Cell:
     if estimate is None:
         return Cell(figure.text(None))
     strong = name == comparison.best(figure) and comparison.stands_out(name, figure)
-    return Cell(figure.text(estimate.mean), _limits(figure, estimate), strong)
+    return Cell(_number(figure, estimate.mean), _limits(figure, estimate), strong)
+
+
+def _number(figure: Figure, value: float) -> str:
+    """The value with a minus as wide as a plus."""
+    return figure.text(value).replace("-", "−")
 
 
 def _limits(figure: Figure, estimate: Estimate) -> str:
     if np.isnan(estimate.low):
         return ""
-    return f"{figure.text(estimate.low)} … {figure.text(estimate.high)}"
+    return f"{_number(figure, estimate.low)} … {_number(figure, estimate.high)}"
 
 
 def _how_to_read(comparison: Comparison) -> str:
@@ -162,7 +166,7 @@ def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
     difference = comparison.between(name, other, MAIN)
     if difference is None:
         return Cell("" if name == other else "–")
-    value = FIGURES[MAIN].text(difference.difference).replace("-", "−")
+    value = _number(FIGURES[MAIN], difference.difference)
     sign = "+" if difference.difference > 0 else ""
     p = difference.p_corrected
     note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
@@ -239,9 +243,9 @@ def _protocol(comparison: Comparison) -> list[Block]:
         ("Photographs", f"{photographs(len(comparison.keys))}, the same for all; shards: {shards}"),
         (
             "Networks",
-            f"{row[comparison.row]}; of an evaluation, the checkpoint or the pictures that it names."
-            " Runs that differ only in seed and fold are one variant: folds are pooled, so that"
-            " each photograph is judged by a network that wasn't trained on it, and the seeds of a"
+            f"{row[comparison.row]}; of an evaluation, the checkpoint or the pictures that it"
+            " names. Runs that differ only in seed and fold are one variant: folds are pooled, so"
+            " that each photograph is judged by a network that wasn't trained on it, and the seeds of a"
             " fold are averaged photograph by photograph",
         ),
         (

@@ -143,15 +143,15 @@ def _signs(photographs: int, resamples: int | None, seed: int) -> Iterator[Float
     if resamples is None:
         patterns = np.arange(2**photographs)
         bits = (patterns[:, None] >> np.arange(photographs)) & 1
-        yield bits * 2.0 - 1.0
+        yield np.where(bits, 1.0, -1.0)
         return
     random = np.random.default_rng(seed)
     rows = max(1, BLOCK // photographs)
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         packed = np.frombuffer(random.bytes(size * -(-photographs // 8)), np.uint8)
-        bits = np.unpackbits(packed.reshape(size, -1), axis=1, count=photographs)
-        yield bits * 2.0 - 1.0
+        heads = np.unpackbits(packed.reshape(size, -1), axis=1, count=photographs)
+        yield np.where(heads, 1.0, -1.0)
 
 
 def holm(p: Sequence[float]) -> Floats:

@@ -38,7 +38,7 @@ def tables(comparison: Comparison) -> dict[str, Table]:
                 "p",
                 "p_corrected",
                 "verdict",
-            ],  # fmt: skip
+            ],
             "data": differences,
         },
     }

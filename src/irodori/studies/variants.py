@@ -107,6 +107,7 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     """
     members: dict[str, list[Run]] = defaultdict(list)
     settings_of: dict[str, Settings] = {}
+    settings: Settings
     for run in runs:
         settings = learnt_from(run.config, row)
         identity = repr(sorted(settings.items()))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from lightning import Trainer, seed_everything
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,6 +27,7 @@ from irodori.training.evaluation import evaluate, scores_of
 from irodori.training.figures import document
 from irodori.training.hardware import Hardware, choose
 from irodori.training.loggers import check_logger, make_loggers
+from irodori.training.loggers.wandb_run import WandbSteps
 from irodori.training.module import Colorization
 from irodori.training.protocol import OWN_SIZE, of_shards
 from irodori.training.ranks import end_started
@@ -250,10 +250,8 @@ def tell_begun(checkpoint: Path | None, config: Config, data: ShardData) -> int:
 def close(trainer: Trainer, status: int) -> None:
     """Finish the W&B run, so that it is marked as failed or preempted if it is."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            if status == REQUEUE:
-                logger.experiment.mark_preempting()
-            logger.experiment.finish(exit_code=status)
+        if isinstance(logger, WandbSteps):
+            logger.finish(status, preempted=status == REQUEUE)
 
 
 def quieten() -> None:

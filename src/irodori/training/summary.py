@@ -84,11 +84,11 @@ def table(jobs: list[tuple[Path, Record]]) -> Table:
         if job.status != "done" or figures is None:
             made.add_row(label, job.status)
             continue
-        accuracy = figures["best"]["accuracy"]
+        accuracy = figures["best"].get("accuracy")
         made.add_row(
             label,
             *(f"{figures[name]['chroma_rmse']:.2f}" for name in FIGURES),
-            "" if accuracy is None else f"{accuracy:.0%}",
+            "" if accuracy is None else f"{accuracy:.0f}%",
         )
     return made
 

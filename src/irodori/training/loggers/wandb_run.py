@@ -1,9 +1,10 @@
-"""The run on W&B: its id, name, group and setting, which stay when it is gone on with."""
+"""The run on W&B: its id, name, group, tags and setting, which stay when it is gone on with."""
 
 import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from irodori.config import WandbConfig
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 from irodori.training.callbacks.checkpoints import MONITOR
-from irodori.training.loggers.rows import FirstValues, at_last_step, values
+from irodori.training.loggers.rows import FirstValues, values
 from irodori.training.loggers.wandb_mode import wandb_mode
 
 KNOWN = Path("wandb", "run.json")
@@ -39,9 +40,9 @@ def wandb_loggers(
 ) -> list[Logger]:
     """W&B's logger, none if it is disabled; says in one line which mode was chosen.
 
-    A run that is gone on with keeps its id, name, group and setting. Those of a sweep share the
-    group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B takes
-    id, project and sweep from the agent's variables.
+    A run that is gone on with keeps its id, name, group, tags and setting. Those of a sweep share
+    the group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B
+    takes id, project and sweep from the agent's variables.
 
     Args:
         config: group logger.
@@ -68,41 +69,72 @@ def wandb_loggers(
             "id": None,
             "name": " ".join([experiment_name, *without(overrides, NOT_IN_NAME)]),
             "group": None,
+            "tags": None,
             "setting": setting(experiment_name, overrides),
+            "parts": {},
         }
     )
+    killed = set_aside(folder, known["parts"])
+    silent = wandb.Settings(silent=True)
     # The run is made here: Lightning's own call sets options that W&B warns about.
     try:
+        wandb.setup(settings=silent)
         experiment = wandb.init(
             project=config.project or os.environ.get("WANDB_PROJECT") or PROJECT,
             entity=config.entity,
             id=known["id"],
             name=known["name"],
             group=known["group"],
+            tags=known["tags"],
             resume="allow" if begun and mode == "online" else None,
             dir=folder,
             config={**settings, "setting": known["setting"]},
             mode=mode,
-            settings=wandb.Settings(silent=True),
+            settings=silent,
         )
     except wandb.errors.Error as error:
         raise IrodoriError(f"W&B: {error}; mend it, or train with logger.mode=offline") from None
+    # In W&B's table of runs stands the best checkpoint's.
+    experiment.define_metric(MONITOR, summary="min")
     known |= {"id": experiment.id, "group": experiment.group or None}
-    with replacing(file) as part:
-        part.write(json.dumps(known, indent=2).encode() + b"\n")
+    known["tags"] = list(experiment.tags or ()) or None
+    write(file, known)
     hint = (
         f": {experiment.url}"
         if mode == "online"
         else f"; upload later with: wandb sync {shlex.quote(str(folder))}/wandb/offline-run-*"
     )
     print(f"W&B: {mode} ({reason}){hint}", flush=True)
-    # In W&B's table of runs stands the best checkpoint's.
-    experiment.define_metric(MONITOR, summary="min")
-    logger = WandbSteps(experiment=experiment, save_dir=folder)
-    for row in at_last_step(rows):
-        # W&B keeps a step back until the next: a kill may have lost it.
-        logger.log_metrics(values(row), int(row["step"]))
-    return [logger]
+    if killed:
+        print(
+            "W&B: what a killed part had logged is logged again, but for its pictures", flush=True
+        )
+    first = 0
+    if begun and rows:
+        online = mode == "online"
+        first = int(rows[-1]["step"]) if online else max(known["parts"].values(), default=0)
+    return [WandbSteps(experiment, folder, known, first, rows)]
+
+
+def set_aside(folder: Path, parts: Mapping[str, int]) -> bool:
+    """Rename offline parts that were not ended, which stop `wandb sync` for all; whether any is.
+
+    W&B writes blocks of 32 KiB: of a process that is killed, the end is lost, or all.
+
+    Args:
+        folder: the run folder.
+        parts: names of those that were ended.
+    """
+    killed = [p for p in (folder / "wandb").glob("offline-run-*") if p.name not in parts]
+    for path in killed:
+        path.rename(path.with_name(path.name.replace("offline", "killed", 1)))
+    return bool(killed)
+
+
+def write(file: Path, known: Mapping[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    with replacing(file) as part:
+        part.write(json.dumps(known, indent=2).encode() + b"\n")
 
 
 class WandbSteps(WandbLogger):
@@ -110,16 +142,54 @@ class WandbSteps(WandbLogger):
 
     Without them W&B counts rows, and counts anew in a run that is gone on with offline. With them
     it ignores steps that a run that is gone on with online has already.
+
+    Args:
+        experiment: W&B's run.
+        folder: the run folder.
+        known: content of run.json, where the end of an offline part is noted.
+        first: step that is logged first; W&B has those before.
+        rows: of metrics.csv, those of the steps before; from `first` on they are logged again.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        experiment: wandb.Run,
+        folder: Path,
+        known: dict[str, Any],
+        first: int,
+        rows: Sequence[Mapping[str, Any]],
+    ) -> None:
+        super().__init__(experiment=experiment, save_dir=folder)
+        self._file = folder / KNOWN
+        self._known = known
+        self._first = self._last = first
         self._first_values = FirstValues()
+        for row in rows:
+            self.log_metrics(values(row), int(row["step"]))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Add the values that this step doesn't have yet."""
-        self.experiment.log(self._first_values(metrics, step), step=step)
+        assert step is not None, "Lightning gives each row a step"
+        if step >= self._first:
+            self._last = step
+            self.experiment.log(self._first_values(metrics, step), step=step)
+
+    def finish(self, status: int, preempted: bool) -> None:
+        """End the run on W&B, or this part of it.
+
+        Args:
+            status: exit status; the run is marked as failed if it isn't 0.
+            preempted: it was stopped to be gone on with.
+        """
+        if preempted:
+            self.experiment.mark_preempting()
+        self.experiment.finish(exit_code=status)
+        if self.experiment.settings.mode == "offline":
+            self._known["parts"][Path(self.experiment.settings.sync_dir).name] = self._last
+            # On a full disk this part will pass for a killed one.
+            with suppress(OSError):
+                write(self._file, self._known)
 
 
 def setting(experiment_name: str, overrides: Sequence[str]) -> str:

@@ -1,0 +1,204 @@
+"""evaluate.py: a checkpoint as its run judged it, and any method's pictures."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import tiny
+from irodori.checks import checked
+from irodori.config import PROJECT, EvaluateConfig
+from irodori.errors import IrodoriError
+from irodori.evaluation.launch import evaluate
+from irodori.inference.colorizer import Colorizer
+
+
+def run(folder, *overrides):
+    """Evaluate within this process; returns metrics.json and the rows of per_image.csv."""
+    composed = tiny.compose_evaluation("trainer.accelerator=cpu", *overrides)
+    evaluate(checked(composed, EvaluateConfig), composed, folder, chosen=True)
+    rows = list(csv.DictReader((folder / "per_image.csv").open()))
+    return json.loads((folder / "metrics.json").read_text()), rows
+
+
+def refuse(folder, *overrides):
+    with pytest.raises(IrodoriError) as error:
+        run(folder, *overrides)
+    line = str(error.value)
+    assert "\n" not in line
+    assert not (folder / "metrics.json").exists()
+    return line
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """A run in RGB, whose pictures can keep the luminance that the network says."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    metrics = tiny.run(folder, *data.on, "color_space=rgb", "trainer.max_epochs=2")
+    return folder, metrics
+
+
+def test_a_checkpoint_gets_its_runs_own_figures_bit_for_bit(data, trained, tmp_path, capsys):
+    folder, metrics = trained
+    capsys.readouterr()
+    again, rows = run(tmp_path / "out", f'checkpoint="{folder}/checkpoints/last.ckpt"')
+    assert again["rows"] == {
+        "model": metrics["rows"]["last"],
+        "model_predicted_luminance": metrics["rows"]["last_predicted_luminance"],
+        "mean_color": metrics["rows"]["mean_color"],
+        "gray": metrics["rows"]["gray"],
+    }
+    for scene, figures in metrics["scenes"].items():
+        assert again["scenes"][scene]["model"] == figures["last"]
+    stored = list(csv.DictReader((folder / "per_image.csv").open()))
+    last = [dict(row, row="model") for row in stored if row["row"] == "last"]
+    assert [row for row in rows if row["row"] == "model"] == last
+    # The luminance that the network says is no better than the photograph's own.
+    assert again["rows"]["model"]["psnr"] > again["rows"]["model_predicted_luminance"]["psnr"]
+
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == f"evaluation: {tmp_path / 'out'}"
+    assert any(line.startswith("mean color: a* = ") for line in out)
+    assert any(line.startswith("class-balanced AuC: prior ab_prior.json (sha256 ") for line in out)
+    files = (tmp_path / "out" / "files.txt").read_text().splitlines()
+    assert files[0] == "part-0.tar: photo100"
+    assert len(files) == 7
+    # Gray on the left of each triple, and colour on the right.
+    picture = np.asarray(Image.open(tmp_path / "out" / "extremes.png")).astype(int)
+    chroma = picture.max(2) - picture.min(2)
+    assert chroma[30:, :200].max() <= 2
+    assert chroma[30:, 440:640].max() > 30
+
+
+def test_other_shards_and_other_batches(data, trained, tmp_path):
+    folder, metrics = trained
+    checkpoint = f'checkpoint="{folder}/checkpoints/last.ckpt"'
+    shards = ["data=shards", f'data.val="{data.val}"', "data.val_batch_size=5"]
+    again, _ = run(tmp_path / "out", checkpoint, *shards)
+    for row, figures in again["rows"].items():
+        expected = metrics["rows"][row.replace("model", "last")]
+        assert figures == pytest.approx(expected, abs=1e-4)
+
+    # Fewer scenes, in another order, are told apart by their names.
+    names = tmp_path / "names.txt"
+    names.write_text("street\nbeach\nmeadow\n")
+    again, _ = run(tmp_path / "named", checkpoint, *shards, f'data.classes="{names}"')
+    assert again["scenes"].keys() == {"street", "beach"}
+    assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
+    assert again["rows"]["model"]["accuracy"] != pytest.approx(
+        metrics["rows"]["last"]["accuracy"], abs=1e-9
+    )
+
+    # Without its run the checkpoint has no photographs.
+    alone = tmp_path / "alone.ckpt"
+    alone.write_bytes((folder / "checkpoints" / "last.ckpt").read_bytes())
+    assert "data=shards" in refuse(tmp_path / "refused", f'checkpoint="{alone}"')
+    again, _ = run(tmp_path / "moved", f'checkpoint="{alone}"', *shards, "data.workers=0")
+    assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
+
+
+def test_a_protocol_names_what_it_took(trained, tmp_path):
+    folder, _ = trained
+    checkpoint = f'checkpoint="{folder}/checkpoints/last.ckpt"'
+    line = refuse(tmp_path / "few", checkpoint, "protocol=imagenet_val5k")
+    assert "judges the first 5000 photographs, and there are 7" in line
+    squares = ["protocol=imagenet_val5k", "protocol.first=3", "protocol.square=24"]
+    metrics, rows = run(tmp_path / "out", checkpoint, *squares)
+    assert {(row["width"], row["height"]) for row in rows} == {("24", "24")}
+    files = (tmp_path / "out" / "files.txt").read_text().splitlines()
+    assert files == [f"part-0.tar: photo{number}" for number in (100, 101, 102)]
+    assert metrics["protocol"]["photographs"].startswith("the first 3 by name, the middle square")
+
+    # The same of pictures: the truth is cut, and so are predictions that aren't yet.
+    truth, gray = tmp_path / "truth", tmp_path / "gray"
+    for number in range(100, 107):
+        for place, mode in ((truth, "RGB"), (gray, "L")):
+            place.mkdir(exist_ok=True)
+            tiny.photo(number).convert(mode).save(place / f"photo{number}.png")
+    pictures, _ = run(tmp_path / "pictures", f"predictions={gray}", f"truth={truth}", *squares)
+    assert pictures["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"], rel=1e-6)
+
+
+@pytest.fixture
+def pictures(trained, tmp_path):
+    """Folders of true photographs in scenes, and of another method's pictures of them."""
+    colorizer = Colorizer.load(trained[0] / "checkpoints" / "last.ckpt")
+    for number in range(100, 107):
+        name = f"{'even' if number % 2 == 0 else 'odd'}/photo{number}"
+        for place, suffix in (("truth", ".png"), ("mine", ".bmp")):
+            (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
+            photo = tiny.photo(number)
+            picture = photo if place == "truth" else colorizer(photo)
+            picture.save(tmp_path / place / (name + suffix))
+    return tmp_path / "mine", tmp_path / "truth"
+
+
+@pytest.mark.filterwarnings("ignore:.*negative Z values:UserWarning")
+def test_any_methods_pictures_get_the_same_figures(pictures, trained, tmp_path):
+    mine, truth = pictures
+    metrics, rows = run(tmp_path / "out", f"predictions={mine}", f"truth={truth}")
+    expected = {
+        name: value
+        for name, value in trained[1]["rows"]["last"].items()
+        if not name.startswith("accuracy")
+    }
+    assert metrics["rows"]["model"] == pytest.approx(expected, abs=1e-4)
+    assert metrics["rows"]["gray"] == pytest.approx(trained[1]["rows"]["gray"], abs=1e-4)
+    assert metrics["scenes"]["odd"]["samples"] == 3
+    assert metrics["protocol"]["mean_color"]["ab"] == [-1.6385, 2.0858]
+
+    # Each photograph, against scikit-image.
+    for row in rows[:7]:
+        true = np.asarray(Image.open(truth / f"{row['key']}.png"))
+        coloured = np.asarray(Image.open(mine / f"{row['key']}.bmp"))
+        one, other = rgb2lab(coloured), rgb2lab(true)
+        error = np.sqrt(np.mean((one - other)[..., 1:] ** 2))
+        similar = structural_similarity(
+            true, coloured, channel_axis=2, data_range=255, gaussian_weights=True,
+            sigma=1.5, use_sample_covariance=False,
+        )  # fmt: skip
+        assert float(row["chroma_rmse"]) == pytest.approx(error, abs=1e-3)
+        delta = deltaE_ciede2000(one, other)
+        assert float(row["ciede2000"]) == pytest.approx(delta.mean(), abs=1e-3)
+        assert float(row["ciede2000_p95"]) == pytest.approx(np.percentile(delta, 95), abs=2e-3)
+        assert float(row["psnr"]) == pytest.approx(peak_signal_noise_ratio(true, coloured))
+        assert float(row["ssim"]) == pytest.approx(similar, abs=1e-6)
+
+
+def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
+    mine, truth = pictures
+    both = [f"predictions={mine}", f"truth={truth}"]
+    assert "give checkpoint=" in refuse(tmp_path / "out")
+    assert "give checkpoint=" in refuse(tmp_path / "out", both[0])
+    assert "is no folder" in refuse(tmp_path / "out", both[0], f"truth={truth}/no")
+    assert "no prior" in refuse(tmp_path / "out", *both, f"ab_prior={mine}/no.json")
+
+    (mine / "more.png").write_bytes((truth / "odd" / "photo101.png").read_bytes())
+    run(tmp_path / "more", *both)
+    assert f"1 pictures of {mine} have no photograph in {truth}" in capsys.readouterr().out
+
+    place = mine / "odd" / "photo103.bmp"
+    content = place.read_bytes()
+    tiny.photo(103).resize((8, 9)).save(place)
+    assert f"{place} is 8×9 pixels, the photograph 32×40" in refuse(tmp_path / "out", *both)
+    place.write_bytes(b"nothing")
+    assert f"{place} can't be read: " in refuse(tmp_path / "out", *both)
+    place.unlink()
+    assert "lacks 1 of 7 pictures, the first is odd/photo103" in refuse(tmp_path / "out", *both)
+    place.write_bytes(content)
+    (mine / "odd" / "photo103.png").write_bytes(b"")
+    assert "are of one name" in refuse(tmp_path / "out", *both)
+
+
+def test_shards_tell_their_prior(tmp_path):
+    from irodori.data.prior import prior_of_shards
+
+    sample = prior_of_shards(str(PROJECT / "data" / "sample" / "sample-*.tar"))
+    stored = json.loads((PROJECT / "data" / "sample" / "ab_prior.json").read_text())
+    assert stored["photographs"] == sample.photographs == 206
+    assert torch.allclose(torch.tensor(stored["shares"]).double(), sample.shares_AB, atol=1e-6)
