@@ -46,7 +46,8 @@ class SweepLauncher(Launcher):
 
         jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
         self.check(jobs)
-        self.run(prepare(jobs))
+        if missing := prepare(jobs):
+            self.run(missing)
         return [result(job) for job in jobs]
 
     @abstractmethod

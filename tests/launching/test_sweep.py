@@ -161,8 +161,10 @@ def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_p
     assert [(row["status"], row["seed"]) for row in rows] == [("done", x) for x in "012"]
 
     fourth = start("seed=0,1,2", folder, behavior={})
-    assert fourth.wait() == 1
-    assert fourth.lines[-1].startswith(f"error: the sweep in {tmp_path}/mine is finished")
+    assert fourth.wait() == 0
+    assert fourth.lines[0] == "3 of 3 jobs are done already"
+    assert fourth.lines[-1] == f"sweep: {tmp_path}/mine"
+    assert seen(tmp_path / "mine" / "0")["pid"] == pid
     fifth = start("seed=0,3,2", folder, behavior={})
     assert fifth.wait() == 1
     assert fifth.lines[-1].startswith(f"error: {tmp_path}/mine/1 holds a job of another sweep")

@@ -31,15 +31,15 @@ def test_a_name_is_what_differs_and_nothing_else():
 
 def test_settings_that_only_one_optimizer_has_are_not_named():
     adadelta = {"optimizer": {"name": "adadelta", "rho": 0.9}}
-    assert named({}, adadelta) == ["adamw, lr 0.001", "adadelta"] or named({}, adadelta) == [
-        "adamw",
-        "adadelta",
-    ]
-    assert named(adadelta, {"optimizer": {"name": "adadelta"}}) != ["", ""]
+    assert named({}, adadelta) == ["adamw", "adadelta"]
+    assert named(adadelta, {"optimizer": {"name": "adadelta"}}) == ["rho=0.9", ""]
 
 
 def test_names_are_unique():
-    assert named({"alpha": 0.1234567}, {"alpha": 0.12345671}) == ["α = 0.123457", "α = 0.123457 (2)"]
+    assert named({"alpha": 0.1234567}, {"alpha": 0.12345671}) == [
+        "α = 0.123457",
+        "α = 0.123457 (2)",
+    ]
 
 
 def test_seeds_folds_paths_and_loggers_make_no_variant(tmp_path):

@@ -15,6 +15,7 @@ from irodori.errors import IrodoriError
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
 from irodori.metrics import per_image
+from irodori.metrics.catalog import FIGURES
 from irodori.metrics.measures import left_out
 from irodori.metrics.prior import AbPrior
 from irodori.training.figures import Judged, document, table
@@ -73,7 +74,9 @@ def write(
     pictures: int,
 ) -> None:
     """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
-    result = document(judged, protocol)
+    judged_photographs = sum(record["row"] == "model" for record in judged.records)
+    # Damaged ones are left out; FID and KID say little without their number.
+    result = document(judged, {**protocol, "judged": judged_photographs})
     per_image.write(folder, judged.records)
     with replacing(folder / FILES) as file:
         file.write("".join(f"{name}\n" for name in photographs.names).encode())
@@ -86,14 +89,19 @@ def write(
         file.write(json.dumps(result, indent=2).encode() + b"\n")
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
     CONSOLE.print(table(title, judged.rows, judged.scenes))
-    for line in notes(judged.rows, protocol):
+    for line in notes(judged.rows, protocol, judged_photographs):
         print(line, flush=True)
 
 
-def notes(rows: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any]) -> Sequence[str]:
+def notes(
+    rows: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], photographs: int
+) -> Sequence[str]:
     """What must be known to read the table."""
     a, b = protocol["mean_color"]["ab"]
     lines = [f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}"]
     if any("auc_balanced" in figures for figures in rows.values()):
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
+    for name in ("fid", "kid"):
+        if any(name in figures for figures in rows.values()):
+            lines.append(f"{FIGURES[name].title}: of {photographs} photographs")
     return lines

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from irodori.color import color_space, to_float, to_uint8
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
+from irodori.metrics.inception import InceptionDistance
 from irodori.metrics.measures import pair_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.photograph import PhotographMetric
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.weight_files import inception_missing
 
 Record = dict[str, Any]
 """A line of per_image.csv: row, key, scene, width, height, and the figures that are defined."""
@@ -27,7 +29,7 @@ class Evaluation:
         classes: names of the scenes; a label is a place in it, −1 stands for none.
         prior: what class-balanced AuC is weighted by.
         device: where the pictures are.
-        perceptual: LPIPS, too, where its weights are at hand.
+        perceptual: LPIPS, FID and KID, too, where their weights are at hand.
     """
 
     def __init__(
@@ -43,8 +45,11 @@ class Evaluation:
         self.accuracies = {
             row: [Accuracy(len(classes)), AccuracyTop5(len(classes))] for row in rows
         }
+        self.distances: dict[str, InceptionDistance] = {}
+        if perceptual and not inception_missing():
+            self.distances = {row: InceptionDistance() for row in rows}
         for row in rows:
-            for metric in self._metrics(row):
+            for metric in [*self._metrics(row), *self.distances.values()]:
                 metric.to(device)
         self.records: list[Record] = []
 
@@ -79,6 +84,8 @@ class Evaluation:
         record: Record = {"row": row, "key": key, "scene": scene, "width": width, "height": height}
         for metric in self.pair_metrics[row]:
             count(metric, metric.measure(pair), label, record)
+        if row in self.distances:
+            self.distances[row].update(predicted_3HW, true_3HW)
         if logits_C is not None:
             for accuracy in self.accuracies[row]:
                 count(accuracy, accuracy.measure(logits_C, label), label, record)
@@ -86,14 +93,15 @@ class Evaluation:
 
     def overall(self) -> Overall:
         """For each row the figures over all photographs; all ranks call it together."""
-        return {
-            row: {
-                metric.name: value
-                for metric in self._metrics(row)
-                if (value := metric.compute().item()) == value  # NaN: of no photograph
-            }
-            for row in self.pair_metrics
-        }
+        found: Overall = {}
+        for row in self.pair_metrics:
+            values = {metric.name: metric.compute().item() for metric in self._metrics(row)}
+            if row in self.distances:
+                figure = self.distances[row].compute()
+                values[figure.name] = figure.value
+            # Not a number: of no photograph, or of too few.
+            found[row] = {name: value for name, value in values.items() if value == value}
+        return found
 
     def scenes(self) -> dict[str, dict[str, Any]]:
         """For each scene that has photographs their number (`samples`), and each row's figures.

@@ -58,9 +58,9 @@ def windowed(picture_CHW: Tensor) -> Tensor:
     weights = torch.exp(-0.5 * (offsets / 1.5) ** 2)
     for dim in (1, 2):
         size = picture_CHW.shape[dim] - WINDOW + 1
-        rows = [
-            picture_CHW.narrow(dim, start, size) * weight
-            for start, weight in enumerate((weights / weights.sum()).tolist())
-        ]
-        picture_CHW = torch.stack(rows).sum(0)
+        first, *others = (weights / weights.sum()).tolist()
+        mean_CHW = picture_CHW.narrow(dim, 0, size) * first
+        for start, weight in enumerate(others, 1):
+            mean_CHW.add_(picture_CHW.narrow(dim, start, size), alpha=weight)
+        picture_CHW = mean_CHW
     return picture_CHW

@@ -14,7 +14,9 @@ Ints = npt.NDArray[np.int64]
 RESAMPLES = 10_000
 SEED = 20160711
 LEVEL = 0.95
-"""Of the intervals; 1 − LEVEL is the highest corrected p that counts."""
+"""Of the intervals."""
+SIGNIFICANT = 0.05
+"""A corrected p below it counts."""
 ENOUGH = 6
 """With fewer photographs no sign flips give p < 0.05."""
 BLOCK = 4_000_000
@@ -184,7 +186,7 @@ def verdict(
     if photographs < ENOUGH:
         return "too few photographs"
     # Comparisons with NaN are false.
-    if not (p < 1 - LEVEL and (low > 0 or high < 0)):
+    if not (p < SIGNIFICANT and (low > 0 or high < 0)):
         return "not distinguishable"
     if better == "neither":
         return "higher" if difference > 0 else "lower"

@@ -37,7 +37,7 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
     """Make the folders of jobs, each its own; returns the jobs that aren't done yet.
 
     Raises:
-        IrodoriError: a folder holds another job, or all are done.
+        IrodoriError: a folder holds another job.
     """
     if len({job.folder for job in jobs}) < len(jobs):
         raise IrodoriError("hydra.sweep.subdir gives two jobs one folder: use ${hydra:job.num}")
@@ -50,11 +50,6 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
                 " another hydra.sweep.dir"
             )
     done = {number for number, known in before.items() if known and known.status == "done"}
-    if len(done) == len(jobs):
-        raise IrodoriError(
-            f"the sweep in {jobs[0].folder.parent} is finished: see its summary.csv, or give"
-            " another hydra.sweep.dir"
-        )
     if done:
         print(f"{len(done)} of {len(jobs)} jobs are done already", flush=True)
     for job in jobs:

@@ -1,0 +1,99 @@
+"""Colour spaces start from the same weights, see the same photographs, and are judged alike."""
+
+from itertools import islice
+
+import pytest
+import torch
+from lightning import seed_everything
+
+import tiny
+from irodori.color import COLOR_SPACES, color_space, to_float
+from irodori.data.images import from_pil
+from irodori.inference.coloring import color_pictures
+from irodori.training.building import build
+from irodori.training.hardware import choose
+
+
+@pytest.fixture(scope="module")
+def built(data):
+    """Data and module of each colour space, of the same seed."""
+
+    def make(name):
+        config = tiny.config(*data.on, f"color_space={name}", "seed=5")
+        seed_everything(config.seed, verbose=False)
+        return build(config, choose(config.trainer))
+
+    return {name: make(name) for name in COLOR_SPACES}
+
+
+def test_weights_are_the_same_wherever_their_shapes_agree(built):
+    reference = built["lab"][1].network.state_dict()
+    for name, (_, module) in built.items():
+        differ = [
+            key
+            for key, weight in module.network.state_dict().items()
+            if not torch.equal(weight, reference[key])
+        ]
+        last = ["colorization.layers.6.weight", "colorization.layers.6.bias"]
+        # RGB predicts three channels, and nothing else may differ.
+        assert differ == (last if name == "rgb" else [])
+
+
+def test_each_photograph_comes_at_the_same_place_and_is_cut_alike(built):
+    seen = {}
+    for name, (shards, _) in built.items():
+        seen[name] = []
+        for batch in islice(shards.train_dataloader(), 3):
+            cut = shards.augmentation(to_float(batch["images"].clone()), batch["draws"].clone())
+            converted = shards.on_after_batch_transfer(batch, 0)
+            luminance, chroma = color_space(name).encode(cut)
+            assert torch.equal(converted["luminance"], luminance)
+            assert torch.equal(converted["chroma"], chroma)
+            seen[name].append((batch["keys"], cut))
+    for name, batches in seen.items():
+        for (keys, cut), (expected_keys, expected) in zip(batches, seen["lab"], strict=True):
+            assert keys == expected_keys, name
+            assert torch.equal(cut, expected), name
+
+
+@pytest.mark.parametrize("name", COLOR_SPACES)
+def test_every_space_keeps_the_photographs_own_luminance(built, name):
+    _, module = built[name]
+    space = module.model.space
+    photo = from_pil(tiny.photo(3))
+    network = module.network.eval()
+    (colored,), _ = color_pictures(network, space, [photo])
+    inside = ((colored > 0) & (colored < 255)).all(0)
+    assert inside.float().mean() > 0.5
+    before, after = (space.encode(to_float(picture[None]))[0][0, 0] for picture in (photo, colored))
+    # Half a level of rounding in each of three channels.
+    assert (before - after).abs()[inside].max() < 1.5 / 255
+
+
+def test_yuv_and_ycbcr_are_one_target(built):
+    first, second = (
+        built[name][0].on_after_batch_transfer(next(iter(built[name][0].train_dataloader())), 0)
+        for name in ("yuv", "ycbcr")
+    )
+    assert torch.allclose(first["chroma"], second["chroma"], atol=1e-6)
+    assert torch.equal(first["luminance"], second["luminance"])
+
+
+def test_only_rgb_says_a_luminance(built):
+    photo = from_pil(tiny.photo(3))
+    for name, (_, module) in built.items():
+        network, space = module.network.eval(), module.model.space
+        if name != "rgb":
+            with pytest.raises(ValueError, match="holds no luminance"):
+                color_pictures(network, space, [photo], own_luminance=False)
+            continue
+        (said,), _ = color_pictures(network, space, [photo], own_luminance=False)
+        (kept,), _ = color_pictures(network, space, [photo])
+        luminance, _ = space.encode(to_float(photo[None]))
+        chroma, _ = network(luminance)
+        assert said.shape == kept.shape
+        assert not torch.equal(said, kept)
+        # Before it is enlarged to the photograph's size the picture is what the network says.
+        small = space.as_predicted(chroma)
+        assert small is not chroma or torch.equal(small, chroma)
+        assert abs(said.float().mean() / 255 - small.mean()) < 0.02
