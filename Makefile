@@ -1,13 +1,15 @@
 # make setup: .venv with everything, by pip.   make train: train on the embedded sample.
 # make test: the fast tests.                   make test-all: those and the slow ones.
 # make test-long: the few that take minutes.
+# make study-color-spaces, study-global-features, study-alpha, study-style: experiments/.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)-oldest
 
-.PHONY: setup train test test-all test-long lint lower-bounds clean
+.PHONY: setup train test test-all test-long lint lower-bounds clean \
+	study-color-spaces study-global-features study-alpha study-style
 
 setup: $(VENV)/installed
 
@@ -35,6 +37,33 @@ test-all: setup
 
 test-long: setup
 	$(PYTEST) -m long
+
+# The studies on the embedded sample: a run a fold and variant, a core each. Interrupted, or with
+# runs missing, the same command goes on. LOGGER=wandb logs the runs, too.
+JOBS ?= $(shell nproc)
+LOGGER ?= csv
+STUDIES := runs/studies
+STUDY = OMP_NUM_THREADS=1 $(BIN)/python train.py -m study=sample data.fold=0,1,2,3,4 \
+	logger=$(LOGGER) hydra.launcher.jobs=$(JOBS) hydra.sweep.dir=$(STUDIES)/$(1)
+COMPARE = $(BIN)/irodori compare $(2) --output experiments/$(1)
+# Of other studies: α = 1 in L*a*b*, and α = 0, in five folds each.
+LAB_ALPHA1 := $(addprefix $(STUDIES)/color_spaces/,0 1 2 3 4)
+LAB_ALPHA0 := $(addprefix $(STUDIES)/global_features/,0 1 2 3 4)
+
+study-color-spaces: setup
+	$(call STUDY,color_spaces) experiment=lab_alpha1 color_space=lab,yuv,rgb,ycbcr,luv,oklab
+	$(call COMPARE,color_spaces,$(STUDIES)/color_spaces)
+
+study-global-features: study-color-spaces
+	$(call STUDY,global_features) experiment=lab_alpha0,lab_baseline
+	$(call COMPARE,global_features,$(LAB_ALPHA1) $(STUDIES)/global_features)
+
+study-alpha: study-global-features
+	$(call STUDY,alpha) experiment=lab_alpha1 alpha=0.0033333333,0.03
+	$(call COMPARE,alpha,$(LAB_ALPHA0) $(STUDIES)/alpha $(LAB_ALPHA1))
+
+study-style: study-color-spaces
+	$(BIN)/python experiments/style/grid.py $(firstword $(LAB_ALPHA1))/checkpoints/last.ckpt
 
 lint: setup
 	$(BIN)/ruff check .

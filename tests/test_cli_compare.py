@@ -6,23 +6,27 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "studies"))
-
 from made_runs import run, study
 
 COMMAND = Path(sys.executable).with_name("irodori")
 
 
-def compare(*arguments, **environment):
+def compare(*arguments):
     command = [COMMAND, "compare", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.slow
-def test_a_sweep_becomes_a_report(tmp_path):
-    done = compare(study(tmp_path / "sweep"), "--output", tmp_path / "out", "--title", "Spaces")
+def test_a_sweep_becomes_a_report(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    out = tmp_path / "out"
+    sweep = study(tmp_path / "sweep")
+    done = compare(sweep, "--output", out, "--title", "Spaces", "--wandb")
     assert (done.returncode, done.stderr) == (0, "")
-    *said, last = done.stdout.splitlines()
+    *said, logged, last = done.stdout.splitlines()
+    assert logged == "W&B: offline (WANDB_MODE)"
+    media = {path.name.split("_")[0] for path in out.glob("wandb/offline-run-*/files/media/*/*")}
+    assert media == {"figures", "differences", "errors", "trade", "curves"}
     assert last == f"report: {tmp_path / 'out' / 'report.html'}"
     assert any("chrominance RMSE" in line for line in said)
     assert "lab has the lowest chrominance RMSE" in done.stdout

@@ -63,12 +63,12 @@ def measure_pictures(
         "ab_prior": prior.identity,
     }
 
-    def picture(number: int) -> Sequence[Tensor]:
+    def shown(number: int) -> Sequence[Tensor]:
         predicted, true = both(*pairs[number], config.protocol, device)
         return gray_of(color_space("lab"), true), predicted, true
 
     judged = Judged(evaluation.overall(), evaluation.scenes(), evaluation.ordered())
-    return judged, protocol, Photographs([name.as_posix() for name in names], picture)
+    return judged, protocol, Photographs([name.as_posix() for name in names], shown)
 
 
 def pictures_in(folder: Path) -> list[Path]:

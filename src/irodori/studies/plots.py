@@ -164,6 +164,8 @@ def trade_off(comparison: Comparison) -> Plot | None:
         zero = Estimate(0.0, 0.0, 0.0, len(comparison.keys))
         points[TRUE] = (comparison.estimates[TRUE, "colorfulness"], zero)
 
+    highest = max((points[n][1].mean for n in REFERENCES.values() if n in points), default=0.0)
+
     def paint(axes: Axes, theme: Theme) -> None:
         for name, (x, y) in points.items():
             tint = color(comparison.names, name, theme)
@@ -176,8 +178,9 @@ def trade_off(comparison: Comparison) -> Plot | None:
                 markeredgecolor=theme.paper, label=name,
             )  # fmt: skip
             if name not in comparison.names:
-                # Gray and the mean colour lie close together.
-                place = (7, -14) if name == "gray" else (7, 6)
+                # Gray and the mean colour lie close together: one is named above, one below.
+                below = name in REFERENCES.values() and y.mean < highest
+                place = (7, -14) if below else (7, 6)
                 axes.annotate(
                     name, (x.mean, y.mean), place, textcoords="offset points", fontsize=9,
                     color=theme.reference,

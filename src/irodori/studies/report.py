@@ -194,7 +194,7 @@ def _pictures(comparison: Comparison, count: int, files: dict[str, bytes]) -> li
             Text(
                 f"Evenly spread over the photographs, by no other choice: {', '.join(grid.keys)}."
                 " Each is coloured by the variant's first seed, from the checkpoint that is"
-                " reported on, which wasn't trained on it.",
+                " reported on.",
                 "note",
             )
         )
@@ -245,8 +245,8 @@ def _protocol(comparison: Comparison) -> list[Block]:
             "Networks",
             f"{row[comparison.row]}; of an evaluation, the checkpoint or the pictures that it"
             " names. Runs that differ only in seed and fold are one variant: folds are pooled, so"
-            " that each photograph is judged by a network that wasn't trained on it, and the seeds of a"
-            " fold are averaged photograph by photograph",
+            " that each photograph is judged by a network that wasn't trained on it, and the seeds"
+            " of a fold are averaged photograph by photograph",
         ),
         (
             "Intervals",

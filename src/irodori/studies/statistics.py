@@ -145,7 +145,7 @@ def _signs(photographs: int, resamples: int | None, seed: int) -> Iterator[Float
     if resamples is None:
         patterns = np.arange(2**photographs)
         bits = (patterns[:, None] >> np.arange(photographs)) & 1
-        yield np.where(bits, 1.0, -1.0)
+        yield _plus_minus(bits)
         return
     random = np.random.default_rng(seed)
     rows = max(1, BLOCK // photographs)
@@ -153,7 +153,15 @@ def _signs(photographs: int, resamples: int | None, seed: int) -> Iterator[Float
         size = min(rows, resamples - start)
         packed = np.frombuffer(random.bytes(size * -(-photographs // 8)), np.uint8)
         heads = np.unpackbits(packed.reshape(size, -1), axis=1, count=photographs)
-        yield np.where(heads, 1.0, -1.0)
+        yield _plus_minus(heads)
+
+
+def _plus_minus(bits: npt.NDArray[np.integer]) -> Floats:
+    """0 → −1, 1 → 1; in place, which takes a fraction of the time of np.where."""
+    signs = bits.astype(np.float64)
+    signs *= 2
+    signs -= 1
+    return signs
 
 
 def holm(p: Sequence[float]) -> Floats:

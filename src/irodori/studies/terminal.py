@@ -16,12 +16,12 @@ def show(comparison: Comparison) -> None:
     console = Console(highlight=False)
     known = {figure.name for figure in comparison.figures}
     table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
-    table.add_column("variant", overflow="fold")
+    table.add_column("variant", overflow="fold", min_width=12)
     main = FIGURES[MAIN]
     table.add_column(main.title, justify="right", no_wrap=True)
     figures = [FIGURES[name] for name in SHOWN if name in known]
     for figure in figures:
-        table.add_column(figure.title, justify="right")
+        table.add_column(figure.title, justify="right", overflow="fold")
     for name in comparison.rows:
         estimate = comparison.estimates.get((name, MAIN))
         if estimate is None:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
@@ -47,12 +48,21 @@ def evaluate(trainer: Trainer, module: Colorization, data: ShardData, checkpoint
                 f"{best_path} can't be written: make room, and go on with:"
                 f" {command(checkpoints.parent)}"
             )
-    scores_of(trainer).references = False
-    best = validate(trainer, module, data, best_path).renamed(MODEL, "best")
+    if trainer.strategy.broadcast(step_of(best_path) == step_of(checkpoints / LAST)):
+        best = last.only("last").renamed("last", "best")
+    else:
+        scores_of(trainer).references = False
+        best = validate(trainer, module, data, best_path).renamed(MODEL, "best")
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Pictures):
             callback.write(trainer, module, "best.png")
     return best + last
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint was written after."""
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(stored["global_step"])
 
 
 def copied(one: Path, other: Path) -> bool:

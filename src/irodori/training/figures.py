@@ -36,6 +36,21 @@ class Judged:
     scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
 
+    def only(self, beginning: str) -> Judged:
+        """The rows whose names begin like this."""
+        return Judged(
+            {row: figures for row, figures in self.rows.items() if row.startswith(beginning)},
+            {
+                scene: {
+                    row: figures
+                    for row, figures in content.items()
+                    if row == "samples" or row.startswith(beginning)
+                }
+                for scene, content in self.scenes.items()
+            },
+            [record for record in self.records if record["row"].startswith(beginning)],
+        )
+
     def renamed(self, old: str, new: str) -> Judged:
         """The same with another beginning of the rows' names."""
 

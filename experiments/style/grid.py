@@ -1,0 +1,114 @@
+"""Style transfer: `python experiments/style/grid.py <checkpoint>`.
+
+Photographs of a fold that the checkpoint hasn't seen, each coloured with the global features of
+each style image. Writes grid.png and results.csv beside this file, and prints the table.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from irodori.config import PROJECT
+from irodori.data.images import to_short_side
+from irodori.data.index import read_index
+from irodori.data.stream import ShardDataset
+from irodori.inference.checkpoint import Model, load_model
+from irodori.inference.coloring import color_pictures
+from irodori.metrics.chrominance import mean_ab
+from irodori.metrics.pair import Pair
+
+HERE = Path(__file__).parent
+FOLD = 0
+PHOTOS = (
+    "building_lincoln_memorial",
+    "landscape_nonface_24",
+    "underwater_fish26",
+    "animal_sheep",
+    "windmill_windmill13",
+)
+"""Keys in the fold; each is a style, too."""
+BOX, GAP = (170, 128), 4
+
+
+def load() -> list[Tensor]:
+    """The photographs, 3×H×W uint8, as they are validated."""
+    index = read_index(PROJECT / "data" / "sample").select([FOLD])
+    data = ShardDataset(index, lambda image: to_short_side(image, 256), None)
+    keys = list(index.shards[0].keys)
+    return [data.resize(data.image(keys.index(key))) for key in PHOTOS]
+
+
+def color(model: Model, photos: list[Tensor]) -> list[list[Tensor]]:
+    """For each photograph its picture in its own style, and then in that of each."""
+    plain, _ = color_pictures(model.network, model.space, photos)
+    styled = [color_pictures(model.network, model.space, photos, style)[0] for style in photos]
+    return [[plain[i], *(pictures[i] for pictures in styled)] for i in range(len(photos))]
+
+
+def measure(pictures: list[list[Tensor]]) -> list[dict[str, str | float]]:
+    """How far each style moves each picture from the one in its own style."""
+    rows: list[dict[str, str | float]] = []
+    for photo, (own, *styled) in zip(PHOTOS, pictures, strict=True):
+        for style, picture in zip(PHOTOS, styled, strict=True):
+            a, b = (mean_ab(picture) - mean_ab(own)).tolist()
+            difference = Pair(picture, own).difference.mean().item()
+            rows.append({"photo": photo, "style": style, "ciede2000": difference, "a": a, "b": b})
+    return rows
+
+
+def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
+    """A row a photograph: true, own style, and the styles, whose true pictures stand on top."""
+    width, height = BOX[0] + GAP, BOX[1] + GAP
+    columns = [None, None, *photos]
+    canvas = Image.new("RGB", (len(columns) * width, (1 + len(photos)) * height), "white")
+
+    def put(picture: Tensor, column: int, row: int) -> None:
+        small = ImageOps.contain(functional.to_pil_image(picture), BOX)
+        margin = ((BOX[0] - small.width) // 2, (BOX[1] - small.height) // 2)
+        canvas.paste(small, (column * width + margin[0], row * height + margin[1]))
+
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    for column, text in enumerate(("true photo", "its own style")):
+        place = (column * width + BOX[0] // 2, BOX[1] - 10)
+        draw.text(place, text, "black", anchor="mm", font=font)
+    draw.text(
+        (BOX[0], 20), "styles, of which only the gray is seen:", "black", anchor="mm", font=font
+    )
+    for number, photo in enumerate(photos):
+        put(photo, number + 2, 0)
+        for column, picture in enumerate([photo, *pictures[number]]):
+            put(picture, column, number + 1)
+    return canvas
+
+
+def main() -> None:
+    """Colour, measure, write, print."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python experiments/style/grid.py <checkpoint trained without fold 0>")
+    torch.set_num_threads(1)
+    model = load_model(sys.argv[1])
+    photos = load()
+    pictures = color(model, photos)
+    rows = measure(pictures)
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    grid(photos, pictures).save(HERE / "grid.png", optimize=True)
+    print("| photo | " + " | ".join(name.split("_")[0] for name in PHOTOS) + " |")
+    print("|---" * (1 + len(PHOTOS)) + "|")
+    table = np.array([row["ciede2000"] for row in rows]).reshape(len(PHOTOS), len(PHOTOS))
+    for name, line in zip(PHOTOS, table, strict=True):
+        print(f"| {name.split('_')[0]} | " + " | ".join(f"{value:.2f}" for value in line) + " |")
+    others = table[~np.eye(len(PHOTOS), dtype=bool)]
+    print(f"\nmean CIEDE2000 to the own style, of other styles: {others.mean():.2f}")
+
+
+if __name__ == "__main__":
+    main()
