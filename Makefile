@@ -13,14 +13,15 @@ OLDEST := $(VENV)-oldest
 
 setup: $(VENV)/installed
 
-# torch and torchvision first and together, so that pip takes a pair that fits.
+# torch and torchvision first and together, so that pip takes a pair that fits. What is imported is
+# compiled then: compiling all of it would take half a minute.
 $(VENV)/installed: pyproject.toml
 	@echo "Setting up $(VENV): PyTorch is large, this takes some minutes."
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
 		{ echo "irodori needs Python 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile torch torchvision
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@
 
 train: setup
@@ -76,7 +77,7 @@ lower-bounds: setup
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> $$($(OLDEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/torch.pth
 	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
-	$(OLDEST)/bin/python -m pip install --quiet --requirement $(OLDEST)/pins.txt
+	$(OLDEST)/bin/python -m pip install --quiet --no-compile --requirement $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python tests/lower_bounds.py check
 	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 

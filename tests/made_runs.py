@@ -165,7 +165,7 @@ def write_curve(path, final):
     lines = ["epoch,train/loss_step,val/chroma_rmse,step"]
     for step, epoch in enumerate((4, 9, 14, 19)):
         lines += [f"{epoch},0.1,,{step}", f"{epoch},,{final + 3 / (step + 1)},{step}"]
-    lines += [f",,{final},4", f",,{final + 100},4"]
+    lines += [f"20,,{final},4", f"20,,{final + 100},4"]
     path.write_text("\n".join(lines) + "\n")
 
 

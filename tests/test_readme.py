@@ -35,7 +35,7 @@ SHORT = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands run: a folder like a fresh checkout, with photographs of one's own."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("train.py", "conf", "data", "Makefile", "pyproject.toml", "src"):
+    for name in ("train.py", "evaluate.py", "conf", "data", "Makefile", "pyproject.toml", "src"):
         (folder / name).symlink_to(PROJECT / name)
     for number in range(5):
         for sample in webdataset.WebDataset(
@@ -84,6 +84,9 @@ def test_commands_in_their_order(folder: Path) -> None:
             assert len(found) == (3 if " -m " in command else 1)
         assert ("this run is finished" in out) == ("resume=" in command)
     assert list((folder / "coloured").glob("*.png"))
+    (evaluated,) = (folder / "runs" / "evaluate").iterdir()
+    assert (evaluated / "metrics.json").exists()
+    assert (folder / "comparison" / "report.html").exists()
 
 
 def test_files_that_the_readme_names_exist() -> None:

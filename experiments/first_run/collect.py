@@ -57,9 +57,9 @@ def per_scene(runs: list[dict[str, Any]]) -> str:
     ]
     for scene, figures in runs[0]["scenes"].items():
         last = statistics.mean(run["scenes"][scene]["last"]["chroma_rmse"] for run in runs)
+        mean_color, gray = (figures[name]["chroma_rmse"] for name in ("mean_color", "gray"))
         lines.append(
-            f"| {scene} | {figures['samples']} | {last:.2f} | {figures['mean_color']['chroma_rmse']:.2f}"
-            f" | {figures['gray']['chroma_rmse']:.2f} |"
+            f"| {scene} | {figures['samples']} | {last:.2f} | {mean_color:.2f} | {gray:.2f} |"
         )
     return "\n".join(lines)
 

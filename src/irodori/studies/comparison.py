@@ -31,7 +31,7 @@ MAIN = "chroma_rmse"
 TRUE = "true"
 """The photographs themselves, where a figure of them is known."""
 BEST = "best.ckpt"
-OF_THE_DATA = ("shards", "samples")
+OF_THE_DATA = ("shards", "samples", "judged", "mean_color", "checkpoint", "predictions", "truth")
 """Entries of a protocol that say which photographs were measured, not how."""
 
 
@@ -181,13 +181,17 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
 
     def how(run: Run) -> dict[str, Any]:
         protocol = run.metrics.get("protocol", {})
-        return {name: value for name, value in protocol.items() if name not in OF_THE_DATA}
+        kept = {name: value for name, value in protocol.items() if name not in OF_THE_DATA}
+        # Not every run has every figure.
+        definitions = kept.pop("definitions", {})
+        return kept | {f"definition of {name}": text for name, text in definitions.items()}
 
     first = how(runs[0])
     for run in runs[1:]:
         other = how(run)
         for name in sorted({*first, *other}):
-            if first.get(name) != other.get(name):
+            defined_once = name.startswith("definition of ") and not first.keys() & other.keys() >= {name}
+            if first.get(name) != other.get(name) and not defined_once:
                 here, there = (
                     json.dumps(protocol.get(name), ensure_ascii=False)
                     for protocol in (first, other)

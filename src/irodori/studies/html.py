@@ -108,7 +108,7 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = cell.text
+    text = escape(cell.text)
     if cell.strong:
         text = f"<strong>{text}</strong>"
     return text + (f"<small>{escape(cell.note)}</small>" if cell.note else "")

@@ -266,7 +266,7 @@ def _protocol(comparison: Comparison) -> list[Block]:
     points += [
         (name.replace("_", " "), _said(value))
         for name, value in comparison.protocol.items()
-        if name not in ("definition", "definitions")
+        if not name.startswith("definition")  # they stand above, at each figure
     ]
     return [Heading("Protocol"), List(points)]
 

@@ -7,7 +7,7 @@ from irodori.metrics.catalog import FIGURES
 from irodori.studies.comparison import MAIN, Comparison
 from irodori.studies.words import answer
 
-SHOWN = ("ciede2000", "ssim", "colorfulness", "accuracy")
+SHOWN = ("ciede2000", "colorfulness", "accuracy")
 """Figures beside the main one; the report has all of them."""
 
 
