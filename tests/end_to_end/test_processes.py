@@ -97,6 +97,24 @@ def test_a_user_trains_on_two_processes(data, tmp_path):
         )
 
 
+def test_two_ranks_judge_a_checkpoint_as_one_process_does(data, tmp_path):
+    run = tmp_path / "run"
+    metrics = tiny.run(run, *data.on, "trainer.max_steps=1")
+    overrides = [f"checkpoint={run}/checkpoints/last.ckpt", "trainer.accelerator=cpu"]
+    overrides += ["trainer.devices=2", f"hydra.run.dir={tmp_path}/out"]
+    done = python(PROJECT / "evaluate.py", *overrides, cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert [line for line in done.out if line.startswith("evaluation: ")] == done.out[-1:]
+    assert done.out[-1] == f"evaluation: {tmp_path}/out"
+    together = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for row, figures in together["rows"].items():
+        expected = metrics["rows"][row.replace("model", "last")]
+        # Other pictures share a batch, which other sums of the network come from.
+        assert figures == pytest.approx(expected, abs=1e-3)
+    table = (tmp_path / "out" / "per_image.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in table[1:8]] == [f"photo{n}" for n in range(100, 107)]
+
+
 def test_a_batch_that_two_ranks_cannot_share_is_one_line(data, tmp_path):
     overrides = [*data.on, *TWO, "data.batch_size=3"]
     done = python(PROJECT / "train.py", *overrides, cwd=tmp_path)

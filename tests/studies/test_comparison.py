@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -99,6 +100,18 @@ def test_verdicts_and_words(comparison):
     assert "better than luv and rgb" in said
     assert "can't be told apart from yuv:" in said
     assert "All of them are better than the mean colour and all gray." in said
+
+
+def test_what_no_reference_is_beaten_by_is_said_with_names_that_hold_commas(tmp_path):
+    for alpha in (0.0, 1.0):
+        for space in ("lab", "yuv"):
+            folder = tmp_path / f"{space}{alpha:g}"
+            run(folder, better=-20.0, alpha=alpha, color_space__name=space)
+    said = answer(compare([tmp_path]))
+    assert re.match("“(lab|yuv), α = [01]” has the lowest", said[0])
+    assert said[-1].endswith(
+        "and “yuv, α = 1” are not distinguishably better than the mean colour and all gray."
+    )
 
 
 def test_the_result_doesnt_depend_on_the_order_of_photographs(tmp_path):

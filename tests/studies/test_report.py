@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -17,6 +18,7 @@ from irodori.studies.document import Cell, Document, Picture, Table, Text
 from irodori.studies.html import html
 from irodori.studies.markdown import markdown
 from irodori.studies.pictures import picture_grid, spread
+from irodori.studies.plots import trade_off
 from irodori.studies.report import make_report, write_report
 from made_runs import job, run, study
 
@@ -140,6 +142,16 @@ def test_many_variants_with_long_names(tmp_path):
     for number in range(10):
         run(tmp_path / str(number), alpha=number / 7, network__fusion="sigmoid" * (number % 2 + 1))
     check(html(make_report(compare([tmp_path]), None, 0).document))
+
+
+def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
+    """The mean of equal numbers may be outside of their interval by rounding."""
+    folder = run(tmp_path / "run")
+    comparison = compare([folder])
+    gray = comparison.estimates["gray", "colorfulness"]
+    shifted = replace(gray, low=gray.mean + 1e-15)
+    estimates = {**comparison.estimates, ("gray", "colorfulness"): shifted}
+    assert trade_off(replace(comparison, estimates=estimates)).light
 
 
 def checkpoint(path, name, seed):

@@ -27,6 +27,7 @@ from irodori.data.index import Index
 from irodori.data.module import open_both
 from irodori.data.opening import index_of
 from irodori.data.validation import ValidationShards, storage
+from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError
 from irodori.evaluation.extremes import Photographs
 from irodori.inference.checkpoint import Model, load_model
@@ -43,6 +44,7 @@ from irodori.training.hardware import choose
 from irodori.training.launch import quieten
 from irodori.training.module import Colorization
 from irodori.training.protocol import of_shards
+from irodori.training.ranks import end_started, gather
 from irodori.training.resume import stored_config
 
 
@@ -70,10 +72,18 @@ def measure_checkpoint(
     module = Colorization(model, OptimizerConfig("none", 0.0))
     scores = Scores(model.classes, prior, config.perceptual)
     bad = BadImages(config.data.max_bad_share, epoch_images=len(data.val_index))
-    trainer = make_trainer(
-        Config(trainer=settings), hardware, [LostShards(), bad, scores], WholeFiles()
-    )
-    trainer.validate(module, data, verbose=False)
+    lost = LostShards()
+    trainer = make_trainer(Config(trainer=settings), hardware, [lost, bad, scores], WholeFiles())
+    failed = True
+    try:
+        trainer.validate(module, data, verbose=False)
+        reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
+        failed = bool(reasons)
+    finally:
+        end_workers()
+        end_started(trainer, failed)
+    if reasons:
+        raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
     protocol = of_shards(data, config.protocol, model, prior)
     protocol["checkpoint"] = str(path)
     judged = Judged(scores.overall, scores.scenes, scores.records)

@@ -190,7 +190,9 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
     for run in runs[1:]:
         other = how(run)
         for name in sorted({*first, *other}):
-            defined_once = name.startswith("definition of ") and not first.keys() & other.keys() >= {name}
+            defined_once = name.startswith(
+                "definition of "
+            ) and not first.keys() & other.keys() >= {name}
             if first.get(name) != other.get(name) and not defined_once:
                 here, there = (
                     json.dumps(protocol.get(name), ensure_ascii=False)

@@ -171,8 +171,7 @@ def trade_off(comparison: Comparison) -> Plot | None:
             tint = color(comparison.names, name, theme)
             axes.errorbar(
                 x.mean, y.mean,
-                xerr=[[x.mean - x.low], [x.high - x.mean]],
-                yerr=[[y.mean - y.low], [y.high - y.mean]],
+                xerr=_reach(x), yerr=_reach(y),
                 fmt="*" if name == TRUE else marker(comparison.names, name),
                 color=tint, markersize=11 if name == TRUE else 7, elinewidth=1.4,
                 markeredgecolor=theme.paper, label=name,
@@ -197,6 +196,12 @@ def trade_off(comparison: Comparison) -> Plot | None:
     said = "; ".join(f"{name} {x.mean:.1f}, {y.mean:.2f}" for name, (x, y) in points.items())
     alt = f"Colorfulness and chrominance RMSE with 95 % intervals: {said}"
     return draw("trade_off", alt, 4.2, paint)
+
+
+def _reach(estimate: Estimate) -> list[list[float]]:
+    """How far the interval goes below and above the mean; of equal numbers, rounding says less."""
+    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
+    return [[max(0.0, below)], [max(0.0, above)]]
 
 
 def training(comparison: Comparison, curves: Mapping[str, Curve]) -> Plot | None:

@@ -23,9 +23,9 @@ def answer(comparison: Comparison) -> list[str]:
     )
     others = [name for name in comparison.names if name != best]
     sentences = [
-        f"{best} has the lowest {FIGURE.title}: {value}."
+        f"{listed([best])} has the lowest {FIGURE.title}: {value}."
         if others
-        else f"The {FIGURE.title} of {best} is {value}."
+        else f"The {FIGURE.title} of {listed([best])} is {value}."
     ]
     if count < ENOUGH:
         return [
@@ -67,13 +67,12 @@ def _against_references(comparison: Comparison) -> list[str]:
     if beaten:
         verb = "is" if len(names) == 1 else "are"
         sentences.append(f"{subject} {verb} better than {listed(_said(beaten))}.")
-    for reference, variants in failing.items():
-        if variants:
-            verb = "is" if len(variants) == 1 else "are"
-            sentences.append(
-                f"{listed(variants)} {verb} not distinguishably better than"
-                f" {_said([reference])[0]}."
-            )
+    for variants in dict.fromkeys(tuple(by) for by in failing.values() if by):
+        verb = "is" if len(variants) == 1 else "are"
+        unbeaten = [reference for reference, by in failing.items() if tuple(by) == variants]
+        sentences.append(
+            f"{listed(variants)} {verb} not distinguishably better than {listed(_said(unbeaten))}."
+        )
     return sentences
 
 
@@ -82,10 +81,11 @@ def _said(references: Sequence[str]) -> list[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence; with semicolons where they hold commas."""
-    between = "; " if any("," in name for name in names) else ", "
+    """Names in a sentence, in quotes where one holds a comma."""
+    if any("," in name for name in names):
+        names = [f"“{name}”" for name in names]
     *most, last = names
-    return f"{between.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def photographs(count: int) -> str:
