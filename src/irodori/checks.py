@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from irodori.config import Config
 from irodori.errors import IrodoriError
 
-
 Schema = TypeVar("Schema")
 
 

@@ -54,9 +54,6 @@ def picture_grid(comparison: Comparison, count: int) -> Grid:
     true: dict[str, Tensor] = {}
     columns: dict[str, dict[str, Tensor]] = {}
     for variant in comparison.variants:
-        if variant.predicted_luminance:
-            missing.append(f"{variant.name}: its network's own luminance is not shown")
-            continue
         try:
             columns[variant.name] = _colored(variant, keys, true)
         except (IrodoriError, OSError, RuntimeError) as error:
@@ -105,7 +102,12 @@ def _colored(variant: Variant, keys: Sequence[str], true: dict[str, Tensor]) -> 
             true.update(_photographs(run, unknown))
         for key in own:
             # One by one: a full-size photograph's features take much memory.
-            (colored[key],), _ = color_pictures(model.network, model.space, [true[key]])
+            (colored[key],), _ = color_pictures(
+                model.network,
+                model.space,
+                [true[key]],
+                own_luminance=not variant.predicted_luminance,
+            )
     return colored
 
 
