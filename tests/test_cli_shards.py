@@ -115,3 +115,15 @@ def test_a_terminal_shows_a_bar_with_rate_and_time(photos, tmp_path):
     text = shown.decode()
     assert "13/13" in text or "0/13" in text
     assert "images/s" in text
+
+
+def test_a_prior_of_the_colours(output, tmp_path):
+    done = shards("prior", f"{output}/*.tar", tmp_path / "prior.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path}/prior.json: the colours of 12 photographs\n"
+    assert '"photographs": 12' in (tmp_path / "prior.json").read_text()
+    done = shards("prior", f"{tmp_path}/none-*.tar", tmp_path / "other.json")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "other.json").exists()

@@ -20,6 +20,7 @@ from irodori.metrics.inception import InceptionDistance, frechet_distance, kerne
 from irodori.metrics.measures import left_out, pair_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
+from irodori.metrics.prior import AbPrior
 from irodori.metrics.weight_files import ALEXNET, INCEPTION, VGG16
 
 FORK = multiprocessing.get_context("fork")
@@ -155,7 +156,7 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
     with pytest.raises(IrodoriError, match=r"fid and kid need a network: put .*-6726825d.pth into"):
         InceptionDistance()
     monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
-    assert left_out(None)["kid"].startswith("KID × 1000 is left out: install torch-fidelity")
+    assert left_out()["kid"].startswith("install torch-fidelity")
     monkeypatch.undo()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))
     folder.mkdir(parents=True)
@@ -173,9 +174,11 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_lpips_with_weights_in_the_folder_is_torchmetrics_own():
     stored(ALEXNET, torchvision.models.alexnet(weights=None))
-    assert "lpips_alex" not in left_out(None)
+    assert "lpips_alex" not in left_out()
     state = torch.get_rng_state()
-    metric = pair_metrics(2, None)[-1]
+    prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
+    assert not any(isinstance(m, LPIPSAlex) for m in pair_metrics(2, prior, perceptual=False))
+    metric = pair_metrics(2, prior)[-1]
     assert isinstance(metric, LPIPSAlex)
     assert torch.equal(torch.get_rng_state(), state)
     direct = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
@@ -212,7 +215,7 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
         patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
         network = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
     stored(INCEPTION, network)
-    assert not {"fid", "kid"} & left_out(None).keys()
+    assert not {"fid", "kid"} & left_out().keys()
     metric = InceptionDistance()
     collected = [[], []]
     for number in range(6):

@@ -59,11 +59,19 @@ def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen:
             held.callback(remove_if_empty, folder)
             return
         if config.perceptual:
-            for sentence in dict.fromkeys(left_out(prior).values()):
-                print(sentence, flush=True)
+            tell_left_out()
         place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
         write(place, judged, protocol, photographs, config.pictures)
         print(f"evaluation: {place}", flush=True)
+
+
+def tell_left_out() -> None:
+    """Print a line for each step without which figures can't be measured here."""
+    steps: dict[str, list[str]] = {}
+    for name, step in left_out().items():
+        steps.setdefault(step, []).append(FIGURES[name].title)
+    for step, titles in steps.items():
+        print(f"without {', '.join(titles)}: {step}", flush=True)
 
 
 def write(

@@ -1,5 +1,6 @@
 """All figures of several ways to colour photographs: overall, per scene, per photograph."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +8,8 @@ import torch
 from torch import Tensor
 
 from irodori.color import color_space, to_float, to_uint8
-from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.inception import InceptionDistance
-from irodori.metrics.measures import pair_metrics
+from irodori.metrics.measures import SCENE_METRICS, pair_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.photograph import PhotographMetric
 from irodori.metrics.prior import AbPrior
@@ -43,7 +43,7 @@ class Evaluation:
         self.classes = classes
         self.pair_metrics = {row: pair_metrics(len(classes), prior, perceptual) for row in rows}
         self.accuracies = {
-            row: [Accuracy(len(classes)), AccuracyTop5(len(classes))] for row in rows
+            row: [metric(len(classes)) for metric in SCENE_METRICS.values()] for row in rows
         }
         self.distances: dict[str, InceptionDistance] = {}
         if perceptual and not inception_missing():
@@ -95,7 +95,10 @@ class Evaluation:
         """For each row the figures over all photographs; all ranks call it together."""
         found: Overall = {}
         for row in self.pair_metrics:
-            values = {metric.name: metric.compute().item() for metric in self._metrics(row)}
+            with warnings.catch_warnings():
+                # Rows without scene logits, and ranks without photographs, are meant.
+                warnings.filterwarnings("ignore", message=".*before the ``update`` method.*")
+                values = {metric.name: metric.compute().item() for metric in self._metrics(row)}
             if row in self.distances:
                 figure = self.distances[row].compute()
                 values[figure.name] = figure.value

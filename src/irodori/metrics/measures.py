@@ -2,7 +2,6 @@
 
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC, RawAuC
-from irodori.metrics.catalog import FIGURES
 from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.metrics.colorfulness import (
     Colorfulness,
@@ -43,9 +42,7 @@ SCENE_METRICS: dict[str, type[Accuracy]] = {
 """Measured of logits and the scene's label."""
 
 
-def pair_metrics(
-    num_classes: int, prior: AbPrior | None, perceptual: bool = True
-) -> list[PairMetric]:
+def pair_metrics(num_classes: int, prior: AbPrior, perceptual: bool = True) -> list[PairMetric]:
     """Every figure of a pair that can be measured here, but those that `left_out` names.
 
     Args:
@@ -57,27 +54,23 @@ def pair_metrics(
         IrodoriError: a file of weights is there, but damaged.
     """
     metrics: list[PairMetric] = []
-    missing = left_out(prior)
+    missing = left_out()
     for name, metric in PAIR_METRICS.items():
         if name in missing or (issubclass(metric, LPIPS) and not perceptual):
             continue
         if issubclass(metric, BalancedAuC):
-            assert prior is not None
             metrics.append(metric(num_classes, prior))
         else:
             metrics.append(metric(num_classes))
     return metrics
 
 
-def left_out(prior: AbPrior | None) -> dict[str, str]:
-    """For each figure that can't be measured here, a sentence that says so and what to do."""
+def left_out() -> dict[str, str]:
+    """For each figure that can't be measured here, what to do so that it can."""
     steps = {
-        "auc_balanced": "name a file with a prior of colours" if prior is None else None,
         "lpips_alex": LPIPSAlex.weights.missing(),
         "lpips_vgg": LPIPSVgg.weights.missing(),
         "fid": inception_missing(),
         "kid": inception_missing(),
     }
-    return {
-        name: f"{FIGURES[name].title} is left out: {step}" for name, step in steps.items() if step
-    }
+    return {name: step for name, step in steps.items() if step}
