@@ -209,6 +209,8 @@ class Config:
 class EvaluatedDataConfig:
     """Group data of evaluate.py."""
 
+    name: str = MISSING
+    """run: what the checkpoint's run was validated on; any other needs `val`."""
     val: str | None = None
     """Shards to evaluate on: a path, glob, brace pattern or URL; null: the run's own."""
     fold: int | None = None

@@ -98,6 +98,7 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
     alone = tmp_path / "alone.ckpt"
     alone.write_bytes((folder / "checkpoints" / "last.ckpt").read_bytes())
     assert "data=shards" in refuse(tmp_path / "refused", f'checkpoint="{alone}"')
+    assert "data=shards needs data.val=" in refuse(tmp_path / "refused", checkpoint, "data=shards")
     again, _ = run(tmp_path / "moved", f'checkpoint="{alone}"', *shards, "data.workers=0")
     assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
 

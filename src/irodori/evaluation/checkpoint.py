@@ -124,7 +124,10 @@ def data_config(asked: EvaluatedDataConfig, run: DataConfig | None) -> DataConfi
         IrodoriError: nothing says where.
     """
     given = {field.name: getattr(asked, field.name) for field in fields(asked)}
-    given = {name: value for name, value in given.items() if value is not None}
+    name = given.pop("name")
+    given = {key: value for key, value in given.items() if value is not None}
+    if name != "run" and "val" not in given:
+        raise IrodoriError(f'data={name} needs data.val="…"')
     if "val" in given:
         given["train"], given["fold"] = given["val"], asked.fold
     elif run is None:
