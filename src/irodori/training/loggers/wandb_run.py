@@ -11,6 +11,7 @@ from typing import Any
 import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from wandb.sdk.wandb_run import Run
 
 from irodori.config import WandbConfig
 from irodori.data.files import replacing
@@ -153,7 +154,7 @@ class WandbSteps(WandbLogger):
 
     def __init__(
         self,
-        experiment: wandb.Run,
+        experiment: Run,
         folder: Path,
         known: dict[str, Any],
         first: int,
