@@ -31,7 +31,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from same_run import differences
 
-import irodori.training.building
+import irodori.training.launch
 from irodori.config import PROJECT
 from irodori.data.stream import ShardDataset
 from irodori.training import checkpoint_files
@@ -120,7 +120,7 @@ def kill_after_writing(occurrence: int) -> None:
 
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
-    "starting": (1, lambda n: kill_in(irodori.training.building, "training_mean_ab", n)),
+    "starting": (1, lambda n: kill_in(irodori.training.launch, "make_callbacks", n)),
     "loading": (8, lambda n: kill_in(ShardDataset, "__getitem__", n)),
     "within a step": (6, lambda n: kill_in(Colorization, "training_step", n)),
     "in validation": (8, lambda n: kill_in(Colorization, "validation_step", n)),

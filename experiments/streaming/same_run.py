@@ -43,7 +43,7 @@ def content(checkpoint: Path) -> dict[str, Any]:
 def figures(folder: Path) -> dict[str, Any]:
     """metrics.json without its clock."""
     result: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    del result["training"]["seconds"]
+    del result["training"]["seconds"], result["training"]["images_per_second"]
     return result
 
 

@@ -18,7 +18,7 @@ from wandb_server import serving
 
 from forked import Run, at, signal_self
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 MODULE = "irodori.training.module:Colorization"
 CHECKPOINTS = "irodori.training.callbacks.checkpoints:Checkpoints"

@@ -146,6 +146,7 @@ def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
     assert Path(done.out[-1].removeprefix("sweep: ")).samefile(sweep)
 
 
+@pytest.mark.long
 def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
     on = [setting for setting in data.on if setting != "logger=csv"]
     on += ["logger=wandb", "trainer.max_steps=1", "experiment=quick"]

@@ -95,8 +95,8 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
         parts = float(row["train/mse_step"]) + float(row["train/cross_entropy_step"])
         assert float(row["train/loss_step"]) == pytest.approx(parts, rel=1e-5)
     epochs = [float(row["val/chroma_rmse"]) for row in rows if row["val/chroma_rmse"]]
-    assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(min(epochs), abs=1e-4)
-    assert metrics["rows"]["last"]["chroma_rmse"] == pytest.approx(epochs[-1], abs=1e-4)
+    assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(min(epochs[:2]), abs=1e-4)
+    assert metrics["rows"]["last"]["chroma_rmse"] == pytest.approx(epochs[1], abs=1e-4)
     assert metrics["training"]["steps"] == 6
     assert metrics["training"]["epochs"] == 2
 

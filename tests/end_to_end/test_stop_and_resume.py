@@ -99,7 +99,7 @@ def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
 
 
 def test_an_end_at_the_start_and_ctrl_c_are_one_line(data, whole, tmp_path):
-    early = (at, "irodori.training.building:", "training_mean_ab", 1, signal_all)
+    early = (at, "irodori.training.launch:", "make_callbacks", 1, signal_all)
     run = start(tmp_path, data, hook=(*early, signal.SIGTERM))
     assert run.end() == [75], run.output
     assert run.output.splitlines() == [

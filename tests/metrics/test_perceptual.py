@@ -204,7 +204,7 @@ def test_vgg_sees_pictures_of_16_pixels():
         net(torch.zeros(1, 3, smallest - 1, smallest))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
     from torch_fidelity import feature_extractor_inceptionv3 as fidelity
 

@@ -77,10 +77,7 @@ def copied(one: Path, other: Path) -> bool:
 
 def validate(trainer: Trainer, module: Colorization, data: ShardData, checkpoint: Path) -> Judged:
     """What `Scores` has of a checkpoint."""
-    # What is logged are the steps of training: metrics.json has these figures.
-    loggers, trainer.loggers = trainer.loggers, []
     trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False)
-    trainer.loggers = loggers
     scores = scores_of(trainer)
     return Judged(scores.overall, scores.scenes, scores.records)
 

@@ -30,6 +30,7 @@ def rows(folder):
     return json.loads((folder / "metrics.json").read_text())["rows"]
 
 
+@pytest.mark.long
 def test_a_run_from_a_server_is_that_from_the_disk(data, server, tmp_path):
     for kind, pattern in (("train", data.train), ("val", data.val)):
         for path in Path(pattern).parent.iterdir():
