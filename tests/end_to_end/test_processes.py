@@ -65,6 +65,7 @@ def test_two_ranks_train_as_one_process_does(data, tmp_path):
     assert draws[0] | draws[1] == {tuple(row) for row in whole["draws"].tolist()}
 
 
+@pytest.mark.long
 def test_a_user_trains_on_two_processes(data, tmp_path):
     # Five photographs, of which the second rank has nothing in the last round; no validation
     # before the end, so that the best checkpoint is the last.
@@ -97,6 +98,7 @@ def test_a_user_trains_on_two_processes(data, tmp_path):
         )
 
 
+@pytest.mark.long
 def test_two_ranks_judge_a_checkpoint_as_one_process_does(data, tmp_path):
     run = tmp_path / "run"
     metrics = tiny.run(run, *data.on, "trainer.max_steps=1")

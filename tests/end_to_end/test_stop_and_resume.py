@@ -242,6 +242,7 @@ def test_each_sample_once_on_another_number_of_ranks(data, tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_ranks_that_lightning_starts_end_with_the_first_one(data, tmp_path):
     run = start(
         tmp_path,

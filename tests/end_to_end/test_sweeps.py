@@ -36,6 +36,7 @@ def trained(folder, **values):
     return ranks[0]
 
 
+@pytest.mark.long
 def test_each_job_is_trained_by_both_its_ranks(data, tmp_path):
     sweep = Sweep(tmp_path, *on_two(data), "seed=1,2")
     assert sweep.wait() == 0, sweep.lines
