@@ -315,7 +315,7 @@ def test_the_sampler_counts_micro_batches():
     assert len(ReadingSampler(ValidationPlan(23, 6, world_size=2))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_ranks_with_two_workers_each_see_every_sample_once(tmp_path):
     write(tmp_path, [9, 1, 13])
     shutil.copytree(tmp_path / "shards", tmp_path / "val")

@@ -347,8 +347,11 @@ def _session(stat):
 def test_two_at_once_do_not_write_into_one_output(slow_source, tmp_path):
     first = start(slow_source, tmp_path / "out")
     wait_for_shards(tmp_path / "out", 1)
+    # Held, lest it ends while the second one starts.
+    first.send_signal(signal.SIGSTOP)
     second = start(slow_source, tmp_path / "out")
     error = second.communicate()[1]
+    first.send_signal(signal.SIGCONT)
     assert "another process" in error
     assert second.returncode == 1
     assert (first.communicate()[1], first.returncode) == ("", 0)
