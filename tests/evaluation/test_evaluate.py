@@ -12,8 +12,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import tiny
 from irodori.checks import checked
-from irodori.config import PROJECT, EvaluateConfig
+from irodori.config import PROJECT, DataConfig, EvaluateConfig, EvaluatedDataConfig
 from irodori.errors import IrodoriError
+from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
 from irodori.inference.colorizer import Colorizer
 
@@ -101,6 +102,15 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
     assert "data=shards needs data.val=" in refuse(tmp_path / "refused", checkpoint, "data=shards")
     again, _ = run(tmp_path / "moved", f'checkpoint="{alone}"', *shards, "data.workers=0")
     assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
+
+
+def test_what_is_null_is_as_in_the_run_where_null_has_no_meaning_of_its_own():
+    run = DataConfig(train="t.tar", val="v.tar", val_size=99, cache="kept", cache_gb=2.0)
+    chosen = data_config(EvaluatedDataConfig(name="run", cache=None), run)
+    assert (chosen.val, chosen.val_size) == ("v.tar", 99)
+    assert (chosen.cache, chosen.cache_gb) == (None, None)
+    chosen = data_config(EvaluatedDataConfig(name="run", val="o.tar", val_size=7), run)
+    assert (chosen.train, chosen.val, chosen.val_size, chosen.fold) == ("o.tar", "o.tar", 7, None)
 
 
 def test_a_protocol_names_what_it_took(trained, tmp_path):

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from irodori.checks import typed
 from irodori.config import (
     RUN_CONFIG,
     Config,
@@ -96,8 +98,6 @@ def run_of(checkpoint: Path) -> Config | None:
     Raises:
         IrodoriError: the configuration is damaged.
     """
-    from irodori.checks import typed
-
     folder = checkpoint.resolve().parent.parent
     return typed(stored_config(folder)) if (folder / RUN_CONFIG).is_file() else None
 
@@ -125,7 +125,9 @@ def data_config(asked: EvaluatedDataConfig, run: DataConfig | None) -> DataConfi
     """
     given = {field.name: getattr(asked, field.name) for field in fields(asked)}
     name = given.pop("name")
-    given = {key: value for key, value in given.items() if value is not None}
+    # Of the others null is a value of its own: data.cache=null keeps no shard.
+    as_run = {"val", "fold", "classes", "val_size", "val_batch_size", "workers"}
+    given = {key: x for key, x in given.items() if x is not None or key not in as_run}
     if name != "run" and "val" not in given:
         raise IrodoriError(f'data={name} needs data.val="…"')
     if "val" in given:
@@ -183,7 +185,7 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     if names == tuple(classes) or (names == numbers and len(names) <= len(classes)):
         return index
     missing = [name for name in names if name not in known]
-    if missing:
+    if missing and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         print(
             f"{len(missing)} of {len(names)} scenes of these shards are none of the network's"
             f" ({missing[0]}, …): their photographs have no part in scene accuracy",

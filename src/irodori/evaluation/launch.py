@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +53,14 @@ def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen:
             " pictures"
         )
     judged, protocol, photographs = measured
-    with ExitStack() as held:
-        if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
-            held.callback(remove_if_empty, folder)
-            return
-        if config.perceptual:
-            tell_left_out()
-        place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
-        write(place, judged, protocol, photographs, config.pictures)
-        print(f"evaluation: {place}", flush=True)
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        remove_if_empty(folder)
+        return
+    if config.perceptual:
+        tell_left_out()
+    place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
+    write(place, judged, protocol, photographs, config.pictures)
+    print(f"evaluation: {place}", flush=True)
 
 
 def tell_left_out() -> None:
