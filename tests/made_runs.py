@@ -46,8 +46,8 @@ def config(**changes):
         *path, last = dotted.split("__")
         node = made
         for name in path:
-            node = node[name]
-        node[last] = value
+            node = node.setdefault(name, {})
+        node[last] = deepcopy(value)
     return made
 
 
@@ -94,12 +94,14 @@ def run(
     extra_rows=None,
     noise=0.5,
     curve=True,
+    curve_options=None,
     **changes,
 ):
     """Write a run folder, and return it.
 
     better: ab units by which its error is below the others'. keys: of its photographs.
     changes: of the configuration. extra_rows: more rows, with the ab units they are better by.
+    curve_options: see `write_curve`.
     """
     folder.mkdir(parents=True)
     made = config(**changes)
@@ -156,17 +158,35 @@ def run(
         }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     if curve:
-        write_curve(folder / "metrics.csv", float(np.mean(list(own.values()))))
+        final = float(np.mean(list(own.values())))
+        write_curve(folder / "metrics.csv", final, **(curve_options or {}))
     return folder
 
 
-def write_curve(path, final):
-    """metrics.csv: four validations that come closer to `final`, and the two at the end."""
-    lines = ["epoch,train/loss_step,val/chroma_rmse,step"]
-    for step, epoch in enumerate((4, 9, 14, 19)):
-        lines += [f"{epoch},0.1,,{step}", f"{epoch},,{final + 3 / (step + 1)},{step}"]
-    lines += [f"20,,{final},4", f"20,,{final + 100},4"]
-    path.write_text("\n".join(lines) + "\n")
+def write_curve(path, final, epochs=(5, 10, 15, 20), steps=20, seconds=5.0, evaluations=2):
+    """metrics.csv: validations that come closer to `final`, and evaluations at the end.
+
+    epochs: after which it was validated. steps: of each epoch. seconds: of each epoch; None for a
+    run that has not noted them. evaluations: of the last and of the best checkpoint, which old
+    versions didn't log.
+    """
+    columns = ["epoch", "train/loss_epoch", "train/loss_step"]
+    columns += [] if seconds is None else ["train/seconds"]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*columns, "val/accuracy", "val/chroma_rmse", "step"])
+        writer.writeheader()
+        for epoch in range(epochs[-1]):
+            place = {"epoch": epoch, "step": (epoch + 1) * steps - 1}
+            writer.writerow({**place, "train/loss_step": 0.1, "step": place["step"] - steps // 2})
+            if epoch + 1 in epochs:
+                row = {**place, "val/chroma_rmse": final + 15 / (epoch + 1), "val/accuracy": 0.5}
+                if seconds is not None:
+                    row["train/seconds"] = seconds * (epoch + 1)
+                writer.writerow(row)
+            writer.writerow({**place, "train/loss_epoch": 0.1})
+        end = {"epoch": epochs[-1], "step": epochs[-1] * steps}
+        for error in (final, final + 100)[:evaluations]:
+            writer.writerow({**end, "val/chroma_rmse": error})
 
 
 def job(folder: Path, number, status, error=None):

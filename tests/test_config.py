@@ -35,12 +35,13 @@ def flat(node, path=""):
 
 @pytest.mark.parametrize("path", OPTIONS, ids=lambda path: f"{path.parent.name}={path.stem}")
 def test_every_option_composes(path):
-    own = OWN[1:] if path.name == "shards.yaml" else []
+    asked = {"shards": OWN[1:], "timm": ["backbone.name=resnet18"]}
+    own = asked.get(path.stem, [])
     config = tiny.config(f"{path.parent.name}={path.stem}", *own)
     assert all(value != "???" for value in flat(config).values())
     chosen = getattr(config, path.parent.name, None)
     if hasattr(chosen, "name"):
-        assert chosen.name == path.stem
+        assert chosen.name == ("resnet18" if path.stem == "timm" else path.stem)
 
 
 EVALUATED = sorted((CONF / "evaluate").glob("*/*.yaml"))
@@ -58,10 +59,10 @@ def test_every_option_of_an_evaluation_composes(path):
 
 
 def test_there_are_the_promised_groups():
-    groups = "backbone color_space data experiment logger optimizer trainer"
+    groups = "backbone color_space data decoder experiment logger objective optimizer trainer"
     assert set(GROUPS) >= set(groups.split())
     names = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
-    promised = "lab_alpha1 lab_alpha0 lab_paper lab_baseline yuv_alpha1 rgb_alpha1 quick"
+    promised = "lite0_pretrained lab_alpha1 lab_alpha0 lab_paper lab_baseline yuv_alpha1 rgb_alpha1 quick"
     assert names >= set(promised.split())
 
 
@@ -238,9 +239,9 @@ def test_a_missing_places_folder_is_named(monkeypatch, capsys):
 
 def test_every_range_belongs_to_a_key_and_its_ends_are_allowed():
     keys = set()
-    for optimizer in ("adadelta", "adamw"):
-        config = tiny.config(f"optimizer={optimizer}")
-        keys |= set(flat(config))
+    groups = ("optimizer=adadelta", "optimizer=adamw", "objective=huber", "objective=classes")
+    for choice in groups:
+        keys |= set(flat(tiny.config(choice)))
     keys |= set(flat(checks.checked(tiny.compose_evaluation(), EvaluateConfig)))
     assert set(checks.RANGES) <= keys
     for seed in (0, 2**32 - 1):

@@ -134,7 +134,7 @@ def bare(config: Config, hardware: Hardware, steps: int, skip: int) -> float:
     network = JointNetwork(6, width=config.network.width)
     if hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, config.optimizer, steps)["optimizer"]
+    optimizer = make_optimizer(network, config.optimizer, config.backbone, steps)["optimizer"]
     step = step_of(network, optimizer, config.data.batch_size, config.data.crop, hardware.bf16)
     for number in range(steps):
         if number == skip:

@@ -1,5 +1,6 @@
 """Whether two run folders hold the same run, bit for bit, time columns aside."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def differences(one: Path, other: Path) -> list[str]:
         lines += [
             f"{name}: {path}" for path in unequal(content(one / name), content(other / name), "")
         ]
-    if (one / "metrics.csv").read_text() != (other / "metrics.csv").read_text():
+    if logged(one) != logged(other):
         lines.append("metrics.csv")
     if figures(one) != figures(other):
         lines.append("metrics.json")
@@ -36,8 +37,17 @@ def content(checkpoint: Path) -> dict[str, Any]:
     Those depend on the hook that a checkpoint was written in; the position stands beside them.
     """
     stored: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    del stored["loops"], stored["callbacks"]["Checkpoints"]["seconds"]
+    del stored["loops"]
+    for clock in ("seconds", "trained"):
+        del stored["callbacks"]["Checkpoints"][clock]
     return stored
+
+
+def logged(folder: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv without its clock."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: x for name, x in row.items() if name != "train/seconds"} for row in rows]
 
 
 def figures(folder: Path) -> dict[str, Any]:

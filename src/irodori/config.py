@@ -27,7 +27,53 @@ class BackboneConfig:
     """Group backbone."""
 
     name: str = MISSING
-    """paper: low-level, mid-level and global networks of the paper."""
+    """paper: low-level, mid-level and global networks of the paper; or a model of timm."""
+    pretrained: bool = False
+    """Begin with the weights that timm names for the model, or those of an extra; timm only."""
+    freeze_steps: int = 0
+    """Optimizer steps in which the encoder keeps its weights and statistics; timm only."""
+    lr_scale: float = 1.0
+    """The learning rate of the encoder's last layers as a share of the others'; timm only."""
+    layer_decay: float = 1.0
+    """The learning rate of each of the encoder's layers as a share of the next's; timm only."""
+    freeze_batch_norm: bool = False
+    """The encoder's batch norms keep their statistics; timm only."""
+
+
+@dataclass
+class DecoderConfig:
+    """Group decoder: the colorization network."""
+
+    name: str = "paper"
+    """paper, or skips: with skip connections from the backbone, and learned enlargement."""
+
+
+@dataclass
+class ObjectiveConfig:
+    """Group objective: what is minimised of the colours."""
+
+    name: str = "mse"
+    """mse (the paper's mean squared error), huber or classes."""
+
+
+@dataclass
+class HuberConfig(ObjectiveConfig):
+    """Squared error up to delta, and beyond it linear."""
+
+    name: str = "huber"
+    delta: float = 0.05
+    """In chrominance scaled to [0,1]; 0.05 is 10 units of a* and 11 of b*."""
+
+
+@dataclass
+class ClassesConfig(ObjectiveConfig):
+    """Classification over bins of a*b* (Zhang and others, 2016); L*a*b* only."""
+
+    name: str = "classes"
+    temperature: float = 0.38
+    """Of the annealed mean: towards 0 the likeliest colour, 1 the mean of all."""
+    rebalance: float = 0.5
+    """Share by which rare colours weigh more: 0 all alike, 1 by the inverse of their frequency."""
 
 
 @dataclass
@@ -35,7 +81,7 @@ class NetworkConfig:
     """What holds for the joint network whatever its backbone."""
 
     width: float = 1.0
-    """Multiplies the channels of every layer; 1.0 is the paper."""
+    """Multiplies the channels of every layer but a timm encoder's; 1.0 is the paper."""
     fusion: str = "relu"
     """Activation of the fusion layer: relu or sigmoid."""
     global_features: bool = True
@@ -196,8 +242,12 @@ class Config:
     """Frequencies of ab bins that class-balanced AuC is weighted by, see `irodori shards prior`."""
     allow_changes: bool = False
     """With `resume`: take over settings that differ from those of the run folder."""
+    init: str | None = None
+    """A checkpoint whose weights the network begins with, as far as they fit: fine-tuning."""
     color_space: ColorSpaceConfig = field(default_factory=ColorSpaceConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -276,6 +326,11 @@ class EvaluateConfig:
     trainer: EvaluatedTrainerConfig = field(default_factory=EvaluatedTrainerConfig)
 
 
+OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
+    "mse": ObjectiveConfig,
+    "huber": HuberConfig,
+    "classes": ClassesConfig,
+}
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adadelta": AdadeltaConfig, "adamw": AdamWConfig}
 LOGGERS: dict[str, type[LoggerConfig]] = {
     "csv": LoggerConfig,
@@ -319,6 +374,12 @@ def register() -> None:
     groups: dict[str, dict[str, Any]] = {
         "color_space": {"schema": ColorSpaceConfig},
         "backbone": {"schema": BackboneConfig},
+        "decoder": {"schema": DecoderConfig},
+        "objective": {
+            "schema": ObjectiveConfig,
+            "schema_huber": HuberConfig,
+            "schema_classes": ClassesConfig,
+        },
         "data": {"schema": DataConfig, "schema_evaluate": EvaluatedDataConfig},
         "protocol": {"schema": ProtocolConfig},
         "optimizer": {"schema_adadelta": AdadeltaConfig, "schema_adamw": AdamWConfig},

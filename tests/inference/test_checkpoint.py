@@ -132,8 +132,8 @@ def describe_nothing(content):
         (change_network, "depth"),
         (change_width, "size mismatch"),
         (lose_weights, "Missing key"),
-        (lose_a_key, "classes"),
-        (describe_nothing, "don't fit"),
+        (lose_a_key, "its description lacks classes"),
+        (describe_nothing, "not a checkpoint of irodori"),
     ],
 )
 def test_descriptions_that_do_not_fit_are_refused(tmp_path, change, message, make_model):

@@ -1,9 +1,7 @@
-"""LPIPS, FID and KID: their formulas, and networks whose weights lie in a folder of their own."""
+"""LPIPS, FID and KID, by networks whose weights lie in a folder of their own."""
 
 import math
-import multiprocessing
 import socket
-import warnings
 
 import numpy as np
 import pytest
@@ -11,19 +9,17 @@ import torch
 import torchvision
 from pairs import smooth
 from scipy.linalg import sqrtm
-from torch import distributed, nn
+from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from irodori.errors import IrodoriError
-from irodori.metrics import inception, weight_files
-from irodori.metrics.inception import InceptionDistance, frechet_distance, kernel_distance
+from irodori.metrics import weight_files
+from irodori.metrics.inception import InceptionDistance, kid
 from irodori.metrics.measures import left_out, pair_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.weight_files import ALEXNET, INCEPTION, VGG16
-
-FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(autouse=True)
@@ -41,104 +37,6 @@ def stored(file, network):
     """Put a network's random weights where the file is looked for."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), file.path)
-
-
-def features(seed, count, width=12):
-    random = np.random.default_rng(seed)
-    mixing = random.normal(size=(width, width))
-    return torch.from_numpy(random.normal(size=(count, width)) @ mixing + random.normal(size=width))
-
-
-def fid_by_scipy(one, other):
-    covariances = [np.cov(values.numpy(), rowvar=False) for values in (one, other)]
-    root = sqrtm(covariances[0] @ covariances[1]).real
-    means = (one - other).mean(0).square().sum().item()
-    return means + np.trace(covariances[0] + covariances[1] - 2 * root)
-
-
-def kid_of_all(one, other):
-    """1000 × the unbiased squared discrepancy, (x·y / d + 1)³, of all features."""
-    one, other = one.numpy(), other.numpy()
-    count, width = one.shape
-    own = [(values @ values.T / width + 1) ** 3 for values in (one, other)]
-    within = sum((k.sum() - np.trace(k)) / (count * (count - 1)) for k in own)
-    return 1000 * (within - 2 * ((one @ other.T / width + 1) ** 3).mean())
-
-
-def test_fid_is_that_of_scipys_square_root():
-    one, other = features(0, 60), features(1, 60)
-    assert frechet_distance(one, other) == pytest.approx(fid_by_scipy(one, other), rel=1e-6)
-    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-4)
-
-
-def test_kid_is_near_that_of_all_features_and_leaves_the_generator_alone():
-    one, other = features(2, 400) / 4, features(3, 400) / 4
-    state = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = kernel_distance(one, other)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.rand(3)
-    assert kernel_distance(one, other) == found
-    assert found == pytest.approx(kid_of_all(one, other), rel=0.05)
-    assert math.isnan(kernel_distance(one[:3], other[:3]))
-    assert math.isfinite(kernel_distance(one[:4], other[:4]))
-
-
-class Tiny(nn.Module):
-    """In place of Inception: means of 2048 pieces of the picture."""
-
-    def forward(self, picture_B3HW):
-        values = picture_B3HW.float().flatten(1)
-        return (nn.functional.adaptive_avg_pool1d(values, inception.FEATURES) / 100,)
-
-
-def by_ranks(rank, store, results, numbers, fid_from):
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    metric = InceptionDistance(fid_from)
-    for number in numbers[rank]:
-        metric.update(smooth(number), smooth(number + 50))
-    results.put(tuple(metric.compute()))
-    distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("numbers", [([0, 1, 2, 3, 4], [5]), ([], range(6)), (range(6), [])])
-def test_two_ranks_join_their_features(monkeypatch, tmp_path, numbers):
-    monkeypatch.setattr(inception, "_network", Tiny)
-    results = FORK.Queue()
-    processes = [
-        FORK.Process(target=by_ranks, args=[rank, tmp_path / "store", results, numbers, 2048])
-        for rank in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    told = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
-    alone = InceptionDistance()
-    for number in range(6):
-        alone.update(smooth(number), smooth(number + 50))
-    expected = alone.compute()
-    assert (expected.name, expected.photographs) == ("kid", 6)
-    for name, value, photographs in told:
-        assert (name, photographs) == ("kid", 6)
-        assert value == pytest.approx(expected.value, rel=1e-9)
-
-
-@pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_a_set_without_photographs(monkeypatch):
-    monkeypatch.setattr(inception, "_network", Tiny)
-    metric = InceptionDistance()
-    name, value, photographs = metric.compute()
-    assert (name, photographs) == ("kid", 0)
-    assert math.isnan(value)
-    metric.update(smooth(0), smooth(1))
-    metric.reset()
-    assert metric.compute().photographs == 0
-    with pytest.raises(ValueError, match="against"):
-        metric.update(smooth(0), smooth(1, 5, 5))
 
 
 def test_names_of_files_are_those_that_libraries_look_for():
@@ -224,14 +122,17 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
         for values, picture in zip(collected, pictures, strict=True):
             values.append(network(picture[None])[0])
     predicted, true = (torch.cat(values).double() for values in collected)
-    name, value, photographs = metric.compute()
+    ((name, value, photographs),) = metric.compute()
     assert (name, photographs) == ("kid", 6)
-    assert value == pytest.approx(kernel_distance(predicted, true), rel=1e-4, abs=1e-6)
-    fid = InceptionDistance(fid_from=6)
+    assert value == pytest.approx(kid(predicted, true), rel=1e-4, abs=1e-6)
+    metric.frechet_from = 6
+    metric.update(smooth(6, 40, 50), smooth(56, 40, 50))
+    metric.reset()
     for number in range(6):
-        fid.update(smooth(number, 40, 50), smooth(number + 50, 40, 50))
-    name, value, photographs = fid.compute()
+        metric.update(smooth(number, 40, 50), smooth(number + 50, 40, 50))
+    (name, value, photographs), kernel = metric.compute()
     assert (name, photographs) == ("fid", 6)
+    assert kernel.name == "kid"
     # Covariances AᵀA and BᵀB of 6 photographs have a small ABᵀ, whose root has the same trace.
     a, b = ((values - values.mean(0)).numpy() / math.sqrt(5) for values in (predicted, true))
     root = sqrtm(a @ b.T @ b @ a.T).real

@@ -1,6 +1,7 @@
 """What all metrics of a photograph share: sums, scenes, what is refused; and two real ranks."""
 
 import copy
+import importlib.util
 import math
 import multiprocessing
 import pickle
@@ -18,7 +19,13 @@ from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
 from irodori.metrics.catalog import FIGURES
 from irodori.metrics.fidelity import PSNR, SSIM
-from irodori.metrics.measures import PAIR_METRICS, SCENE_METRICS, left_out, pair_metrics
+from irodori.metrics.measures import (
+    PAIR_METRICS,
+    SCENE_METRICS,
+    SET_DISTANCES,
+    left_out,
+    pair_metrics,
+)
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
 
@@ -40,6 +47,8 @@ def _no_weights(monkeypatch, tmp_path):
 def test_every_figure_of_the_catalog_has_a_class_and_conversely():
     named = {name for name, figure in FIGURES.items() if figure.per_photograph}
     assert {**PAIR_METRICS, **SCENE_METRICS}.keys() == named
+    of_sets = [name for distance in SET_DISTANCES for name in (distance.frechet, distance.kernel)]
+    assert of_sets == [name for name in FIGURES if name not in named]
     order = [name for name in FIGURES if name in named]
     assert [*PAIR_METRICS, *SCENE_METRICS] == order
     for name, metric in {**PAIR_METRICS, **SCENE_METRICS}.items():
@@ -48,9 +57,17 @@ def test_every_figure_of_the_catalog_has_a_class_and_conversely():
         assert metric.higher_is_better == {"higher": True, "lower": False}.get(better)
 
 
-def test_what_cannot_be_measured_is_named():
+def test_what_cannot_be_measured_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     missing = left_out()
-    assert list(missing) == ["lpips_alex", "lpips_vgg", "fid", "kid"]
+    assert list(missing) == [
+        "lpips_alex",
+        "lpips_vgg",
+        "fid",
+        "kid",
+        "lite0_frechet",
+        "lite0_kernel",
+    ]
     assert missing["lpips_alex"].startswith("put https://")
     assert all("\n" not in step for step in missing.values())
     names = [metric.name for metric in pair_metrics(3, PRIOR)]

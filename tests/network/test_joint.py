@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from irodori.network import JointNetwork
-from irodori.network.backbone import at_global_size
+from irodori.network.backbone import scaled_to
 from irodori.network.heads import Fusion
 from irodori.network.joint import enlarge_chroma, reduce_chroma
 
@@ -83,6 +83,10 @@ def small(seed=0, **arguments):
             nn.init.uniform_(layer.running_var, 0.05, 0.2)
             nn.init.uniform_(layer.bias, -0.2, 0.5)
     return network.eval()
+
+
+def scaled_to_224(luminance):
+    return scaled_to(luminance, 224, 224)
 
 
 def low_calls(network, *inputs):
@@ -202,6 +206,12 @@ def test_gradients_reach_every_parameter():
         {"width": -1.0},
         {"fusion": "tanh"},
         {"backbone": "none"},
+        {"decoder": "none"},
+        {"output": "none"},
+        {"output": "ab_classes"},
+        {"output": "chroma", "temperature": 0.38},
+        {"temperature": 0.0, "output": "ab_classes"},
+        {"output": "ab_classes", "temperature": 0.38, "chroma_channels": 3},
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments):
@@ -255,12 +265,12 @@ def test_low_level_features_are_computed_once_at_224_and_else_twice(tiny, size, 
 
 
 @torch.no_grad()
-def test_the_global_path_sees_the_image_at_224(tiny):
+def test_the_global_path_sees_the_image_scaled_to_224(tiny):
     luminance = torch.rand(2, 1, 500, 60)  # one side is scaled down, the other up
     scaled = torch.nn.functional.interpolate(
         luminance, (224, 224), mode="bilinear", antialias=True, align_corners=False
     )
-    torch.testing.assert_close(at_global_size(luminance), scaled)
+    torch.testing.assert_close(scaled_to_224(luminance), scaled)
     own, at_224 = tiny(luminance), tiny(scaled)
     torch.testing.assert_close(own[1], at_224[1])
     torch.testing.assert_close(tiny(luminance, scaled)[0], own[0])

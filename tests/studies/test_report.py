@@ -114,7 +114,7 @@ def test_writing_replaces_what_is_there(report, tmp_path):
     assert write_report(report, output) == output / "report.html"
     assert {path.name for path in output.iterdir()} == {
         "report.html", "report.md", "figures.csv", "differences.csv", "errors.png", "trade_off.png",
-        "curves.png",
+        "curves.png", "training.csv",
     }  # fmt: skip
     assert (output / "report.md").read_text().startswith("# Which")
 
@@ -131,7 +131,7 @@ def test_texts_are_escaped():
 def test_a_single_variant_without_curves_or_photographs_to_show(tmp_path):
     comparison = compare([run(tmp_path / "run", curve=False)])
     report = make_report(comparison, None, 0)
-    assert "curves.png" not in report.files
+    assert {"curves.png", "training.csv"}.isdisjoint(report.files)
     text = markdown(report.document)
     assert "Who is better" not in text
     assert "Pictures" not in text

@@ -1,16 +1,24 @@
 """Which runs belong together, and what they are called."""
 
+from dataclasses import asdict
+
 import pytest
 
+from irodori.config import Config
 from irodori.errors import IrodoriError
 from irodori.studies.folders import run_folders
-from irodori.studies.runs import LeftOut, read_run
-from irodori.studies.variants import UNRELATED, flat, group, name_all
+from irodori.studies.runs import FOREIGN, LeftOut, read_run
+from irodori.studies.variants import LATER, UNRELATED, flat, group, learnt_from, name_all
 from made_runs import config, job, run
 
 
 def named(*changes):
     return name_all([flat(config(**change)) for change in changes])
+
+
+def later(*changes):
+    """The same of whole configurations, with the settings that old runs lack."""
+    return name_all([learnt_from(config(**change), "last") for change in changes])
 
 
 def test_a_name_is_what_differs_and_nothing_else():
@@ -27,6 +35,59 @@ def test_a_name_is_what_differs_and_nothing_else():
         "dropout=0.1",
         "dropout=0.2",
     ]
+
+
+def test_backbones_decoders_and_objectives_have_words():
+    timm = {"backbone": {"name": "resnet18", "pretrained": True}, "init": None}
+    assert later({}, timm) == ["paper, not pretrained", "resnet18, pretrained"]
+    assert later(timm, {**timm, "backbone__pretrained": False}) == ["pretrained", "not pretrained"]
+    assert later({}, {"decoder__name": "skips"}) == ["paper decoder", "skip decoder"]
+    huber = {"objective": {"name": "huber", "delta": 0.1}}
+    assert later({}, huber, {"objective__name": "classes"}) == ["mse", "huber", "classes"]
+    assert later(huber, {**huber, "objective__delta": 0.2}) == ["delta=0.1", "delta=0.2"]
+    # What does nothing to the paper's backbone isn't named beside it.
+    scaled = {"backbone": {"name": "resnet18", "pretrained": True, "lr_scale": 0.3}}
+    assert later({}, scaled) == later({}, timm)
+    timm["backbone"]["pretrained"] = False
+    assert later(
+        timm,
+        {**timm, "backbone__freeze_steps": 50, "backbone__freeze_batch_norm": True},
+        {**timm, "backbone__lr_scale": 0.1, "backbone__layer_decay": 0.7},
+    ) == [
+        "backbone never frozen, backbone lr × 1, layer decay 1, without frozen batch norm",
+        "backbone frozen for 50 steps, backbone lr × 1, layer decay 1, with frozen batch norm",
+        "backbone never frozen, backbone lr × 0.1, layer decay 0.7, without frozen batch norm",
+    ]
+    begun = {"init": "/runs/places/checkpoints/best.ckpt"}
+    assert later({}, begun) == ["no init", "init places/best.ckpt"]
+
+
+def test_a_run_from_before_a_setting_is_one_with_its_default(tmp_path):
+    now = {
+        "init": None,
+        "backbone__pretrained": False,
+        "backbone__freeze_steps": 0,
+        "backbone__lr_scale": 1.0,
+        "backbone__layer_decay": 1.0,
+        "backbone__freeze_batch_norm": False,
+        "decoder": {"name": "paper"},
+        "objective": {"name": "mse"},
+    }
+    folders = [
+        run(tmp_path / "before"),
+        run(tmp_path / "now", seed=1, **now),
+        run(tmp_path / "other", seed=1, **now, decoder__name="skips"),
+    ]
+    same, other = group([read_run(folder, "last") for folder in folders], "last")
+    assert (same.name, other.name) == ("paper decoder", "skip decoder")
+    assert (len(same.runs), len(other.runs)) == (2, 1)
+    assert same.settings["backbone.pretrained"] is False
+    # Nothing is made up of pictures from elsewhere.
+    assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
+
+
+def test_defaults_of_later_settings_are_those_of_the_schema():
+    assert flat(asdict(Config())).items() >= LATER.items()
 
 
 def test_settings_that_only_one_optimizer_has_are_not_named():
@@ -61,10 +122,6 @@ def test_seeds_folds_paths_and_loggers_make_no_variant(tmp_path):
 
 
 def test_unrelated_keys_are_keys_of_the_schema():
-    from dataclasses import asdict
-
-    from irodori.config import Config
-
     assert set(flat(asdict(Config()))) >= UNRELATED
 
 

@@ -1,16 +1,23 @@
 """When checkpoints are written, and that one that can't be written costs nothing but itself."""
 
+import csv
+import sys
 from functools import partial
 
 import pytest
 import torch
 
 import tiny
+from irodori.config import PROJECT
 from irodori.errors import IrodoriError
 from irodori.training import building
 from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.pictures import Pictures
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.module import Colorization
+
+sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
+from same_run import logged
 
 pytestmark = pytest.mark.slow
 
@@ -22,14 +29,27 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        step = Colorization.training_step
-
-        def slow_step(*args):
-            self.now += MINUTE
-            return step(*args)
-
-        monkeypatch.setattr(Colorization, "training_step", slow_step)
+        self.monkeypatch = monkeypatch
+        self.slow(Colorization, "training_step", MINUTE)
         monkeypatch.setattr(building, "Checkpoints", partial(Checkpoints, clock=lambda: self.now))
+
+    def slow(self, owner, name, seconds):
+        """Let so much time pass in every call of a method."""
+        original = getattr(owner, name)
+
+        def slow_one(*args, **kwargs):
+            self.now += seconds
+            return original(*args, **kwargs)
+
+        self.monkeypatch.setattr(owner, name, slow_one)
+
+
+def seconds_of(folder):
+    """`train/seconds` by the epoch of the validation that it stands at."""
+    with (folder / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["train/seconds"]]
+    assert all(row["val/chroma_rmse"] for row in rows)
+    return {int(row["epoch"]): float(row["train/seconds"]) for row in rows}
 
 
 @pytest.fixture
@@ -83,6 +103,45 @@ def test_going_on_counts_all_seconds_and_misses_the_best_checkpoint(
     assert torch.load(best, weights_only=True)["global_step"] == 6
 
 
+def slow_validations(clock):
+    """A second for each batch, a minute for each sheet of pictures, and one for each checkpoint."""
+    clock.slow(Colorization, "validation_step", 1.0)
+    clock.slow(Pictures, "write", MINUTE)
+    clock.slow(WholeFiles, "save_checkpoint", MINUTE)
+
+
+def test_seconds_at_a_validation_are_those_of_the_steps(data, tmp_path, monkeypatch):
+    slow_validations(Clock(monkeypatch))
+    limits = ["trainer.max_epochs=3", "trainer.checkpoint_steps=null"]
+    result = tiny.run(tmp_path / "run", *data.on, *limits)
+    # Three steps an epoch, and last.ckpt is written at its end.
+    assert seconds_of(tmp_path / "run") == {0: 3 * MINUTE, 1: 7 * MINUTE, 2: 11 * MINUTE}
+    # All of them, the steps and last.ckpt, four validation batches and a sheet for each, last.ckpt
+    # before and at most best.ckpt after them.
+    seconds = result["training"]["seconds"]
+    assert seconds >= 9 * MINUTE + 3 * MINUTE + 3 * (4 + MINUTE + MINUTE) + MINUTE
+
+
+def test_seconds_of_the_steps_go_on_after_a_validation_was_interrupted(data, tmp_path, monkeypatch):
+    clock = Clock(monkeypatch)
+    slow_validations(clock)
+    validate, calls = Colorization.validation_step, []
+
+    def killed(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return validate(*args, **kwargs)
+
+    monkeypatch.setattr(Colorization, "validation_step", killed)
+    limits = ["trainer.max_epochs=3", "trainer.checkpoint_steps=null"]
+    with pytest.raises(IrodoriError, match="interrupted"):
+        tiny.run(tmp_path / "run", *data.on, *limits)
+    clock.now += 1000 * MINUTE
+    tiny.resume(tmp_path / "run")
+    assert seconds_of(tmp_path / "run") == {0: 3 * MINUTE, 1: 7 * MINUTE, 2: 11 * MINUTE}
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     data, tmp_path, monkeypatch, saved, capsys
 ):
@@ -110,5 +169,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     monkeypatch.undo()
     tiny.resume(folder)
     tiny.run(tmp_path / "whole", *data.on, "trainer.checkpoint_steps=1")
-    for name in ("metrics.csv", "pictures/best.png"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert logged(folder) == logged(tmp_path / "whole")
+    best = [run / "pictures" / "best.png" for run in (folder, tmp_path / "whole")]
+    assert best[0].read_bytes() == best[1].read_bytes()

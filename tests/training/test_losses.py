@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from irodori.training.losses import chroma_mse, scene_cross_entropy
+from irodori.training.losses import (
+    ab_cross_entropy,
+    chroma_huber,
+    chroma_mse,
+    scene_cross_entropy,
+)
 
 VALID = np.array([True, False, True, True, True])
 LABELS = np.array([2, 1, -1, 0, 2])
@@ -77,3 +82,72 @@ def test_halves_of_a_batch_average_to_the_whole_wherever_the_damaged_images_are(
 
     halves = (loss(slice(0, 2)) + loss(slice(2, 4))) / 2
     torch.testing.assert_close(halves, loss(slice(0, 4)))
+
+
+def huber64(predicted, target, valid, delta):
+    total = 0.0
+    for i in range(len(valid)):
+        error = np.abs(predicted[i] - target[i])
+        counted = np.where(error <= delta, error**2, 2 * delta * error - delta**2)
+        total += counted.mean() * valid[i]
+    return total / len(valid)
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.3, 1.0])
+def test_huber_is_a_float64_transcription(batch, delta):
+    predicted, target, _ = batch
+    found = chroma_huber(torch.tensor(predicted), torch.tensor(target), torch.tensor(VALID), delta)
+    assert found.item() == pytest.approx(huber64(predicted, target, VALID, delta), rel=2e-6)
+    if delta == 1.0:
+        # No error is larger: it is the mean squared error.
+        mse = chroma_mse(torch.tensor(predicted), torch.tensor(target), torch.tensor(VALID))
+        assert found.item() == pytest.approx(mse.item(), rel=1e-6)
+
+
+def ab_cross_entropy64(logits, ab, centers, weights, valid):
+    total = 0.0
+    for i in range(len(valid)):
+        entropies = []
+        for y in range(ab.shape[2]):
+            for x in range(ab.shape[3]):
+                square = ((centers - ab[i, :, y, x]) ** 2).sum(1)
+                near = np.argsort(square)[:5]
+                share = np.exp(-square[near] / (2 * 5.0**2))
+                share /= share.sum()
+                logs = logits[i, :, y, x] - np.log(np.exp(logits[i, :, y, x]).sum())
+                entropies.append(-weights[near[0]] * (share * logs[near]).sum())
+        total += np.mean(entropies) * valid[i]
+    return total / len(valid)
+
+
+def test_classification_of_colors_is_a_float64_transcription():
+    random = np.random.default_rng(1)
+    centers = np.stack(np.meshgrid(np.arange(-3, 4), np.arange(-2, 3)), -1).reshape(-1, 2) * 10.0
+    logits = random.normal(0, 2, (5, len(centers), 3, 4))
+    ab = random.uniform(-35, 35, (5, 2, 3, 4))
+    weights = random.uniform(0.2, 3, len(centers))
+    found = ab_cross_entropy(
+        *(torch.tensor(part).float() for part in (logits, ab, centers, weights)),
+        torch.tensor(VALID),
+    )
+    expected = ab_cross_entropy64(logits, ab, centers, weights, VALID)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_right_bin_costs_least():
+    centers = torch.tensor([[0.0, 0.0], [50.0, 0.0], [-50.0, 0.0], [0, 50.0], [0, -50.0], [99, 0]])
+    ab = torch.tensor([50.0, 0.0]).reshape(1, 2, 1, 1)
+    valid = torch.ones(1, dtype=torch.bool)
+    losses = [
+        ab_cross_entropy(
+            9 * torch.eye(6)[number].reshape(1, 6, 1, 1), ab, centers, torch.ones(6), valid
+        )
+        for number in range(6)
+    ]
+    assert min(range(6), key=lambda number: losses[number]) == 1
+    # A weight is that of the bin that is nearest.
+    weights = torch.tensor([1.0, 7, 1, 1, 1, 1])
+    logits = torch.zeros(1, 6, 1, 1)
+    heavy = ab_cross_entropy(logits, ab, centers, weights, valid)
+    assert heavy.item() == pytest.approx(7 * np.log(6), rel=1e-6)
+    assert ab_cross_entropy(logits, ab, centers, weights, ~valid) == 0

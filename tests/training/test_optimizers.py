@@ -6,12 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from irodori.config import AdadeltaConfig, AdamWConfig, OptimizerConfig
+from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
-from irodori.training.optimizers import make_optimizer, warmup_cosine
+from irodori.network.encoder_layers import encoder_layers
+from irodori.training.optimizers import (
+    configured,
+    make_optimizer,
+    parameter_groups,
+    warmup_cosine,
+)
 
 SHARE = st.floats(0, 1)
+PAPER = BackboneConfig("paper")
 
 
 @given(st.integers(1, 10_000), SHARE, SHARE, st.data())
@@ -42,7 +49,7 @@ def test_it_rises_to_its_peak_once_and_falls_to_final(steps, warmup, final):
 
 
 def groups(network, config):
-    optimizer = make_optimizer(network, config, 10)["optimizer"]
+    optimizer = make_optimizer(network, config, PAPER, 10)["optimizer"]
     decayed, others = optimizer.param_groups
     return optimizer, decayed, others
 
@@ -78,14 +85,14 @@ def test_weights_decay_and_biases_and_norms_do_not(config):
 
 
 def test_the_settings_arrive():
-    network = nn.Linear(2, 2)
-    made = make_optimizer(network, AdadeltaConfig(lr=0.5, rho=0.8, eps=1e-4), 10)
+    network = JointNetwork(3, width=0.02)
+    made = make_optimizer(network, AdadeltaConfig(lr=0.5, rho=0.8, eps=1e-4), PAPER, 10)
     assert isinstance(made["optimizer"], torch.optim.Adadelta)
     assert "lr_scheduler" not in made
     defaults = made["optimizer"].param_groups[0]
     assert (defaults["lr"], defaults["rho"], defaults["eps"]) == (0.5, 0.8, 1e-4)
     config = AdamWConfig(lr=0.2, betas=(0.7, 0.8), warmup=0.5, final=0.25)
-    made = make_optimizer(network, config, 8)
+    made = make_optimizer(network, config, PAPER, 8)
     assert isinstance(made["optimizer"], torch.optim.AdamW)
     assert made["optimizer"].param_groups[0]["betas"] == (0.7, 0.8)
     assert made["lr_scheduler"]["interval"] == "step"
@@ -104,4 +111,63 @@ def test_the_settings_arrive():
 )
 def test_a_name_that_is_not_the_options_is_refused(config):
     with pytest.raises(IrodoriError, match=rf"^optimizer.name={config.name} can't .*optimizer="):
-        make_optimizer(nn.Linear(2, 2), config, 10)
+        make_optimizer(JointNetwork(3, width=0.02), config, PAPER, 10)
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return JointNetwork(3, width=0.05, backbone="resnet18")
+
+
+def test_an_encoder_learns_layer_by_layer(resnet):
+    backbone = BackboneConfig("resnet18", lr_scale=0.5, layer_decay=0.8)
+    groups = parameter_groups(resnet, AdamWConfig(lr=0.01, weight_decay=0.3), backbone)
+    rate = {id(p): group["lr"] for group in groups for p in group["params"]}
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    named = dict(resnet.named_parameters())
+    assert len(rate) == sum(len(group["params"]) for group in groups) == len(named)
+    # The stem, and the two blocks of each of the four stages.
+    blocks = [f"layer{stage}.{block}." for stage in (1, 2, 3, 4) for block in (0, 1)]
+    order = [("conv1.", "bn1."), *((block,) for block in blocks)]
+    for name, weight in named.items():
+        if not name.startswith("backbone.encoder."):
+            assert rate[id(weight)] == 0.01
+        else:
+            place = name.removeprefix("backbone.encoder.")
+            (number,) = (k for k, beginning in enumerate(order) if place.startswith(beginning))
+            assert rate[id(weight)] == pytest.approx(0.01 * 0.5 * 0.8 ** (8 - number)), name
+        assert decay[id(weight)] == (0.3 if weight.ndim > 1 else 0.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["convnext_tiny", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "pvt_v2_b0"]
+)
+def test_layers_go_from_the_first_to_the_last(name):
+    network = JointNetwork(3, width=0.02, backbone=name)
+    layers = encoder_layers(network.backbone)
+    encoder = list(network.backbone.encoder.parameters())
+    assert {id(p) for layer in layers for p in layer} == {id(p) for p in encoder}
+    assert sum(map(len, layers)) == len(encoder)
+    assert len(layers) >= 5
+    assert any(encoder[0] is weight for weight in layers[0])
+    assert any(encoder[-1] is weight for weight in layers[-1])
+
+
+def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
+    before = BackboneConfig("resnet18", lr_scale=0.5)
+    after = BackboneConfig("resnet18", lr_scale=0.25, layer_decay=0.9)
+    made = make_optimizer(resnet, AdamWConfig(lr=0.01), before, 10)
+    optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    for _ in range(4):
+        optimizer.step()
+        schedule.step()
+    share = optimizer.param_groups[0]["lr"] / 0.01
+    asked = parameter_groups(resnet, AdamWConfig(lr=0.02), after)
+    configured(optimizer, schedule, asked)
+    for group, wanted in zip(optimizer.param_groups, asked, strict=True):
+        assert group["lr"] == pytest.approx(wanted["lr"] * share)
+    optimizer.step()
+    schedule.step()
+    share = warmup_cosine(5, 10, 0.05, 0.0)
+    for group, wanted in zip(optimizer.param_groups, asked, strict=True):
+        assert group["lr"] == pytest.approx(wanted["lr"] * share)

@@ -9,7 +9,7 @@ from irodori.color.rgb import Rgb
 from irodori.color.space import ColorSpace
 from irodori.errors import IrodoriError
 
-__all__ = ["COLOR_SPACES", "ColorSpace", "color_space", "rgb_to_lab", "to_float", "to_uint8"]
+__all__ = ["COLOR_SPACES", "ColorSpace", "Lab", "color_space", "rgb_to_lab", "to_float", "to_uint8"]
 
 COLOR_SPACES: dict[str, type[ColorSpace]] = {
     space.name: space for space in (Lab, Yuv, Rgb, YCbCr, Luv, Oklab)

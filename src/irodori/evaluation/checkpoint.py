@@ -19,7 +19,6 @@ from irodori.config import (
     DataConfig,
     EvaluateConfig,
     EvaluatedDataConfig,
-    OptimizerConfig,
     ProtocolConfig,
     TrainerConfig,
 )
@@ -71,7 +70,7 @@ def measure_checkpoint(
     if hardware.channels_last:
         model.network.to(memory_format=torch.channels_last)
     data = shards(config, run, model)
-    module = Colorization(model, OptimizerConfig("none", 0.0))
+    module = Colorization(model)
     scores = Scores(model.classes, prior, config.perceptual)
     bad = BadImages(config.data.max_bad_share, epoch_images=len(data.val_index))
     lost = LostShards()

@@ -14,6 +14,8 @@ from irodori.network import JointNetwork
 
 FORMAT = 2
 """Version of the description that stands under the key "irodori" of a checkpoint."""
+DESCRIBED = {"network", "color_space", "alpha", "mean_ab", "classes"}
+"""What a description has beside the format."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,46 @@ class Model:
         }
 
 
-def load_model(path: str | Path) -> Model:
-    """The model of a checkpoint, on the CPU, in evaluation mode.
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A checkpoint's description (see `Model.describe`) and its network's weights, on the CPU.
 
     Only tensors and plain types are read, so a checkpoint from elsewhere can't run code.
 
     Raises:
-        IrodoriError: there is no such file, it isn't a checkpoint of this project, or it was
-            written for other ranges of the colour space.
+        IrodoriError: there is no such file, it isn't a checkpoint of this project, or it is of
+            another format, or incomplete.
     """
-    path = Path(path)
     if not path.is_file():
         raise IrodoriError(f"{path}: no such checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         description = checkpoint["irodori"]
-        weights = checkpoint["state_dict"]
+        found = description["format"]
+        weights = {
+            name.removeprefix("network."): tensor
+            for name, tensor in checkpoint["state_dict"].items()
+            if name.startswith("network.")
+        }
     except Exception as error:
         # torch raises many kinds here, by what the file is; all of them mean the same to the user.
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         reason = shorten(line, 120, placeholder="…")
         raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
+    if found != FORMAT:
+        raise IrodoriError(f"{path}: format {found}, but this version of irodori reads {FORMAT}")
+    if lacking := DESCRIBED - description.keys():
+        raise IrodoriError(f"{path}: its description lacks {', '.join(sorted(lacking))}")
+    return description, weights
+
+
+def load_model(path: str | Path) -> Model:
+    """The model of a checkpoint, on the CPU, in evaluation mode.
+
+    Raises:
+        IrodoriError: see `read_checkpoint`; or it was written for other ranges of the colour space.
+    """
+    path = Path(path)
+    description, weights = read_checkpoint(path)
     try:
         return build_model(description, weights)
     except IrodoriError as error:
@@ -70,28 +91,18 @@ def load_model(path: str | Path) -> Model:
 
 
 def build_model(description: dict[str, Any], weights: dict[str, Tensor]) -> Model:
-    """The model of a description (see `Model.describe`) and a LightningModule's weights.
+    """The model of a description (see `Model.describe`) and its network's weights.
 
     Raises:
-        IrodoriError: it is of another format, or for other ranges of the colour space.
+        IrodoriError: it is for other ranges of the colour space.
     """
-    if description["format"] != FORMAT:
-        raise IrodoriError(
-            f"format {description['format']}, but this version of irodori reads {FORMAT}"
-        )
     space = color_space(description["color_space"]["name"])
     if space.describe() != description["color_space"]:
         raise IrodoriError(
             f"was trained with other ranges of {space.name}: {description['color_space']}"
         )
     network = JointNetwork(**description["network"])
-    network.load_state_dict(
-        {
-            name.removeprefix("network."): tensor
-            for name, tensor in weights.items()
-            if name.startswith("network.")
-        }
-    )
+    network.load_state_dict(weights)
     first, second = description["mean_ab"]
     return Model(
         network.eval(),

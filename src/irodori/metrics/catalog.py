@@ -183,7 +183,30 @@ FIGURES = _catalog(
         2,
         "1000 × the mean over 100 subsets of min(1000, n // 2) photographs of the squared maximum"
         " mean discrepancy of 2048 Inception-v3 features (torch-fidelity's weights and scaling to"
-        " 299×299) to the true photographs of the same set; below 2,048 photographs",
+        " 299×299) to the true photographs of the same set; from four photographs on",
+        per_photograph=False,
+    ),
+    Figure(
+        "lite0_frechet",
+        "Fréchet distance (Lite0)",
+        "",
+        "lower",
+        2,
+        "Fréchet distance of the 320 channels of EfficientNet-Lite0's deepest features (ImageNet,"
+        " mean over places, whole picture at 224×224) to the true photographs of the same set; not"
+        " FID; from 320 photographs on",
+        per_photograph=False,
+    ),
+    Figure(
+        "lite0_kernel",
+        "kernel distance (Lite0) × 1000",
+        "",
+        "lower",
+        1,
+        "1000 × the unbiased squared maximum mean discrepancy, over pairs of different photographs,"
+        " with the kernel (x·y / 320 + 1)³ of the 320 channels of EfficientNet-Lite0's deepest"
+        " features (ImageNet, mean over places, whole picture at 224×224) to the true photographs"
+        " of the same set; not KID; from four photographs on",
         per_photograph=False,
     ),
 )

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from irodori.color import color_space, to_float, to_uint8
-from irodori.metrics.inception import InceptionDistance
-from irodori.metrics.measures import SCENE_METRICS, pair_metrics
+from irodori.metrics.measures import SCENE_METRICS, pair_metrics, set_distances
 from irodori.metrics.pair import Pair
 from irodori.metrics.photograph import PhotographMetric
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.weight_files import inception_missing
 
 Record = dict[str, Any]
 """A line of per_image.csv: row, key, scene, width, height, and the figures that are defined."""
@@ -29,7 +27,7 @@ class Evaluation:
         classes: names of the scenes; a label is a place in it, −1 stands for none.
         prior: what class-balanced AuC is weighted by.
         device: where the pictures are.
-        perceptual: LPIPS, FID and KID, too, where their weights are at hand.
+        perceptual: LPIPS and the distances of sets, too, where their weights are at hand.
     """
 
     def __init__(
@@ -45,11 +43,9 @@ class Evaluation:
         self.accuracies = {
             row: [metric(len(classes)) for metric in SCENE_METRICS.values()] for row in rows
         }
-        self.distances: dict[str, InceptionDistance] = {}
-        if perceptual and not inception_missing():
-            self.distances = {row: InceptionDistance() for row in rows}
+        self.distances = {row: set_distances() if perceptual else [] for row in rows}
         for row in rows:
-            for metric in [*self._metrics(row), *self.distances.values()]:
+            for metric in [*self._metrics(row), *self.distances[row]]:
                 metric.to(device)
         self.records: list[Record] = []
 
@@ -84,8 +80,8 @@ class Evaluation:
         record: Record = {"row": row, "key": key, "scene": scene, "width": width, "height": height}
         for metric in self.pair_metrics[row]:
             count(metric, metric.measure(pair), label, record)
-        if row in self.distances:
-            self.distances[row].update(predicted_3HW, true_3HW)
+        for distance in self.distances[row]:
+            distance.update(predicted_3HW, true_3HW)
         if logits_C is not None:
             for accuracy in self.accuracies[row]:
                 count(accuracy, accuracy.measure(logits_C, label), label, record)
@@ -99,9 +95,8 @@ class Evaluation:
                 # Rows without scene logits, and ranks without photographs, are meant.
                 warnings.filterwarnings("ignore", message=".*before the ``update`` method.*")
                 values = {metric.name: metric.compute().item() for metric in self._metrics(row)}
-            if row in self.distances:
-                figure = self.distances[row].compute()
-                values[figure.name] = figure.value
+                for distance in self.distances[row]:
+                    values |= {figure.name: figure.value for figure in distance.compute()}
             # Not a number: of no photograph, or of too few.
             found[row] = {name: value for name, value in values.items() if value == value}
         return found

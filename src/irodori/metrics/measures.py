@@ -11,10 +11,12 @@ from irodori.metrics.colorfulness import (
 )
 from irodori.metrics.difference import CIEDE2000, CIEDE2000P95
 from irodori.metrics.fidelity import PSNR, SSIM
+from irodori.metrics.inception import InceptionDistance
+from irodori.metrics.lite0 import Lite0Distance
 from irodori.metrics.perceptual import LPIPS, LPIPSAlex, LPIPSVgg
 from irodori.metrics.photograph import PairMetric
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.weight_files import inception_missing
+from irodori.metrics.set_distance import SetDistance
 
 PAIR_METRICS: dict[str, type[PairMetric]] = {
     metric.name: metric
@@ -41,6 +43,9 @@ SCENE_METRICS: dict[str, type[Accuracy]] = {
 }
 """Measured of logits and the scene's label."""
 
+SET_DISTANCES: tuple[type[SetDistance], ...] = (InceptionDistance, Lite0Distance)
+"""Measured of the set as a whole, two figures each."""
+
 
 def pair_metrics(num_classes: int, prior: AbPrior, perceptual: bool = True) -> list[PairMetric]:
     """Every figure of a pair that can be measured here, but those that `left_out` names.
@@ -65,12 +70,21 @@ def pair_metrics(num_classes: int, prior: AbPrior, perceptual: bool = True) -> l
     return metrics
 
 
+def set_distances() -> list[SetDistance]:
+    """Every distance of sets that can be measured here.
+
+    Raises:
+        IrodoriError: a file of weights is there, but damaged.
+    """
+    return [distance() for distance in SET_DISTANCES if not distance.missing()]
+
+
 def left_out() -> dict[str, str]:
     """For each figure that can't be measured here, what to do so that it can."""
     steps = {
         "lpips_alex": LPIPSAlex.weights.missing(),
         "lpips_vgg": LPIPSVgg.weights.missing(),
-        "fid": inception_missing(),
-        "kid": inception_missing(),
     }
+    for distance in SET_DISTANCES:
+        steps |= dict.fromkeys((distance.frechet, distance.kernel), distance.missing())
     return {name: step for name, step in steps.items() if step}

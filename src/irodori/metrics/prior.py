@@ -12,16 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from irodori.color.ab_bins import BINS, FARTHEST, STEP, bins_of
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 from irodori.metrics.chrominance import ab_of
 
 FORMAT = "irodori ab prior 1"
-STEP = 10
-"""Width of a bin in ab units."""
-FARTHEST = 110
-"""Centre of the last bin; that of the first is −110."""
-BINS = 2 * FARTHEST // STEP + 1
 SIGMA = 5.0
 """Width of the Gaussian that smooths the shares, in ab units (Zhang 2016)."""
 RAREST = 1e-5
@@ -141,21 +137,20 @@ class AbPrior:
         return self._weights.to(ab_2HW.device)[bins_of(ab_2HW)]
 
     @cached_property
-    def _weights(self) -> Tensor:
-        """Of each bin, in the order of `bins_of`."""
+    def smoothed_shares(self) -> Tensor:
+        """The shares spread over neighbouring bins by a Gaussian with σ = 5 ab units: 23×23."""
         centers = torch.arange(BINS, dtype=torch.float64) * STEP
         kernel = torch.exp(-0.5 * ((centers[:, None] - centers) / SIGMA) ** 2)
         # Each bin spreads its whole share, also at the borders.
         kernel /= kernel.sum(0)
-        weights_AB = 1 / (kernel @ self.shares_AB @ kernel.T).clamp(min=RAREST)
+        return kernel @ self.shares_AB @ kernel.T
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """Of each bin, in the order of `bins_of`."""
+        weights_AB = 1 / self.smoothed_shares.clamp(min=RAREST)
         mean = (self.shares_AB * weights_AB).sum() / self.shares_AB.sum()
         return (weights_AB / mean).flatten()
-
-
-def bins_of(ab_2HW: Tensor) -> Tensor:
-    """Number of each pixel's bin, row by row: 2×H×W → H×W int64 in 0…528."""
-    places = ((ab_2HW + FARTHEST) / STEP + 0.5).floor().clamp(0, BINS - 1).long()
-    return places[0] * BINS + places[1]
 
 
 def _parsed(stored: Any) -> tuple[Tensor, tuple[float, float], int, str]:

@@ -1,6 +1,6 @@
 """The joint network: backbone, fusion, colorization, classification; knows torch, no files."""
 
-from irodori.network.backbone import BACKBONES, Features, PaperBackbone
+from irodori.network.backbone import Backbone, Features
 from irodori.network.joint import JointNetwork
 
-__all__ = ["BACKBONES", "Features", "JointNetwork", "PaperBackbone"]
+__all__ = ["Backbone", "Features", "JointNetwork"]

@@ -1,10 +1,9 @@
-"""What stands on a backbone: fusion, colorization and classification."""
+"""Fusion and classification, which stand on a backbone."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.blocks import conv_block, linear_block, scaled
+from irodori.network.blocks import linear_block, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 """Activations of the fusion layer: ReLU is the default, the paper's formula writes a sigmoid."""
@@ -35,29 +34,6 @@ class Fusion(nn.Module):
         mixed_BCHW = functional.conv2d(local_BCHW, weight_local) + shared_BC[:, :, None, None]
         fused_BCHW: Tensor = self.activation(self.norm(mixed_BCHW))
         return fused_BCHW
-
-
-class Colorization(nn.Module):
-    """Features at stride 8 → chrominance in [0,1] at stride 2, by two nearest-neighbour steps."""
-
-    def __init__(self, inputs: int, chroma_channels: int, width: float) -> None:
-        super().__init__()
-        c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
-        self.layers = nn.Sequential(
-            conv_block(inputs, c128),
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            conv_block(c128, c64),
-            conv_block(c64, c64),
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            conv_block(c64, c32),
-            nn.Conv2d(c32, chroma_channels, 3, padding=1),
-        )
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×h×w → B×chroma_channels×4h×4w, fp32 (float64 for float64 weights)."""
-        # fp32: in bf16 the sigmoid would move in steps of 0.8 ab units.
-        logits_BCHW = self.layers(features_BCHW)
-        return torch.sigmoid(logits_BCHW.to(torch.promote_types(logits_BCHW.dtype, torch.float32)))
 
 
 class Classification(nn.Module):

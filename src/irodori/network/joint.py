@@ -5,26 +5,40 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.backbone import BACKBONES
-from irodori.network.heads import Classification, Colorization, Fusion
+from irodori.network.backbone import Backbone
+from irodori.network.decoders import Colorization, SkipColorization
+from irodori.network.heads import Classification, Fusion
+from irodori.network.output import AbClassesOutput, ChromaOutput, Output
+from irodori.network.paper_backbone import PaperBackbone
+from irodori.network.timm_backbone import TimmBackbone
+
+PAPER = "paper"
+"""The backbone and the decoder of the paper."""
+DECODERS = (PAPER, "skips")
+OUTPUTS = ("chroma", "ab_classes")
 
 
 class JointNetwork(nn.Module):
     """The network of "Let there be Color!": colorization and scene classification in one.
 
     Source: Iizuka, Simo-Serra, Ishikawa, SIGGRAPH 2016. Every layer has batch norm and ReLU but the
-    two outputs: chrominance ends in a sigmoid, the scene logits are plain.
+    two outputs: chrominance ends in a sigmoid, the scene logits are plain. Backbone, decoder and
+    output can be others than the paper's.
 
     Args:
         num_classes: number of scenes; 205 in the paper, 0 leaves the classification out.
         chroma_channels: 2 (luminance–chrominance spaces) or 3 (RGB).
-        width: multiplies the channels of every layer; 1.0 is the paper, 0.25 has 2.7 M parameters.
+        width: multiplies the channels of every layer but a timm encoder's; 1.0 is the paper, 0.25
+            has 2.7 M parameters.
         fusion: activation of the fusion layer, "relu" or "sigmoid".
         global_features: False is the paper's baseline of low, mid and colorization networks.
-        backbone: name of the backbone.
+        backbone: "paper", or the name of a model of timm, see `TimmBackbone`.
+        decoder: "paper", or "skips", see `SkipColorization`.
+        output: "chroma", or "ab_classes" (of L*a*b*), see `AbClassesOutput`.
+        temperature: of "ab_classes"; None with "chroma".
 
     Raises:
-        ValueError: an argument is out of range or unknown.
+        ValueError: an argument is out of range or unknown, or doesn't fit another.
     """
 
     def __init__(
@@ -35,7 +49,10 @@ class JointNetwork(nn.Module):
         width: float = 1.0,
         fusion: str = "relu",
         global_features: bool = True,
-        backbone: str = "paper",
+        backbone: str = PAPER,
+        decoder: str = PAPER,
+        output: str = "chroma",
+        temperature: float | None = None,
     ) -> None:
         super().__init__()
         if chroma_channels not in (2, 3):
@@ -44,8 +61,8 @@ class JointNetwork(nn.Module):
             raise ValueError(f"num_classes is at least 0, not {num_classes}")
         if width <= 0:
             raise ValueError(f"width is above 0, not {width}")
-        if backbone not in BACKBONES:
-            raise ValueError(f"backbone is one of {', '.join(BACKBONES)}, not {backbone!r}")
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder is one of {', '.join(DECODERS)}, not {decoder!r}")
         self.arguments: dict[str, Any] = {
             "num_classes": num_classes,
             "chroma_channels": chroma_channels,
@@ -53,8 +70,17 @@ class JointNetwork(nn.Module):
             "fusion": fusion,
             "global_features": global_features,
             "backbone": backbone,
+            "decoder": decoder,
+            "output": output,
+            "temperature": temperature,
         }
-        self.backbone = BACKBONES[backbone](width, global_features)
+        self.output = make_output(output, chroma_channels, temperature)
+        skips = decoder != PAPER
+        self.backbone: Backbone
+        if backbone == PAPER:
+            self.backbone = PaperBackbone(width, global_features, skips)
+        else:
+            self.backbone = TimmBackbone(backbone, width, global_features, skips)
         local_channels = self.backbone.local_channels
         self.fusion: Fusion | None = None
         self.classification: Classification | None = None
@@ -63,7 +89,12 @@ class JointNetwork(nn.Module):
             if num_classes:
                 inputs = self.backbone.scene_channels
                 self.classification = Classification(inputs, num_classes, width)
-        self.colorization = Colorization(local_channels, chroma_channels, width)
+        sizes = (local_channels, self.output.channels, self.output.stride, width)
+        self.colorization: Colorization | SkipColorization
+        if skips:
+            self.colorization = SkipColorization(*sizes, self.backbone.skip_channels)
+        else:
+            self.colorization = Colorization(*sizes)
 
     def forward(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
@@ -79,16 +110,48 @@ class JointNetwork(nn.Module):
             chrominance in [0,1], B×chroma_channels×⌈H/2⌉×⌈W/2⌉, and logits B×num_classes (None
             without classification; of the style image where one is given).
         """
-        local_BCHW, global_BC, scene_BC = self.backbone(luminance_B1HW, style_B1HW)
+        prediction_BQHW, logits_BC = self.predict(luminance_B1HW, style_B1HW)
+        half_height, half_width = ((size + 1) // 2 for size in luminance_B1HW.shape[-2:])
+        return self.output(prediction_BQHW, half_height, half_width), logits_BC
+
+    def predict(
+        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What losses are computed from; arguments and logits as in `forward`.
+
+        Returns:
+            B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output` makes
+            chrominance of; and the scene logits.
+        """
+        local_BCHW, global_BC, scene_BC, skips = self.backbone(luminance_B1HW, style_B1HW)
         logits_BC = None
         if self.fusion is not None:
             local_BCHW = self.fusion(global_BC, local_BCHW)
         if self.classification is not None:
             logits_BC = self.classification(scene_BC)
-        chroma_BCHW = self.colorization(local_BCHW)
+        prediction_BQHW = self.colorization(local_BCHW, skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
-        half_height, half_width = ((size + 1) // 2 for size in luminance_B1HW.shape[-2:])
-        return chroma_BCHW[..., :half_height, :half_width], logits_BC
+        step = 2 * self.output.stride
+        height, width = (-(-size // step) for size in luminance_B1HW.shape[-2:])
+        return prediction_BQHW[..., :height, :width], logits_BC
+
+
+def make_output(name: str, chroma_channels: int, temperature: float | None) -> Output:
+    """The output of a name.
+
+    Raises:
+        ValueError: it is unknown, or doesn't fit.
+    """
+    if name == "chroma" and temperature is None:
+        return ChromaOutput(chroma_channels)
+    if name == "ab_classes" and temperature is not None and chroma_channels == 2:
+        return AbClassesOutput(temperature)
+    if name in OUTPUTS:
+        raise ValueError(
+            f"output {name} doesn't go with temperature={temperature} and {chroma_channels}"
+            " chroma channels: ab_classes has a temperature and two channels, chroma no temperature"
+        )
+    raise ValueError(f"output is one of {', '.join(OUTPUTS)}, not {name!r}")
 
 
 def reduce_chroma(chroma_BCHW: Tensor) -> Tensor:

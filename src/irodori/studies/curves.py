@@ -1,4 +1,4 @@
-"""Validation figures over the epochs of training."""
+"""Validation figures over the steps and the seconds of training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,45 @@ from irodori.studies.statistics import Floats
 from irodori.studies.variants import Variant
 
 COLUMN = "val/chroma_rmse"
+SECONDS = "train/seconds"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a run had reached after so much training."""
+
+    steps: int
+    seconds: float | None
+    """Of training, without validations; None of runs that have not noted them."""
+    rmse: float
+    """ab units."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The mean over the runs of a variant, with their range."""
+    """The E validations that all runs of a variant have."""
 
     epochs_E: Floats
+    """Trained before the validation."""
+    steps_E: Floats
+    """Optimizer steps: the mean over the runs, since folds may differ in size."""
+    seconds_E: Floats | None
+    """Of training, likewise, since no two runs are equally fast; None if a run lacks them."""
     mean_E: Floats
+    """Chrominance RMSE over the runs, in ab units."""
     low_E: Floats
+    """Of the lowest run."""
     high_E: Floats
+    """Of the highest run."""
+    runs: int
 
 
 def curves(variants: Sequence[Variant]) -> dict[str, Curve]:
-    """The validation curves of the variants that have any, by name."""
+    """The validation curves of the variants that have any, by name.
+
+    Raises:
+        IrodoriError: a metrics.csv is damaged.
+    """
     found = {}
     for variant in variants:
         runs = [run for run in variant.runs if not run.evaluation]
@@ -34,19 +59,33 @@ def curves(variants: Sequence[Variant]) -> dict[str, Curve]:
     return found
 
 
-def together(runs: Sequence[Mapping[int, float]]) -> Curve | None:
+def together(runs: Sequence[Mapping[int, Validation]]) -> Curve | None:
     """The curve of several runs, over the epochs that all have; None if there are none."""
     epochs = sorted(set.intersection(*map(set, runs))) if runs else []
     if not epochs:
         return None
-    values_RE = np.array([[run[epoch] for epoch in epochs] for run in runs])
+    there_ER = [[run[epoch] for run in runs] for epoch in epochs]
+    seconds_ER = [[v.seconds for v in there if v.seconds is not None] for there in there_ER]
+    rmse_ER = np.array([[v.rmse for v in there] for there in there_ER])
+    timed = all(len(seconds) == len(runs) for seconds in seconds_ER)
     return Curve(
-        np.array(epochs, np.float64), values_RE.mean(0), values_RE.min(0), values_RE.max(0)
+        np.array(epochs, np.float64),
+        np.array([[v.steps for v in there] for there in there_ER], np.float64).mean(1),
+        np.array(seconds_ER).mean(1) if timed else None,
+        rmse_ER.mean(1),
+        rmse_ER.min(1),
+        rmse_ER.max(1),
+        len(runs),
     )
 
 
-def validations(run: Run) -> dict[int, float]:
-    """Chrominance RMSE by epochs trained, without the two evaluations at the end.
+def validations(run: Run) -> dict[int, Validation]:
+    """A run's validations in training by epochs trained.
+
+    The evaluations at the end, of the last checkpoint and of the best if it is another, are logged
+    as validations, too. Lightning gives a validation the number of the step before it, counted from
+    0, which a row of that epoch's training losses has as well; it gives an evaluation after
+    training the number of steps, which no row of training has.
 
     Raises:
         IrodoriError: the file is damaged.
@@ -55,10 +94,17 @@ def validations(run: Run) -> dict[int, float]:
     from irodori.training.metrics_csv import NAME, read
 
     path = run.folder / NAME
-    rows = [row for row in read(path) if COLUMN in row]
+    rows = read(path)
     try:
+        last = max((int(row["step"]) for row in rows if COLUMN not in row), default=-1)
         return {
-            int(float(row["epoch"])) + 1: float(row[COLUMN]) for row in rows[:-2] if "epoch" in row
+            int(float(row["epoch"])) + 1: Validation(
+                int(row["step"]) + 1,
+                float(row[SECONDS]) if SECONDS in row else None,
+                float(row[COLUMN]),
+            )
+            for row in rows
+            if COLUMN in row and int(row["step"]) <= last
         }
-    except ValueError as error:
+    except (LookupError, ValueError) as error:
         raise IrodoriError(f"{path} is damaged: {one_line(error)}; restore or remove it") from None

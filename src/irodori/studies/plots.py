@@ -1,6 +1,7 @@
 """The plots of a report, each for light and for dark pages."""
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from irodori.metrics.catalog import FIGURES
 from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
 from irodori.studies.curves import Curve
 from irodori.studies.runs import REFERENCES
+from irodori.studies.statistics import Floats
 
 COLORS = ("#3b76c4", "#d9822b", "#2a9d72", "#c0507f", "#8a6bbd", "#a98c2c", "#4aa3b5", "#b3543e")
 """Of the variants, in turn; readable on light and on dark pages, also for the colour-blind."""
@@ -48,23 +50,24 @@ class Plot:
     alt: str
 
 
-def draw(name: str, alt: str, height: float, paint: Callable[[Axes, Theme], None]) -> Plot:
-    """A plot of one pair of axes.
+def draw(name: str, alt: str, height: float, *paints: Callable[[Axes, Theme], None]) -> Plot:
+    """A plot of panels side by side, which share their vertical axis.
 
     Args:
         name: of the file, without its end.
         alt: what is seen, for those who can't see it.
         height: inches.
-        paint: draws into the axes.
+        paints: each draws into the axes of a panel.
     """
     pictures = []
     for theme in (LIGHT, DARK):
         with mpl.rc_context(_style(theme)):
             canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
             FigureCanvasAgg(canvas)
-            axes = canvas.add_subplot()
-            axes.spines[["top", "right"]].set_visible(False)
-            paint(axes, theme)
+            panels = canvas.subplots(1, len(paints), sharey=True, squeeze=False)[0]
+            for axes, paint in zip(panels, paints, strict=True):
+                axes.spines[["top", "right"]].set_visible(False)
+                paint(axes, theme)
             file = io.BytesIO()
             canvas.savefig(file, dpi=DPI, metadata={"Software": None})
         pictures.append(file.getvalue())
@@ -205,29 +208,62 @@ def _reach(estimate: Estimate) -> list[list[float]]:
 
 
 def training(comparison: Comparison, curves: Mapping[str, Curve]) -> Plot | None:
-    """Validation curves, the mean of a variant's runs with their range."""
+    """Validation curves, the mean of a variant's runs with their range.
+
+    Over steps, and beside it over minutes where all runs have noted them.
+    """
     if not curves:
         return None
+    columns, rows = _grid(list(curves))
 
-    def paint(axes: Axes, theme: Theme) -> None:
-        for name, curve in curves.items():
-            tint = color(comparison.names, name, theme)
-            axes.plot(
-                curve.epochs_E, curve.mean_E, "-" + marker(comparison.names, name), color=tint,
-                markersize=4.5, linewidth=1.8, label=name,
-            )  # fmt: skip
-            axes.fill_between(
-                curve.epochs_E, curve.low_E, curve.high_E, color=tint, alpha=0.14, linewidth=0
-            )
-        axes.set_xlabel("epochs trained")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel(axis_title(MAIN))
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
+    def over_steps(axes: Axes, theme: Theme) -> None:
+        _lines(comparison, axes, theme, {name: (c.steps_E, c) for name, c in curves.items()})
+        axes.set_xlabel("optimizer steps")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+        axes.set_ylabel(axis_title(MAIN).replace(" (", "\n("))
+        canvas = axes.get_figure()
+        assert canvas is not None
+        canvas.legend(loc="outside lower center", ncols=columns, fontsize=9)
 
-    said = "; ".join(
-        f"{name} from {c.mean_E[0]:.2f} at epoch {c.epochs_E[0]:.0f} to {c.mean_E[-1]:.2f} at epoch"
-        f" {c.epochs_E[-1]:.0f}"
-        for name, c in curves.items()
+    def over_minutes(axes: Axes, theme: Theme) -> None:
+        _lines(comparison, axes, theme, {name: (x, curves[name]) for name, x in minutes.items()})
+        axes.set_xlabel("minutes of training")
+
+    minutes = {name: c.seconds_E / 60 for name, c in curves.items() if c.seconds_E is not None}
+    timed = len(minutes) == len(curves)
+    paints = (over_steps, over_minutes) if timed else (over_steps,)
+    alt = f"Validation chrominance RMSE over training: {_course(curves)}"
+    return draw("curves", alt, 3.5 + 0.2 * rows, *paints)
+
+
+def _grid(names: Sequence[str]) -> tuple[int, int]:
+    """Columns and rows of a legend that is as wide as the plot."""
+    letters = 100
+    columns = max(1, min(len(names), letters // (max(map(len, names)) + 8)))
+    return columns, math.ceil(len(names) / columns)
+
+
+def _lines(
+    comparison: Comparison, axes: Axes, theme: Theme, lines: Mapping[str, tuple[Floats, Curve]]
+) -> None:
+    """Of each variant its curve over these amounts; only the first panel's are in a legend."""
+    for name, (amounts_E, curve) in lines.items():
+        tint = color(comparison.names, name, theme)
+        axes.plot(
+            amounts_E, curve.mean_E, "-" + marker(comparison.names, name), color=tint,
+            markersize=4.5, linewidth=1.8, label=name,
+        )  # fmt: skip
+        axes.fill_between(amounts_E, curve.low_E, curve.high_E, color=tint, alpha=0.14, linewidth=0)
+
+
+def _course(curves: Mapping[str, Curve]) -> str:
+    """Where each curve begins and ends, in words."""
+
+    def point(curve: Curve, at: int) -> str:
+        seconds_E = curve.seconds_E
+        minutes = "" if seconds_E is None else f" ({seconds_E[at] / 60:.1f} minutes)"
+        return f"{curve.mean_E[at]:.2f} after {curve.steps_E[at]:,.0f} steps{minutes}"
+
+    return "; ".join(
+        f"{name} from {point(curve, 0)} to {point(curve, -1)}" for name, curve in curves.items()
     )
-    alt = f"Validation chrominance RMSE over training: {said}"
-    return draw("curves", alt, 3.9, paint)

@@ -18,7 +18,8 @@ from irodori.studies.document import Block, Cell, Document, Heading, List, Pictu
 from irodori.studies.html import html
 from irodori.studies.markdown import markdown
 from irodori.studies.statistics import ENOUGH, RESAMPLES
-from irodori.studies.tables import as_csv, tables
+from irodori.studies.tables import as_csv, tables, training_table
+from irodori.studies.training import training_section
 from irodori.studies.variants import Variant, differing
 from irodori.studies.words import answer, photographs
 
@@ -48,7 +49,6 @@ def make_report(comparison: Comparison, title: str | None, pictures: int) -> Rep
     drawn = [
         ("How large the errors are", plots.errors(comparison)),
         ("Errors and colorfulness", plots.trade_off(comparison)),
-        ("Training", plots.training(comparison, curves(comparison.variants))),
     ]
     blocks: list[Block] = [Text(" ".join(answer(comparison)), "answer")]
     blocks += [Text(warning, "warning") for warning in comparison.warnings]
@@ -77,6 +77,8 @@ def make_report(comparison: Comparison, title: str | None, pictures: int) -> Rep
         files[file] = plot.light
         blocks.append(Picture(file, plot.alt, plot.light, plot.dark))
         blocks.append(Text(BELOW[plot.name], "note"))
+    trained = curves(comparison.variants)
+    blocks += training_section(comparison, trained, files)
     if pictures:
         blocks += _pictures(comparison, pictures, files)
     blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
@@ -85,6 +87,8 @@ def make_report(comparison: Comparison, title: str | None, pictures: int) -> Rep
         blocks += [Heading("Left out"), List(said)]
     for name, table in tables(comparison).items():
         files[f"{name}.csv"] = as_csv(table)
+    if trained:
+        files["training.csv"] = as_csv(training_table(trained))
     return Report(Document(title or "Comparison of colorizations", blocks), files)
 
 
@@ -94,8 +98,6 @@ BELOW = {
     " says which do.",
     "trade_off": "Pale pictures err less than vivid ones that are wrong: good pictures are near the"
     " truth in both.",
-    "curves": "Means of a variant's runs on their validation photographs, shaded from the lowest to"
-    " the highest run.",
 }
 
 

@@ -2,9 +2,12 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from irodori.studies.comparison import TRUE, Comparison
+from irodori.studies.curves import Curve
+from irodori.studies.equal import equal_steps, equal_time
 
 Table = dict[str, list[Any]]
 
@@ -42,6 +45,32 @@ def tables(comparison: Comparison) -> dict[str, Table]:
             "data": differences,
         },
     }
+
+
+def training_table(curves: Mapping[str, Curve]) -> Table:
+    """A row a validation of a variant; numbers not rounded.
+
+    Columns: variant, runs, epochs, steps and seconds of training (None where they aren't known),
+    chrominance RMSE as `mean`, `low` and `high` over the runs; `equal_steps` and `equal_seconds`
+    are the limits where this is the validation that is taken for them, else None.
+
+    Args:
+        curves: of one variant at least, by name.
+    """
+    sides = (equal_steps(curves), equal_time(curves))
+    rows: list[list[Any]] = []
+    for name, curve in curves.items():
+        for at, epochs in enumerate(curve.epochs_E.astype(int).tolist()):
+            limits = [
+                side.limit if side is not None and side.places[name] == at else None
+                for side in sides
+            ]
+            seconds = None if curve.seconds_E is None else float(curve.seconds_E[at])
+            figures = [float(x_E[at]) for x_E in (curve.mean_E, curve.low_E, curve.high_E)]
+            steps = float(curve.steps_E[at])
+            rows.append([name, curve.runs, epochs, steps, seconds, *figures, *limits])
+    columns = ["variant", "runs", "epochs", "steps", "seconds", "mean", "low", "high"]
+    return {"columns": [*columns, "equal_steps", "equal_seconds"], "data": rows}
 
 
 def as_csv(table: Table) -> bytes:

@@ -13,6 +13,7 @@ UNRELATED = {
     # What else a run is called, and which of several like it this is.
     "experiment_name",
     "seed",
+    "ab_prior",
     "resume",
     "allow_changes",
     "data.fold",
@@ -38,14 +39,57 @@ UNRELATED = {
     "trainer.progress",
 }
 """Keys of the configuration that don't change what the last checkpoint is."""
+LATER: dict[str, Any] = {
+    "init": None,
+    "backbone.pretrained": False,
+    "backbone.freeze_steps": 0,
+    "backbone.lr_scale": 1.0,
+    "backbone.layer_decay": 1.0,
+    "backbone.freeze_batch_norm": False,
+    "decoder.name": "paper",
+    "objective.name": "mse",
+}
+"""Keys that the first versions' run folders lack, with the values that do what these did."""
+OF_ENCODERS = {
+    "backbone.freeze_steps",
+    "backbone.lr_scale",
+    "backbone.layer_decay",
+    "backbone.freeze_batch_norm",
+}
+"""Keys that do nothing to the paper's backbone, beside which they need no naming."""
 OFTEN = "trainer.validate_every"
 """Changes only which checkpoint can be the best."""
-FIRST = ("color_space.name", "backbone.name", "network.global_features", "alpha")
+FIRST = (
+    "color_space.name",
+    "backbone.name",
+    "backbone.pretrained",
+    "decoder.name",
+    "objective.name",
+    "network.global_features",
+    "alpha",
+)
 """The keys that lead a name."""
-PLAIN = ("color_space.name", "backbone.name", "optimizer.name", "trainer.precision")
+PLAIN = (
+    "color_space.name",
+    "backbone.name",
+    "objective.name",
+    "optimizer.name",
+    "trainer.precision",
+)
 """Keys whose value says what it is."""
+WORDS: dict[str, dict[Any, str]] = {
+    "init": {None: "no init"},
+    "backbone.pretrained": {True: "pretrained", False: "not pretrained"},
+    "backbone.freeze_steps": {0: "backbone never frozen"},
+    "decoder.name": {"skips": "skip decoder"},
+}
+"""Settings that have words of their own."""
 SHORT = {
     "alpha": "α = {}",
+    "backbone.freeze_steps": "backbone frozen for {} steps",
+    "backbone.lr_scale": "backbone lr × {}",
+    "backbone.layer_decay": "layer decay {}",
+    "decoder.name": "{} decoder",
     "network.width": "width {}",
     "network.fusion": "{} fusion",
     "data.batch_size": "batch {}",
@@ -55,6 +99,7 @@ SHORT = {
 }
 SWITCHES = {
     "network.global_features": "global features",
+    "backbone.freeze_batch_norm": "frozen batch norm",
     "data.flip": "flips",
     "trainer.ema_decay": "weight averaging",
     "trainer.sync_batchnorm": "synchronised batch norm",
@@ -137,16 +182,21 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
 
 
 def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """The settings that change what is learnt, by dotted key.
+    """The settings that change what is learnt, by dotted key; those of `LATER` are filled in.
 
     Args:
-        config: nested.
+        config: nested; of pictures from elsewhere, it is left without settings.
         row: which checkpoint: `best` depends on how often it was looked for.
     """
     unrelated = UNRELATED if row == "best" else {*UNRELATED, OFTEN}
+    settings = flat(config)
+    if FOREIGN not in settings:
+        settings = LATER | settings
+    if settings.get("backbone.name") == "paper":
+        unrelated = unrelated | OF_ENCODERS
     return {
         key: value
-        for key, value in flat(config).items()
+        for key, value in settings.items()
         if key not in unrelated and not key.startswith("logger.")
     }
 
@@ -197,6 +247,10 @@ def _names(all_settings: Sequence[Settings], keys: Sequence[str]) -> list[str]:
 
 def _label(key: str, value: Any) -> str:
     """A setting in few words."""
+    if key in WORDS and value in WORDS[key]:
+        return WORDS[key][value]
+    if key == "init":
+        return f"init {_short_path(str(value))}"
     if key in SWITCHES and (value is None or isinstance(value, bool)):
         return f"{'with' if value else 'without'} {SWITCHES[key]}"
     text = f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,7 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 
 from irodori.color import color_space
-from irodori.config import Config, TrainerConfig
+from irodori.config import BackboneConfig, Config, TrainerConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
 from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
+from irodori.network.joint import PAPER
 from irodori.training import report
+from irodori.training.beginning import begin
 from irodori.training.callbacks.bad_images import BadImages
 from irodori.training.callbacks.buffers import SameBuffers
 from irodori.training.callbacks.checkpoints import Checkpoints
@@ -29,10 +32,11 @@ from irodori.training.callbacks.scores import Scores
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware
-from irodori.training.mean_color import training_mean_ab
-from irodori.training.module import Colorization
+from irodori.training.module import Colorization, Learning
+from irodori.training.objectives import make_objective, output_arguments
 from irodori.training.run_folder import CHECKPOINTS
 from irodori.training.stopping import StopSignal
+from irodori.training.training_colors import training_mean_ab, training_prior
 
 
 def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
@@ -63,6 +67,11 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
             " and batch norm needs two"
         )
+    check_backbone(config.backbone)
+    if config.objective.name == "classes" and space.name != "lab":
+        raise IrodoriError(
+            f"objective=classes has bins of a*b* and goes with color_space=lab, not {space.name}"
+        )
     try:
         network = JointNetwork(
             len(data.classes),
@@ -71,6 +80,8 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             fusion=config.network.fusion,
             global_features=config.network.global_features,
             backbone=config.backbone.name,
+            decoder=config.decoder.name,
+            **output_arguments(config.objective),
         )
     except ValueError as error:
         raise IrodoriError(str(error)) from None
@@ -78,7 +89,24 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         network = network.to(memory_format=torch.channels_last)
     mean_ab = training_mean_ab(data.train_data)
     model = Model(network, space, data.classes, config.alpha, mean_ab)
-    return data, Colorization(model, config.optimizer)
+    beginning = begin(model, config)
+    objective = make_objective(
+        config.objective, network.output, lambda: training_prior(data.train_data)
+    )
+    learning = Learning(objective, config.optimizer, config.backbone)
+    return data, Colorization(model, learning, beginning)
+
+
+def check_backbone(config: BackboneConfig) -> None:
+    """Raise IrodoriError for settings that the paper's backbone has no use for."""
+    plain = BackboneConfig(config.name)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if config.name == PAPER and value != getattr(plain, field.name):
+            raise IrodoriError(
+                f"backbone.{field.name}={str(value).lower()} is for encoders of timm, and"
+                " backbone=paper has none: leave it out, or choose a backbone"
+            )
 
 
 def make_callbacks(

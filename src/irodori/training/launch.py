@@ -137,7 +137,7 @@ def _train(
             begun = folder / CHECKPOINTS / LAST
     trainer = make_trainer(config, hardware, callbacks, files)
     if trainer.is_global_zero:
-        report.start(module.model, data, hardware, trainer.world_size)
+        report.start(module, data, hardware, trainer.world_size)
         rows = 0
         if config.resume is not None:
             for change in changes:
@@ -170,6 +170,7 @@ def _train(
                 "images_per_second": round(images / checkpoints.seconds, 1),
                 "parameters": sum(weight.numel() for weight in module.network.parameters()),
                 "hardware": str(hardware),
+                "began_with": list(module.beginning),
             }
             per_image.write(folder, judged.records)
             with replacing(folder / METRICS) as file:

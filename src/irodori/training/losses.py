@@ -4,8 +4,14 @@ Dividing by the batch's size rather than by the number of valid samples keeps th
 sample the same on every rank, whichever ranks hold damaged images.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+NEIGHBORS = 5
+"""Bins that a colour is shared out to."""
+SIGMA = 5.0
+"""Of the Gaussian that it is shared out by, in ab units."""
 
 
 def chroma_mse(predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor) -> Tensor:
@@ -14,6 +20,48 @@ def chroma_mse(predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor) -> 
     Source: paper, with the *mean* squared error in place of the squared Frobenius norm.
     """
     error_B = (predicted_BCHW.float() - target_BCHW).square().mean((1, 2, 3))
+    return (error_B * valid_B).sum() / len(valid_B)
+
+
+def chroma_huber(
+    predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor, delta: float
+) -> Tensor:
+    """Like `chroma_mse`, but 2·δ·|e| − δ² in place of e² where the error |e| is above δ.
+
+    That is twice Huber's (1964), so that small errors count as in the mean squared error.
+    """
+    error_BCHW = functional.huber_loss(
+        predicted_BCHW.float(), target_BCHW.float(), reduction="none", delta=delta
+    )
+    return 2 * (error_BCHW.mean((1, 2, 3)) * valid_B).sum() / len(valid_B)
+
+
+def ab_cross_entropy(
+    logits_BQHW: Tensor,
+    ab_B2HW: Tensor,
+    centers_Q2: Tensor,
+    weights_Q: Tensor,
+    valid_B: Tensor,
+) -> Tensor:
+    """Cross-entropy in nats over bins of a*b*, rare colours weighing more; mean over pixels.
+
+    A pixel's colour is shared out to the five bins with the nearest centres, by a Gaussian of their
+    distances with σ = 5 ab units; the pixel counts by the weight of the nearest. Source: Zhang,
+    Isola, Efros: *Colorful Image Colorization*, 2016, equations 2 and 3.
+
+    Args:
+        logits_BQHW: of the bins.
+        ab_B2HW: true a* and b*.
+        centers_Q2: of the bins, in ab units.
+        weights_Q: of the bins.
+        valid_B: bool; the others count zero.
+    """
+    distances_BPQ = torch.cdist(ab_B2HW.movedim(1, -1).flatten(1, 2), centers_Q2[None])
+    near_BPN, bins_BPN = distances_BPQ.topk(NEIGHBORS, dim=-1, largest=False)
+    share_BPN = (-0.5 * (near_BPN / SIGMA).square()).softmax(-1)
+    logs_BPQ = logits_BQHW.float().flatten(2).log_softmax(1).transpose(1, 2)
+    entropy_BP = -(share_BPN * logs_BPQ.gather(-1, bins_BPN)).sum(-1)
+    error_B = (entropy_BP * weights_Q[bins_BPN[..., 0]]).mean(1)
     return (error_B * valid_B).sum() / len(valid_B)
 
 

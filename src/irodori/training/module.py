@@ -1,36 +1,53 @@
 """The LightningModule: joint network, joint loss, and colouring of whole photographs."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from lightning import LightningModule
 from torch import Tensor
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 import irodori
-from irodori.config import OptimizerConfig
+from irodori.config import BackboneConfig, OptimizerConfig
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
 from irodori.metrics import ChrominanceRMSE
 from irodori.network.joint import reduce_chroma
-from irodori.training.losses import chroma_mse, scene_cross_entropy
-from irodori.training.optimizers import configured, make_optimizer
+from irodori.network.timm_backbone import TimmBackbone
+from irodori.training.losses import scene_cross_entropy
+from irodori.training.objectives import Objective
+from irodori.training.optimizers import configured, make_optimizer, parameter_groups
+
+
+class Learning(NamedTuple):
+    """How a network learns."""
+
+    objective: Objective
+    optimizer: OptimizerConfig
+    backbone: BackboneConfig
 
 
 class Colorization(LightningModule):
-    """Trains a `JointNetwork` on mean squared error of chrominance + α · scene cross-entropy.
+    """Trains a `JointNetwork` on an objective of its colours + α · scene cross-entropy.
 
     Args:
         model: network, colour space, class names and α, the weight of the cross-entropy.
-        optimizer: group optimizer.
+        learning: None where nothing is trained.
+        beginning: lines that say what the weights begin with.
     """
 
-    def __init__(self, model: Model, optimizer: OptimizerConfig) -> None:
+    def __init__(
+        self, model: Model, learning: Learning | None = None, beginning: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.model = model
         self.network = model.network
-        self.optimizer_config = optimizer
+        if learning is not None:
+            self.objective, self.optimizer_config, self.backbone_config = learning
+        self.beginning = beginning
         self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
 
@@ -40,15 +57,15 @@ class Colorization(LightningModule):
         Returns:
             `loss`, and `sums`: for each figure its sum over images and the number of these.
         """
-        predicted_BCHW, logits_BC = self.network(batch["luminance"])
+        prediction_BQHW, logits_BC = self.network.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
-        loss = mse = chroma_mse(predicted_BCHW, reduce_chroma(batch["chroma"]), valid_B)
+        loss = colors = self.objective(prediction_BQHW, reduce_chroma(batch["chroma"]), valid_B)
         images = valid_B.sum()
-        sums = {"mse": (mse.detach() * len(valid_B), images)}
+        sums = {self.objective.name: (colors.detach() * len(valid_B), images)}
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
             # Also with α = 0, so that under DDP every parameter takes part in the backward pass.
-            loss = mse + self.model.alpha * cross_entropy
+            loss = colors + self.model.alpha * cross_entropy
             known_B = valid_B & (labels_B >= 0)
             right_B = (logits_BC.argmax(1) == labels_B) & known_B
             sums["cross_entropy"] = (cross_entropy.detach() * len(valid_B), known_B.sum())
@@ -101,11 +118,33 @@ class Colorization(LightningModule):
     def configure_optimizers(self) -> Any:
         """See `make_optimizer`."""
         steps = int(self.trainer.estimated_stepping_batches)
-        return make_optimizer(self.network, self.optimizer_config, steps)
+        return make_optimizer(self.network, self.optimizer_config, self.backbone_config, steps)
 
     def on_train_start(self) -> None:
         """Settings may have changed since the checkpoint that the optimizer was loaded from."""
-        configured(self.trainer.optimizers[0], self.lr_schedulers(), self.optimizer_config)  # type: ignore[arg-type]
+        groups = parameter_groups(self.network, self.optimizer_config, self.backbone_config)
+        configured(self.trainer.optimizers[0], self.lr_schedulers(), groups)  # type: ignore[arg-type]
+
+    @property
+    def encoder_frozen(self) -> bool:
+        """Whether the next step leaves the encoder as it is."""
+        return self.trainer.global_step < self.backbone_config.freeze_steps
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Batch norms of an encoder keep their statistics while it is frozen, or always."""
+        if isinstance(self.network.backbone, TimmBackbone):
+            self.network.backbone.freeze_batch_norm(
+                self.encoder_frozen or self.backbone_config.freeze_batch_norm
+            )
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Without gradients an optimizer passes over weights, and so does clipping.
+
+        Gradients are still computed: under DDP all ranks wait for those of every weight.
+        """
+        if isinstance(self.network.backbone, TimmBackbone) and self.encoder_frozen:
+            for weight in self.network.backbone.encoder.parameters():
+                weight.grad = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Checkpoints describe themselves, with the versions they were made with."""

@@ -3,26 +3,23 @@
 import math
 from typing import Any
 
-from torch import nn, optim
+from torch import optim
 
-from irodori.config import AdadeltaConfig, AdamWConfig, OptimizerConfig
+from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
 from irodori.errors import IrodoriError
+from irodori.network import JointNetwork
+from irodori.network.encoder_layers import encoder_layers
 
 
-def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:
+def make_optimizer(
+    network: JointNetwork, config: OptimizerConfig, backbone: BackboneConfig, steps: int
+) -> dict[str, Any]:
     """What `configure_optimizers` returns: the optimizer, and its schedule over `steps` steps.
-
-    Weight decay is left off biases and batch norm (every parameter of one dimension).
 
     Raises:
         IrodoriError: the name is unknown, or isn't that of the group's chosen option.
     """
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(network, config, backbone)
     if config.name == "adadelta" and isinstance(config, AdadeltaConfig):
         return {"optimizer": optim.Adadelta(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
     if config.name != "adamw" or not isinstance(config, AdamWConfig):
@@ -38,10 +35,36 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> d
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def parameter_groups(
+    network: JointNetwork, config: OptimizerConfig, backbone: BackboneConfig
+) -> list[dict[str, Any]]:
+    """Parameters with their learning rate and weight decay, always in the same order.
+
+    Weight decay is left off biases and batch norm (every parameter of one dimension). A layer of an
+    encoder of timm learns by lr · lr_scale · layer_decayᵏ, where k layers lie above it.
+    """
+    layers = encoder_layers(network.backbone)
+    in_encoder = {id(weight) for layer in layers for weight in layer}
+    rest = [weight for weight in network.parameters() if id(weight) not in in_encoder]
+    rates = [
+        config.lr * backbone.lr_scale * backbone.layer_decay ** (len(layers) - 1 - number)
+        for number in range(len(layers))
+    ]
+    return [
+        {"params": chosen, "lr": rate, "weight_decay": decay}
+        for layer, rate in [(rest, config.lr), *zip(layers, rates, strict=True)]
+        for chosen, decay in (
+            ([weight for weight in layer if weight.ndim > 1], config.weight_decay),
+            ([weight for weight in layer if weight.ndim <= 1], 0.0),
+        )
+        if chosen
+    ]
+
+
 def configured(
     optimizer: optim.Optimizer,
     schedule: optim.lr_scheduler.LambdaLR | None,
-    config: OptimizerConfig,
+    groups: list[dict[str, Any]],
 ) -> None:
     """Give an optimizer the configuration's settings, after a checkpoint has given it its own.
 
@@ -49,16 +72,18 @@ def configured(
     nothing does.
 
     Args:
-        optimizer, schedule: as `make_optimizer` made them of `config`.
-        config: group optimizer.
+        optimizer, schedule: as `make_optimizer` made them.
+        groups: of the configuration, see `parameter_groups`.
     """
-    for group, decay in zip(optimizer.param_groups, (config.weight_decay, 0.0), strict=True):
-        group.update({**optimizer.defaults, "weight_decay": decay})
+    for group, asked in zip(optimizer.param_groups, groups, strict=True):
+        group.update(
+            {**optimizer.defaults, "lr": asked["lr"], "weight_decay": asked["weight_decay"]}
+        )
     if schedule is not None:
-        schedule.base_lrs = [config.lr] * len(optimizer.param_groups)
+        schedule.base_lrs = [asked["lr"] for asked in groups]
         for group, share in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
-            group["initial_lr"] = config.lr
-            group["lr"] = config.lr * share(schedule.last_epoch)
+            group["initial_lr"] = group["lr"]
+            group["lr"] *= share(schedule.last_epoch)
 
 
 def warmup_cosine(step: int, steps: int, warmup: float, final: float) -> float:

@@ -12,19 +12,21 @@ from irodori.training.figures import AS_PREDICTED
 if TYPE_CHECKING:
     # Not at run time: Hydra imports the sweep's summary, and this, before a mistake can be told.
     from irodori.data.module import ShardData
-    from irodori.inference.checkpoint import Model
     from irodori.training.hardware import Hardware
+    from irodori.training.module import Colorization
 
 CONSOLE = Console(highlight=False)
 
 
-def start(model: Model, data: ShardData, hardware: Hardware, world_size: int) -> None:
+def start(module: Colorization, data: ShardData, hardware: Hardware, world_size: int) -> None:
     """Print what is trained, on what, and how."""
+    model = module.model
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     plan = data.plan(world_size, 0)
     lines = [
         str(hardware) + (f" · {world_size} processes" if world_size > 1 else ""),
         f"network: {parameters / 1e6:.2f} M parameters · {model.space.name} · α = {model.alpha:g}",
+        *module.beginning,
         f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
         f" · {len(data.classes)} scenes · {plan.steps} steps an epoch",
     ]

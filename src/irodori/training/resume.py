@@ -1,5 +1,6 @@
 """Going on with a run: its own configuration, and what the user wants changed in it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from irodori.config import LOGGERS, OPTIMIZERS, Config, begun
+from irodori.config import LOGGERS, OBJECTIVES, OPTIMIZERS, Config, begun
 from irodori.entry import told_line
 from irodori.errors import IrodoriError
 from irodori.training.run_folder import CONFIG
@@ -20,13 +21,34 @@ FIXED = (
     "data.shuffle",
     "trainer.accumulate",
     "color_space",
-    "backbone",
+    "backbone.name",
+    "backbone.pretrained",
+    "decoder",
     "network",
+    "objective",
+    "init",
     "optimizer.name",
 )
 """What a position in a run is counted by, and what weights and the optimizer's state belong to."""
 
-GROUPS = ("color_space", "backbone", "network", "data", "optimizer", "trainer", "logger")
+GROUPS = (
+    "color_space",
+    "backbone",
+    "decoder",
+    "network",
+    "objective",
+    "data",
+    "optimizer",
+    "trainer",
+    "logger",
+)
+
+KINDS: tuple[tuple[str, Mapping[str, type]], ...] = (
+    ("objective", OBJECTIVES),
+    ("optimizer", OPTIMIZERS),
+    ("logger", LOGGERS),
+)
+"""Groups that have more than one schema, by the name in them."""
 
 
 def resumed(composed: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
@@ -76,8 +98,10 @@ def stored_config(folder: Path) -> DictConfig:
     try:
         values: Any = OmegaConf.load(path)
         schema: Any = OmegaConf.structured(Config)
-        for group, classes in (("optimizer", OPTIMIZERS), ("logger", LOGGERS)):
-            name = OmegaConf.select(values, f"{group}.name", throw_on_missing=True)
+        for group, classes in KINDS:
+            # Runs from before there was a choice of objective name none: it was the schema's.
+            default = OmegaConf.select(schema, f"{group}.name", throw_on_missing=False)
+            name = OmegaConf.select(values, f"{group}.name", default=default, throw_on_missing=True)
             if name not in classes:
                 raise ValueError(f"{group}.name is {name}, not one of {', '.join(classes)}")
             schema[group] = OmegaConf.structured(classes[name])

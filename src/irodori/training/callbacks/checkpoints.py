@@ -20,6 +20,8 @@ from irodori.training.stopping import Stopped, StopSignal
 
 MONITOR = "val/chroma_rmse"
 """What the best checkpoint has least of."""
+SECONDS = "train/seconds"
+"""Seconds of training before a validation, those of all validations left out."""
 
 
 class Watcher(Protocol):
@@ -44,6 +46,11 @@ class Checkpoints(Callback):
     each validation, after each epoch, at the end, and when a signal asks the run to stop. A
     checkpoint that can't be written is told of, and the one before stays.
 
+    It has the run's clocks, too, which go on over interruptions: what was done after the checkpoint
+    that a run goes on from counts no more than its steps do. `seconds`, in metrics.json, is the
+    whole time. `train/seconds`, logged with each validation, is the time of the steps: validations
+    and what is written with them are left out, since they take a slower network longer, too.
+
     Args:
         folder: where they go.
         every_steps: optimizer steps between checkpoints; None for no such limit.
@@ -55,7 +62,8 @@ class Checkpoints(Callback):
 
     Attributes:
         best: the least validation error so far.
-        seconds: of training, also before an interruption; whole when training has ended.
+        seconds: of training and its validations, also before an interruption; whole when training
+            has ended.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class Checkpoints(Callback):
         self.clock = clock
         self.best: float | None = None
         self.seconds = 0.0
+        self._validations = 0.0
+        self._validated_after: float | None = None
         self._agreement = Agreement()
         self._stopping = self._late = False
         self._fitting = False
@@ -92,14 +102,21 @@ class Checkpoints(Callback):
     def _elapsed(self) -> float:
         return self.seconds + (0.0 if self._started is None else self.clock() - self._started)
 
+    def _trained(self) -> float:
+        """Seconds without validations; it stands still while there is one."""
+        if self._validated_after is not None:
+            return self._validated_after
+        return self._elapsed() - self._validations
+
     def state_dict(self) -> dict[str, Any]:
-        """Position, best score, rows of metrics.csv, and seconds of training so far."""
+        """Position, best score, rows of metrics.csv, and the clocks."""
         return {
             "batches": self._saved[0],
             "validating": self._saved[1],
             "best": self.best,
             "rows": self._rows,
             "seconds": self._elapsed(),
+            "trained": self._trained(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -110,6 +127,8 @@ class Checkpoints(Callback):
             self._rows = state_dict["rows"]
             self.best = state_dict["best"]
             self.seconds = state_dict["seconds"]
+            # Checkpoints of before know the whole time only.
+            self._validations = self.seconds - state_dict.get("trained", self.seconds)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Note whether this is training or a validation of its own; take rank 0's folder."""
@@ -183,6 +202,7 @@ class Checkpoints(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""
         if trainer.state.fn == TrainerFn.FITTING:
+            self._validated_after = self._trained()
             self._look()
             self._save(trainer, validating=True)
         self.stop.install()
@@ -203,6 +223,11 @@ class Checkpoints(Callback):
         if stop:
             self._stop()
 
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the seconds of training before this validation."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            pl_module.log(SECONDS, self._trained())
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the best checkpoint if it is one."""
         if trainer.state.fn != TrainerFn.FITTING:
@@ -216,7 +241,11 @@ class Checkpoints(Callback):
                     print(f"the best so far ({score:.2f}) isn't kept", flush=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the limit of steps back, see `on_fit_start`."""
+        """Let the clock of training go on; put the limit of steps back, see `on_fit_start`."""
+        if self._validated_after is not None:
+            # Only here have all callbacks done what they do with a validation.
+            self._validations = self._elapsed() - self._validated_after
+            self._validated_after = None
         self._look()
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
 

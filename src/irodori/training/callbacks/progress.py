@@ -47,6 +47,8 @@ class Lines(Callback):
         parts = [f"epoch {trainer.current_epoch + 1:>3}"]
         names = {
             "train/mse_epoch": "mse {:.5f}",
+            "train/huber_epoch": "Huber {:.5f}",
+            "train/classes_epoch": "classes {:.3f}",
             "train/cross_entropy_epoch": "cross-entropy {:.3f}",
             "train/accuracy_epoch": "accuracy {:.2f}",
             "val/chroma_rmse": "validation: chroma RMSE {:.2f}",

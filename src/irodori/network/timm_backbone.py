@@ -1,0 +1,182 @@
+"""Any image model of timm as a backbone: a pyramid of its levels, and the mean of the deepest."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from irodori.network.backbone import Backbone, Features, scaled_to
+from irodori.network.blocks import conv_block, linear_block, scaled
+
+LOCAL = 8
+"""Stride of the local features."""
+SKIPS = (4, 2)
+"""Strides of the finer features."""
+
+
+class TimmBackbone(Backbone):
+    """An encoder of timm, without weights of its own: see `irodori.pretrained`.
+
+    It sees luminance as one channel, less its own mean and divided by its own deviation (the means
+    over the three channels that it was made for). Photos are enlarged at the bottom and on the
+    right, by repeating their borders, to whole steps of the deepest level. The levels of stride 8
+    and deeper are merged by a feature pyramid (Lin and others, 2017); global features come from the
+    mean of the deepest level of the photo at the encoder's own input size.
+
+    Args:
+        name: of timm.
+        width: multiplies the channels of every layer but the encoder's.
+        global_features: False leaves the global path out.
+        skips: also return the encoder's levels at strides 4 and 2, where it has them.
+
+    Raises:
+        ValueError: timm has no such model, or it can't be used like this.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        width: float = 1.0,
+        global_features: bool = True,
+        skips: bool = False,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        # timm's attributes aren't declared.
+        network: Any = encoder(name)
+        self.encoder: nn.Module = network
+        self.places = places(network.feature_info.reduction())
+        self.strides = sorted(self.places)
+        channels = {s: network.feature_info.channels()[self.places[s]] for s in self.strides}
+        config = network.pretrained_cfg
+        c256, c512 = scaled(256, width), scaled(512, width)
+        self.local_channels = c256
+        self.global_channels = c256 if global_features else 0
+        self.scene_channels = c512 if global_features else 0
+        self.skip_channels = {s: channels[s] for s in SKIPS if skips and s in channels}
+        self.size = tuple(config["input_size"][1:])
+        self.mean, self.deviation = (sum(config[key]) / 3 for key in ("mean", "std"))
+        self.pyramid = Pyramid([channels[s] for s in self.strides if s >= LOCAL], c256)
+        if global_features:
+            self.global_linear = linear_block(channels[self.strides[-1]], c512)
+            self.global_output = linear_block(c512, c256)
+        self.batch_norm_frozen = False
+
+    def forward(self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None) -> Features:
+        """Features of luminance in [0,1], H, W ≥ 1; global ones of the style image if given."""
+        height, width = luminance_B1HW.shape[-2:]
+        levels = self._levels(luminance_B1HW)
+        local_BCHW = self.pyramid([level for s, level in levels.items() if s >= LOCAL])
+        local_BCHW = local_BCHW[..., : -(-height // LOCAL), : -(-width // LOCAL)]
+        skips = {s: levels[s][..., : -(-height // s), : -(-width // s)] for s in self.skip_channels}
+        if not self.global_channels:
+            return Features(local_BCHW, None, None, skips)
+        if style_B1HW is not None or (height, width) != self.size:
+            source_B1HW = luminance_B1HW if style_B1HW is None else style_B1HW
+            levels = self._levels(scaled_to(source_B1HW, *self.size))
+        scene_BC = self.global_linear(levels[self.strides[-1]].mean((2, 3)))
+        return Features(local_BCHW, self.global_output(scene_BC), scene_BC, skips)
+
+    def _levels(self, luminance_B1HW: Tensor) -> dict[int, Tensor]:
+        """The encoder's levels by their stride s: B×C×h/s×w/s of the enlarged photo's h×w."""
+        step = self.strides[-1]
+        below, right = (-size % step for size in luminance_B1HW.shape[-2:])
+        if below or right:
+            luminance_B1HW = functional.pad(luminance_B1HW, (0, right, 0, below), mode="replicate")
+        levels = self.encoder((luminance_B1HW - self.mean) / self.deviation)
+        return {stride: levels[self.places[stride]] for stride in self.strides}
+
+    def freeze_batch_norm(self, frozen: bool) -> None:
+        """Whether the encoder's batch norms keep their statistics while the network is trained."""
+        self.batch_norm_frozen = frozen
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "TimmBackbone":
+        """Training or evaluation mode, in which frozen batch norms always are."""
+        super().train(mode)
+        if self.batch_norm_frozen:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+
+class Pyramid(nn.Module):
+    """Merges levels of features from the finest (stride 8) to the deepest into one at stride 8.
+
+    Args:
+        channels: of the levels, the finest first; each is half as high and wide as the one before.
+        outputs: channels of the result.
+    """
+
+    def __init__(self, channels: list[int], outputs: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+            for inputs in channels
+        )
+        self.output = conv_block(outputs, outputs)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Levels B×channels[i]×h/2ⁱ×w/2ⁱ → B×outputs×h×w."""
+        merged_BCHW: Tensor | None = None
+        for lateral, level in zip(reversed(self.laterals), reversed(levels), strict=True):
+            finer_BCHW = lateral(level)
+            if merged_BCHW is not None:
+                finer_BCHW = finer_BCHW + functional.interpolate(
+                    merged_BCHW, size=level.shape[-2:], mode="nearest"
+                )
+            merged_BCHW = finer_BCHW
+        output_BCHW: Tensor = self.output(merged_BCHW)
+        return output_BCHW
+
+
+def encoder(name: str) -> Any:
+    """timm's model for one channel, as it gives features at several strides.
+
+    Raises:
+        ValueError: timm has no such model, or it doesn't take pictures of any size, or has no
+            level at stride 8.
+    """
+    # Imported here: it takes a second, and only these backbones need it.
+    import timm
+
+    if not timm.is_model(name):
+        near = get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
+        hint = f" (near: {', '.join(near)})" if near else ""
+        raise ValueError(f"backbone is paper or a model of timm, and {name!r} is neither{hint}")
+    try:
+        network = timm.create_model(name, features_only=True, in_chans=1)
+        check_levels(network)
+    except Exception as error:
+        # timm raises many kinds here, by what the model is.
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{name} of timm can't be a backbone: {line}") from None
+    return network
+
+
+def places(strides: list[int]) -> dict[int, int]:
+    """Of each stride the place of the last of an encoder's levels that has it."""
+    return {stride: place for place, stride in enumerate(strides)}
+
+
+@torch.no_grad()
+def check_levels(network: Any) -> None:
+    """Raise ValueError unless levels are what they say, of a picture that isn't square."""
+    strides = network.feature_info.reduction()
+    if LOCAL not in strides:
+        raise ValueError(f"it has levels at strides {strides}, and one at stride {LOCAL} is needed")
+    height, width = 2 * strides[-1], 3 * strides[-1]
+    training = network.training
+    levels = network.eval()(torch.zeros(1, 1, height, width))
+    network.train(training)
+    for stride, channels, level in zip(
+        strides, network.feature_info.channels(), levels, strict=True
+    ):
+        if level.shape != (1, channels, height // stride, width // stride):
+            raise ValueError(
+                f"at stride {stride} it gives {tuple(level.shape)} for a picture of"
+                f" {height}×{width}"
+            )

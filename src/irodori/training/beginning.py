@@ -1,0 +1,91 @@
+"""What a network's weights begin with: chance, an encoder's own training, or another checkpoint."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor
+
+from irodori.config import Config
+from irodori.errors import IrodoriError
+from irodori.inference.checkpoint import Model, read_checkpoint
+from irodori.network.timm_backbone import TimmBackbone
+from irodori.pretrained.encoder import encoder_weights
+from irodori.training.run_folder import CHECKPOINTS, LAST
+
+SHOWN = 6
+"""Parts of a network that a line names."""
+
+
+def begin(model: Model, config: Config) -> list[str]:
+    """Give a network the weights that it begins with; says in lines what they are.
+
+    Nothing is loaded into the network of a run that is gone on with.
+
+    Raises:
+        IrodoriError: they can't be had, or don't fit at all.
+    """
+    backbone = model.network.backbone
+    lines = []
+    goes_on = config.resume is not None and (Path(config.resume) / CHECKPOINTS / LAST).is_file()
+    if isinstance(backbone, TimmBackbone):
+        source = "not pretrained"
+        if config.backbone.pretrained and not goes_on:
+            weights, source = encoder_weights(backbone.name)
+            backbone.encoder.load_state_dict(weights)
+        elif config.backbone.pretrained:
+            source = "was pretrained"
+        lines.append(f"encoder: {backbone.name} · {source}")
+    if config.init is not None and not goes_on:
+        lines.append(take_over(model, Path(config.init)))
+    return lines
+
+
+def take_over(model: Model, path: Path) -> str:
+    """Give a network all weights of a checkpoint that fit by name, shape and meaning.
+
+    Where the classes differ the last layer of the classification stays new, and where the colour
+    space does that of the colorization.
+
+    Returns:
+        a line that says what was taken, and what was not.
+
+    Raises:
+        IrodoriError: see `read_checkpoint`; or nothing fits.
+    """
+    description, stored = read_checkpoint(path)
+    own = model.network.state_dict()
+    meaning_differs = set()
+    if list(model.classes) != description["classes"]:
+        meaning_differs |= last_layer(own, "classification.")
+    if model.space.describe() != description["color_space"]:
+        meaning_differs |= last_layer(own, "colorization.")
+    taken = {
+        name: tensor
+        for name, tensor in stored.items()
+        if name in own and tensor.shape == own[name].shape and name not in meaning_differs
+    }
+    if not any(name.endswith(".weight") for name in taken):
+        raise IrodoriError(f"init={path}: nothing of it fits this network")
+    model.network.load_state_dict(taken, strict=False)
+    line = f"init: {len(taken)} of {len(own)} tensors of {path}"
+    new, left = own.keys() - taken.keys(), stored.keys() - taken.keys()
+    if new:
+        line += f" · new: {parts(new)}"
+    if left:
+        line += f" · left out: {parts(left)}"
+    return line
+
+
+def last_layer(weights: dict[str, Tensor], beginning: str) -> set[str]:
+    """Names of the weights of the last layer of a part of a network."""
+    names = [name for name in weights if name.startswith(beginning)]
+    return {name for name in names if name.rpartition(".")[0] == names[-1].rpartition(".")[0]}
+
+
+def parts(names: Iterable[str]) -> str:
+    """The parts of a network that tensors belong to, with their number."""
+    counts = Counter(".".join(name.split(".")[: 3 if ".layers." in name else 2]) for name in names)
+    shown = [f"{part} ({number})" for part, number in sorted(counts.items())]
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    return ", ".join(shown[:SHOWN] + more)

@@ -1,0 +1,72 @@
+import pytest
+import torch
+from torch import nn
+
+from irodori.network import JointNetwork
+from irodori.network.decoders import LearnedDouble, SkipColorization
+
+
+def test_learned_enlargement_begins_as_nearest_neighbor():
+    torch.manual_seed(0)
+    double = LearnedDouble(5, 7).eval()
+    features = torch.randn(2, 5, 6, 9)
+    enlarged = double(features)
+    assert enlarged.shape == (2, 7, 12, 18)
+    small = enlarged[..., ::2, ::2]
+    assert small.std() > 0.1
+    again = nn.functional.interpolate(small, scale_factor=2, mode="nearest")
+    torch.testing.assert_close(enlarged, again)
+
+
+def test_each_of_the_four_learns_for_itself():
+    torch.manual_seed(0)
+    double = LearnedDouble(3, 2)
+    double(torch.randn(2, 3, 4, 4))[..., ::2, ::2].square().sum().backward()
+    moved = double.convolution.weight.grad.abs().sum((1, 2, 3)).reshape(2, 4)
+    assert (moved[:, 0] > 0).all()
+    # Those at the other three places have no part in it but through the norm's statistics.
+    assert (moved[:, 1:] < moved[:, :1]).all()
+
+
+@pytest.mark.parametrize("skips", [{4: 3, 2: 2}, {4: 3}, {}])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_skips_reach_the_prediction(skips, stride):
+    torch.manual_seed(0)
+    decoder = SkipColorization(6, 2, stride, 1 / 16, skips).eval()
+    features = torch.randn(1, 6, 5, 4)
+    finer = {s: torch.randn(1, c, 40 // s, 32 // s) for s, c in skips.items()}
+    prediction = decoder(features, finer)
+    assert prediction.shape == (1, 2, 20 // stride, 16 // stride)
+    for s in skips:
+        other = finer | {s: torch.randn_like(finer[s])}
+        assert not torch.equal(decoder(features, other), prediction)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (17, 24), (33, 47), (224, 224)])
+def test_the_papers_backbone_gives_skips_of_any_size(size):
+    torch.manual_seed(0)
+    network = JointNetwork(3, width=1 / 32, decoder="skips").eval()
+    with torch.no_grad():
+        luminance = torch.rand(2, 1, *size)
+        chroma, _ = network(luminance)
+        _, _, _, skips = network.backbone(luminance)
+    assert chroma.shape == (2, 2, *(-(-side // 2) for side in size))
+    for stride, channels in network.backbone.skip_channels.items():
+        assert skips[stride].shape == (2, channels, *(-(-side // stride) for side in size))
+
+
+def test_asking_for_skips_changes_no_other_feature():
+    torch.manual_seed(0)
+    plain = JointNetwork(3, width=1 / 32).eval()
+    skipping = JointNetwork(3, width=1 / 32, decoder="skips").eval()
+    skipping.backbone.load_state_dict(plain.backbone.state_dict())
+    luminance = torch.rand(1, 1, 30, 50)
+    for one, other in zip(plain.backbone(luminance), skipping.backbone(luminance), strict=True):
+        assert isinstance(one, dict) or torch.equal(one, other)
+
+
+def test_gradients_reach_every_parameter_of_the_skip_decoder():
+    network = JointNetwork(3, width=1 / 16, decoder="skips")
+    chroma, logits = network(torch.rand(4, 1, 32, 32))
+    (chroma.square().mean() + logits.square().mean()).backward()
+    assert all(p.grad is not None for p in network.parameters())

@@ -1,0 +1,199 @@
+import pytest
+import timm
+import torch
+
+import tiny
+from irodori.color import color_space
+from irodori.errors import IrodoriError
+from irodori.inference.checkpoint import Model, load_model
+from irodori.network import JointNetwork
+from irodori.pretrained import encoder as pretrained
+from irodori.pretrained import lite0
+from irodori.training.beginning import take_over
+
+CLASSES = ("beach", "forest", "street")
+
+
+def model(space="lab", classes=CLASSES, seed=1, **arguments):
+    torch.manual_seed(seed)
+    chosen = color_space(space)
+    network = JointNetwork(len(classes), chosen.chroma_channels, **{"width": 1 / 16, **arguments})
+    return Model(network, chosen, classes, 1.0, (0.0, 0.0))
+
+
+def saved(made, path):
+    weights = {f"network.{name}": value for name, value in made.network.state_dict().items()}
+    torch.save({"irodori": made.describe(), "state_dict": weights}, path)
+    return path
+
+
+def same(one, other):
+    """Names of the tensors that are equal."""
+    pairs = one.network.state_dict().items()
+    others = other.network.state_dict()
+    return {name for name, value in pairs if name in others and torch.equal(value, others[name])}
+
+
+HEAD = {"classification.layers.1.weight", "classification.layers.1.bias"}
+LAST = {"colorization.layers.6.weight", "colorization.layers.6.bias"}
+
+
+def test_all_is_taken_where_all_fits(tmp_path):
+    old, new = model(), model(seed=2)
+    line = take_over(new, saved(old, tmp_path / "a.ckpt"))
+    number = len(old.network.state_dict())
+    assert same(old, new) == set(old.network.state_dict())
+    assert line == f"init: {number} of {number} tensors of {tmp_path / 'a.ckpt'}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "new_parts"),
+    [
+        ({"classes": ("cat", "dog")}, HEAD),
+        ({"classes": ("forest", "beach", "street")}, HEAD),  # the same number, another meaning
+        ({"space": "yuv"}, LAST),
+        ({"space": "rgb", "classes": ("cat", "dog")}, HEAD | LAST),
+    ],
+)
+def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts):
+    old, new = model(), model(seed=2, **changes)
+    fresh = {name: new.network.state_dict()[name].clone() for name in new_parts}
+    line = take_over(new, saved(old, tmp_path / "a.ckpt"))
+    assert same(old, new) == set(old.network.state_dict()) - new_parts
+    for name, value in fresh.items():
+        assert torch.equal(new.network.state_dict()[name], value)
+    for part in {name.rpartition(".")[0] for name in new_parts}:
+        assert f"{part} (2)" in line.partition("· new: ")[2].partition("·")[0]
+        assert f"{part} (2)" in line.partition("· left out: ")[2]
+
+
+def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
+    path = saved(model(backbone="resnet18"), tmp_path / "a.ckpt")
+    new = model(backbone="resnet18", decoder="skips", seed=2)
+    line = take_over(new, path)
+    assert "colorization.layers.0" in line.partition("left out: ")[2]
+    taken = same(model(backbone="resnet18"), new)
+    assert all(name in taken for name in new.network.state_dict() if name.startswith("backbone."))
+    other = model(seed=2)
+    assert "backbone.encoder (" in take_over(other, path).partition("left out: ")[2]
+
+
+def test_nothing_that_fits_is_refused(tmp_path):
+    path = saved(model(width=1 / 8), tmp_path / "a.ckpt")
+    with pytest.raises(IrodoriError, match=r"^init=.*a\.ckpt: nothing of it fits this network$"):
+        take_over(model(), path)
+    with pytest.raises(IrodoriError, match="no such checkpoint"):
+        take_over(model(), tmp_path / "gone.ckpt")
+
+
+def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_path, capsys):
+    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
+    tiny.run(tmp_path / "first", *data, "trainer.pictures=0")
+    start = tmp_path / "first/checkpoints/last.ckpt"
+    still = [*data, f"init={start}", "trainer.pictures=0", "optimizer.lr=0", "seed=7"]
+    result = tiny.run(tmp_path / "second", *still)
+    assert "init: " in capsys.readouterr().out
+    assert result["training"]["began_with"] == [
+        f"init: {n} of {n} tensors of {start}"
+        for n in [len(load_model(start).network.state_dict())]
+    ]
+    one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("first", "second"))
+    weights = {name for name, _ in one.network.named_parameters()}
+    assert weights <= same(one, other)
+    # What is gone on with has its own weights: the checkpoint isn't asked for again.
+    (tmp_path / "second/metrics.json").unlink()
+    start.unlink()
+    result = tiny.resume(tmp_path / "second")
+    assert "init: " not in capsys.readouterr().out
+    assert result["training"]["began_with"] == []
+
+
+needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+
+
+@needs_lite0
+@pytest.mark.parametrize("freeze_steps", [0, 2])
+def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps):
+    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
+    settings = ["backbone=tf_efficientnet_lite0", f"backbone.freeze_steps={freeze_steps}"]
+    settings += ["optimizer=adamw", "trainer.max_epochs=-1", "trainer.pictures=0"]
+    tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.clip_norm=1")
+    assert f"encoder: tf_efficientnet_lite0 · {lite0.SOURCE}" in capsys.readouterr().out
+    weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
+
+    def moved():
+        network = load_model(tmp_path / "run/checkpoints/last.ckpt").network
+        found = network.backbone.encoder.state_dict()
+        return {name for name, value in found.items() if not torch.equal(value, weights[name])}
+
+    assert bool(moved()) == (freeze_steps == 0)
+    # One step more, and what was frozen moves.
+    (tmp_path / "run/metrics.json").unlink()
+    tiny.resume(tmp_path / "run", "trainer.max_steps=3", "allow_changes=true")
+    assert {"conv_stem.weight", "bn1.running_mean"} <= moved()
+
+
+def test_no_network_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(pretrained, "answers", lambda url: False)
+    with pytest.raises(IrodoriError) as caught:
+        pretrained.encoder_weights("resnet18")
+    message = str(caught.value)
+    assert message.startswith("the weights of resnet18 can't be had (https://huggingface.co can't")
+    assert message.endswith("backbone.pretrained=false")
+    assert "\n" not in message
+
+
+def test_a_server_that_is_not_there_does_not_answer():
+    assert not pretrained.answers("http://127.0.0.1:1")
+
+
+def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
+    torch.manual_seed(0)
+    colored = timm.create_model("resnet18", features_only=False)
+    path = tmp_path / "resnet18.pth"
+    torch.save(colored.state_dict(), path)
+    create = timm.create_model
+
+    def from_file(name, pretrained, **arguments):
+        return create(name, pretrained, pretrained_cfg_overlay={"file": str(path)}, **arguments)
+
+    monkeypatch.setattr(timm, "create_model", from_file)
+    monkeypatch.setattr(pretrained, "answers", lambda url: True)
+    weights, source = pretrained.encoder_weights("resnet18")
+    assert source.endswith("(timm)")
+    monkeypatch.undo()
+    network = JointNetwork(3, width=1 / 16, backbone="resnet18")
+    network.backbone.encoder.load_state_dict(weights)
+    expected = colored.state_dict()["conv1.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(weights["conv1.weight"], expected)
+    assert torch.equal(weights["layer4.1.bn2.weight"], colored.state_dict()["layer4.1.bn2.weight"])
+
+
+@needs_lite0
+def test_the_package_needs_no_hub(monkeypatch):
+    monkeypatch.setattr(pretrained, "answers", lambda url: pytest.fail("asked"))
+    weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
+    network = JointNetwork(3, width=1 / 16, backbone="tf_efficientnet_lite0")
+    network.backbone.encoder.load_state_dict(weights)
+
+
+@pytest.mark.parametrize(
+    "setting", ["pretrained=true", "freeze_steps=3", "lr_scale=0.5", "freeze_batch_norm=true"]
+)
+def test_the_papers_backbone_has_no_encoder_to_set(tmp_path, setting):
+    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val"))
+    with pytest.raises(IrodoriError, match=rf"^backbone\.{setting} is for encoders of timm"):
+        tiny.run(tmp_path / "run", *data, f"backbone.{setting}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
+    made = model()
+    old = saved(made, tmp_path / "a.ckpt")
+    content = torch.load(old, weights_only=True)
+    for later in ("decoder", "output", "temperature"):
+        del content["irodori"]["network"][later]
+    torch.save(content, old)
+    assert same(made, load_model(old)) == set(made.network.state_dict())
+    assert load_model(old).describe() == made.describe()
