@@ -1,7 +1,8 @@
 # make setup: .venv with everything, by pip.   make train: train on the embedded sample.
 # make test: the fast tests.                   make test-all: those and the slow ones.
 # make test-long: the few that take minutes.
-# make study-color-spaces, study-global-features, study-alpha, study-style: experiments/.
+# make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
+#   study-objectives: experiments/.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,8 @@ BIN := $(VENV)/bin
 OLDEST := $(VENV)-oldest
 
 .PHONY: setup train test test-all test-long lint lower-bounds clean \
-	study-color-spaces study-global-features study-alpha study-style
+	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
+	study-objectives
 
 setup: $(VENV)/installed
 
@@ -44,8 +46,10 @@ test-long: setup
 JOBS ?= $(shell nproc)
 LOGGER ?= csv
 STUDIES := runs/studies
-STUDY = OMP_NUM_THREADS=1 $(BIN)/python train.py -m study=sample data.fold=0,1,2,3,4 \
-	logger=$(LOGGER) hydra.launcher.jobs=$(JOBS) hydra.sweep.dir=$(STUDIES)/$(1)
+SWEEP = OMP_NUM_THREADS=1 $(BIN)/python train.py -m logger=$(LOGGER) hydra.launcher.jobs=$(JOBS) \
+	hydra.sweep.dir=$(STUDIES)/$(1)
+FOLDS := data.fold=0,1,2,3,4
+STUDY = $(SWEEP) study=sample $(FOLDS)
 COMPARE = $(BIN)/irodori compare $(2) --output experiments/$(1)
 # Of other studies: α = 1 in L*a*b*, and α = 0, in five folds each.
 LAB_ALPHA1 := $(addprefix $(STUDIES)/color_spaces/,0 1 2 3 4)
@@ -65,6 +69,29 @@ study-alpha: study-global-features
 
 study-style: study-color-spaces
 	$(BIN)/python experiments/style/grid.py $(firstword $(LAB_ALPHA1))/checkpoints/last.ckpt
+
+# Networks of different speed: four minutes a run, judged at equal time and at equal steps.
+UNTRAINED := backbone.pretrained=false backbone.lr_scale=1 backbone.freeze_batch_norm=false \
+	optimizer.lr=0.001
+OTHERS := resnet18,resnet50,convnext_tiny,mobilenetv4_conv_small,pvt_v2_b0,tf_efficientnet_lite0
+
+study-lite0: setup
+	$(call SWEEP,lite0) study=anytime $(FOLDS) experiment=lite0_pretrained
+
+study-backbones: study-lite0
+	$(call SWEEP,backbone_paper) study=anytime $(FOLDS) experiment=lab_alpha1 trainer.max_epochs=16
+	$(call SWEEP,lite0_untrained) study=anytime $(FOLDS) experiment=lite0_pretrained $(UNTRAINED)
+	$(call SWEEP,lite0_paper_decoder) study=anytime $(FOLDS) experiment=lite0_pretrained decoder=paper
+	$(call COMPARE,backbones,$(addprefix $(STUDIES)/,\
+		lite0 lite0_paper_decoder lite0_untrained backbone_paper))
+	$(call SWEEP,presets) study=anytime data.fold=0 experiment=lite0_pretrained backbone=$(OTHERS) \
+		$(UNTRAINED) trainer.max_epochs=1 trainer.validate_every=1 trainer.ema_decay=null
+	$(BIN)/python experiments/backbones/presets.py $(STUDIES)/presets
+
+study-objectives: study-lite0
+	$(call SWEEP,objectives) study=anytime $(FOLDS) experiment=lite0_pretrained \
+		objective=huber,classes
+	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
 
 lint: setup
 	$(BIN)/ruff check .

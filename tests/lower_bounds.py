@@ -1,4 +1,4 @@
-"""The oldest allowed dependencies: `pins` prints them, `check` imports every module with them."""
+"""The oldest allowed dependencies: `pins` prints them, `check` uses the modules with them."""
 
 import importlib
 import pkgutil
@@ -44,6 +44,14 @@ def check() -> None:
     names = [module.name for module in pkgutil.walk_packages(irodori.__path__, "irodori.")]
     for name in names:
         importlib.import_module(name)
+    # Beside an import: names of models and layers are timm's.
+    from irodori.network import JointNetwork
+    from irodori.network.encoder_layers import encoder_layers
+
+    for name in ("resnet18", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "pvt_v2_b0"):
+        network = JointNetwork(3, width=0.05, backbone=name, decoder="skips")
+        if len(encoder_layers(network.backbone)) < 5:
+            sys.exit(f"{name} of timm has too few layers")
     print(f"{len(names)} modules import with the oldest allowed dependencies")
 
 

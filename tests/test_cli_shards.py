@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import tiny
+from irodori.cli import app
 from irodori.data.images import decode
 from irodori.data.opening import open_index
 
@@ -118,9 +120,10 @@ def test_a_terminal_shows_a_bar_with_rate_and_time(photos, tmp_path):
 
 
 def test_a_prior_of_the_colours(output, tmp_path):
-    done = shards("prior", f"{output}/*.tar", tmp_path / "prior.json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{tmp_path}/prior.json: the colours of 12 photographs\n"
+    words = ["shards", "prior", f"{output}/*.tar", str(tmp_path / "prior.json")]
+    told = CliRunner().invoke(app, words)
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert told.stdout == f"{tmp_path}/prior.json: the colours of 12 photographs\n"
     assert '"photographs": 12' in (tmp_path / "prior.json").read_text()
     done = shards("prior", f"{tmp_path}/none-*.tar", tmp_path / "other.json")
     assert done.returncode == 1

@@ -318,7 +318,7 @@ class EvaluateConfig:
     ab_prior: str = MISSING
     """Frequencies of ab bins that class-balanced AuC is weighted by, see `irodori shards prior`."""
     perceptual: bool = True
-    """LPIPS, FID and KID, where their weights are at hand."""
+    """LPIPS, and distances of sets by features, where their weights are at hand."""
     pictures: int = 6
     """So many of the worst and of the best photographs are shown; 0: none."""
     data: EvaluatedDataConfig = field(default_factory=EvaluatedDataConfig)

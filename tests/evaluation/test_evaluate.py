@@ -21,7 +21,8 @@ from irodori.inference.colorizer import Colorizer
 
 def run(folder, *overrides):
     """Evaluate within this process; returns metrics.json and the rows of per_image.csv."""
-    composed = tiny.compose_evaluation("trainer.accelerator=cpu", *overrides)
+    own = ("trainer.accelerator=cpu", "perceptual=false")
+    composed = tiny.compose_evaluation(*own, *overrides)
     evaluate(checked(composed, EvaluateConfig), composed, folder, chosen=True)
     rows = list(csv.DictReader((folder / "per_image.csv").open()))
     return json.loads((folder / "metrics.json").read_text()), rows

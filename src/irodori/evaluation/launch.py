@@ -81,7 +81,7 @@ def write(
 ) -> None:
     """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
     judged_photographs = sum(record["row"] == "model" for record in judged.records)
-    # Damaged ones are left out; FID and KID say little without their number.
+    # Damaged ones are left out; distances of sets say little without their number.
     result = document(judged, {**protocol, "judged": judged_photographs})
     per_image.write(folder, judged.records)
     with replacing(folder / FILES) as file:
@@ -107,7 +107,7 @@ def notes(
     lines = [f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}"]
     if any("auc_balanced" in figures for figures in rows.values()):
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
-    for name in ("fid", "kid"):
-        if any(name in figures for figures in rows.values()):
-            lines.append(f"{FIGURES[name].title}: of {photographs} photographs")
+    for name, figure in FIGURES.items():
+        if not figure.per_photograph and any(name in figures for figures in rows.values()):
+            lines.append(f"{figure.title}: of {photographs} photographs")
     return lines

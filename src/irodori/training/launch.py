@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from lightning import Trainer, seed_everything
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,7 +28,6 @@ from irodori.training.evaluation import evaluate, scores_of
 from irodori.training.figures import document
 from irodori.training.hardware import Hardware, choose
 from irodori.training.loggers import check_logger, make_loggers
-from irodori.training.loggers.wandb_run import WandbSteps
 from irodori.training.module import Colorization
 from irodori.training.protocol import OWN_SIZE, of_shards
 from irodori.training.ranks import end_started
@@ -251,7 +251,11 @@ def tell_begun(checkpoint: Path | None, config: Config, data: ShardData) -> int:
 def close(trainer: Trainer, status: int) -> None:
     """Finish the W&B run, so that it is marked as failed or preempted if it is."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbSteps):
+        if isinstance(logger, WandbLogger):
+            # Imported here: it takes half a second, which only runs that log there have spent.
+            from irodori.training.loggers.wandb_run import WandbSteps
+
+            assert isinstance(logger, WandbSteps)
             logger.finish(status, preempted=status == REQUEUE)
 
 

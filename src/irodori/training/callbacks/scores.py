@@ -27,7 +27,7 @@ class Scores(Callback):
     Args:
         classes: names of the scenes.
         prior: what class-balanced AuC is weighted by.
-        perceptual: LPIPS, FID and KID, too, where their weights are at hand.
+        perceptual: LPIPS and distances of sets, too, where their weights are at hand.
 
     Attributes:
         references: measure the references, too; they are the same for every checkpoint.

@@ -10,7 +10,6 @@ from irodori.config import LoggerConfig, WandbConfig
 from irodori.errors import IrodoriError
 from irodori.training.loggers.tensorboard import TensorBoard, require_tensorboard
 from irodori.training.loggers.wandb_mode import wandb_mode
-from irodori.training.loggers.wandb_run import wandb_loggers
 from irodori.training.metrics_csv import MetricsCSV
 
 
@@ -58,6 +57,9 @@ def make_loggers(
     settings = {key: x for key, x in settings.items() if key not in ("resume", "allow_changes")}
     metrics = MetricsCSV(folder, flush_every, keep_rows)
     if isinstance(config, WandbConfig) and config.name == "wandb":
+        # Imported here: it takes half a second.
+        from irodori.training.loggers.wandb_run import wandb_loggers
+
         return [metrics, *wandb_loggers(config, folder, settings, overrides, metrics.rows)]
     if config.name == "tensorboard":
         return [metrics, TensorBoard(folder, settings, metrics.rows)]

@@ -1,0 +1,140 @@
+"""All backbones side by side: `python experiments/backbones/presets.py <folder of the smoke runs>`.
+
+Measures, in turn in one process, a training step (batch 16) and inference (batch 8) of the joint
+network with each backbone on 224×224 pixels, one thread; medians over five rounds. Beside that
+stand the figures of the smoke runs: one epoch on the sample, from random weights, which shows that a
+backbone trains and not what it can do. Writes presets.csv beside this file and prints the table.
+Nothing else should run meanwhile.
+"""
+
+import csv
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from irodori.network import JointNetwork
+from irodori.training.hardware import cpu_name
+
+HERE = Path(__file__).parent
+FIGURES = ("chroma_rmse", "colorfulness", "accuracy")
+ROUNDS = 5
+BATCH, PHOTOS = 16, 8
+"""Images of a training step, and of a call in inference."""
+
+
+def network(backbone: str) -> JointNetwork:
+    """As the smoke runs have it; the paper's with the paper's decoder."""
+    decoder = "paper" if backbone == "paper" else "skips"
+    made = JointNetwork(6, width=0.25, backbone=backbone, decoder=decoder)
+    return made.to(memory_format=torch.channels_last)
+
+
+def training_step(made: JointNetwork) -> Callable[[], None]:
+    """Forward, losses, backward and optimizer on a batch in memory."""
+    optimizer = torch.optim.AdamW(made.parameters())
+    luminance, chroma = torch.rand(BATCH, 1, 224, 224), torch.rand(BATCH, 2, 112, 112)
+    labels = torch.randint(0, 6, (BATCH,))
+
+    def step() -> None:
+        made.train()
+        predicted, logits = made(luminance)
+        assert logits is not None
+        loss = functional.mse_loss(predicted, chroma) + functional.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(made: JointNetwork) -> Callable[[], None]:
+    """Chrominance and scenes of photos in memory."""
+    luminance = torch.rand(PHOTOS, 1, 224, 224)
+
+    def call() -> None:
+        made.eval()
+        with torch.inference_mode():
+            made(luminance)
+
+    return call
+
+
+def rates(networks: dict[str, JointNetwork]) -> dict[str, tuple[float, float]]:
+    """Images/s of each in training and in inference."""
+    sides = {
+        name: ((training_step(made), BATCH), (inference(made), PHOTOS))
+        for name, made in networks.items()
+    }
+    found: dict[str, list[list[float]]] = {name: [[], []] for name in sides}
+    for turn in range(ROUNDS + 1):
+        for name, side in sides.items():
+            for place, (call, images) in enumerate(side):
+                start = time.perf_counter()
+                call()
+                if turn:  # the first one warms up
+                    found[name][place].append(images / (time.perf_counter() - start))
+    return {
+        name: (statistics.median(training), statistics.median(photos))
+        for name, (training, photos) in found.items()
+    }
+
+
+def smoke(folder: Path) -> dict[str, dict[str, str]]:
+    """For each backbone the figures of its smoke run, with 95 % intervals over photographs."""
+    found = {}
+    for path in sorted(folder.glob("*/metrics.json")):
+        metrics = json.loads(path.read_text())
+        with (path.parent / "per_image.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["row"] == "last"]
+        name = metrics["training"]["began_with"][0].split(" · ")[0].removeprefix("encoder: ")
+        found[name] = {
+            figure: interval([float(row[figure]) for row in rows if row[figure]])
+            for figure in FIGURES
+        }
+    return found
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean with percentile bootstrap over the photographs."""
+    numbers = np.array(values)
+    draws = np.random.default_rng(0).choice(numbers, (10_000, len(numbers))).mean(1)
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return f"{numbers.mean():.1f} ({low:.1f} … {high:.1f})"
+
+
+def main() -> None:
+    """Measure, collect, write, print."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python experiments/backbones/presets.py <folder of the smoke runs>")
+    torch.set_num_threads(1)
+    smoked = smoke(Path(sys.argv[1]))
+    networks = {name: network(name) for name in ("paper", *smoked)}
+    measured = rates(networks)
+    header = ["backbone", "parameters", "training images/s", "inference images/s", *FIGURES]
+    lines = []
+    for name, made in networks.items():
+        training, photos = measured[name]
+        parameters = sum(weight.numel() for weight in made.parameters()) / 1e6
+        figures = smoked.get(name, {})
+        lines.append(
+            [name, f"{parameters:.2f} M", f"{training:.1f}", f"{photos:.1f}"]
+            + [figures.get(figure, "–") for figure in FIGURES]
+        )
+    with (HERE / "presets.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *lines])
+    print(f"{cpu_name()} · torch {torch.__version__} · 224×224, width 0.25")
+    print("| " + " | ".join(header) + " |")
+    print("|---" * len(header) + "|")
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
+
+
+if __name__ == "__main__":
+    main()
