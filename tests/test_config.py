@@ -62,7 +62,9 @@ def test_there_are_the_promised_groups():
     groups = "backbone color_space data decoder experiment logger objective optimizer trainer"
     assert set(GROUPS) >= set(groups.split())
     names = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
-    promised = "lite0_pretrained lab_alpha1 lab_alpha0 lab_paper lab_baseline yuv_alpha1 rgb_alpha1 quick"
+    promised = (
+        "lite0_pretrained lab_alpha1 lab_alpha0 lab_paper lab_baseline yuv_alpha1 rgb_alpha1 quick"
+    )
     assert names >= set(promised.split())
 
 

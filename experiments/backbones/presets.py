@@ -2,8 +2,8 @@
 
 Measures, in turn in one process, a training step (batch 16) and inference (batch 8) of the joint
 network with each backbone on 224×224 pixels, one thread; medians over five rounds. Beside that
-stand the figures of the smoke runs: one epoch on the sample, from random weights, which shows that a
-backbone trains and not what it can do. Writes presets.csv beside this file and prints the table.
+stand the figures of the smoke runs: one epoch on the sample, from random weights, which shows that
+a backbone trains and not what it can do. Writes presets.csv beside this file and prints the table.
 Nothing else should run meanwhile.
 """
 
