@@ -81,9 +81,7 @@ study-lite0: setup
 study-backbones: study-lite0
 	$(call SWEEP,backbone_paper) study=anytime $(FOLDS) experiment=lab_alpha1 trainer.max_epochs=16
 	$(call SWEEP,lite0_untrained) study=anytime $(FOLDS) experiment=lite0_pretrained $(UNTRAINED)
-	$(call SWEEP,lite0_paper_decoder) study=anytime $(FOLDS) experiment=lite0_pretrained decoder=paper
-	$(call COMPARE,backbones,$(addprefix $(STUDIES)/,\
-		lite0 lite0_paper_decoder lite0_untrained backbone_paper))
+	$(call COMPARE,backbones,$(addprefix $(STUDIES)/,lite0 lite0_untrained backbone_paper))
 	$(call SWEEP,presets) study=anytime data.fold=0 experiment=lite0_pretrained backbone=$(OTHERS) \
 		$(UNTRAINED) trainer.max_epochs=1 trainer.validate_every=1 trainer.ema_decay=null
 	$(BIN)/python experiments/backbones/presets.py $(STUDIES)/presets

@@ -1,5 +1,6 @@
 """The scripts of experiments/ run."""
 
+import csv
 import json
 import os
 import subprocess
@@ -26,6 +27,18 @@ def test_the_speed_measurement_runs(tmp_path):
     plain, ours = cost["images/s"]["bare loop"], cost["images/s"]["train.py"]
     assert cost["over the bare loop"]["train.py"] == pytest.approx(ours[0] / plain[0], abs=2e-3)
     assert {"date", "hardware", "versions"} <= result.keys()
+
+
+@pytest.mark.slow
+def test_backbones_are_measured(tmp_path):
+    script = PROJECT / "experiments" / "backbones" / "presets.py"
+    command = [sys.executable, script, tmp_path, "--output", tmp_path / "presets.csv"]
+    subprocess.run(command, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    (paper,) = csv.DictReader((tmp_path / "presets.csv").open())
+    assert paper["backbone"] == "paper"
+    assert paper["parameters"] == "2.65 M"
+    fast, slow = (float(paper[f"{kind} images/s"].split()[0]) for kind in ("inference", "training"))
+    assert fast > slow > 0
 
 
 @pytest.mark.long

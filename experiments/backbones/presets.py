@@ -7,10 +7,10 @@ a backbone trains and not what it can do. Writes presets.csv beside this file an
 Nothing else should run meanwhile.
 """
 
+import argparse
 import csv
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,8 +66,8 @@ def inference(made: JointNetwork) -> Callable[[], None]:
     return call
 
 
-def rates(networks: dict[str, JointNetwork]) -> dict[str, tuple[float, float]]:
-    """Images/s of each in training and in inference."""
+def rates(networks: dict[str, JointNetwork]) -> dict[str, list[str]]:
+    """Images/s of each in training and in inference: median (least … most)."""
     sides = {
         name: ((training_step(made), BATCH), (inference(made), PHOTOS))
         for name, made in networks.items()
@@ -81,8 +81,8 @@ def rates(networks: dict[str, JointNetwork]) -> dict[str, tuple[float, float]]:
                 if turn:  # the first one warms up
                     found[name][place].append(images / (time.perf_counter() - start))
     return {
-        name: (statistics.median(training), statistics.median(photos))
-        for name, (training, photos) in found.items()
+        name: [f"{statistics.median(x):.1f} ({min(x):.1f} … {max(x):.1f})" for x in both]
+        for name, both in found.items()
     }
 
 
@@ -111,23 +111,26 @@ def interval(values: Sequence[float]) -> str:
 
 def main() -> None:
     """Measure, collect, write, print."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python experiments/backbones/presets.py <folder of the smoke runs>")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, help="folder of the smoke runs")
+    parser.add_argument("--output", type=Path, default=HERE / "presets.csv")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    smoked = smoke(Path(sys.argv[1]))
+    smoked = smoke(arguments.runs)
     networks = {name: network(name) for name in ("paper", *smoked)}
     measured = rates(networks)
-    header = ["backbone", "parameters", "training images/s", "inference images/s", *FIGURES]
+    rate = ["training images/s", "inference images/s"]
+    header = ["backbone", "parameters", *rate, "weights of the smoke run", *FIGURES]
     lines = []
     for name, made in networks.items():
-        training, photos = measured[name]
         parameters = sum(weight.numel() for weight in made.parameters()) / 1e6
         figures = smoked.get(name, {})
         lines.append(
-            [name, f"{parameters:.2f} M", f"{training:.1f}", f"{photos:.1f}"]
+            [name, f"{parameters:.2f} M", *measured[name]]
+            + ["random, not pretrained" if figures else "–"]
             + [figures.get(figure, "–") for figure in FIGURES]
         )
-    with (HERE / "presets.csv").open("w", newline="") as file:
+    with arguments.output.open("w", newline="") as file:
         csv.writer(file).writerows([header, *lines])
     print(f"{cpu_name()} · torch {torch.__version__} · 224×224, width 0.25")
     print("| " + " | ".join(header) + " |")

@@ -67,8 +67,10 @@ def test_a_network_of_classes_takes_any_size(decoder, size):
     assert chroma.shape == (2, 2, *half)
 
 
-def test_bf16_predictions_are_finished_in_fp32():
-    prediction = torch.randn(1, 2, 4, 4).bfloat16()
-    chroma = ChromaOutput(2)(prediction, 4, 4)
+@pytest.mark.parametrize("output", [ChromaOutput(2), AbClassesOutput()])
+def test_bf16_predictions_are_finished_in_fp32(output):
+    prediction = torch.randn(1, output.channels, 4, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        chroma = output(prediction, 4, 4)
     assert chroma.dtype == torch.float32
-    assert torch.equal(chroma, prediction.float().sigmoid())
+    assert torch.equal(chroma, output(prediction.float(), 4, 4))

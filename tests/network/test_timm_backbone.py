@@ -48,7 +48,9 @@ def test_the_style_image_gives_the_global_features_and_the_scene(network):
     assert torch.equal(styled.global_BC, of_style.global_BC)
     assert torch.equal(styled.scene_BC, of_style.scene_BC)
     assert not torch.equal(own.scene_BC, styled.scene_BC)
-    assert torch.equal(network(photo, style)[1], network(style)[1])
+    chroma, logits = network(photo, style)
+    assert torch.equal(logits, network(style)[1])
+    assert not torch.equal(chroma, network(photo)[0])
 
 
 @torch.no_grad()
@@ -71,6 +73,31 @@ def test_gradients_reach_every_parameter(network):
     (chroma.square().mean() + logits.square().mean()).backward()
     missing = [name for name, p in trained.named_parameters() if p.grad is None]
     assert not missing
+
+
+@pytest.mark.parametrize("name", ["resnet18", "hrnet_w18_small"])
+@pytest.mark.parametrize("decoder", ["paper", "skips"])
+def test_what_no_gradient_reaches_asks_for_none(name, decoder):
+    trained = JointNetwork(5, width=1 / 16, backbone=name, decoder=decoder)
+    before = {key: value.clone() for key, value in trained.state_dict().items()}
+    trained.backbone.leave_out_unused()
+    assert trained.training
+    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+    chroma, logits = trained(torch.rand(4, 1, 64, 64))
+    (chroma.square().mean() + logits.square().mean()).backward()
+    for key, weight in trained.named_parameters():
+        assert weight.requires_grad == (weight.grad is not None), key
+    left_out = sum(not weight.requires_grad for weight in trained.parameters())
+    # A high-resolution network has layers that make its finest levels and nothing else.
+    assert (left_out > 0) == (name == "hrnet_w18_small" and decoder == "paper")
+
+
+def test_a_checkpoint_names_the_weights_that_say_how_the_input_is_scaled():
+    network = JointNetwork(5, width=1 / 16, backbone="mobilenetv4_conv_small.e3600_r256_in1k")
+    assert network.backbone.size == (256, 256)
+    name = JointNetwork(5, width=1 / 16, backbone="mobilenetv4_conv_small").arguments["backbone"]
+    assert name.startswith("mobilenetv4_conv_small.")
+    assert JointNetwork(5, width=1 / 16, backbone=name).arguments["backbone"] == name
 
 
 @torch.no_grad()
@@ -148,6 +175,8 @@ def test_frozen_batch_norms_keep_their_statistics_and_the_others_do_not():
     [
         ("resnet19", r"paper or a model of timm, and 'resnet19' is neither \(near: .*resnet18"),
         ("swin_tiny_patch4_window7_224", "can't be a backbone: .*doesn't match"),
+        # Its table of positions ends at the size that it was trained with.
+        ("mvitv2_tiny", "can't be a backbone: "),
         ("vit_tiny_patch16_224", r"at strides \[16, 16, 16\], and one at stride 8 is needed"),
     ],
 )

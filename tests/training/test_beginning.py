@@ -1,6 +1,8 @@
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
 
 import tiny
 from irodori.color import color_space
@@ -43,7 +45,7 @@ def test_all_is_taken_where_all_fits(tmp_path):
     line = take_over(new, saved(old, tmp_path / "a.ckpt"))
     number = len(old.network.state_dict())
     assert same(old, new) == set(old.network.state_dict())
-    assert line == f"init: {number} of {number} tensors of {tmp_path / 'a.ckpt'}"
+    assert line == f"init: {number} of {number} tensors from {tmp_path / 'a.ckpt'}"
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,28 @@ def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
     assert "colorization.layers.0" in line.partition("left out: ")[2]
     taken = same(model(backbone="resnet18"), new)
     assert all(name in taken for name in new.network.state_dict() if name.startswith("backbone."))
-    other = model(seed=2)
-    assert "backbone.encoder (" in take_over(other, path).partition("left out: ")[2]
+    # Of another encoder nothing is taken, though many of its layers have the same names and shapes.
+    for backbone in ("paper", "resnet50"):
+        other = model(seed=2, backbone=backbone)
+        before = {name: value.clone() for name, value in other.network.state_dict().items()}
+        assert "backbone.encoder (" in take_over(other, path).partition("left out: ")[2]
+        for name, value in other.network.state_dict().items():
+            if name.startswith("backbone."):
+                assert torch.equal(value, before[name]), name
+        assert "fusion.mix.weight" in same(model(backbone="resnet18"), other)
+
+
+def test_layers_are_taken_whole_or_not_at_all(tmp_path):
+    path = saved(model(), tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    key = "network.colorization.layers.0.0.weight"
+    content["state_dict"][key] = content["state_dict"][key][:, :-1]
+    torch.save(content, path)
+    new = model(seed=2)
+    line = take_over(new, path)
+    assert "· new: colorization.layers.0 (2) · left out: colorization.layers.0 (2)" in line
+    layer = {"colorization.layers.0.0.weight", "colorization.layers.0.0.bias"}
+    assert same(model(), new) == set(model().network.state_dict()) - layer
 
 
 def test_nothing_that_fits_is_refused(tmp_path):
@@ -93,10 +115,9 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     still = [*data, f"init={start}", "trainer.pictures=0", "optimizer.lr=0", "seed=7"]
     result = tiny.run(tmp_path / "second", *still)
     assert "init: " in capsys.readouterr().out
-    assert result["training"]["began_with"] == [
-        f"init: {n} of {n} tensors of {start}"
-        for n in [len(load_model(start).network.state_dict())]
-    ]
+    number = len(load_model(start).network.state_dict())
+    line = f"init: {number} of {number} tensors from {start}"
+    assert result["training"]["began_with"] == [line]
     one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("first", "second"))
     weights = {name for name, _ in one.network.named_parameters()}
     assert weights <= same(one, other)
@@ -105,20 +126,21 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     start.unlink()
     result = tiny.resume(tmp_path / "second")
     assert "init: " not in capsys.readouterr().out
-    assert result["training"]["began_with"] == []
+    assert result["training"]["began_with"] == [line]
 
 
 needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
 
 
 @needs_lite0
-@pytest.mark.parametrize("freeze_steps", [0, 2])
-def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps):
+@pytest.mark.parametrize(("freeze_steps", "accumulate"), [(0, 1), (2, 1), (2, 2)])
+def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps, accumulate):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     settings = ["backbone=tf_efficientnet_lite0", f"backbone.freeze_steps={freeze_steps}"]
+    settings += [f"trainer.accumulate={accumulate}", "backbone.freeze_batch_norm=false"]
     settings += ["optimizer=adamw", "trainer.max_epochs=-1", "trainer.pictures=0"]
     tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.clip_norm=1")
-    assert f"encoder: tf_efficientnet_lite0 · {lite0.SOURCE}" in capsys.readouterr().out
+    assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
     def moved():
@@ -134,7 +156,7 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
 
 
 def test_no_network_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(pretrained, "answers", lambda url: False)
     with pytest.raises(IrodoriError) as caught:
         pretrained.encoder_weights("resnet18")
@@ -142,6 +164,24 @@ def test_no_network_is_one_line(monkeypatch, tmp_path):
     assert message.startswith("the weights of resnet18 can't be had (https://huggingface.co can't")
     assert message.endswith("backbone.pretrained=false")
     assert "\n" not in message
+
+
+def test_without_a_network_weights_come_from_the_hubs_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(pretrained, "answers", lambda url: False)
+    torch.manual_seed(0)
+    colored = timm.create_model("resnet18")
+    place = tmp_path / "models--timm--resnet18.a1_in1k"
+    commit = "0" * 40
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(commit)
+    (place / "snapshots" / commit).mkdir(parents=True)
+    save_file(colored.state_dict(), place / "snapshots" / commit / "model.safetensors")
+    weights, source = pretrained.encoder_weights("resnet18.a1_in1k")
+    assert source == "timm/resnet18.a1_in1k (timm)"
+    assert torch.equal(
+        weights["layer3.0.conv2.weight"], colored.state_dict()["layer3.0.conv2.weight"]
+    )
 
 
 def test_a_server_that_is_not_there_does_not_answer():
@@ -197,3 +237,26 @@ def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
     torch.save(content, old)
     assert same(made, load_model(old)) == set(made.network.state_dict())
     assert load_model(old).describe() == made.describe()
+
+
+@pytest.mark.parametrize("choice", [["backbone=resnet18"], ["objective=classes"]])
+def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
+    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
+    if choice == ["backbone=resnet18"]:
+        choice = [*choice, "backbone.pretrained=false", "decoder=skips", "backbone.layer_decay=0.9"]
+    settings = [*data, *choice, "optimizer=adadelta", "trainer.pictures=0", "trainer.max_epochs=-1"]
+    tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=5")
+    tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
+    (tmp_path / "parts/metrics.json").unlink()
+    tiny.resume(tmp_path / "parts", "trainer.max_steps=5", "allow_changes=true")
+    one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("whole", "parts"))
+    assert same(one, other) == set(one.network.state_dict())
+
+
+def test_bf16_averaged_weights_and_an_encoder_go_together(tmp_path):
+    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
+    data = [setting for setting in data if "precision" not in setting]
+    settings = ["backbone=mobilenetv4_conv_small", "backbone.pretrained=false", "decoder=skips"]
+    settings += ["trainer.precision=bf16", "trainer.ema_decay=0.9", "objective=classes"]
+    result = tiny.run(tmp_path / "run", *data, *settings, "trainer.pictures=0")
+    assert 0 < result["rows"]["last"]["chroma_rmse"] < 60

@@ -153,8 +153,22 @@ def test_layers_go_from_the_first_to_the_last(name):
     assert any(encoder[-1] is weight for weight in layers[-1])
 
 
+def test_models_that_timm_holds_whole_have_layers_too():
+    layers = encoder_layers(JointNetwork(3, width=0.02, backbone="twins_svt_small").backbone)
+    assert len(layers) >= 5
+
+
+def test_layers_that_timm_does_not_count_are_asked_for_by_layer_decay_only():
+    network = JointNetwork(3, width=0.02, backbone="poolformer_s12")
+    name = network.backbone.name
+    groups = parameter_groups(network, AdamWConfig(), BackboneConfig(name, lr_scale=0.5))
+    assert {group["lr"] for group in groups} == {1e-3, 5e-4}
+    with pytest.raises(ValueError, match=rf"timm doesn't count the layers of {name}"):
+        parameter_groups(network, AdamWConfig(), BackboneConfig(name, layer_decay=0.9))
+
+
 def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
-    before = BackboneConfig("resnet18", lr_scale=0.5)
+    before = BackboneConfig("resnet18", lr_scale=0.5, layer_decay=0.7)
     after = BackboneConfig("resnet18", lr_scale=0.25, layer_decay=0.9)
     made = make_optimizer(resnet, AdamWConfig(lr=0.01), before, 10)
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]

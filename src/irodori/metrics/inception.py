@@ -38,7 +38,7 @@ class InceptionDistance(SetDistance):
         """Inception-v3 with torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             try:
                 network: nn.Module = FeatureExtractorInceptionV3(  # type: ignore[no-untyped-call]
                     "inception-v3-compat", [str(FEATURES)], str(INCEPTION.path)

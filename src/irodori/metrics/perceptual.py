@@ -80,7 +80,7 @@ def _distance(net: Literal["alex", "vgg"], weights: WeightFile, path: Path) -> n
         IrodoriError: the weights at `path` are damaged.
     """
     # Its layers are initialised before the weights are read.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         try:
             return LearnedPerceptualImagePatchSimilarity(net_type=net).net
         except Exception as error:  # of the many that unpickling can raise

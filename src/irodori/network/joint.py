@@ -81,6 +81,7 @@ class JointNetwork(nn.Module):
             self.backbone = PaperBackbone(width, global_features, skips)
         else:
             self.backbone = TimmBackbone(backbone, width, global_features, skips)
+            self.arguments["backbone"] = self.backbone.name
         local_channels = self.backbone.local_channels
         self.fusion: Fusion | None = None
         self.classification: Classification | None = None

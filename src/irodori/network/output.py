@@ -65,8 +65,11 @@ class AbClassesOutput(Output):
 
     def forward(self, prediction_BQHW: Tensor, height: int, width: int) -> Tensor:
         """See `Output`; of L*a*b*. Enlarged bilinearly."""
-        share_BQHW = (full(prediction_BQHW) / self.temperature).softmax(1)
-        chroma_BCHW = torch.einsum("bqhw,qc->bchw", share_BQHW, self.chroma_QC.to(share_BQHW.dtype))
+        # Outside autocast, which would take the product in bf16.
+        with torch.autocast(prediction_BQHW.device.type, enabled=False):
+            share_BQHW = (full(prediction_BQHW) / self.temperature).softmax(1)
+            centers_QC = self.chroma_QC.to(share_BQHW.dtype)
+            chroma_BCHW = torch.einsum("bqhw,qc->bchw", share_BQHW, centers_QC)
         double_BCHW = functional.interpolate(chroma_BCHW, scale_factor=2, mode="bilinear")
         return double_BCHW[..., :height, :width]
 

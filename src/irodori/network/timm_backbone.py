@@ -43,7 +43,6 @@ class TimmBackbone(Backbone):
         skips: bool = False,
     ) -> None:
         super().__init__()
-        self.name = name
         # timm's attributes aren't declared.
         network: Any = encoder(name)
         self.encoder: nn.Module = network
@@ -51,6 +50,9 @@ class TimmBackbone(Backbone):
         self.strides = sorted(self.places)
         channels = {s: network.feature_info.channels()[self.places[s]] for s in self.strides}
         config = network.pretrained_cfg
+        # Whole: of one model timm knows several weights, whose input isn't always the same, and
+        # another version may choose others.
+        self.name = ".".join(filter(None, (config["architecture"], config.get("tag"))))
         c256, c512 = scaled(256, width), scaled(512, width)
         self.local_channels = c256
         self.global_channels = c256 if global_features else 0
@@ -87,6 +89,22 @@ class TimmBackbone(Backbone):
             luminance_B1HW = functional.pad(luminance_B1HW, (0, right, 0, below), mode="replicate")
         levels = self.encoder((luminance_B1HW - self.mean) / self.deviation)
         return {stride: levels[self.places[stride]] for stride in self.strides}
+
+    def leave_out_unused(self) -> None:
+        """Ask for no gradient of weights that nothing depends on; DDP would wait for it.
+
+        Some encoders have layers that make one of their levels only.
+        """
+        step = self.strides[-1]
+        training = self.training
+        # Running statistics stay as they are.
+        levels = self.eval()._levels(torch.zeros(1, 1, 2 * step, 2 * step))
+        self.train(training)
+        used = [level.sum() for s, level in levels.items() if s >= LOCAL or s in self.skip_channels]
+        weights = list(self.encoder.parameters())
+        gradients = torch.autograd.grad(sum(used), weights, allow_unused=True)  # type: ignore[arg-type]
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.requires_grad_(gradient is not None)
 
     def freeze_batch_norm(self, frozen: bool) -> None:
         """Whether the encoder's batch norms keep their statistics while the network is trained."""
@@ -168,15 +186,19 @@ def check_levels(network: Any) -> None:
     strides = network.feature_info.reduction()
     if LOCAL not in strides:
         raise ValueError(f"it has levels at strides {strides}, and one at stride {LOCAL} is needed")
-    height, width = 2 * strides[-1], 3 * strides[-1]
-    training = network.training
-    levels = network.eval()(torch.zeros(1, 1, height, width))
-    network.train(training)
-    for stride, channels, level in zip(
-        strides, network.feature_info.channels(), levels, strict=True
-    ):
-        if level.shape != (1, channels, height // stride, width // stride):
-            raise ValueError(
-                f"at stride {stride} it gives {tuple(level.shape)} for a picture of"
-                f" {height}×{width}"
-            )
+    step = strides[-1]
+    own = network.pretrained_cfg["input_size"][1:]
+    # Some take no picture that is larger than what they were trained with.
+    larger = [side // step * step + step * more for side, more in zip(own, (1, 2), strict=True)]
+    network.eval()
+    for height, width in ((2 * step, 3 * step), larger):
+        levels = network(torch.zeros(1, 1, height, width))
+        for stride, channels, level in zip(
+            strides, network.feature_info.channels(), levels, strict=True
+        ):
+            if level.shape != (1, channels, height // stride, width // stride):
+                raise ValueError(
+                    f"at stride {stride} it gives {tuple(level.shape)} for a picture of"
+                    f" {height}×{width}"
+                )
+    network.train()

@@ -26,7 +26,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     Raises:
         IrodoriError: they can't be had.
     """
-    if name == LITE0 and lite0.missing() is None:
+    if name.partition(".")[0] == LITE0 and lite0.missing() is None:
         return lite0.gray_stem(lite0.features_state_dict()), lite0.SOURCE
     # Imported here: they take a second.
     import timm
@@ -36,12 +36,15 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     # its cache.
     offline = constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT)
     try:
-        with torch.random.fork_rng(), mock.patch.object(constants, "HF_HUB_OFFLINE", offline):
+        with (
+            torch.random.fork_rng(devices=[]),
+            mock.patch.object(constants, "HF_HUB_OFFLINE", offline),
+        ):
             network: Any = timm.create_model(name, pretrained=True, features_only=True, in_chans=1)
     except Exception as error:
         # Of many kinds, by what the source is.
         reason = f"{constants.ENDPOINT} can't be reached" if offline else one_line(error)
-        more = f"{lite0.missing()}, or " if name == LITE0 else ""
+        more = f"{lite0.missing()}, or " if name.startswith(LITE0) else ""
         raise IrodoriError(
             f"the weights of {name} can't be had ({reason}): {more}give the command again with a"
             " network, or train without them: backbone.pretrained=false"

@@ -137,7 +137,7 @@ def lite0_features() -> nn.Module:
 
     weights = features_state_dict()
     # Its layers are initialised before they get their weights.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         network: nn.Module = timm.create_model(MODEL, features_only=True)
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)

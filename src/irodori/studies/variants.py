@@ -1,5 +1,6 @@
 """Runs that differ by nothing but chance are one variant, named by what sets it apart."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -192,6 +193,9 @@ def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
     settings = flat(config)
     if FOREIGN not in settings:
         settings = LATER | settings
+    if isinstance(settings.get("init"), str):
+        # Folds of one variant begin with those of another: jobs of its sweep.
+        settings["init"] = re.sub(r"(?<=/)\d+(?=/)", "*", settings["init"])
     if settings.get("backbone.name") == "paper":
         unrelated = unrelated | OF_ENCODERS
     return {

@@ -20,7 +20,7 @@ SHOWN = 6
 def begin(model: Model, config: Config) -> list[str]:
     """Give a network the weights that it begins with; says in lines what they are.
 
-    Nothing is loaded into the network of a run that is gone on with.
+    Nothing is loaded into the network of a run that is gone on with: its checkpoint has all.
 
     Raises:
         IrodoriError: they can't be had, or don't fit at all.
@@ -29,12 +29,10 @@ def begin(model: Model, config: Config) -> list[str]:
     lines = []
     goes_on = config.resume is not None and (Path(config.resume) / CHECKPOINTS / LAST).is_file()
     if isinstance(backbone, TimmBackbone):
-        source = "not pretrained"
+        source = "pretrained" if config.backbone.pretrained else "not pretrained"
         if config.backbone.pretrained and not goes_on:
             weights, source = encoder_weights(backbone.name)
             backbone.encoder.load_state_dict(weights)
-        elif config.backbone.pretrained:
-            source = "was pretrained"
         lines.append(f"encoder: {backbone.name} · {source}")
     if config.init is not None and not goes_on:
         lines.append(take_over(model, Path(config.init)))
@@ -42,10 +40,10 @@ def begin(model: Model, config: Config) -> list[str]:
 
 
 def take_over(model: Model, path: Path) -> str:
-    """Give a network all weights of a checkpoint that fit by name, shape and meaning.
+    """Give a network all layers of a checkpoint that fit by name, shapes and meaning.
 
-    Where the classes differ the last layer of the classification stays new, and where the colour
-    space does that of the colorization.
+    Where the classes differ the last layer of the classification stays new, where the colour space
+    does that of the colorization, and where the backbone is another one all of it.
 
     Returns:
         a line that says what was taken, and what was not.
@@ -55,20 +53,26 @@ def take_over(model: Model, path: Path) -> str:
     """
     description, stored = read_checkpoint(path)
     own = model.network.state_dict()
-    meaning_differs = set()
+    other = set()
     if list(model.classes) != description["classes"]:
-        meaning_differs |= last_layer(own, "classification.")
+        other |= last_layer(own, "classification.")
     if model.space.describe() != description["color_space"]:
-        meaning_differs |= last_layer(own, "colorization.")
-    taken = {
-        name: tensor
-        for name, tensor in stored.items()
-        if name in own and tensor.shape == own[name].shape and name not in meaning_differs
+        other |= last_layer(own, "colorization.")
+    backbones = (model.network.arguments["backbone"], description["network"]["backbone"])
+    # Tags behind the name say whose weights it began with.
+    if len({name.partition(".")[0] for name in backbones}) > 1:
+        other |= {layer_of(name) for name in own if name.startswith("backbone.")}
+    # A layer's tensors belong together.
+    other |= {
+        layer_of(name)
+        for name in own.keys() | stored.keys()
+        if name not in own or name not in stored or stored[name].shape != own[name].shape
     }
-    if not any(name.endswith(".weight") for name in taken):
+    taken = {name: stored[name] for name in own if layer_of(name) not in other}
+    if not taken:
         raise IrodoriError(f"init={path}: nothing of it fits this network")
     model.network.load_state_dict(taken, strict=False)
-    line = f"init: {len(taken)} of {len(own)} tensors of {path}"
+    line = f"init: {len(taken)} of {len(own)} tensors from {path}"
     new, left = own.keys() - taken.keys(), stored.keys() - taken.keys()
     if new:
         line += f" · new: {parts(new)}"
@@ -77,10 +81,15 @@ def take_over(model: Model, path: Path) -> str:
     return line
 
 
+def layer_of(name: str) -> str:
+    """The layer that a tensor of a state dict belongs to."""
+    return name.rpartition(".")[0]
+
+
 def last_layer(weights: dict[str, Tensor], beginning: str) -> set[str]:
-    """Names of the weights of the last layer of a part of a network."""
-    names = [name for name in weights if name.startswith(beginning)]
-    return {name for name in names if name.rpartition(".")[0] == names[-1].rpartition(".")[0]}
+    """The last layer of a part of a network; empty if it hasn't this part."""
+    layers = [layer_of(name) for name in weights if name.startswith(beginning)]
+    return set(layers[-1:])
 
 
 def parts(names: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
 from irodori.network.joint import PAPER
+from irodori.network.timm_backbone import TimmBackbone
 from irodori.training import report
 from irodori.training.beginning import begin
 from irodori.training.callbacks.bad_images import BadImages
@@ -34,8 +35,10 @@ from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware
 from irodori.training.module import Colorization, Learning
 from irodori.training.objectives import make_objective, output_arguments
+from irodori.training.optimizers import parameter_groups
 from irodori.training.run_folder import CHECKPOINTS
 from irodori.training.stopping import StopSignal
+from irodori.training.synced_norms import SyncedNorms
 from irodori.training.training_colors import training_mean_ab, training_prior
 
 
@@ -83,6 +86,10 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             decoder=config.decoder.name,
             **output_arguments(config.objective),
         )
+        if isinstance(network.backbone, TimmBackbone):
+            network.backbone.leave_out_unused()
+            # Before the run has a folder.
+            parameter_groups(network, config.optimizer, config.backbone)
     except ValueError as error:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
@@ -167,12 +174,11 @@ def make_trainer(
         gradient_clip_val=settings.clip_norm,
         check_val_every_n_epoch=settings.validate_every,
         log_every_n_steps=settings.log_every,
-        sync_batchnorm=settings.sync_batchnorm,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         logger=False,
         callbacks=callbacks,
-        plugins=[files],
+        plugins=[files, *([SyncedNorms()] if settings.sync_batchnorm else [])],
         enable_checkpointing=False,
         enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
         enable_model_summary=False,

@@ -56,7 +56,12 @@ def ab_cross_entropy(
         weights_Q: of the bins.
         valid_B: bool; the others count zero.
     """
-    distances_BPQ = torch.cdist(ab_B2HW.movedim(1, -1).flatten(1, 2), centers_Q2[None])
+    distances_BPQ = torch.cdist(
+        ab_B2HW.movedim(1, -1).flatten(1, 2),
+        centers_Q2[None],
+        # A matrix product would lose digits under TF32.
+        compute_mode="donot_use_mm_for_euclid_dist",
+    )
     near_BPN, bins_BPN = distances_BPQ.topk(NEIGHBORS, dim=-1, largest=False)
     share_BPN = (-0.5 * (near_BPN / SIGMA).square()).softmax(-1)
     logs_BPQ = logits_BQHW.float().flatten(2).log_softmax(1).transpose(1, 2)

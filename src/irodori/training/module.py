@@ -153,4 +153,12 @@ class Colorization(LightningModule):
             "torch": str(torch.__version__),
             "lightning": lightning.__version__,
         }
-        checkpoint["irodori"] = {**self.model.describe(), "versions": versions}
+        checkpoint["irodori"] = {
+            **self.model.describe(),
+            "versions": versions,
+            "began_with": list(self.beginning),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What is gone on with began as it did, see `begin`."""
+        self.beginning = checkpoint["irodori"].get("began_with", self.beginning)

@@ -3,12 +3,13 @@
 import math
 from typing import Any
 
-from torch import optim
+from torch import nn, optim
 
 from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
 from irodori.network.encoder_layers import encoder_layers
+from irodori.network.timm_backbone import TimmBackbone
 
 
 def make_optimizer(
@@ -42,8 +43,14 @@ def parameter_groups(
 
     Weight decay is left off biases and batch norm (every parameter of one dimension). A layer of an
     encoder of timm learns by lr · lr_scale · layer_decayᵏ, where k layers lie above it.
+
+    Raises:
+        ValueError: there is a layer_decay, and timm doesn't count this encoder's layers.
     """
-    layers = encoder_layers(network.backbone)
+    layers: list[list[nn.Parameter]] = []
+    if isinstance(network.backbone, TimmBackbone):
+        whole = list(network.backbone.encoder.parameters())
+        layers = encoder_layers(network.backbone) if backbone.layer_decay < 1 else [whole]
     in_encoder = {id(weight) for layer in layers for weight in layer}
     rest = [weight for weight in network.parameters() if id(weight) not in in_encoder]
     rates = [

@@ -23,6 +23,7 @@ FIXED = (
     "color_space",
     "backbone.name",
     "backbone.pretrained",
+    "backbone.layer_decay",
     "decoder",
     "network",
     "objective",
