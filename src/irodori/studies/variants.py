@@ -69,7 +69,7 @@ FIRST = (
     "network.global_features",
     "alpha",
 )
-"""The keys that lead a name."""
+"""The keys that lead a name, and are all of it where they suffice."""
 PLAIN = (
     "color_space.name",
     "backbone.name",
@@ -227,13 +227,17 @@ def _value(settings: Settings, key: str) -> str:
 
 
 def name_all(all_settings: Sequence[Settings]) -> list[str]:
-    """A name for each: what differs, and nothing else."""
+    """A name for each: of what differs no more than it takes to tell them apart.
+
+    What else differs the report lists.
+    """
     keys = differing(all_settings)
     # What only some have, such as an optimizer's settings, matters only if nothing else differs.
     common = [key for key in keys if all(key in settings for settings in all_settings)]
-    names = _names(all_settings, common)
-    if len(set(names)) < len(names):
-        names = _names(all_settings, keys)
+    for chosen in ([key for key in common if key in FIRST], common, keys):
+        names = _names(all_settings, chosen)
+        if len(set(names)) == len(names):
+            break
     seen: dict[str, int] = defaultdict(int)
     unique = []
     for name in names:
