@@ -29,7 +29,7 @@ def test_the_speed_measurement_runs(tmp_path):
     assert {"date", "hardware", "versions"} <= result.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_backbones_are_measured(tmp_path):
     script = PROJECT / "experiments" / "backbones" / "presets.py"
     command = [sys.executable, script, tmp_path, "--output", tmp_path / "presets.csv"]

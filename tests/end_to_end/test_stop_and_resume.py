@@ -174,6 +174,7 @@ def diverging(call):
     Colorization.training_step = training_step
 
 
+@pytest.mark.long
 def test_two_ranks_stop_together_and_go_on_the_same(data, whole, tmp_path):
     stop = (at, MODULE, "training_step", 2, signal_self, signal.SIGTERM)
     run = start(tmp_path, data, "trainer.devices=2", ranks=2, hook=stop, hook_rank=1)

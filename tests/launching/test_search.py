@@ -153,6 +153,7 @@ SWEEP = [
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_search_goes_on_from_the_command_line(start, tmp_path):
     options = [*SWEEP, f"hydra.sweep.dir={tmp_path}/search", "seed=choice(1,2)"]
     first = start(*options, behavior={"2": "hang"})

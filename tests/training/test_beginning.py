@@ -133,7 +133,7 @@ needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.m
 
 
 @needs_lite0
-@pytest.mark.parametrize(("freeze_steps", "accumulate"), [(0, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize(("freeze_steps", "accumulate"), [(0, 1), (2, 2)])
 def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps, accumulate):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     settings = ["backbone=tf_efficientnet_lite0", f"backbone.freeze_steps={freeze_steps}"]
@@ -239,16 +239,16 @@ def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
     assert load_model(old).describe() == made.describe()
 
 
-@pytest.mark.parametrize("choice", [["backbone=resnet18"], ["objective=classes"]])
+@pytest.mark.parametrize("choice", [["backbone=mobilenetv4_conv_small"], ["objective=classes"]])
 def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    if choice == ["backbone=resnet18"]:
+    if choice != ["objective=classes"]:
         choice = [*choice, "backbone.pretrained=false", "decoder=skips", "backbone.layer_decay=0.9"]
     settings = [*data, *choice, "optimizer=adadelta", "trainer.pictures=0", "trainer.max_epochs=-1"]
-    tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=5")
+    tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=4")
     tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
     (tmp_path / "parts/metrics.json").unlink()
-    tiny.resume(tmp_path / "parts", "trainer.max_steps=5", "allow_changes=true")
+    tiny.resume(tmp_path / "parts", "trainer.max_steps=4", "allow_changes=true")
     one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("whole", "parts"))
     assert same(one, other) == set(one.network.state_dict())
 
@@ -258,5 +258,6 @@ def test_bf16_averaged_weights_and_an_encoder_go_together(tmp_path):
     data = [setting for setting in data if "precision" not in setting]
     settings = ["backbone=mobilenetv4_conv_small", "backbone.pretrained=false", "decoder=skips"]
     settings += ["trainer.precision=bf16", "trainer.ema_decay=0.9", "objective=classes"]
+    settings += ["trainer.max_steps=1", "trainer.max_epochs=-1"]
     result = tiny.run(tmp_path / "run", *data, *settings, "trainer.pictures=0")
     assert 0 < result["rows"]["last"]["chroma_rmse"] < 60
