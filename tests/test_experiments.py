@@ -11,7 +11,7 @@ import pytest
 from irodori.config import PROJECT
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_speed_measurement_runs(tmp_path):
     output = tmp_path / "results.json"
     script = PROJECT / "experiments" / "speed" / "measure.py"

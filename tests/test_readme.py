@@ -83,8 +83,8 @@ def test_commands_in_their_order(folder: Path) -> None:
     for command in COMMANDS:
         if command.startswith("make"):
             continue
-        if command in VARIANTS[1:]:
-            # One of the variants is trained; the others are composed, to save minutes.
+        if command in VARIANTS:
+            # Variants are composed, to save minutes; own shards are trained on.
             tiny.config(*shlex.split(command)[2:])
             continue
         if " -m " in command:

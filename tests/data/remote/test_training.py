@@ -48,6 +48,7 @@ def test_a_run_from_a_server_is_that_from_the_disk(data, server, tmp_path):
             assert len(asked) == 4 + 3  # each shard once, and what went wrong
 
 
+@pytest.mark.long
 def test_a_shard_that_cannot_be_had_stops_the_run(data, server, tmp_path):
     for path in Path(data.train).parent.iterdir():
         server.files[path.name] = path.read_bytes()

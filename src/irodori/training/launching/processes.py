@@ -69,6 +69,8 @@ class JobProcess:
     def kill(self) -> None:
         """End all processes of the job at once."""
         self.send(signal.SIGKILL)
+        # Before psutil waits for it: who comes second never learns its status, and takes it for 0.
+        self.process.wait()
         end(marked(str(self.folder)), patience=0)
 
     def ended(self) -> int | None:
