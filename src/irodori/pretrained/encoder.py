@@ -10,7 +10,6 @@ from torch import Tensor
 from irodori.errors import IrodoriError, one_line
 from irodori.pretrained import lite0
 
-LITE0 = "tf_efficientnet_lite0"
 SECONDS = 5
 """After which a hub that doesn't answer counts as out of reach."""
 
@@ -26,7 +25,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     Raises:
         IrodoriError: they can't be had.
     """
-    if name.partition(".")[0] == LITE0 and lite0.missing() is None:
+    if name.partition(".")[0] == lite0.MODEL and lite0.missing() is None:
         return lite0.gray_stem(lite0.features_state_dict()), lite0.SOURCE
     # Imported here: they take a second.
     import timm
@@ -44,7 +43,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     except Exception as error:
         # Of many kinds, by what the source is.
         reason = f"{constants.ENDPOINT} can't be reached" if offline else one_line(error)
-        more = f"{lite0.missing()}, or " if name.startswith(LITE0) else ""
+        more = f"{lite0.missing()}, or " if name.startswith(lite0.MODEL) else ""
         raise IrodoriError(
             f"the weights of {name} can't be had ({reason}): {more}give the command again with a"
             " network, or train without them: backbone.pretrained=false"
