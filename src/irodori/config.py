@@ -98,6 +98,9 @@ class DataConfig:
     """Shards to validate on, likewise."""
     fold: int | None = None
     """Cross-validation: of the shards of `train`, the one to validate on; the rest train."""
+    val_seen: bool = False
+    """Allow shards in both: a last training on all photographs, whose figures then say how well
+    they are learnt, and nothing about others."""
     classes: str | None = None
     """File with one class name a line; without it the index's names, or plain numbers."""
     cache: str | None = "~/.cache/irodori"
@@ -130,6 +133,9 @@ class DataConfig:
     """Crops are stretched by a random ratio between 1/crop_aspect and crop_aspect."""
     flip: bool = True
     """Random horizontal flips."""
+    age: float = 0.0
+    """Share of the training photographs whose luminance is made that of an old print: soft, faded,
+    grainy, scratched. Their true colours stay as they are."""
     max_bad_share: float = 0.01
     """The run stops when more than this share of the images can't be decoded."""
 

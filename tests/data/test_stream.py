@@ -20,7 +20,7 @@ from irodori.data import shard_reader
 from irodori.data.images import to_short_side, to_square
 from irodori.data.opening import open_index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.stream import ReadingSampler, ShardDataset, augmentation_draws
+from irodori.data.stream import DRAWS, ReadingSampler, ShardDataset, augmentation_draws
 from irodori.data.writer import write_shards
 
 SIZE = 8
@@ -165,7 +165,7 @@ def test_a_batch_of_nothing_but_damaged_images(tmp_path):
     assert batch["images"].shape == (2, 3, SIZE, SIZE)
     assert batch["valid"].tolist() == [False, False]
     assert len(batch["bad"]) == 2
-    assert batch["draws"].shape == (2, 5)
+    assert batch["draws"].shape == (2, DRAWS)
     assert validation_data(index)[reading(0, 1)]["valid"].tolist() == [False, False]
 
 
@@ -270,7 +270,7 @@ def test_draws_are_uniform_and_uncorrelated():
         counts, _ = np.histogram(column, bins=10, range=(0, 1))
         assert 480 < counts.min() <= counts.max() < 720  # 600 expected, ±5 deviations
     neighbours = np.concatenate([draws[:-1], draws[1:]], axis=1)
-    correlation = np.corrcoef(neighbours.T) - np.eye(10)
+    correlation = np.corrcoef(neighbours.T) - np.eye(2 * DRAWS)
     assert np.abs(correlation).max() < 0.07
 
 

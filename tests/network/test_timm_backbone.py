@@ -31,21 +31,21 @@ def test_any_size_goes_in_and_comes_out(network):
         assert chroma.shape == (2, 2, *(-(-side // 2) for side in size))
         assert logits.shape == (2, 5)
         assert chroma.isfinite().all()
-        features = network.backbone(torch.rand(2, 1, *size))
-        for stride, part in {8: features.local_BCHW, **features.skips}.items():
+        local, seen = network.backbone(torch.rand(2, 1, *size))
+        for stride, part in {8: local.features_BCHW, **local.skips}.items():
             assert part.shape[2:] == tuple(-(-side // stride) for side in size)
-        assert features.local_BCHW.shape[1] == network.backbone.local_channels
-        assert features.global_BC.shape == (2, network.backbone.global_channels)
-        assert features.scene_BC.shape == (2, network.backbone.scene_channels)
+        assert local.features_BCHW.shape[1] == network.backbone.local_channels
+        assert seen.features_BC.shape == (2, network.backbone.global_channels)
+        assert seen.scene_BC.shape == (2, network.backbone.scene_channels)
 
 
 @torch.no_grad()
 def test_the_style_image_gives_the_global_features_and_the_scene(network):
     photo, style = torch.rand(1, 1, 40, 64), torch.rand(1, 1, 100, 33)
-    own, styled = network.backbone(photo), network.backbone(photo, style)
-    of_style = network.backbone(style)
-    assert torch.equal(own.local_BCHW, styled.local_BCHW)
-    assert torch.equal(styled.global_BC, of_style.global_BC)
+    (local, own), (styled_local, styled) = network.backbone(photo), network.backbone(photo, style)
+    _, of_style = network.backbone(style)
+    assert torch.equal(local.features_BCHW, styled_local.features_BCHW)
+    assert torch.equal(styled.features_BC, of_style.features_BC)
     assert torch.equal(styled.scene_BC, of_style.scene_BC)
     assert not torch.equal(own.scene_BC, styled.scene_BC)
     chroma, logits = network(photo, style)
@@ -58,10 +58,10 @@ def test_at_its_own_size_the_encoder_runs_once(network):
     calls = []
     hook = network.backbone.encoder.register_forward_hook(lambda *_: calls.append(1))
     photo = torch.rand(1, 1, *network.backbone.size)
-    once = network.backbone(photo)
+    _, once = network.backbone(photo)
     assert len(calls) == 1
     # As if it had been scaled to that size, which it needn't be.
-    other = network.backbone(torch.rand(1, 1, 32, 32), photo)
+    _, other = network.backbone(torch.rand(1, 1, 32, 32), photo)
     hook.remove()
     assert len(calls) == 3
     torch.testing.assert_close(once.scene_BC, other.scene_BC)

@@ -9,6 +9,10 @@ from torch import Tensor
 from irodori.color.planes import full_precision
 
 
+CROP_DRAWS = 5
+"""Uniform random numbers in [0,1) that a crop takes."""
+
+
 @dataclass(frozen=True)
 class CropAndFlip:
     """A random window of the image, scaled to a square, half of them mirrored.

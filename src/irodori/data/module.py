@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 
 from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
-from irodori.data.augment import CropAndFlip
+from irodori.data.aging import Aging
+from irodori.data.augment import CROP_DRAWS, CropAndFlip
 from irodori.data.folders import Folders
 from irodori.data.images import to_short_side, to_square
 from irodori.data.index import Index
@@ -63,6 +64,7 @@ class ShardData(ValidationShards):
             self.augmentation = CropAndFlip(
                 config.crop, config.crop_scale, config.crop_aspect, config.flip
             )
+            self.aging = Aging(config.age)
         except ValueError as error:
             raise IrodoriError(str(error)) from None
         self.plan(world_size=1, rank=0)
@@ -133,13 +135,16 @@ class ShardData(ValidationShards):
         self.start = state_dict["batches"]
 
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Crop, flip and convert training batches on the device they are on.
+        """Crop, flip, convert and age training batches on the device they are on.
 
         Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
         """
         if "draws" in batch:
-            rgb_B3HW = self.augmentation(to_float(batch.pop("images")), batch.pop("draws"))
-            batch["luminance"], batch["chroma"] = self.color_space.encode(rgb_B3HW)
+            draws_BD = batch.pop("draws")
+            crop_B5, age_B = draws_BD[:, :CROP_DRAWS], draws_BD[:, CROP_DRAWS]
+            rgb_B3HW = self.augmentation(to_float(batch.pop("images")), crop_B5)
+            luminance_B1HW, batch["chroma"] = self.color_space.encode(rgb_B3HW)
+            batch["luminance"] = self.aging(luminance_B1HW, age_B)
         return batch
 
 
@@ -155,7 +160,7 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
     if config.fold is None:
         val = index_of(config.val, config.classes, folders)
         both = {shard.path for shard in train.shards} & {shard.path for shard in val.shards}
-        if both:
+        if both and not config.val_seen:
             raise IrodoriError(
                 f"{min(map(str, both))} is in data.train and in data.val: name it in one, or set"
                 " data.fold"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
+from irodori.data.augment import CROP_DRAWS
 from irodori.data.batch_memory import BatchMemory, Room, inlined
 from irodori.data.images import decode
 from irodori.data.index import Index
@@ -15,8 +16,9 @@ from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.remote.retry import RefusedError
 from irodori.data.shard_reader import ShardReader
 
-DRAWS = 5
-"""Uniform random numbers in [0,1) that a training sample's augmentation takes."""
+DRAWS = CROP_DRAWS + 1
+"""Uniform random numbers in [0,1) that a training sample's augmentation takes: those of its crop,
+and the seed of its age."""
 
 
 class ReadingSampler(Sampler[Reading]):

@@ -1,6 +1,6 @@
 """The joint network: backbone, fusion, colorization, classification; knows torch, no files."""
 
-from irodori.network.backbone import Backbone, Features
+from irodori.network.backbone import Backbone, Global, Local
 from irodori.network.joint import JointNetwork
 
-__all__ = ["Backbone", "Features", "JointNetwork"]
+__all__ = ["Backbone", "Global", "JointNetwork", "Local"]

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.backbone import Backbone
+from irodori.network.backbone import Backbone, Global, Local
 from irodori.network.decoders import Colorization, SkipColorization
 from irodori.network.heads import Classification, Fusion
 from irodori.network.output import AbClassesOutput, ChromaOutput, Output
@@ -36,6 +36,8 @@ class JointNetwork(nn.Module):
         decoder: "paper", or "skips", see `SkipColorization`.
         output: "chroma", or "ab_classes" (of L*a*b*), see `AbClassesOutput`.
         temperature: of "ab_classes"; None with "chroma".
+        input_mean: subtracted from the luminance; of the paper's backbone only, whose published
+            weights want it. A timm encoder has a mean of its own.
 
     Raises:
         ValueError: an argument is out of range or unknown, or doesn't fit another.
@@ -53,6 +55,7 @@ class JointNetwork(nn.Module):
         decoder: str = PAPER,
         output: str = "chroma",
         temperature: float | None = None,
+        input_mean: float = 0.0,
     ) -> None:
         super().__init__()
         if chroma_channels not in (2, 3):
@@ -61,6 +64,8 @@ class JointNetwork(nn.Module):
             raise ValueError(f"num_classes is at least 0, not {num_classes}")
         if width <= 0:
             raise ValueError(f"width is above 0, not {width}")
+        if input_mean and backbone != PAPER:
+            raise ValueError(f"input_mean={input_mean} goes with backbone={PAPER} only")
         if decoder not in DECODERS:
             raise ValueError(f"decoder is one of {', '.join(DECODERS)}, not {decoder!r}")
         self.arguments: dict[str, Any] = {
@@ -73,12 +78,13 @@ class JointNetwork(nn.Module):
             "decoder": decoder,
             "output": output,
             "temperature": temperature,
+            "input_mean": input_mean,
         }
         self.output = make_output(output, chroma_channels, temperature)
         skips = decoder != PAPER
         self.backbone: Backbone
         if backbone == PAPER:
-            self.backbone = PaperBackbone(width, global_features, skips)
+            self.backbone = PaperBackbone(width, global_features, skips, input_mean)
         else:
             self.backbone = TimmBackbone(backbone, width, global_features, skips)
             self.arguments["backbone"] = self.backbone.name
@@ -124,17 +130,42 @@ class JointNetwork(nn.Module):
             B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output` makes
             chrominance of; and the scene logits.
         """
-        local_BCHW, global_BC, scene_BC, skips = self.backbone(luminance_B1HW, style_B1HW)
-        logits_BC = None
+        local, seen = self.backbone(luminance_B1HW, style_B1HW)
+        prediction_BQHW = self._prediction(
+            local, None if seen is None else seen.features_BC, *luminance_B1HW.shape[-2:]
+        )
+        return prediction_BQHW, None if seen is None else self._logits(seen)
+
+    def global_features(self, luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the network sees of whole photos, for `color`: B×G, and the scene logits.
+
+        Arguments and logits as in `forward`; only of networks with a global path.
+        """
+        seen = self.backbone.global_features(luminance_B1HW)
+        return seen.features_BC, self._logits(seen)
+
+    def color(self, luminance_B1HW: Tensor, global_BC: Tensor | None = None) -> Tensor:
+        """Chrominance as in `forward`, under given global features (None without a global path)."""
+        height, width = luminance_B1HW.shape[-2:]
+        local = self.backbone.local_features(luminance_B1HW)
+        prediction_BQHW = self._prediction(local, global_BC, height, width)
+        chroma_BCHW: Tensor = self.output(prediction_BQHW, (height + 1) // 2, (width + 1) // 2)
+        return chroma_BCHW
+
+    def _prediction(
+        self, local: Local, global_BC: Tensor | None, height: int, width: int
+    ) -> Tensor:
+        """The colorization network's prediction for photos of this size, see `predict`."""
+        features_BCHW = local.features_BCHW
         if self.fusion is not None:
-            local_BCHW = self.fusion(global_BC, local_BCHW)
-        if self.classification is not None:
-            logits_BC = self.classification(scene_BC)
-        prediction_BQHW = self.colorization(local_BCHW, skips)
+            features_BCHW = self.fusion(global_BC, features_BCHW)
+        prediction_BQHW: Tensor = self.colorization(features_BCHW, local.skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
         step = 2 * self.output.stride
-        height, width = (-(-size // step) for size in luminance_B1HW.shape[-2:])
-        return prediction_BQHW[..., :height, :width], logits_BC
+        return prediction_BQHW[..., : -(-height // step), : -(-width // step)]
+
+    def _logits(self, seen: Global) -> Tensor | None:
+        return None if self.classification is None else self.classification(seen.scene_BC)
 
 
 def make_output(name: str, chroma_channels: int, temperature: float | None) -> Output:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from irodori.network.backbone import Backbone, Features, scaled_to
+from irodori.network.backbone import Backbone, Global, Local, scaled_to
 from irodori.network.blocks import conv_block, linear_block, scaled
 
 GLOBAL_SIZE = 224
@@ -19,12 +19,20 @@ class PaperBackbone(Backbone):
         width: multiplies the channels of every layer; 1.0 is the paper.
         global_features: False leaves the global path out (the paper's baseline).
         skips: also return the low-level features at strides 4 and 2.
+        input_mean: subtracted from the luminance.
     """
 
+    step = 8
+
     def __init__(
-        self, width: float = 1.0, global_features: bool = True, skips: bool = False
+        self,
+        width: float = 1.0,
+        global_features: bool = True,
+        skips: bool = False,
+        input_mean: float = 0.0,
     ) -> None:
         super().__init__()
+        self.input_mean = input_mean
         c64, c128, c256, c512, c1024 = (scaled(c, width) for c in (64, 128, 256, 512, 1024))
         self.local_channels = c256
         self.global_channels = c256 if global_features else 0
@@ -52,23 +60,37 @@ class PaperBackbone(Backbone):
             )
             self.global_output = linear_block(c512, c256)
 
-    def forward(self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None) -> Features:
-        """Features of luminance in [0,1], H, W ≥ 1; global ones of the style image if given."""
+    def forward(
+        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
+    ) -> tuple[Local, Global | None]:
+        """See `Backbone`."""
         low_BCHW, skips = self._low(luminance_B1HW)
-        local_BCHW = self.mid(low_BCHW)
+        local = Local(self.mid(low_BCHW), skips)
         if not self.global_channels:
-            return Features(local_BCHW, None, None, skips)
+            return local, None
         if style_B1HW is None and luminance_B1HW.shape[-2:] == (GLOBAL_SIZE, GLOBAL_SIZE):
-            global_low_BCHW = low_BCHW
-        else:
-            source_B1HW = luminance_B1HW if style_B1HW is None else style_B1HW
-            global_low_BCHW = self.low(scaled_to(source_B1HW, GLOBAL_SIZE, GLOBAL_SIZE))
-        flat_BC = self.global_convolutions(global_low_BCHW).flatten(1)
-        scene_BC = self.global_linear(flat_BC)
-        return Features(local_BCHW, self.global_output(scene_BC), scene_BC, skips)
+            return local, self._global(low_BCHW)
+        return local, self.global_features(luminance_B1HW if style_B1HW is None else style_B1HW)
+
+    def local_features(self, luminance_B1HW: Tensor) -> Local:
+        """See `Backbone`."""
+        low_BCHW, skips = self._low(luminance_B1HW)
+        return Local(self.mid(low_BCHW), skips)
+
+    def global_features(self, luminance_B1HW: Tensor) -> Global:
+        """See `Backbone`."""
+        low_BCHW, _ = self._low(scaled_to(luminance_B1HW, GLOBAL_SIZE, GLOBAL_SIZE))
+        return self._global(low_BCHW)
+
+    def _global(self, low_BCHW: Tensor) -> Global:
+        """Global features of low-level ones at GLOBAL_SIZE."""
+        scene_BC = self.global_linear(self.global_convolutions(low_BCHW).flatten(1))
+        return Global(self.global_output(scene_BC), scene_BC)
 
     def _low(self, luminance_B1HW: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """Low-level features, and the finer ones that were asked for."""
+        if self.input_mean:
+            luminance_B1HW = luminance_B1HW - self.input_mean
         if not self.skip_channels:
             return self.low(luminance_B1HW), {}
         stride2_BCHW = self.low[:2](luminance_B1HW)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.backbone import Backbone, Features, scaled_to
+from irodori.network.backbone import Backbone, Global, Local, scaled_to
 from irodori.network.blocks import conv_block, linear_block, scaled
 
 LOCAL = 8
@@ -48,6 +48,7 @@ class TimmBackbone(Backbone):
         self.encoder: nn.Module = network
         self.places = places(network.feature_info.reduction())
         self.strides = sorted(self.places)
+        self.step = self.strides[-1]
         channels = {s: network.feature_info.channels()[self.places[s]] for s in self.strides}
         config = network.pretrained_cfg
         # Whole: of one model timm knows several weights, whose input isn't always the same, and
@@ -62,29 +63,45 @@ class TimmBackbone(Backbone):
         self.mean, self.deviation = (sum(config[key]) / 3 for key in ("mean", "std"))
         self.pyramid = Pyramid([channels[s] for s in self.strides if s >= LOCAL], c256)
         if global_features:
-            self.global_linear = linear_block(channels[self.strides[-1]], c512)
+            self.global_linear = linear_block(channels[self.step], c512)
             self.global_output = linear_block(c512, c256)
         self.batch_norm_frozen = False
 
-    def forward(self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None) -> Features:
-        """Features of luminance in [0,1], H, W ≥ 1; global ones of the style image if given."""
+    def forward(
+        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
+    ) -> tuple[Local, Global | None]:
+        """See `Backbone`."""
         height, width = luminance_B1HW.shape[-2:]
         levels = self._levels(luminance_B1HW)
-        local_BCHW = self.pyramid([level for s, level in levels.items() if s >= LOCAL])
-        local_BCHW = local_BCHW[..., : -(-height // LOCAL), : -(-width // LOCAL)]
-        skips = {s: levels[s][..., : -(-height // s), : -(-width // s)] for s in self.skip_channels}
+        local = self._local(levels, height, width)
         if not self.global_channels:
-            return Features(local_BCHW, None, None, skips)
-        if style_B1HW is not None or (height, width) != self.size:
-            source_B1HW = luminance_B1HW if style_B1HW is None else style_B1HW
-            levels = self._levels(scaled_to(source_B1HW, *self.size))
-        scene_BC = self.global_linear(levels[self.strides[-1]].mean((2, 3)))
-        return Features(local_BCHW, self.global_output(scene_BC), scene_BC, skips)
+            return local, None
+        if style_B1HW is None and (height, width) == self.size:
+            return local, self._global(levels)
+        return local, self.global_features(luminance_B1HW if style_B1HW is None else style_B1HW)
+
+    def local_features(self, luminance_B1HW: Tensor) -> Local:
+        """See `Backbone`."""
+        return self._local(self._levels(luminance_B1HW), *luminance_B1HW.shape[-2:])
+
+    def global_features(self, luminance_B1HW: Tensor) -> Global:
+        """See `Backbone`."""
+        return self._global(self._levels(scaled_to(luminance_B1HW, *self.size)))
+
+    def _local(self, levels: dict[int, Tensor], height: int, width: int) -> Local:
+        """Local features of a photo of this size."""
+        features_BCHW = self.pyramid([level for s, level in levels.items() if s >= LOCAL])
+        skips = {s: levels[s][..., : -(-height // s), : -(-width // s)] for s in self.skip_channels}
+        return Local(features_BCHW[..., : -(-height // LOCAL), : -(-width // LOCAL)], skips)
+
+    def _global(self, levels: dict[int, Tensor]) -> Global:
+        """Global features of the levels at the encoder's own input size."""
+        scene_BC = self.global_linear(levels[self.step].mean((2, 3)))
+        return Global(self.global_output(scene_BC), scene_BC)
 
     def _levels(self, luminance_B1HW: Tensor) -> dict[int, Tensor]:
         """The encoder's levels by their stride s: B×C×h/s×w/s of the enlarged photo's h×w."""
-        step = self.strides[-1]
-        below, right = (-size % step for size in luminance_B1HW.shape[-2:])
+        below, right = (-size % self.step for size in luminance_B1HW.shape[-2:])
         if below or right:
             luminance_B1HW = functional.pad(luminance_B1HW, (0, right, 0, below), mode="replicate")
         levels = self.encoder((luminance_B1HW - self.mean) / self.deviation)
@@ -95,10 +112,9 @@ class TimmBackbone(Backbone):
 
         Some encoders have layers that make one of their levels only.
         """
-        step = self.strides[-1]
         training = self.training
         # Running statistics stay as they are.
-        levels = self.eval()._levels(torch.zeros(1, 1, 2 * step, 2 * step))
+        levels = self.eval()._levels(torch.zeros(1, 1, 2 * self.step, 2 * self.step))
         self.train(training)
         used = [level.sum() for s, level in levels.items() if s >= LOCAL or s in self.skip_channels]
         weights = list(self.encoder.parameters())

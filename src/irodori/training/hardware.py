@@ -6,6 +6,7 @@ import torch
 
 from irodori.config import TrainerConfig
 from irodori.errors import IrodoriError
+from irodori.hardware import cpu_has_bf16, gpu_has_bf16
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,6 @@ def check(key: str, value: str, known: tuple[str, ...]) -> None:
     """Raise IrodoriError unless the value is known."""
     if value not in known:
         raise IrodoriError(f"{key}={value} is unknown; it is one of {', '.join(known)}")
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 in hardware."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
-
-
-def gpu_has_bf16() -> bool:
-    """Whether the GPU multiplies bf16 in tensor cores."""
-    return torch.cuda.get_device_capability() >= (8, 0)
 
 
 def cpu_name() -> str:

@@ -161,6 +161,8 @@ def _train(
             checkpoints = next(c for c in callbacks if isinstance(c, Checkpoints))
             prior = scores_of(trainer).prior
             result = document(judged, of_shards(data, OWN_SIZE, module.model, prior))
+            if config.data.val_seen:
+                result["protocol"]["seen_in_training"] = True
             images = trainer.global_step * config.data.batch_size
             result["training"] = {
                 "seconds": round(checkpoints.seconds, 1),

@@ -40,6 +40,8 @@ def end(result: dict[str, Any]) -> None:
     # What has no room here stands in metrics.json.
     rows = {name: row for name, row in result["rows"].items() if name != "best" + AS_PREDICTED}
     CONSOLE.print(figures.table(title, rows, result["scenes"]))
+    if result["protocol"].get("seen_in_training"):
+        print("data.val_seen: photographs that were trained on; others will fare worse")
     best = result["rows"]["best"]
     if best != result["rows"]["last"]:
         print("best: chosen on these very photographs, which flatters it; last is not")
