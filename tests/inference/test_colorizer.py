@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,10 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from irodori.color import to_uint8
+from irodori.errors import IrodoriError
+from irodori.inference import colorizer as module
 from irodori.inference.checkpoint import Model
-from irodori.inference.colorizer import Colorizer
+from irodori.inference.colorizer import Colorizer, Settings
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +41,10 @@ def test_modes_are_coloured_as_their_rgb(colorizer, mode):
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, ">u2"])
 def test_16_bit_gray_is_coloured_as_its_8_bits(colorizer, kind):
     gray = photo().convert("L")
-    deep = Image.fromarray((np.asarray(gray).astype(np.int64) * 257 + 40).astype(kind))
+    deep = Image.fromarray((np.asarray(gray).astype(np.int64) * 257).astype(kind))
     assert deep.mode.startswith("I")
-    assert colorizer(deep).tobytes() == colorizer(gray).tobytes()
+    # Its finer levels are kept until the result is rounded.
+    assert np.abs(pixels(colorizer(deep)) - pixels(colorizer(gray))).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 1), (1, 300), (2, 3), (37, 51), (224, 224)])
@@ -114,16 +119,136 @@ def test_it_loads_from_a_checkpoint(tmp_path, model, colorizer):
     assert again(photo()).tobytes() == colorizer(photo()).tobytes()
 
 
-class NoColor(torch.nn.Module):
-    """Predicts gray."""
-
-    def forward(self, luminance_B1HW, _):
-        half = [(side + 1) // 2 for side in luminance_B1HW.shape[-2:]]
-        return torch.full((len(luminance_B1HW), 2, *half), 0.5), None
-
-
 def test_a_prediction_of_gray_gives_the_gray_photo(model):
+    network = deepcopy(model.network)
+    last = network.colorization.layers[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    colored = Colorizer(Model(NoColor(), model.space, (), 0.0, (0.0, 0.0)))(Image.fromarray(levels))
-    gray = to_uint8(torch.from_numpy(levels / 255)).numpy()
-    assert np.abs(pixels(colored) - gray[..., None].astype(int)).max() <= 1
+    colored = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))(Image.fromarray(levels))
+    assert np.abs(pixels(colored) - levels[..., None].astype(int)).max() <= 1
+
+
+def large(height=300, width=420, dtype=np.uint8):
+    """Larger than the working size, in all lightnesses, with fine detail."""
+    random = np.random.default_rng(5)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(float)
+    levels = (smooth + random.normal(0, 8, smooth.shape)).clip(0, 255) / 255
+    white = np.iinfo(dtype).max
+    return (levels * white).round().astype(dtype)[..., None]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("name", ["lab", "yuv", "rgb"])
+@pytest.mark.parametrize("work_size", [64, None])
+def test_the_luminance_of_a_large_photo_is_its_own(make_model, name, dtype, work_size):
+    """Out of gamut, too: colours there become paler, and nothing is clipped."""
+    model = make_model(name)
+    pixels_HW1 = large(dtype=dtype)
+    vivid = Settings(work_size=work_size, saturation=3.0)
+    colored = Colorizer(model, vivid).color(pixels_HW1).pixels_HW3
+    assert colored.dtype == dtype
+    assert colored.shape == (300, 420, 3)
+    white = np.iinfo(dtype).max
+    rgb = torch.from_numpy(colored.astype(np.float64) / white).permute(2, 0, 1)[None]
+    luminance, _ = model.space.encode(rgb)
+    gray = model.space.decode(luminance, model.space.gray_chroma(luminance))[0, 0].numpy()
+    assert np.abs(gray * 255 - pixels_HW1[..., 0] * (255 / white)).max() <= 1
+    assert np.abs(np.diff(colored.astype(int), axis=2)).max() > 10 / 255 * white
+
+
+def test_the_working_size_is_the_short_side(model):
+    seen = {
+        work_size: Colorizer(model, Settings(work_size=work_size)).color(large()).work_size
+        for work_size in (64, 100, 1000, None)
+    }
+    assert seen == {64: (64, 90), 100: (100, 140), 1000: (300, 420), None: (300, 420)}
+
+
+def test_saturation_of_nothing_is_gray_and_more_is_more(model):
+    def spread(saturation):
+        colored = Colorizer(model, Settings(saturation=saturation)).color(large()).pixels_HW3
+        return np.abs(rgb2lab(colored)[..., 1:]).mean()
+
+    assert spread(0) < 0.1
+    assert spread(0) < spread(0.5) < spread(1) < spread(2)
+
+
+def test_style_strength_blends_the_global_features(model):
+    style = large()[::-1, ::-1] // 3
+    plain = Colorizer(model).color(large()).pixels_HW3.astype(int)
+
+    def styled(strength):
+        colorizer = Colorizer(model, Settings(style_strength=strength))
+        return colorizer.color(large(), colorizer.global_features([style])).pixels_HW3.astype(int)
+
+    distances = [np.abs(styled(strength) - plain).mean() for strength in (0, 0.5, 1)]
+    assert distances[0] == 0
+    assert 0 < distances[1] < distances[2]
+
+
+def test_one_vector_steadies_a_sequence(model):
+    colorizer = Colorizer(model)
+    frames = [large(), large() // 2, large() // 3]
+    vector = colorizer.global_features(frames)
+    each = torch.stack([colorizer.global_features([frame])[0] for frame in frames])
+    torch.testing.assert_close(vector[0], each.mean(0), atol=1e-6, rtol=1e-5)
+    many = colorizer.global_features(frames * 100)
+    assert many.shape == vector.shape
+
+
+def test_global_features_of_a_model_without_them_are_refused(make_model):
+    colorizer = Colorizer(make_model(global_features=False))
+    with pytest.raises(IrodoriError, match="no global features"):
+        colorizer.global_features([large()])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"work_size": 31}, {"saturation": -0.1}, {"saturation": 5}, {"style_strength": 1.1}]
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(IrodoriError, match=next(iter(wrong)).replace("_", " ")):
+        Settings(**wrong)
+
+
+def test_sepia_is_coloured_as_gray(model):
+    """What has a tint counts by its luminance, to the rounding of its levels."""
+    gray = 80 + large() // 3
+    rgb = torch.from_numpy(gray / 255).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+    luminance, gray_chroma = model.space.encode(rgb)
+    tint = torch.tensor([0.02, 0.08])[None, :, None, None]
+    toned = model.space.decode(luminance, gray_chroma + tint)
+    assert ((toned >= 0) & (toned <= 1)).all()
+    sepia = to_uint8(toned)[0].permute(1, 2, 0).numpy()
+    one, other = (Colorizer(model).color(pixels).pixels_HW3.astype(int) for pixels in (gray, sepia))
+    assert np.abs(one - sepia).mean() > 5
+    assert np.abs(one - other).mean() < 1
+
+
+def test_tiles_give_what_the_whole_gives(model, monkeypatch):
+    settings = Settings(work_size=None)
+    whole = Colorizer(model, settings).color(large()).pixels_HW3.astype(int)
+    monkeypatch.setattr(module, "AT_ONCE", 100)
+    monkeypatch.setattr(module, "tile_for", lambda network: 200)
+    tiled = Colorizer(model, settings).color(large()).pixels_HW3.astype(int)
+    assert np.abs(tiled - whole).max() <= 1
+
+
+def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):
+    """The whole doesn't fit, tiles do."""
+    colorizer = Colorizer(model, Settings(work_size=None), say=(said := []).append)
+    photo = large(640, 800)
+    whole = colorizer.color(photo).pixels_HW3.astype(int)
+    color = colorizer.network.color
+
+    def short_of_memory(luminance_B1HW, global_BC):
+        if luminance_B1HW.numel() > 500 * 500:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return color(luminance_B1HW, global_BC)
+
+    monkeypatch.setattr(colorizer.network, "color", short_of_memory)
+    again = colorizer.color(photo).pixels_HW3.astype(int)
+    assert np.abs(again - whole).max() <= 1
+    assert any("not enough memory" in line for line in said)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from irodori.color.planes import full_precision
 
-
 CROP_DRAWS = 5
 """Uniform random numbers in [0,1) that a crop takes."""
 

@@ -1,55 +1,267 @@
-"""`Colorizer`: a checkpoint in, PIL images in and out."""
+"""`Colorizer`: a model that colours photos of any size, and says what scenes it sees."""
 
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional
+from torch import Tensor
 
-from irodori.data.images import from_pil
+from irodori.errors import IrodoriError
+from irodori.inference.blended_tiles import color_in_blended_tiles
 from irodori.inference.checkpoint import Model, load_model
-from irodori.inference.coloring import color_pictures
+from irodori.inference.enlarge import METHODS, Enlarged
+from irodori.inference.fast.fast_network import faster
+from irodori.inference.gamut import into_gamut
+from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
+from irodori.inference.memory import is_out_of_memory
+from irodori.inference.receptive_field import receptive_field
+from irodori.inference.tile_size import tile_for
+from irodori.inference.tiles import color_in_tiles
+
+WORK_SIZE = 256
+"""Short side in pixels at which the network sees photos: what it is trained with."""
+STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
+"""The model that comes along."""
+AT_ONCE = 1 << 20
+"""Pixels that the network sees in one piece; more are seen in tiles, whose size is computed."""
+CONTEXT = 1024
+"""Longer side in pixels at which a network with attention sees a photo as a whole."""
+STEADY = 64
+"""Photos of a sequence that its global features are taken from, at most."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How photos are coloured.
+
+    Args:
+        work_size: short side in pixels at which the network sees a photo; None: its own size.
+        saturation: 1 leaves the colours as they are, 0 makes them gray, 2 doubles them.
+        style_strength: share of the style image in the global features; 1: nothing of the photo's
+            own.
+        enlarge: how chrominance comes from the working size to the photo's own, see `METHODS`.
+
+    Raises:
+        IrodoriError: one is out of range.
+    """
+
+    work_size: int | None = WORK_SIZE
+    saturation: float = 1.0
+    style_strength: float = 1.0
+    enlarge: str = "guided"
+
+    def __post_init__(self) -> None:
+        if self.work_size is not None and self.work_size < 32:
+            raise IrodoriError(f"work size {self.work_size} is below 32 pixels")
+        for name, value, most in (
+            ("saturation", self.saturation, 4),
+            ("style strength", self.style_strength, 1),
+        ):
+            if not 0 <= value <= most:
+                raise IrodoriError(f"{name} {value:g} is not in 0 … {most}")
+        if self.enlarge not in METHODS:
+            raise IrodoriError(f"enlarge is one of {', '.join(METHODS)}, not {self.enlarge!r}")
+
+
+class Colored(NamedTuple):
+    """A coloured photo.
+
+    Attributes:
+        pixels_HW3: sRGB, of the photo's size and depth (uint8 or uint16).
+        scenes: names with probabilities, the likeliest first; empty without classification.
+        work_size: height and width at which the network saw the photo.
+    """
+
+    pixels_HW3: Pixels
+    scenes: dict[str, float]
+    work_size: tuple[int, int]
 
 
 class Colorizer:
-    """Colours photographs with a trained model.
+    """Colours photographs with a trained model; it may be used by several threads.
 
     Args:
         model: see `load_model`; `Colorizer.load` takes it from a checkpoint.
+        settings: how.
+        device: where the network runs.
+        precision: see `faster`.
+        say: takes a line for the user, when memory ran out and work goes on in smaller parts.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings | None = None,
+        device: str | torch.device = "cpu",
+        precision: str = "auto",
+        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    ) -> None:
         self.model = model
+        self.say = say
+        self.settings = settings or Settings()
+        self.device = torch.device(device)
+        self.network = faster(model.network.to(self.device), precision)
 
     @classmethod
-    def load(cls, checkpoint: str | Path) -> "Colorizer":
-        """The colorizer of a checkpoint; needs no config file.
+    def load(
+        cls,
+        checkpoint: str | Path | None = None,
+        settings: Settings | None = None,
+        device: str | torch.device = "cpu",
+        precision: str = "auto",
+    ) -> "Colorizer":
+        """The colorizer of a checkpoint, or of the model that comes along; needs no config file.
 
         Raises:
             IrodoriError: see `load_model`.
         """
-        return cls(load_model(checkpoint))
+        return cls(load_model(checkpoint or STARTER), settings, device, precision)
 
     def __call__(self, image: Image.Image, style: Image.Image | None = None) -> Image.Image:
         """An RGB image of the same size, coloured from the photo's luminance alone.
 
         Args:
-            image: the photo, in any mode that Pillow converts to RGB.
+            image: the photo, in any mode that Pillow converts to RGB; its transparency is left out.
             style: an image of any size whose scene decides the colours in place of the photo's.
         """
-        pictures, _ = color_pictures(
-            self.model.network,
-            self.model.space,
-            [from_pil(image)],
-            None if style is None else from_pil(style),
-        )
-        colored: Image.Image = functional.to_pil_image(pictures[0])
-        return colored
+        vector = None if style is None else self.global_features([from_pil(style)])
+        return Image.fromarray(eight_bit(self.color(from_pil(image), vector).pixels_HW3))
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
         """Scene names with their probabilities, the likeliest first; empty without scenes."""
-        _, logits_BC = color_pictures(self.model.network, self.model.space, [from_pil(image)])
-        if logits_BC is None:
+        if self.model.network.classification is None:
             return {}
-        probabilities = logits_BC[0].softmax(0)
-        order = probabilities.argsort(descending=True).tolist()
-        return {self.model.classes[number]: probabilities[number].item() for number in order}
+        with torch.inference_mode():
+            luminance = self._luminance(from_pil(image))
+            _, logits_1C = self.network.global_features(self._seen(luminance))
+        return self._named(logits_1C)
+
+    def global_features(self, photos: Sequence[Pixels]) -> Tensor:
+        """The mean of photos' global features, 1×G: of a style image, or of a whole sequence.
+
+        Args:
+            photos: at least one; of more than STEADY, that many are looked at, evenly spread.
+
+        Raises:
+            IrodoriError: the model has no global features.
+        """
+        if not self.model.network.backbone.global_channels:
+            raise IrodoriError("this model has no global features: it can't take those of a style")
+        count = min(len(photos), STEADY)
+        chosen = [photos[number * len(photos) // count] for number in range(count)]
+        with torch.inference_mode():
+            seen = [
+                self.network.global_features(self._seen(self._luminance(photo)))[0]
+                for photo in chosen
+            ]
+            return torch.stack(seen).mean(0)
+
+    def color(self, pixels_HWC: Pixels, style_1G: Tensor | None = None) -> Colored:
+        """Colour a photo; what it has of colours counts by its luminance alone.
+
+        Args:
+            pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16.
+            style_1G: global features that take the place of the photo's own, as far as
+                `style_strength` says; see `global_features`.
+
+        Raises:
+            ValueError: these aren't a photo's pixels.
+            IrodoriError: there is no memory even for small parts.
+        """
+        with torch.inference_mode():
+            luminance = self._luminance(pixels_HWC)
+            seen_11hw = self._seen(luminance)
+            global_1G, logits_1C = None, None
+            if self.model.network.backbone.global_channels:
+                global_1G, logits_1C = self.network.global_features(seen_11hw)
+                if style_1G is not None:
+                    global_1G = torch.lerp(global_1G, style_1G, self.settings.style_strength)
+            chroma_1Chw = self._predicted(seen_11hw, global_1G)
+            work_size = (seen_11hw.shape[2], seen_11hw.shape[3])
+            pixels_HW3 = self._joined(luminance, chroma_1Chw, seen_11hw)
+        return Colored(pixels_HW3, self._named(logits_1C), work_size)
+
+    def _luminance(self, pixels_HWC: Pixels) -> PhotoLuminance:
+        return PhotoLuminance(pixels_HWC, self.model.space, self.device)
+
+    def _seen(self, luminance: PhotoLuminance) -> Tensor:
+        """The luminance at the size at which the network sees it: 1×1×h×w."""
+        height, width = luminance.height, luminance.width
+        short = min(height, width)
+        if self.settings.work_size is not None and short > self.settings.work_size:
+            scale = self.settings.work_size / short
+            height, width = round(height * scale), round(width * scale)
+        return luminance.at(height, width)
+
+    def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
+        """Chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""
+        height, width = seen_11hw.shape[-2:]
+        if height * width <= AT_ONCE:
+            try:
+                return self.network.color(seen_11hw, global_1G)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            tile = max(height, width) // 2
+            self.say(f"not enough memory for {width}×{height} pixels: going on with tiles")
+        else:
+            tile = tile_for(self.network)
+        field = receptive_field(self.network)
+        if field is None:
+            chroma_Chw = color_in_blended_tiles(
+                self.network, seen_11hw[0], global_1G, tile, CONTEXT, self.say
+            )
+        else:
+            chroma_Chw = color_in_tiles(
+                self.network, seen_11hw[0], global_1G, tile, field, self.say
+            )
+        return chroma_Chw[None].to(self.device)
+
+    def _joined(
+        self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor
+    ) -> Pixels:
+        """The photo's own luminance with its chrominance, part by part."""
+        height, width = luminance.height, luminance.width
+        enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width, self.settings.enlarge)
+        pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
+        step = max(1, PART // width)
+        for top in range(0, height, step):
+            bottom = min(top + step, height)
+            own_11HW = luminance.rows(top, bottom)
+            chroma_1CHW = enlarged.rows(top, bottom, own_11HW)
+            if self.settings.saturation != 1:
+                gray_1CHW = self.model.space.gray_chroma(own_11HW)
+                chroma_1CHW = torch.lerp(gray_1CHW, chroma_1CHW, self.settings.saturation)
+            rgb_13HW = into_gamut(self.model.space, own_11HW, chroma_1CHW)
+            pixels_HW3[top:bottom] = to_levels(rgb_13HW, pixels_HW3.dtype)
+        return pixels_HW3
+
+    def _named(self, logits_1C: Tensor | None) -> dict[str, float]:
+        """Scene names with probabilities, the likeliest first."""
+        if logits_1C is None:
+            return {}
+        shares_C = logits_1C[0].float().softmax(0)
+        order = shares_C.argsort(descending=True).tolist()
+        return {self.model.classes[number]: shares_C[number].item() for number in order}
+
+
+def from_pil(image: Image.Image) -> Pixels:
+    """A PIL image's pixels: H×W×1 of gray ones, H×W×3 otherwise; uint16 of modes I;16 and I."""
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would cut everything above 255 off.
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+    if image.mode in ("1", "L", "LA"):
+        return np.asarray(image.convert("L"))[..., None]
+    return np.asarray(image.convert("RGB"))
+
+
+def eight_bit(pixels_HWC: Pixels) -> Pixels:
+    """The nearest 8-bit levels."""
+    if pixels_HWC.dtype == np.uint8:
+        return pixels_HWC
+    return ((pixels_HWC.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -1,0 +1,112 @@
+"""From a photo's pixels to the luminance that the network sees, in parts and at a working size."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from irodori.color import ColorSpace
+
+Pixels = np.ndarray
+"""H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
+
+
+def depth_of(pixels_HWC: Pixels) -> int:
+    """The level of white: 255 or 65535.
+
+    Raises:
+        ValueError: these aren't a photo's pixels.
+    """
+    depths = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+    if (
+        pixels_HWC.dtype not in depths
+        or pixels_HWC.ndim != 3
+        or pixels_HWC.shape[2] not in (1, 3)
+        or 0 in pixels_HWC.shape
+    ):
+        raise ValueError(
+            "pixels are H×W×1 or H×W×3 of uint8 or uint16, not"
+            f" {'×'.join(map(str, pixels_HWC.shape))} of {pixels_HWC.dtype}"
+        )
+    return depths[pixels_HWC.dtype]
+
+
+class PhotoLuminance:
+    """A photo's luminance in a colour space, computed for the part that is asked for.
+
+    Args:
+        pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16; sepia and colours count by their
+            luminance.
+        space: the network's.
+        device: where the luminance is wanted.
+
+    Raises:
+        ValueError: these aren't a photo's pixels.
+    """
+
+    def __init__(self, pixels_HWC: Pixels, space: ColorSpace, device: torch.device) -> None:
+        self.pixels_HWC = pixels_HWC
+        self.white = depth_of(pixels_HWC)
+        self.space = space
+        self.device = device
+        self.height, self.width = pixels_HWC.shape[:2]
+        self.table: Tensor | None = None
+        if pixels_HWC.shape[2] == 1:
+            # Gray has few levels, so that each is converted once.
+            self.table = self._encoded(torch.arange(self.white + 1)[None, :, None])[0, 0, 0]
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """The luminance of rows top … bottom − 1: 1×1×(bottom − top)×W fp32 in [0,1]."""
+        # As numbers that torch knows, and may write to.
+        part_HWC = torch.from_numpy(self.pixels_HWC[top:bottom].astype(np.int32))
+        if self.table is not None:
+            return self.table[part_HWC[..., 0].to(self.device)][None, None]
+        return self._encoded(part_HWC)
+
+    def whole(self) -> Tensor:
+        """All of it, 1×1×H×W fp32; filled in part by part, since a conversion takes several times
+        as much memory for a moment."""
+        luminance_11HW = torch.empty(1, 1, self.height, self.width, device=self.device)
+        step = max(1, PART // self.width)
+        for top in range(0, self.height, step):
+            bottom = min(top + step, self.height)
+            luminance_11HW[:, :, top:bottom] = self.rows(top, bottom)
+        return luminance_11HW
+
+    def at(self, height: int, width: int) -> Tensor:
+        """The luminance of the photo scaled to a size, 1×1×height×width fp32 in [0,1].
+
+        As in training, it is the pixels that are scaled (bilinear, antialiased, 8 bit), and not the
+        luminance.
+        """
+        if (height, width) == (self.height, self.width):
+            return self.whole()
+        pixels_HWC = self.pixels_HWC
+        if self.white > 255:
+            pixels_HWC = (pixels_HWC >> 8).astype(np.uint8)
+        elif not pixels_HWC.flags.writeable:
+            pixels_HWC = pixels_HWC.copy()
+        pixels_1CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
+        scaled_1CHW = functional.interpolate(
+            pixels_1CHW, (height, width), mode="bilinear", antialias=True
+        )
+        return self._encoded(scaled_1CHW[0].permute(1, 2, 0), white=255)
+
+    def _encoded(self, levels_HWC: Tensor, white: int | None = None) -> Tensor:
+        rgb_HWC = levels_HWC.to(self.device, torch.float32) / (white or self.white)
+        rgb_13HW = rgb_HWC.permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+        return self.space.encode(rgb_13HW)[0]
+
+
+PART = 1 << 20
+"""Pixels that are converted at a time."""
+
+
+def to_levels(rgb_13HW: Tensor, dtype: np.dtype) -> Pixels:
+    """Float sRGB in [0,1] as pixels H×W×3 of uint8 or uint16, rounded to the nearest level."""
+    white = np.iinfo(dtype).max
+    levels = (rgb_13HW[0] * white).clamp_(0, white).round_().permute(1, 2, 0)
+    if dtype == np.uint8:
+        return levels.to(torch.uint8).cpu().numpy()
+    # torch converts to few unsigned types.
+    return levels.to(torch.int32).cpu().numpy().astype(dtype)

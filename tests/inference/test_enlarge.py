@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from irodori.inference.enlarge import EPSILON, METHODS, RADIUS, Enlarged
+from irodori.network.joint import enlarge_chroma, reduce_chroma
+
+
+def random(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.sampled_from(METHODS),
+    st.integers(1, 9),
+)
+def test_parts_are_parts_of_the_whole(height, width, h, w, method, step):
+    chroma, seen = random(1, 2, (h + 1) // 2, (w + 1) // 2), random(1, 1, h, w, seed=1)
+    luminance = random(1, 1, height, width, seed=2)
+    enlarged = Enlarged(chroma, seen, height, width, method)
+    whole = enlarged.rows(0, height, luminance)
+    assert whole.shape == (1, 2, height, width)
+    assert whole.isfinite().all()
+    parts = [
+        enlarged.rows(top, min(top + step, height), luminance[:, :, top : top + step])
+        for top in range(0, height, step)
+    ]
+    torch.testing.assert_close(torch.cat(parts, 2), whole, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(32, 40), (31, 39)])
+def test_at_the_size_that_was_seen_bilinear_is_the_networks_own(size):
+    chroma = random(1, 2, *((side + 1) // 2 for side in size))
+    enlarged = Enlarged(chroma, random(1, 1, *size), *size, "bilinear")
+    found = enlarged.rows(0, size[0], random(1, 1, *size))
+    torch.testing.assert_close(found, enlarge_chroma(chroma, *size), atol=1e-6, rtol=0)
+
+
+def test_bilinear_is_torchs_at_a_whole_factor():
+    chroma = random(1, 3, 8, 10)
+    enlarged = Enlarged(chroma, random(1, 1, 16, 20), 80, 100, "bilinear")
+    expected = functional.interpolate(chroma, scale_factor=10, mode="bilinear")
+    found = enlarged.rows(0, 80, random(1, 1, 80, 100))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_nearest_repeats():
+    chroma = random(1, 2, 4, 3)
+    found = Enlarged(chroma, random(1, 1, 8, 6), 40, 30, "nearest").rows(
+        0, 40, random(1, 1, 40, 30)
+    )
+    assert torch.equal(found, chroma.repeat_interleave(10, 2).repeat_interleave(10, 3))
+
+
+def transcription(chroma, seen, luminance):
+    """The guided filter's slope times the detail of luminance, place by place in float64."""
+    chroma, luminance = chroma[0].double().numpy(), luminance[0, 0].double().numpy()
+    low = reduce_chroma(seen.double())[0, 0].numpy()
+    h, w = low.shape
+
+    def window(plane, y, x, radius):
+        ys = np.clip(np.arange(y - radius, y + radius + 1), 0, h - 1)
+        xs = np.clip(np.arange(x - radius, x + radius + 1), 0, w - 1)
+        return plane[np.ix_(ys, xs)]
+
+    slope = np.empty_like(chroma)
+    for c, y, x in np.ndindex(chroma.shape):
+        i, p = window(low, y, x, RADIUS), window(chroma[c], y, x, RADIUS)
+        slope[c, y, x] = ((i * p).mean() - i.mean() * p.mean()) / (i.var() + EPSILON)
+    slope = np.stack(
+        [[[window(plane, y, x, 1).mean() for x in range(w)] for y in range(h)] for plane in slope]
+    )
+    height, width = luminance.shape
+
+    def at(plane, y, x):
+        y = np.clip((y + 0.5) * seen.shape[2] / height / 2 - 0.5, 0, h - 1)
+        x = np.clip((x + 0.5) * seen.shape[3] / width / 2 - 0.5, 0, w - 1)
+        y0, x0 = int(y), int(x)
+        y1, x1 = min(y0 + 1, h - 1), min(x0 + 1, w - 1)
+        above = plane[y0, x0] + (x - x0) * (plane[y0, x1] - plane[y0, x0])
+        below = plane[y1, x0] + (x - x0) * (plane[y1, x1] - plane[y1, x0])
+        return above + (y - y0) * (below - above)
+
+    result = np.empty((len(chroma), height, width))
+    for c, y, x in np.ndindex(result.shape):
+        detail = luminance[y, x] - at(low, y, x)
+        result[c, y, x] = at(chroma[c], y, x) + at(slope[c], y, x) * detail
+    return result
+
+
+def test_guided_is_its_formula():
+    chroma, seen, luminance = random(1, 2, 5, 7), random(1, 1, 9, 13), random(1, 1, 33, 41)
+    found = Enlarged(chroma, seen, 33, 41).rows(0, 33, luminance)
+    expected = transcription(chroma, seen, luminance)
+    np.testing.assert_allclose(found[0], expected, atol=2e-4)
+
+
+def test_colors_end_where_luminance_does():
+    """Two halves of different colour and lightness, the edge between two places of chrominance."""
+    luminance = torch.full((1, 1, 160, 160), 0.3)
+    luminance[..., 77:] = 0.8
+    true = torch.where(luminance > 0.5, 0.7, 0.4).expand(1, 2, -1, -1)
+    seen = functional.avg_pool2d(luminance, 10)
+    chroma = functional.avg_pool2d(true, 20)
+    errors = {
+        method: (Enlarged(chroma, seen, 160, 160, method).rows(0, 160, luminance) - true)
+        .abs()
+        .mean()
+        .item()
+        for method in METHODS
+    }
+    # Something is left, since slopes are averaged over places beside the edge, too.
+    assert errors["guided"] < 0.25 * min(errors["bilinear"], errors["nearest"])
+
+
+def test_without_detail_guided_is_bilinear():
+    chroma, flat = random(1, 2, 6, 6), torch.full((1, 1, 12, 12), 0.4)
+    full = torch.full((1, 1, 50, 50), 0.4)
+    guided = Enlarged(chroma, flat, 50, 50).rows(0, 50, full)
+    bilinear = Enlarged(chroma, flat, 50, 50, "bilinear").rows(0, 50, full)
+    torch.testing.assert_close(guided, bilinear, atol=1e-5, rtol=0)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="is not half of"):
+        Enlarged(random(1, 2, 4, 4), random(1, 1, 9, 8), 40, 40)
+    with pytest.raises(ValueError, match="'cubic'"):
+        Enlarged(random(1, 2, 4, 4), random(1, 1, 8, 8), 40, 40, "cubic")
