@@ -29,6 +29,11 @@ def ycbcr(rgb: Array) -> Array:
     return np.stack([y, (rgb[..., 2] - y) / 1.772, (rgb[..., 0] - y) / 1.402], axis=-1)
 
 
+def luma_ab(rgb: Array) -> Array:
+    """BT.601 luma, and a* and b*."""
+    return np.concatenate([yuv(rgb)[..., :1], skimage.color.rgb2lab(rgb)[..., 1:]], axis=-1)
+
+
 def oklab(rgb: Array) -> Array:
     """Ottosson's linear_srgb_to_oklab, after the sRGB transfer curve."""
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
@@ -52,6 +57,7 @@ REFERENCES = {
     "yuv": yuv,
     "ycbcr": ycbcr,
     "oklab": oklab,
+    "luma_ab": luma_ab,
 }
 
 

@@ -3,6 +3,7 @@
 from irodori.color.eight_bit import to_float, to_uint8
 from irodori.color.lab import Lab, rgb_to_lab
 from irodori.color.luma import YCbCr, Yuv
+from irodori.color.luma_ab import LumaAb
 from irodori.color.luv import Luv
 from irodori.color.oklab import Oklab
 from irodori.color.rgb import Rgb
@@ -12,7 +13,7 @@ from irodori.errors import IrodoriError
 __all__ = ["COLOR_SPACES", "ColorSpace", "Lab", "color_space", "rgb_to_lab", "to_float", "to_uint8"]
 
 COLOR_SPACES: dict[str, type[ColorSpace]] = {
-    space.name: space for space in (Lab, Yuv, Rgb, YCbCr, Luv, Oklab)
+    space.name: space for space in (Lab, Yuv, Rgb, YCbCr, Luv, Oklab, LumaAb)
 }
 
 

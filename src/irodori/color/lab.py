@@ -55,7 +55,7 @@ class Lab(LinearlyScaled):
         # what scikit-image and kornia do; pictures then look the same in other tools.
         z = (y - b / 200).clamp(min=0)
         x, y, z = (
-            _inverse_curve(plane) * white for plane, white in zip((x, y, z), D65_WHITE, strict=True)
+            inverse_curve(plane) * white for plane, white in zip((x, y, z), D65_WHITE, strict=True)
         )
         return srgb_from_xyz((x, y, z))
 
@@ -73,5 +73,6 @@ def _curve(light: Tensor) -> Tensor:
     return torch.where(light > THRESHOLD, root, SLOPE * light + OFFSET)
 
 
-def _inverse_curve(root: Tensor) -> Tensor:
+def inverse_curve(root: Tensor) -> Tensor:
+    """Return light, as a share of white's, for the root that L*a*b* is made of."""
     return torch.where(root > ROOT_OF_THRESHOLD, root**3, (root - OFFSET) / SLOPE)

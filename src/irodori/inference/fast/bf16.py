@@ -1,0 +1,40 @@
+"""A network's weights and features in bf16, between luminance and output in fp32.
+
+Weights are stored in bf16, since autocast would convert all of them again at every call.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from irodori.network import JointNetwork
+from irodori.network.paper_backbone import PaperBackbone
+
+
+def to_bf16(network: JointNetwork) -> None:
+    """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
+
+    Luminance is scaled and freed of its mean in fp32, since bf16 has no more than 128 steps from
+    0.5 to 1; chrominance (see `network.output`) and scene logits come out in fp32. Global features
+    come out in bf16 and are taken in any precision.
+    """
+    for part in network.children():
+        if part is not network.output:
+            part.to(torch.bfloat16)
+    backbone = network.backbone
+    first = backbone.low[0] if isinstance(backbone, PaperBackbone) else backbone.encoder
+    assert isinstance(first, nn.Module)
+    first.register_forward_pre_hook(_narrow)
+    if network.fusion is not None:
+        network.fusion.register_forward_pre_hook(_narrow)
+    if network.classification is not None:
+        network.classification.register_forward_hook(_widen)
+
+
+def _narrow(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(value.bfloat16() for value in inputs)
+
+
+def _widen(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+    return output.float()

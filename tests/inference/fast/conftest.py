@@ -1,0 +1,47 @@
+"""Networks whose numbers a mistake would change."""
+
+import pytest
+import torch
+from torch import nn
+
+from irodori.network import JointNetwork
+from irodori.network.timm_backbone import TimmBackbone
+
+
+@pytest.fixture(scope="session")
+def make_network():
+    """Makes a narrow network in evaluation mode; see `lively`."""
+
+    def make(**arguments):
+        torch.manual_seed(0)
+        with pytest.MonkeyPatch.context() as patch:
+            # They take most of the time.
+            patch.setattr("irodori.network.timm_backbone.check_levels", lambda _: None)
+            network = JointNetwork(5, **({"width": 1 / 16} | arguments))
+        if isinstance(network.backbone, TimmBackbone):
+            network.backbone.size = (64, 64)
+        return lively(network)
+
+    return make
+
+
+@torch.no_grad()
+def lively(network):
+    """The network, with norms that are no identities and a prediction that varies."""
+    for norm in network.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            norm.momentum = None
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, -0.3, 0.5)
+    small = torch.rand(4, 1, 8, 8) * torch.linspace(0.3, 1, 4)[:, None, None, None]
+    photos = nn.functional.interpolate(small, (64, 64), mode="bilinear")
+    network.train()(photos)
+    network.eval()
+    colorization = network.colorization
+    last = colorization.layers[-1] if hasattr(colorization, "layers") else colorization.output
+    prediction, _ = network.predict(photos)
+    # Chrominance then varies as in photographs, by about a tenth of its range.
+    scale = 0.4 / prediction.std()
+    last.weight.mul_(scale)
+    last.bias.sub_(prediction.mean()).mul_(scale)
+    return network

@@ -1,0 +1,204 @@
+from copy import deepcopy
+
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from timm.layers import BatchNormAct2d, StdConv2d
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from irodori.config import PROJECT
+from irodori.inference.fast.folding import absorb, fold, norms_left
+
+PRESETS = sorted(
+    settings["name"]
+    for settings in map(
+        yaml.safe_load,
+        (file.read_text() for file in (PROJECT / "conf" / "backbone").glob("*.yaml")),
+    )
+    if "name" in settings
+)
+
+
+LARGE = ("convnext_tiny", "resnet50")
+
+
+@pytest.mark.parametrize("output", [{}, {"output": "ab_classes", "temperature": 0.38}])
+@pytest.mark.parametrize("decoder", ["paper", "skips"])
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in PRESETS],
+)
+@torch.no_grad()
+def test_a_folded_network_says_the_same_without_norms(make_network, backbone, decoder, output):
+    network = make_network(backbone=backbone, decoder=decoder, **output)
+    photo, style = torch.rand(2, 1, 33, 47), torch.rand(2, 1, 50, 21)
+    for dtype, tolerance, inputs in (
+        (torch.float32, 1e-4, (photo,)),
+        (torch.float64, 1e-9, (photo, style)),
+    ):
+        exact = deepcopy(network).to(dtype)
+        folded = deepcopy(exact)
+        fold(folded)
+        assert norms_left(folded) == []
+        given = [value.to(dtype) for value in inputs]
+        chroma, logits = exact(*given)
+        assert chroma.std() > 0.01
+        for expected, got in zip((chroma, logits), folded(*given), strict=True):
+            assert got.dtype == dtype
+            torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"fusion": "sigmoid"}, {"global_features": False}, {"input_mean": 0.4}]
+)
+@torch.no_grad()
+def test_other_networks_are_folded_too(make_network, arguments):
+    network = make_network(**arguments).double()
+    folded = deepcopy(network)
+    fold(folded)
+    assert norms_left(folded) == []
+    photo = torch.rand(1, 1, 30, 41).double()
+    torch.testing.assert_close(folded(photo), network(photo), rtol=1e-9, atol=1e-9)
+
+
+@torch.no_grad()
+def test_norms_before_their_convolutions_stay(make_network):
+    network = make_network(backbone="resnetv2_50").double()
+    before = norms_left(network)
+    folded = deepcopy(network)
+    fold(folded)
+    left = norms_left(folded)
+    # Of this encoder's residual blocks the first norm takes the sum of branches.
+    assert left
+    assert all(name.endswith("norm1") for name in left if name.startswith("backbone.encoder.sta"))
+    assert len(left) < len(before) / 2
+    photo = torch.rand(1, 1, 33, 20).double()
+    torch.testing.assert_close(folded(photo), network(photo), rtol=1e-9, atol=1e-9)
+
+
+def norm_of(channels, kind=nn.BatchNorm2d, **arguments):
+    norm = kind(channels, **arguments)
+    nn.init.uniform_(norm.running_mean, -1, 1)
+    nn.init.uniform_(norm.running_var, 0.3, 2)
+    if norm.affine:
+        nn.init.uniform_(norm.weight, -2, 2)
+        nn.init.uniform_(norm.bias, -1, 1)
+    return norm.double().eval()
+
+
+@given(
+    groups=st.sampled_from([1, 2, 4]),
+    bias=st.booleans(),
+    affine=st.booleans(),
+    eps=st.sampled_from([1e-5, 1e-3]),
+)
+def test_absorbing_agrees_with_torch(groups, bias, affine, eps):
+    convolution = nn.Conv2d(4, 8, 3, groups=groups, bias=bias).double().eval()
+    norm = norm_of(8, affine=affine, eps=eps)
+    linear = nn.Linear(4, 8, bias=bias).double().eval()
+    norm1 = norm_of(8, nn.BatchNorm1d, affine=affine, eps=eps)
+    with torch.no_grad():
+        if not affine:  # torch's formula has no default for them
+            expected = fuse_conv_bn_eval(convolution, with_ones(norm))
+            expected1 = fuse_linear_bn_eval(linear, with_ones(norm1))
+        else:
+            expected = fuse_conv_bn_eval(convolution, norm)
+            expected1 = fuse_linear_bn_eval(linear, norm1)
+    absorb(convolution, norm)
+    absorb(linear, norm1)
+    for ours, theirs in ((convolution, expected), (linear, expected1)):
+        torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-12, atol=1e-12)
+
+
+def with_ones(norm):
+    affine = type(norm)(norm.num_features, eps=norm.eps).double().eval()
+    affine.running_mean, affine.running_var = norm.running_mean, norm.running_var
+    return affine
+
+
+class Toy(nn.Module):
+    """A convolution and a norm, used as a function of both says."""
+
+    def __init__(self, use, convolution=None, norm=None):
+        super().__init__()
+        self.convolution = convolution or nn.Conv2d(1, 3, 3, padding=1, padding_mode="reflect")
+        self.norm = norm or norm_of(3)
+        self.before = norm_of(1)
+        self.use = use
+
+    def forward(self, luminance):
+        return self.use(self, luminance)
+
+
+def following(toy, x):
+    return functional.relu_(toy.norm(toy.convolution(x)))
+
+
+def looked_at(toy, x):
+    y = toy.convolution(x)
+    assert y.shape[1] == y.size(1) == 3
+    return toy.norm(y)
+
+
+def at_two_sizes(toy, x):
+    return toy.norm(toy.convolution(x)).mean() + toy.norm(toy.convolution(x[..., 5:]))
+
+
+def used_again(toy, x):
+    y = toy.convolution(x)
+    return toy.norm(y) + torch.stack([y, y]).mean(0)
+
+
+def written_elsewhere(toy, x):
+    y = toy.convolution(x)
+    other = torch.zeros_like(x).repeat(1, 3, 1, 1)
+    other[...] = y
+    return toy.norm(y) + other
+
+
+def something_between(toy, x):
+    return toy.norm(functional.relu(toy.convolution(x)))
+
+
+def once_without_norm(toy, x):
+    return toy.norm(toy.convolution(x)) + toy.convolution(x).tanh()
+
+
+def norm_of_another_too(toy, x):
+    return toy.norm(toy.convolution(x)) + toy.norm(x.repeat(1, 3, 1, 1))
+
+
+def norm_first(toy, x):
+    return toy.convolution(toy.before(x))
+
+
+@pytest.mark.parametrize(
+    ("toy", "left"),
+    [
+        (Toy(following), []),
+        (Toy(following, norm=norm_of(3, BatchNormAct2d)), []),
+        (Toy(following, StdConv2d(1, 3, 3)), ["norm"]),
+        (Toy(looked_at), []),
+        (Toy(at_two_sizes), []),
+        (Toy(used_again), ["norm"]),
+        (Toy(written_elsewhere), ["norm"]),
+        (Toy(something_between), ["norm"]),
+        (Toy(once_without_norm), ["norm"]),
+        (Toy(norm_of_another_too), ["norm"]),
+        (Toy(norm_first), ["norm"]),
+    ],
+)
+@torch.no_grad()
+def test_only_what_directly_follows_is_folded(toy, left):
+    toy = toy.double().eval()
+    photo = torch.rand(2, 1, 10, 12).double()
+    expected = toy(photo)
+    fold(toy)
+    # `before` follows no layer, whether it is used or not.
+    assert norms_left(toy) == [*left, "before"]
+    torch.testing.assert_close(toy(photo), expected, rtol=1e-9, atol=1e-9)
