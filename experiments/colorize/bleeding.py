@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from kornia.filters import guided_blur, joint_bilateral_blur
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import binary_dilation, gaussian_gradient_magnitude
+from scipy import ndimage
 from torch import Tensor
 
 from irodori.color import color_space, rgb_to_lab, to_float
@@ -106,9 +106,9 @@ def main() -> None:
 def read(path: Path) -> np.ndarray:
     """H×W×3 uint8, at most LARGEST long."""
     with Image.open(path) as image:
-        image = image.convert("RGB")
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-        return np.asarray(image)
+        photo = image.convert("RGB")
+    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return np.asarray(photo)
 
 
 def as_tensor(pixels_HW3: np.ndarray) -> Tensor:
@@ -119,9 +119,10 @@ def as_tensor(pixels_HW3: np.ndarray) -> Tensor:
 def edge_band(true_HW3: np.ndarray) -> np.ndarray:
     """H×W bool: pixels within BAND of the steepest changes of a*b*."""
     ab_2HW = rgb_to_lab(as_tensor(true_HW3))[0, 1:].numpy()
-    steepness_HW = np.hypot(*(gaussian_gradient_magnitude(plane, 1.0) for plane in ab_2HW))
+    steepness_HW = np.hypot(*(ndimage.gaussian_gradient_magnitude(plane, 1.0) for plane in ab_2HW))
     edges_HW = steepness_HW >= np.quantile(steepness_HW, 1 - EDGES)
-    return binary_dilation(edges_HW, iterations=BAND)
+    band_HW: np.ndarray = ndimage.binary_dilation(edges_HW, iterations=BAND)
+    return band_HW
 
 
 def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
@@ -139,16 +140,15 @@ def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
         chroma_12HW = enlarged.rows(0, height, full_11HW)
     else:
         plain = Enlarged(reduced_12hw, seen_11hw, height, width, "bilinear")
-        chroma_12HW = LIBRARY[method](
-            full_11HW, plain.rows(0, height, full_11HW), round(2 / scale)
-        )
+        chroma_12HW = LIBRARY[method](full_11HW, plain.rows(0, height, full_11HW), round(2 / scale))
     return to_levels(into_gamut(LAB, full_11HW, chroma_12HW), true_HW3.dtype)
 
 
 def difference(true_HW3: np.ndarray, made_HW3: np.ndarray) -> np.ndarray:
     """H×W: CIEDE2000 between two pictures."""
     labs = [rgb_to_lab(as_tensor(pixels)) for pixels in (true_HW3, made_HW3)]
-    return ciede2000(*labs)[0].squeeze().numpy()
+    difference_HW: np.ndarray = ciede2000(*labs)[0].squeeze().numpy()
+    return difference_HW
 
 
 def shown(true_HW3: np.ndarray, work_size: int) -> Image.Image:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -20,6 +20,7 @@ from irodori.data.index import read_index
 from irodori.data.stream import ShardDataset
 from irodori.inference.checkpoint import Model, load_model
 from irodori.inference.coloring import color_pictures
+from irodori.inference.picture_grid import picture_grid
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.pair import Pair
 
@@ -64,26 +65,20 @@ def measure(pictures: list[list[Tensor]]) -> list[dict[str, str | float]]:
 
 def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
     """A row a photograph: true, own style, and the styles, whose true pictures stand on top."""
-    width, height = BOX[0] + GAP, BOX[1] + GAP
-    columns = [None, None, *photos]
-    canvas = Image.new("RGB", (len(columns) * width, (1 + len(photos)) * height), "white")
-
-    def put(picture: Tensor, column: int, row: int) -> None:
-        small = ImageOps.contain(functional.to_pil_image(picture), BOX)
-        margin = ((BOX[0] - small.width) // 2, (BOX[1] - small.height) // 2)
-        canvas.paste(small, (column * width + margin[0], row * height + margin[1]))
-
+    tensors = [[None, None, *photos]] + [
+        [photo, *row] for photo, row in zip(photos, pictures, strict=True)
+    ]
+    rows = [
+        [one if one is None else functional.to_pil_image(one) for one in row] for row in tensors
+    ]
+    canvas = picture_grid(rows, BOX, GAP)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
     for column, text in enumerate(("true photo", "its own style")):
-        place = (column * width + BOX[0] // 2, BOX[1] - 10)
+        place = (column * (BOX[0] + GAP) + BOX[0] // 2, BOX[1] - 10)
         draw.text(place, text, "black", anchor="mm", font=font)
     draw.text(
         (BOX[0], 20), "styles, of which only the gray is seen:", "black", anchor="mm", font=font
     )
-    for number, photo in enumerate(photos):
-        put(photo, number + 2, 0)
-        for column, picture in enumerate([photo, *pictures[number]]):
-            put(picture, column, number + 1)
     return canvas
 
 

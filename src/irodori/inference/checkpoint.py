@@ -10,6 +10,7 @@ from torch import Tensor
 
 from irodori.color import ColorSpace, color_space
 from irodori.errors import IrodoriError
+from irodori.inference.safetensors_file import is_safetensors, read_safetensors
 from irodori.network import JointNetwork
 
 FORMAT = 2
@@ -44,7 +45,8 @@ class Model:
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A checkpoint's description (see `Model.describe`) and its network's weights, on the CPU.
 
-    Only tensors and plain types are read, so a checkpoint from elsewhere can't run code.
+    It is one of a run, or a safetensors file of `irodori export`; the content says which. Only
+    tensors and plain types are read, so a checkpoint from elsewhere can't run code.
 
     Raises:
         IrodoriError: there is no such file, it isn't a checkpoint of this project, or it is of
@@ -53,16 +55,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise IrodoriError(f"{path}: no such checkpoint")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        description = checkpoint["irodori"]
+        read = read_safetensors if is_safetensors(path) else read_run_checkpoint
+        description, weights = read(path)
         found = description["format"]
-        weights = {
-            name.removeprefix("network."): tensor
-            for name, tensor in checkpoint["state_dict"].items()
-            if name.startswith("network.")
-        }
     except Exception as error:
-        # torch raises many kinds here, by what the file is; all of them mean the same to the user.
+        # Many kinds are raised here, by what the file is; all of them mean the same to the user.
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         reason = shorten(line, 120, placeholder="…")
         raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
@@ -71,6 +68,21 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if lacking := DESCRIBED - description.keys():
         raise IrodoriError(f"{path}: its description lacks {', '.join(sorted(lacking))}")
     return description, weights
+
+
+def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description and the network's weights of a training run's checkpoint.
+
+    Raises:
+        Exception: of many kinds, if the file is damaged or of something else.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    return checkpoint["irodori"], weights
 
 
 def load_model(path: str | Path) -> Model:

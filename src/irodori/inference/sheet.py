@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from irodori.color import ColorSpace, to_float, to_uint8
+from irodori.inference.picture_grid import put
 
 BOX = (213, 160)
 """Width and height of the box that a picture fits into, in pixels."""
@@ -54,9 +55,7 @@ def sheet(
             if line == 0:
                 middle = (left + BOX[0] // 2, TITLE // 2)
                 draw.text(middle, titles[column][place], "black", anchor="mm", font=font)
-            picture = ImageOps.contain(functional.to_pil_image(tensor.cpu()), BOX)
-            margin = ((BOX[0] - picture.width) // 2, (BOX[1] - picture.height) // 2)
-            canvas.paste(picture, (left + margin[0], top + margin[1]))
+            put(canvas, functional.to_pil_image(tensor.cpu()), (left, top), BOX)
         if captions is not None:
             middle = (column * triple + (3 * BOX[0] + 2 * GAP) // 2, top + BOX[1] + CAPTION // 2)
             draw.text(middle, captions[number], "black", anchor="mm", font=font)

@@ -1,0 +1,73 @@
+"""Writing a checkpoint's model in a format that other programs read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from irodori.data.files import replacing
+from irodori.errors import IrodoriError, one_line
+from irodori.inference.checkpoint import Model, load_model
+from irodori.inference.export.graphs import write_onnx, write_torch_export
+from irodori.inference.safetensors_file import write_safetensors
+
+
+def export_model(
+    checkpoint: Path, form: str, output: Path, half: bool = False, overwrite: bool = False
+) -> None:
+    """Write a checkpoint's model as one file, whole or not at all.
+
+    Args:
+        form: one of `FORMATS`.
+        half: parameters as fp16; of safetensors only.
+        overwrite: an existing output is replaced.
+
+    Raises:
+        IrodoriError: see `load_model`; or the output exists, the format is unknown or can't hold
+            this model, a package is missing, or the file can't be written.
+    """
+    if form not in FORMATS:
+        raise IrodoriError(f"--format {form} is unknown: it is one of {', '.join(FORMATS)}")
+    if half and form != SAFETENSORS:
+        raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
+    if output.exists() and not overwrite:
+        raise IrodoriError(f"{output} exists already: choose another --output, or --overwrite")
+    model = load_model(checkpoint)
+    try:
+        with replacing(output) as file:
+            FORMATS[form](file, model, half)
+    except IrodoriError:
+        raise
+    except OSError as error:
+        raise IrodoriError(f"{output} can't be written: {error.strerror or error}") from None
+    except ImportError as error:
+        raise IrodoriError(
+            f"--format {form} needs the package {error.name}: pip install 'irodori[export]'"
+        ) from None
+    except Exception as error:
+        # Of any kind, by what torch can't trace.
+        backbone = model.network.arguments["backbone"]
+        raise IrodoriError(
+            f"{checkpoint}: backbone {backbone} can't be exported as {form}:"
+            f" {one_line(error)[:200]}"
+        ) from None
+
+
+def _safetensors(file: BinaryIO, model: Model, half: bool) -> None:
+    write_safetensors(file, model.network, model.describe(), half)
+
+
+def _torch_export(file: BinaryIO, model: Model, _: bool) -> None:
+    write_torch_export(file, model)
+
+
+def _onnx(file: BinaryIO, model: Model, _: bool) -> None:
+    write_onnx(file, model)
+
+
+SAFETENSORS = "safetensors"
+FORMATS: dict[str, Callable[[BinaryIO, Model, bool], None]] = {
+    "onnx": _onnx,
+    "torch-export": _torch_export,
+    SAFETENSORS: _safetensors,
+}
+"""What writes a format, by its name."""

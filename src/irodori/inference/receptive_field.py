@@ -1,0 +1,112 @@
+"""How far around a place a network looks, so that a photo can be coloured in parts."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from irodori.network import JointNetwork
+
+LIMIT = 4096
+"""Pixels of the longest probe; what looks further counts as unbounded."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Luminance pixels that the chrominance of an aligned block depends on, beside its own.
+
+    A block is `step`×`step` pixels whose corner lies at multiples of `step`.
+    """
+
+    step: int
+    above: int
+    below: int
+    left: int
+    right: int
+
+
+_known: dict[str, Field | None] = {}
+"""Fields by networks' arguments, which decide them."""
+
+
+def receptive_field(network: JointNetwork) -> Field | None:
+    """The field of `network.color` under given global features; None where it is unbounded.
+
+    It is seen, not calculated: not-a-number goes through convolutions, norms, activations, pooling
+    and attention alike, whatever the weights, so a pixel that isn't a number makes exactly those
+    outputs no numbers that depend on it. Unbounded are attention over the whole photo,
+    squeeze-and-excitation and other means over all places.
+
+    Args:
+        network: in evaluation mode, of any precision.
+    """
+    key = repr(sorted(network.arguments.items()))
+    if key not in _known:
+        _known[key] = _seen(network)
+    return _known[key]
+
+
+@torch.inference_mode()
+def _seen(network: JointNetwork) -> Field | None:
+    """See `receptive_field`."""
+    step = network.backbone.step
+    device = next(network.parameters()).device
+    global_BC = None
+    if network.fusion is not None:
+        global_BC = torch.zeros(1, network.backbone.global_channels, device=device)
+
+    def rows(luminance_HW: Tensor) -> Tensor:
+        chroma_1CHW = network.color(luminance_HW[None, None], global_BC)
+        return chroma_1CHW.isnan().any(1).any(2)[0]
+
+    def columns(luminance_HW: Tensor) -> Tensor:
+        chroma_1CHW = network.color(luminance_HW.T[None, None], global_BC)
+        return chroma_1CHW.isnan().any(1).any(1)[0]
+
+    reaches = []
+    for spoiled in (rows, columns):
+        blocks = 8
+        while (reach := _reach(spoiled, device, step, blocks)) is None:
+            blocks *= 2
+            if blocks * step > LIMIT:
+                return None
+        reaches.append(reach)
+    (above, below), (left, right) = reaches
+    return Field(step, above, below, left, right)
+
+
+def _reach(
+    spoiled: Callable[[Tensor], Tensor], device: torch.device, step: int, blocks: int
+) -> tuple[int, int] | None:
+    """Pixels before and after a block that it depends on; None if the probe is too short.
+
+    Args:
+        spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)
+            whose first dimension is the one looked along.
+        device: to compute on.
+        blocks: the probe's length in blocks.
+    """
+
+    def spoiled_blocks(first: int, last: int) -> list[bool]:
+        luminance_HW = torch.full((blocks * step, step), 0.5, device=device)
+        luminance_HW[first:last] = torch.nan
+        found: list[bool] = spoiled(luminance_HW).unflatten(0, (blocks, -1)).any(1).tolist()
+        return found
+
+    # The field is the same for every block: all pixels on one side of the middle are spoiled, and
+    # then as few of the middle block's own lines as still spoil the outermost block found.
+    start, end = blocks // 2 * step, (blocks // 2 + 1) * step
+    first = spoiled_blocks(start, blocks * step).index(True)
+    last = blocks - 1 - spoiled_blocks(0, end)[::-1].index(True)
+    if first == 0 or last == blocks - 1:
+        return None
+    lines = range(step)
+    fewest = bisect_left(lines, True, key=lambda n: spoiled_blocks(0, start + n + 1)[last])
+    before = last * step - (start + fewest)
+    fewest = bisect_left(
+        lines, True, key=lambda n: spoiled_blocks(end - 1 - n, blocks * step)[first]
+    )
+    after = end - 1 - fewest - ((first + 1) * step - 1)
+    return max(before, 0), max(after, 0)

@@ -1,0 +1,187 @@
+import io
+import json
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from typer import Typer
+from typer.testing import CliRunner
+
+from irodori.cli_export import export
+from irodori.color import color_space
+from irodori.errors import IrodoriError
+from irodori.inference.checkpoint import Model, load_model
+from irodori.inference.export import write
+from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
+from irodori.inference.export.write import export_model
+from irodori.inference.safetensors_file import KEY
+from irodori.network import JointNetwork
+
+PRESETS = [
+    ("paper", "paper"),
+    ("resnet18", "skips"),
+    ("resnet50", "skips"),
+    ("convnext_tiny", "skips"),
+    ("tf_efficientnet_lite0", "skips"),
+    ("mobilenetv4_conv_small", "skips"),
+    ("pvt_v2_b0", "skips"),
+]
+"""Of conf/backbone, with the decoder that its experiments have."""
+SHAPES = ((1, 64, 96), (3, 75, 109), (1, 224, 224), (2, 33, 100), (1, 224, 131), (1, 1, 1))
+
+
+def model_of(backbone, decoder, **arguments):
+    torch.manual_seed(0)
+    network = JointNetwork(3, width=1 / 16, backbone=backbone, decoder=decoder, **arguments)
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.momentum = None
+            nn.init.uniform_(layer.bias, -0.3, 0.5)
+    # The norms see pictures once, so that numbers stay moderate and colours vary.
+    coarse = torch.rand(6, 1, 6, 6) * torch.linspace(0.2, 1, 6)[:, None, None, None]
+    with torch.no_grad():
+        network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))
+    return Model(network.eval(), color_space("lab"), ("sea", "hill", "town"), 0.25, (3.0, 9.0))
+
+
+def agree(run, network, tolerance):
+    """At several sizes and numbers of pictures."""
+    varied = []
+    for number, height, width in SHAPES:
+        coarse = torch.rand(number, 1, 5, 5)
+        luminance = functional.interpolate(coarse, (height, width), mode="bilinear")
+        with torch.no_grad():
+            expected = [part for part in network(luminance) if part is not None]
+        found = run(luminance)
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
+        varied.append(expected[0].std().item())
+    assert max(varied) > 0.005
+
+
+def check_onnx(model):
+    pytest.importorskip("onnxruntime")
+    import onnx
+    import onnxruntime
+
+    file = io.BytesIO()
+    write_onnx(file, model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file.getvalue(), options)
+    names = [output.name for output in session.get_outputs()]
+    assert [value.name for value in session.get_inputs()] == [INPUT]
+    assert names == ["chroma", "logits"][: len(names)]
+
+    def run(luminance):
+        found = session.run(None, {INPUT: luminance.numpy()})
+        return [torch.from_numpy(part) for part in found]
+
+    agree(run, model.network, 1e-3)
+    stored = {p.key: p.value for p in onnx.load_from_string(file.getvalue()).metadata_props}
+    check_description(stored[KEY], model)
+
+
+def check_torch_export(model):
+    file = io.BytesIO()
+    write_torch_export(file, model)
+    file.seek(0)
+    extra = {EXTRA_FILE: ""}
+    program = torch.export.load(file, extra_files=extra)
+    agree(program.module(), model.network, 1e-5)
+    check_description(extra[EXTRA_FILE], model)
+    norms = [node for node in program.graph.nodes if "batch_norm" in str(node.target)]
+    assert not norms
+
+
+def check_description(text, model):
+    description = json.loads(text)
+    assert "chroma_range" in description.pop("use")
+    assert description == json.loads(json.dumps(model.describe()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "decoder"), PRESETS)
+def test_every_preset_in_onnx(backbone, decoder):
+    check_onnx(model_of(backbone, decoder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "decoder"), PRESETS)
+def test_every_preset_in_torch_export(backbone, decoder):
+    check_torch_export(model_of(backbone, decoder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", [check_onnx, check_torch_export])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"global_features": False},
+        {"decoder": "skips", "output": "ab_classes", "temperature": 0.38, "num_classes": 0},
+    ],
+)
+def test_other_networks(check, arguments):
+    model = model_of(**{"backbone": "paper", "decoder": "paper", **arguments})
+    check(model)
+
+
+@pytest.fixture
+def checkpoint(tmp_path, model):
+    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
+    path = tmp_path / "a.ckpt"
+    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
+    return path
+
+
+def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
+    app = Typer()
+    app.command()(export)
+    output = tmp_path / "new folder" / "a.safetensors"
+    wanted = ["--checkpoint", checkpoint, "--format", "safetensors", "--output", output, "--half"]
+    wanted = [str(part) for part in wanted]
+    result = CliRunner().invoke(app, wanted)
+    assert result.exit_code == 0, result.output
+    assert str(output) in result.output
+    assert load_model(output).describe() == model.describe()
+    before = output.read_bytes()
+    result = CliRunner().invoke(app, wanted)
+    assert result.exit_code == 1
+    assert f"error: {output} exists already" in result.stderr
+    assert output.read_bytes() == before
+    assert CliRunner().invoke(app, [*wanted, "--overwrite"]).exit_code == 0
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(IrodoriError) as caught:
+        export_model(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
+    output = tmp_path / "a.onnx"
+    assert "--format onxx is unknown: it is one of onnx" in refusal(checkpoint, "onxx", output)
+    assert "--half goes with --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
+    assert "no such checkpoint" in refusal(tmp_path / "gone", "onnx", output)
+    (tmp_path / "file").write_text("")
+    assert "can't be written" in refusal(checkpoint, "safetensors", tmp_path / "file" / "a")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("Unsupported\noperator"), "paper can't be exported as onnx: Unsupported op"),
+        (ImportError("No module", name="onnx"), "needs the package onnx: pip install"),
+    ],
+)
+def test_what_fails_leaves_nothing_behind(tmp_path, checkpoint, monkeypatch, error, message):
+    def fail(file, *_):
+        file.write(b"half a file")
+        raise error
+
+    monkeypatch.setitem(write.FORMATS, "onnx", fail)
+    assert message in refusal(checkpoint, "onnx", tmp_path / "a.onnx")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.ckpt"}

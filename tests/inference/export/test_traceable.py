@@ -1,0 +1,35 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from irodori.inference.export.traceable import Traceable, any_size, scaled_by_products
+from irodori.network import JointNetwork
+
+
+@given(height=st.integers(1, 500), width=st.integers(1, 500), wanted=st.sampled_from([7, 224]))
+def test_matrix_products_scale_as_torch_does(height, width, wanted):
+    luminance = torch.rand(2, 1, height, width, dtype=torch.float64)
+    expected = functional.interpolate(
+        luminance, (wanted, wanted + 1), mode="bilinear", antialias=True
+    )
+    found = scaled_by_products(luminance, wanted, wanted + 1)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("backbone", ["paper", "resnet18"])
+@pytest.mark.parametrize("arguments", [{}, {"num_classes": 0}, {"global_features": False}])
+@torch.no_grad()
+def test_it_is_the_networks_own_forward(backbone, arguments):
+    torch.manual_seed(0)
+    arguments = {"num_classes": 3, "width": 1 / 16, "decoder": "skips", **arguments}
+    network = JointNetwork(backbone=backbone, **arguments).eval()
+    for size in ((1, 1), (32, 64), (33, 50), (224, 224)):
+        luminance = torch.rand(2, 1, *size)
+        expected = [part for part in network(luminance) if part is not None]
+        with any_size():
+            found = Traceable(network)(luminance)
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=0)

@@ -1,0 +1,116 @@
+"""What a command is going to do, and what it refuses before any work."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from irodori.errors import IrodoriError
+from irodori.inference.job.options import Options, work_size_of
+from irodori.inference.job.plan import Task, make_plan
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    for name in ("a.jpg", "b.png"):
+        Path("scans", name).write_bytes(b"photo")
+
+
+def pairs(plan):
+    return [(str(task.source), str(task.target)) for task in plan.tasks]
+
+
+def refused(pattern, arguments, output="out", **options):
+    with pytest.raises(IrodoriError, match=pattern) as caught:
+        make_plan(arguments, output, Options(**options))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_for_the_results():
+    plan = make_plan(["scans"], "out", Options(format="webp"))
+    assert pairs(plan) == [("scans/a.jpg", "out/a.webp"), ("scans/b.png", "out/b.webp")]
+    assert (plan.format, plan.done) == ("WEBP", 0)
+    assert pairs(make_plan(["scans/a.jpg"], "out", Options())) == [("scans/a.jpg", "out/a.jpg")]
+    assert not Path("out").exists()
+
+
+def test_one_photo_may_have_a_file():
+    plan = make_plan(["scans/a.jpg"], "new/x.TIFF", Options())
+    assert (pairs(plan), plan.format) == ([("scans/a.jpg", "new/x.TIFF")], "TIFF")
+    Path("folder.png").mkdir()
+    assert pairs(make_plan(["scans/a.jpg"], "folder.png", Options()))[0][1] == "folder.png/a.jpg"
+    refused("names one file", ["scans"], "x.png")
+    refused("names one file", ["scans/*.jpg"], "x.png")
+    refused("is PNG by its name, but --format says JPEG", ["scans/a.jpg"], "x.png", format="jpeg")
+    refused("photos are written as jpeg, png", ["scans/a.jpg"], "x.heic")
+
+
+def test_standard_input_and_output():
+    assert make_plan(["-"], "-", Options()).tasks == [Task(None, None)]
+    plan = make_plan(["-"], "x.png", Options())
+    assert (plan.tasks, plan.format) == ([Task(None, Path("x.png"))], "PNG")
+    assert make_plan(["scans/a.jpg"], "-", Options()).tasks == [Task(Path("scans/a.jpg"), None)]
+    refused("give it alone", ["-", "scans"])
+    refused("standard input has no name", ["-"], "out")
+    refused("takes one photo", ["scans"], "-")
+    Path("-").write_bytes(b"photo")
+    assert pairs(make_plan(["./-"], "out", Options())) == [("-", "out/-")]
+
+
+def test_what_is_there_is_refused_skipped_or_done_again():
+    Path("out").mkdir()
+    Path("out/b.png").touch()
+    refused(r"out/b\.png is there already: --resume .* --overwrite", ["scans"])
+    plan = make_plan(["scans"], "out", Options(resume=True))
+    assert pairs(plan) == [("scans/a.jpg", "out/a.jpg")]
+    assert (plan.done, len(plan.everything)) == (1, 2)
+    assert len(make_plan(["scans"], "out", Options(overwrite=True)).tasks) == 2
+    Path("out/a.jpg").touch()
+    refused(r"out/a\.jpg and 1 more are there already", ["scans"])
+    assert make_plan(["scans"], "out", Options(resume=True)).tasks == []
+    Path("out/a.jpg").unlink()
+    Path("out/a.jpg").mkdir()
+    refused("is a folder", ["scans"], overwrite=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_nothing_that_is_read_is_replaced(options):
+    refused("would be replaced", ["scans/a.jpg"], "scans", **options)
+    refused("would be replaced", ["scans/a.jpg"], "scans/../scans/a.jpg", **options)
+    Path("out").mkdir()
+    os.link("scans/b.png", "out/b.png")
+    refused("would be replaced", ["scans"], **options)
+    refused("would be replaced", ["scans/b.png"], "scans/a.jpg", style=Path("scans/a.jpg"))
+    # Beside a photo, under another name, is fine.
+    assert pairs(make_plan(["scans/a.jpg"], "scans", Options(format="png"))) == [
+        ("scans/a.jpg", "scans/a.png")
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"style_strength": 1.1},
+        {"style_strength": float("nan")},
+        {"saturation": -0.1},
+        {"work_size": 0},
+        {"quality": 0},
+        {"quality": 101},
+        {"jobs": 0},
+        {"format": "gif"},
+        {"device": "tpu"},
+        {"overwrite": True, "resume": True},
+    ],
+)
+def test_values_out_of_range_are_one_line(wrong):
+    with pytest.raises(IrodoriError, match=r"^--[^\n]*$"):
+        Options(**wrong).check()
+
+
+def test_the_working_size_as_it_is_typed():
+    assert [work_size_of(text) for text in (None, "native", "512")] == [None, "native", 512]
+    with pytest.raises(IrodoriError, match="--work-size is big"):
+        work_size_of("big")
+    Options(work_size="native").check()

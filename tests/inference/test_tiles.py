@@ -1,0 +1,303 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from irodori.errors import IrodoriError
+from irodori.inference.blended_tiles import (
+    color_in_blended_tiles,
+    fades,
+    spans,
+    with_coarse,
+)
+from irodori.inference.memory import TensorMemory, is_out_of_memory
+from irodori.inference.receptive_field import receptive_field
+from irodori.inference.tile_size import tile_for
+from irodori.inference.tiles import Part, color_in_tiles, cut
+from irodori.network import JointNetwork
+from irodori.network.backbone import scaled_to
+
+
+def never(line):
+    raise AssertionError(line)
+
+
+def picture(height, width):
+    """Soft shapes and a little grain."""
+    coarse = torch.rand(1, 1, height // 24 + 2, width // 24 + 2)
+    smooth = functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return (0.9 * smooth + 0.1 * torch.rand(1, 1, height, width))[0]
+
+
+def lively(network):
+    """The same with norms that have seen pictures, so that its chrominance varies."""
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+            layer.momentum = None
+    with torch.no_grad():
+        network.train()(torch.stack([picture(96, 96) for _ in range(6)]))
+    return network.eval()
+
+
+def network_of(backbone="paper", decoder="paper", **arguments):
+    torch.manual_seed(0)
+    arguments = {"width": 1 / 16, **arguments}
+    return lively(JointNetwork(3, backbone=backbone, decoder=decoder, **arguments))
+
+
+@torch.inference_mode()
+def both(network, luminance, tile, say=never):
+    """Chrominance of the whole and of tiles."""
+    global_BC = None
+    if network.fusion is not None:
+        global_BC, _ = network.global_features(luminance[None])
+    whole = network.color(luminance[None], global_BC)[0]
+    field = receptive_field(network)
+    return whole, color_in_tiles(network, luminance, global_BC, tile, field, say)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"decoder": "skips"},
+        {"global_features": False},
+        {"output": "ab_classes", "temperature": 0.38},
+    ],
+)
+@pytest.mark.parametrize("size", [(301, 423), (136, 500), (40, 33), (1, 333)])
+def test_tiles_are_the_whole(arguments, size):
+    torch.manual_seed(1)
+    whole, tiled = both(network_of(**arguments), picture(*size), 160)
+    assert whole.shape == (2, *(-(-side // 2) for side in size))
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+    if min(size) > 100:
+        assert whole.std() > 0.01
+
+
+def test_a_narrower_overlap_would_show():
+    torch.manual_seed(1)
+    network, luminance = network_of(), picture(301, 423)
+    field = receptive_field(network)
+    narrow = type(field)(field.step, *(side - 24 for side in (61, 54, 61, 54)))
+    with torch.inference_mode():
+        global_BC, _ = network.global_features(luminance[None])
+        whole = network.color(luminance[None], global_BC)[0]
+    tiled = color_in_tiles(network, luminance, global_BC, 160, narrow, never)
+    assert (tiled - whole).abs().max() > 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "tile"),
+    [
+        ("resnet18", 640),
+        ("tf_efficientnet_lite0", 640),
+        ("mobilenetv4_conv_small", 640),
+        ("convnext_tiny", 640),
+    ],
+)
+def test_tiles_of_timms_backbones_are_the_whole(backbone, tile):
+    torch.manual_seed(1)
+    network = network_of(backbone, "skips", width=1 / 16)
+    field = receptive_field(network)
+    step = field.step
+    smallest = step * (1 + -(-field.above // step) + -(-field.below // step))
+    tile = max(tile, smallest + step)
+    # Three tiles from top to bottom, the last of which ends between whole steps.
+    luminance = picture(tile + 2 * step + 13, 61)
+    whole, tiled = both(network, luminance, tile)
+    assert whole.std() > 0.003
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    longest=st.integers(1, 40),
+    step=st.sampled_from([8, 32]),
+)
+def test_parts_cover_all_once_and_begin_at_steps(height, width, longest, step):
+    longest *= step
+    parts = cut(Part(0, height, 0, width), longest, longest, step)
+    count = torch.zeros(height, width)
+    for part in parts:
+        count[part.top : part.bottom, part.left : part.right] += 1
+        assert part.top % step == part.left % step == 0
+        assert part.bottom - part.top <= longest
+        assert part.right - part.left <= longest
+    assert (count == 1).all()
+
+
+class Small:
+    """Makes a network fail above a number of pixels, as it does when memory runs out."""
+
+    def __init__(self, network, pixels, error):
+        self.color, self.pixels, self.error, self.sides = network.color, pixels, error, []
+        network.color = self
+
+    def __call__(self, luminance, global_BC=None):
+        if luminance.shape[-1] * luminance.shape[-2] > self.pixels:
+            raise self.error
+        self.sides.append(max(luminance.shape[-2:]))
+        return self.color(luminance, global_BC)
+
+
+ERRORS = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_what_means_that_memory_ran_out(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", ERRORS[2:3])
+def test_where_memory_runs_out_tiles_are_halved_and_it_is_said(error):
+    torch.manual_seed(1)
+    network, luminance = network_of(), picture(200, 600)
+    with torch.inference_mode():
+        global_BC, _ = network.global_features(luminance[None])
+        whole = network.color(luminance[None], global_BC)[0]
+    small, said = Small(network, 160 * 160, error), []
+    tiled = color_in_tiles(
+        network, luminance, global_BC, 4000, receptive_field(network_of()), said.append
+    )
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+    assert said == [
+        "not enough memory for tiles of 600×600 pixels: going on with 300×300",
+        "not enough memory for tiles of 300×300 pixels: going on with 150×150",
+    ]
+    assert max(small.sides) <= 152
+
+
+def test_tiles_that_are_done_are_not_done_again():
+    torch.manual_seed(1)
+    network, luminance = network_of(), picture(290, 290)
+    with torch.inference_mode():
+        global_BC, _ = network.global_features(luminance[None])
+        whole = network.color(luminance[None], global_BC)[0]
+    color, calls = network.color, []
+
+    def failing_once(luminance, global_BC=None):
+        calls.append(luminance.shape)
+        if len(calls) == 3:
+            raise MemoryError
+        return color(luminance, global_BC)
+
+    network.color = failing_once
+    said = []
+    tiled = color_in_tiles(
+        network, luminance, global_BC, 216, receptive_field(network_of()), said.append
+    )
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("tiles", ["exact", "blended"])
+def test_memory_for_no_tile_at_all_is_an_error_of_one_line(tiles):
+    network, luminance = network_of(), picture(600, 700)
+    field = receptive_field(network)
+    global_BC = torch.zeros(1, network.backbone.global_channels)
+    Small(network, 100 * 100, MemoryError())
+    color, last = {
+        "exact": (color_in_tiles, (field,)),
+        "blended": (color_in_blended_tiles, (64,)),
+    }[tiles]
+    with pytest.raises(IrodoriError, match=r"no memory even for tiles of \d+×\d+ pixels"):
+        color(network, luminance, global_BC, 600, *last, lambda line: None)
+
+
+@pytest.mark.parametrize("error", [ValueError("out of range"), RuntimeError("sizes differ")])
+def test_other_errors_are_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
+    network = network_of()
+    global_BC = torch.zeros(1, network.backbone.global_channels)
+    field = receptive_field(network)
+    Small(network, 0, error)
+    with pytest.raises(type(error), match=str(error)):
+        color_in_tiles(network, picture(200, 200), global_BC, 160, field, never)
+
+
+@given(size=st.integers(1, 5000), tile=st.integers(256, 1000), step=st.sampled_from([8, 32]))
+@settings(max_examples=200)
+def test_blended_tiles_sum_to_one_everywhere(size, tile, step):
+    found = spans(size, tile, step)
+    total = torch.zeros((size + 1) // 2)
+    for (start, end), weight in zip(found, fades(found), strict=True):
+        assert start % step == 0
+        assert end - start <= tile
+        assert len(weight) == (end - start + 1) // 2
+        assert (weight >= 0).all()
+        total[start // 2 : start // 2 + len(weight)] += weight
+    torch.testing.assert_close(total, torch.ones_like(total))
+    assert found[0][0] == 0
+    assert found[-1][1] == size
+    for (_, end), (start, _) in pairwise(found):
+        assert end - start >= tile // 4 - 2 * step
+
+
+@torch.inference_mode()
+def test_seams_of_attention_are_below_a_step_of_eight_bits():
+    torch.manual_seed(1)
+    network, luminance = network_of("pvt_v2_b0", "skips", width=1 / 16), picture(61, 1100)
+    assert receptive_field(network) is None
+    global_BC, _ = network.global_features(luminance[None])
+    # The whole photo at its own size, with the same coarse part.
+    whole = network.color(luminance[None], global_BC)
+    coarse = network.color(scaled_to(luminance[None], 28, 512), global_BC)
+    expected = with_coarse(whole.clone(), coarse)[0]
+    tiled = color_in_blended_tiles(network, luminance, global_BC, 768, 512, never)
+    assert tiled.shape == whole.shape[1:]
+    assert tiled.std() > 0.02
+    difference = tiled - expected
+    assert difference.square().mean().sqrt() < 1 / 255
+    # A seam runs along a whole column: what is left in its mean.
+    assert difference.mean(1).diff(dim=1).abs().max() < 0.25 / 255
+    # Tiles side by side that don't fade would show.
+    butted = torch.cat(
+        [network.color(luminance[None, ..., x], global_BC) for x in (slice(544), slice(544, 1100))],
+        3,
+    )
+    butted = with_coarse(butted, coarse)[0] - expected
+    assert butted.mean(1).diff(dim=1).abs().max() > 1 / 255
+
+
+@torch.inference_mode()
+def test_the_coarse_part_is_that_of_the_reduced_photo():
+    chroma, coarse = 0.4 + 0.2 * torch.rand(1, 2, 60, 80), 0.4 + 0.2 * torch.rand(1, 2, 3, 4)
+    flat = torch.full((1, 2, 3, 4), 0.5)
+    found = with_coarse(chroma.clone(), flat)
+    torch.testing.assert_close(
+        functional.adaptive_avg_pool2d(found, (3, 4)), flat, atol=0.01, rtol=0
+    )
+    # Detail stays.
+    lines = functional.interpolate(flat, (60, 80)) + chroma - chroma
+    torch.testing.assert_close(lines.mean(), found.mean(), atol=1e-3, rtol=0)
+    assert with_coarse(torch.zeros(1, 2, 60, 80), coarse).max() <= 1
+
+
+def test_memory_grows_with_a_budget_and_is_counted():
+    network = network_of()
+    one, other = (tile_for(network, budget) for budget in (1 << 26, 1 << 28))
+    assert one % 8 == other % 8 == 0
+    assert 1.9 < other / one < 2.1
+
+
+def test_living_tensors_are_counted():
+    with TensorMemory() as memory:
+        one = torch.ones(1000)
+        two = one.view(10, 100)
+        three = one + 1
+        assert memory.now == 8000
+        del one, two
+        assert memory.now == 4000
+        three.add_(1)
+    assert memory.peak == 8000
