@@ -126,7 +126,9 @@ def test_a_prediction_of_gray_gives_the_gray_photo(model):
         last.weight.zero_()
         last.bias.zero_()
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    colored = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))(Image.fromarray(levels))
+    colored = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))(
+        Image.fromarray(levels)
+    )
     assert np.abs(pixels(colored) - levels[..., None].astype(int)).max() <= 1
 
 

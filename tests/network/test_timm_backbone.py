@@ -1,4 +1,5 @@
 import pytest
+import timm
 import torch
 from torch import nn
 from torch.nn import functional
@@ -103,7 +104,7 @@ def test_a_checkpoint_names_the_weights_that_say_how_the_input_is_scaled():
 @torch.no_grad()
 def test_the_encoder_sees_luminance_less_its_mean_over_its_deviation(network):
     backbone = network.backbone
-    config = backbone.encoder.pretrained_cfg
+    config = timm.get_pretrained_cfg(backbone.name).to_dict()
     seen = []
     hook = backbone.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     photo = torch.rand(1, 1, 31, 70)

@@ -222,9 +222,7 @@ class Colorizer:
             )
         return chroma_Chw[None].to(self.device)
 
-    def _joined(
-        self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor
-    ) -> Pixels:
+    def _joined(self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor) -> Pixels:
         """The photo's own luminance with its chrominance, part by part."""
         height, width = luminance.height, luminance.width
         enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width, self.settings.enlarge)

@@ -98,7 +98,7 @@ class PhotoLuminance:
         return self.space.encode(rgb_13HW)[0]
 
 
-PART = 1 << 20
+PART = 1 << 18
 """Pixels that are converted at a time."""
 
 

@@ -1,12 +1,13 @@
 """Any image model of timm as a backbone: a pyramid of its levels, and the mean of the deepest."""
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from irodori.network import lite0
 from irodori.network.backbone import Backbone, Global, Local, scaled_to
 from irodori.network.blocks import conv_block, linear_block, scaled
 
@@ -43,24 +44,19 @@ class TimmBackbone(Backbone):
         skips: bool = False,
     ) -> None:
         super().__init__()
-        # timm's attributes aren't declared.
-        network: Any = encoder(name)
-        self.encoder: nn.Module = network
-        self.places = places(network.feature_info.reduction())
+        self.encoder, facts = encoder(name)
+        self.places = places(facts.strides)
         self.strides = sorted(self.places)
         self.step = self.strides[-1]
-        channels = {s: network.feature_info.channels()[self.places[s]] for s in self.strides}
-        config = network.pretrained_cfg
-        # Whole: of one model timm knows several weights, whose input isn't always the same, and
-        # another version may choose others.
-        self.name = ".".join(filter(None, (config["architecture"], config.get("tag"))))
+        channels = {s: facts.channels[self.places[s]] for s in self.strides}
+        self.name = facts.name
         c256, c512 = scaled(256, width), scaled(512, width)
         self.local_channels = c256
         self.global_channels = c256 if global_features else 0
         self.scene_channels = c512 if global_features else 0
         self.skip_channels = {s: channels[s] for s in SKIPS if skips and s in channels}
-        self.size = tuple(config["input_size"][1:])
-        self.mean, self.deviation = (sum(config[key]) / 3 for key in ("mean", "std"))
+        self.size = facts.size
+        self.mean, self.deviation = facts.mean, facts.deviation
         self.pyramid = Pyramid([channels[s] for s in self.strides if s >= LOCAL], c256)
         if global_features:
             self.global_linear = linear_block(channels[self.step], c512)
@@ -167,14 +163,34 @@ class Pyramid(nn.Module):
         return output_BCHW
 
 
-def encoder(name: str) -> Any:
+class Facts(NamedTuple):
+    """What has to be known of an encoder.
+
+    name: with the tag of its weights: of one model timm knows several, whose input isn't always the
+    same, and another version may choose others. strides, channels: of its levels. size: height and
+    width in pixels that it was trained with. mean, deviation: of luminance, as it wants it.
+    """
+
+    name: str
+    strides: list[int]
+    channels: list[int]
+    size: tuple[int, int]
+    mean: float
+    deviation: float
+
+
+def encoder(name: str) -> tuple[nn.Module, Facts]:
     """timm's model for one channel, as it gives features at several strides.
 
     Raises:
         ValueError: timm has no such model, or it doesn't take pictures of any size, or has no
             level at stride 8.
     """
-    # Imported here: it takes a second, and only these backbones need it.
+    whole_name = f"{lite0.NAME}.{lite0.TAG}"
+    if name in (lite0.NAME, whole_name):
+        sizes = (list(lite0.STRIDES), list(lite0.CHANNELS), lite0.SIZE)
+        return lite0.Lite0(), Facts(whole_name, *sizes, lite0.MEAN, lite0.DEVIATION)
+    # Imported here: it takes seconds, and only these backbones need it.
     import timm
 
     if not timm.is_model(name):
@@ -182,13 +198,23 @@ def encoder(name: str) -> Any:
         hint = f" (near: {', '.join(near)})" if near else ""
         raise ValueError(f"backbone is paper or a model of timm, and {name!r} is neither{hint}")
     try:
-        network = timm.create_model(name, features_only=True, in_chans=1)
+        # timm's attributes aren't declared.
+        network: Any = timm.create_model(name, features_only=True, in_chans=1)
         check_levels(network)
     except Exception as error:
         # timm raises many kinds here, by what the model is.
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{name} of timm can't be a backbone: {line}") from None
-    return network
+    config, levels = network.pretrained_cfg, network.feature_info
+    height, width = config["input_size"][1:]
+    return network, Facts(
+        ".".join(filter(None, (config["architecture"], config.get("tag")))),
+        levels.reduction(),
+        levels.channels(),
+        (height, width),
+        sum(config["mean"]) / 3,
+        sum(config["std"]) / 3,
+    )
 
 
 def places(strides: list[int]) -> dict[int, int]:
