@@ -82,3 +82,11 @@ def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
         return functional.interpolate(
             luminance_B1HW.float(), (height, width), mode="bilinear", antialias=True
         ).to(luminance_B1HW.dtype)
+
+
+def divided(size: int, stride: int) -> int:
+    """Places that so many pixels have at a stride, ⌈size/stride⌉.
+
+    Without negative numbers, whose integer division ONNX rounds another way.
+    """
+    return (size + stride - 1) // stride

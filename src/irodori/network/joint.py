@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.backbone import Backbone, Global, Local
+from irodori.network.backbone import Backbone, Global, Local, divided
 from irodori.network.decoders import Colorization, SkipColorization
 from irodori.network.heads import Classification, Fusion
 from irodori.network.output import AbClassesOutput, ChromaOutput, Output
@@ -162,7 +162,7 @@ class JointNetwork(nn.Module):
         prediction_BQHW: Tensor = self.colorization(features_BCHW, local.skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
         step = 2 * self.output.stride
-        return prediction_BQHW[..., : -(-height // step), : -(-width // step)]
+        return prediction_BQHW[..., : divided(height, step), : divided(width, step)]
 
     def _logits(self, seen: Global) -> Tensor | None:
         return None if self.classification is None else self.classification(seen.scene_BC)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.network import lite0
-from irodori.network.backbone import Backbone, Global, Local, scaled_to
+from irodori.network.backbone import Backbone, Global, Local, divided, scaled_to
 from irodori.network.blocks import conv_block, linear_block, scaled
 
 LOCAL = 8
@@ -87,8 +87,8 @@ class TimmBackbone(Backbone):
     def _local(self, levels: dict[int, Tensor], height: int, width: int) -> Local:
         """Local features of a photo of this size."""
         features_BCHW = self.pyramid([level for s, level in levels.items() if s >= LOCAL])
-        skips = {s: levels[s][..., : -(-height // s), : -(-width // s)] for s in self.skip_channels}
-        return Local(features_BCHW[..., : -(-height // LOCAL), : -(-width // LOCAL)], skips)
+        skips = {s: levels[s][..., : divided(height, s), : divided(width, s)] for s in self.skip_channels}
+        return Local(features_BCHW[..., : divided(height, LOCAL), : divided(width, LOCAL)], skips)
 
     def _global(self, levels: dict[int, Tensor]) -> Global:
         """Global features of the levels at the encoder's own input size."""

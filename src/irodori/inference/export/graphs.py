@@ -1,14 +1,13 @@
 """A model as a graph of operations for pictures of any size and number."""
 
 import json
-import operator
 from copy import deepcopy
 from typing import Any, BinaryIO
 from unittest import mock
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Graph, Node
+from torch.fx import Graph
 from torch.fx.experimental import _config as fx_config
 
 from irodori.inference.checkpoint import Model
@@ -53,7 +52,6 @@ def write_onnx(file: BinaryIO, model: Model) -> None:
     import onnxscript  # noqa: F401
 
     traced_program = traced(model)
-    divide_upwards(traced_program.graph_module.graph)
     outputs = len(traced_program.graph_signature.user_outputs)
     program: Any = torch.onnx.export(
         traced_program,
@@ -96,24 +94,6 @@ def remove_assertions(graph: Graph) -> None:
         if node.target is torch.ops.aten._assert_scalar.default:
             graph.erase_node(node)
     graph.eliminate_dead_code()
-
-
-def divide_upwards(graph: Graph) -> None:
-    """Write floor(−a/b) as −floor((a + b − 1)/b): ONNX rounds integer division towards zero."""
-    for node in list(graph.nodes):
-        if node.target is not operator.floordiv:
-            continue
-        negative, divisor = node.args
-        if not isinstance(negative, Node) or negative.target is not operator.neg:
-            continue
-        with graph.inserting_before(node):
-            more = graph.call_function(operator.add, (negative.args[0], divisor - 1))
-            rounded = graph.call_function(operator.floordiv, (more, divisor))
-            result = graph.call_function(operator.neg, (rounded,))
-        for new, old in ((more, negative), (rounded, node), (result, node)):
-            new.meta = dict(old.meta)
-        node.replace_all_uses_with(result)
-        graph.erase_node(node)
 
 
 def described(model: Model) -> str:
