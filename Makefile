@@ -3,6 +3,7 @@
 # make test-long: the few that take minutes.
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
+# make study-starter, starter, pictures: the model that comes along, and what shows it.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +12,7 @@ OLDEST := $(VENV)-oldest
 
 .PHONY: setup train test test-all test-long lint lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
-	study-objectives
+	study-objectives study-starter starter pictures
 
 setup: $(VENV)/installed
 
@@ -90,6 +91,22 @@ study-objectives: study-lite0
 	$(call SWEEP,objectives) study=anytime $(FOLDS) experiment=lite0_pretrained \
 		objective=huber,classes
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
+
+# The recipe of the model that comes along beside others, that model, and the README's pictures.
+study-starter: setup
+	$(call SWEEP,starter) study=starter $(FOLDS) experiment=starter data.age=0.5,0.0
+	$(call COMPARE,starter,$(STUDIES)/starter)
+	$(BIN)/python experiments/starter/aged.py $(STUDIES)/starter
+
+STARTER := src/irodori/inference/starter/starter.safetensors
+starter: setup
+	$(BIN)/python train.py experiment=starter study=starter data.fold=null data.val_seen=true \
+		logger=$(LOGGER) hydra.run.dir=runs/starter
+	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
+		--half --overwrite --output $(STARTER)
+
+pictures: setup
+	$(BIN)/python experiments/starter/show.py $(STUDIES)/starter
 
 lint: setup
 	$(BIN)/ruff check .

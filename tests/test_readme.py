@@ -104,7 +104,9 @@ def test_commands_in_their_order(folder: Path) -> None:
             assert kind == "run"
             assert (folder / path / "metrics.json").is_file()
         assert ("this run is finished" in out) == ("resume=" in command)
-    assert list((folder / "coloured").glob("*.png"))
+    assert list((folder / "coloured").glob("*.jpg"))
+    assert len(list((folder / "styled").iterdir())) > 30
+    assert (folder / "model.safetensors").exists()
     (evaluated,) = (folder / "runs" / "evaluate").iterdir()
     assert (evaluated / "metrics.json").exists()
     assert (folder / "comparison" / "report.html").exists()

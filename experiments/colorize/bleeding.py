@@ -30,7 +30,7 @@ EDGES = 0.05
 """Share of a photograph's pixels, those of the steepest change of a*b*, that count as edges."""
 BAND = 3
 """Pixels around an edge that are judged."""
-LARGEST = 2400
+LARGEST = 1600
 """Longer sides in pixels are scaled down to it: some photographs here are no sharper than that."""
 LAB = color_space("lab")
 

@@ -49,6 +49,8 @@ LATER: dict[str, Any] = {
     "backbone.freeze_batch_norm": False,
     "decoder.name": "paper",
     "objective.name": "mse",
+    "data.age": 0.0,
+    "data.val_seen": False,
 }
 """Keys that the first versions' run folders lack, with the values that do what these did."""
 OF_ENCODERS = {
