@@ -297,7 +297,7 @@ def test_a_dataset_with_open_shards_can_be_pickled(index):
     check_whole(again[reading(3, 9)])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_that_are_started_afresh_get_the_dataset(index):
     load = DataLoader(
         training_data(index),

@@ -69,6 +69,7 @@ def whole(data, tmp_path_factory):
     return run
 
 
+@pytest.mark.long
 def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
     # W&B logs offline: it sees nothing of the network, and the run is compared all the same.
     wandb = ["logger=wandb", "logger.mode=offline"]

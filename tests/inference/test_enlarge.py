@@ -89,10 +89,13 @@ def transcription(chroma, seen, luminance):
         below = plane[y1, x0] + (x - x0) * (plane[y1, x1] - plane[y1, x0])
         return above + (y - y0) * (below - above)
 
+    around = [[[window(p, y, x, 1) for x in range(w)] for y in range(h)] for p in chroma]
+    least, most = (np.array(around).min((-1, -2)), np.array(around).max((-1, -2)))
     result = np.empty((len(chroma), height, width))
     for c, y, x in np.ndindex(result.shape):
         detail = luminance[y, x] - at(low, y, x)
-        result[c, y, x] = at(chroma[c], y, x) + at(slope[c], y, x) * detail
+        value = at(chroma[c], y, x) + at(slope[c], y, x) * detail
+        result[c, y, x] = np.clip(value, at(least[c], y, x), at(most[c], y, x))
     return result
 
 

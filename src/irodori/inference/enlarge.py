@@ -19,12 +19,13 @@ radii of 1 to 3 and 1e-4 to 1e-2."""
 class Enlarged:
     """Chrominance at the size of a photo, computed for the rows that are asked for.
 
-    Luminance is known at full size, and colour changes where it does. `guided` takes from the guided
-    filter (K. He, J. Sun, X. Tang, 2010) how chrominance goes with luminance around each place, its
-    slope, and adds to the bilinear enlargement that slope times the detail of luminance, which is
-    what its own bilinear enlargement lacks. So chrominance keeps its means, which the filter itself
-    would blur, and no window needs to see beyond a few places (residual interpolation: D. Kiku and
-    others, 2013, for another purpose).
+    Luminance is known at full size, and colour changes where it does. `guided` takes from the
+    guided filter (K. He, J. Sun, X. Tang, 2010) how chrominance goes with luminance around each
+    place, its slope, and adds to the bilinear enlargement that slope times the detail of luminance,
+    which is what its own bilinear enlargement lacks; no further than to the least and the most of
+    the places around. So chrominance keeps its means, which the filter itself would blur, and no
+    window needs to see beyond a few places (residual interpolation: D. Kiku and others, 2013, for
+    another purpose).
 
     Args:
         chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉ for a photo that was seen at h×w.
@@ -58,7 +59,8 @@ class Enlarged:
         planes = [chroma_1Chw]
         if method == "guided":
             luminance_11hw = reduce_chroma(seen_11hw)
-            planes += [luminance_11hw, slopes(luminance_11hw, chroma_1Chw)]
+            planes += [slopes(luminance_11hw, chroma_1Chw), *extremes(chroma_1Chw)]
+            planes += [luminance_11hw]
         self.planes_1Phw = torch.cat(planes, 1)
 
     def rows(self, top: int, bottom: int, luminance_11HW: Tensor) -> Tensor:
@@ -78,11 +80,11 @@ class Enlarged:
         part_1Phw = self.planes_1Phw[:, :, first : int(rows[-1]) + 2]
         part_1PhW = sampled(part_1Phw, columns, 3, self.method)
         planes_1PHW = sampled(part_1PhW, rows - first, 2, self.method)
-        chroma_1CHW = planes_1PHW[:, : self.channels]
         if self.method != "guided":
-            return chroma_1CHW
-        detail_11HW = luminance_11HW - planes_1PHW[:, self.channels : self.channels + 1]
-        return torch.addcmul(chroma_1CHW, planes_1PHW[:, self.channels + 1 :], detail_11HW)
+            return planes_1PHW
+        chroma, slope, least, most, luminance = planes_1PHW.split([*4 * [self.channels], 1], dim=1)
+        # Where luminance goes far beyond what the places around have, their slope says nothing.
+        return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(least, most)
 
 
 def slopes(luminance_11hw: Tensor, chroma_1Chw: Tensor) -> Tensor:
@@ -96,6 +98,12 @@ def slopes(luminance_11hw: Tensor, chroma_1Chw: Tensor) -> Tensor:
     covariance = means(luminance_11hw * chroma_1Chw, RADIUS) - mean_l * mean_c
     # Rounding may leave a little less than nothing.
     return means(covariance / (variance.clamp(min=0) + EPSILON), 1)
+
+
+def extremes(chroma_1Chw: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the most of the 3×3 places around each place, 1×C×h×w each."""
+    most = functional.max_pool2d(chroma_1Chw, 3, stride=1, padding=1)
+    return -functional.max_pool2d(-chroma_1Chw, 3, stride=1, padding=1), most
 
 
 def means(planes_1Chw: Tensor, radius: int) -> Tensor:

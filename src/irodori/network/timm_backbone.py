@@ -87,7 +87,9 @@ class TimmBackbone(Backbone):
     def _local(self, levels: dict[int, Tensor], height: int, width: int) -> Local:
         """Local features of a photo of this size."""
         features_BCHW = self.pyramid([level for s, level in levels.items() if s >= LOCAL])
-        skips = {s: levels[s][..., : divided(height, s), : divided(width, s)] for s in self.skip_channels}
+        skips = {
+            s: levels[s][..., : divided(height, s), : divided(width, s)] for s in self.skip_channels
+        }
         return Local(features_BCHW[..., : divided(height, LOCAL), : divided(width, LOCAL)], skips)
 
     def _global(self, levels: dict[int, Tensor]) -> Global:
