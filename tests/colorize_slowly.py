@@ -9,7 +9,7 @@ import types
 
 
 class Painter:
-    def __init__(self, options, sequence, jobs):
+    def __init__(self, options, sequence, jobs, say):
         pass
 
     def __call__(self, pixels_HWC, sharing=1):

@@ -1,6 +1,6 @@
 """How far colours bleed over edges when chrominance is enlarged from a working size.
 
-`python experiments/colorize/bleeding.py <folder of full-size colour photographs>` reduces the true
+`python experiments/colorize/bleeding.py <full-size colour photographs>` reduces the true
 chrominance of each photograph to a working size, as a perfect network would say it, enlarges it
 again by each method, joins it with the photograph's own luminance, and measures CIEDE2000 in a band
 around the true colour edges. Writes bleeding.csv and bleeding.png beside this file.
@@ -14,7 +14,12 @@ import numpy as np
 import torch
 from kornia.filters import guided_blur, joint_bilateral_blur
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
+from scipy.ndimage import (  # type: ignore[attr-defined]
+    binary_dilation as dilation,
+)
+from scipy.ndimage import (  # type: ignore[attr-defined]
+    gaussian_gradient_magnitude as gradient,
+)
 from torch import Tensor
 
 from irodori.color import color_space, rgb_to_lab, to_float
@@ -119,9 +124,9 @@ def as_tensor(pixels_HW3: np.ndarray) -> Tensor:
 def edge_band(true_HW3: np.ndarray) -> np.ndarray:
     """H×W bool: pixels within BAND of the steepest changes of a*b*."""
     ab_2HW = rgb_to_lab(as_tensor(true_HW3))[0, 1:].numpy()
-    steepness_HW = np.hypot(*(ndimage.gaussian_gradient_magnitude(plane, 1.0) for plane in ab_2HW))
+    steepness_HW = np.hypot(*(gradient(plane, 1.0) for plane in ab_2HW))
     edges_HW = steepness_HW >= np.quantile(steepness_HW, 1 - EDGES)
-    band_HW: np.ndarray = ndimage.binary_dilation(edges_HW, iterations=BAND)
+    band_HW: np.ndarray = dilation(edges_HW, iterations=BAND)
     return band_HW
 
 

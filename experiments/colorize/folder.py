@@ -65,7 +65,7 @@ def make_folder(folder: Path, count: int) -> None:
 def measure(folder: Path, output: Path, options: Options) -> dict[str, Any]:
     """Seconds of a folder's photos, in all and on cores by phase; the model is loaded before."""
     plan = make_plan([str(folder)], str(output), options)
-    painter = make_painter(plan, options, cores())
+    painter = make_painter(plan, options, cores(), print)
     warm_up = np.zeros((*SIZE[::-1], 1), np.uint8)
     painter(warm_up)
     start, busy = time.perf_counter(), time.process_time()

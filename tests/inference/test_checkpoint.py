@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from irodori.color import COLOR_SPACES
+from irodori.color import COLOR_SPACES, color_space
 from irodori.errors import IrodoriError
 from irodori.inference.checkpoint import load_model
 
@@ -141,3 +141,17 @@ def test_descriptions_that_do_not_fit_are_refused(tmp_path, change, message, mak
     change(content)
     torch.save(content, tmp_path / "a.ckpt")
     assert message in refusal(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("classes", ["sea", "hill"], "names 2 classes, and its network has 3"),
+        ("color_space", None, "names 3 chroma channels, and its network has 2"),
+    ],
+)
+def test_a_description_that_does_not_fit_its_network_is_refused(tmp_path, model, key, value, line):
+    described = checkpoint_of(model)
+    described["irodori"][key] = color_space("rgb").describe() if value is None else value
+    torch.save(described, tmp_path / "a.ckpt")
+    assert line in refusal(tmp_path / "a.ckpt")

@@ -254,3 +254,12 @@ def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):
     again = colorizer.color(photo).pixels_HW3.astype(int)
     assert np.abs(again - whole).max() <= 1
     assert any("not enough memory" in line for line in said)
+
+
+def test_a_damaged_network_is_an_error_and_no_black_picture(model):
+    network = deepcopy(model.network)
+    with torch.no_grad():
+        network.colorization.layers[-1].bias[0] = float("nan")
+    damaged = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))
+    with pytest.raises(IrodoriError, match="checkpoint is damaged"):
+        damaged.color(large())

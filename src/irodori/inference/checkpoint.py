@@ -114,6 +114,12 @@ def build_model(description: dict[str, Any], weights: dict[str, Tensor]) -> Mode
             f"was trained with other ranges of {space.name}: {description['color_space']}"
         )
     network = JointNetwork(**description["network"])
+    for what, found, wanted in (
+        ("classes", len(description["classes"]), network.arguments["num_classes"]),
+        ("chroma channels", space.chroma_channels, network.arguments["chroma_channels"]),
+    ):
+        if found != wanted:
+            raise IrodoriError(f"names {found} {what}, and its network has {wanted}")
     network.load_state_dict(weights)
     first, second = description["mean_ab"]
     return Model(

@@ -90,7 +90,8 @@ class Colorizer:
         settings: how.
         device: where the network runs.
         precision: see `faster`.
-        say: takes a line for the user, when memory ran out and work goes on in smaller parts.
+        say: takes a line for the user, when memory ran out and work goes on in smaller parts; None:
+            to stderr.
     """
 
     def __init__(
@@ -99,10 +100,10 @@ class Colorizer:
         settings: Settings | None = None,
         device: str | torch.device = "cpu",
         precision: str = "auto",
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.model = model
-        self.say = say
+        self.say = say or (lambda line: print(line, file=sys.stderr))
         self.settings = settings or Settings()
         self.device = torch.device(device)
         self.network = faster(model.network.to(self.device), precision)
@@ -114,13 +115,14 @@ class Colorizer:
         settings: Settings | None = None,
         device: str | torch.device = "cpu",
         precision: str = "auto",
+        say: Callable[[str], None] | None = None,
     ) -> "Colorizer":
         """The colorizer of a checkpoint, or of the model that comes along; needs no config file.
 
         Raises:
             IrodoriError: see `load_model`.
         """
-        return cls(load_model(checkpoint or STARTER), settings, device, precision)
+        return cls(load_model(checkpoint or STARTER), settings, device, precision, say)
 
     def __call__(self, image: Image.Image, style: Image.Image | None = None) -> Image.Image:
         """An RGB image of the same size, coloured from the photo's luminance alone.
@@ -171,7 +173,7 @@ class Colorizer:
 
         Raises:
             ValueError: these aren't a photo's pixels.
-            IrodoriError: there is no memory even for small parts.
+            IrodoriError: there is no memory even for small parts, or the checkpoint is damaged.
         """
         with torch.inference_mode():
             luminance = self._luminance(pixels_HWC)
@@ -182,6 +184,8 @@ class Colorizer:
                 if style_1G is not None:
                     global_1G = torch.lerp(global_1G, style_1G, self.settings.style_strength)
             chroma_1Chw = self._predicted(seen_11hw, global_1G)
+            if not chroma_1Chw.isfinite().all():
+                raise IrodoriError("the network gives no numbers: its checkpoint is damaged")
             work_size = (seen_11hw.shape[2], seen_11hw.shape[3])
             pixels_HW3 = self._joined(luminance, chroma_1Chw, seen_11hw)
         return Colored(pixels_HW3, self._named(logits_1C), work_size)

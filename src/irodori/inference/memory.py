@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-MESSAGES = ("not enough memory", "can't allocate memory", "out of memory")
+MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 """What torch says on the CPU, where it has no exception of its own for this."""
 
 

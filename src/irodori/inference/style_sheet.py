@@ -33,7 +33,7 @@ def read_small(paths: Sequence[Path], told: Callable[[str], None]) -> list[Image
         try:
             levels_HWC = eight_bit(read_photo(path).pixels)
         except IrodoriError as error:
-            told(f"{path}: {error}")
+            told(str(error))
             continue
         image = Image.fromarray(levels_HWC.squeeze(2) if levels_HWC.shape[2] == 1 else levels_HWC)
         image.thumbnail((SIDE, SIDE))

@@ -124,3 +124,21 @@ def test_a_folder_that_cannot_be_read_is_told(scans, monkeypatch):
     result = find_photos(["scans"], None)
     assert result.unread == [(Path("scans/1920"), "Permission denied")]
     assert len(result.sources) == 2
+
+
+def test_a_link_in_a_circle_is_a_bad_photo_and_no_end(scans):
+    (scans / "round.jpg").symlink_to("round.jpg")
+    (scans / "round").symlink_to("round")
+    result = find_photos(["scans"], Path("out"))
+    assert "scans/round.jpg" in {str(source.path) for source in result.sources}
+    assert len(result.sources) == 5
+
+
+def test_a_pattern_without_photos_among_others_is_told(scans):
+    Path("empty").mkdir()
+    result = find_photos(["scans", "other/*.jpgg", "empty", "other/f.jpg"], Path("out"))
+    assert len(result.sources) == 5
+    assert result.unread == [
+        (Path("other/*.jpgg"), "no photo there"),
+        (Path("empty"), "no photo there"),
+    ]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import struct
 import threading
 import time
 from pathlib import Path
@@ -238,3 +239,21 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         name for name, stays in names.items() if stays
     }
+
+
+def test_transparency_that_a_format_cannot_keep_is_an_error_and_no_other_format(scans):
+    # A header of version 4, with masks of four channels; Pillow writes none.
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, 8, 8, 1, 32, 3, 256, 0, 0, 0, 0) + masks
+    header += bytes(108 - len(header))
+    start = struct.pack("<2sIII", b"BM", 14 + 108 + 256, 0, 14 + 108)
+    Path("clear.bmp").write_bytes(start + header + bytes([90, 120, 150, 100]) * 64)
+    assert Image.open("clear.bmp").mode == "RGBA"
+    (outcome,) = color(["clear.bmp"])
+    assert "can't hold the photo's transparency" in outcome.error
+    assert not Path("out/clear.bmp").exists()
+
+
+def test_a_large_working_size_counts_the_networks_memory():
+    assert job.network_pixels(None) == job.network_pixels(512) == 0
+    assert job.network_pixels("native") == job.network_pixels(513) > 10_000_000

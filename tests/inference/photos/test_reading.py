@@ -393,3 +393,10 @@ def test_avif():
     photo = read_photo(saved(smooth, "AVIF", quality=95))
     assert photo.format == "HEIF"
     assert np.abs(photo.pixels.astype(int) - smooth).mean() < 4
+
+
+def test_padding_between_a_jpegs_segments_is_passed_over():
+    content = saved(Image.fromarray(RGB), "JPEG")
+    size = int.from_bytes(content[4:6], "big")
+    padded = content[: 4 + size] + b"\0\0\0" + content[4 + size :]
+    np.testing.assert_array_equal(read_photo(padded).pixels, read_photo(content).pixels)

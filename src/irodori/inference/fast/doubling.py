@@ -37,7 +37,8 @@ class Doubling(nn.Module):
         super().__init__()
         weight_OIKK = convolution.weight.detach()
         outputs, inputs = weight_OIKK.shape[:2]
-        kernels = torch.einsum("yhk,xwl,oikl->yxoihw", TAPS, TAPS, weight_OIKK.double())
+        taps = TAPS.to(weight_OIKK.device)
+        kernels = torch.einsum("yhk,xwl,oikl->yxoihw", taps, taps, weight_OIKK.double())
         assert convolution.bias is not None
         self.outputs = outputs
         # The four kinds one after another, from one place before to one after the borders.

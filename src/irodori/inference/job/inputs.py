@@ -53,21 +53,31 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
         IrodoriError: nothing is found, or a folder is the output as well.
     """
     found = Found()
+    nothing: list[str] = []
     for argument in arguments:
         path = Path(argument).expanduser()
-        if path.is_dir():
+        before = len(found.sources) + len(found.unread)
+        if is_folder(path):
             _refuse_output(path, output)
             _walk(path, PurePath(), path, output, found)
         elif MAGIC.isdisjoint(argument) or os.path.lexists(path):
             found.sources.append(Source(path, PurePath(path.name), _name(path.parent)))
         else:
             _match(path, output, found)
+        if len(found.sources) + len(found.unread) == before:
+            nothing.append(argument)
     found.sources = _once(found.sources)
     if not found.sources and not found.unread:
         raise IrodoriError(
             f"{' '.join(arguments)}: no photo there; known suffixes are {' '.join(sorted(READ))}"
         )
+    found.unread += [(Path(argument), "no photo there") for argument in nothing]
     return found
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; one that may not be looked at or is a circle doesn't."""
+    return os.path.isdir(path)  # noqa: PTH112  (Path's own raises there)
 
 
 def _once(sources: list[Source]) -> list[Source]:
@@ -102,7 +112,7 @@ def _match(pattern: Path, output: Path | None, found: Found) -> None:
         tree = match.relative_to(root)
         if any(part.startswith(".") for part in tree.parts) or _inside(match, output):
             continue
-        if match.is_dir():
+        if is_folder(match):
             _walk(match, tree, root, output, found)
         else:
             _take(match, tree, root, found)
@@ -138,9 +148,9 @@ def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Fou
             below = []
             for entry in entries:
                 place = (folder / entry.name, tree / entry.name)
-                if not entry.is_dir():
+                if not is_folder(place[0]):
                     # Pipes and the like are no photos; a link to nothing is told of as a bad one.
-                    if entry.is_file() or entry.is_symlink():
+                    if entry.is_symlink() or entry.is_file():
                         _take(*place, top, found)
                 elif entry.is_symlink():
                     links.append(place)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irodori.errors import IrodoriError
-from irodori.inference.job.inputs import MAGIC, Found, find_photos
+from irodori.inference.job.inputs import MAGIC, Found, find_photos, is_folder
 from irodori.inference.job.names import result_names
 from irodori.inference.job.options import Options
 from irodori.inference.job.suffixes import FORMATS, READ_ONLY, WRITTEN
@@ -61,6 +61,8 @@ def make_plan(arguments: Sequence[str], output: str, options: Options) -> Plan:
     """
     if STREAM in arguments and len(arguments) > 1:
         raise IrodoriError("- is standard input: give it alone")
+    if STREAM in arguments and options.sequence:
+        raise IrodoriError("standard input is one photo, and --sequence takes several")
     format = FORMATS[options.format] if options.format is not None else None
     if output == STREAM:
         if not _is_one(arguments):
@@ -109,7 +111,7 @@ def _is_one(arguments: Sequence[str]) -> bool:
         return False
     (argument,) = arguments
     path = Path(argument).expanduser()
-    return not path.is_dir() and (MAGIC.isdisjoint(argument) or os.path.lexists(path))
+    return not is_folder(path) and (MAGIC.isdisjoint(argument) or os.path.lexists(path))
 
 
 def _path(argument: str) -> Path | None:

@@ -25,6 +25,10 @@ PIXELS = 32_000_000
 """Pixels in flight for each photo at a time; larger photos wait for each other."""
 BYTES = 40
 """Memory that a pixel in flight takes, about: decoded, its luminance and colours, encoded."""
+SMALL = 512
+"""Working sizes up to which the network's memory doesn't count."""
+TILES = 1 << 30
+"""Bytes that tiles take, as `irodori.inference.tile_size` has it."""
 THREAD = "photo"
 """Name of the threads."""
 PATIENCE = 2.0
@@ -33,22 +37,24 @@ PATIENCE = 2.0
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def make_painter(plan: Plan, options: Options, jobs: int) -> "Painter":
-    """The model as the options say; torch is imported here."""
+def make_painter(plan: Plan, options: Options, jobs: int, say: Callable[[str], None]) -> "Painter":
+    """The model as the options say, which says when memory runs short; torch is imported here."""
     from irodori.inference.job.painter import Painter
 
     paths = [task.source for task in plan.everything if task.source is not None]
-    return Painter(options, paths, jobs)
+    return Painter(options, paths, jobs, say)
 
 
 def color_photos(
     plan: Plan,
     options: Options,
     say: Callable[[str], None],
-    load: "Callable[[Plan, Options, int], Painter]" = make_painter,
+    load: "Callable[[Plan, Options, int, Callable[[str], None]], Painter]" = make_painter,
 ) -> Generator[Outcome, None, None]:
     """Colour a plan's photos, and yield what has become of each as it is done.
 
@@ -65,12 +71,13 @@ def color_photos(
     """
     jobs = min(options.jobs or cores(), max(1, len(plan.tasks)))
     turns = Turns(jobs, pixel_budget(jobs), len(plan.tasks))
+    seen = network_pixels(options.work_size)
     painter: Future[Painter] = Future()
-    work = Work(turns, painter, plan.format, options.quality, say)
+    work = Work(turns, painter, plan.format, options.quality, say, seen)
     remove_leftovers(task.target for task in plan.tasks if task.target is not None)
     with _threads(work, plan.tasks, jobs) as done:
         try:
-            painter.set_result(load(plan, options, jobs))
+            painter.set_result(load(plan, options, jobs, say))
         except BaseException:
             turns.stop()
             painter.set_exception(Stopped())
@@ -86,6 +93,15 @@ def color_photos(
 def pixel_budget(jobs: int) -> int:
     """Pixels in flight: what `jobs` photos of usual size have, and half of free memory bears."""
     return min(PIXELS * jobs, psutil.virtual_memory().available // 2 // BYTES)
+
+
+def network_pixels(work_size: int | str | None) -> int:
+    """Memory that the network takes for a photo, in pixels in flight.
+
+    At the usual working sizes next to nothing; at larger ones, tiles take what tiles may.
+    """
+    small = work_size is None or (isinstance(work_size, int) and work_size <= SMALL)
+    return 0 if small else TILES // BYTES
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One photo: read, coloured, written."""
 
 import errno
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from irodori.errors import IrodoriError, one_line
 from irodori.inference.job.plan import Task
 from irodori.inference.job.suffixes import WRITTEN
 from irodori.inference.job.turns import Stopped, Turns
-from irodori.inference.photos import FORMATS, Encoding, Photo, read_photo, write_photo
+from irodori.inference.photos import (
+    FORMATS,
+    Encoding,
+    Photo,
+    format_of,
+    read_photo,
+    write_photo,
+)
 
 if TYPE_CHECKING:
     # Imported where a photo has been read, so that reading doesn't wait for torch.
@@ -62,6 +70,7 @@ class Work:
         format: of the results, Pillow's name; None: each photo's own.
         quality: of the results, None: the format's default.
         say: takes lines for the user.
+        network_pixels: the network's memory for a photo, as if it were so many pixels more.
     """
 
     def __init__(
@@ -71,12 +80,14 @@ class Work:
         format: str | None,
         quality: int | None,
         say: Callable[[str], None],
+        network_pixels: int = 0,
     ) -> None:
         self.turns = turns
         self.painter = painter
         self.format = format
         self.quality = quality
         self.say = say
+        self.network_pixels = network_pixels
 
     def do(self, task: Task) -> Outcome:
         """Colour a photo. When memory runs out it is tried again, alone.
@@ -85,8 +96,8 @@ class Work:
             OutputError: the disk is full, or the output can't be written to.
             Stopped: the work is to end.
         """
-        pixels = pixels_of(task)
         try:
+            pixels = pixels_of(task) + self.network_pixels
             with self.turns.turn(pixels) as turn:
                 try:
                     return self._try(task)
@@ -146,6 +157,8 @@ class Work:
         format = self.format
         if format is None and task.target is not None and task.source is not None:
             kept = task.target.suffix == task.source.suffix and photo.format in FORMATS
+            # A photo's own format, where it has transparency and its format none, is no own one.
+            kept = kept and format_of(photo, Encoding(None)) == photo.format
             format = None if kept else WRITTEN.get(task.target.suffix.lower())
         return Encoding(format, self.quality)
 
@@ -159,7 +172,7 @@ def pixels_of(task: Task) -> int:
             return image.width * image.height
     except Exception:
         # What it is becomes clear when it is read; its length bounds what Pillow doesn't know.
-        return task.source.stat().st_size if task.source.is_file() else 0
+        return os.path.getsize(task.source) if os.path.isfile(task.source) else 0  # noqa: PTH113, PTH202
 
 
 def _out_of_memory(error: BaseException | None) -> bool:

@@ -3,7 +3,7 @@
 from irodori.inference.photos.metadata import Metadata
 from irodori.inference.photos.photo import FORMATS, Encoding, Photo
 from irodori.inference.photos.reading import read_photo
-from irodori.inference.photos.writing import format_of, suffix_of, write_photo
+from irodori.inference.photos.writing import format_of, write_photo
 
 __all__ = [
     "FORMATS",
@@ -12,6 +12,5 @@ __all__ = [
     "Photo",
     "format_of",
     "read_photo",
-    "suffix_of",
     "write_photo",
 ]

@@ -12,22 +12,21 @@ from irodori.inference.photos.metadata import Metadata
 class Format(NamedTuple):
     """What a kind of file can hold.
 
-    suffix: of its files. deep: 16 bits a channel. alpha: transparency. side: the most pixels that
-    a side can have, 0 for no limit that matters.
+    deep: 16 bits a channel. alpha: transparency. side: the most pixels that a side can have, 0 for
+    no limit that matters.
     """
 
-    suffix: str
     deep: bool = False
     alpha: bool = False
     side: int = 0
 
 
 FORMATS = {
-    "JPEG": Format(".jpg", side=65500),
-    "PNG": Format(".png", deep=True, alpha=True),
-    "TIFF": Format(".tif", deep=True, alpha=True),
-    "WEBP": Format(".webp", alpha=True, side=16383),
-    "BMP": Format(".bmp"),
+    "JPEG": Format(side=65500),
+    "PNG": Format(deep=True, alpha=True),
+    "TIFF": Format(deep=True, alpha=True),
+    "WEBP": Format(alpha=True, side=16383),
+    "BMP": Format(),
 }
 """What photos are written as, by Pillow's names."""
 

@@ -45,6 +45,8 @@ def read(file: BinaryIO) -> tuple[Pixels, Metadata, int]:
         key = None
         if image.mode in ("1", "L", "RGB"):
             key = _key(info, 255 // ((1 << content[_DEPTH]) - 1) if image.mode == "L" else 1)
+            if image.mode == "1" and key is not None:
+                key = (255 if key[0] else 0,)  # Pillow's versions say 1 or 255
         return to_arrays(image, key), metadata, metadata.orientation()
 
 

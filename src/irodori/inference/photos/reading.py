@@ -134,7 +134,12 @@ def _refuse_unfinished(content: bytes) -> None:
     gray and say nothing.
     """
     place = 2
-    while place + 4 <= len(content) and content[place] == 0xFF:
+    while place + 4 <= len(content):
+        if content[place] != 0xFF:  # padding, which decoders pass over
+            place = content.find(b"\xff", place)
+            if place < 0:
+                break
+            continue
         if content[place + 1] == 0xDA:  # the first scan; the marker can't stand within its data
             if content.find(b"\xff\xd9", place) < 0:
                 break

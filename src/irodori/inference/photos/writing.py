@@ -52,11 +52,6 @@ def format_of(photo: Photo, options: Encoding) -> str:
     return name
 
 
-def suffix_of(photo: Photo, options: Encoding) -> str:
-    """The suffix of a result's file, such as ".jpg"; raises as `format_of` does."""
-    return FORMATS[format_of(photo, options)].suffix
-
-
 def write_photo(
     target: Path | BinaryIO, pixels_HW3: np.ndarray, like: Photo, options: Encoding
 ) -> None:
