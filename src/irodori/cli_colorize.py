@@ -57,13 +57,17 @@ def colorize(
     ] = False,
     format: Annotated[
         str | None,
-        typer.Option(help="jpeg, png, tiff, webp or bmp.", show_default="each photo's own"),
+        typer.Option(
+            help="jpeg, png, tiff, webp, or bmp, which holds no EXIF.",
+            show_default="each photo's own",
+        ),
     ] = None,
     quality: Annotated[
-        int | None, typer.Option(help="Of JPEG and WebP: 1 to 100.", show_default="as measured")
+        int | None, typer.Option(help="Of JPEG and WebP: 1 to 100.", show_default="97 and 95")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Leave out photos whose results are there.")
+        bool,
+        typer.Option("--resume", help="Leave out photos whose results are there, by their names."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there.")
@@ -80,6 +84,7 @@ def colorize(
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.inference.job.options import Options, work_size_of
     from irodori.inference.job.plan import make_plan
+    from irodori.inference.job.suffixes import SHORT
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files are what they are, be they UTF-8 or not.
@@ -94,7 +99,7 @@ def colorize(
             saturation,
             work_size_of(work_size),
             sequence,
-            format,
+            None if format is None else SHORT.get(format.lower(), format.lower()),
             quality,
             device,
             jobs,
@@ -102,6 +107,8 @@ def colorize(
             resume,
         )
         options.check()
+        if output == "-" and sys.stdout.isatty():
+            raise IrodoriError("--output - writes a photo: send it to a file or a program")
         if json and output == "-":
             raise IrodoriError("--json and a photo can't both go to standard output")
         plan = make_plan(photos, output, options)
@@ -125,7 +132,9 @@ def _color(plan: "Plan", options: "Options", as_json: bool) -> int:
     for folder, reason in plan.unread:
         print(f"error: {folder}: {reason}", file=sys.stderr)
     if plan.skipped:
-        print(f"{plan.skipped:,} left out: no photos by their names", file=sys.stderr)
+        print(
+            f"{plan.skipped:,} files left out: their names don't end as photos' do", file=sys.stderr
+        )
     if plan.done:
         print(f"{plan.done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
     with Meter(len(plan.tasks)) as meter:

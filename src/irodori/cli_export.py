@@ -10,11 +10,17 @@ from irodori.errors import IrodoriError
 
 
 def export(
-    checkpoint: Annotated[
-        Path, typer.Option(help="checkpoints/best.ckpt of a training run, or a safetensors file.")
-    ],
     form: Annotated[str, typer.Option("--format", help="onnx, torch-export or safetensors.")],
-    output: Annotated[Path, typer.Option(help="File to write.")],
+    output: Annotated[
+        Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="checkpoints/best.ckpt of a training run, or a safetensors file.",
+            show_default="the model that comes along",
+        ),
+    ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
     ] = False,
@@ -22,10 +28,11 @@ def export(
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
+    from irodori.inference.colorizer import STARTER
     from irodori.inference.export.write import export_model
 
     try:
-        export_model(checkpoint, form, output, half, overwrite)
+        export_model(checkpoint or STARTER, form, output, half, overwrite)
     except IrodoriError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

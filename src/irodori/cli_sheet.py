@@ -40,6 +40,7 @@ def sheet(
     from irodori.inference.job.suffixes import WRITTEN
 
     failures: list[str] = []
+    written = False
     try:
         options = Options(style_strength=style_strength, saturation=saturation)
         options.check()
@@ -50,7 +51,8 @@ def sheet(
             raise IrodoriError(f"{output} is there already: --overwrite replaces it")
         for folder in (photos, styles):
             if not folder.is_dir():
-                raise IrodoriError(f"{folder}: no such folder")
+                why = "is no folder" if folder.exists() else "no such folder"
+                raise IrodoriError(f"{folder}: {why}")
         rows, columns = (
             sorted(source.path for source in find_photos([str(folder)], None).sources)
             for folder in (photos, styles)
@@ -60,15 +62,17 @@ def sheet(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of {MOST}"
             )
         _write(output, kind, rows, columns, checkpoint, options, failures.append)
+        written = True
     except IrodoriError as error:
         failures.append(str(error))
     except OSError as error:
         failures.append(f"{output}: {error.strerror or one_line(error)}")
     for line in failures:
         print(f"error: {line}", file=sys.stderr)
+    if written:
+        print(output)
     if failures:
         raise typer.Exit(1)
-    print(output)
 
 
 def _write(

@@ -1,5 +1,6 @@
 """Checkpoints that describe themselves: a network, its colour space and classes from one file."""
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -60,8 +61,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found = description["format"]
     except Exception as error:
         # Many kinds are raised here, by what the file is; all of them mean the same to the user.
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = shorten(line, 120, placeholder="…")
+        if isinstance(error, pickle.UnpicklingError | EOFError):
+            reason = "no file of PyTorch's, or one that would run code"
+        else:
+            line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = shorten(line, 120, placeholder="…")
         raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
     if found != FORMAT:
         raise IrodoriError(f"{path}: format {found}, but this version of irodori reads {FORMAT}")

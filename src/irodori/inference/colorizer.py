@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import color_in_blended_tiles
@@ -31,6 +32,13 @@ AT_ONCE = 1 << 20
 """Pixels that the network sees in one piece; more are seen in tiles, whose size is computed."""
 CONTEXT = 1024
 """Longer side in pixels at which a network with attention sees a photo as a whole."""
+MARGIN = 16
+"""Pixels by which a photo is mirrored beyond its borders before the network sees it.
+
+Networks see zeros there, and colour borders worse: on the photographs of folds 0 and 2 of the
+sample, by networks of experiments/starter that hadn't seen them, the chrominance RMSE of the outer
+12 pixels was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and of the whole
+12.13, 12.04 and 12.03."""
 STEADY = 64
 """Photos of a sequence that its global features are taken from, at most."""
 
@@ -183,7 +191,7 @@ class Colorizer:
                 global_1G, logits_1C = self.network.global_features(seen_11hw)
                 if style_1G is not None:
                     global_1G = torch.lerp(global_1G, style_1G, self.settings.style_strength)
-            chroma_1Chw = self._predicted(seen_11hw, global_1G)
+            chroma_1Chw = self._within_margin(seen_11hw, global_1G)
             if not chroma_1Chw.isfinite().all():
                 raise IrodoriError("the network gives no numbers: its checkpoint is damaged")
             work_size = (seen_11hw.shape[2], seen_11hw.shape[3])
@@ -201,6 +209,16 @@ class Colorizer:
             scale = self.settings.work_size / short
             height, width = round(height * scale), round(width * scale)
         return luminance.at(height, width)
+
+    def _within_margin(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
+        """Chrominance 1×C×⌈h/2⌉×⌈w/2⌉ of what the network sees, mirrored at its borders."""
+        height, width = seen_11hw.shape[-2:]
+        # Even, so that places of chrominance stay where they are; a mirror is less than the photo.
+        y, x = (min(MARGIN, (side - 1) // 2 * 2) for side in (height, width))
+        mirrored = functional.pad(seen_11hw, (x, x, y, y), mode="reflect")
+        chroma_1Chw = self._predicted(mirrored, global_1G)
+        y, x = y // 2, x // 2
+        return chroma_1Chw[:, :, y : y + (height + 1) // 2, x : x + (width + 1) // 2]
 
     def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
         """Chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""

@@ -14,6 +14,8 @@ EPSILON = 1e-4
 
 Both were chosen by `experiments/colorize/bleeding.py`'s figure for a working size of 256, over
 radii of 1 to 3 and 1e-4 to 1e-2."""
+REACH = RADIUS + 1
+"""Places that decide a slope, above and below: the mean of slopes sees one more."""
 
 
 class Enlarged:
@@ -55,13 +57,8 @@ class Enlarged:
             )
         self.height, self.width, self.method = height, width, method
         self.work_height, self.work_width = seen_11hw.shape[-2:]
-        self.channels = chroma_1Chw.shape[1]
-        planes = [chroma_1Chw]
-        if method == "guided":
-            luminance_11hw = reduce_chroma(seen_11hw)
-            planes += [slopes(luminance_11hw, chroma_1Chw), *extremes(chroma_1Chw)]
-            planes += [luminance_11hw]
-        self.planes_1Phw = torch.cat(planes, 1)
+        self.chroma_1Chw = chroma_1Chw
+        self.luminance_11hw = reduce_chroma(seen_11hw)
 
     def rows(self, top: int, bottom: int, luminance_11HW: Tensor) -> Tensor:
         """Chrominance of rows top … bottom − 1.
@@ -73,18 +70,41 @@ class Enlarged:
         Returns:
             1×C×(bottom − top)×width.
         """
-        rows = places(self.height, self.work_height, top, bottom, self.planes_1Phw.shape[2])
-        columns = places(self.width, self.work_width, 0, self.width, self.planes_1Phw.shape[3])
-        # Only what these rows need, and first along the shorter way.
+        height, width = self.chroma_1Chw.shape[2:]
+        rows = places(self.height, self.work_height, top, bottom, height)
+        columns = places(self.width, self.work_width, 0, self.width, width)
         first = int(rows[0])
-        part_1Phw = self.planes_1Phw[:, :, first : int(rows[-1]) + 2]
-        part_1PhW = sampled(part_1Phw, columns, 3, self.method)
-        planes_1PHW = sampled(part_1PhW, rows - first, 2, self.method)
+        planes_1Phw = self._planes(first, min(int(rows[-1]) + 2, height))
+        # First along the shorter way.
+        planes_1PhW = sampled(planes_1Phw, columns, 3, self.method)
+        planes_1PHW = sampled(planes_1PhW, rows - first, 2, self.method)
         if self.method != "guided":
             return planes_1PHW
-        chroma, slope, least, most, luminance = planes_1PHW.split([*4 * [self.channels], 1], dim=1)
+        channels = self.chroma_1Chw.shape[1]
+        chroma, slope, least, most, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
         # Where luminance goes far beyond what the places around have, their slope says nothing.
         return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(least, most)
+
+    def _planes(self, first: int, last: int) -> Tensor:
+        """All that is enlarged of places first … last − 1 from above: 1×P×(last − first)×w.
+
+        Chrominance; and for `guided` its slopes, its least and most, and luminance.
+        """
+        if self.method != "guided":
+            return self.chroma_1Chw[:, :, first:last]
+        # Windows reach beyond these places.
+        top = max(0, first - REACH)
+        chroma_1Chw = self.chroma_1Chw[:, :, top : last + REACH]
+        luminance_11hw = self.luminance_11hw[:, :, top : last + REACH]
+        least_1Chw, most_1Chw = extremes(chroma_1Chw)
+        planes = [
+            chroma_1Chw,
+            slopes(luminance_11hw, chroma_1Chw),
+            least_1Chw,
+            most_1Chw,
+            luminance_11hw,
+        ]
+        return torch.cat(planes, 1)[:, :, first - top : last - top]
 
 
 def slopes(luminance_11hw: Tensor, chroma_1Chw: Tensor) -> Tensor:

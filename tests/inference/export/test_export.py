@@ -176,7 +176,9 @@ def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
     assert "--half goes with --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
     assert "no such checkpoint" in refusal(tmp_path / "gone", "onnx", output)
     (tmp_path / "file").write_text("")
-    assert "can't be written" in refusal(checkpoint, "safetensors", tmp_path / "file" / "a")
+    assert "can't be written" in refusal(
+        checkpoint, "safetensors", tmp_path / "file" / "a.safetensors"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A model as a graph of operations for pictures of any size and number."""
 
 import json
+import logging
 from copy import deepcopy
 from typing import Any, BinaryIO
 from unittest import mock
@@ -53,6 +54,8 @@ def write_onnx(file: BinaryIO, model: Model) -> None:
 
     traced_program = traced(model)
     outputs = len(traced_program.graph_signature.user_outputs)
+    # What it leaves as it is concerns nobody.
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
     program: Any = torch.onnx.export(
         traced_program,
         dynamo=True,

@@ -27,6 +27,8 @@ def export_model(
     """
     if form not in FORMATS:
         raise IrodoriError(f"--format {form} is unknown: it is one of {', '.join(FORMATS)}")
+    if output.suffix.lower() != SUFFIXES[form]:
+        raise IrodoriError(f"{output}: a file of --format {form} ends with {SUFFIXES[form]}")
     if half and form != SAFETENSORS:
         raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
     if output.exists() and not overwrite:
@@ -71,3 +73,5 @@ FORMATS: dict[str, Callable[[BinaryIO, Model, bool], None]] = {
     SAFETENSORS: _safetensors,
 }
 """What writes a format, by its name."""
+SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", SAFETENSORS: ".safetensors"}
+"""How the names of its files end."""

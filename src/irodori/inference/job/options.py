@@ -1,5 +1,6 @@
 """What a command may choose, checked before any work."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,6 +53,11 @@ class Options:
         ):
             if choice is not None and choice not in choices:
                 raise IrodoriError(f"{name} is {choice}: give one of {', '.join(choices)}")
+        for name, file in (("--checkpoint", self.checkpoint), ("--style", self.style)):
+            if file is not None and not os.path.isfile(file):  # noqa: PTH113  (Path's raises)
+                raise IrodoriError(f"{name} {file}: no such file")
+        if self.style_strength != 1 and self.style is None:
+            raise IrodoriError("--style-strength goes with --style")
         if self.overwrite and self.resume:
             raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
 

@@ -77,6 +77,11 @@ def make_plan(arguments: Sequence[str], output: str, options: Options) -> Plan:
         format = _format_of(place, format)
         found = Found()
     else:
+        if place.suffix and _is_one(arguments) and not is_folder(place):
+            raise IrodoriError(
+                f"--output {output}: photos aren't written as {place.suffix} but as"
+                f" {', '.join(FORMATS)}; if it is to be a folder, make it first"
+            )
         if STREAM in arguments:
             raise IrodoriError("standard input has no name: give --output a file's name, or -")
         found = find_photos(arguments, place)

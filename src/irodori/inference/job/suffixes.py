@@ -4,6 +4,8 @@ from pathlib import PurePath
 
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "tiff": "TIFF", "webp": "WEBP", "bmp": "BMP"}
 """Formats that results are written in: as the user names them, and Pillow's names."""
+SHORT = {"jpg": "jpeg", "tif": "tiff"}
+"""What users name them, too."""
 
 WRITTEN = {
     ".jpg": "JPEG",

@@ -44,13 +44,14 @@ class Directory:
     """Tags and their values; order: "<" or ">", how numbers are stored.
 
     children: directories by the tags that point to them. following: the place of the pointer to
-    the next directory (a thumbnail's, a second page's), and what it says.
+    the next directory (a thumbnail's, a second page's), and what it says. big: BigTIFF's numbers.
     """
 
     order: str
     fields: dict[int, Field] = field(default_factory=dict)
     children: dict[int, "Directory"] = field(default_factory=dict)
     following: tuple[int, int] = (0, 0)
+    big: bool = False
 
     def numbers(self, tag: int) -> tuple[float, ...]:
         """The numbers of a tag, () if it has none; of rationals, their quotients."""
@@ -107,7 +108,7 @@ def read_at(
     if count > 0xFFFF:
         raise DamagedError(f"its directory claims {count} tags")
     table = _bytes(file, start, entry * count)
-    directory = Directory(order)
+    directory = Directory(order, big=big)
     end = start + entry * count
     try:
         directory.following = end, _unpack(file, end, order + pointer)[0]

@@ -1,4 +1,4 @@
-"""TIFF: the first page in its own depth, and results with all that the photo's file said.
+"""TIFF: its page in its own depth, and results with all that the photo's file said.
 
 Pillow decodes up to 8 bits a channel; beyond, tifffile does.
 """
@@ -19,9 +19,11 @@ from irodori.inference.photos.profiles import deep_to_srgb, gray_levels, srgb
 from irodori.inference.photos.sizes import refuse_size
 from irodori.inference.photos.tags import (
     UNDEFINED,
+    DamagedError,
     Directory,
     Field,
     in_order,
+    read_at,
     read_directory,
     to_bytes,
 )
@@ -35,6 +37,7 @@ _WHITE_IS_ZERO = 0
 _INKS = {0: 1, 1: 1, 2: 3, 5: 4}  # channels of a colour, by photometric interpretation
 _PREMULTIPLIED, _ALPHA = 1, 2
 _STRIP_BYTES = 1 << 18
+_MOST_PAGES = 10_000
 _LEVEL = 1  # of zlib; 6 takes twice as long for files that are 3 % smaller
 
 
@@ -48,6 +51,7 @@ def read(file: BinaryIO) -> tuple[Pixels, Metadata, int]:
     directory = read_directory(file)
     if _DNG in directory.fields or directory.number(_SUBFILE, 0) & 1:
         raise IrodoriError("a raw photograph; develop it first and save it as TIFF or JPEG")
+    refuse_pages(file, directory)
     refuse_size(directory.number(_WIDTH, 0), directory.number(_HEIGHT, 0))
     _refuse_truncated(file, directory)
     metadata = Metadata(
@@ -60,6 +64,23 @@ def read(file: BinaryIO) -> tuple[Pixels, Metadata, int]:
     file.seek(0)
     with Image.open(file, formats=["TIFF"]) as image:
         return to_arrays(image), metadata, 1  # Pillow turns TIFFs, and no others, itself
+
+
+def refuse_pages(file: BinaryIO, first: Directory) -> None:
+    """Raise IrodoriError for further pages, which would be lost; not for thumbnails and masks."""
+    pages, directory, seen = 1, first, set[int]()
+    big = first.big
+    while (place := directory.following[1]) and place not in seen and len(seen) < _MOST_PAGES:
+        seen.add(place)
+        try:
+            directory = read_at(file, place, first.order, big)
+        except DamagedError:
+            break
+        # Bits of its kind: 1 a smaller version, 4 a mask.
+        if not directory.number(_SUBFILE, 0) & 5:
+            pages += 1
+    if pages > 1:
+        raise IrodoriError(f"{pages} pages; save each as a file of its own")
 
 
 def write(file: BinaryIO, colors: np.ndarray, alpha: np.ndarray | None, metadata: Metadata) -> None:
