@@ -1,5 +1,6 @@
 """The commands of the README, run as they stand there; trainings are made short."""
 
+import json
 import os
 import re
 import shlex
@@ -43,13 +44,14 @@ SHORT = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands run: a folder like a fresh checkout, with photographs of one's own."""
     folder = tmp_path_factory.mktemp("checkout")
+    classes = json.loads((PROJECT / "data" / "sample" / "index.json").read_text())["classes"]
     for name in ("train.py", "evaluate.py", "conf", "data", "Makefile", "pyproject.toml", "src"):
         (folder / name).symlink_to(PROJECT / name)
     for number in range(5):
         for sample in webdataset.WebDataset(
             str(PROJECT / "data" / "sample" / f"sample-{number}.tar"), shardshuffle=False
         ):
-            place = folder / "photos" / sample["cls"].decode()
+            place = folder / "photos" / classes[int(sample["cls"])]
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{sample['__key__']}.jpg").write_bytes(sample["jpg"])
     return folder

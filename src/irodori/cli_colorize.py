@@ -107,6 +107,8 @@ def colorize(
             resume,
         )
         options.check()
+        if style is None and style_strength != 1:
+            raise IrodoriError("--style-strength goes with --style")
         if output == "-" and sys.stdout.isatty():
             raise IrodoriError("--output - writes a photo: send it to a file or a program")
         if json and output == "-":
@@ -132,9 +134,7 @@ def _color(plan: "Plan", options: "Options", as_json: bool) -> int:
     for folder, reason in plan.unread:
         print(f"error: {folder}: {reason}", file=sys.stderr)
     if plan.skipped:
-        print(
-            f"{plan.skipped:,} files left out: their names don't end as photos' do", file=sys.stderr
-        )
+        print(f"left out, by the ends of their names no photos: {plan.skipped:,}", file=sys.stderr)
     if plan.done:
         print(f"{plan.done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
     with Meter(len(plan.tasks)) as meter:

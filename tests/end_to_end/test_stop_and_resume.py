@@ -99,6 +99,7 @@ def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
     assert list(tmp_path.rglob("config*.yaml")) == [tmp_path / "run" / "config.yaml"]
 
 
+@pytest.mark.long
 def test_an_end_at_the_start_and_ctrl_c_are_one_line(data, whole, tmp_path):
     early = (at, "irodori.training.launch:", "make_callbacks", 1, signal_all)
     run = start(tmp_path, data, hook=(*early, signal.SIGTERM))

@@ -97,7 +97,7 @@ def test_a_narrower_overlap_would_show():
         ("resnet18", 640),
         ("tf_efficientnet_lite0", 640),
         ("mobilenetv4_conv_small", 640),
-        ("convnext_tiny", 640),
+        pytest.param("convnext_tiny", 640, marks=pytest.mark.long),
     ],
 )
 def test_tiles_of_timms_backbones_are_the_whole(backbone, tile):

@@ -6,6 +6,7 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from photo_files import XMP, exif, icc, picture, png_chunk, saved, tiff
@@ -91,10 +92,19 @@ def test_of_an_mpo_the_first_picture():
     assert np.abs(photo.pixels.astype(int) - RGB).mean() < 2
 
 
-def test_of_a_tiff_the_first_page():
+def test_no_page_of_a_tiff_is_lost_in_silence():
     first = Image.fromarray(RGB)
-    content = saved(first, "TIFF", save_all=True, append_images=[ImageOps.invert(first)])
-    same(read_photo(content), RGB)
+    content = saved(first, "TIFF", save_all=True, append_images=[ImageOps.invert(first)] * 2)
+    with pytest.raises(IrodoriError, match="3 pages; save each as a file of its own"):
+        read_photo(content)
+
+
+def test_a_thumbnail_beside_it_is_no_page():
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(RGB, photometric="rgb")
+        writer.write(RGB[::4, ::4], photometric="rgb", subfiletype=1)
+    same(read_photo(file.getvalue()), RGB)
 
 
 def test_palettes():

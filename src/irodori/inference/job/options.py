@@ -56,8 +56,6 @@ class Options:
         for name, file in (("--checkpoint", self.checkpoint), ("--style", self.style)):
             if file is not None and not os.path.isfile(file):  # noqa: PTH113  (Path's raises)
                 raise IrodoriError(f"{name} {file}: no such file")
-        if self.style_strength != 1 and self.style is None:
-            raise IrodoriError("--style-strength goes with --style")
         if self.overwrite and self.resume:
             raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
 
