@@ -47,6 +47,7 @@ def on_two(overrides):
     return [*(setting for setting in overrides if "devices" not in setting), *TWO]
 
 
+@pytest.mark.long
 def test_two_ranks_train_as_one_process_does(data, tmp_path):
     steps = Path(__file__).with_name("steps.py")
     settings = [*data.on, "optimizer=adadelta", "optimizer.eps=1e-2", "trainer.max_steps=3"]

@@ -17,7 +17,10 @@ import tiny
 from irodori import Colorizer
 from irodori import config as schema
 from irodori.checks import typed
+from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
+from irodori.inference.checkpoint import load_model
+from irodori.inference.coloring import color_pictures
 from irodori.network import JointNetwork
 from irodori.training import launch
 
@@ -62,6 +65,14 @@ def constant(picture, value):
 
 
 @pytest.mark.filterwarnings("ignore:.*negative Z values:UserWarning")
+def as_validated(checkpoint, photos):
+    """H×W×3 each; a `Colorizer` does more for what is to be looked at, at a photo's borders."""
+    model = load_model(checkpoint)
+    images = [from_pil(photo) for photo in photos]
+    colored, _ = color_pictures(model.network, model.space, images)
+    return [picture.permute(1, 2, 0).numpy() for picture in colored]
+
+
 def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, capsys):
     folder = tmp_path / "run"
     overrides = [*data.on, "trainer.max_epochs=2", "trainer.pictures=3"]
@@ -111,8 +122,9 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
         "mean_color": [rmse(constant(picture, mean), picture) for picture, _ in truth],
     }
     for name in ("best", "last"):
-        colorizer = Colorizer.load(folder / "checkpoints" / f"{name}.ckpt")
-        colored = [np.asarray(colorizer(Image.fromarray(picture))) for picture, _ in truth]
+        checkpoint = folder / "checkpoints" / f"{name}.ckpt"
+        colorizer = Colorizer.load(checkpoint)
+        colored = as_validated(checkpoint, [Image.fromarray(picture) for picture, _ in truth])
         errors[name] = [rmse(mine, true) for mine, (true, _) in zip(colored, truth, strict=True)]
         scenes = [colorizer.scenes(Image.fromarray(picture)) for picture, _ in truth]
         right = [
@@ -370,11 +382,12 @@ def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
 
     # The figures are those of the same checkpoint on the photographs that are whole.
     good = [i for i in range(7) if i not in (1, 5)]
-    colorizer = Colorizer.load(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    photos = [tiny.photo(100 + i) for i in good]
+    colored = as_validated(tmp_path / "run" / "checkpoints" / "best.ckpt", photos)
     errors, grays = [], []
-    for i in good:
-        true = np.asarray(tiny.photo(100 + i))
-        errors.append(rmse(np.asarray(colorizer(tiny.photo(100 + i))), true))
+    for photo, mine in zip(photos, colored, strict=True):
+        true = np.asarray(photo)
+        errors.append(rmse(mine, true))
         grays.append(rmse(constant(true, 0), true))
     assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(np.mean(errors), abs=0.02)
     assert metrics["rows"]["gray"]["chroma_rmse"] == pytest.approx(np.mean(grays), abs=0.02)

@@ -131,6 +131,7 @@ def limited(begin, size, end=None):
         at(MODULE, "training_step", end, limit, resource.RLIM_INFINITY)
 
 
+@pytest.mark.long
 def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, whole, tmp_path):
     # Rows still fit; pictures and checkpoints don't. From step 6 on they do again.
     run = start(tmp_path / "for a while", data, hook=(limited, 4, 20_000, 6))

@@ -73,7 +73,8 @@ def test_a_job_that_fails_says_why(tmp_path, capsys):
     assert "job 0 failed: bad luck (exit status 1)" in capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("seed", [2, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [2, 3])
 def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
     job, handles = begin(tmp_path, seed)
     if seed == 2:
@@ -140,6 +141,7 @@ def test_what_submitit_refuses_is_one_line(tmp_path):
         )
 
 
+@pytest.mark.long
 def test_a_sweep_through_the_launcher(start):
     sweep = start(
         "seed=1,2", "hydra/launcher=slurm", "hydra.launcher.cluster=local", behavior={"2": "refuse"}

@@ -25,7 +25,7 @@ AWKWARD = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_path):
     from irodori.training.launching.job import quoted
 

@@ -133,7 +133,7 @@ def test_the_starters_encoder_in_onnx():
     check_onnx(model_of("tf_efficientnet_lite0", "skips"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("check", [check_onnx, check_torch_export])
 @pytest.mark.parametrize(
     "arguments",
