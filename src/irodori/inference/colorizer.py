@@ -15,7 +15,7 @@ from torch.nn import functional
 from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import color_in_blended_tiles
 from irodori.inference.checkpoint import Model, load_model
-from irodori.inference.enlarge import METHODS, Enlarged
+from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
@@ -52,7 +52,6 @@ class Settings:
         saturation: 1 leaves the colours as they are, 0 makes them gray, 2 doubles them.
         style_strength: share of the style image in the global features; 1: nothing of the photo's
             own.
-        enlarge: how chrominance comes from the working size to the photo's own, see `METHODS`.
 
     Raises:
         IrodoriError: one is out of range.
@@ -61,7 +60,6 @@ class Settings:
     work_size: int | None = WORK_SIZE
     saturation: float = 1.0
     style_strength: float = 1.0
-    enlarge: str = "guided"
 
     def __post_init__(self) -> None:
         if self.work_size is not None and self.work_size < 32:
@@ -72,8 +70,6 @@ class Settings:
         ):
             if not 0 <= value <= most:
                 raise IrodoriError(f"{name} {value:g} is not in 0 … {most}")
-        if self.enlarge not in METHODS:
-            raise IrodoriError(f"enlarge is one of {', '.join(METHODS)}, not {self.enlarge!r}")
 
 
 class Colored(NamedTuple):
@@ -247,7 +243,7 @@ class Colorizer:
     def _joined(self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor) -> Pixels:
         """The photo's own luminance with its chrominance, part by part."""
         height, width = luminance.height, luminance.width
-        enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width, self.settings.enlarge)
+        enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width)
         pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
         step = max(1, PART // width)
         for top in range(0, height, step):
