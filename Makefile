@@ -4,6 +4,7 @@
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
 # make study-starter, starter, pictures: the model that comes along, and what shows it.
+# make benchmark: experiments/speed, below ten minutes, with nothing else running.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ OLDEST := $(VENV)-oldest
 
 .PHONY: setup train test test-all test-long lint lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
-	study-objectives study-starter starter pictures
+	study-objectives study-starter starter pictures benchmark
 
 setup: $(VENV)/installed
 
@@ -107,6 +108,9 @@ starter: setup
 
 pictures: setup
 	$(BIN)/python experiments/starter/show.py $(STUDIES)/starter
+
+benchmark: setup
+	$(BIN)/python experiments/speed/benchmark.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from irodori.checks import checked
 from irodori.config import EvaluateConfig, register
-from irodori.entry import run, told
+from irodori.entry import importing, run, told
 from irodori.errors import IrodoriError
 
 register()
@@ -25,7 +25,8 @@ def main(config: DictConfig) -> None:
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
         # Imported only now, so that a mistake in the configuration is told at once.
-        from irodori.evaluation.launch import evaluate
+        with importing():
+            from irodori.evaluation.launch import evaluate
 
         evaluate(wanted, config, Path(settings.runtime.output_dir), chosen)
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from irodori.checks import typed
 from irodori.config import register
-from irodori.entry import run, told
+from irodori.entry import importing, run, told
 from irodori.errors import IrodoriError
 from irodori.training.stopping import StopSignal
 
@@ -41,7 +41,8 @@ def main(config: DictConfig) -> None:
                 f" hydra/launcher={settings.runtime.choices['hydra/launcher']}"
             )
         # Imported only now, so that a mistake in the configuration is told at once.
-        from irodori.training.launch import train
+        with importing():
+            from irodori.training.launch import train
 
         train(checked, config, folder, list(settings.overrides.task), chosen, changes)
 

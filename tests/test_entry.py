@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import ConfigKeyError
 
 from irodori.config import PROJECT
-from irodori.entry import PATIENCE, run, told, told_line
+from irodori.entry import PATIENCE, importing, run, told, told_line
 from irodori.errors import IrodoriError
 
 
@@ -77,6 +78,16 @@ def test_run_tells_what_its_program_raises(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         run(program)
     assert capsys.readouterr().err == "error: so it is\n"
+
+
+def test_imports_are_not_collected_and_what_follows_is():
+    try:
+        with importing():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,6 @@ from irodori.config import PROJECT
 
 
 @pytest.mark.long
-def test_the_speed_measurement_runs(tmp_path):
-    output = tmp_path / "results.json"
-    script = PROJECT / "experiments" / "speed" / "measure.py"
-    subprocess.run(
-        [sys.executable, script, "framework", "--quick", "--output", output],
-        check=True,
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    result = json.loads(output.read_text())["framework"]
-    (cost,) = result["figures"]
-    plain, ours = cost["images/s"]["bare loop"], cost["images/s"]["train.py"]
-    assert cost["over the bare loop"]["train.py"] == pytest.approx(ours[0] / plain[0], abs=2e-3)
-    assert {"date", "hardware", "versions"} <= result.keys()
-
-
-@pytest.mark.long
 def test_backbones_are_measured(tmp_path):
     script = PROJECT / "experiments" / "backbones" / "presets.py"
     command = [sys.executable, script, tmp_path, "--output", tmp_path / "presets.csv"]

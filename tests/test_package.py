@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 
 import pytest
 
 import irodori
+from irodori.config import PROJECT
 from irodori.inference.colorizer import Colorizer
 from irodori.network import JointNetwork
 
@@ -18,6 +20,24 @@ def test_importing_the_package_and_its_command_loads_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path):
+    code = (
+        "import sys, tiny\n"
+        "from pathlib import Path\n"
+        "tiny.run(Path(sys.argv[1]), *sys.argv[2:])\n"
+        "others = {'timm', 'wandb', 'tensorboard', 'requests', 'urllib3', 'optuna',"
+        " 'submitit', 'onnx', 'huggingface_hub', 'skimage',"
+        " 'torch._inductor.codecache'}\n"
+        "print(sorted(others & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "run", *data.on, "trainer.max_steps=1"]
+    path = {**os.environ, "PYTHONPATH": str(PROJECT / "tests"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_public_names_come_when_asked_for():

@@ -186,6 +186,11 @@ class TrainerConfig:
     """auto (bf16 where the hardware is fast at it, else fp32), fp32 or bf16."""
     memory_format: str = "auto"
     """auto, channels_last or contiguous."""
+    convolution: str = "auto"
+    """auto (winograd in fp32 on the CPU, else direct), winograd or direct."""
+    recompute: bool = True
+    """Norms, activations and enlargements of the paper's layers are computed again in the backward
+    pass, for about half of the memory of features."""
     max_epochs: int = -1
     """-1: no limit of epochs."""
     max_steps: int = -1

@@ -1,5 +1,6 @@
 """Running a Hydra program so that a user's mistake is one line on stderr, not a traceback."""
 
+import gc
 import os
 import re
 import signal
@@ -51,6 +52,21 @@ def run(program: Callable[[], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with told():
         program()
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import large packages without the garbage collector, which takes a fifth of their time.
+
+    It would look again and again through modules that all stay. They are left out of later
+    collections, too: these are quicker, and loader processes go on sharing the memory.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def told_line(error: Exception) -> str:

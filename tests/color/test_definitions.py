@@ -104,6 +104,14 @@ def test_cie_spaces_agree_with_kornia(name: str, colors_u8: Tensor) -> None:
     assert (native(name, rgb) - convert(rgb)).abs().max() < 1e-6
 
 
+def test_lab_in_fp32_is_kornias(colors_u8: Tensor) -> None:
+    """To 1e-4 in units of L*a*b*, for levels and for what lies between them."""
+    between = torch.rand(1, 3, 200, 200, generator=torch.Generator().manual_seed(0))
+    for rgb in (colors_u8.float() / 255, between, between**4):
+        assert (rgb_to_lab(rgb) - kornia.color.rgb_to_lab(rgb)).abs().max() < 1e-4
+        assert (rgb_to_lab(rgb) - rgb_to_lab(rgb.double())).abs().max() < 1e-4
+
+
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_lab_outside_srgb_looks_as_in_other_tools() -> None:
     """A network's chroma is often outside sRGB; scikit-image and kornia agree on what is shown."""

@@ -25,7 +25,7 @@ class Batches(Dataset):
         if room is None:
             whole = torch.full(shape, i, dtype=torch.uint8).permute(0, 3, 1, 2)
             return {"shared": False, "images": whole}
-        room.pixels.fill_(i)
+        room.pixels.fill(i)
         return {"shared": True, "images": room.sent}
 
 

@@ -55,6 +55,10 @@ def test_gray_is_the_same_in_one_channel_and_in_three():
     gray = noise((8, 8, 1), np.uint16)
     one, three = of(gray).whole(), of(np.repeat(gray, 3, axis=2)).whole()
     torch.testing.assert_close(one, three, atol=1e-6, rtol=0)
+    assert of(np.repeat(gray, 3, axis=2)).pixels_HWC.shape == (8, 8, 1)
+    tinted = np.repeat(gray, 3, axis=2)
+    tinted[-1, -1, 2] ^= 1
+    assert of(tinted).pixels_HWC.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -23,22 +23,24 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(
     ("seen", "settings", "expected"),
     [
-        ({}, {}, ("cpu", False, True)),
-        ({"cpu": ["amx_bf16"]}, {}, ("cpu", True, True)),
-        ({"cpu": ["avx512_bf16"]}, {}, ("cpu", True, True)),
-        ({"cpu": ["avx512_vnni", "amx_int8"]}, {}, ("cpu", False, True)),
-        ({"cpu": ["amx_bf16"]}, {"precision": "fp32"}, ("cpu", False, True)),
-        ({}, {"precision": "bf16"}, ("cpu", True, True)),
-        ({}, {"memory_format": "contiguous"}, ("cpu", False, False)),
-        ({}, {"memory_format": "channels_last"}, ("cpu", False, True)),
-        ({"gpus": 1}, {}, ("gpu", True, True)),
-        ({"gpus": 1, "capability": (7, 5)}, {}, ("gpu", False, True)),
-        ({"gpus": 1, "capability": (12, 0)}, {}, ("gpu", True, True)),
-        ({"gpus": 1, "cpu": ["amx_bf16"], "capability": (7, 0)}, {}, ("gpu", False, True)),
-        ({"gpus": 1}, {"accelerator": "cpu"}, ("cpu", False, True)),
-        ({"gpus": 2}, {"accelerator": "gpu", "devices": 2}, ("gpu", True, True)),
-        ({}, {"devices": 2}, ("cpu", False, True)),
-        ({"gpus": 1}, {"sync_batchnorm": True}, ("gpu", True, True)),
+        ({}, {}, ("cpu", False, True, True)),
+        ({"cpu": ["amx_bf16"]}, {}, ("cpu", True, True, False)),
+        ({"cpu": ["avx512_bf16"]}, {}, ("cpu", True, True, False)),
+        ({"cpu": ["avx512_vnni", "amx_int8"]}, {}, ("cpu", False, True, True)),
+        ({"cpu": ["amx_bf16"]}, {"precision": "fp32"}, ("cpu", False, True, True)),
+        ({}, {"precision": "bf16"}, ("cpu", True, True, False)),
+        ({}, {"memory_format": "contiguous"}, ("cpu", False, False, True)),
+        ({}, {"memory_format": "channels_last"}, ("cpu", False, True, True)),
+        ({"gpus": 1}, {}, ("gpu", True, True, False)),
+        ({"gpus": 1, "capability": (7, 5)}, {}, ("gpu", False, True, False)),
+        ({"gpus": 1, "capability": (12, 0)}, {}, ("gpu", True, True, False)),
+        ({"gpus": 1, "cpu": ["amx_bf16"], "capability": (7, 0)}, {}, ("gpu", False, True, False)),
+        ({"gpus": 1}, {"accelerator": "cpu"}, ("cpu", False, True, True)),
+        ({"gpus": 2}, {"accelerator": "gpu", "devices": 2}, ("gpu", True, True, False)),
+        ({}, {"devices": 2}, ("cpu", False, True, True)),
+        ({}, {"convolution": "direct"}, ("cpu", False, True, False)),
+        ({}, {"convolution": "winograd"}, ("cpu", False, True, True)),
+        ({"gpus": 1}, {"sync_batchnorm": True}, ("gpu", True, True, False)),
     ],
 )
 def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expected):
@@ -55,6 +57,9 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({}, {"accelerator": "tpu"}, "trainer.accelerator=tpu is unknown; .* auto, cpu, gpu"),
         ({}, {"precision": "fp16"}, "trainer.precision=fp16 is unknown; .* auto, fp32, bf16"),
         ({}, {"memory_format": "nchw"}, "trainer.memory_format=nchw is unknown"),
+        ({}, {"convolution": "fft"}, "trainer.convolution=fft is unknown"),
+        ({"gpus": 1}, {"convolution": "winograd"}, "winograd is for fp32 on the CPU"),
+        ({"cpu": ["amx_bf16"]}, {"convolution": "winograd"}, "winograd is for fp32 on the CPU"),
         ({}, {"sync_batchnorm": True}, "trainer.sync_batchnorm=true works on GPUs only"),
         ({"gpus": 1}, {"sync_batchnorm": True, "accelerator": "cpu"}, "works on GPUs only"),
         ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes are at least 1"),
@@ -70,7 +75,7 @@ def test_what_cannot_be_is_refused_in_one_line(machine, seen, settings, message)
 
 def test_the_choice_is_printed_with_the_device(machine):
     machine(gpus=1)
-    assert str(Hardware("gpu", True, True)) == "RTX 4090 · bf16 autocast · channels-last"
-    text = str(Hardware("cpu", False, False))
+    assert str(Hardware("gpu", True, True, False)) == "RTX 4090 · bf16 autocast · channels-last"
+    text = str(Hardware("cpu", False, False, True))
     assert text.startswith(f"Xeon, {torch.get_num_threads()} threads, ")
-    assert text.endswith(" · fp32 · contiguous")
+    assert text.endswith(" · fp32 · contiguous · Winograd")

@@ -12,7 +12,7 @@ from torch import Tensor
 from irodori.color.lab import ROOT_OF_THRESHOLD, SLOPE, Lab, inverse_curve
 from irodori.color.luma import luma
 from irodori.color.planes import Planes, join, mix
-from irodori.color.srgb import D65_WHITE, LINEAR_RGB_FROM_XYZ, srgb_from_linear
+from irodori.color.srgb import D65_WHITE, LINE, LINEAR_RGB_FROM_XYZ, srgb_from_linear
 
 DARKEST, LIGHTEST = -120.0, 150.0
 """L* with which every a* and b* in ±110 has a luma of 0, and of at least 1."""
@@ -20,8 +20,6 @@ STEPS = 4
 """Of Newton's method for every pixel."""
 HALVINGS = 60
 """Of the range from DARKEST to LIGHTEST, where those don't suffice."""
-LINE = 0.0031308
-"""Linear light up to which sRGB's curve is a line."""
 FLATTEST = 1e-3
 """Slope of luma by L* below which a step isn't divided by it; that of grays is about 0.01."""
 
@@ -45,13 +43,16 @@ class LumaAb(Lab):
         _, a, b = super()._from_rgb(rgb_B3HW)
         return luma(rgb_B3HW).squeeze(1), a, b
 
-    def _to_rgb(self, native: Planes) -> Tensor:
+    def _luminance(self, rgb_B3HW: Tensor) -> Tensor:
+        return luma(rgb_B3HW)
+
+    def _to_linear(self, native: Planes) -> Tensor:
         y, a, b = native
         with torch.no_grad():
             lightness, slope = _lightness(y, a, b)
         # One step more of Newton's, by which gradients find their way to y, a* and b*.
         lightness = lightness - (_luma(_light(lightness, a, b)) - y) / slope
-        return srgb_from_linear(_light(lightness, a, b))
+        return _light(lightness, a, b)
 
 
 def _lightness(y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,17 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from irodori.color.planes import Planes
-from irodori.color.space import LinearlyScaled
-from irodori.color.srgb import D65_WHITE, srgb_from_xyz, xyz_from_srgb
+from irodori.color.planes import Planes, join, mix, power_, split, up_to, weighted
+from irodori.color.space import OfLight
+from irodori.color.srgb import (
+    D65_WHITE,
+    LINEAR_RGB_FROM_XYZ,
+    XYZ_FROM_LINEAR_RGB,
+    linear_from_srgb,
+    xyz_from_srgb,
+)
 
 # Where CIE's cube root turns into a line, and the line's slope, to the digits that scikit-image
 # and kornia use.
@@ -28,7 +33,7 @@ DARKEST_LIGHTNESS = 1e-3
 LOWEST_V = 1 / 64
 
 
-class Luv(LinearlyScaled):
+class Luv(OfLight):
     """CIE L*u*v* of sRGB under D65 (2° observer)."""
 
     name: ClassVar[str] = "luv"
@@ -38,21 +43,31 @@ class Luv(LinearlyScaled):
 
     def _from_rgb(self, rgb_B3HW: Tensor) -> Planes:
         x, y, z = xyz_from_srgb(rgb_B3HW)
-        root = y.clamp(min=THRESHOLD) ** (1 / 3)
-        lightness = torch.where(y > THRESHOLD, 116 * root - 16, SLOPE * y)
+        lightness = _lightness(y)
         # Black has no u′ and v′. Its L* of 0 makes u* and v* 0, whatever the quotient.
         total = (x + 15 * y + 3 * z).clamp(min=1e-9)
         u = 13 * lightness * (4 * x / total - WHITE_U)
         v = 13 * lightness * (9 * y / total - WHITE_V)
         return lightness, u, v
 
-    def _to_rgb(self, native: Planes) -> Tensor:
+    def _luminance(self, rgb_B3HW: Tensor) -> Tensor:
+        y = weighted(XYZ_FROM_LINEAR_RGB[1], split(linear_from_srgb(rgb_B3HW)))
+        return (_lightness(y) / self.luminance_range).unsqueeze(1)
+
+    def _to_linear(self, native: Planes) -> Tensor:
         lightness, u, v = native
-        cube = ((lightness + 16) / 116) ** 3
-        y = torch.where(lightness > LIGHTNESS_AT_THRESHOLD, cube, lightness / SLOPE)
+        cube = ((lightness.clamp(min=LIGHTNESS_AT_THRESHOLD) + 16) / 116) ** 3
+        zero = SLOPE * ((LIGHTNESS_AT_THRESHOLD + 16) / 116) ** 3
+        y = cube.add_(up_to(LIGHTNESS_AT_THRESHOLD, zero, lightness), alpha=1 / SLOPE)
         divisor = 13 * lightness.clamp(min=DARKEST_LIGHTNESS)
         u_prime = u / divisor + WHITE_U
         v_prime = (v / divisor + WHITE_V).clamp(min=LOWEST_V)
         x = y * 9 * u_prime / (4 * v_prime)
         z = y * (12 - 3 * u_prime - 20 * v_prime) / (4 * v_prime)
-        return srgb_from_xyz((x, y, z))
+        return join(mix(LINEAR_RGB_FROM_XYZ, (x, y, z)))
+
+
+def _lightness(y: Tensor) -> Tensor:
+    root = power_(y.clamp(min=THRESHOLD), 1 / 3)
+    zero = (116 * THRESHOLD ** (1 / 3) - 16) / SLOPE
+    return (116 * root).sub_(16).add_(up_to(THRESHOLD, zero, y), alpha=SLOPE)

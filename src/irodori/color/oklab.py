@@ -2,12 +2,11 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from irodori.color.planes import Matrix, Planes, inverse, join, mix, split
-from irodori.color.space import LinearlyScaled
-from irodori.color.srgb import linear_from_srgb, srgb_from_linear
+from irodori.color.planes import Matrix, Planes, inverse, join, mix, power_, split
+from irodori.color.space import OfLight
+from irodori.color.srgb import linear_from_srgb
 
 # The forward matrices as published. His inverse ones are rounded: inverting here lets a picture
 # come back exactly.
@@ -29,7 +28,7 @@ ROOTS_FROM_OKLAB = inverse(OKLAB_FROM_ROOTS)
 NEARLY_BLACK = 1e-9
 
 
-class Oklab(LinearlyScaled):
+class Oklab(OfLight):
     """Oklab of sRGB: L in [0, 1], a and b in about ±0.3."""
 
     name: ClassVar[str] = "oklab"
@@ -41,12 +40,14 @@ class Oklab(LinearlyScaled):
         first, second, third = map(_cube_root, lms)
         return mix(OKLAB_FROM_ROOTS, (first, second, third))
 
-    def _to_rgb(self, native: Planes) -> Tensor:
+    def _to_linear(self, native: Planes) -> Tensor:
         first, second, third = (root**3 for root in mix(ROOTS_FROM_OKLAB, native))
-        return srgb_from_linear(join(mix(LINEAR_RGB_FROM_LMS, (first, second, third))))
+        return join(mix(LINEAR_RGB_FROM_LMS, (first, second, third)))
 
 
 def _cube_root(light: Tensor) -> Tensor:
     size = light.abs()
-    root = size.clamp(min=NEARLY_BLACK) ** (1 / 3) * light.sign()
-    return torch.where(size > NEARLY_BLACK, root, light * NEARLY_BLACK ** (-2 / 3))
+    root = power_(size.clamp(min=NEARLY_BLACK), 1 / 3)
+    curved: Tensor = (root - NEARLY_BLACK ** (1 / 3)) * light.sign()
+    straight = light.clamp(-NEARLY_BLACK, NEARLY_BLACK)
+    return curved.add_(straight, alpha=NEARLY_BLACK ** (-2 / 3))

@@ -5,10 +5,12 @@ Matrices are applied as sums of planes, not as matrix products or convolutions: 
 visible in a picture. A sum of planes also needs no constant copied to the device.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Planes = tuple[Tensor, Tensor, Tensor]
 Matrix = tuple[
@@ -63,11 +65,55 @@ def join(planes: Planes) -> Tensor:
 
 def mix(matrix: Matrix, planes: Planes) -> Planes:
     """Return the matrix product of a 3×3 `matrix` with the three values at every pixel."""
-    one, two, three = planes
-    first, second, third = (
-        (one * row[0]).add(two, alpha=row[1]).add(three, alpha=row[2]) for row in matrix
-    )
+    first, second, third = (weighted(row, planes) for row in matrix)
     return first, second, third
+
+
+def weighted(weights: tuple[float, float, float], planes: Planes) -> Tensor:
+    """Return the sum of three planes, each times its weight."""
+    first, second, third = planes
+    return (first * weights[0]).add_(second, alpha=weights[1]).add_(third, alpha=weights[2])
+
+
+def power_(values: Tensor, exponent: float) -> Tensor:
+    """Return positive values to a power, in their own memory: 2 to (exponent · log₂).
+
+    On a CPU it takes less than half the time of torch's `pow`, to about the same precision.
+    """
+    return values.log2_().mul_(exponent).exp2_()
+
+
+def up_to(limit: float, zero: float, values: Tensor) -> Tensor:
+    """Return values - zero up to a limit, and 0 beyond it.
+
+    Added to a curve that is constant up to the limit, it gives the curve a straight beginning. On
+    a CPU `torch.where` and a comparison take four times as long as both together.
+    """
+    return values - functional.threshold(values, limit, zero)
+
+
+PART = 1 << 16
+"""Pixels that are worked on at a time: what is computed of them stays in a core's cache."""
+
+
+def by_parts(work: Callable[..., tuple[Tensor, ...]], *pictures: Tensor) -> tuple[Tensor, ...]:
+    """Return what `work` makes of pictures, on a CPU some of the batch at a time.
+
+    Not for gradients: what they need of each part would have to be kept anyway.
+
+    Args:
+        work: takes pictures of b×…×H×W and returns tensors of b×….
+        pictures: B×…×H×W each.
+    """
+    first = pictures[0]
+    wanted = torch.is_grad_enabled() and any(picture.requires_grad for picture in pictures)
+    count = max(1, PART // max(1, first.shape[-2] * first.shape[-1]))
+    if first.device.type != "cpu" or wanted or len(first) <= count:
+        return work(*pictures)
+    parts = [
+        work(*some) for some in zip(*(picture.split(count) for picture in pictures), strict=True)
+    ]
+    return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 def inverse(matrix: Matrix) -> Matrix:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from irodori.color.planes import Planes, check_picture, full_precision, working_dtype
+from irodori.color.planes import Planes, by_parts, check_picture, full_precision, working_dtype
+from irodori.color.srgb import srgb_from_linear
 
 
 class ColorSpace(ABC):
@@ -23,7 +24,8 @@ class ColorSpace(ABC):
     and outside autocast, whatever the caller's precision: under bf16, Lab would be wrong by up to
     three units. Both can be differentiated.
 
-    A new space subclasses `LinearlyScaled` (or this class) and is named in `COLOR_SPACES`.
+    A new space subclasses `OfLight`, `LinearlyScaled` or this class, and is named in
+    `COLOR_SPACES`.
     """
 
     name: ClassVar[str]
@@ -56,7 +58,21 @@ class ColorSpace(ABC):
         """
         check_picture(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
-            return self._encode(rgb_B3HW.to(working_dtype(rgb_B3HW)))
+            luminance_B1HW, chroma_BCHW = by_parts(
+                self._encode, rgb_B3HW.to(working_dtype(rgb_B3HW))
+            )
+            return luminance_B1HW, chroma_BCHW
+
+    def luminance(self, rgb_B3HW: Tensor) -> Tensor:
+        """Return the luminance B×1×H×W that `encode` gives, without the chrominance.
+
+        Raises:
+            TypeError: if the picture is not of floating point.
+            ValueError: if it has another shape.
+        """
+        check_picture(rgb_B3HW, "rgb_B3HW", 3)
+        with full_precision(rgb_B3HW.device):
+            return self._luminance(rgb_B3HW.to(working_dtype(rgb_B3HW)))
 
     def decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         """Join luminance and chrominance.
@@ -91,7 +107,22 @@ class ColorSpace(ABC):
             )
         dtype = working_dtype(luminance_B1HW, chroma_BCHW)
         with full_precision(luminance_B1HW.device):
-            return self._decode(luminance_B1HW.to(dtype), chroma_BCHW.to(dtype))
+            (rgb_B3HW,) = by_parts(
+                lambda *part: (self._decode(*part),),
+                luminance_B1HW.to(dtype),
+                chroma_BCHW.to(dtype),
+            )
+            return rgb_B3HW
+
+    def outside(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor, tolerance: float) -> Tensor:
+        """Return which colours sRGB hasn't, by more than a tolerance: B×H×W bool.
+
+        Args:
+            luminance_B1HW, chroma_BCHW: as for `decode`, of the working type.
+            tolerance: how far outside [0, 1] a value may lie.
+        """
+        rgb_B3HW = self.decode(luminance_B1HW, chroma_BCHW)
+        return (rgb_B3HW.amin(1) < -tolerance) | (rgb_B3HW.amax(1) > 1 + tolerance)
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
         """Return the chroma B×C×H×W of a gray picture of this luminance (B×1×H×W in [0, 1]).
@@ -131,6 +162,10 @@ class ColorSpace(ABC):
     def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """Do the work of `encode`, in the working type."""
 
+    def _luminance(self, rgb_B3HW: Tensor) -> Tensor:
+        """Do the work of `luminance`, in the working type."""
+        return self._encode(rgb_B3HW)[0]
+
     @abstractmethod
     def _decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         """Do the work of `decode`, in the working type."""
@@ -150,14 +185,37 @@ class LinearlyScaled(ColorSpace):
     def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         luminance, *chroma = self._from_rgb(rgb_B3HW)
         scaled = [
-            (plane - self.chroma_center) / (2 * half_range) + 0.5
+            (plane / (2 * half_range)).add_(0.5 - self.chroma_center / (2 * half_range))
             for plane, half_range in zip(chroma, self.chroma_range, strict=True)
         ]
         return (luminance / self.luminance_range).unsqueeze(1), torch.stack(scaled, dim=1)
 
     def _decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
+        return self._to_rgb(self._native(luminance_B1HW, chroma_BCHW))
+
+    def _native(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Planes:
+        """Return luminance and the two chroma planes, each B×H×W in native units."""
         first, second = (
-            (plane - 0.5) * (2 * half_range) + self.chroma_center
+            (plane - 0.5).mul_(2 * half_range).add_(self.chroma_center)
             for plane, half_range in zip(chroma_BCHW.unbind(1), self.chroma_range, strict=True)
         )
-        return self._to_rgb((luminance_B1HW.squeeze(1) * self.luminance_range, first, second))
+        return luminance_B1HW.squeeze(1) * self.luminance_range, first, second
+
+
+class OfLight(LinearlyScaled):
+    """A space that is computed from linear light."""
+
+    @abstractmethod
+    def _to_linear(self, native: Planes) -> Tensor:
+        """Return the linear light B×3×H×W of planes in native units, not clipped."""
+
+    def _to_rgb(self, native: Planes) -> Tensor:
+        return srgb_from_linear(self._to_linear(native))
+
+    def outside(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor, tolerance: float) -> Tensor:
+        """See `ColorSpace`; without the transfer curve, which takes most of the time."""
+        with full_precision(luminance_B1HW.device):
+            light_B3HW = self._to_linear(self._native(luminance_B1HW, chroma_BCHW))
+        least, most = -tolerance / 12.92, ((1 + tolerance + 0.055) / 1.055) ** 2.4
+        outside_BHW: Tensor = (light_B3HW.amin(1) < least) | (light_B3HW.amax(1) > most)
+        return outside_BHW

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from irodori.color.planes import full_precision
@@ -119,6 +118,8 @@ def blurred(picture_1HW: Tensor, deviation: float) -> Tensor:
     half = min(math.ceil(3 * deviation), *(side - 1 for side in picture_1HW.shape[-2:]))
     if half < 1:
         return picture_1HW
+    from kornia.filters import gaussian_blur2d  # a second, which only aged photographs need
+
     kernel = 2 * half + 1
     blurred_B1HW: Tensor = gaussian_blur2d(
         picture_1HW[None], (kernel, kernel), (deviation, deviation)

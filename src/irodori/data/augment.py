@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import torch
-from kornia.geometry.transform import warp_affine
 from torch import Tensor
+from torch.nn import functional
 
 from irodori.color.planes import full_precision
 
@@ -70,27 +70,25 @@ class CropAndFlip:
             return self._warp(images_BCHW, draws_B5)
 
     def _warp(self, images_BCHW: Tensor, draws_B5: Tensor) -> Tensor:
-        left_B, top_B, width_B, height_B = self.windows(draws_B5, *images_BCHW.shape[-2:]).unbind(1)
+        height, width = images_BCHW.shape[-2:]
+        left_B, top_B, width_B, height_B = self.windows(draws_B5, height, width).unbind(1)
         mirror_B = draws_B5[:, 4] < 0.5 if self.flip else torch.zeros_like(left_B, dtype=torch.bool)
         zero_B = torch.zeros_like(left_B)
-        scale_x_B, scale_y_B = self.side / width_B, self.side / height_B
-        # Pixel centres lie at half integers of the window's own coordinates.
-        shift_x_B = (0.5 - left_B) * scale_x_B - 0.5
-        shift_y_B = (0.5 - top_B) * scale_y_B - 0.5
-        sign_B = torch.where(mirror_B, -1.0, 1.0)
-        shift_x_B = torch.where(mirror_B, self.side - 1 - shift_x_B, shift_x_B)
-        matrix_B23 = torch.stack(
-            [
-                torch.stack([sign_B * scale_x_B, zero_B, shift_x_B], dim=1),
-                torch.stack([zero_B, scale_y_B, shift_y_B], dim=1),
-            ],
-            dim=1,
+        # From places of the result to those of the image, where each goes from −1 to 1.
+        scale_x_B, scale_y_B = width_B / width, height_B / height
+        middle_x_B, middle_y_B = (
+            2 * left_B / width + scale_x_B - 1,
+            2 * top_B / height + scale_y_B - 1,
         )
-        return warp_affine(
-            images_BCHW,
-            matrix_B23,
-            (self.side, self.side),
-            mode="bilinear",
-            padding_mode="border",
-            align_corners=True,
+        rows = [
+            [torch.where(mirror_B, -scale_x_B, scale_x_B), zero_B, middle_x_B],
+            [zero_B, scale_y_B, middle_y_B],
+        ]
+        places_BHW2 = functional.affine_grid(
+            torch.stack([torch.stack(row, dim=1) for row in rows], dim=1),
+            [len(images_BCHW), images_BCHW.shape[1], self.side, self.side],
+            align_corners=False,
+        )
+        return functional.grid_sample(
+            images_BCHW, places_BHW2, padding_mode="border", align_corners=False
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -47,8 +48,7 @@ class BatchMemory:
         for slot in range(info.id * SLOTS, (info.id + 1) * SLOTS):
             if not self._taken[slot]:
                 self._taken[slot] = 1
-                pixels = torch.from_numpy(self._view(slot, shape))
-                return Room(pixels, SharedBatch(self.number, slot, shape))
+                return Room(self._view(slot, shape), SharedBatch(self.number, slot, shape))
         return None
 
     def take(self, slot: int, shape: tuple[int, ...]) -> Tensor:
@@ -57,14 +57,14 @@ class BatchMemory:
         weakref.finalize(view, partial(self._taken.__setitem__, slot, 0))
         return torch.from_numpy(view)
 
-    def _view(self, slot: int, shape: tuple[int, ...]) -> Any:
+    def _view(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         return np.ndarray(shape, np.uint8, self._slots, slot * self.num_bytes)
 
 
 class Room(NamedTuple):
     """Where a batch is written (B×H×W×C), and what then goes to the main process for it."""
 
-    pixels: Tensor
+    pixels: NDArray[np.uint8]
     sent: Any
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from irodori.data.augment import CROP_DRAWS
 from irodori.data.batch_memory import BatchMemory, Room, inlined
-from irodori.data.images import decode
+from irodori.data.images import decode, decode_into
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.remote.retry import RefusedError
@@ -73,6 +73,8 @@ class ShardDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.reader = reader or ShardReader()
         self.memory: BatchMemory | None = None
+        self.shape: torch.Size | None = None
+        """Of training images, as soon as one has been seen."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "memory": None}  # it is for processes that are forked
@@ -101,66 +103,73 @@ class ShardDataset(Dataset[dict[str, Any]]):
             seed, epoch and position alone).
         """
         count = len(reading.samples)
-        images: list[Tensor | None] = []
-        room: Room | None = None
+        images: list[Tensor] = []
+        room = self._room(count, self.shape) if self.shape else None
         labels, keys, bad, lost = [], [], [], []
+        valid = [False] * count
         places = (numbers.tolist() for numbers in self.index.locate(reading.samples))
-        for shard_number, number in zip(*places, strict=True):
+        for i, (shard_number, number) in enumerate(zip(*places, strict=True)):
             shard = self.index.shards[shard_number]
             keys.append(shard.keys[number])
             labels.append(int(shard.labels[number]))
             try:
-                image = self.resize(decode(self.reader.read(shard, number)))
+                content = self.reader.read(shard, number)
+                if room is None or not decode_into(room.pixels[i], content):
+                    image = self.resize(decode(content))
+                    if self.seed is None:
+                        images.append(image)
+                    else:
+                        self.shape = image.shape
+                        room = room or self._room(count, self.shape)
+                        # At once, so that the next one is decoded into the same memory.
+                        room.pixels[i] = image.permute(1, 2, 0).numpy()
+                valid[i] = True
             except RefusedError as error:
-                images.append(None)
                 lost.append(f"{shard.name} can't be had: {error}")
-                continue
             except (RuntimeError, OSError) as error:
-                images.append(None)
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 bad.append(f"{shard.name}: {keys[-1]}: {reason}")
-                continue
-            if self.seed is not None:
-                # Put in place at once, so that the next image is decoded into the same memory.
-                room = room or self._room(count, image)
-                image = room.pixels[len(images)].copy_(image.permute(1, 2, 0)).permute(2, 0, 1)
-            images.append(image)
-        valid = torch.tensor([image is not None for image in images], dtype=torch.bool)
-        stand_in = next((image for image in images if image is not None), None)
-        if stand_in is None:
-            stand_in = self.resize(torch.zeros(3, 8, 8, dtype=torch.uint8))
         batch: dict[str, Any] = {
             "labels": torch.tensor(labels, dtype=torch.int64),
-            "valid": valid,
+            "valid": torch.tensor(valid, dtype=torch.bool),
             "keys": keys,
             "bad": bad,
             "lost": lost,
         }
         if self.seed is None:
-            batch["images"] = [stand_in if image is None else image for image in images]
+            whole = iter(images)
+            stand_in = images[0] if images else self._black()
+            batch["images"] = [next(whole) if good else stand_in for good in valid]
         else:
-            room = room or self._room(count, stand_in)
-            for i in (~valid).nonzero()[:, 0].tolist():
-                room.pixels[i] = stand_in.permute(1, 2, 0)
+            if room is None or not any(valid):
+                black = self._black()
+                room = room or self._room(count, black.shape)
+                room.pixels[:] = black.permute(1, 2, 0).numpy()
+            elif not all(valid):
+                room.pixels[[not good for good in valid]] = room.pixels[valid.index(True)]
             batch["images"] = room.sent
             batch["draws"] = augmentation_draws(self.seed, reading)
         if get_worker_info() is None:
             return batch
         return {name: inlined(value) for name, value in batch.items()}
 
-    def _room(self, count: int, image: Tensor) -> Room:
-        """Room for so many images like that one.
+    def _black(self) -> Tensor:
+        """What stands in where a batch has no image at all."""
+        return self.resize(torch.zeros(3, 8, 8, dtype=torch.uint8))
+
+    def _room(self, count: int, shape: torch.Size) -> Room:
+        """Room for so many images of 3×H×W.
 
         Channels are last in memory: decoders leave pixels, not planes, and to turn them would take
         half as long as to decode them.
         """
-        channels, height, width = image.shape
-        shape = (count, height, width, channels)
-        shared = self.memory.room(shape) if self.memory else None
+        channels, height, width = shape
+        whole = (count, height, width, channels)
+        shared = self.memory.room(whole) if self.memory else None
         if shared is not None:
             return shared
-        pixels = torch.empty(shape, dtype=torch.uint8)
-        return Room(pixels, pixels.permute(0, 3, 1, 2))
+        pixels = np.empty(whole, np.uint8)
+        return Room(pixels, torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
 
 def augmentation_draws(seed: int, reading: Reading) -> Tensor:

@@ -148,6 +148,21 @@ def sampled(planes_1Chw: Tensor, places: Tensor, dim: int, method: str) -> Tenso
         return planes_1Chw.index_select(dim, (places + 0.5).long().clamp(max=end).to(device))
     before = places.long()
     share = (places - before).to(planes_1Chw)
-    one = planes_1Chw.index_select(dim, before.to(device))
-    other = planes_1Chw.index_select(dim, (before + 1).clamp(max=end).to(device))
-    return torch.lerp(one, other, share if dim == 3 else share[:, None])
+    if dim == 3:
+        one = planes_1Chw.index_select(3, before.to(device))
+        other = planes_1Chw.index_select(3, (before + 1).clamp(max=end).to(device))
+        return torch.lerp(one, other, share)
+    result = planes_1Chw.new_empty(*planes_1Chw.shape[:2], len(places), planes_1Chw.shape[3])
+    neighbours = before.unique_consecutive(return_counts=True)
+    # All lines between the same two at once, so that neither is copied for each.
+    first = 0
+    for place, count in zip(*(each.tolist() for each in neighbours), strict=True):
+        last, after = first + count, min(place + 1, end)
+        torch.lerp(
+            planes_1Chw[:, :, place : place + 1],
+            planes_1Chw[:, :, after : after + 1],
+            share[first:last, None],
+            out=result[:, :, first:last],
+        )
+        first = last
+    return result

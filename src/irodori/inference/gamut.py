@@ -26,23 +26,18 @@ def into_gamut(space: ColorSpace, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -
         sRGB B×3×H×W fp32 in [0,1].
     """
     rgb_B3HW = space.decode(luminance_B1HW, chroma_BCHW)
-    outside_BHW = beyond(rgb_B3HW)
-    if outside_BHW.any():
-        luminance_11N = luminance_B1HW.movedim(1, 0)[:, outside_BHW][None, :, None]
-        chroma_1CN = chroma_BCHW.movedim(1, 0)[:, outside_BHW][None, :, None]
+    outside_BHW = (rgb_B3HW - 0.5).abs_().amax(1) > 0.5 + TOLERANCE
+    picture_N, row_N, column_N = outside_BHW.nonzero(as_tuple=True)
+    if len(row_N):
+        luminance_11N = luminance_B1HW.movedim(1, 0)[:, picture_N, row_N, column_N][None, :, None]
+        chroma_1CN = chroma_BCHW.movedim(1, 0)[:, picture_N, row_N, column_N][None, :, None]
         gray_1CN = space.gray_chroma(luminance_11N)
-        away_1CN = chroma_1CN - gray_1CN
-        low = torch.zeros_like(luminance_11N)
-        high = torch.ones_like(luminance_11N)
-        for _ in range(STEPS):
-            middle = (low + high) / 2
-            fits = ~beyond(space.decode(luminance_11N, gray_1CN + middle * away_1CN))[:, None]
-            low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-        fitting = space.decode(luminance_11N, gray_1CN + low * away_1CN)
-        rgb_B3HW.movedim(1, 0)[:, outside_BHW] = fitting[0, :, 0]
+        share_11N = torch.zeros_like(luminance_11N)
+        for step in range(1, STEPS + 1):
+            more_11N = share_11N + 0.5**step
+            paler_1CN = torch.lerp(gray_1CN, chroma_1CN, more_11N)
+            fits = ~space.outside(luminance_11N, paler_1CN, TOLERANCE)[:, None]
+            share_11N.add_(fits.to(share_11N), alpha=0.5**step)
+        fitting = space.decode(luminance_11N, torch.lerp(gray_1CN, chroma_1CN, share_11N))
+        rgb_B3HW.movedim(1, 0)[:, picture_N, row_N, column_N] = fitting[0, :, 0]
     return rgb_B3HW.clamp_(0, 1)
-
-
-def beyond(rgb_B3HW: Tensor) -> Tensor:
-    """B×H×W bool: which colours sRGB hasn't."""
-    return (rgb_B3HW.amin(1) < -TOLERANCE) | (rgb_B3HW.amax(1) > 1 + TOLERANCE)

@@ -40,11 +40,12 @@ def receptive_field(network: JointNetwork) -> Field | None:
     squeeze-and-excitation and other means over all places.
 
     Args:
-        network: in evaluation mode, of any precision.
+        network: of any form and precision. Fast forms let numbers go further and come to nothing
+            there, which not-a-number doesn't; so one of the same arguments is looked at.
     """
     key = repr(sorted(network.arguments.items()))
     if key not in _known:
-        _known[key] = _seen(network)
+        _known[key] = _seen(JointNetwork(**network.arguments).eval())
     return _known[key]
 
 

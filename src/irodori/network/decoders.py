@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from irodori.network.blocks import conv_block, scaled
+from irodori.network.recompute import recomputed
 
 
 class Colorization(nn.Module):
@@ -21,10 +22,10 @@ class Colorization(nn.Module):
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
         self.layers = nn.Sequential(
             conv_block(inputs, c128),
-            nn.Upsample(scale_factor=2, mode="nearest"),
+            Double(),
             conv_block(c128, c64),
             conv_block(c64, c64),
-            nn.Upsample(scale_factor=2, mode="nearest"),
+            Double(),
             conv_block(c64, c32),
             nn.Conv2d(c32, outputs, 3, stride=stride, padding=1),
         )
@@ -33,6 +34,17 @@ class Colorization(nn.Module):
         """B×inputs×h×w → B×outputs×4h/stride×4w/stride; there are no skips."""
         prediction_BQHW: Tensor = self.layers(features_BCHW)
         return prediction_BQHW
+
+
+class Double(nn.Upsample):
+    """Nearest-neighbour enlargement, computed again in the backward pass, see `recomputed`."""
+
+    def __init__(self) -> None:
+        super().__init__(scale_factor=2, mode="nearest")
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        """B×C×H×W → B×C×2H×2W."""
+        return recomputed(super().forward, super().forward, features_BCHW)
 
 
 class SkipColorization(nn.Module):

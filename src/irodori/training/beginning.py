@@ -10,7 +10,6 @@ from irodori.config import Config
 from irodori.errors import IrodoriError
 from irodori.inference.checkpoint import Model, read_checkpoint
 from irodori.network.timm_backbone import TimmBackbone
-from irodori.pretrained.encoder import encoder_weights
 from irodori.training.run_folder import CHECKPOINTS, LAST
 
 SHOWN = 6
@@ -31,6 +30,9 @@ def begin(model: Model, config: Config) -> list[str]:
     if isinstance(backbone, TimmBackbone):
         source = "pretrained" if config.backbone.pretrained else "not pretrained"
         if config.backbone.pretrained and not goes_on:
+            # Imported here: it asks servers, which other runs needn't load.
+            from irodori.pretrained.encoder import encoder_weights
+
             weights, source = encoder_weights(backbone.name)
             backbone.encoder.load_state_dict(weights)
         lines.append(f"encoder: {backbone.name} · {source}")

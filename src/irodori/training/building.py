@@ -17,6 +17,7 @@ from irodori.errors import IrodoriError
 from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
+from irodori.network.blocks import use_winograd
 from irodori.network.joint import PAPER
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training import report
@@ -94,13 +95,15 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    if hardware.winograd:
+        use_winograd(network)
     mean_ab = training_mean_ab(data.train_data)
     model = Model(network, space, data.classes, config.alpha, mean_ab)
     beginning = begin(model, config)
     objective = make_objective(
         config.objective, network.output, lambda: training_prior(data.train_data)
     )
-    learning = Learning(objective, config.optimizer, config.backbone)
+    learning = Learning(objective, config.optimizer, config.backbone, config.trainer.recompute)
     return data, Colorization(model, learning, beginning)
 
 

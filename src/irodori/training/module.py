@@ -1,6 +1,7 @@
 """The LightningModule: joint network, joint loss, and colouring of whole photographs."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import lightning
@@ -16,6 +17,7 @@ from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
 from irodori.metrics import ChrominanceRMSE
 from irodori.network.joint import reduce_chroma
+from irodori.network.recompute import recomputing
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.losses import scene_cross_entropy
 from irodori.training.objectives import Objective
@@ -28,6 +30,8 @@ class Learning(NamedTuple):
     objective: Objective
     optimizer: OptimizerConfig
     backbone: BackboneConfig
+    recompute: bool
+    """See `recomputing`."""
 
 
 class Colorization(LightningModule):
@@ -46,7 +50,8 @@ class Colorization(LightningModule):
         self.model = model
         self.network = model.network
         if learning is not None:
-            self.objective, self.optimizer_config, self.backbone_config = learning
+            self.objective, self.optimizer_config, self.backbone_config, recompute = learning
+            self.graph = recomputing if recompute else nullcontext
         self.beginning = beginning
         self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
@@ -57,7 +62,8 @@ class Colorization(LightningModule):
         Returns:
             `loss`, and `sums`: for each figure its sum over images and the number of these.
         """
-        prediction_BQHW, logits_BC = self.network.predict(batch["luminance"])
+        with self.graph():
+            prediction_BQHW, logits_BC = self.network.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
         loss = colors = self.objective(prediction_BQHW, reduce_chroma(batch["chroma"]), valid_B)
         images = valid_B.sum()

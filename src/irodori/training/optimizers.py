@@ -10,6 +10,7 @@ from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
 from irodori.network.encoder_layers import encoder_layers
 from irodori.network.timm_backbone import TimmBackbone
+from irodori.training.blockwise_adadelta import BlockwiseAdadelta
 
 
 def make_optimizer(
@@ -21,14 +22,16 @@ def make_optimizer(
         IrodoriError: the name is unknown, or isn't that of the group's chosen option.
     """
     groups = parameter_groups(network, config, backbone)
+    on_gpu = next(network.parameters()).is_cuda
     if config.name == "adadelta" and isinstance(config, AdadeltaConfig):
-        return {"optimizer": optim.Adadelta(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
+        kind = optim.Adadelta if on_gpu else BlockwiseAdadelta
+        return {"optimizer": kind(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
     if config.name != "adamw" or not isinstance(config, AdamWConfig):
         raise IrodoriError(
             f"optimizer.name={config.name} can't be had like this; choose optimizer=adadelta or"
             " optimizer=adamw"
         )
-    optimizer = optim.AdamW(groups, lr=config.lr, betas=config.betas)
+    optimizer = optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
     warmup, final = config.warmup, config.final
     schedule = optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, steps, warmup, final)

@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 import torch
+from torch import nn
 
 from irodori.errors import IrodoriError
 from irodori.hardware import cpu_has_bf16, gpu_has_bf16
@@ -10,7 +11,9 @@ from irodori.inference.fast.bf16 import to_bf16
 from irodori.inference.fast.doubling import merge_doublings
 from irodori.inference.fast.folding import fold
 from irodori.network import JointNetwork
+from irodori.network.blocks import winograd_blocks
 from irodori.network.decoders import Colorization
+from irodori.network.winograd import FEWEST, WinogradConvolution
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -36,9 +39,19 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
     if isinstance(copy.colorization, Colorization):
         merge_doublings(copy.colorization)
     copy = copy.to(memory_format=torch.channels_last)
+    on_cpu = next(copy.parameters()).device.type == "cpu"
     if precision == "auto":
-        on_cpu = next(copy.parameters()).device.type == "cpu"
         precision = "bf16" if (cpu_has_bf16() if on_cpu else gpu_has_bf16()) else "fp32"
     if precision == "bf16":
         to_bf16(copy)
+    elif on_cpu:
+        use_winograd(copy)
     return copy
+
+
+def use_winograd(network: JointNetwork) -> None:
+    """Change a network with folded norms, in place, where Winograd's convolutions are faster."""
+    for block in winograd_blocks(network, FEWEST):
+        convolution = block[0]
+        assert isinstance(convolution, nn.Conv2d)
+        block[0] = WinogradConvolution(convolution).eval()

@@ -57,7 +57,7 @@ def make_loggers(
     settings = {key: x for key, x in settings.items() if key not in ("resume", "allow_changes")}
     metrics = MetricsCSV(folder, flush_every, keep_rows)
     if isinstance(config, WandbConfig) and config.name == "wandb":
-        # Imported here: it takes half a second.
+        # Imported here: it takes a second.
         from irodori.training.loggers.wandb_run import wandb_loggers
 
         return [metrics, *wandb_loggers(config, folder, settings, overrides, metrics.rows)]

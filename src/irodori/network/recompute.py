@@ -1,0 +1,148 @@
+"""Features that are quickly computed again aren't kept for the backward pass.
+
+A convolution keeps what it has seen for the gradient of its weights, and what it has seen is a
+norm, an activation or an enlargement of what the layer before gave, which is kept as well. Such a
+step costs a few passes over memory, where a convolution takes thousands of operations a value: so
+it is done a second time during the backward pass, on the same numbers and with the same result,
+and about half of the memory for features falls away.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+Step = Callable[[Tensor], Tensor]
+
+
+class Recipe:
+    """How the result of a step is computed again."""
+
+    def __init__(self, step: Step, source: Kept) -> None:
+        self.step = step
+        self.source = source
+        self.autocast = torch.get_autocast_dtype(source.device)
+        self.in_autocast = torch.is_autocast_enabled(source.device)
+        self.uses = 0
+        self.result: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        """The result, which is held until everyone who asked for it has it."""
+        result = self.result
+        if result is None:
+            device = self.source.device
+            with torch.no_grad(), torch.autocast(device, self.autocast, enabled=self.in_autocast):
+                result = self.step(self.source.get())
+        self.uses -= 1
+        self.result = result if self.uses > 0 else None
+        return result
+
+
+class Kept:
+    """A tensor of the graph: itself, or how it is computed again."""
+
+    def __init__(self, tensor: Tensor, recipe: Recipe | None = None) -> None:
+        self.device = tensor.device.type
+        self.tensor: Tensor | None = None if recipe else tensor.detach()
+        self.recipe: Recipe | None = None
+        if recipe:
+            self.be(recipe)
+
+    def be(self, recipe: Recipe) -> None:
+        """Let the tensor go."""
+        self.tensor = None
+        self.recipe = recipe
+        recipe.uses += 1
+
+    def get(self) -> Tensor:
+        """The tensor."""
+        if self.tensor is not None:
+            return self.tensor
+        assert self.recipe is not None
+        return self.recipe()
+
+
+class Recomputing:
+    """What is known while a graph is made."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[int, tuple[weakref.ref[Tensor], int, Recipe]] = {}
+        self.saved: list[Kept] | None = None
+
+    def keep(self, tensor: Tensor) -> Kept:
+        """What the graph holds in place of a tensor."""
+        kept = Kept(tensor, self.recipe_of(tensor))
+        if self.saved is not None:
+            self.saved.append(kept)
+        return kept
+
+    def recipe_of(self, tensor: Tensor) -> Recipe | None:
+        """The recipe whose result a tensor is, if any."""
+        place, version, recipe = self.recipes.get(tensor.data_ptr(), (None, 0, None))
+        result = place() if place is not None else None
+        if result is None or result._version != version or not same_layout(tensor, result):
+            return None
+        return recipe
+
+    def run(self, first: Step, again: Step, source: Tensor) -> Tensor:
+        """See `recomputed`."""
+        recipe = Recipe(again, Kept(source, self.recipe_of(source)))
+        self.saved = []
+        try:
+            result = first(source)
+            for kept in self.saved:
+                tensor = kept.tensor
+                # The activation's own: only where the result is positive its gradient passes.
+                if (
+                    tensor is not None
+                    and tensor.data_ptr() == result.data_ptr()
+                    and same_layout(tensor, result)
+                ):
+                    kept.be(recipe)
+        finally:
+            self.saved = None
+        place = result.data_ptr()
+        self.recipes[place] = weakref.ref(result), result._version, recipe
+        # Another tensor may come to lie there.
+        weakref.finalize(result, self.recipes.pop, place, None)
+        return result
+
+
+def same_layout(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors that begin at the same place are the same."""
+    return (one.shape, one.stride(), one.dtype) == (other.shape, other.stride(), other.dtype)
+
+
+_active: ContextVar[Recomputing | None] = ContextVar("_active", default=None)
+
+
+@contextmanager
+def recomputing() -> Iterator[None]:
+    """Within this, results of `recomputed` aren't kept in the graph."""
+    state = Recomputing()
+    token = _active.set(state)
+    try:
+        with saved_tensors_hooks(state.keep, Kept.get):
+            yield
+    finally:
+        _active.reset(token)
+
+
+def recomputed(first: Step, again: Step, source: Tensor) -> Tensor:
+    """What `first` gives for `source`; within `recomputing`, `again` gives it once more later.
+
+    Args:
+        first: the step.
+        again: gives the same without changing anything, such as running statistics.
+        source: what the step takes; it isn't changed afterwards.
+    """
+    state = _active.get()
+    if state is None or not torch.is_grad_enabled():
+        return first(source)
+    return state.run(first, again, source)
