@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small and short, for tests")
     parser.add_argument("--width", type=float, default=1.0, help="of the network")
-    parser.add_argument("--batch", type=int, default=8, help="images per step")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     arguments = parser.parse_args()
     rounds, least, most = 1, 2, 4.0
     if arguments.quick:

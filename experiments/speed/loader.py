@@ -124,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    batches, rounds = (STARTING + AHEAD + 2, 1) if arguments.quick else (50, 5)
+    batches, rounds = (STARTING + AHEAD + 2, 1) if arguments.quick else (30, 3)
     with tempfile.TemporaryDirectory() as name:
         contents = list(photographs())
         make_shards(Path(name), contents, batches * BATCH)

@@ -2,8 +2,8 @@
 
     python experiments/speed/startup.py
 
-Whole processes, from their start; after a warm-up, since the first reads from the disk. The last
-line is one JSON object of medians in seconds.
+Whole processes, from their start; the short ones after a warm-up. The last line is one JSON object
+of seconds, of the short ones medians.
 """
 
 import argparse
@@ -71,14 +71,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="once, and a tiny network: for tests")
     quick = parser.parse_args().quick
-    waits: dict[str, Callable[[], float]] = {
-        "import_irodori": lambda: whole(sys.executable, "-c", "import irodori"),
-        "help": lambda: whole(Path(sys.executable).with_name("irodori"), "--help"),
-        "first_step": lambda: first_step("quick" if quick else "lab_alpha1"),
+    short = 1 if quick else 4
+    waits: dict[str, tuple[int, Callable[[], float]]] = {
+        "import_irodori": (short, lambda: whole(sys.executable, "-c", "import irodori")),
+        "help": (short, lambda: whole(Path(sys.executable).with_name("irodori"), "--help")),
+        "first_step": (1, lambda: first_step("quick" if quick else "lab_alpha1")),
     }
     figures = {}
-    for name, wait in waits.items():
-        seconds = [wait() for _ in range(1 if quick else 4)]
+    for name, (times, wait) in waits.items():
+        seconds = [wait() for _ in range(times)]
         figures[name] = {"ours": round(statistics.median(seconds[-3:]), 3)}
         print(f"{name}: {', '.join(f'{value:.2f} s' for value in seconds)}", flush=True)
     print(json.dumps(figures))

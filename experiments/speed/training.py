@@ -1,14 +1,13 @@
 """A training step of the full-width network at 224²: `python experiments/speed/training.py`.
 
 Plain is fp32, NCHW, the layers as they are, and torch's own Adadelta; ours is the step of
-`train.py` on this machine. Each is measured in a fresh process: seconds per image of batches of 8
+`train.py` on this machine. After a step to warm up each is measured in a fresh process: seconds per image of batches of 8
 and 32, and the most memory that is taken in steps of 32, beyond the process before it has a
 network. The last line is one JSON object of them.
 """
 
 import argparse
 import json
-import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,8 +28,6 @@ from irodori.training.optimizers import make_optimizer
 
 FLOPS = 51.5e9
 """Of a step, an image: the count of the wanted figures."""
-STEPS = {8: 3, 32: 2}
-"""Timed steps by batch size; the median of three or more, else the least."""
 Step = Callable[[dict[str, Any]], None]
 
 
@@ -84,9 +81,7 @@ def measured(side: str, width: float, batches: list[int]) -> dict[str, float]:
         if size == batches[0]:
             step(batch)  # Makes the optimizer's state, and warms up.
         memory.forget_peak()
-        times = [seconds(partial(step, batch)) for _ in range(STEPS.get(size, 2))]
-        middle = statistics.median(times) if len(times) > 2 else min(times)
-        figures[f"step_batch{size}"] = middle / size
+        figures[f"step_batch{size}"] = seconds(partial(step, batch)) / size
     return {**figures, f"memory_batch{size}": memory.peak() - before}
 
 
