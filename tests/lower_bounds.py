@@ -14,7 +14,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 NEWEST = {"torch", "torchvision"}
 
 
-IMPORTED_EXTRAS = ("search", "slurm")
+IMPORTED_EXTRAS = ("search", "slurm", "demo")
 
 
 def pins() -> dict[str, str]:

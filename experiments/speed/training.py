@@ -1,9 +1,9 @@
 """A training step of the full-width network at 224²: `python experiments/speed/training.py`.
 
 Plain is fp32, NCHW, the layers as they are, and torch's own Adadelta; ours is the step of
-`train.py` on this machine. After a step to warm up each is measured in a fresh process: seconds per image of batches of 8
-and 32, and the most memory that is taken in steps of 32, beyond the process before it has a
-network. The last line is one JSON object of them.
+`train.py` on this machine. Each is measured in a fresh process, after a step to warm up: seconds
+per image of batches of 8 and 32, and the most memory that is taken in steps of 32, beyond the
+process before it has a network. The last line is one JSON object of them.
 """
 
 import argparse

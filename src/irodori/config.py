@@ -191,6 +191,9 @@ class TrainerConfig:
     recompute: bool = True
     """Norms, activations and enlargements of the paper's layers are computed again in the backward
     pass, for about half of the memory of features."""
+    compile: str | None = None
+    """Mode of torch.compile for the network while it trains: default, reduce-overhead (CUDA graphs)
+    or max-autotune; null: eager. It does its own recomputing."""
     max_epochs: int = -1
     """-1: no limit of epochs."""
     max_steps: int = -1

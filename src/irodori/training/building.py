@@ -103,7 +103,10 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
     objective = make_objective(
         config.objective, network.output, lambda: training_prior(data.train_data)
     )
-    learning = Learning(objective, config.optimizer, config.backbone, config.trainer.recompute)
+    trainer = config.trainer
+    learning = Learning(
+        objective, config.optimizer, config.backbone, trainer.recompute, trainer.compile
+    )
     return data, Colorization(model, learning, beginning)
 
 

@@ -45,6 +45,7 @@ def choose(config: TrainerConfig) -> Hardware:
     check("trainer.accelerator", config.accelerator, ("auto", "cpu", "gpu"))
     check("trainer.precision", config.precision, ("auto", "fp32", "bf16"))
     check("trainer.memory_format", config.memory_format, ("auto", "channels_last", "contiguous"))
+    check("trainer.compile", config.compile, (None, "default", "reduce-overhead", "max-autotune"))
     check("trainer.convolution", config.convolution, ("auto", "winograd", "direct"))
     if config.devices < 1 or config.num_nodes < 1:
         raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
@@ -62,24 +63,26 @@ def choose(config: TrainerConfig) -> Hardware:
     bf16 = gpu_has_bf16() if gpu else cpu_has_bf16()
     if config.precision != "auto":
         bf16 = config.precision == "bf16"
-    exact_cpu = not gpu and not bf16
-    if config.convolution == "winograd" and not exact_cpu:
+    can_winograd = not gpu and not bf16 and config.compile is None
+    if config.convolution == "winograd" and not can_winograd:
         raise IrodoriError(
-            "trainer.convolution=winograd is for fp32 on the CPU; add trainer.precision=fp32 and"
-            " trainer.accelerator=cpu, or leave it out"
+            "trainer.convolution=winograd is for fp32 on the CPU, not compiled; add"
+            " trainer.precision=fp32, trainer.accelerator=cpu and trainer.compile=null, or leave it"
+            " out"
         )
     return Hardware(
         accelerator="gpu" if gpu else "cpu",
         bf16=bf16,
         channels_last=config.memory_format != "contiguous",
-        winograd=exact_cpu and config.convolution != "direct",
+        winograd=can_winograd and config.convolution != "direct",
     )
 
 
-def check(key: str, value: str, known: tuple[str, ...]) -> None:
+def check(key: str, value: str | None, known: tuple[str | None, ...]) -> None:
     """Raise IrodoriError unless the value is known."""
     if value not in known:
-        raise IrodoriError(f"{key}={value} is unknown; it is one of {', '.join(known)}")
+        names = ", ".join(name or "null" for name in known)
+        raise IrodoriError(f"{key}={value} is unknown; it is one of {names}")
 
 
 def cpu_name() -> str:

@@ -32,6 +32,8 @@ class Learning(NamedTuple):
     backbone: BackboneConfig
     recompute: bool
     """See `recomputing`."""
+    compile: str | None
+    """See `TrainerConfig`."""
 
 
 class Colorization(LightningModule):
@@ -50,7 +52,13 @@ class Colorization(LightningModule):
         self.model = model
         self.network = model.network
         if learning is not None:
-            self.objective, self.optimizer_config, self.backbone_config, recompute = learning
+            self.objective = learning.objective
+            self.optimizer_config = learning.optimizer
+            self.backbone_config = learning.backbone
+            self.predict = self.network.predict
+            if learning.compile:
+                self.predict = torch.compile(self.network.predict, mode=learning.compile)
+            recompute = learning.recompute and not learning.compile
             self.graph = recomputing if recompute else nullcontext
         self.beginning = beginning
         self.val_rmse = ChrominanceRMSE(0)
@@ -63,7 +71,7 @@ class Colorization(LightningModule):
             `loss`, and `sums`: for each figure its sum over images and the number of these.
         """
         with self.graph():
-            prediction_BQHW, logits_BC = self.network.predict(batch["luminance"])
+            prediction_BQHW, logits_BC = self.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
         loss = colors = self.objective(prediction_BQHW, reduce_chroma(batch["chroma"]), valid_B)
         images = valid_B.sum()

@@ -1,0 +1,1 @@
+"""Web pages: the demo and the naturalness study."""

@@ -1,0 +1,269 @@
+"use strict";
+
+// A person's way through a study. The server says what is next; an answer is sent again and again
+// until it has arrived, also after this page was closed, and only then the next picture is shown.
+
+const LONGEST_WAIT = 8000; // milliseconds between two attempts
+const TIMEOUT = 15000;
+
+const by = (id) => document.getElementById(id);
+const sections = ["start", "again", "judging", "end"];
+const choices = [by("no"), by("yes")];
+const images = [by("first"), by("second")];
+
+let about; // what the study is
+let code = null; // of this person
+let step = null; // the open question
+let ready = false; // whether an answer is possible
+
+// What this browser remembers; without it, a code typed in does the same.
+const memory = {
+  get key() { return `irodori-study-${about.name}`; },
+  read() {
+    try { return JSON.parse(localStorage.getItem(this.key)) || {}; } catch { return {}; }
+  },
+  write(kept) {
+    try { localStorage.setItem(this.key, JSON.stringify(kept)); } catch { /* not allowed */ }
+  },
+};
+
+function show(name) {
+  if (by(name).hidden) window.scrollTo(0, 0);
+  for (const section of sections) by(section).hidden = section !== name;
+  by("yours").hidden = !code || name === "start";
+  by("yours").querySelector("strong").textContent = code ? `${code.slice(0, 4)}-${code.slice(4)}` : "";
+}
+
+function say(text) {
+  if (by("message").textContent !== text) by("message").textContent = text;
+}
+
+const wait = (milliseconds) => new Promise((resolve) => {
+  const timer = setTimeout(done, milliseconds);
+  function done() {
+    clearTimeout(timer);
+    window.removeEventListener("online", done);
+    resolve();
+  }
+  window.addEventListener("online", done);
+});
+
+// The work's result; while it fails for want of a connection, it is done again.
+async function insist(work, lost) {
+  for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
+    try {
+      const result = await work();
+      say("");
+      return result;
+    } catch (error) {
+      if (error.refused) throw error;
+      say(lost);
+      await wait(pause);
+    }
+  }
+}
+
+async function ask(path, given) {
+  const options = given === undefined ? {} : {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(given),
+  };
+  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT) });
+  if (response.status >= 500) throw new Error("the server is ill");
+  if (!response.ok) throw Object.assign(new Error("refused"), { refused: response.status });
+  return response.json();
+}
+
+const request = (path, given) =>
+  insist(() => ask(path, given), "No connection. Trying again …");
+const deliver = (answer) =>
+  insist(() => ask("api/answer", answer), "No connection. Your answer is kept and will be sent …");
+
+// A stopwatch of the time for which the page was visible since the picture appeared.
+const viewing = {
+  appeared: 0, since: null, sum: 0,
+  begin() {
+    this.appeared = performance.now();
+    this.sum = 0;
+    this.since = document.hidden ? null : this.appeared;
+  },
+  get seen() { return this.sum + (this.since === null ? 0 : performance.now() - this.since); },
+  get latency() { return performance.now() - this.appeared; },
+  pause() { this.sum = this.seen; this.since = null; },
+  go() { if (this.since === null) this.since = performance.now(); },
+};
+let gone = true; // whether the picture has been taken away
+let watch = null;
+
+document.addEventListener("visibilitychange", () => {
+  if (gone) return;
+  if (document.hidden) viewing.pause(); else viewing.go();
+  look();
+});
+
+// Let answers in after the least time, and take the picture away after its time.
+function look() {
+  clearTimeout(watch);
+  if (gone || document.hidden) return;
+  const seen = viewing.seen / 1000;
+  if (seen >= about.minimum) allow(true);
+  if (seen >= about.seconds) { hide(); return; }
+  const next = (seen >= about.minimum ? about.seconds : about.minimum) - seen;
+  watch = setTimeout(look, Math.max(1, 1000 * next));
+}
+
+function hide() {
+  if (gone) return;
+  viewing.pause();
+  gone = true;
+  by("judging").classList.remove("seen");
+}
+
+function allow(possible) {
+  ready = possible;
+  for (const button of choices) button.setAttribute("aria-disabled", String(!possible));
+}
+
+async function load(image, picture) {
+  for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
+    image.src = picture.source;
+    image.width = picture.width;
+    image.height = picture.height;
+    try {
+      await image.decode();
+      return;
+    } catch {
+      say("No connection. Trying again …");
+      await wait(pause);
+      image.removeAttribute("src");
+    }
+  }
+}
+
+async function present(next) {
+  step = next;
+  if (!step.pictures.length) {
+    memory.write({ code, over: true });
+    show("end");
+    by("end").querySelector("h1").focus();
+    return;
+  }
+  memory.write({ code });
+  by("gone").textContent = "…";
+  show("judging");
+  by("place").textContent = `${step.place + 1} of ${about.steps}`;
+  by("progress").max = about.steps;
+  by("progress").value = step.place;
+  await Promise.all(step.pictures.map((picture, number) => load(images[number], picture)));
+  say("");
+  by("gone").textContent = "Your answer?";
+  by("judging").classList.add("seen");
+  requestAnimationFrame(() => {
+    viewing.begin();
+    gone = false;
+    look();
+  });
+  // While this one is looked at, the next is fetched.
+  for (const source of step.following) new Image().src = source;
+}
+
+async function choose(choice) {
+  if (!ready) return;
+  const viewed = Math.round(viewing.seen);
+  const latency = Math.round(viewing.latency);
+  allow(false);
+  hide();
+  clearTimeout(watch);
+  by("gone").textContent = "…";
+  const answer = { code, place: step.place, choice, viewed, latency };
+  memory.write({ code, answer });
+  await guarded(async () => present(await deliver(answer)));
+}
+
+// What the server refuses can't be mended by trying again.
+async function guarded(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error.refused === 404) {
+      code = null;
+      show("start");
+      say("Nobody has this code. Look at it again, or begin anew.");
+    } else if (error.refused === 409) {
+      await present(await request("api/step", { code }));
+    } else {
+      say("Something went wrong. Please load this page again.");
+      throw error;
+    }
+  }
+}
+
+async function once(button, work) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  try { await guarded(work); } finally { button.removeAttribute("aria-disabled"); }
+}
+
+async function goOn() {
+  const { answer } = memory.read();
+  const next = answer && answer.code === code
+    ? await deliver(answer)
+    : await request("api/step", { code });
+  await present(next);
+  choices[1].focus({ preventScroll: true });
+}
+
+by("begin").addEventListener("click", (event) => once(event.currentTarget, async () => {
+  code = (await request("api/begin", {})).code;
+  memory.write({ code });
+  await goOn();
+}));
+by("return").addEventListener("submit", (event) => {
+  event.preventDefault();
+  once(event.submitter || by("begin"), async () => {
+    code = by("code").value.toUpperCase().replace(/[^A-Z0-9]/g, "");
+    await goOn();
+  });
+});
+by("on").addEventListener("click", (event) => once(event.currentTarget, goOn));
+for (const button of document.querySelectorAll(".other")) {
+  button.addEventListener("click", () => {
+    code = null;
+    memory.write({});
+    show("start");
+    by("begin").focus();
+  });
+}
+choices.forEach((button, choice) => button.addEventListener("click", () => choose(choice)));
+document.addEventListener("keydown", (event) => {
+  if (by("judging").hidden || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  const choice = { n: 0, ArrowLeft: 0, m: 1, ArrowRight: 1 }[
+    event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (choice === undefined) return;
+  event.preventDefault();
+  choose(choice);
+});
+
+async function open() {
+  about = await request("api/study");
+  document.body.classList.toggle("pairs", about.pairs);
+  by("judging").classList.toggle("pairs", about.pairs);
+  for (const element of document.querySelectorAll(about.pairs ? ".judge" : ".pair")) element.hidden = true;
+  for (const element of document.querySelectorAll(".steps")) element.textContent = about.steps;
+  for (const element of document.querySelectorAll(".minutes")) {
+    element.textContent = about.minutes === 1 ? "a minute" : `${about.minutes} minutes`;
+  }
+  by("question").textContent = about.pairs ? "Which one is real?" : "Does it look natural?";
+  document.title = by("question").textContent;
+  const labels = about.pairs ? ["A is real", "B is real"] : ["Not natural", "Natural"];
+  choices.forEach((button, number) => { button.querySelector("span").textContent = labels[number]; });
+  images.forEach((image, number) => {
+    image.alt = about.pairs ? `Photograph ${"AB"[number]}` : "Photograph to be judged";
+  });
+  const kept = memory.read();
+  code = kept.code || null;
+  show(!code ? "start" : kept.over ? "end" : "again");
+}
+
+open();

@@ -1,0 +1,25 @@
+"""A browser for all tests of web pages, and visitors for each."""
+
+import pytest
+from browser import Visits, executable, launched
+
+
+def pytest_runtest_setup(item):
+    """Skip tests in a browser where there is none; at this one place, so that it is one line."""
+    if "browser" in item.fixturenames and executable() is None:
+        pytest.skip("no Chromium here: tests in a browser are left out (apt-get install chromium)")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once; without it the tests that want it are skipped."""
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def visits(browser):
+    """`visits.page()` opens a page; no page may call another host or raise an error."""
+    opened = Visits(browser)
+    yield opened
+    opened.close()

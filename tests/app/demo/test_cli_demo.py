@@ -1,0 +1,112 @@
+"""`irodori demo` as it is typed."""
+
+import importlib.util
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from demo_server import address_of, ended, serving, started
+from typer.testing import CliRunner
+
+from irodori.cli import app
+
+RUNNER = CliRunner()
+
+
+def demo(*words):
+    return RUNNER.invoke(app, ["demo", *map(str, words)])
+
+
+def test_help_waits_for_nothing():
+    code = (
+        "import sys; from irodori.cli import app\n"
+        "try: app(['demo', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+    for word in ("--host", "--port", "--checkpoint", "--max-megabytes", "--max-megapixels"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--max-megabytes", 0], "--max-megabytes is 0: give a number above 0"),
+        (["--max-megapixels", 1000], "--max-megapixels is 1000"),
+        (["--max-photos", 0], "--max-photos is 0"),
+        (["--waiting", 0], "--waiting is 0"),
+        (["--at-once", -1], "--at-once is -1"),
+        (["--checkpoint", "none"], "none: no such checkpoint or run folder"),
+        (["--checkpoint", "bad.ckpt", "--port", 0], "bad.ckpt: not a checkpoint of irodori"),
+        (["--device", "cuda"], "--device is cuda"),
+        (["--host", "203.0.113.1"], "203.0.113.1"),
+        (["--port", 70000], "port"),
+    ],
+)
+def test_mistakes_are_one_line(words, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
+    if "cuda" in words:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = demo(*words)
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert part in line
+
+
+def test_a_port_that_is_taken():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = demo("--port", port)
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert f"port {port}: Address already in use" in line
+
+
+def test_without_gradio(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name)
+    )
+    done = demo()
+    assert done.exit_code == 1
+    assert done.stderr == "error: the page needs gradio: pip install 'irodori[demo]'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [(signal.SIGINT, 130, "stopped\n"), (signal.SIGTERM, 143, "terminated\n")],
+)
+def test_it_ends_in_order_and_leaves_nothing(number, status, line, demo_checkpoint, tmp_path):
+    process = started("--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path))
+    address = address_of(process)
+    with urllib.request.urlopen(address) as answer:
+        assert b"irodori" in answer.read()
+    # An open page keeps a connection, which must not hold the end up.
+    page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
+    assert list(tmp_path.glob("irodori-demo-*"))
+    begun = time.monotonic()
+    assert ended(process, number) == (status, line)
+    assert time.monotonic() - begun < 15
+    page.close()
+    assert list(tmp_path.glob("irodori-demo-*")) == []
+
+
+@pytest.mark.slow
+def test_it_listens_on_this_machine_alone(demo_checkpoint):
+    with serving("--checkpoint", demo_checkpoint) as address:
+        port = int(address.rpartition(":")[2])
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        listening = [row[1] for row in rows if row[3] == "0A"]
+        assert [one for one in listening if one[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]

@@ -1,0 +1,247 @@
+"""The demo's API over HTTP: a server as it is typed, and callers of several kinds."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from demo_server import serving
+from PIL import Image
+
+import tiny
+from irodori import Colorizer
+from irodori.config import PROJECT
+from irodori.inference.colorizer import Settings
+from irodori.inference.photos import Encoding, read_photo, write_photo
+
+pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
+pytestmark = pytest.mark.slow
+
+HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
+LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3)
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory):
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def address(demo_checkpoint, demo_run, temporary):
+    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run, *LIMITS)
+    with serving(*words, TMPDIR=str(temporary)) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address, tmp_path):
+    from gradio_client import Client
+
+    client = Client(address, download_files=str(tmp_path / "downloads"), verbose=False)
+    yield client
+    client.close()
+
+
+def pixels(path):
+    return read_photo(Path(path)).pixels
+
+
+def asked(address, payload):
+    """The events of a call by plain HTTP, with any photo, be it one that was sent or not."""
+    body = json.dumps({"data": [payload, "small", 1, None, 1]}).encode()
+    headers = {"Content-Type": "application/json"}
+    call = f"{address}/gradio_api/call/colorize"
+    with urllib.request.urlopen(urllib.request.Request(call, body, headers)) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{call}/{event}") as answer:
+        return answer.read().decode()
+
+
+def test_a_photo_with_every_option(client, demo_run, tmp_path):
+    from gradio_client import handle_file
+
+    style = tmp_path / "style.png"
+    tiny.photo(4).save(style)
+    file, scenes = client.predict(
+        handle_file(HISTORICAL),
+        model="lab_alpha1/2026-11-23",
+        saturation=1.4,
+        style=handle_file(style),
+        style_strength=0.7,
+        api_name="/colorize",
+    )
+    settings = Settings(saturation=1.4, style_strength=0.7)
+    colorizer = Colorizer.load(demo_run / "checkpoints" / "best.ckpt", settings)
+    vector = colorizer.global_features([pixels(style)])
+    colored = colorizer.color(pixels(HISTORICAL), vector)
+    expected = tmp_path / "expected.jpg"
+    write_photo(expected, colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
+    assert Path(file).read_bytes() == expected.read_bytes()
+    assert scenes == pytest.approx(colored.scenes, rel=1e-4)
+    assert Path(file).name == "castle_clinton-coloured.jpg"
+
+
+def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
+    from gradio_client import handle_file
+
+    photo = tmp_path / "deep.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 65535, (40, 50), np.uint16)).save(photo)
+    file, _ = client.predict(handle_file(photo), api_name="/colorize")
+    command = [Path(sys.executable).with_name("irodori"), "colorize", photo, "--output", tmp_path]
+    command += ["--format", "png", "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert Path(file).read_bytes() == (tmp_path / "c.png").read_bytes()
+    assert pixels(file).dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("text.jpg", "no photo of a known kind"),
+        ("cut.jpg", "truncated"),
+        ("wide.png", "million pixels; this page takes up to 0.3 million"),
+        ("empty.png", "empty file"),
+    ],
+)
+def test_mistakes_are_told(client, name, why, tmp_path):
+    from gradio_client import handle_file
+
+    path = tmp_path / name
+    if name == "wide.png":
+        Image.new("L", (3000, 1000)).save(path)
+    elif name == "cut.jpg":
+        path.write_bytes(HISTORICAL.read_bytes()[:20_000])
+    else:
+        path.write_bytes(b"some text" if name == "text.jpg" else b"")
+    with pytest.raises(Exception, match=why) as caught:
+        client.predict(handle_file(path), api_name="/colorize")
+    assert "irodori-demo-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ({"model": "other"}, "other"),
+        ({"saturation": 9}, "9"),
+        ({"style_strength": -1}, "-1"),
+        ({}, "required|missing|No value provided|no photo"),
+    ],
+)
+def test_options_are_checked(client, option, why):
+    from gradio_client import handle_file
+
+    photos = [handle_file(HISTORICAL)] if option else []
+    with pytest.raises(Exception, match=why):
+        client.predict(*photos, **option, api_name="/colorize")
+
+
+def test_a_file_that_is_too_large_is_not_taken(address, tmp_path):
+    path = tmp_path / "large.bin"
+    for size, status in ((600_000, "413"), (50_000_000, "413"), (400_000, "200")):
+        path.write_bytes(os.urandom(size))
+        words = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-F", f"files=@{path}"]
+        done = subprocess.run(
+            ["curl", *words, f"{address}/gradio_api/upload"], capture_output=True, text=True
+        )
+        assert done.stdout == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", str(PROJECT / "README.md"), "../../etc/passwd", "/gradio_api/file=/etc/passwd"],
+)
+def test_files_of_the_machine_are_not_taken(address, path):
+    told = asked(address, {"path": path, "meta": {"_type": "gradio.FileData"}})
+    assert told.startswith("event: error")
+    assert "was not uploaded" in told
+    assert "root:" not in told
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{address}/gradio_api/file={path}")
+    assert refused.value.code in (403, 404)
+
+
+def test_addresses_are_not_fetched(address):
+    """Neither those of other hosts nor the server's own."""
+    for url in ("https://example.com/photo.jpg", f"{address}/theme.css"):
+        told = asked(address, {"path": url, "meta": {"_type": "gradio.FileData"}})
+        assert "send the file itself, not an address" in told
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}/gradio_api/file={url}")
+        assert refused.value.code == 403
+
+
+def test_the_queue_cannot_be_passed(address):
+    with urllib.request.urlopen(f"{address}/config") as answer:
+        functions = json.load(answer)["dependencies"]
+    queued = [one["id"] for one in functions if one["queue"] is not False]
+    assert len(queued) >= 2
+    for number in queued:
+        body = json.dumps({"data": [], "fn_index": number, "session_hash": "a"}).encode()
+        request = urllib.request.Request(
+            f"{address}/gradio_api/run/predict", body, {"Content-Type": "application/json"}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        assert refused.value.code in (401, 404)
+
+
+def test_ten_at_once_are_all_served(address, demo_checkpoint, tmp_path):
+    from gradio_client import Client, handle_file
+
+    colorizer = Colorizer.load(demo_checkpoint)
+    for number in range(10):
+        tiny.photo(number).resize((300, 200)).save(tmp_path / f"{number}.png")
+
+    def visit(number):
+        client = Client(address, download_files=str(tmp_path / f"of{number}"), verbose=False)
+        photo = handle_file(tmp_path / f"{number}.png")
+        file, _ = client.predict(photo, api_name="/colorize")
+        client.close()
+        return file
+
+    with ThreadPoolExecutor(10) as visitors:
+        files = list(visitors.map(visit, range(10)))
+    for number, file in enumerate(files):
+        with Image.open(tmp_path / f"{number}.png") as photo, Image.open(file) as made:
+            assert np.array_equal(np.asarray(made), np.asarray(colorizer(photo)))
+
+
+def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
+    from gradio_client import Client, handle_file
+
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (1500, 1500), np.uint8)).save(photo)
+    with serving("--checkpoint", demo_checkpoint, "--waiting", "1") as address:
+
+        def visit(_):
+            client = Client(address, download_files=str(tmp_path), verbose=False)
+            try:
+                return client.predict(handle_file(photo), api_name="/colorize")[0]
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+
+        with ThreadPoolExecutor(8) as visitors:
+            ends = list(visitors.map(visit, range(8)))
+    refused = [end for end in ends if "Queue is full" in end]
+    assert refused
+    assert all(Path(end).is_file() for end in ends if end not in refused)
+    assert len(refused) < 8
+
+
+def test_results_and_uploads_go_by_age(address, temporary):
+    """The API's callers have no page that is closed; see visits.AGE."""
+    from irodori.app.demo.visits import Visits
+
+    (root,) = temporary.glob("irodori-demo-*")
+    names = {path.name for path in root.iterdir()}
+    assert [name for name in names if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)]
+    Visits(root, frozenset({root / "examples"})).sweep(time.time() + 10_000)
+    assert [path.name for path in root.iterdir()] == ["examples"]

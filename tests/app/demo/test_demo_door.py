@@ -1,0 +1,99 @@
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from irodori.app.demo.door import TALK, Door
+
+
+@pytest.fixture
+def client(tmp_path):
+    async def answer(request):
+        return PlainTextResponse(f"{request.url.path} {len(await request.body())}")
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "HEAD"])])
+    root = tmp_path / "root"
+    root.mkdir()
+    return TestClient(Door(app, root, upload=2 * TALK))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/theme.css",
+        "/assets/a/b.js",
+        "/static/fonts/x.woff2",
+        "/gradio_api/info",
+        "/gradio_api/queue/join",
+        "/gradio_api/heartbeat/abc",
+        "/gradio_api/call/colorize",
+    ],
+)
+def test_the_page_is_open(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "http" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/monitoring",
+        "/gradio_api/runs",
+        "/gradio_api/proxy=http://example.com/",
+        "/gradio_api/run/colorize",
+        "/gradio_api/api/colorize",
+        "/gradio_api/deep_link",
+        "/gradio_api/vibe-edit/",
+        "/gradio_api/process_recording",
+        "/gradio_api/mcp/sse",
+        "/gradio_api/stream/a/b/1/playlist.m3u8",
+        "/gradio_api/custom_component/1/client/component/x",
+        "/docs",
+        "/login",
+        "/gradio_api/file/etc/passwd",
+    ],
+)
+def test_nothing_else_is(client, path):
+    assert client.get(path).status_code == 404
+    assert client.post(path).status_code == 404
+
+
+def test_only_visitors_files(client, tmp_path):
+    root = tmp_path / "root"
+    (root / "own.jpg").touch()
+    (root / "link.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "root2").mkdir()
+    fine = client.get(f"/gradio_api/file={root}/own.jpg")
+    assert fine.status_code == 200
+    assert fine.headers["cache-control"] == "no-store"
+    for name in (
+        "/etc/passwd",
+        "%2Fetc%2Fpasswd",
+        f"{root}/../../../../../../../../../etc/passwd",
+        f"{root}/%2e%2e/%2e%2e/x",
+        f"{root}/link.jpg",
+        f"{root}2/x",
+        "README.md",
+        "./README.md",
+        "http://example.com/",
+        "file:///etc/passwd",
+        "",
+        "%00",
+        "~/.ssh/id_rsa",
+    ):
+        # Some are other addresses by the time that they arrive.
+        assert client.get(f"/gradio_api/file={name}").status_code in (403, 404), name
+
+
+def test_lengths(client):
+    assert client.post("/gradio_api/upload", content=bytes(2 * TALK)).status_code == 200
+    assert client.post("/gradio_api/upload", content=bytes(2 * TALK + 1)).status_code == 413
+    assert client.post("/gradio_api/queue/join", content=bytes(TALK)).status_code == 200
+    assert client.post("/gradio_api/queue/join", content=bytes(TALK + 1)).status_code == 413
+    assert client.post("/gradio_api/upload", content=iter([b"a", b"b"])).status_code == 411

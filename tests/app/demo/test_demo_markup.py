@@ -1,0 +1,98 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.app.demo.markup import card, refusal, status
+from irodori.app.demo.studio import Painted
+
+TAGS = {
+    "article",
+    "h3",
+    "h4",
+    "small",
+    "div",
+    "section",
+    "img",
+    "span",
+    "input",
+    "p",
+    "a",
+    "strong",
+}
+TAGS |= {"table", "caption", "tbody", "tr", "th", "td", "progress"}
+SCENES = {"solar_panel": 0.7, "animal": 0.3}
+
+
+class Elements(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def painted(name="photo", model="starter", scenes=SCENES):
+    folder = Path("/tmp/a b")
+    return Painted(
+        model, folder / f"{name}-coloured.jpg", folder / "c.jpg", folder / "g.jpg", scenes
+    )
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1))
+def test_names_are_text_and_nothing_else(name):
+    for html in (
+        card(name, (3, 2), [painted(name)]),
+        refusal(name, f"because of {name}"),
+        status(name, 1, 2),
+    ):
+        assert {tag for tag, _ in Elements(html).found} <= TAGS
+        assert name in Elements(html).text
+    page = Elements(card(name, (3, 2), [painted(name)]))
+    (link,) = page.of("a")
+    assert link["download"] == f"{name}-coloured.jpg"
+    assert unquote(link["href"]) == f"gradio_api/file=/tmp/a b/{name}-coloured.jpg"
+    assert {key for _, attributes in page.found for key in attributes if key[:2] == "on"} == {
+        "oninput"
+    }
+
+
+def test_one_result():
+    page = Elements(card("photo.jpg", (1200, 900), [painted()]))
+    assert "1200 × 900 pixels" in page.text
+    assert [image["alt"] for image in page.of("img")] == [
+        "photo.jpg in gray",
+        "photo.jpg as coloured by starter",
+    ]
+    (slider,) = page.of("input")
+    assert slider["aria-label"] == "From gray to coloured: photo.jpg"
+    assert "solar panel" in page.text
+    assert "70 %" in page.text
+    assert "width: 70.0%" in card("photo.jpg", (1, 1), [painted()])
+    assert page.of("h4") == []
+
+
+def test_two_models_side_by_side():
+    html = card("photo.jpg", (1, 1), [painted(), painted(model="lab_alpha1/x", scenes={})])
+    page = Elements(html)
+    assert re.findall("<h4>(.*?)</h4>", html) == ["starter", "lab_alpha1/x"]
+    labels = [slider["aria-label"] for slider in page.of("input")]
+    assert labels == [f"From gray to coloured: photo.jpg, {m}" for m in ("starter", "lab_alpha1/x")]
+    assert "says nothing of scenes" in page.text
+    assert len(page.of("table")) == 1
+
+
+def test_status_has_a_bar_while_there_is_work():
+    assert Elements(status("Done.")).of("progress") == []
+    assert Elements(status("2 of 3", 1, 3)).of("progress")[0]["max"] == "3"

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import tiny
+from irodori import Colorizer
+from irodori.app.demo import models as module
+from irodori.app.demo.models import Models
+from irodori.errors import IrodoriError
+from irodori.inference.colorizer import Settings
+
+
+def test_files_and_run_folders_have_names_that_tell_no_path(demo_checkpoint, demo_run):
+    last = demo_run / "checkpoints" / "last.ckpt"
+    models = Models([demo_checkpoint, demo_run, last, demo_checkpoint, demo_run / "checkpoints"])
+    run = "lab_alpha1/2026-11-23"
+    assert models.names == ["small", run, f"{run} (last)", "small (2)", f"{run} (2)", "starter"]
+
+
+def test_of_a_run_the_best_is_taken_and_else_the_last(demo_run, tmp_path):
+    photo = tiny.photo(0)
+    name = "lab_alpha1/2026-11-23"
+    best = Colorizer.load(demo_run / "checkpoints" / "best.ckpt")(photo)
+    assert Models([demo_run]).load(name)(photo) == best
+    other = tmp_path / "lab_alpha1" / "2026-11-23" / "checkpoints"
+    other.mkdir(parents=True)
+    (other / "last.ckpt").symlink_to(demo_run / "checkpoints" / "last.ckpt")
+    last = Colorizer.load(demo_run / "checkpoints" / "last.ckpt")(photo)
+    assert Models([other.parent]).load(name)(photo) == last
+    assert last != best
+
+
+def test_settings_are_each_visitors_own(demo_checkpoint):
+    models = Models([demo_checkpoint])
+    gray, vivid = (models.load("small", Settings(saturation=s)) for s in (0.0, 2.0))
+    assert gray.network is vivid.network
+    for colorizer, saturation in ((gray, 0.0), (vivid, 2.0)):
+        alone = Colorizer.load(demo_checkpoint, Settings(saturation=saturation))
+        assert colorizer(tiny.photo(1)) == alone(tiny.photo(1))
+
+
+def test_few_are_in_memory(demo_checkpoint, demo_run, monkeypatch):
+    loaded = []
+
+    models = Models([demo_checkpoint, demo_run])
+    real = Colorizer.load.__func__
+
+    def counted(cls, path, *rest, **named):
+        loaded.append(Path(path).name)
+        return real(cls, path, *rest, **named)
+
+    monkeypatch.setattr(Colorizer, "load", classmethod(counted))
+    small, run, starter = models.names
+    for name in (small, run, small, starter, small, run):
+        models.load(name)
+        assert len(models._loaded) <= module.KEPT
+    assert loaded == ["small.ckpt", "best.ckpt", "starter.safetensors", "best.ckpt"]
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(IrodoriError, match="none: no such checkpoint or run folder"):
+        Models([tmp_path / "none"])
+    with pytest.raises(IrodoriError, match=r"no run folder: it has no checkpoints/best\.ckpt"):
+        Models([tmp_path])
+    with pytest.raises(IrodoriError, match="no model 'other'; there are starter"):
+        Models([]).load("other")
+
+
+def test_the_starter_is_the_same_as_colorizers():
+    photo = Image.new("L", (40, 50), 130)
+    assert Models([]).load("starter")(photo) == Colorizer.load()(photo)
+    assert Models([], torch.device("cpu")).names == ["starter"]

@@ -1,0 +1,350 @@
+"""The demo's page in a real browser."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+from demo_server import serving
+from PIL import Image
+
+import tiny
+from irodori import Colorizer
+from irodori.config import PROJECT
+from irodori.inference.colorizer import Settings
+from irodori.inference.photos import read_photo
+
+pytest.importorskip("gradio", reason="the demo needs `pip install 'irodori[demo]'`")
+pytestmark = pytest.mark.slow
+
+HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
+RUN = "lab_alpha1/2026-11-23"
+WORK = 60_000
+"""Milliseconds that colouring may take."""
+
+CONTRASTS = """() => {
+  const channels = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const over = (top, below) => {
+    const a = top[3] ?? 1;
+    return [0, 1, 2].map(i => top[i] * a + below[i] * (1 - a));
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim();
+    const element = walker.currentNode.parentElement;
+    if (!text || /^(SCRIPT|STYLE|NOSCRIPT)$/.test(element.tagName)) continue;
+    const box = element.getBoundingClientRect();
+    if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    if (box.width < 2 || box.height < 2) continue;
+    const layers = [];
+    let picture = false;
+    for (let one = element; one; one = one.parentElement) {
+      const style = getComputedStyle(one);
+      if (style.backgroundImage !== 'none') picture = true;
+      layers.push(channels(style.backgroundColor));
+    }
+    if (picture) continue;
+    const below = layers.reverse().reduce((c, layer) => over(layer, c), [255, 255, 255]);
+    const color = over(channels(getComputedStyle(element).color), below);
+    const [low, high] = [luminance(below), luminance(color)].sort((a, b) => a - b);
+    found.push([text.slice(0, 60), (high + 0.05) / (low + 0.05)]);
+  }
+  return found;
+}"""
+
+NAMELESS = """() => [...document.querySelectorAll('input, select, textarea, button, a[href]')]
+  .filter(e => e.checkVisibility() && e.type !== 'hidden')
+  .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.title
+      || e.getAttribute('aria-labelledby') || e.labels?.[0]?.textContent.trim()))
+  .map(e => e.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory):
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def address(browser, demo_checkpoint, demo_run, temporary):
+    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run)
+    limits = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
+    with serving(*words, *limits, TMPDIR=str(temporary)) as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(visits, address):
+    def opened(**options):
+        page = visits.page(**options)
+        page.goto(address)
+        page.get_by_role("button", name="Colour", exact=True).wait_for()
+        return page
+
+    return opened
+
+
+def send(page, *paths):
+    page.locator("#photos input[type=file]").set_input_files([str(path) for path in paths])
+    for path in paths:
+        stem = page.locator("#photos").get_by_text(path.stem[:8]).first
+        stem.wait_for()
+
+
+def color(page, status="Done"):
+    page.get_by_role("button", name="Colour", exact=True).click()
+    page.locator("#status").get_by_text(status).wait_for(timeout=WORK)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.compare img')]"
+        ".every(i => i.complete && i.naturalWidth)"
+    )
+
+
+def downloaded(page, tmp_path, number=0):
+    with page.expect_download() as download:
+        page.locator("a.full-size").nth(number).click()
+    path = tmp_path / f"{number}-{download.value.suggested_filename}"
+    download.value.save_as(path)
+    return path
+
+
+def expected(path, checkpoint, style=None, **settings):
+    colorizer = Colorizer.load(checkpoint, Settings(**settings))
+    vector = None if style is None else colorizer.global_features([read_photo(style).pixels])
+    return colorizer.color(read_photo(path).pixels, vector)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "grandmother.png"
+    tiny.photo(0).resize((320, 240)).save(path)
+    return path
+
+
+def share(page, number=0):
+    return (
+        page.locator(".compare")
+        .nth(number)
+        .evaluate("e => getComputedStyle(e).getPropertyValue('--at')")
+    )
+
+
+def colors(page, tmp_path):
+    """How far from gray each pixel is that is shown in the comparison, H×W, but for its handle."""
+    page.add_style_tag(content=".divide { display: none }")
+    path = tmp_path / "compare.png"
+    page.locator(".compare").screenshot(path=str(path))
+    return np.ptp(np.asarray(Image.open(path).convert("RGB")).astype(int), axis=2)
+
+
+def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tmp_path):
+    page = open_page()
+    send(page, photo)
+    color(page)
+    slider = page.get_by_role("slider", name="From gray to coloured: grandmother.png")
+    assert slider.input_value() == "50"
+    # Left of the divide the picture is coloured, right of it gray.
+    page.locator(".compare").scroll_into_view_if_needed()
+    box = page.locator(".compare").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    assert 75 <= int(slider.input_value()) <= 85
+    assert share(page) == f"{slider.input_value()}%"
+    spread = colors(page, tmp_path)
+    width = spread.shape[1]
+    assert spread[:, int(width * 0.9) :].max() <= 6
+    assert spread[:, : int(width * 0.7)].mean(axis=0).min() > 8
+    slider.press("Home")
+    assert colors(page, tmp_path)[:, int(width * 0.1) :].max() <= 6
+    slider.press("End")
+    assert colors(page, tmp_path)[:, : int(width * 0.9)].mean(axis=0).min() > 8
+    colored = expected(photo, demo_checkpoint)
+    path = downloaded(page, tmp_path)
+    assert path.name == "0-grandmother-coloured.png"
+    assert np.array_equal(read_photo(path).pixels, colored.pixels_HW3)
+    rows = page.locator(".scenes tr").all_inner_texts()
+    told = {row.split()[0]: int(row.split()[1]) for row in rows}
+    assert told == {name: round(100 * share) for name, share in colored.scenes.items()}
+    widths = page.locator(".scenes .bar").evaluate_all("es => es.map(e => e.style.width)")
+    shares = [100 * one for one in colored.scenes.values()]
+    assert [float(w[:-1]) for w in widths] == pytest.approx(shares, abs=0.06)
+
+
+def test_style_and_saturation(open_page, photo, tmp_path):
+    style = tmp_path / "style.png"
+    tiny.photo(5).save(style)
+    page = open_page()
+    send(page, photo)
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="starter").click()
+    page.get_by_role("button", name="Style").click()
+    page.locator("#style input[type=file]").set_input_files(str(style))
+    page.locator("#style").get_by_text("style").first.wait_for()
+    page.locator("#strength input[type=number]").fill("0.6")
+    page.locator("#strength input[type=number]").press("Tab")
+    page.locator("#saturation input[type=number]").fill("1.5")
+    page.locator("#saturation input[type=number]").press("Tab")
+    color(page)
+    pixels = read_photo(downloaded(page, tmp_path)).pixels
+    wanted = expected(photo, None, style, saturation=1.5, style_strength=0.6)
+    assert np.array_equal(pixels, wanted.pixels_HW3)
+    for other in ((None, 1.5, 1.0), (style, 1.0, 0.6), (style, 1.5, 1.0)):
+        settings = {"saturation": other[1], "style_strength": other[2]}
+        unlike = expected(photo, None, other[0], **settings)
+        assert not np.array_equal(pixels, unlike.pixels_HW3)
+
+
+def test_two_models_side_by_side(open_page, photo, demo_checkpoint, demo_run, tmp_path):
+    page = open_page(viewport={"width": 1400, "height": 900})
+    send(page, photo)
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name=RUN).click()
+    color(page)
+    assert page.locator(".result h4").all_inner_texts() == ["small", RUN]
+    left, right = (page.locator(".compare").nth(number).bounding_box() for number in (0, 1))
+    assert left["y"] == pytest.approx(right["y"], abs=2)
+    assert left["x"] + left["width"] <= right["x"]
+    best = demo_run / "checkpoints" / "best.ckpt"
+    for number, checkpoint in enumerate((demo_checkpoint, best)):
+        pixels = read_photo(downloaded(page, tmp_path, number)).pixels
+        assert np.array_equal(pixels, expected(photo, checkpoint).pixels_HW3)
+
+
+def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
+    bad, wide = tmp_path / "bad <b>name.jpg", tmp_path / "wide.png"
+    bad.write_bytes(b"no photo")
+    Image.new("L", (1000, 900)).save(wide)
+    other = tmp_path / "other.png"
+    tiny.photo(1).save(other)
+    page = open_page()
+    send(page, photo, wide, other)
+    color(page, "Done: 2 of 3 photos are coloured.")
+    names = [name.split()[0] for name in page.locator(".photo h3").all_inner_texts()]
+    assert names == ["grandmother.png", "wide.png", "other.png"]
+    assert "0.9 million pixels; this page takes up to 0.3" in page.locator(".refused").inner_text()
+    assert page.locator("a.full-size").count() == 2
+    page = open_page()
+    send(page, bad)
+    color(page, "No photo was coloured.")
+    assert "no photo of a known kind" in page.locator(".refused").inner_text()
+    assert page.locator(".refused b").count() == 0
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page, tmp_path):
+    page = open_page()
+    large = tmp_path / "large.png"
+    large.write_bytes(bytes(600_000))
+    page.locator("#photos input[type=file]").set_input_files(str(large))
+    page.get_by_text(re.compile("exceeds? the maximum allowed size")).first.wait_for()
+
+
+def test_nothing_to_do_and_too_many(open_page, tmp_path):
+    page = open_page()
+    color(page, "Choose a photo or an example first.")
+    paths = [tmp_path / f"photo{number}.png" for number in range(5)]
+    for path in paths:
+        tiny.photo(0).save(path)
+    send(page, *paths)
+    color(page, "5 photos are too many: up to 4 at a time.")
+
+
+def test_an_example_by_keyboard_alone(open_page, demo_checkpoint, tmp_path):
+    page = open_page()
+
+    def tab_to(condition, most=60):
+        for _ in range(most):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"() => {{ const e = document.activeElement; return {condition}; }}"):
+                outline = page.evaluate(
+                    """() => {
+                      const e = document.activeElement;
+                      const shown = [e, e.closest('.compare')].filter(Boolean);
+                      return shown.some(o => parseFloat(getComputedStyle(o).outlineWidth) >= 2
+                        && getComputedStyle(o).outlineStyle !== 'none');
+                    }"""
+                )
+                assert outline, "the focus can't be seen"
+                return
+        raise AssertionError(f"nowhere: {condition}")
+
+    tab_to("e.tagName === 'BUTTON' && e.closest('#examples') && e.querySelector('img')")
+    page.keyboard.press("Enter")
+    page.locator("#photos").get_by_text("castle").first.wait_for()
+    tab_to("e.id === 'start'")
+    page.keyboard.press("Enter")
+    page.locator("#status").get_by_text("Done.").wait_for(timeout=WORK)
+    tab_to("e.type === 'range' && e.closest('.compare')")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert share(page) == "55%"
+    page.keyboard.press("End")
+    assert share(page) == "100%"
+    tab_to("e.className === 'full-size'")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    made = tmp_path / "made.jpg"
+    download.value.save_as(made)
+    difference = read_photo(made).pixels - expected(HISTORICAL, demo_checkpoint).pixels_HW3.astype(
+        int
+    )
+    assert np.abs(difference).mean() < 2.5  # a JPEG's
+
+
+def test_ten_visitors_at_once(open_page, demo_checkpoint, tmp_path):
+    pages = []
+    for number in range(10):
+        path = tmp_path / f"visitor{number}.png"
+        tiny.photo(number).resize((400, 300)).save(path)
+        pages.append((open_page(), path))
+    for page, path in pages:
+        send(page, path)
+    for page, _ in pages:
+        page.get_by_role("button", name="Colour", exact=True).click()
+    for page, path in pages:
+        page.locator("#status").get_by_text("Done.").wait_for(timeout=2 * WORK)
+        pixels = read_photo(downloaded(page, tmp_path)).pixels
+        assert np.array_equal(pixels, expected(path, demo_checkpoint).pixels_HW3)
+
+
+def test_with_the_page_all_files_of_the_visit_go(open_page, photo, temporary):
+    (root,) = temporary.glob("irodori-demo-*")
+
+    def files():
+        return {path for path in root.rglob("*") if path.is_file() and path.stat().st_size}
+
+    page = open_page()
+    # Those of earlier visits have gone, or are about to.
+    time.sleep(2)
+    before = files()
+    send(page, photo)
+    color(page)
+    link = page.locator("a.full-size").evaluate("e => e.href")
+    assert page.request.get(link).status == 200
+    assert len(files() - before) >= 4
+    page.close()
+    for _ in range(100):
+        if not files() - before:
+            break
+        time.sleep(0.1)
+    assert files() - before == set()
+    assert page.context.request.get(link).status == 403
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_can_be_read_on_small_and_large_screens(open_page, photo, scheme, width):
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page.get_by_role("button", name="Style").click()
+    send(page, photo)
+    color(page)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 20
+    assert [one for one in found if one[1] < 4.5] == []
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate("document.documentElement.lang") == "en"

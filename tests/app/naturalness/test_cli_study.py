@@ -1,0 +1,116 @@
+"""`irodori study` as it is typed."""
+
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from made_study import COMMAND, Client, folders, process, study
+from typer.testing import CliRunner
+
+from irodori.cli import app
+
+
+def irodori(*arguments):
+    command = [COMMAND, "study", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_a_study_is_served_stopped_gone_on_with_and_evaluated(tmp_path):
+    truth, plain, warm = folders(tmp_path)
+    database = tmp_path / "study.db"
+    with process(database, plain, warm, "--truth", truth, "--checks", 0.2) as first:
+        assert any(line.startswith("each person judges 5 of 5") for line in first.lines)
+        client = Client(first.address)
+        code = client.post("api/begin").json()["code"]
+        given = {"code": code, "choice": 1, "viewed": 900, "latency": 900}
+        for place in range(2):
+            client.post("api/answer", **given, place=place).raise_for_status()
+        # Answers are on the disk: a crash at this moment loses none.
+        first.kill()
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with process(database) as again:
+            assert "people who have begun: 1" in again.lines
+            assert Client(again.address).post("api/step", code=code).json()["place"] == 2
+            assert again.stop(number) == (
+                status,
+                f"stopped: `irodori study serve {database}` goes on\n",
+            )
+    done = irodori("results", database, "--output", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "People: 1 began" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'out' / 'report.html'}"
+    assert (tmp_path / "out" / "naturalness.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_results_can_be_looked_at_while_the_study_goes_on(tmp_path):
+    with process(study(tmp_path)) as serving:
+        Client(serving.address).post("api/begin")
+        done = irodori("results", tmp_path / "study.db")
+        assert done.returncode == 0
+        assert "No answer counts yet." in done.stdout
+
+
+def test_mistakes_are_one_line(tmp_path, monkeypatch):
+    # Within this process, whose own handlers stay.
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    path = study(tmp_path)
+    truth = tmp_path / "truth"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for arguments, said in (
+            (("serve", tmp_path / "new.db"), "--truth says where"),
+            (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "no such folder"),
+            (("serve", path, "--truth", truth), "holds a study already"),
+            (("serve", path, "--seconds", 3), "holds a study already"),
+            (("serve", path, "--port", port), f"127.0.0.1, port {port}: "),
+            (("serve", path, "--port", 99999), "--port is 99999"),
+            (("serve", path, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
+            (("results", tmp_path / "none.db"), "no such file"),
+            (("results", path, "--passed", 3), "--passed is 3"),
+        ):
+            done = CliRunner().invoke(app, ["study", *map(str, arguments)])
+            assert done.exit_code == 1, arguments
+            (line,) = done.stderr.splitlines()
+            assert line.startswith("error: ")
+            assert said in line
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("blocked", ["starlette", "uvicorn"])
+def test_without_a_server_it_is_said_what_to_install(tmp_path, blocked):
+    code = (
+        "import sys, importlib.util as u\n"
+        f"find = u.find_spec\nu.find_spec = lambda n: None if n == {blocked!r} else find(n)\n"
+        f"sys.argv = ['irodori', 'study', 'serve', {str(tmp_path / 's.db')!r}]\n"
+        "from irodori.cli import app\napp()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ("error: a study's page needs a server: pip install 'irodori[demo]'\n")
+
+
+def test_help_waits_for_nothing():
+    code = (
+        "import sys\nfrom irodori.cli import app\n"
+        "print({'torch', 'numpy', 'starlette', 'uvicorn', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def test_a_study_from_folders_needs_no_torch(tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from irodori.app.naturalness.building import build\n"
+        "from irodori.app.naturalness.settings import Settings\n"
+        f"root = Path({str(tmp_path)!r})\n"
+        "build(root / 's.db', root / 'truth', [str(root / 'warm')], Settings(), print, 1)\n"
+        "print('torch' in sys.modules)"
+    )
+    folders(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr

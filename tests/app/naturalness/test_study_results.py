@@ -1,0 +1,190 @@
+"""From a file of answers to shares, what was dropped, and the report."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from irodori.app.naturalness.expectation import expectation
+from irodori.app.naturalness.report import answers_csv, write_report
+from irodori.app.naturalness.results import Criteria, evaluate
+from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.store import Given
+from irodori.app.naturalness.study import Study, checks_per_person
+from irodori.app.naturalness.wilson import wilson
+from irodori.errors import IrodoriError
+
+METHODS = ("ground truth", "good", "poor")
+SHARES = {"ground truth": 0.95, "good": 0.85, "poor": 0.35}
+
+
+def made(photographs=24, pairs=False, methods=METHODS, checks=0.15):
+    settings = Settings(pairs=pairs, checks=checks)
+    hues, cards = checks_per_person(settings, photographs)
+    names = tuple(f"p{number}" for number in range(photographs))
+    return Study("s", 3, settings, methods, names, photographs, hues, cards)
+
+
+def choice_for(question, natural, pairs):
+    """The button that means this."""
+    return next(choice for choice in (0, 1) if question.answer(choice, pairs) == natural)
+
+
+def answered(study, people, natural, until=None, viewed=800, careful=True):
+    """What people answer; `natural(person, question)` says what they think of a photograph."""
+    given = []
+    for person in people:
+        for place, question in enumerate(study.questions(person)[:until]):
+            thought = natural(person, question) if question.kind == "photograph" else careful
+            choice = choice_for(question, thought, study.settings.pairs)
+            given.append(Given(person, place, question, choice, viewed, viewed + 300, 1))
+    return given
+
+
+def by_chance(study, seed=0, shares=SHARES):
+    random = np.random.default_rng(seed)
+    return lambda person, question: random.random() < shares[study.methods[question.method]]
+
+
+def outcome_of(study, given, **criteria):
+    people = len({one.person for one in given})
+    return evaluate(study, people, given, Criteria(**{"minimum": 0.4, **criteria}))
+
+
+def test_shares_are_those_of_the_answers():
+    study = made()
+    given = answered(study, range(6), by_chance(study))
+    outcome = outcome_of(study, given)
+    for share in outcome.shares:
+        own = [
+            one.question.answer(one.choice, False)
+            for one in given
+            if one.question.kind == "photograph"
+            and study.methods[one.question.method] == share.method
+        ]
+        assert (share.answers, share.natural) == (len(own), sum(own)) == (48, sum(own))
+        assert (share.low, share.high) == wilson(sum(own), 48)
+    assert outcome.counted == 144
+    assert set(outcome.dropped.values()) == {0}
+    assert outcome.people == type(outcome.people)(6, 6, 6, 0)
+    assert outcome.checks == (6 * (study.hues + study.cards),) * 2
+    # Six people in blocks of three: each picture is judged by two.
+    assert (outcome.agreement.pictures, outcome.agreement.answers) == (72, 144)
+
+
+def test_differences_that_are_there_are_found_and_others_are_not():
+    study = made(40)
+    shares = {"ground truth": 0.9, "good": 0.9, "poor": 0.3}
+    outcome = outcome_of(study, answered(study, range(12), by_chance(study, 1, shares)))
+    verdicts = {(one.one, one.other): one.verdict for one in outcome.differences}
+    assert verdicts == {
+        ("ground truth", "good"): "not distinguishable",
+        ("ground truth", "poor"): "higher",
+        ("good", "poor"): "higher",
+    }
+    few = outcome_of(study, answered(study, range(5), by_chance(study)))
+    assert {one.verdict for one in few.differences} == {"too few people"}
+    small = made(5, checks=0)
+    small = outcome_of(small, answered(small, range(12), by_chance(small)))
+    assert {one.verdict for one in small.differences} == {"too few photographs"}
+
+
+def test_each_dropped_answer_has_a_reason_and_is_counted_once():
+    study = made(24)
+    fine = answered(study, range(3), by_chance(study))
+    careless = answered(study, [3], by_chance(study), careful=False, viewed=100)
+    early = answered(study, [4], by_chance(study), until=10)
+    quick = answered(study, [5], by_chance(study), viewed=399)
+    given = [*fine, *careless, *early, *quick]
+
+    def photographs(answers):
+        return sum(one.question.kind == "photograph" for one in answers)
+
+    outcome = outcome_of(study, given)
+    assert outcome.dropped == {
+        "failed attention checks": photographs(careless),
+        "left before the end": 0,
+        "viewed too briefly": photographs(quick),
+    }
+    assert outcome.counted == photographs(fine) + photographs(early)
+    assert (outcome.people.finished, outcome.people.failed) == (5, 1)
+    strict = outcome_of(study, given, complete=True)
+    assert strict.dropped["left before the end"] == photographs(early)
+    assert strict.counted == photographs(fine)
+    lax = outcome_of(study, given, passed=0.0, minimum=0.0)
+    assert lax.counted == photographs(given)
+
+
+def test_in_pairs_the_share_is_how_often_the_method_is_taken_for_real():
+    study = made(20, pairs=True, checks=0.1)
+    outcome = outcome_of(study, answered(study, range(8), lambda person, one: one.method == 1))
+    assert {one.method: one.share for one in outcome.shares} == {"good": 1.0, "poor": 0.0}
+    assert outcome.people.failed == 0
+
+
+def test_a_study_without_answers_has_results_too(tmp_path):
+    study = made()
+    outcome = evaluate(study, 0, [], Criteria(0.4))
+    assert [one.answers for one in outcome.shares] == [0, 0, 0]
+    assert write_report(outcome, tmp_path).read_text()
+    assert "No answer counts yet." in (tmp_path / "report.md").read_text()
+    json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_the_report_has_all_that_was_asked_for(tmp_path, pairs):
+    study = made(24, pairs=pairs)
+    given = answered(study, range(9), by_chance(study))
+    given += answered(study, [9], by_chance(study), careful=False)
+    outcome = outcome_of(study, given)
+    assert write_report(outcome, tmp_path) == tmp_path / "report.html"
+    names = {"report.html", "report.md", "naturalness.png", "results.json", "answers.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    text = (tmp_path / "report.md").read_text()
+    for name in METHODS[pairs:]:
+        assert name in text
+    assert ("taken for real" if pairs else "judged natural") in text
+    assert "24 failed attention checks" in text
+    assert ("97.2 %" in text) != pairs
+    assert "Krippendorff" in text
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert [one["method"] for one in data["shares"]] == list(METHODS[pairs:])
+    assert data["answers"]["dropped"]["failed attention checks"] == 24
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "answers.csv").read_text())))
+    assert len(rows) == 240
+    assert {row["dropped"] for row in rows} == {"", "failed attention checks"}
+    key = "taken_for_real" if pairs else "natural"
+    for share in outcome.shares:
+        own = [row for row in rows if row["method"] == share.method and not row["dropped"]]
+        assert sum(int(row[key]) for row in own) == share.natural
+    assert answers_csv(outcome) == (tmp_path / "answers.csv").read_bytes()
+
+
+def test_the_answer_names_the_best_method_and_what_it_differs_from(tmp_path):
+    study = made(40)
+    shares = {"ground truth": 0.95, "good": 0.93, "poor": 0.3}
+    outcome = outcome_of(study, answered(study, range(12), by_chance(study, 2, shares)))
+    write_report(outcome, tmp_path)
+    said = (tmp_path / "report.md").read_text().splitlines()[2]
+    assert "Of the coloured ones, those of good were most often judged natural in 9" in said
+    assert "The difference to poor is more than chance." in said
+    assert "It can't be told apart from ground truth." in said
+
+
+def test_criteria_out_of_range_are_told():
+    with pytest.raises(IrodoriError, match="--passed is 2"):
+        Criteria(0.4, 2)
+    with pytest.raises(IrodoriError, match="--minimum is -1"):
+        Criteria(-1)
+
+
+def test_what_a_study_can_tell_is_said_beforehand():
+    lines = expectation(made(60))
+    assert "each person judges 60 of 60 photographs; methods: 3" in lines[0]
+    table = {int(line.split()[0]): line.split() for line in lines[3:8]}
+    assert list(table) == [5, 10, 20, 50, 100]
+    low, high = wilson(100, 200)
+    assert table[10][1:3] == ["200", f"{100 * (high - low):.3g}"]
+    assert "381 for 10 points at 50%" in lines[-1]

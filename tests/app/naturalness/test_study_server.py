@@ -1,0 +1,223 @@
+"""What the page asks of the server, and what is in the file afterwards."""
+
+import sqlite3
+import threading
+
+import pytest
+import requests
+from made_study import served, study
+
+from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.store import OutOfTurnError, Store, UnknownCodeError, create
+from irodori.errors import IrodoriError
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def client(path):
+    with served(path) as client:
+        yield client
+
+
+def answers_of(path):
+    return sqlite3.connect(path).execute("SELECT person, place, choice FROM answers").fetchall()
+
+
+def test_a_person_goes_through_and_comes_to_the_end(client, path):
+    about = client.get("api/study").json()
+    code = client.post("api/begin").json()["code"]
+    step = client.post("api/step", code=code).json()
+    sources = []
+    for place in range(about["steps"]):
+        assert step["place"] == place
+        (picture,) = step["pictures"]
+        sources.append(picture["source"])
+        if place + 1 < about["steps"]:
+            coming = step["following"]
+        else:
+            assert step["following"] == []
+        shown = client.get(picture["source"])
+        assert shown.headers["content-type"] == "image/jpeg"
+        assert shown.content[:2] == b"\xff\xd8"
+        before = len(answers_of(path))
+        given = {"code": code, "place": place, "choice": 1, "viewed": 500, "latency": 700}
+        step = client.post("api/answer", **given).json()
+        # It is in the file before the next picture is known.
+        assert len(answers_of(path)) == before + 1
+        if step["pictures"]:
+            assert coming == [step["pictures"][0]["source"]]
+    assert step == {"place": about["steps"], "pictures": [], "following": []}
+    assert len(set(sources)) == about["steps"]
+
+
+def test_an_answer_sent_twice_counts_once_and_the_first_time(client, path):
+    code = client.post("api/begin").json()["code"]
+    given = {"code": code, "place": 0, "viewed": 500, "latency": 700}
+    before = len(answers_of(path))
+    first = client.post("api/answer", **given, choice=1).json()
+    second = client.post("api/answer", **given, choice=0).json()
+    assert first == second
+    assert first["place"] == 1
+    assert answers_of(path)[before:] == [(answers_of(path)[-1][0], 0, 1)]
+
+
+def test_many_at_once_each_get_a_number_and_lose_nothing(client, path):
+    done = []
+
+    def go():
+        code = client.post("api/begin").json()["code"]
+        for place in range(3):
+            given = {"code": code, "place": place, "choice": 0, "viewed": 400, "latency": 400}
+            client.post("api/answer", **given).raise_for_status()
+        done.append(code)
+
+    before = len(answers_of(path))
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(done)) == 8
+    assert len(answers_of(path)) == before + 24
+    people = [row[0] for row in sqlite3.connect(path).execute("SELECT person FROM people")]
+    assert sorted(people) == list(range(len(people)))
+
+
+def test_two_servers_of_one_file_dont_give_a_number_twice(tmp_path):
+    path = study(tmp_path)
+    stores = [Store(path) for _ in range(4)]
+
+    def go(store):
+        for _ in range(10):
+            store.begin()
+
+    threads = [threading.Thread(target=go, args=[store]) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stores[0].people() == 40
+
+
+def test_codes_are_read_as_people_type_them(client):
+    code = client.post("api/begin").json()["code"]
+    typed = f" {code[:4].lower()}-{code[4:]} "
+    assert client.post("api/step", code=typed).json()["place"] == 0
+
+
+def test_what_the_page_never_sends_is_refused(client, path):
+    code = client.post("api/begin").json()["code"]
+    fine = {"code": code, "place": 0, "choice": 1, "viewed": 5, "latency": 5}
+    before = len(answers_of(path))
+    for change, status in (
+        ({"code": "NOBODY22"}, 404),
+        ({"code": 5}, 400),
+        ({"place": 1}, 409),
+        ({"place": 10**6}, 409),
+        ({"place": -1}, 400),
+        ({"choice": 2}, 400),
+        ({"choice": 0.5}, 400),
+        ({"choice": True}, 400),
+        ({"choice": None}, 400),
+        ({"viewed": "1; DROP TABLE answers"}, 400),
+        ({"viewed": 1e300}, 400),
+    ):
+        assert client.post("api/answer", **{**fine, **change}).status_code == status, change
+    address = f"{client.address}/api/step"
+    for body in (b"", b"[]", b"{", b'{"code": "' + b"A" * 10_000 + b'"}'):
+        headers = {"content-type": "application/json"}
+        assert requests.post(address, data=body, headers=headers, timeout=20).status_code == 400
+    # As another site's form would.
+    sent = requests.post(address, data="{}", headers={"content-type": "text/plain"}, timeout=20)
+    assert sent.status_code == 400
+    assert len(answers_of(path)) == before
+
+
+def test_nothing_but_the_page_and_its_pictures_is_served(client):
+    outside = ["study.db", "etc/passwd", "page/study.js", "api/answers"]
+    for place in (*outside, "pictures/", "pictures/x", "pictures/..%2f..%2fstudy.db"):
+        assert client.get(place).status_code in (404, 405), place
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client):
+    for place in ("", "study.js", "study.css", "api/study", "nowhere"):
+        headers = client.get(place).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    page = client.get("").text + client.get("study.css").text + client.get("study.js").text
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_the_file_holds_no_personal_data(client, path):
+    code = client.post("api/begin").json()["code"]
+    client.post("api/step", code=code)
+    dump = "\n".join(
+        line for line in sqlite3.connect(path).iterdump() if 'INSERT INTO "pictures"' not in line
+    )
+    for trace in ("127.0.0.1", "python-requests", "2026", "agent"):
+        assert trace not in dump
+    columns = [
+        column[1]
+        for table in ("people", "questions", "answers")
+        for column in sqlite3.connect(path).execute(f"PRAGMA table_info({table})")
+    ]
+    assert set(columns) == {
+        "person", "code", "place", "kind", "photograph", "method", "first", "showings", "number",
+        "choice", "viewed", "latency",
+    }  # fmt: skip
+
+
+def test_in_pairs_the_true_picture_is_beside_each_on_the_side_that_the_plan_says(tmp_path):
+    path = study(tmp_path, Settings(pairs=True, checks=0.4))
+    store = Store(path)
+    rows = sqlite3.connect(path).execute("SELECT token, kind, photograph, method FROM pictures")
+    known = {token: rest for token, *rest in rows}
+    for person in range(4):
+        code = store.begin()
+        for place, question in enumerate(store.study.questions(person)):
+            step = store.step(code)
+            shown = [known[one.token] for one in step.pictures]
+            asked = 1 if question.kind == "hues" else question.method
+            assert asked > 0
+            expected = [[question.kind, question.photograph, method] for method in (asked, 0)]
+            assert shown == (expected if question.first else expected[::-1])
+            store.answer(code, place, 0, 500, 500)
+    truth_taken = [one.question.answer(one.choice, True) for one in store.answers()]
+    for one, taken in zip(store.answers(), truth_taken, strict=True):
+        # The first was chosen: the method's where it came first; a check is passed by the true one.
+        assert taken == (one.question.first != (one.question.kind == "hues"))
+
+
+def test_a_store_tells_whats_wrong(tmp_path):
+    with pytest.raises(IrodoriError, match="no such file"):
+        Store(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("no database, but more than a hundred bytes of text " * 9)
+    with pytest.raises(IrodoriError, match="can't be read as a study"):
+        Store(tmp_path / "text.db")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)")
+    with pytest.raises(IrodoriError, match="no study of irodori"):
+        Store(tmp_path / "other.db")
+    path = study(tmp_path)
+    store = Store(path)
+    with pytest.raises(IrodoriError, match="is there already"):
+        create(path, store.study, [])
+    with pytest.raises(UnknownCodeError):
+        store.step("NOBODY22")
+    code = store.begin()
+    with pytest.raises(OutOfTurnError):
+        store.answer(code, 1, 0, 0, 0)
+
+
+def test_the_showings_of_a_question_are_counted(tmp_path):
+    store = Store(study(tmp_path))
+    code = store.begin()
+    for _ in range(3):
+        store.step(code)
+    store.answer(code, 0, 1, 500, 600)
+    (given,) = store.answers()
+    assert given.showings == 3

@@ -1,0 +1,197 @@
+"""Intervals, tests and agreement against scipy, published examples and simulated people."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irodori.app.naturalness.agreement import agreement
+from irodori.app.naturalness.clusters import (
+    Answers,
+    difference_interval,
+    paired,
+    share_interval,
+)
+from irodori.app.naturalness.plan import plan
+from irodori.app.naturalness.wilson import answers_for, width, wilson
+
+
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilsons_interval_is_scipys(answers):
+    successes, count = answers
+    theirs = scipy.stats.binomtest(successes, count).proportion_ci(0.95, "wilson")
+    assert wilson(successes, count) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    low, high = wilson(successes, count)
+    assert 0 <= low <= successes / count <= high <= 1
+
+
+def test_nothing_is_known_without_answers():
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.floats(0.02, 0.9), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
+def test_so_many_answers_are_enough_and_one_fewer_is_not(wanted, share):
+    count = answers_for(wanted, share)
+    assert width(share, count) <= wanted
+    assert width(share, count - 1) > wanted
+
+
+def test_alpha_of_krippendorffs_published_example():
+    """Computing Krippendorff's Alpha-Reliability, 2011, A: two observers, binary data."""
+    meg = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
+    owen = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
+    found = agreement([*enumerate(map(bool, meg)), *enumerate(map(bool, owen))])
+    assert found.alpha == pytest.approx(0.095, abs=5e-4)
+    assert found.share == pytest.approx(0.6)
+    assert (found.pictures, found.answers) == (10, 20)
+
+
+def alpha_by_definition(judged):
+    """1 − observed/expected disagreement over pairs of answers, one by one."""
+    units = {}
+    for picture, answer in judged:
+        units.setdefault(picture, []).append(answer)
+    units = [answers for answers in units.values() if len(answers) > 1]
+    everything = list(itertools.chain(*units))
+    n = len(everything)
+    if not n:
+        return math.nan
+    observed = sum(
+        sum(a != b for a, b in itertools.permutations(answers, 2)) / (len(answers) - 1)
+        for answers in units
+    )
+    expected = sum(a != b for a, b in itertools.permutations(everything, 2)) / (n - 1)
+    return 1 - observed / expected if expected else math.nan
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=30))
+def test_alpha_is_its_definition(judged):
+    assert agreement(judged).alpha == pytest.approx(alpha_by_definition(judged), nan_ok=True)
+
+
+def test_agreement_knows_perfect_and_impossible():
+    perfect = agreement([(1, True), (1, True), (2, False), (2, False), (3, True)])
+    assert (perfect.alpha, perfect.share, perfect.pictures) == (1.0, 1.0, 2)
+    assert math.isnan(agreement([(1, True), (1, True)]).alpha)
+    assert agreement([(1, True), (2, True)]).pictures == 0
+
+
+def answers(people, photographs, values):
+    return Answers(np.asarray(people), np.asarray(photographs), np.asarray(values, float))
+
+
+def test_the_robust_variance_is_that_of_its_paper():
+    """Cameron, Gelbach and Miller 2011, transcribed with matrices of who shares a cluster."""
+    random = np.random.default_rng(1)
+    people, photographs = random.integers(0, 9, 200), random.integers(0, 30, 200)
+    effects = random.normal(size=9)[people] + random.normal(size=30)[photographs]
+    values = (effects + random.normal(size=200) > 0).astype(float)
+    errors = values - values.mean()
+    same_person = people[:, None] == people
+    same_photograph = photographs[:, None] == photographs
+    products = np.outer(errors, errors) / 200**2
+    variance = (
+        (products * same_person).sum() * 9 / 8
+        + (products * same_photograph).sum() * 30 / 29
+        - np.diag(products).sum()
+    )
+    reach = scipy.stats.t.ppf(0.975, 8) * math.sqrt(variance)
+    low, high = share_interval(answers(people, photographs, values))
+    assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach))
+
+
+def test_where_all_answers_are_alike_intervals_are_wilsons_and_newcombes():
+    people, photographs = np.repeat(np.arange(5), 8), np.tile(np.arange(8), 5)
+    always = answers(people, photographs, np.ones(40))
+    never = answers(people, photographs, np.zeros(40))
+    assert share_interval(always) == wilson(40, 40)
+    low, high = difference_interval(always, never)
+    reach = 1 - wilson(40, 40)[0]
+    assert (low, high) == (pytest.approx(1 - math.sqrt(2) * reach), 1.0)
+    # Newcombe's first example: 56 of 70 and 48 of 80.
+    one = answers(np.arange(70), np.arange(70), np.arange(70) < 56)
+    other = answers(np.arange(70, 150), np.arange(70, 150), np.arange(80) < 48)
+    assert difference_interval(one, other)[0] == pytest.approx(0.0524, abs=5e-5)
+
+
+def test_what_cannot_be_known_is_nan():
+    lonely = answers([0, 0, 0], [1, 2, 3], [1, 0, 1])
+    assert all(map(math.isnan, share_interval(lonely)))
+    nothing = answers([], [], [])
+    assert all(map(math.isnan, share_interval(nothing)))
+    assert all(map(math.isnan, difference_interval(lonely, nothing)))
+    assert math.isnan(paired(lonely, nothing).p)
+
+
+def test_the_paired_tests_are_scipys_on_people_and_on_photographs():
+    random = np.random.default_rng(2)
+    people = np.repeat(np.arange(8), 9)
+    photographs = np.tile(np.arange(9), 8)
+    one = answers(people, photographs, random.random(72) < 0.8)
+    other = answers(people, photographs, random.random(72) < 0.5)
+    found = paired(one, other)
+    for p, axis in ((found.p_people, 1), (found.p_photographs, 0)):
+        table = (one.values_n - other.values_n).reshape(8, 9).mean(axis)
+        theirs = scipy.stats.permutation_test(
+            (table,), np.sum, permutation_type="samples", n_resamples=np.inf
+        )
+        assert p == pytest.approx(theirs.pvalue)
+    assert found.p == max(found.p_people, found.p_photographs)
+    assert (found.people, found.photographs) == (8, 9)
+
+
+def simulated(random, shift, people=12, photographs=30, methods=2):
+    """Answers of people who differ in what they like, by person, photograph, and both by method."""
+    logits = np.array([1.0, 1.0 - shift])
+    of_people = random.normal(0, 0.7, (people, 1)) + random.normal(0, 0.4, (people, methods))
+    of_photographs = random.normal(0, 0.7, (photographs, 1))
+    of_photographs = of_photographs + random.normal(0, 0.4, (photographs, methods))
+    seen = [
+        (person, one.photograph, one.method)
+        for person in range(people)
+        for one in plan(person, photographs, methods, photographs, 3)
+    ]
+    p, i, m = np.array(seen).T
+    level = logits[m] + of_people[p, m] + of_photographs[i, m]
+    values = random.random(len(p)) < 1 / (1 + np.exp(-level))
+    return [answers(p[m == k], i[m == k], values[m == k]) for k in range(methods)]
+
+
+def true_share(logit):
+    """The mean over all people and photographs: effects of variance 2 (0.49 + 0.16)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    return float((weights / (1 + np.exp(-logit - math.sqrt(1.3) * nodes))).sum() / weights.sum())
+
+
+@pytest.mark.slow
+def test_intervals_of_simulated_people_cover_the_truth():
+    random = np.random.default_rng(4)
+    truth = [true_share(1.0), true_share(0.2)]
+    wide = plain = differences = 0
+    trials = 600
+    for _ in range(trials):
+        one, other = simulated(random, 0.8)
+        low, high = share_interval(one)
+        wide += low <= truth[0] <= high
+        low, high = wilson(one.values_n.sum(), len(one))
+        plain += low <= truth[0] <= high
+        low, high = difference_interval(one, other)
+        differences += low <= truth[0] - truth[1] <= high
+    assert 0.92 <= wide / trials <= 0.99
+    assert 0.92 <= differences / trials <= 0.99
+    # Why both are told: Wilson's takes answers as independent.
+    assert plain / trials < wide / trials
+
+
+@pytest.mark.slow
+def test_equal_methods_are_seldom_told_apart_and_different_ones_often():
+    random = np.random.default_rng(5)
+    trials = 200
+    false = sum(paired(*simulated(random, 0.0)).p < 0.05 for _ in range(trials))
+    found = sum(paired(*simulated(random, 2.0)).p < 0.05 for _ in range(trials))
+    assert false / trials <= 0.06
+    assert found / trials >= 0.9
