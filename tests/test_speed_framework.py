@@ -23,7 +23,7 @@ def figures(script, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_framework_is_measured_beside_a_bare_loop(tmp_path):
     found = figures("framework.py", tmp_path)
     assert set(found) == {"framework", "framework_resident"}
@@ -32,7 +32,7 @@ def test_the_framework_is_measured_beside_a_bare_loop(tmp_path):
     assert all(0 < figure["ours"] < 100 * figure["plain"] for figure in found.values())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_start_is_measured(tmp_path):
     found = figures("startup.py", tmp_path)
     assert set(found) == {"import_irodori", "help", "first_step"}

@@ -12,7 +12,7 @@ from irodori.config import PROJECT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads processes' clocks")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_loader_is_measured_beside_decoding_alone(tmp_path):
     done = subprocess.run(
         [sys.executable, PROJECT / "experiments" / "speed" / "loader.py", "--quick"],

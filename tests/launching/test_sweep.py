@@ -194,7 +194,7 @@ def test_ranks_of_a_job_are_stopped_with_their_checkpoint(start, tmp_path):
     assert not any("Traceback" in line or "elastic" in line for line in sweep.lines)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_rank_that_fails_fails_its_job_alone(start, tmp_path):
     sweep = start("seed=1,2", "trainer.devices=2", behavior={"1": "refuse"})
     assert sweep.wait() == 1

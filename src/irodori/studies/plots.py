@@ -82,6 +82,8 @@ def _style(theme: Theme) -> Any:
         "axes.facecolor": theme.paper,
         "savefig.facecolor": theme.paper,
         "text.color": theme.ink,
+        # Two dollar signs in a name aren't a formula.
+        "text.parse_math": False,
         "axes.labelcolor": theme.ink,
         "axes.edgecolor": theme.reference,
         "axes.grid": True,

@@ -22,7 +22,13 @@ def started(*words, folder=None, **environment):
         text=True,
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        preexec_fn=interruptible,
     )
+
+
+def interruptible():
+    """Hear Ctrl-C, also where the tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def address_of(process):

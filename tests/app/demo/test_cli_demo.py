@@ -86,7 +86,10 @@ def test_without_gradio(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "line"),
-    [(signal.SIGINT, 130, "stopped\n"), (signal.SIGTERM, 143, "terminated\n")],
+    [
+        (signal.SIGINT, 130, "stopped\n"),
+        pytest.param(signal.SIGTERM, 143, "terminated\n", marks=pytest.mark.long),
+    ],
 )
 def test_it_ends_in_order_and_leaves_nothing(number, status, line, demo_checkpoint, tmp_path):
     process = started("--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path))

@@ -79,8 +79,8 @@ def address(browser, demo_checkpoint, demo_run, temporary):
 def open_page(visits, address):
     def opened(**options):
         page = visits.page(**options)
-        page.goto(address)
-        page.get_by_role("button", name="Colour", exact=True).wait_for()
+        page.goto(address, timeout=WORK)
+        page.get_by_role("button", name="Colour", exact=True).wait_for(timeout=WORK)
         return page
 
     return opened

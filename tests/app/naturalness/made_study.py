@@ -1,6 +1,7 @@
 """Small studies: folders of coloured photographs, and a server in a thread or a process."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -89,7 +90,12 @@ class Process:
     def __init__(self, *arguments):
         command = [COMMAND, "study", "serve", *map(str, arguments)]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is heard, also where the tests run in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.lines = []
         for line in self.process.stdout:

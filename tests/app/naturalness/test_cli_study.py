@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 
@@ -69,6 +70,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
             (("serve", path, "--port", port), f"127.0.0.1, port {port}: "),
             (("serve", path, "--port", 99999), "--port is 99999"),
             (("serve", path, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
+            (("serve", path, "--host", "a..b"), "--host is a..b"),
             (("results", tmp_path / "none.db"), "no such file"),
             (("results", path, "--passed", 3), "--passed is 3"),
         ):
@@ -78,6 +80,24 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
             assert line.startswith("error: ")
             assert said in line
     assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("table", ["people", "answers"])
+def test_results_of_a_damaged_file_are_one_line(tmp_path, table):
+    path = study(tmp_path)
+    connection = sqlite3.connect(path)
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    pages = connection.execute("SELECT rootpage FROM sqlite_master WHERE tbl_name = ?", [table])
+    places = [size * (page - 1) for (page,) in pages]
+    connection.close()
+    with path.open("r+b") as file:
+        for place in places:
+            file.seek(place)
+            file.write(b"\xff" * size)
+    done = CliRunner().invoke(app, ["study", "results", str(path)])
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {path}: can't be read as a study (")
 
 
 @pytest.mark.parametrize("blocked", ["starlette", "uvicorn"])

@@ -1,7 +1,11 @@
 """What the page asks of the server, and what is in the file afterwards."""
 
+import errno
+import os
+import re
 import sqlite3
 import threading
+import time
 
 import pytest
 import requests
@@ -119,6 +123,10 @@ def test_what_the_page_never_sends_is_refused(client, path):
         ({"place": 1}, 409),
         ({"place": 10**6}, 409),
         ({"place": -1}, 400),
+        ({"place": 0.5}, 400),
+        ({"place": False}, 400),
+        ({"viewed": 5.5}, 400),
+        ({"latency": True}, 400),
         ({"choice": 2}, 400),
         ({"choice": 0.5}, 400),
         ({"choice": True}, 400),
@@ -128,7 +136,8 @@ def test_what_the_page_never_sends_is_refused(client, path):
     ):
         assert client.post("api/answer", **{**fine, **change}).status_code == status, change
     address = f"{client.address}/api/step"
-    for body in (b"", b"[]", b"{", b'{"code": "' + b"A" * 10_000 + b'"}'):
+    deep = b"[" * 2000 + b"]" * 2000
+    for body in (b"", b"[]", b"{", deep, b'{"code": "' + b"A" * 10_000 + b'"}'):
         headers = {"content-type": "application/json"}
         assert requests.post(address, data=body, headers=headers, timeout=20).status_code == 400
     # As another site's form would.
@@ -159,8 +168,11 @@ def test_the_file_holds_no_personal_data(client, path):
     dump = "\n".join(
         line for line in sqlite3.connect(path).iterdump() if 'INSERT INTO "pictures"' not in line
     )
-    for trace in ("127.0.0.1", "python-requests", "2026", "agent"):
+    # Random, and of all digits: it might hold a year by chance. Codes have neither 0 nor 1.
+    dump = dump.replace(Store(path).study.name, "")
+    for trace in ("127.0.0.1", "python-requests", "agent", str(int(time.time()))[:5]):
         assert trace not in dump
+    assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d", dump)
     columns = [
         column[1]
         for table in ("people", "questions", "answers")
@@ -211,6 +223,36 @@ def test_a_store_tells_whats_wrong(tmp_path):
     code = store.begin()
     with pytest.raises(OutOfTurnError):
         store.answer(code, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_study_that_another_process_made_meanwhile_is_kept(tmp_path, monkeypatch, links):
+    def refuse(*names):
+        raise OSError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    made = Store(study(tmp_path)).study
+    folder = tmp_path / "new"
+    path = folder / "study.db"
+
+    def pictures():
+        path.write_bytes(b"another's answers")
+        yield from ()
+
+    with pytest.raises(IrodoriError, match=r"study\.db is there already$"):
+        create(path, made, pictures())
+    assert path.read_bytes() == b"another's answers"
+    create(folder / "other.db", made, [])
+    assert Store(folder / "other.db").study == made
+    assert not [left.name for left in folder.iterdir() if left.name.startswith(".")]
+
+
+def test_a_folder_that_cant_be_made_is_told(tmp_path):
+    made = Store(study(tmp_path)).study
+    (tmp_path / "file").touch()
+    with pytest.raises(IrodoriError, match="deep: can't be made"):
+        create(tmp_path / "file" / "deep" / "study.db", made, [])
 
 
 def test_the_showings_of_a_question_are_counted(tmp_path):

@@ -128,7 +128,7 @@ def test_every_preset_in_torch_export(backbone, decoder):
     check_torch_export(model_of(backbone, decoder))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_starters_encoder_in_onnx():
     check_onnx(model_of("tf_efficientnet_lite0", "skips"))
 

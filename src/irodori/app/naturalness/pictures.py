@@ -52,7 +52,8 @@ def encoded(image: Image.Image) -> bytes:
 def absurd_hues(pixels_HW3: Pixels) -> Pixels:
     """The photograph in all colours of the rainbow, twice from left to right: not natural."""
     image = Image.fromarray(np.ascontiguousarray(pixels_HW3)).convert("L")
-    hue_W = np.linspace(0, 511, image.width).astype(np.uint8)
+    # What a fraction beyond 255 is as uint8 depends on the machine.
+    hue_W = (np.linspace(0, 511, image.width).astype(int) % 256).astype(np.uint8)
     hue = Image.fromarray(np.ascontiguousarray(np.broadcast_to(hue_W, (image.height, image.width))))
     strong = Image.new("L", image.size, 200)
     return np.asarray(Image.merge("HSV", (hue, strong, image)).convert("RGB"))

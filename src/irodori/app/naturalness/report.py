@@ -21,7 +21,8 @@ from irodori.studies.statistics import ENOUGH
 
 def show(outcome: Outcome) -> None:
     """Print the table, what was dropped, and the answer."""
-    console = Console(highlight=False)
+    # A method's name isn't markup, whatever it looks like.
+    console = Console(highlight=False, markup=False, emoji=False)
     table = Printed(title=f"Share {what(outcome)}", title_justify="left")
     table.add_column("method", overflow="fold", min_width=12)
     for title in ("share", "95 % (Wilson)", "answers"):
@@ -31,7 +32,7 @@ def show(outcome: Outcome) -> None:
         table.add_row(one.method, percent(one.share), interval, f"{one.answers:,}")
     console.print(table)
     for line in (people(outcome), dropped(outcome), " ".join(answer(outcome))):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def write_report(outcome: Outcome, output: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -138,12 +138,11 @@ class Outcome:
     @property
     def dropped(self) -> dict[str, int]:
         """Answers dropped for each reason, also where there are none."""
-        reasons: tuple[Dropped, ...] = (
-            "failed attention checks",
-            "left before the end",
-            "viewed too briefly",
-        )
-        return {reason: sum(one.dropped == reason for one in self.judged) for reason in reasons}
+        return {
+            reason: sum(one.dropped == reason for one in self.judged)
+            for reason in get_args(Dropped)
+            if reason
+        }
 
 
 def evaluate(study: Study, began: int, given: Sequence[Given], criteria: Criteria) -> Outcome:
@@ -163,8 +162,9 @@ def evaluate(study: Study, began: int, given: Sequence[Given], criteria: Criteri
         counts[one.person] = counts.get(one.person, 0) + 1
         if one.question.kind != "photograph":
             checks.setdefault(one.person, []).append(right)
+    # Divided, not multiplied: 0.28 * 25 is above 7.
     failed = {
-        person for person, right in checks.items() if sum(right) < criteria.passed * len(right)
+        person for person, right in checks.items() if sum(right) / len(right) < criteria.passed
     }
     finished = {person for person, count in counts.items() if count == study.steps}
 
@@ -173,7 +173,7 @@ def evaluate(study: Study, began: int, given: Sequence[Given], criteria: Criteri
             return "failed attention checks"
         if criteria.complete and one.person not in finished:
             return "left before the end"
-        return "viewed too briefly" if one.viewed < 1000 * criteria.minimum else ""
+        return "viewed too briefly" if one.viewed / 1000 < criteria.minimum else ""
 
     judged = tuple(
         Judged(one, natural, dropped(one))

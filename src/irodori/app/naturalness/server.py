@@ -149,7 +149,7 @@ async def _json(request: Request) -> dict[str, Any]:
             raise BadRequestError("too long")
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets within brackets
         raise BadRequestError("no JSON") from None
     if not isinstance(given, dict):
         raise BadRequestError("no JSON object")
@@ -167,11 +167,11 @@ def _code(given: dict[str, Any]) -> str:
 def _number(given: dict[str, Any], name: str, most: int | None) -> int:
     """A whole number from 0 on; beyond an hour's milliseconds it is cut, beyond `most` refused."""
     number = given.get(name)
-    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 <= number < 1e15:
-        raise BadRequestError(f"{name} is no number from 0 on")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise BadRequestError(f"{name} is no whole number from 0 on")
     if most is not None and number not in range(most + 1):
         raise BadRequestError(f"{name} is not in 0 … {most}")
-    return min(HOUR, round(number))
+    return min(HOUR, number)
 
 
 def _described(step: Step) -> dict[str, Any]:

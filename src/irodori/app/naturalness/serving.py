@@ -17,7 +17,7 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that listens at an address.
 
     Raises:
-        IrodoriError: the port is taken, or the address isn't this machine's.
+        IrodoriError: the port is taken, or the address is none or isn't this machine's.
     """
     if port not in range(65536):  # it would be taken modulo this
         raise IrodoriError(f"--port is {port}: give a number from 0 to 65535")
@@ -34,6 +34,10 @@ def bound(host: str, port: int) -> socket.socket:
         except OSError:
             made.close()
             raise
+    except UnicodeError:
+        raise IrodoriError(
+            f"--host is {host}: give an address or a name with 1 to 63 letters between dots"
+        ) from None
     except OSError as error:
         raise IrodoriError(
             f"{host}, port {port}: {error.strerror}; choose another with --port or --host"

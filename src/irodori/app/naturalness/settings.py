@@ -1,6 +1,6 @@
 """What a study may choose; fixed once it begins."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from irodori.errors import IrodoriError
@@ -73,6 +73,3 @@ class Settings:
     def described(self) -> dict[str, Any]:
         """As plain types; `Settings(**…)` is the same again."""
         return asdict(self)
-
-
-NAMES = tuple(field.name for field in fields(Settings))

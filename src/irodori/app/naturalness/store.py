@@ -20,7 +20,7 @@ from irodori.errors import IrodoriError
 APPLICATION = 0x69726F64
 """Of SQLite's header: "irod"."""
 ALPHABET = "23456789ABCDEFGHKMNPRSTVWXYZ"
-"""Of codes: no letter or digit that looks like another."""
+"""Of codes: without 0 O Q, 1 I J L, and U, which are easily taken for each other or for V."""
 CODE = 8
 """Letters of a code: 28⁸ of them can't be guessed through a web page."""
 SCHEMA = """
@@ -121,7 +121,10 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
     """
     if path.exists():
         raise IrodoriError(f"{path} is there already")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IrodoriError(f"{path.parent}: can't be made ({error.strerror})") from None
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.unlink(missing_ok=True)
@@ -142,12 +145,35 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        part.replace(path)
+        _publish(part, path)
+    except FileExistsError:
+        raise IrodoriError(f"{path} is there already") from None
     except (OSError, sqlite3.Error) as error:
         raise IrodoriError(f"{path}: can't be written ({error})") from None
     finally:
         for left in (part, part.with_name(f"{part.name}-journal")):
             left.unlink(missing_ok=True)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Give a file its name, which another process may have taken meanwhile.
+
+    Raises:
+        FileExistsError: it is taken.
+        OSError: the folder can't be written to.
+    """
+    try:
+        os.link(part, path)  # unlike renaming, this never overwrites
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: an empty file takes the name first.
+        path.touch(exist_ok=False)
+        try:
+            part.replace(path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 class Store:
@@ -160,6 +186,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise IrodoriError(f"{path}: no such file; `irodori study serve` begins a study")
+        self._path = path
         self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(
@@ -172,9 +199,9 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             (description,) = self._connection.execute("SELECT description FROM study").fetchone()
-        except sqlite3.Error as error:
-            raise IrodoriError(f"{path}: can't be read as a study ({error})") from None
-        self.study: Study = study_of(json.loads(description))
+            self.study: Study = study_of(json.loads(description))
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise _unreadable(path, error) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -193,8 +220,19 @@ class Store:
                 raise
             self._connection.execute("COMMIT")
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise _unreadable(self._path, error) from None
+
     def begin(self) -> str:
-        """Take a new person in, who has the next place in the Latin square. Returns the code."""
+        """Take a new person in, who has the next place in the Latin square. Returns the code.
+
+        Who never answers keeps the place: no times are written down that would tell who has left.
+        """
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE))
         with self._transaction() as connection:
             (person,) = connection.execute("SELECT count(*) FROM people").fetchone()
@@ -262,9 +300,13 @@ class Store:
         return None if row is None else bytes(row[0])
 
     def answers(self) -> list[Given]:
-        """All answers, those to attention checks too, in the order in which they came."""
-        with self._lock:
-            rows = self._connection.execute(
+        """All answers, those to attention checks too, in the order in which they came.
+
+        Raises:
+            IrodoriError: the file is damaged.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
                 "SELECT person, place, kind, photograph, method, first, choice, viewed, latency,"
                 " showings FROM answers JOIN questions USING (person, place) ORDER BY number"
             ).fetchall()
@@ -274,9 +316,13 @@ class Store:
         ]
 
     def people(self) -> int:
-        """How many have begun."""
-        with self._lock:
-            (count,) = self._connection.execute("SELECT count(*) FROM people").fetchone()
+        """How many have begun.
+
+        Raises:
+            IrodoriError: the file is damaged.
+        """
+        with self._reading() as connection:
+            (count,) = connection.execute("SELECT count(*) FROM people").fetchone()
         return int(count)
 
     def _pictures(
@@ -303,6 +349,10 @@ class Store:
             for one in methods
         ]
         return tuple(Shown(*one) for one in found)
+
+
+def _unreadable(path: Path, error: Exception) -> IrodoriError:
+    return IrodoriError(f"{path}: can't be read as a study ({error})")
 
 
 def _person(connection: sqlite3.Connection, code: str) -> int:

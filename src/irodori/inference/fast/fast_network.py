@@ -10,6 +10,7 @@ from irodori.hardware import cpu_has_bf16, gpu_has_bf16
 from irodori.inference.fast.bf16 import to_bf16
 from irodori.inference.fast.doubling import merge_doublings
 from irodori.inference.fast.folding import fold
+from irodori.inference.fast.strips import use_strips
 from irodori.network import JointNetwork
 from irodori.network.blocks import winograd_blocks
 from irodori.network.decoders import Colorization
@@ -46,6 +47,7 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
         to_bf16(copy)
     elif on_cpu:
         use_winograd(copy)
+    use_strips(copy)
     return copy
 
 

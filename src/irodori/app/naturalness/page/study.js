@@ -15,6 +15,7 @@ let about; // what the study is
 let code = null; // of this person
 let step = null; // the open question
 let ready = false; // whether an answer is possible
+let busy = false; // whether a button outside of judging is at work
 
 // What this browser remembers; without it, a code typed in does the same.
 const memory = {
@@ -187,9 +188,14 @@ async function guarded(work) {
     await work();
   } catch (error) {
     if (error.refused === 404) {
+      const kept = memory.read().code;
       code = null;
+      memory.write({});
       show("start");
-      say("Nobody has this code. Look at it again, or begin anew.");
+      if (kept) by("begin").focus();
+      say(kept
+        ? "This study doesn't know the code that was kept here. Please begin anew."
+        : "Nobody has this code. Look at it again, or begin anew.");
     } else if (error.refused === 409) {
       await present(await request("api/step", { code }));
     } else {
@@ -199,10 +205,15 @@ async function guarded(work) {
   }
 }
 
+// One thing at a time: while an answer waits for a connection, no other button goes past it.
 async function once(button, work) {
-  if (button.getAttribute("aria-disabled") === "true") return;
+  if (busy) return;
+  busy = true;
   button.setAttribute("aria-disabled", "true");
-  try { await guarded(work); } finally { button.removeAttribute("aria-disabled"); }
+  try { await guarded(work); } finally {
+    busy = false;
+    button.removeAttribute("aria-disabled");
+  }
 }
 
 async function goOn() {
@@ -211,7 +222,8 @@ async function goOn() {
     ? await deliver(answer)
     : await request("api/step", { code });
   await present(next);
-  choices[1].focus({ preventScroll: true });
+  // Not an answer's button: the one that has the focus is more easily pressed.
+  by("question").focus({ preventScroll: true });
 }
 
 by("begin").addEventListener("click", (event) => once(event.currentTarget, async () => {
@@ -228,16 +240,29 @@ by("return").addEventListener("submit", (event) => {
 });
 by("on").addEventListener("click", (event) => once(event.currentTarget, goOn));
 for (const button of document.querySelectorAll(".other")) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", () => once(button, async () => {
+    // An answer that hasn't arrived is the first person's still.
+    const { answer } = memory.read();
+    try {
+      if (answer) await deliver(answer);
+    } catch (error) {
+      if (!error.refused) throw error;
+    }
     code = null;
     memory.write({});
     show("start");
     by("begin").focus();
-  });
+  }));
 }
 choices.forEach((button, choice) => button.addEventListener("click", () => choose(choice)));
 document.addEventListener("keydown", (event) => {
-  if (by("judging").hidden || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (by("judging").hidden) return;
+  if (event.repeat) {
+    // A button that has the focus would be pressed again for as long as the key is held.
+    if (event.key === "Enter") event.preventDefault();
+    return;
+  }
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
   const choice = { n: 0, ArrowLeft: 0, m: 1, ArrowRight: 1 }[
     event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (choice === undefined) return;
