@@ -1,7 +1,7 @@
 """What stands in the way of a figure: bytes over measured bandwidth, operations over measured peak.
 
-Each floor is a time (or an amount of memory) that can't be undercut on the machine, and with the
-plain way's own the highest ratio that there can be.
+Each floor is a time (or an amount of memory) below which this project's way of computing can't come
+on the machine, and with the plain way's own the highest ratio that there can be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,10 @@ CONVERSIONS = {
     "conversion_to_rgb": 12 + 12,
 }
 """Bytes that are read and written for each pixel."""
+WHOLE = 512
+"""Features at stride 8 that are there for the whole photo, before a layer and after it."""
+FEWER = 4
+"""Times fewer products in Winograd's form, at most."""
 STATE = 4
 """fp32 numbers a weight in training: itself, its gradient, Adadelta's two moments."""
 
@@ -60,8 +64,8 @@ def floor_of(row: Row, runs: Sequence[Run], hardware: Mapping[str, Any]) -> Floo
         count = 4 * STATE * sum(weight.numel() for weight in on_meta().parameters())
         return least(row, "weights, gradients and Adadelta's moments, with no activations", count)
     if key in PHOTOS:
-        count = max(work.bytes for work in works_of(PHOTOS[key], bf16))
-        return least(row, "what the largest kernel reads and writes, untiled", count)
+        count = 2 * WHOLE * (PHOTOS[key].side // 8) ** 2 * (2 if bf16 else 4)
+        return least(row, "what a layer of 512 features at stride 8 reads and writes", count)
     if key == "loader":
         return Floor(row, "raw decoding with nothing around it", 1.0)
     if key == "framework":
@@ -82,8 +86,9 @@ def least(row: Row, text: str, value: float) -> Floor:
 def network_floor(row: Row, case: Case, machine: Machine, bf16: bool) -> Floor:
     """The network's operations at the peak, and kernel by kernel with the bytes it moves.
 
-    The first is a floor for whatever computes all products of the original network. The second
-    goes through memory after each kernel: caches, and kernels that do several things, go below it.
+    The first is a floor for whatever computes all products of the original network; a quarter of it
+    one for Winograd's form, which is taken in fp32. The second goes through memory after each
+    kernel: caches, and kernels that do several things, go below it.
     """
     works = works_of(case, bf16)
     flops = sum(work.flops for work in works) / case.batch
@@ -94,8 +99,9 @@ def network_floor(row: Row, case: Case, machine: Machine, bf16: bool) -> Floor:
         row,
         f"{quantity(flops, 'FLOP')} at {quantity(machine.flops, 'FLOP/s')}:"
         f" {quantity(by_flops, 's')}; if every kernel also moves its bytes at"
-        f" {quantity(machine.bandwidth, 'B/s')}: {quantity(by_both, 's')}, {number(with_bytes)}",
-        1.0 if peak else row.against / by_flops,
+        f" {quantity(machine.bandwidth, 'B/s')}: {quantity(by_both, 's')}, {number(with_bytes)}"
+        + ("" if bf16 else "; Winograd's form needs at least a quarter of the products"),
+        (1.0 if peak else row.against / by_flops) * (1 if bf16 else FEWER),
     )
 
 

@@ -25,10 +25,10 @@ from irodori.network import JointNetwork
 FLOPS = 17.2e9
 """Of the network as it was trained, per image of 224²: the count of the wanted figures."""
 CASES = {
-    "infer_1": (1, 224, 6),
-    "infer_batch8": (8, 224, 4),
     "infer_1024": (1, 1024, 2),
     "infer_2048": (1, 2048, 1),
+    "infer_1": (1, 224, 6),
+    "infer_batch8": (8, 224, 4),
 }
 """Batch size, pixels a side, timed calls."""
 QUICK = {"infer_1": (1, 64, 1), "infer_1024": (1, 96, 1)}
@@ -53,9 +53,9 @@ def measured(side: str, quick: bool) -> dict[str, float]:
     network = network_of(side, 0.0625 if quick else 1.0)
     device = next(network.parameters()).device
     figures: dict[str, float] = {}
+    before = memory.now()
     for name, (batch, size, calls) in (QUICK if quick else CASES).items():
         luminance_B1HW = torch.rand(batch, 1, size, size, device=device)
-        before = memory.now()
         memory.forget_peak()
         # The first call is a warm-up, except where it takes so long that there is no other.
         times = [seconds(partial(network, luminance_B1HW)) for _ in range(calls)]

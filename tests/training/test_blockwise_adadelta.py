@@ -71,6 +71,23 @@ def test_it_goes_on_from_the_state_of_torch_and_back():
     first.load_state_dict(second.state_dict())
 
 
+def test_a_state_of_another_memory_format_is_put_in_order():
+    plain = network()
+    ours = copy.deepcopy(plain)
+    first = torch.optim.Adadelta(plain.parameters())
+    stepped(first, plain, 2)
+    state = copy.deepcopy(first.state_dict())
+    for one in state["state"].values():
+        one |= {name: value.contiguous() for name, value in one.items()}
+    ours.load_state_dict(plain.state_dict())
+    second = BlockwiseAdadelta(ours.parameters())
+    second.load_state_dict(state)
+    stepped(first, plain, 2)
+    stepped(second, ours, 2)
+    torch.testing.assert_close(ours.state_dict(), plain.state_dict(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(second.state_dict()["state"], first.state_dict()["state"])
+
+
 def test_weights_without_a_gradient_stay():
     layers = network()
     before = copy.deepcopy(layers)

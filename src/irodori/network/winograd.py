@@ -174,6 +174,7 @@ def taken(room: Tensor, *shape: int) -> Tensor:
     return room[: math.prod(shape)].view(shape)
 
 
+@torch.no_grad()
 def convolved(picture_BCHW: Tensor, weight_PIO: Tensor, bias_O: Tensor | None) -> Tensor:
     """A 3×3 convolution of stride 1, padded by 1, without a gradient.
 

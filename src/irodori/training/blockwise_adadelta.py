@@ -5,16 +5,31 @@ from typing import Any
 
 import torch
 from torch import Tensor, optim
+from torch.optim.optimizer import ParamsT
 
 BLOCK = 1 << 17
 """Weights at a time: with gradient, both averages and two buffers they stay in a core's cache."""
 
 
 class BlockwiseAdadelta(optim.Adadelta):
-    """`torch.optim.Adadelta` for the CPU, block by block: same arguments, state and results.
+    """`torch.optim.Adadelta` for the CPU, block by block: same state and results.
 
     Source of the formula: M. D. Zeiler: *ADADELTA: An adaptive learning rate method*, 2012.
+
+    Args:
+        params: as torch's.
+        lr, rho, eps, weight_decay: as torch's; its other options aren't here.
     """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, rho, eps, weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -36,12 +51,13 @@ class BlockwiseAdadelta(optim.Adadelta):
             self._init_group(group, weights, gradients, squares, deltas, steps)
             for step in steps:
                 step += 1
-            for weight, given, square, delta in zip(
+            for weight, gradient, *averages in zip(
                 weights, gradients, squares, deltas, strict=True
             ):
-                same_order = given.stride() == weight.stride()
-                gradient = given if same_order else torch.empty_like(weight).copy_(given)
-                tensors = (weight, gradient, square, delta)
+                # In one order, which those of a checkpoint may not have been in.
+                square, delta = (like(weight, average) for average in averages)
+                self.state[weight] |= {"square_avg": square, "acc_delta": delta}
+                tensors = (weight, like(weight, gradient), square, delta)
                 blocks = (flat(tensor).split(BLOCK) for tensor in tensors)
                 for weights_N, gradient_N, square_N, delta_N in zip(*blocks, strict=True):
                     update(weights_N, gradient_N, square_N, delta_N, group)
@@ -60,6 +76,11 @@ def update(
     change = delta.add(eps).sqrt_().div_(root).mul_(gradient)
     delta.mul_(rho).addcmul_(change, change, value=1 - rho)
     weight.add_(change, alpha=-group["lr"])
+
+
+def like(weight: Tensor, tensor: Tensor) -> Tensor:
+    """The tensor, in memory in the order of the weight."""
+    return tensor if tensor.stride() == weight.stride() else torch.empty_like(weight).copy_(tensor)
 
 
 def flat(tensor: Tensor) -> Tensor:

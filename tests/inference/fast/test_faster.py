@@ -50,7 +50,7 @@ def test_layers_of_many_channels_are_winograds_in_fp32_alone(make_network):
         return [name for name, module in fast.named_modules() if is_winograd(module)], fast
 
     names, fast = layers("fp32")
-    assert names == [f"backbone.{place}.0" for place in ("low.5", "mid.0", "mid.1")]
+    assert names == [f"backbone.{place}.0" for place in ("low.layers.5", "mid.0", "mid.1")]
     assert not layers("bf16")[0]
     luminance = photos().double()
     for expected, got in zip(network(luminance), fast(luminance), strict=True):
@@ -136,7 +136,7 @@ def test_the_output_keeps_its_precision(make_network):
 def test_features_that_both_paths_need_are_computed_once(make_network, arguments, precision):
     fast = faster(make_network(**arguments), precision)
     backbone = fast.backbone
-    shared, side = (backbone.low[0], 224) if not arguments else (backbone.encoder, 64)
+    shared, side = (backbone.low.layers[0], 224) if not arguments else (backbone.encoder, 64)
     calls = []
     shared.register_forward_hook(lambda *_: calls.append(1))
     fast(photos((side, side)))

@@ -71,7 +71,8 @@ def use_strips(network: JointNetwork) -> None:
     """Change a network, in place, so that its largest features are never there as a whole."""
     backbone, colorization = network.backbone, network.colorization
     if isinstance(backbone, PaperBackbone) and not backbone.skip_channels:
-        backbone.low = Strips(backbone.low, 1, 8, 1)  # type: ignore[assignment]
+        backbone.low = Strips(backbone.low, 1, 8, 1).eval()  # type: ignore[assignment]
     if isinstance(colorization, Colorization):
         stride = network.output.stride
-        colorization.layers = Strips(colorization.layers, 8, 1, 4 // stride)  # type: ignore[assignment]
+        strips = Strips(colorization.layers, 8, 1, 4 // stride)
+        colorization.layers = strips.eval()  # type: ignore[assignment]
