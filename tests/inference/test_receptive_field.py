@@ -7,7 +7,7 @@ from irodori.network import JointNetwork
 BOUNDED = (
     "resnet18",
     "tf_efficientnet_lite0",
-    "mobilenetv4_conv_small",
+    pytest.param("mobilenetv4_conv_small", marks=pytest.mark.long),
     pytest.param("convnext_tiny", marks=pytest.mark.long),
 )
 

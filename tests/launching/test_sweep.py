@@ -91,7 +91,9 @@ def test_another_launcher_is_refused(start):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_signal_reaches_all_jobs_and_nothing_is_left(start, tmp_path, signum):
     behavior = {"1": "wait", "2": "wait", "3": "wait"}
     sweep = start("seed=0,1,2,3", "hydra.launcher.jobs=2", behavior=behavior)
@@ -124,7 +126,7 @@ def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
     assert not jobs_below(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
     # The name is the same whatever the clock says.
     config = tmp_path / "more" / "experiment"

@@ -196,6 +196,7 @@ def colored(photo_3HW, saturation):
     return (gray_1HW + saturation * (photo_3HW - gray_1HW)).round().to(torch.uint8)
 
 
+@pytest.mark.long
 def test_lite0_tells_gray_photographs_from_paler_ones():
     photos = photographs(24, 160)
     found = []

@@ -10,7 +10,7 @@ from irodori.network.timm_backbone import Pyramid, TimmBackbone
 
 PRESETS = (
     "resnet18",
-    "resnet50",
+    pytest.param("resnet50", marks=pytest.mark.long),
     "convnext_tiny",
     "tf_efficientnet_lite0",
     "mobilenetv4_conv_small",

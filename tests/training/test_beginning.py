@@ -133,7 +133,9 @@ needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.m
 
 
 @needs_lite0
-@pytest.mark.parametrize(("freeze_steps", "accumulate"), [(0, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("freeze_steps", "accumulate"), [pytest.param(0, 1, marks=pytest.mark.long), (2, 2)]
+)
 def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps, accumulate):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     settings = ["backbone=tf_efficientnet_lite0", f"backbone.freeze_steps={freeze_steps}"]
@@ -239,7 +241,13 @@ def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
     assert load_model(old).describe() == made.describe()
 
 
-@pytest.mark.parametrize("choice", [["backbone=mobilenetv4_conv_small"], ["objective=classes"]])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        pytest.param(["backbone=mobilenetv4_conv_small"], marks=pytest.mark.long),
+        ["objective=classes"],
+    ],
+)
 def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     if choice != ["objective=classes"]:

@@ -69,8 +69,8 @@ def saved(monkeypatch):
 @pytest.mark.parametrize(
     ("steps", "minutes", "within"),
     [
-        ("4", "null", [[4], [10]]),
-        ("null", "2", [[2, 4], [8, 10]]),
+        pytest.param("4", "null", [[4], [10]], marks=pytest.mark.long),
+        pytest.param("null", "2", [[2, 4], [8, 10]], marks=pytest.mark.long),
         ("5", "3", [[3], [9]]),
     ],
 )

@@ -72,9 +72,9 @@ def whole(data, tmp_path_factory):
 MOMENTS = [
     # In the middle of an epoch, between two checkpoints, and of a step.
     ("accumulated", Colorization, "training_step", 4),
-    ("rarely", Colorization, "training_step", 5),
+    pytest.param("rarely", Colorization, "training_step", 5, marks=pytest.mark.long),
     # In the validation after the last step that max_steps allows.
-    ("steps", Colorization, "validation_step", 2),
+    pytest.param("steps", Colorization, "validation_step", 2, marks=pytest.mark.long),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
 ]
@@ -93,7 +93,7 @@ def test_killed_anywhere(settings, owner, name, call, whole, tmp_path):
     assert differences(folder, tmp_path / "run") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
     folder, overrides = whole("epochs")
     for start, owner, name, call in (

@@ -294,6 +294,7 @@ def test_an_example_by_keyboard_alone(open_page, demo_checkpoint, tmp_path):
     assert np.abs(difference).mean() < 2.5  # a JPEG's
 
 
+@pytest.mark.long
 def test_ten_visitors_at_once(open_page, demo_checkpoint, tmp_path):
     pages = []
     for number in range(10):
@@ -334,8 +335,7 @@ def test_with_the_page_all_files_of_the_visit_go(open_page, photo, temporary):
     assert page.context.request.get(link).status == 403
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 def test_it_can_be_read_on_small_and_large_screens(open_page, photo, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page.get_by_role("button", name="Style").click()

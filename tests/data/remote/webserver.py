@@ -13,7 +13,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     mishaps: what happens to the next answers, one each: "cut:N" breaks off after N bytes, "reset"
     closes without an answer, "slow:S" waits S seconds in the middle, a number is an HTTP status.
-    requests: (method, name, range or ""). sent: bytes of bodies that were sent, by name.
+    requests: (method, name, range or ""). sent: bytes of bodies that were sent, by name; an answer
+    is counted in the dict that stood here when it was asked for, however late it is sent.
     """
 
     daemon_threads = True
@@ -42,6 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.path.split("?")[0].lstrip("/")
         wanted = self.headers.get("Range", "")
         server.requests.append(("GET", name, wanted))
+        self.sent = server.sent
         server.before(name)
         mishap = ""
         if server.mishaps and server.mishaps_of in (None, name):
@@ -83,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         middle = int(amount) if kind == "cut" else len(content) // 2
         for part in (content[:middle], content[middle:]):
             # Counted before, since who asked may go on as soon as it is sent.
-            self.server.sent[name] = self.server.sent.get(name, 0) + len(part)
+            self.sent[name] = self.sent.get(name, 0) + len(part)
             try:
                 self.wfile.write(part)
                 self.wfile.flush()

@@ -284,7 +284,14 @@ def whole(slow_source, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_job_goes_on_to_the_same_bytes(slow_source, whole, tmp_path, sent):
     for attempt in range(5):
         broken = tmp_path / f"broken-{attempt}"

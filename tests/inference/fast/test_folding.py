@@ -30,7 +30,7 @@ LARGE = ("convnext_tiny", "resnet50")
 @pytest.mark.parametrize("decoder", ["paper", "skips"])
 @pytest.mark.parametrize(
     "backbone",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in PRESETS],
+    [pytest.param(name, marks=[pytest.mark.long] if name in LARGE else []) for name in PRESETS],
 )
 @torch.no_grad()
 def test_a_folded_network_says_the_same_without_norms(make_network, backbone, decoder, output):
