@@ -96,7 +96,7 @@ def test_the_machine_is_measured():
         text=True,
     )
     measured = json.loads(process.stdout.splitlines()[-1])
-    assert {"gemm_fp32", "gemm_bf16", "bandwidth", "python", "import_torch"} <= measured.keys()
+    assert {"gemm_fp32", "gemm_bf16", "bandwidth", "python", "import_stack"} <= measured.keys()
     assert all(value > 0 for figure in measured.values() for value in figure.values())
 
 

@@ -8,11 +8,11 @@ printed is one JSON object: medians in seconds per image.
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 
 import kornia.color
 import torch
+from timing import seconds
 from torch import Tensor
 
 from irodori.color import color_space, rgb_to_lab, to_float
@@ -38,17 +38,6 @@ def ours_to_rgb(parts: tuple[Tensor, Tensor]) -> Tensor:
     return color_space("lab").decode(*parts).clamp_(0, 1)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """That one call takes."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -56,7 +45,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    count, side, rounds = (2, 32, 3) if quick else (8, 224, 25)
+    count, side, rounds = (2, 32, 3) if quick else (8, 224, 15)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pixels_B3HW = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, device=device)
     rgb_B3HW = to_float(pixels_B3HW)

@@ -64,7 +64,6 @@ FIGURES = (
     Figure("conversion_to_rgb", "L*a*b* → RGB, an image"),
     Figure("loader", "loader over raw decoding, core-seconds an image", 0.85),
     Figure("framework", "train.py over a bare loop, an image", 0.98),
-    Figure("framework_resident", "the same without reading data"),
     Figure("first_step", "python train.py to the first step", 1, "allowed", allowed=8),
     Figure("import_irodori", "import irodori", 1, "allowed", allowed=0.3),
     Figure("help", "irodori --help", 1, "allowed", allowed=0.4),

@@ -2,26 +2,31 @@
 
     python experiments/speed/framework.py
 
-Three sides in turn, in one process: a bare loop on a batch that lies in memory; Lightning's loop
-with the run's callbacks and logger on the same batch (`framework_resident`); and all of `train.py`,
-with its images read, decoded, cropped and converted (`framework`). The last line is one JSON object
-of medians in seconds per image.
+One fit by `train.py`'s own trainer, with its callbacks and logger, and with its images read,
+decoded, cropped and converted. After each of its steps comes one of a bare loop, with a copy of the
+network and a batch that lies in memory, while the loader processes are held: both see the same
+machine. The last line is one JSON object of medians in seconds per image.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
 from lightning import Callback, Trainer
+from timing import seconds, wait
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from irodori.checks import typed
 from irodori.config import PROJECT, Config, register
@@ -36,57 +41,51 @@ from irodori.training.module import Colorization
 from irodori.training.optimizers import make_optimizer
 from irodori.training.stopping import StopSignal
 
-SKIP = 2
-"""First steps that aren't timed: what the loader has ready at the start came for free."""
+WIDTH, BATCH = (1.0, 32) if torch.cuda.is_available() else (0.5, 2)
+"""Of the network and of a step: it takes less than a second. What comes with each step, and with
+each image, weighs the more."""
 
 
-class Clock:
-    """Times steps after the first ones.
+@contextmanager
+def held() -> Iterator[None]:
+    """Let no loader process work meanwhile."""
+    workers = [child for child in multiprocessing.active_children() if child.daemon]
+    for worker in workers:
+        os.kill(worker.pid or 0, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker.pid or 0, signal.SIGCONT)
+
+
+class InTurn(Callback):
+    """After each step of a fit another one, timed like it, until there are enough of both.
 
     Args:
-        least: time at least so many steps.
-        most: time no more, once so many seconds are over.
+        other: takes the other step.
+        least: steps that are timed at least, after two that aren't.
+        most: seconds after which no more are.
     """
 
-    def __init__(self, least: int, most: float) -> None:
+    def __init__(self, other: Callable[[], object], least: int, most: float) -> None:
+        self.other = other
         self.least = least
         self.most = most
-        self.steps = -SKIP
-        self.start = self.seconds = 0.0
-
-    def over(self) -> bool:
-        """Count a step; whether it was the last."""
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self.steps += 1
-        now = time.perf_counter()
-        if self.steps <= 0:
-            self.start = now
-        self.seconds = now - self.start
-        return self.steps >= self.least and self.seconds >= self.most
-
-
-class Timed(Callback):
-    """Ends a fit when the clock says so."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+        self.steps: list[float] = []
+        self.others: list[float] = []
+        self.begun = 0.0
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Count a batch."""
-        if self.clock.over():
+        """End a step's time, and begin the next one's after the other step."""
+        wait()
+        self.steps.append(time.perf_counter() - self.begun)
+        with held():
+            self.others.append(seconds(self.other))
+        timed = self.steps[2:]
+        if len(timed) >= self.least and sum(timed) + sum(self.others[2:]) >= self.most:
             trainer.should_stop = True
-
-
-class Resident(ShardData):
-    """The run's data module, with one converted batch in memory in place of its training set."""
-
-    batch: dict[str, Any]
-
-    def train_dataloader(self) -> Any:
-        """An epoch of that batch."""
-        # In a loader, since Lightning takes a plain list for several loaders.
-        return DataLoader([self.batch] * self.plan(1, 0).steps, batch_size=None)  # type: ignore[arg-type]
+        self.begun = time.perf_counter()
 
 
 def configuration(width: float, batch: int) -> Config:
@@ -120,38 +119,36 @@ def batch_like(config: Config, data: ShardData) -> dict[str, Any]:
     }
 
 
-def bare(
-    config: Config,
-    hardware: Hardware,
-    module: Colorization,
-    batch: dict[str, Any],
-    clock: Clock,
-) -> None:
-    """A plain loop."""
+def bare_step(
+    config: Config, hardware: Hardware, module: Colorization, data: ShardData
+) -> Callable[[], None]:
+    """A step of a plain loop on one batch, as a function."""
     device = torch.device("cuda" if hardware.accelerator == "gpu" else "cpu")
-    module.to(device)
-    on_device = {
+    module = module.to(device).train()
+    batch = {
         name: value.to(device) if isinstance(value, Tensor) else value
-        for name, value in batch.items()
+        for name, value in batch_like(config, data).items()
     }
     optimizer = make_optimizer(module.network, config.optimizer, config.backbone, 1)["optimizer"]
-    module.train()
-    while not clock.over():
+
+    def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=hardware.bf16):
-            loss = module.training_step(on_device, 0)["loss"]
+            loss = module.training_step(batch, 0)["loss"]
         loss.backward()
         optimizer.step()
 
+    return step
+
 
 def fit(
-    config: Config, hardware: Hardware, module: Colorization, data: ShardData, clock: Clock
+    config: Config, hardware: Hardware, module: Colorization, data: ShardData, watcher: Callback
 ) -> None:
     """What `train.py` does, with its callbacks and logger."""
     with tempfile.TemporaryDirectory() as name:
         folder, files = Path(name), WholeFiles()
         callbacks = make_callbacks(config, data, folder, files, StopSignal())
-        trainer = make_trainer(config, hardware, [*callbacks, Timed(clock)], files)
+        trainer = make_trainer(config, hardware, [*callbacks, watcher], files)
         trainer.loggers = make_loggers(config.logger, folder, {}, [], config.trainer.log_every)
         trainer.fit(module, data)
         end_workers()
@@ -161,42 +158,24 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small and short, for tests")
-    parser.add_argument("--width", type=float, default=1.0, help="of the network")
-    parser.add_argument("--batch", type=int, default=4, help="images per step")
+    parser.add_argument("--width", type=float, default=WIDTH, help="of the network")
+    parser.add_argument("--batch", type=int, default=BATCH, help="images per step")
     arguments = parser.parse_args()
-    rounds, least, most = 1, 2, 4.0
+    least, most = 7, 8.0
     if arguments.quick:
-        arguments.width, arguments.batch, rounds, least, most = 0.0625, 4, 1, 2, 0.0
+        arguments.width, least, most = 0.0625, 2, 0.0
     quieten()
     torch.manual_seed(0)
     config = configuration(arguments.width, arguments.batch)
     hardware = choose(config.trainer)
     data, module = build(config, hardware)
-    resident = Resident(config.data, data.color_space, config.seed)
-    resident.batch = batch_like(config, data)
-    sides: dict[str, Callable[[Clock], None]] = {
-        "bare": lambda clock: bare(config, hardware, module, resident.batch, clock),
-        "framework_resident": lambda clock: fit(config, hardware, module, resident, clock),
-        "framework": lambda clock: fit(config, hardware, module, data, clock),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            clock = Clock(least, most)
-            side(clock)
-            seconds[name].append(clock.seconds / clock.steps / config.data.batch_size)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, values in seconds.items():
-        shown = ", ".join(f"{1000 * value:.1f}" for value in values)
-        print(f"{name}: {shown} ms/image · {medians['bare'] / medians[name]:.3f} × bare")
-    print(
-        json.dumps(
-            {
-                name: {"plain": medians["bare"], "ours": medians[name]}
-                for name in ("framework", "framework_resident")
-            }
-        )
-    )
+    watcher = InTurn(bare_step(config, hardware, deepcopy(module), data), least, most)
+    fit(config, hardware, module, data, watcher)
+    sides = {"plain": watcher.others[1:-1], "ours": watcher.steps[2:]}
+    for name, values in sides.items():
+        print(f"{name}: {', '.join(f'{value:.3f}' for value in values)} s")
+    medians = {name: statistics.median(x) / arguments.batch for name, x in sides.items()}
+    print(json.dumps({"framework": medians}))
 
 
 if __name__ == "__main__":

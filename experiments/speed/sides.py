@@ -1,39 +1,30 @@
-"""Two ways of doing the same, each in fresh processes of its own, in turn."""
+"""Two ways of doing the same, each in a fresh process of its own, one after the other."""
 
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-Figures = dict[str, dict[str, float]]
 SIDES = ("plain", "ours")
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """What a call takes."""
-    wait()
-    start = time.perf_counter()
-    call()
-    wait()
-    return time.perf_counter() - start
+def both(script: Path, options: list[str], flops: dict[str, float]) -> None:
+    """Run a script for each side, and print a line for each figure and all as one JSON object.
 
-
-def wait() -> None:
-    """Until a GPU has done its work."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def both(script: Path, options: list[str]) -> Figures:
-    """What the script prints, as a line of JSON, with --side plain and with --side ours."""
-    figures: Figures = {}
+    Args:
+        script: measures the side that --side names, and prints its figures as a JSON object.
+        options: for both sides.
+        flops: operations an image, to go with the figures that have them.
+    """
+    figures: dict[str, dict[str, float]] = {}
     for side in SIDES:
         command = [sys.executable, str(script), "--side", side, *options]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         for name, value in json.loads(done.stdout.splitlines()[-1]).items():
             figures.setdefault(name, {})[side] = value
-    return figures
+    for name, values in figures.items():
+        plain, ours = values["plain"], values["ours"]
+        print(f"{name}: {plain:.4g} / {ours:.4g} = {plain / ours:.2f}")
+        if name in flops:
+            values["flops_per_image"] = flops[name]
+    print(json.dumps(figures))

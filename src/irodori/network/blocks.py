@@ -6,6 +6,10 @@ from torch.nn import functional
 from irodori.network import winograd
 from irodori.network.recompute import recomputed
 
+CHEAP = 4
+"""Input channels up to which a convolution is `recomputed`, too: a thousandth of all operations,
+where the features of the first one, at half the photo's size, are an eighth of what is kept."""
+
 
 def scaled(channels: int, width: float) -> int:
     """Channels of a layer at a width multiplier; `width` 1.0 is the paper's network."""
@@ -24,24 +28,32 @@ class ConvBlock(nn.Sequential):
         mixed_BCHW: Tensor
         if self.winograd and self.training and isinstance(convolution, nn.Conv2d):
             mixed_BCHW = winograd.convolution(features_BCHW, convolution.weight, convolution.bias)
+        elif features_BCHW.shape[1] <= CHEAP:
+            mixed_BCHW = recomputed(convolution, convolution, features_BCHW)
         else:
             mixed_BCHW = convolution(features_BCHW)
 
-        def first(mixed_BCHW: Tensor) -> Tensor:
-            result_BCHW: Tensor = activation(norm(mixed_BCHW))
-            return result_BCHW
+        return normed(norm, activation, mixed_BCHW)
 
-        # A synchronised norm would wait for the other ranks, and a frozen one takes its statistics.
-        if type(norm) is not nn.BatchNorm2d or not norm.training:
-            return first(mixed_BCHW)
 
-        def again(mixed_BCHW: Tensor) -> Tensor:
-            normed_BCHW = functional.batch_norm(
-                mixed_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps
-            )
-            return normed_BCHW.relu_()
+def normed(norm: nn.Module, activation: nn.Module, mixed_BCHW: Tensor) -> Tensor:
+    """A norm and an activation, B×C×H×W; a batch norm and a ReLU are `recomputed`."""
 
-        return recomputed(first, again, mixed_BCHW)
+    def first(mixed_BCHW: Tensor) -> Tensor:
+        result_BCHW: Tensor = activation(norm(mixed_BCHW))
+        return result_BCHW
+
+    # A synchronised norm would wait for the other ranks, and a frozen one takes its statistics.
+    if type(norm) is not nn.BatchNorm2d or not norm.training or not isinstance(activation, nn.ReLU):
+        return first(mixed_BCHW)
+
+    def again(mixed_BCHW: Tensor) -> Tensor:
+        normed_BCHW = functional.batch_norm(
+            mixed_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps
+        )
+        return normed_BCHW.relu_()
+
+    return recomputed(first, again, mixed_BCHW)
 
 
 def conv_block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> ConvBlock:

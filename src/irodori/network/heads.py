@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.blocks import linear_block, scaled
+from irodori.network.blocks import linear_block, normed, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 """Activations of the fusion layer: ReLU is the default, the paper's formula writes a sigmoid."""
@@ -32,8 +32,7 @@ class Fusion(nn.Module):
         )
         shared_BC = functional.linear(global_BC, weight_global.flatten(1), self.mix.bias)
         mixed_BCHW = functional.conv2d(local_BCHW, weight_local) + shared_BC[:, :, None, None]
-        fused_BCHW: Tensor = self.activation(self.norm(mixed_BCHW))
-        return fused_BCHW
+        return normed(self.norm, self.activation, mixed_BCHW)
 
 
 class Classification(nn.Module):

@@ -132,7 +132,8 @@ class Tiles:
             picture = picture[:, first : first + height]
         else:
             channels = picture.shape[-1]
-            bordered = picture.new_zeros(len(picture), height, width + 2 * border, channels)
+            size = (len(picture), height, width + 2 * border, channels)
+            bordered = taken(room(3, math.prod(size), picture.dtype), *size).zero_()
             top, bottom = max(first, 0), min(first + height, self.height)
             bordered[:, top - first : bottom - first, border : border + self.width] = picture[
                 :, top:bottom

@@ -33,6 +33,7 @@ from irodori.training.callbacks.random_states import RandomStates
 from irodori.training.callbacks.scores import Scores
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.freed_memory import give_back_at_once
 from irodori.training.hardware import Hardware
 from irodori.training.module import Colorization, Learning
 from irodori.training.objectives import make_objective, output_arguments
@@ -97,6 +98,8 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         network = network.to(memory_format=torch.channels_last)
     if hardware.winograd:
         use_winograd(network)
+    if hardware.accelerator == "cpu":
+        give_back_at_once()
     mean_ab = training_mean_ab(data.train_data)
     model = Model(network, space, data.classes, config.alpha, mean_ab)
     beginning = begin(model, config)
