@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="once, and a tiny network: for tests")
     quick = parser.parse_args().quick
-    short = 1 if quick else 4
+    short = 1 if quick else 3
     waits: dict[str, tuple[int, Callable[[], float]]] = {
         "import_irodori": (short, lambda: whole(sys.executable, "-c", "import irodori")),
         "help": (short, lambda: whole(Path(sys.executable).with_name("irodori"), "--help")),
