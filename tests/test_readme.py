@@ -26,6 +26,8 @@ VARIANTS = [
     for command in COMMANDS
     if command.startswith("python train.py experiment=") and not {'"', "$"} & set(command)
 ]
+SOME = 6
+"""Photographs of a class."""
 SHORT = [
     "network.width=0.05",
     "data.batch_size=8",
@@ -53,6 +55,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             place = folder / "photos" / classes[int(sample["cls"])]
             place.mkdir(parents=True, exist_ok=True)
+            # Some are enough, but for one that a command names.
+            if len(list(place.iterdir())) >= SOME and sample["__key__"] not in TEXT:
+                continue
             (place / f"{sample['__key__']}.jpg").write_bytes(sample["jpg"])
     return folder
 
@@ -107,7 +112,7 @@ def test_commands_in_their_order(folder: Path) -> None:
             assert (folder / path / "metrics.json").is_file()
         assert ("this run is finished" in out) == ("resume=" in command)
     assert list((folder / "coloured").glob("*.jpg"))
-    assert len(list((folder / "styled").iterdir())) > 30
+    assert len(list((folder / "styled").iterdir())) == SOME
     assert (folder / "model.safetensors").exists()
     (evaluated,) = (folder / "runs" / "evaluate").iterdir()
     assert (evaluated / "metrics.json").exists()

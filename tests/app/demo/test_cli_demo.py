@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from demo_server import address_of, ended, serving, started
+from demo_server import address_of, ended, started
 from typer.testing import CliRunner
 
 from irodori.cli import app
@@ -91,11 +91,17 @@ def test_without_gradio(monkeypatch):
         pytest.param(signal.SIGTERM, 143, "terminated\n", marks=pytest.mark.long),
     ],
 )
-def test_it_ends_in_order_and_leaves_nothing(number, status, line, demo_checkpoint, tmp_path):
+def test_it_listens_on_this_machine_alone_ends_in_order_and_leaves_nothing(
+    number, status, line, demo_checkpoint, tmp_path
+):
     process = started("--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path))
     address = address_of(process)
     with urllib.request.urlopen(address) as answer:
         assert b"irodori" in answer.read()
+    port = int(address.rpartition(":")[2])
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [row[1] for row in rows if row[3] == "0A"]
+    assert [one for one in listening if one[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]
     # An open page keeps a connection, which must not hold the end up.
     page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
     assert list(tmp_path.glob("irodori-demo-*"))
@@ -104,12 +110,3 @@ def test_it_ends_in_order_and_leaves_nothing(number, status, line, demo_checkpoi
     assert time.monotonic() - begun < 15
     page.close()
     assert list(tmp_path.glob("irodori-demo-*")) == []
-
-
-@pytest.mark.slow
-def test_it_listens_on_this_machine_alone(demo_checkpoint):
-    with serving("--checkpoint", demo_checkpoint) as address:
-        port = int(address.rpartition(":")[2])
-        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        listening = [row[1] for row in rows if row[3] == "0A"]
-        assert [one for one in listening if one[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]

@@ -214,6 +214,7 @@ def test_ten_at_once_are_all_served(address, demo_checkpoint, tmp_path):
             assert np.array_equal(np.asarray(made), np.asarray(colorizer(photo)))
 
 
+@pytest.mark.long
 def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
     from gradio_client import Client, handle_file
 
