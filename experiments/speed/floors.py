@@ -73,11 +73,7 @@ def floor_of(row: Row, runs: Sequence[Run], hardware: Mapping[str, Any]) -> Floo
     if row.figure.against == "allowed":
         first = key == "first_step"
         taken = middle(runs, "import_stack" if first else "python", "seconds")
-        name = (
-            "Python and the imports of torch, Lightning, Hydra and W&B alone"
-            if first
-            else "Python alone"
-        )
+        name = "Python and the imports of torch and Lightning alone" if first else "Python alone"
         return None if taken is None else least(row, name, taken)
     return None
 

@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=WIDTH, help="of the network")
     parser.add_argument("--batch", type=int, default=BATCH, help="images per step")
     arguments = parser.parse_args()
-    least, most = 4, 7.0
+    least, most = 4, 6.0
     if arguments.quick:
         arguments.width, least, most = 0.0625, 2, 0.0
     quieten()

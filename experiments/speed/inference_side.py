@@ -19,7 +19,7 @@ from irodori.inference.fast import faster
 from irodori.network import JointNetwork
 
 CASES = {
-    "infer_1024": (1, 1024, 2),
+    "infer_1024": (1, 1024, 1),
     "infer_2048": (1, 2048, 1),
     "infer_1": (1, 224, 6),
     "infer_batch8": (8, 224, 3),

@@ -127,7 +127,7 @@ def main() -> None:
     # All on one core: the loader process would find its caches cold on another one.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     warnings.simplefilter("ignore")
-    batches, rounds = (STARTING + AHEAD + 2, 1) if arguments.quick else (30, 3)
+    batches, rounds = (STARTING + AHEAD + 2, 1) if arguments.quick else (24, 2)
     with tempfile.TemporaryDirectory() as name:
         contents = list(photographs())
         make_shards(Path(name), contents, batches * BATCH)

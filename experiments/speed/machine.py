@@ -24,7 +24,7 @@ from timing import seconds
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
 SMALLEST = 256
-STACK = "import gc; gc.disable(); import torch, lightning.pytorch, hydra, wandb"
+STACK = "import gc; gc.disable(); import torch, lightning.pytorch"
 
 
 def median_seconds(call: Callable[[], object], budget: float) -> float:

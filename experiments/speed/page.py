@@ -20,7 +20,7 @@ LIMITS = (
     ("memory bandwidth, read and written", "bandwidth", "bytes_per_second", "B/s"),
     ("JPEG decoding of 256², one core", "jpeg_decode", "images_per_core_second", "images/s"),
     ("Python starts", "python", "seconds", "s"),
-    ("torch, Lightning, Hydra and W&B are imported", "import_stack", "seconds", "s"),
+    ("torch and Lightning are imported", "import_stack", "seconds", "s"),
 )
 """Title, key and value in a run, unit."""
 MISSING = "—"

@@ -99,6 +99,15 @@ def test_the_graph_holds_about_half(monkeypatch):
     assert 7 * one <= ours < 7.5 * one
 
 
+def test_a_convolution_of_few_channels_is_computed_again_too(monkeypatch):
+    network = nn.Sequential(conv_block(1, 8), conv_block(8, 8)).train()
+    luminance = torch.rand(2, 1, 64, 64)
+    one = 8 * luminance.numel() * 4
+    assert 4 * one < held(network, luminance) < 4.5 * one
+    # The input, and what the second convolution gives.
+    assert one < held_when_recomputing(network, luminance, monkeypatch) < 1.5 * one
+
+
 def test_a_result_that_is_changed_afterwards_is_kept_itself():
     source = torch.rand(4, 4, requires_grad=True)
     with recomputing():
