@@ -121,6 +121,9 @@ class DataConfig:
     """Images per rank and validation step."""
     workers: int = 4
     """Loader processes per rank; 0 decodes in the training process."""
+    decode: str = "workers"
+    """workers, or device: JPEGs that have the training size already are decoded by the device that
+    trains, by nvJPEG on NVIDIA's GPUs, for when the loader processes can't keep up."""
     size: int = 256
     """Training images are scaled to size×size pixels, as in the paper (aspect is not kept)."""
     val_size: int = 256
@@ -157,6 +160,9 @@ class AdadeltaConfig(OptimizerConfig):
     lr: float = 1.0
     rho: float = 0.95
     eps: float = 1e-6
+    compile: bool = False
+    """One kernel a step by torch.compile, which moves every weight once through memory; for GPUs,
+    where torch's own Adadelta moves it about ten times."""
 
 
 @dataclass

@@ -169,6 +169,7 @@ def test_a_fold_is_left_out_of_training(config):
         ({"val": "/no/such/v.tar"}, "no shard matches '/no/such/v.tar'"),
         ({"fold": 1}, "data.val names others"),
         ({"shuffle": "tars"}, "data.shuffle=tars is unknown: samples or shards"),
+        ({"decode": "gpu"}, "data.decode=gpu is unknown: workers or device"),
         ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
         ({"batch_size": 0}, "data.batch_size=0 is below 1"),
         ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),

@@ -141,3 +141,45 @@ def test_without_the_context_the_step_is_taken_once():
     with recomputing(), torch.no_grad():
         recomputed(lambda x: calls.append("first") or x.exp(), calls.append, source)
     assert calls == ["first", "first"]
+
+
+def rectified(source, places):
+    """A step that ends with a ReLU; notes where its result and its gradient lie."""
+
+    def first(source):
+        doubled = source * 2
+        doubled.register_hook(lambda gradient: places.append(gradient.data_ptr()))
+        return doubled
+
+    def again(source):
+        doubled = source * 2
+        places.append(doubled.data_ptr())
+        return doubled
+
+    return recomputed(first, again, source, rectify=True)
+
+
+def test_the_gradient_of_a_relu_takes_the_place_of_its_result():
+    source = torch.randn(4, 5, requires_grad=True)
+    places = []
+    with recomputing():
+        result = rectified(source, places)
+        (result * result).sum().backward()
+    assert places == [places[0]] * 2
+    torch.testing.assert_close(source.grad, 8 * source.detach().clamp_min(0))
+
+
+def test_a_result_that_others_may_ask_for_stays():
+    source = torch.randn(4, 5, requires_grad=True)
+    places = []
+    with recomputing():
+        result = rectified(source, places)
+        squared, cubed = result.square().sum(), (result * result * result).sum()
+    squared.backward(retain_graph=True)
+    expected = 8 * source.detach().clamp_min(0)
+    torch.testing.assert_close(source.grad, expected)
+    cubed.backward()
+    positive = source.detach().clamp_min(0)
+    torch.testing.assert_close(source.grad, expected + 24 * positive * positive)
+    # Computed once, for the first; the gradient doesn't overwrite it.
+    assert places[1] != places[0]

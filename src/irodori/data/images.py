@@ -1,6 +1,7 @@
 """Decoding: from a file's bytes to 8-bit RGB of the wanted size."""
 
 import io
+import re
 import struct
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ def decode(content: bytes) -> Tensor:
     except Exception as error:
         # Pillow raises many kinds. torchvision's message starts with a place in its sources, and
         # Pillow's may name a place in memory.
-        reason = str(error).rpartition(".cpp:")[2].strip() or type(error).__name__
+        reason = re.sub(r".*\.cpp:\d+,?", "", str(error)).strip() or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = "the image is damaged"
         raise RuntimeError(" ".join(reason.split())) from None

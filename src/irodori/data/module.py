@@ -11,6 +11,7 @@ from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
 from irodori.data.aging import Aging
 from irodori.data.augment import CROP_DRAWS, CropAndFlip
+from irodori.data.device_decoding import decode_on_device
 from irodori.data.folders import Folders
 from irodori.data.images import to_short_side, to_square
 from irodori.data.index import Index
@@ -21,6 +22,7 @@ from irodori.data.validation import ValidationShards, storage
 from irodori.errors import IrodoriError
 
 SHUFFLES = ("samples", "shards")
+DECODERS = ("workers", "device")
 
 
 class ShardData(ValidationShards):
@@ -50,6 +52,8 @@ class ShardData(ValidationShards):
     ) -> None:
         if config.shuffle not in SHUFFLES:
             raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
+        if config.decode not in DECODERS:
+            raise IrodoriError(f"data.decode={config.decode} is unknown: {' or '.join(DECODERS)}")
         self.train_index, val_index = open_both(config)
         super().__init__(config, val_index, partial(to_short_side, size=config.val_size))
         self.color_space = color_space
@@ -69,7 +73,11 @@ class ShardData(ValidationShards):
             raise IrodoriError(str(error)) from None
         self.plan(world_size=1, rank=0)
         self.train_data = ShardDataset(
-            self.train_index, partial(to_square, size=config.size), seed, self.reader
+            self.train_index,
+            partial(to_square, size=config.size),
+            seed,
+            self.reader,
+            on_device=config.decode == "device",
         )
 
     @property
@@ -137,8 +145,13 @@ class ShardData(ValidationShards):
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip, convert and age training batches on the device they are on.
 
+        With `data.decode=device` they are decoded there, too.
+
+
         Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
         """
+        if "encoded" in batch:
+            decode_on_device(batch)
         if "draws" in batch:
             draws_BD = batch.pop("draws")
             crop_B5, age_B = draws_BD[:, :CROP_DRAWS], draws_BD[:, CROP_DRAWS]

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from irodori.data.augment import CROP_DRAWS
 from irodori.data.batch_memory import BatchMemory, Room, inlined
+from irodori.data.device_decoding import Encoded, left_to_device
 from irodori.data.images import decode, decode_into
 from irodori.data.index import Index
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
@@ -59,6 +60,7 @@ class ShardDataset(Dataset[dict[str, Any]]):
         seed: of the augmentation; None for validation, which draws nothing and keeps a list of
             images of different sizes instead of a stack.
         reader: gets the samples' bytes.
+        on_device: leave common JPEGs of the training size to `decode_on_device`.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class ShardDataset(Dataset[dict[str, Any]]):
         resize: Callable[[Tensor], Tensor],
         seed: int | None,
         reader: ShardReader | None = None,
+        on_device: bool = False,
     ) -> None:
         self.index = index
         self.resize = resize
         self.seed = seed
         self.reader = reader or ShardReader()
+        self.on_device = on_device
         self.memory: BatchMemory | None = None
         self.shape: torch.Size | None = None
         """Of training images, as soon as one has been seen."""
@@ -99,13 +103,14 @@ class ShardDataset(Dataset[dict[str, Any]]):
             `images` (B×3×size×size uint8, or for validation a list of 3×H×W), `labels` (B, −1 = no
             class), `valid` (B bool), `keys`, `bad` (a line "shard: key: reason" for each image that
             can't be decoded), `lost` (a line for each that lies behind a URL and can't be had), and
-            in training `draws` (B×DRAWS float32 in [0,1), a function of
-            seed, epoch and position alone).
+            in training `draws` (B×DRAWS float32 in [0,1), a function of seed, epoch and position
+            alone) and, with `on_device`, `encoded` (what `decode_on_device` has to do yet).
         """
         count = len(reading.samples)
         images: list[Tensor] = []
         room = self._room(count, self.shape) if self.shape else None
         labels, keys, bad, lost = [], [], [], []
+        encoded: list[Encoded] = []
         valid = [False] * count
         places = (numbers.tolist() for numbers in self.index.locate(reading.samples))
         for i, (shard_number, number) in enumerate(zip(*places, strict=True)):
@@ -114,7 +119,9 @@ class ShardDataset(Dataset[dict[str, Any]]):
             labels.append(int(shard.labels[number]))
             try:
                 content = self.reader.read(shard, number)
-                if room is None or not decode_into(room.pixels[i], content):
+                if room and self.on_device and left_to_device(content, room.pixels.shape[1:3]):
+                    encoded.append(Encoded(i, content, f"{shard.name}: {keys[-1]}"))
+                elif room is None or not decode_into(room.pixels[i], content):
                     image = self.resize(decode(content))
                     if self.seed is None:
                         images.append(image)
@@ -149,6 +156,8 @@ class ShardDataset(Dataset[dict[str, Any]]):
                 room.pixels[[not good for good in valid]] = room.pixels[valid.index(True)]
             batch["images"] = room.sent
             batch["draws"] = augmentation_draws(self.seed, reading)
+            if self.on_device:
+                batch["encoded"] = encoded
         if get_worker_info() is None:
             return batch
         return {name: inlined(value) for name, value in batch.items()}

@@ -39,21 +39,17 @@ class ConvBlock(nn.Sequential):
 def normed(norm: nn.Module, activation: nn.Module, mixed_BCHW: Tensor) -> Tensor:
     """A norm and an activation, B×C×H×W; a batch norm and a ReLU are `recomputed`."""
 
-    def first(mixed_BCHW: Tensor) -> Tensor:
+    # A synchronised norm would wait for the other ranks, and a frozen one takes its statistics.
+    if type(norm) is not nn.BatchNorm2d or not norm.training or not isinstance(activation, nn.ReLU):
         result_BCHW: Tensor = activation(norm(mixed_BCHW))
         return result_BCHW
 
-    # A synchronised norm would wait for the other ranks, and a frozen one takes its statistics.
-    if type(norm) is not nn.BatchNorm2d or not norm.training or not isinstance(activation, nn.ReLU):
-        return first(mixed_BCHW)
-
     def again(mixed_BCHW: Tensor) -> Tensor:
-        normed_BCHW = functional.batch_norm(
+        return functional.batch_norm(
             mixed_BCHW, None, None, norm.weight, norm.bias, training=True, eps=norm.eps
         )
-        return normed_BCHW.relu_()
 
-    return recomputed(first, again, mixed_BCHW)
+    return recomputed(norm, again, mixed_BCHW, rectify=True)
 
 
 def conv_block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> ConvBlock:

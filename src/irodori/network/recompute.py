@@ -13,9 +13,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.autograd.graph import saved_tensors_hooks
 
 Step = Callable[[Tensor], Tensor]
@@ -49,16 +51,10 @@ class Kept:
 
     def __init__(self, tensor: Tensor, recipe: Recipe | None = None) -> None:
         self.device = tensor.device.type
-        self.tensor: Tensor | None = None if recipe else tensor.detach()
-        self.recipe: Recipe | None = None
-        if recipe:
-            self.be(recipe)
-
-    def be(self, recipe: Recipe) -> None:
-        """Let the tensor go."""
-        self.tensor = None
+        self.tensor = None if recipe else tensor.detach()
         self.recipe = recipe
-        recipe.uses += 1
+        if recipe:
+            recipe.uses += 1
 
     def get(self) -> Tensor:
         """The tensor."""
@@ -68,19 +64,41 @@ class Kept:
         return self.recipe()
 
 
+class Rectified(torch.autograd.Function):
+    """A ReLU in place, at the end of a step that is computed again for the backward pass.
+
+    Whatever takes the result has had its turn in the backward pass when the ReLU has: nobody needs
+    the result any more, and the gradient is written into its memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, recipe: Recipe) -> Tensor:
+        """Any shape; the same memory."""
+        ctx.mark_dirty(features)
+        ctx.recipe = recipe
+        recipe.uses += 1
+        return features.relu_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Only where the result is positive does the gradient pass."""
+        result = ctx.recipe()
+        # Someone else may ask for it yet, if their part of the graph isn't in this backward pass.
+        to = torch.empty_like(result) if ctx.recipe.result is result else result
+        torch.ops.aten.threshold_backward.grad_input(gradient, result, 0, grad_input=to)
+        return to, None
+
+
 class Recomputing:
     """What is known while a graph is made."""
 
     def __init__(self) -> None:
         self.recipes: dict[int, tuple[weakref.ref[Tensor], int, Recipe]] = {}
-        self.saved: list[Kept] | None = None
 
     def keep(self, tensor: Tensor) -> Kept:
         """What the graph holds in place of a tensor."""
-        kept = Kept(tensor, self.recipe_of(tensor))
-        if self.saved is not None:
-            self.saved.append(kept)
-        return kept
+        return Kept(tensor, self.recipe_of(tensor))
 
     def recipe_of(self, tensor: Tensor) -> Recipe | None:
         """The recipe whose result a tensor is, if any."""
@@ -90,23 +108,13 @@ class Recomputing:
             return None
         return recipe
 
-    def run(self, first: Step, again: Step, source: Tensor) -> Tensor:
+    def run(self, first: Step, again: Step, source: Tensor, rectify: bool) -> Tensor:
         """See `recomputed`."""
         recipe = Recipe(again, Kept(source, self.recipe_of(source)))
-        self.saved = []
-        try:
-            result = first(source)
-            for kept in self.saved:
-                tensor = kept.tensor
-                # The activation's own: only where the result is positive its gradient passes.
-                if (
-                    tensor is not None
-                    and tensor.data_ptr() == result.data_ptr()
-                    and same_layout(tensor, result)
-                ):
-                    kept.be(recipe)
-        finally:
-            self.saved = None
+        result = first(source)
+        if rectify:
+            recipe.step = lambda source: again(source).relu_()
+            result = Rectified.apply(result, recipe)
         place = result.data_ptr()
         self.recipes[place] = weakref.ref(result), result._version, recipe
         # Another tensor may come to lie there.
@@ -134,15 +142,17 @@ def recomputing() -> Iterator[None]:
         _active.reset(token)
 
 
-def recomputed(first: Step, again: Step, source: Tensor) -> Tensor:
+def recomputed(first: Step, again: Step, source: Tensor, *, rectify: bool = False) -> Tensor:
     """What `first` gives for `source`; within `recomputing`, `again` gives it once more later.
 
     Args:
         first: the step.
         again: gives the same without changing anything, such as running statistics.
         source: what the step takes; it isn't changed afterwards.
+        rectify: a ReLU follows, which is part of the step.
     """
     state = _active.get()
     if state is None or not torch.is_grad_enabled():
-        return first(source)
-    return state.run(first, again, source)
+        result = first(source)
+        return result.relu_() if rectify else result
+    return state.run(first, again, source, rectify)

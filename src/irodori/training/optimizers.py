@@ -11,6 +11,7 @@ from irodori.network import JointNetwork
 from irodori.network.encoder_layers import encoder_layers
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.blockwise_adadelta import BlockwiseAdadelta
+from irodori.training.compiled_adadelta import CompiledAdadelta
 
 
 def make_optimizer(
@@ -24,7 +25,9 @@ def make_optimizer(
     groups = parameter_groups(network, config, backbone)
     on_gpu = next(network.parameters()).is_cuda
     if config.name == "adadelta" and isinstance(config, AdadeltaConfig):
-        kind = optim.Adadelta if on_gpu else BlockwiseAdadelta
+        kind: type[optim.Adadelta] = optim.Adadelta if on_gpu else BlockwiseAdadelta
+        if config.compile:
+            kind = CompiledAdadelta
         return {"optimizer": kind(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
     if config.name != "adamw" or not isinstance(config, AdamWConfig):
         raise IrodoriError(
