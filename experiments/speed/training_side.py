@@ -14,6 +14,8 @@ from timing import seconds
 from torch import optim
 from torch.nn import functional
 
+from irodori.color import color_space
+from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
 from irodori.training.building import build
@@ -62,7 +64,9 @@ def measured(side: str, width: float, batches: list[int]) -> dict[str, float]:
     """The figures of one side."""
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("highest" if side == "plain" else "high")
-    data, _ = build(configuration(0.01, 8), choose(configuration(0.01, 8).trainer))
+    # Not by `build`, which changes how memory is freed.
+    config = configuration(width, batches[0])
+    data = ShardData(config.data, color_space(config.color_space.name), config.seed)
     before = memory.now()
     step = our_step(width) if side == "ours" else plain_step(width, len(data.classes))
     figures = {}

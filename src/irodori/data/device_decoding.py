@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from irodori.data.images import common_jpeg_size, decode
@@ -36,13 +37,12 @@ def decode_on_device(batch: dict[str, Any]) -> None:
     encoded: list[Encoded] = batch.pop("encoded")
     images_B3HW, valid_B = batch["images"], batch["valid"]
     buffers = [torch.frombuffer(bytearray(one.content), dtype=torch.uint8) for one in encoded]
-    decoded = []
+    decoded: list[Tensor | None] = [None] * len(encoded)
     try:
         if buffers:
-            decoded = decode_jpeg(buffers, ImageReadMode.RGB, device=images_B3HW.device)
+            decoded = list(decode_jpeg(buffers, ImageReadMode.RGB, device=images_B3HW.device))
     except RuntimeError:
-        # It doesn't say which.
-        decoded = [None] * len(encoded)
+        pass  # It doesn't say which, so each is tried by itself.
     for one, image_3HW in zip(encoded, decoded, strict=True):
         try:
             images_B3HW[one.place] = decode(one.content) if image_3HW is None else image_3HW

@@ -72,20 +72,22 @@ class Rectified(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, recipe: Recipe) -> Tensor:
-        """Any shape; the same memory."""
+    def forward(ctx: Any, features: Tensor, recipe: weakref.ref[Recipe]) -> Tensor:
+        """Any shape; the same memory. `recipe` is what the graph holds in place of the result."""
         ctx.mark_dirty(features)
+        features.relu_()
+        ctx.save_for_backward(features)
+        # Not held here: what is saved is let go when the backward pass has been here, and this not.
         ctx.recipe = recipe
-        recipe.uses += 1
-        return features.relu_()
+        return features
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Only where the result is positive does the gradient pass."""
-        result = ctx.recipe()
+        (result,) = ctx.saved_tensors
         # Someone else may ask for it yet, if their part of the graph isn't in this backward pass.
-        to = torch.empty_like(result) if ctx.recipe.result is result else result
+        to = result if ctx.recipe().result is None else torch.empty_like(result)
         torch.ops.aten.threshold_backward.grad_input(gradient, result, 0, grad_input=to)
         return to, None
 
@@ -95,10 +97,12 @@ class Recomputing:
 
     def __init__(self) -> None:
         self.recipes: dict[int, tuple[weakref.ref[Tensor], int, Recipe]] = {}
+        self.rectified: Recipe | None = None
+        """Of the step whose ReLU is being taken."""
 
     def keep(self, tensor: Tensor) -> Kept:
         """What the graph holds in place of a tensor."""
-        return Kept(tensor, self.recipe_of(tensor))
+        return Kept(tensor, self.rectified or self.recipe_of(tensor))
 
     def recipe_of(self, tensor: Tensor) -> Recipe | None:
         """The recipe whose result a tensor is, if any."""
@@ -114,7 +118,11 @@ class Recomputing:
         result = first(source)
         if rectify:
             recipe.step = lambda source: again(source).relu_()
-            result = Rectified.apply(result, recipe)
+            self.rectified = recipe
+            try:
+                result = Rectified.apply(result, weakref.ref(recipe))
+            finally:
+                self.rectified = None
         place = result.data_ptr()
         self.recipes[place] = weakref.ref(result), result._version, recipe
         # Another tensor may come to lie there.

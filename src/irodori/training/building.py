@@ -14,6 +14,7 @@ from irodori.color import color_space
 from irodori.config import BackboneConfig, Config, TrainerConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
+from irodori.freed_memory import give_back_at_once
 from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
@@ -33,7 +34,6 @@ from irodori.training.callbacks.random_states import RandomStates
 from irodori.training.callbacks.scores import Scores
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.freed_memory import give_back_at_once
 from irodori.training.hardware import Hardware
 from irodori.training.module import Colorization, Learning
 from irodori.training.objectives import make_objective, output_arguments

@@ -8,6 +8,7 @@ are gone when the next one comes; only what the layers give together is kept.
 import torch
 from torch import Tensor, nn
 
+from irodori.freed_memory import give_back
 from irodori.network import JointNetwork
 from irodori.network.decoders import Colorization
 from irodori.network.paper_backbone import PaperBackbone
@@ -45,6 +46,8 @@ class Strips(nn.Module):
             return whole
         result_BCHW: Tensor | None = None
         for first in range(0, height, self.rows):
+            # Else memory grows from strip to strip, since sizes differ and gaps are left.
+            give_back()
             above = min(first, self.border)
             end = min(first + self.rows, height)
             strip_BCHW = self.layers(features_BCHW[:, :, first - above : end + self.border])
@@ -59,6 +62,7 @@ class Strips(nn.Module):
             place, count = self.after(first), self.after(end) - self.after(first)
             own_BCHW = strip_BCHW[:, :, self.after(above) :][:, :, :count]
             result_BCHW[:, :, place : place + count] = own_BCHW
+        give_back()
         assert result_BCHW is not None
         return result_BCHW
 

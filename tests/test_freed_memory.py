@@ -8,7 +8,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from pathlib import Path
-from irodori.training.freed_memory import give_back_at_once
+from irodori.freed_memory import give_back_at_once
 
 def taken():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
