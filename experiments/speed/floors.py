@@ -59,6 +59,12 @@ def floor_of(row: Row, runs: Sequence[Run], hardware: Mapping[str, Any]) -> Floo
         return network_floor(row, CASES[key], Machine("", peak, speed), bf16)
     if key in CONVERSIONS and speed is not None:
         count = 224.0**2 * CONVERSIONS[key]
+        powers = middle(runs, "conversion_powers", "seconds")
+        if key == "conversion_lab" and powers is not None:
+            text = f"three powers of 2.4 and three cube roots a pixel: {quantity(powers, 's')}"
+            powers += count / speed
+            text += f"; {quantity(count, 'B')} at {quantity(speed, 'B/s')}"
+            return least(row, text, powers)
         return least(row, f"{quantity(count, 'B')} at {quantity(speed, 'B/s')}", count / speed)
     if key == "memory_batch32":
         count = 4 * STATE * sum(weight.numel() for weight in on_meta().parameters())

@@ -41,9 +41,8 @@ from irodori.training.module import Colorization
 from irodori.training.optimizers import make_optimizer
 from irodori.training.stopping import StopSignal
 
-WIDTH, BATCH = (1.0, 32) if torch.cuda.is_available() else (0.5, 4)
-"""Of the network, and images a step: about a second each. What comes with each image and each step
-weighs the more."""
+BATCH = 32 if torch.cuda.is_available() else 2
+"""Images a step: on a CPU more than a second's work. What comes with each step weighs the more."""
 
 
 @contextmanager
@@ -158,7 +157,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small and short, for tests")
-    parser.add_argument("--width", type=float, default=WIDTH, help="of the network")
+    parser.add_argument("--width", type=float, default=1.0, help="of the network")
     parser.add_argument("--batch", type=int, default=BATCH, help="images per step")
     arguments = parser.parse_args()
     least, most = 4, 6.0
