@@ -52,7 +52,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    count, side, rounds = (2, 32, 3) if quick else (8, 224, 15)
+    count, side, rounds = (2, 32, 3) if quick else (8, 224, 11)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pixels_B3HW = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, device=device)
     rgb_B3HW = to_float(pixels_B3HW)

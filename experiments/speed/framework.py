@@ -23,16 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from batches import random_batch
 from hydra import compose, initialize_config_dir
 from lightning import Callback, Trainer
 from timing import seconds, wait
-from torch import Tensor
 
 from irodori.checks import typed
 from irodori.config import PROJECT, Config, register
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.training.building import build, make_callbacks, make_trainer
+from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware, choose
 from irodori.training.launch import quieten
@@ -104,30 +105,13 @@ def configuration(width: float, batch: int) -> Config:
         return typed(compose("train", overrides))
 
 
-def batch_like(config: Config, data: ShardData) -> dict[str, Any]:
-    """A training batch as it comes after conversion."""
-    size, side = config.data.batch_size, config.data.crop
-    return {
-        "luminance": torch.rand(size, 1, side, side),
-        "chroma": torch.rand(size, data.color_space.chroma_channels, side, side),
-        "labels": torch.randint(0, len(data.classes), (size,)),
-        "valid": torch.ones(size, dtype=torch.bool),
-        "keys": [str(number) for number in range(size)],
-        "bad": [],
-        "lost": [],
-    }
-
-
 def bare_step(
     config: Config, hardware: Hardware, module: Colorization, data: ShardData
 ) -> Callable[[], None]:
     """A step of a plain loop on one batch, as a function."""
     device = torch.device("cuda" if hardware.accelerator == "gpu" else "cpu")
     module = module.to(device).train()
-    batch = {
-        name: value.to(device) if isinstance(value, Tensor) else value
-        for name, value in batch_like(config, data).items()
-    }
+    batch = random_batch(config.data.batch_size, len(data.classes))
     optimizer = make_optimizer(module.network, config.optimizer, config.backbone, 1)["optimizer"]
 
     def step() -> None:
@@ -146,7 +130,12 @@ def fit(
     """What `train.py` does, with its callbacks and logger."""
     with tempfile.TemporaryDirectory() as name:
         folder, files = Path(name), WholeFiles()
-        callbacks = make_callbacks(config, data, folder, files, StopSignal())
+        callbacks = [
+            callback
+            for callback in make_callbacks(config, data, folder, files, StopSignal())
+            # It only writes at the end, which takes seconds.
+            if not isinstance(callback, Checkpoints)
+        ]
         trainer = make_trainer(config, hardware, [*callbacks, watcher], files)
         trainer.loggers = make_loggers(config.logger, folder, {}, [], config.trainer.log_every)
         trainer.fit(module, data)
@@ -160,7 +149,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0, help="of the network")
     parser.add_argument("--batch", type=int, default=BATCH, help="images per step")
     arguments = parser.parse_args()
-    least, most = 4, 6.0
+    least, most = 3, 6.0
     if arguments.quick:
         arguments.width, least, most = 0.0625, 2, 0.0
     quieten()

@@ -8,21 +8,18 @@ from typing import Any
 
 import memory
 import torch
-from framework import batch_like, configuration
+from batches import random_batch
 from sides import SIDES
 from timing import seconds
 from torch import optim
 from torch.nn import functional
 
-from irodori.color import color_space
-from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma
-from irodori.training.building import build
-from irodori.training.hardware import choose
-from irodori.training.optimizers import make_optimizer
 
 Step = Callable[[dict[str, Any]], None]
+CLASSES = 6
+"""Of the sample."""
 
 
 def plain_step(width: float, classes: int) -> Step:
@@ -42,38 +39,23 @@ def plain_step(width: float, classes: int) -> Step:
     return step
 
 
-def our_step(width: float) -> Step:
-    """A step as `train.py` takes it, without Lightning's loop around it."""
-    config = configuration(width, 8)
-    hardware = choose(config.trainer)
-    _, module = build(config, hardware)
-    module.to("cuda" if hardware.accelerator == "gpu" else "cpu").train()
-    optimizer = make_optimizer(module.network, config.optimizer, config.backbone, 1)["optimizer"]
-
-    def step(batch: dict[str, Any]) -> None:
-        optimizer.zero_grad()
-        with torch.autocast(module.device.type, torch.bfloat16, enabled=hardware.bf16):
-            loss = module.training_step(batch, 0)["loss"]
-        loss.backward()
-        optimizer.step()
-
-    return step
-
-
 def measured(side: str, width: float, batches: list[int]) -> dict[str, float]:
     """The figures of one side."""
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("highest" if side == "plain" else "high")
-    # Not by `build`, which changes how memory is freed.
-    config = configuration(width, batches[0])
-    data = ShardData(config.data, color_space(config.color_space.name), config.seed)
+    make: Callable[[float], Step] = partial(plain_step, classes=CLASSES)
+    if side == "ours":
+        # Its imports take seconds, which the plain side has no need of.
+        from training_step import our_step
+
+        make = our_step
+    # What a first step loads of libraries is no memory of the network's.
+    make(0.01)(random_batch(2, CLASSES))
     before = memory.now()
-    step = our_step(width) if side == "ours" else plain_step(width, len(data.classes))
+    step = make(width)
     figures = {}
     for size in batches:
-        batch = batch_like(configuration(width, size), data)
-        if torch.cuda.is_available():
-            batch = {k: v.cuda() if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        batch = random_batch(size, CLASSES)
         if size == batches[0]:
             # Makes the optimizer's state, and warms up. Not a whole batch: a step of the plain side
             # takes seconds, on a CPU a second one as long as the first.
