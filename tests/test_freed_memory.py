@@ -8,7 +8,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from pathlib import Path
-from irodori.freed_memory import give_back_at_once
+from irodori.freed_memory import give_back, give_back_at_once
 
 def taken():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
@@ -20,7 +20,11 @@ del_me = np.ones(30 << 20, np.uint8)
 del del_me
 before = taken()
 blocks = [np.ones(8 << 20, np.uint8) for _ in range(20)]
+# A small one at the end, so that what is before it isn't given back by itself.
+end = bytes(1 << 17)
 del blocks[:-1]
+if sys.argv[1] == "once":
+    give_back()
 print(taken() - before)
 """
 
@@ -30,6 +34,7 @@ print(taken() - before)
     ("how", "environment", "kept"),
     [
         ("at once", {}, False),
+        ("once", {}, False),
         ("by default", {}, True),
         ("at once", {"MALLOC_MMAP_THRESHOLD_": "33554432"}, True),
     ],
