@@ -9,9 +9,12 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from irodori.color import color_space
+from irodori.config import DataConfig
 from irodori.data import device_decoding
 from irodori.data.device_decoding import decode_on_device, left_to_device
 from irodori.data.images import to_square
+from irodori.data.module import ShardData
 from irodori.data.opening import open_index
 from irodori.data.plan import Reading, TrainingPlan
 from irodori.data.stream import ReadingSampler, ShardDataset
@@ -148,3 +151,28 @@ def test_a_batch_of_damaged_files_is_black(tmp_path):
     assert not batch["valid"].any()
     assert len(batch["bad"]) == 2
     assert not batch["images"].any()
+
+
+def test_training_batches_are_the_same(tmp_path):
+    index_of(tmp_path, {**GOOD, "more": content_of(7)})
+    pattern = str(tmp_path / "shards" / "s-*.tar")
+    batches = []
+    for decode in ("workers", "device"):
+        config = DataConfig(
+            train=pattern,
+            val=pattern,
+            val_seen=True,
+            decode=decode,
+            batch_size=3,
+            workers=0,
+            size=SIZE,
+            crop=28,
+        )
+        data = ShardData(config, color_space("lab"), seed=5)
+        batches.append(
+            [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
+        )
+    for expected, found in zip(*batches, strict=True):
+        assert set(found) == set(expected)
+        assert torch.equal(found["luminance"], expected["luminance"])
+        assert torch.equal(found["chroma"], expected["chroma"])
