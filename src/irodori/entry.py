@@ -1,5 +1,6 @@
 """Running a Hydra program so that a user's mistake is one line on stderr, not a traceback."""
 
+import atexit
 import gc
 import os
 import re
@@ -66,6 +67,8 @@ def importing() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        # At the end all is let go: some extensions count what is left, and complain at length.
+        atexit.register(gc.unfreeze)
         gc.enable()
 
 
