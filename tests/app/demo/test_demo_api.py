@@ -38,7 +38,14 @@ def temporary(tmp_path_factory):
 def address(demo_checkpoint, demo_run, temporary):
     words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run, *LIMITS)
     with serving(*words, TMPDIR=str(temporary)) as address:
+        # An open page keeps a connection, which must not hold the end up.
+        page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
         yield address
+        assert list(temporary.glob("irodori-demo-*"))
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 15
+    page.close()
+    assert list(temporary.glob("irodori-demo-*")) == []
 
 
 @pytest.fixture
@@ -48,6 +55,13 @@ def client(address, tmp_path):
     client = Client(address, download_files=str(tmp_path / "downloads"), verbose=False)
     yield client
     client.close()
+
+
+def test_it_listens_on_this_machine_alone(address):
+    port = int(address.rpartition(":")[2])
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [row[1] for row in rows if row[3] == "0A"]
+    assert [one for one in listening if one[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]
 
 
 def pixels(path):
