@@ -379,7 +379,7 @@ def begun(folder: str) -> Path:
     return path
 
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 """The checkout, which holds conf/ and data/."""
 
 

@@ -1,0 +1,109 @@
+"""Objects that remember how they were made, so that a checkpoint can name their classes."""
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from irodori.errors import IrodoriError
+
+TARGET, PARTIAL = "_target_", "_partial_"
+"""The keys that Hydra uses for the same purpose."""
+
+
+class Describable:
+    """Remembers the arguments of its constructor in `arguments`, by name.
+
+    A subclass whose argument stands for something more precise (a name that is completed, say)
+    may replace it in `self.arguments`.
+    """
+
+    arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Describable":
+        """Bind the arguments; copying and unpickling call this with none."""
+        instance = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind_partial(instance, *args, **kwargs)
+        arguments = dict(list(bound.arguments.items())[1:])
+        instance.__dict__["arguments"] = {**arguments, **arguments.pop("kwargs", {})}
+        return instance
+
+
+def describe(value: Any) -> Any:
+    """Return plain types from which `build` makes the same object.
+
+    Args:
+        value: a plain value, a `Describable`, a `functools.partial` of a class of these, or
+            sequences and mappings of them.
+
+    Raises:
+        TypeError: the value, or a part of it, is none of these.
+    """
+    if isinstance(value, Describable):
+        arguments = {name: describe(argument) for name, argument in value.arguments.items()}
+        return {TARGET: _path(type(value)), **arguments}
+    if isinstance(value, partial) and not value.args:
+        arguments = {name: describe(argument) for name, argument in value.keywords.items()}
+        return {TARGET: _path(value.func), PARTIAL: True, **arguments}
+    if isinstance(value, type) and issubclass(value, Describable):
+        return {TARGET: _path(value), PARTIAL: True}
+    if isinstance(value, Mapping):
+        return {key: describe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__qualname__} can't be described by plain values")
+
+
+def build(description: Any, trust: Sequence[str] = ()) -> Any:
+    """Make the object of a description (see `describe`).
+
+    Only classes derived from `Describable` are called, and only modules of irodori and of the
+    trusted packages are imported: a description from elsewhere can't run code.
+
+    Args:
+        description: plain values.
+        trust: names of further packages whose classes may be used.
+
+    Raises:
+        IrodoriError: a class is of another package, or doesn't exist, or is no `Describable`.
+    """
+    if isinstance(description, Mapping):
+        arguments = {
+            key: build(item, trust)
+            for key, item in description.items()
+            if key not in (TARGET, PARTIAL)
+        }
+        if TARGET not in description:
+            return arguments
+        made_by = trusted_class(str(description[TARGET]), trust)
+        if description.get(PARTIAL):
+            return partial(made_by, **arguments)
+        return made_by(**arguments)
+    if isinstance(description, list | tuple):
+        return [build(item, trust) for item in description]
+    return description
+
+
+def trusted_class(path: str, trust: Sequence[str] = ()) -> type[Describable]:
+    """Return the class of a dotted path; see `build`."""
+    module, _, name = path.rpartition(".")
+    package = module.partition(".")[0]
+    if package not in ("irodori", *trust):
+        raise IrodoriError(
+            f"it names the class {path}, which is not irodori's: if you trust the package"
+            f" {package}, allow it with trust=[{package}] (--trust {package})"
+        )
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise IrodoriError(f"it names the class {path}, which can't be imported: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, Describable)) or _path(found) != path:
+        raise IrodoriError(f"it names {path}, which is no class of a model")
+    return found
+
+
+def _path(made_by: Any) -> str:
+    return f"{made_by.__module__}.{made_by.__qualname__}"
