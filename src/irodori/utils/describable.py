@@ -26,7 +26,10 @@ class Describable:
         instance = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(instance, *args, **kwargs)
         arguments = dict(list(bound.arguments.items())[1:])
-        instance.__dict__["arguments"] = {**arguments, **arguments.pop("kwargs", {})}
+        for parameter in bound.signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(parameter.name, {})
+        instance.__dict__["arguments"] = arguments
         return instance
 
 
