@@ -1,17 +1,17 @@
-"""What a run folder says of its run once the run really goes on, and not before."""
+"""Updates a run folder's own files once the run really continues, and not before."""
 
 from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 
-from irodori.training.run_folder import CONFIG, METRICS, write_config
+from irodori.runs.folder import CONFIG, METRICS, write_config
 
 
-class TakeOver(Callback):
-    """Brings a run folder up to date when a run's checkpoint has been taken over.
+class ResumeMetadata(Callback):
+    """Brings a run folder up to date when a run's checkpoint has been loaded.
 
     A change that doesn't fit the checkpoint leaves the folder as it was. Where config.yaml changes,
-    the one before stays as `config-until-step-<n>.yaml`.
+    the previous one stays as `config-until-step-<n>.yaml`.
 
     Args:
         folder: the run folder.
@@ -23,17 +23,17 @@ class TakeOver(Callback):
         self.config = config
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Figures of an earlier end hold no more."""
+        """Remove metrics of an earlier end, which are void."""
         if trainer.is_global_zero:
-            self._take_over(trainer.global_step)
+            self._update(trainer.global_step)
             (self.folder / METRICS).unlink(missing_ok=True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """There may be nothing left to train."""
+        """Update, too, where there is nothing left to train."""
         if trainer.is_global_zero:
-            self._take_over(trainer.global_step)
+            self._update(trainer.global_step)
 
-    def _take_over(self, step: int) -> None:
+    def _update(self, step: int) -> None:
         path = self.folder / CONFIG
         if path.read_text() != self.config:
             former = path.with_name(f"config-until-step-{step}.yaml")

@@ -1,4 +1,4 @@
-"""A folder of its own for every run, also if two start in the same second."""
+"""A folder of its own for every run, also if two start in the same second; what lies in it."""
 
 import fcntl
 import os
@@ -21,38 +21,39 @@ METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+PICTURES = "pictures"
 
 
-def claim(folder: Path, config: str, chosen: bool) -> Path:
+def create_run_folder(folder: Path, config: str, named: bool) -> Path:
     """Make the run folder, or one with a number added, and write config.yaml into it.
 
     Args:
-        folder: wanted.
+        folder: the wanted path.
         config: content of config.yaml.
-        chosen: the user named this very folder.
+        named: the user named this very folder.
 
     Raises:
         IrodoriError: the folder that the user named holds a run.
     """
     for number in count(1):
-        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        place.mkdir(parents=True, exist_ok=True)
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        path.mkdir(parents=True, exist_ok=True)
         try:
             # Of two runs that start at once, one succeeds in making the file.
-            (place / CONFIG).touch(exist_ok=False)
+            (path / CONFIG).touch(exist_ok=False)
         except FileExistsError:
-            if chosen:
+            if named:
                 raise IrodoriError(
-                    f"{folder} holds a run: go on with it by {command(folder)}, or choose another"
-                    " folder"
+                    f"{folder} holds a run: resume it by {resume_command(folder)}, or choose"
+                    " another folder"
                 ) from None
             continue
         try:
-            write_config(place, config)
+            write_config(path, config)
         except OSError:
-            (place / CONFIG).unlink()  # An empty one would pass for a run.
+            (path / CONFIG).unlink()  # An empty one would pass for a run.
             raise
-        return place
+        return path
     raise AssertionError("there are always more numbers")
 
 
@@ -62,17 +63,17 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def sweep_up(folder: Path) -> None:
-    """Clear away files that a killed run was about to write."""
+def remove_stale_files(folder: Path) -> None:
+    """Remove files that a killed run was about to write."""
     for part in folder.rglob(".*.part"):
         part.unlink()
 
 
-def command(folder: Path) -> str:
-    """What goes on with the run in a folder, to be typed into a shell."""
+def resume_command(folder: Path) -> str:
+    """Return the command that resumes the run in a folder, to be typed into a shell."""
     text = str(folder)
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
-        # For Hydra; a backslash counts as such but before a quote.
+        # For Hydra; a backslash counts as such except before a quote.
         text = QuotedString(text, Quote.double).with_quotes()
     return "python train.py " + shlex.quote(f"resume={text}")
 
