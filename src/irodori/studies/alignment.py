@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import FIGURES, Figure
+from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.studies.runs import AUC_WEIGHT, REFERENCES, Photographs, Run
 from irodori.studies.statistics import Floats, Stratum
 from irodori.studies.variants import Variant
@@ -21,7 +21,7 @@ class Aligned:
 
     keys: tuple[str, ...]
     """Of N photographs, sorted."""
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricInfo, ...]
     """K, in the catalog's order."""
     weights_NK: Floats
     """Of each photograph in the mean; 0 where somebody's figure isn't defined."""
@@ -50,7 +50,7 @@ def align(variants: Sequence[Variant]) -> Aligned:
     every = [variant.photographs(run) for variant in variants for run in variant.runs]
     figures = tuple(
         figure
-        for figure in FIGURES.values()
+        for figure in METRICS.values()
         if figure.per_photograph and any(figure.name in part.values for part in every)
     )
     strata = {variant.name: _strata(variant, keys, figures) for variant in variants}
@@ -85,7 +85,7 @@ def _covered(variant: Variant) -> set[str]:
 
 
 def _strata(
-    variant: Variant, keys: Sequence[str], figures: Sequence[Figure]
+    variant: Variant, keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> tuple[Stratum, ...]:
     strata = []
     for runs in variant.folds().values():
@@ -107,7 +107,7 @@ def _places(photographs: Photographs) -> dict[str, int]:
     return {key: place for place, key in enumerate(photographs.keys)}
 
 
-def _chosen(photographs: Photographs, places: list[int], figures: Sequence[Figure]) -> Floats:
+def _chosen(photographs: Photographs, places: list[int], figures: Sequence[MetricInfo]) -> Floats:
     """N×K values of the photographs in these places."""
     absent = np.full(len(places), np.nan)
     return np.stack(
@@ -120,7 +120,7 @@ def _chosen(photographs: Photographs, places: list[int], figures: Sequence[Figur
 
 
 def _mean_of_runs(
-    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[Figure]
+    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> Floats:
     """N×K means of the parts that have the photograph; NaN without any."""
     sums_NK = np.zeros((len(keys), len(figures)))
@@ -136,7 +136,7 @@ def _mean_of_runs(
 
 
 def _weights(
-    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[Figure]
+    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> Floats:
     """N×K: 1, or for class-balanced AuC how much the photograph's colours weigh."""
     weights_NK = np.ones((len(keys), len(figures)))

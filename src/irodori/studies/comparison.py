@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import FIGURES, Figure
+from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.studies.alignment import Aligned, align
 from irodori.studies.folders import run_folders
 from irodori.studies.runs import REFERENCES, LeftOut, Run, read_run
@@ -69,7 +69,7 @@ class Comparison:
     variants: tuple[Variant, ...]
     keys: tuple[str, ...]
     """Of the photographs that all variants have judged."""
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricInfo, ...]
     estimates: Mapping[tuple[str, str], Estimate]
     """By name of the variant or reference, and of the figure."""
     differences: Mapping[tuple[str, str, str], Difference]
@@ -106,7 +106,7 @@ class Comparison:
             verdict=opposite.get(there.verdict, there.verdict),
         )
 
-    def best(self, figure: Figure) -> str | None:
+    def best(self, figure: MetricInfo) -> str | None:
         """The variant with the best mean; None if the figure has no direction or nobody has it."""
         known = {
             name: self.estimates[name, figure.name].mean
@@ -120,7 +120,7 @@ class Comparison:
         distance = abs if figure.better == "near zero" else float
         return min(known, key=lambda name: distance(known[name]))
 
-    def stands_out(self, name: str, figure: Figure) -> bool:
+    def stands_out(self, name: str, figure: MetricInfo) -> bool:
         """Whether a variant is the best and can be told from all others."""
         others = [other for other in self.names if other != name]
         found = [self.between(name, other, figure.name) for other in others]
@@ -162,7 +162,7 @@ def compare(folders: Sequence[Path], row: str = "last") -> Comparison:
         row,
         variants,
         aligned.keys,
-        tuple(figure for figure in FIGURES.values() if figure.name in known),
+        tuple(figure for figure in METRICS.values() if figure.name in known),
         estimates,
         _differences(columns, names, len(variants), resampled),
         protocol,
@@ -303,7 +303,7 @@ def _true_colorfulness(columns: Aligned, name: str) -> dict[tuple[str, str], Est
 def _of_the_set(variants: Sequence[Variant]) -> dict[tuple[str, str], Estimate]:
     """Figures of whole sets: the mean over the runs, each on its own photographs."""
     found = {}
-    for figure in FIGURES.values():
+    for figure in METRICS.values():
         if figure.per_photograph:
             continue
         rows: dict[str, list[tuple[Any, Any]]] = {}

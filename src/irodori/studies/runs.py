@@ -12,7 +12,7 @@ import yaml
 
 from irodori.config import RUN_CONFIG
 from irodori.errors import IrodoriError, one_line
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import METRICS
 from irodori.studies.folders import JOB, METRICS, PER_IMAGE
 from irodori.studies.statistics import Floats, Ints
 
@@ -169,7 +169,7 @@ def read_photographs(path: Path, wanted: set[str]) -> dict[str, Photographs]:
 def _photographs(lines: Sequence[Sequence[str]], place: Mapping[str, int]) -> Photographs:
     columns = list(zip(*lines, strict=True))
     sizes = np.array([columns[place["width"]], columns[place["height"]]]).astype(np.int64)
-    figures = [name for name in (*FIGURES, AUC_WEIGHT) if name in place]
+    figures = [name for name in (*METRICS, AUC_WEIGHT) if name in place]
     return Photographs(
         tuple(columns[place["key"]]),
         sizes.T,

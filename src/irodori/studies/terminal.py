@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import METRICS
 from irodori.studies.comparison import MAIN, Comparison
 from irodori.studies.words import answer
 
@@ -17,9 +17,9 @@ def show(comparison: Comparison) -> None:
     known = {figure.name for figure in comparison.figures}
     table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
     table.add_column("variant", overflow="fold", min_width=12)
-    main = FIGURES[MAIN]
+    main = METRICS[MAIN]
     table.add_column(main.title, justify="right", no_wrap=True)
-    figures = [FIGURES[name] for name in SHOWN if name in known]
+    figures = [METRICS[name] for name in SHOWN if name in known]
     for figure in figures:
         table.add_column(figure.title, justify="right", overflow="fold")
     for name in comparison.rows:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
+from irodori.metrics.catalog import MAIN
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.scores import MODEL, Scores
@@ -39,7 +40,7 @@ def evaluate(trainer: Trainer, module: Colorization, data: ShardData, checkpoint
     best_path = checkpoints / BEST
     kept = next(c for c in trainer.callbacks if isinstance(c, Checkpoints))  # type: ignore[attr-defined]
     # Steps may end within an epoch, and then the last weights weren't validated in training.
-    beaten = kept.best is None or last.rows["last"]["chroma_rmse"] < kept.best - ROUNDING
+    beaten = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
     # Rank 0 decides: it may have written the file before another rank looks.
     if trainer.strategy.broadcast(beaten or not best_path.exists()):
         failed = trainer.is_global_zero and not copied(checkpoints / LAST, best_path)
@@ -79,7 +80,7 @@ def validate(trainer: Trainer, module: Colorization, data: ShardData, checkpoint
     """What `Scores` has of a checkpoint."""
     trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False)
     scores = scores_of(trainer)
-    return Judged(scores.overall, scores.scenes, scores.records)
+    return Judged(scores.overall, scores.scenes, scores.records, scores.infos)
 
 
 def scores_of(trainer: Trainer) -> Scores:

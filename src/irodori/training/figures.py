@@ -8,10 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from irodori.metrics.catalog import FIGURES, Better
+from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
-MAIN = "chroma_rmse"
-"""The figure that is shown for each scene."""
 AS_PREDICTED = "_predicted_luminance"
 """Ends the name of a row whose pictures keep the luminance that the network says."""
 MOST_SCENES = 20
@@ -29,18 +27,21 @@ class Judged:
     """What was measured of some ways to colour the same photographs.
 
     rows: for each its figures. scenes: for each scene its number of photographs (`samples`) and the
-    figures of each row. records: the lines of per_image.csv.
+    metrics of each row. records: the lines of per_image.csv. metrics: the descriptions of what was
+    measured, by name.
     """
 
     rows: dict[str, dict[str, float]] = field(default_factory=dict)
     scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
+    metrics: Mapping[str, MetricInfo] = field(default_factory=lambda: METRICS)
 
     def only(self, beginning: str) -> Judged:
         """The rows whose names begin like this."""
-        return Judged(
-            {row: figures for row, figures in self.rows.items() if row.startswith(beginning)},
-            {
+        return replace(
+            self,
+            rows={row: values for row, values in self.rows.items() if row.startswith(beginning)},
+            scenes={
                 scene: {
                     row: figures
                     for row, figures in content.items()
@@ -48,7 +49,7 @@ class Judged:
                 }
                 for scene, content in self.scenes.items()
             },
-            [record for record in self.records if record["row"].startswith(beginning)],
+            records=[record for record in self.records if record["row"].startswith(beginning)],
         )
 
     def renamed(self, old: str, new: str) -> Judged:
@@ -79,6 +80,7 @@ class Judged:
                 if name in scenes
             },
             self.records + other.records,
+            {**self.metrics, **other.metrics},
         )
 
 
@@ -87,39 +89,53 @@ def document(judged: Judged, protocol: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         judged: what was measured.
-        protocol: on which photographs, at what size; the definitions are added.
+        protocol: on which photographs, at what size; the definitions of the metrics are added.
     """
-    measured = {name for figures in judged.rows.values() for name in figures}
-    definitions = {name: figure.definition for name, figure in FIGURES.items() if name in measured}
+    measured = {name for values in judged.rows.values() for name in values}
+    metrics = {name: info for name, info in judged.metrics.items() if name in measured}
+    definitions = {name: info.definition for name, info in metrics.items()}
     return {
         "protocol": {**protocol, "definitions": definitions},
+        "metrics": {name: info.to_json() for name, info in metrics.items()},
         "rows": judged.rows,
         "scenes": judged.scenes,
     }
 
 
-def table(title: str, rows: Mapping[str, Mapping[str, float]], scenes: Mapping[str, Any]) -> Table:
-    """A line a figure and a column a row of metrics.json; below, the main figure of each scene."""
+def table(
+    title: str,
+    rows: Mapping[str, Mapping[str, float]],
+    scenes: Mapping[str, Any],
+    metrics: Mapping[str, MetricInfo] = METRICS,
+) -> Table:
+    """Return a line a metric and a column a row of metrics.json; below, the main one of scenes.
+
+    Args:
+        title: above the table.
+        rows: for each its metrics.
+        scenes: see `Judged`.
+        metrics: their descriptions; those of a metrics.json are `stored_metrics` of it.
+    """
     made = Table(title=title, title_justify="left")
     made.add_column("", no_wrap=True)
     made.add_column("", no_wrap=True)
     for row in rows:
         made.add_column(row.replace("_", " "), justify="right", min_width=6)
-    for name, figure in FIGURES.items():
-        values = [figures.get(name) for figures in rows.values()]
+    for name, info in metrics.items():
+        values = [measured.get(name) for measured in rows.values()]
         if name not in HIDDEN and any(value is not None for value in values):
             style = "bold" if name == MAIN else None
-            made.add_row(ARROWS[figure.better], figure.title, *cells(name, values), style=style)
+            made.add_row(ARROWS[info.better], info.title, *cells(info, values), style=style)
     if 0 < len(scenes) <= MOST_SCENES:
         made.add_section()
-        main = FIGURES[MAIN]
+        main = METRICS[MAIN]
         made.add_row("", f"{main.title} of", *[""] * len(rows))
         for scene, content in scenes.items():
             values = [content.get(row, {}).get(MAIN) for row in rows]
-            made.add_row("", f"{scene} ({content['samples']})", *cells(MAIN, values))
+            made.add_row("", f"{scene} ({content['samples']})", *cells(main, values))
     return made
 
 
-def cells(name: str, values: Iterable[float | None]) -> Sequence[str]:
-    """A figure's values as text, empty where there is none."""
-    return ["" if value is None else FIGURES[name].text(value) for value in values]
+def cells(info: MetricInfo, values: Iterable[float | None]) -> Sequence[str]:
+    """Return a metric's values as text, empty where there is none."""
+    return ["" if value is None else info.text(value) for value in values]

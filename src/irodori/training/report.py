@@ -39,7 +39,7 @@ def end(result: dict[str, Any]) -> None:
     title = f"{result['protocol']['samples']} validation photographs"
     # What has no room here stands in metrics.json.
     rows = {name: row for name, row in result["rows"].items() if name != "best" + AS_PREDICTED}
-    CONSOLE.print(figures.table(title, rows, result["scenes"]))
+    CONSOLE.print(figures.table(title, rows, result["scenes"], stored_metrics(result)))
     if result["protocol"].get("seen_in_training"):
         print("data.val_seen: photographs that were trained on; others will fare worse")
     best = result["rows"]["best"]

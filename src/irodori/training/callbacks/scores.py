@@ -7,7 +7,9 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.inference.checkpoint import Model
+from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
+from irodori.metrics.factories import Factories, default_metrics
 from irodori.metrics.prior import AbPrior
 from irodori.training.figures import AS_PREDICTED
 from irodori.training.ranks import gather
@@ -28,21 +30,30 @@ class Scores(Callback):
         classes: names of the scenes.
         prior: what class-balanced AuC is weighted by.
         perceptual: LPIPS and distances of sets, too, where their weights are at hand.
+        metrics: what is measured; all that irodori brings if None.
 
     Attributes:
         references: measure the references, too; they are the same for every checkpoint.
-        overall, scenes: see `Evaluation`, of the last validation.
+        overall, scenes, infos: see `Evaluation`, of the last validation.
         records: of all ranks, in the order of the photographs, row by row.
     """
 
-    def __init__(self, classes: Sequence[str], prior: AbPrior, perceptual: bool = False) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        prior: AbPrior,
+        perceptual: bool = False,
+        metrics: Factories | None = None,
+    ) -> None:
         self.classes = classes
         self.prior = prior
         self.perceptual = perceptual
+        self.metrics = default_metrics() if metrics is None else metrics
         self.references = True
         self.overall: Overall = {}
         self.scenes: dict[str, dict[str, Any]] = {}
         self.records: list[Record] = []
+        self.infos: dict[str, MetricInfo] = METRICS
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start from nothing."""
@@ -55,7 +66,7 @@ class Scores(Callback):
         if self.references:
             rows += REFERENCES
         self._evaluation = Evaluation(
-            rows, self.classes, self.prior, module.device, self.perceptual
+            rows, self.classes, self.metrics, module.device, self.prior, self.perceptual
         )
 
     def on_validation_batch_end(
@@ -90,6 +101,7 @@ class Scores(Callback):
             return
         self.overall = self._evaluation.overall()
         self.scenes = self._evaluation.scenes()
+        self.infos = self._evaluation.infos
         # Ranks have stretches of the photographs, in their order.
         together = [record for part in gather(self._evaluation.records) for record in part]
         self.records = [r for row in self.overall for r in together if r["row"] == row]
