@@ -154,9 +154,7 @@ class PairMetric(PhotographMetric):
         """
         self.record(Pair(predicted_3HW, true_3HW), label)
 
-    def record(
-        self, pair: Pair, label: int, logits_C: Tensor | None = None
-    ) -> dict[str, float]:
+    def record(self, pair: Pair, label: int, logits_C: Tensor | None = None) -> dict[str, float]:
         """Measure one photograph and add it: see `ColorizationMetric`."""
         value = self.measure(pair)
         return {} if value is None else self.add(value, label)
@@ -201,9 +199,7 @@ class SetDistance(ColorizationMetric):
     def update(self, predicted_3HW: Tensor, true_3HW: Tensor) -> None:
         """Take one colorized and the true photograph (3×H×W uint8 each)."""
 
-    def record(
-        self, pair: Pair, label: int, logits_C: Tensor | None = None
-    ) -> dict[str, float]:
+    def record(self, pair: Pair, label: int, logits_C: Tensor | None = None) -> dict[str, float]:
         """Take one photograph, of which there is nothing to tell alone."""
         self.update(pair.predicted_3HW, pair.true_3HW)
         return {}

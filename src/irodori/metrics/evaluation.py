@@ -138,7 +138,7 @@ class Evaluation:
 
 
 def with_ab(rgb_3HW: Tensor, ab: tuple[float, float]) -> Tensor:
-    """Return the picture with its own L* and one a*b* everywhere: 3×H×W uint8 → the same, clipped."""
+    """Return the picture with its own L* and one a*b* everywhere, clipped: 3×H×W uint8."""
     lab = color_space("lab")
     luminance_11HW, chroma_12HW = lab.encode(to_float(rgb_3HW[None]))
     halves = zip(ab, lab.chroma_range, strict=True)

@@ -119,7 +119,7 @@ class FeatureDistance(SetDistance):
 
 
 def frechet_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
-    """Return |μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) of two sets of features (N×F, float64), N ≥ 2."""
+    """Return |μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) of two sets of features (N×F, N ≥ 2)."""
     metric = FrechetInceptionDistance(Ready(true_NF.shape[1]), sync_on_compute=False)
     metric.to(true_NF.device)
     metric.update(true_NF, real=True)

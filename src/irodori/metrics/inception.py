@@ -36,7 +36,7 @@ class InceptionDistance(FeatureDistance):
 
     @staticmethod
     def make_network() -> nn.Module:
-        """Return Inception-v3 with torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
+        """Return Inception-v3, torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         with torch.random.fork_rng(devices=[]):

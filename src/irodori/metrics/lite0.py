@@ -28,11 +28,11 @@ class Lite0Distance(FeatureDistance):
 
     @staticmethod
     def make_network() -> nn.Module:
-        """Return EfficientNet-Lite0: B×3×224×224, less MEAN and over STD → a list of five levels."""
+        """Return EfficientNet-Lite0: B×3×224×224, less MEAN, over STD → a list of five levels."""
         return _network()
 
     def features(self, picture_13HW: Tensor) -> Tensor:
-        """Return the features of a picture: 1×3×H×W uint8 → 1×320, of the whole picture scaled to 224×224."""
+        """Return the features of the picture scaled to 224×224: 1×3×H×W uint8 → 1×320."""
         scaled_13HW = functional.interpolate(
             to_float(picture_13HW), size=(SIDE, SIDE), mode="bilinear", antialias=True
         )

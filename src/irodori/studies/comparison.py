@@ -1,7 +1,7 @@
 """Runs in, a comparison out: estimates, differences, and what has to be said about them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import METRICS, MetricInfo
+from irodori.metrics.catalog import MetricInfo
 from irodori.studies.alignment import Aligned, align
 from irodori.studies.folders import run_folders
-from irodori.studies.runs import REFERENCES, LeftOut, Run, read_run
+from irodori.studies.runs import REFERENCES, LeftOut, Run, known_metrics, read_run
 from irodori.studies.statistics import (
     Floats,
     Stratum,
@@ -26,8 +26,6 @@ from irodori.studies.statistics import (
 )
 from irodori.studies.variants import Variant, group
 
-MAIN = "chroma_rmse"
-"""The figure that the answer is given by."""
 TRUE = "true"
 """The photographs themselves, where a figure of them is known."""
 BEST = "best.ckpt"
@@ -155,14 +153,15 @@ def compare(folders: Sequence[Path], row: str = "last") -> Comparison:
     columns = _columns(aligned)
     estimates, resampled = _estimates(columns, names)
     estimates.update(_true_colorfulness(columns, names[0]))
-    estimates.update(_of_the_set(variants))
+    metrics = known_metrics(runs)
+    estimates.update(_of_the_set(variants, metrics.values()))
     shards = sorted({s for run in runs for s in run.metrics.get("protocol", {}).get("shards", [])})
     known = {figure for _, figure in estimates}
     return Comparison(
         row,
         variants,
         aligned.keys,
-        tuple(figure for figure in METRICS.values() if figure.name in known),
+        tuple(info for name, info in metrics.items() if name in known),
         estimates,
         _differences(columns, names, len(variants), resampled),
         protocol,
@@ -300,10 +299,12 @@ def _true_colorfulness(columns: Aligned, name: str) -> dict[tuple[str, str], Est
     return found
 
 
-def _of_the_set(variants: Sequence[Variant]) -> dict[tuple[str, str], Estimate]:
-    """Figures of whole sets: the mean over the runs, each on its own photographs."""
+def _of_the_set(
+    variants: Sequence[Variant], metrics: Iterable[MetricInfo]
+) -> dict[tuple[str, str], Estimate]:
+    """Return metrics of whole sets: the mean over the runs, each on its own photographs."""
     found = {}
-    for figure in METRICS.values():
+    for figure in metrics:
         if figure.per_photograph:
             continue
         rows: dict[str, list[tuple[Any, Any]]] = {}

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from irodori.metrics.catalog import METRICS
-from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
+from irodori.metrics.catalog import MAIN, METRICS
+from irodori.studies.comparison import TRUE, Comparison, Estimate
 from irodori.studies.curves import Curve
 from irodori.studies.runs import REFERENCES
 from irodori.studies.statistics import Floats

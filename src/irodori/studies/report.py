@@ -10,9 +10,9 @@ import numpy as np
 
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError, one_line
-from irodori.metrics.catalog import METRICS, MetricInfo
+from irodori.metrics.catalog import MAIN, METRICS, MetricInfo
 from irodori.studies import plots
-from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
+from irodori.studies.comparison import TRUE, Comparison, Estimate
 from irodori.studies.curves import curves
 from irodori.studies.document import Block, Cell, Document, Heading, List, Picture, Table, Text
 from irodori.studies.html import html

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from irodori.metrics.catalog import METRICS
+from irodori.metrics.catalog import MAIN, METRICS
 from irodori.studies import plots
-from irodori.studies.comparison import MAIN, Comparison
+from irodori.studies.comparison import Comparison
 from irodori.studies.curves import Curve
 from irodori.studies.document import Block, Cell, Heading, Picture, Table, Text
 from irodori.studies.equal import Equal, equal_steps, equal_time

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from irodori.metrics.catalog import METRICS
-from irodori.studies.comparison import MAIN, Comparison
+from irodori.metrics.catalog import MAIN, METRICS
+from irodori.studies.comparison import Comparison
 from irodori.studies.runs import REFERENCES
 from irodori.studies.statistics import ENOUGH
 

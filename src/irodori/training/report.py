@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from irodori.metrics.catalog import stored_metrics
 from irodori.training import figures
 from irodori.training.figures import AS_PREDICTED
 
