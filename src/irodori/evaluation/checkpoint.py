@@ -87,7 +87,7 @@ def measure_checkpoint(
         raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
     protocol = of_shards(data, config.protocol, model, prior)
     protocol["checkpoint"] = str(path)
-    judged = Judged(scores.overall, scores.scenes, scores.records)
+    judged = Judged(scores.overall, scores.scenes, scores.records, scores.infos)
     return judged, protocol, looked_at(judged, data, model, trainer)
 
 

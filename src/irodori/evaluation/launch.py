@@ -14,8 +14,8 @@ from irodori.errors import IrodoriError
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
 from irodori.metrics import per_image
-from irodori.metrics.catalog import FIGURES
-from irodori.metrics.measures import left_out
+from irodori.metrics.catalog import stored_metrics
+from irodori.metrics.factories import Factories, default_metrics, left_out
 from irodori.metrics.prior import AbPrior
 from irodori.training.figures import Judged, document, table
 from irodori.training.report import CONSOLE
@@ -57,17 +57,17 @@ def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen:
         remove_if_empty(folder)
         return
     if config.perceptual:
-        tell_left_out()
+        tell_left_out(default_metrics())
     place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
     write(place, judged, protocol, photographs, config.pictures)
     print(f"evaluation: {place}", flush=True)
 
 
-def tell_left_out() -> None:
-    """Print a line for each step without which figures can't be measured here."""
+def tell_left_out(metrics: Factories) -> None:
+    """Print a line for each step without which metrics can't be measured here."""
     steps: dict[str, list[str]] = {}
-    for name, step in left_out().items():
-        steps.setdefault(step, []).append(FIGURES[name].title)
+    for info, step in left_out(metrics).items():
+        steps.setdefault(step, []).append(info.title)
     for step, titles in steps.items():
         print(f"without {', '.join(titles)}: {step}", flush=True)
 
@@ -94,20 +94,19 @@ def write(
     with replacing(folder / METRICS) as file:
         file.write(json.dumps(result, indent=2).encode() + b"\n")
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
-    CONSOLE.print(table(title, judged.rows, judged.scenes))
-    for line in notes(judged.rows, protocol, judged_photographs):
+    CONSOLE.print(table(title, judged.rows, judged.scenes, stored_metrics(result)))
+    for line in notes(judged, protocol, judged_photographs):
         print(line, flush=True)
 
 
-def notes(
-    rows: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], photographs: int
-) -> Sequence[str]:
-    """What must be known to read the table."""
+def notes(judged: Judged, protocol: Mapping[str, Any], photographs: int) -> Sequence[str]:
+    """Return what must be known to read the table."""
+    measured = {name for values in judged.rows.values() for name in values}
     a, b = protocol["mean_color"]["ab"]
     lines = [f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}"]
-    if any("auc_balanced" in figures for figures in rows.values()):
+    if "auc_balanced" in measured:
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
-    for name, figure in FIGURES.items():
-        if not figure.per_photograph and any(name in figures for figures in rows.values()):
-            lines.append(f"{figure.title}: of {photographs} photographs")
+    for name, info in judged.metrics.items():
+        if name in measured and not info.per_photograph:
+            lines.append(f"{info.title}: of {photographs} photographs")
     return lines

@@ -16,6 +16,7 @@ from irodori.errors import IrodoriError, one_line
 from irodori.evaluation.extremes import Photographs
 from irodori.inference.sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
+from irodori.metrics.factories import Factories, default_metrics
 from irodori.metrics.prior import AbPrior
 from irodori.training.figures import Judged
 from irodori.training.protocol import photographs as described
@@ -24,12 +25,13 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def measure_pictures(
-    config: EvaluateConfig, prior: AbPrior
+    config: EvaluateConfig, prior: AbPrior, metrics: Factories | None = None
 ) -> tuple[Judged, dict[str, Any], Photographs]:
     """Measure the pictures of a folder against those of the same names in another.
 
     The mean colour beside them is that of the prior, since nobody knows what a method was trained
-    on. Where the true photographs lie in folders, these are their scenes.
+    on. Where the true photographs lie in folders, these are their scenes. Without `metrics`, all
+    that irodori brings are measured.
 
     Returns:
         the figures, the protocol, and the photographs.
@@ -46,7 +48,8 @@ def measure_pictures(
     classes = sorted(set(scenes) - {""})
     rows = ("model", "mean_color", "gray")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    evaluation = Evaluation(rows, classes, prior, device, config.perceptual)
+    factories = default_metrics() if metrics is None else metrics
+    evaluation = Evaluation(rows, classes, factories, device, prior, config.perceptual)
     for name, scene, (predicted_path, true_path) in zip(names, scenes, pairs, strict=True):
         predicted, true = both(predicted_path, true_path, config.protocol, device)
         label = classes.index(scene) if scene else -1
@@ -67,7 +70,9 @@ def measure_pictures(
         predicted, true = both(*pairs[number], config.protocol, device)
         return gray_of(color_space("lab"), true), predicted, true
 
-    judged = Judged(evaluation.overall(), evaluation.scenes(), evaluation.ordered())
+    judged = Judged(
+        evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
+    )
     return judged, protocol, Photographs([name.as_posix() for name in names], shown)
 
 

@@ -15,13 +15,14 @@ from scipy.linalg import sqrtm
 from torch import distributed, nn
 
 from irodori.errors import IrodoriError
-from irodori.metrics import set_distance
+from irodori.metrics import feature_distance
 from irodori.metrics.evaluation import Evaluation
+from irodori.metrics.catalog import METRICS
+from irodori.metrics.factories import default_metrics, left_out
+from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, kernel_distance
 from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance
-from irodori.metrics.measures import left_out
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.set_distance import SetDistance, frechet_distance, kernel_distance
 from irodori.pretrained import lite0
 from photographs import photographs
 
@@ -74,7 +75,7 @@ def test_kernel_distance_is_that_of_its_sums_over_different_photographs(width, c
     one, other = features(seed, count, width), features(seed + 1, count, width)
     expected = discrepancy(one.tolist(), other.tolist(), paired=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(set_distance, "ROWS", rows)
+        patch.setattr(feature_distance, "ROWS", rows)
         found = kernel_distance(one, other)
         assert found == pytest.approx(kernel_distance(other, one), rel=1e-9, abs=1e-6)
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-6)
@@ -110,16 +111,12 @@ def test_kid_is_the_mean_over_subsets_of_its_sums(count):
     assert found == pytest.approx(np.mean(expected), rel=1e-9)
 
 
-class Tiny(SetDistance):
+class Tiny(FeatureDistance):
     """Of means of 5 pieces of the picture."""
 
-    frechet = "fid"
-    kernel = "kid"
+    frechet = METRICS["fid"]
+    kernel = METRICS["kid"]
     num_features = 5
-
-    @staticmethod
-    def missing():
-        return None
 
     @staticmethod
     def make_network():
@@ -133,7 +130,7 @@ def by_ranks(rank, store, results, numbers, kind):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    results.put([tuple(figure) for figure in of_smooth(kind, numbers[rank])])
+    results.put(of_smooth(kind, numbers[rank]))
     distributed.destroy_process_group()
 
 
@@ -166,26 +163,20 @@ def test_two_ranks_join_their_features(tmp_path, kind, numbers):
     for process in processes:
         process.join()
     alone = of_smooth(kind, range(6))
-    assert [figure.name for figure in alone] == [kind.frechet, kind.kernel]
-    for figures in told:
-        for (name, value, count), expected in zip(figures, alone, strict=True):
-            assert (name, count) == (expected.name, 6)
-            assert value == pytest.approx(expected.value, rel=1e-6)
+    assert list(alone) == [kind.frechet.name, kind.kernel.name]
+    for values in told:
+        assert values == pytest.approx(alone, rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_sets_of_few_photographs_have_fewer_figures():
+def test_sets_of_few_photographs_have_fewer_metrics():
     distance = Tiny()
-    ((name, value, count),) = distance.compute()
-    assert (name, count) == ("kid", 0)
-    assert math.isnan(value)
-    for number in range(5):
-        assert [figure.name for figure in distance.compute()] == ["kid"]
+    for number in range(6):
+        undefined = {name for name, value in distance.compute().items() if math.isnan(value)}
+        assert undefined == ({"fid", "kid"} if number < 4 else {"fid"} if number < 5 else set())
         distance.update(smooth(number), smooth(number + 50))
-        assert math.isnan(distance.compute()[-1].value) == (number < 3)
-    assert [figure.name for figure in distance.compute()] == ["fid", "kid"]
     distance.reset()
-    assert distance.compute()[0].photographs == 0
+    assert all(math.isnan(value) for value in distance.compute().values())
     with pytest.raises(ValueError, match="against"):
         distance.update(smooth(0), smooth(1, 5, 5))
 
@@ -204,7 +195,7 @@ def test_lite0_tells_gray_photographs_from_paler_ones():
         distance = Lite0Distance(frechet_from=4)
         for photo in photos:
             distance.update(colored(photo, saturation), photo)
-        found.append([figure.value for figure in distance.compute()])
+        found.append(list(distance.compute().values()))
     same, slightly, more, gray = np.array(found)
     assert same == pytest.approx(0, abs=1e-2)
     assert (slightly > 0.1).all()
@@ -232,16 +223,23 @@ def test_lite0_distance_is_that_of_the_networks_features():
             distance.update(*pair)
     for found, expected in ((distance.predicted, one), (distance.true, other)):
         torch.testing.assert_close(torch.cat(found).double(), expected, rtol=1e-3, atol=1e-3)
-    frechet, kernel = distance.compute()
-    assert frechet.value == pytest.approx(frechet_by_scipy(one, other), rel=1e-2)
-    assert kernel.value == pytest.approx(kernel_distance(one, other), rel=1e-2)
+    frechet, kernel = distance.compute().values()
+    assert frechet == pytest.approx(frechet_by_scipy(one, other), rel=1e-2)
+    assert kernel == pytest.approx(kernel_distance(one, other), rel=1e-2)
+
+
+def steps():
+    """What is to be done, by the names of metrics."""
+    return {info.name: step for info, step in left_out(default_metrics()).items()}
 
 
 def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch):
     prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
 
     def figures(perceptual):
-        evaluation = Evaluation(["model", "gray"], ["sea"], prior, torch.device("cpu"), perceptual)
+        evaluation = Evaluation(
+            ["model", "gray"], ["sea"], default_metrics(), torch.device("cpu"), prior, perceptual
+        )
         for number in range(4):
             true = smooth(number, 20, 20)
             evaluation.add("model", str(number), 0, smooth(number + 9, 20, 20), true)
@@ -252,9 +250,9 @@ def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch)
     assert "lite0_frechet" not in found["model"]
     assert "lite0_kernel" not in found["gray"]
     assert "lite0_kernel" not in figures(perceptual=False)["model"]
-    assert not {"lite0_frechet", "lite0_kernel"} & left_out().keys()
+    assert not {"lite0_frechet", "lite0_kernel"} & steps().keys()
     monkeypatch.setattr(lite0, "missing", lambda: "install it")
-    assert {left_out()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
+    assert {steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
     assert "lite0_kernel" not in figures(perceptual=True)["model"]
-    with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel need .*: install it$"):
+    with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel .*: install it$"):
         Lite0Distance()

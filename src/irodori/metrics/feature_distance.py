@@ -1,4 +1,4 @@
-"""How far a set of coloured photographs is from the set of the true ones, by a network's features.
+"""How far a set of colorized photographs is from the set of the true ones, by a network's features.
 
 Fréchet distance: M. Heusel and others, *GANs Trained by a Two Time-Scale Update Rule Converge to a
 Local Nash Equilibrium*, 2017, as FID. Kernel distance: A. Gretton and others, *A Kernel Two-Sample
@@ -6,15 +6,15 @@ Test*, 2012, lemma 6, with the kernel of M. Bińkowski and others, *Demystifying
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from irodori.color.planes import full_precision
-from irodori.errors import IrodoriError
+from irodori.metrics.base import SetDistance
+from irodori.metrics.catalog import MetricInfo
 from irodori.metrics.pair import Pair
 
 SMALLEST = 4
@@ -23,19 +23,8 @@ ROWS = 256
 """So many rows of an N×N matrix are held at once."""
 
 
-class SetFigure(NamedTuple):
-    """A figure of a set of photographs."""
-
-    name: str
-    """A key of `FIGURES`."""
-    value: float
-    """NaN with fewer than four photographs."""
-    photographs: int
-    """How many it was measured from."""
-
-
-class SetDistance(Metric):
-    """Base of the distances by one network: Fréchet, and kernel × 1000.
+class FeatureDistance(SetDistance):
+    """The base of the distances by one network: Fréchet, and kernel × 1000.
 
     The reference is the true photographs of the same set. With fewer photographs than features,
     their covariance can't be known, and there is no Fréchet distance.
@@ -43,40 +32,35 @@ class SetDistance(Metric):
     Args:
         frechet_from: number of photographs from which on there is a Fréchet distance; that of the
             features if None.
-        kwargs: of torchmetrics.
 
     Raises:
         IrodoriError: the network's package or its weights are missing, or these are damaged.
     """
 
-    full_state_update = False
-    frechet: ClassVar[str]
-    """Name of the Fréchet distance: a key of `FIGURES`."""
-    kernel: ClassVar[str]
-    """Name of the kernel distance."""
+    slow = True
+    frechet: ClassVar[MetricInfo]
+    kernel: ClassVar[MetricInfo]
     num_features: ClassVar[int]
     predicted: list[Tensor]
     true: list[Tensor]
 
-    def __init__(self, frechet_from: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, frechet_from: int | None = None) -> None:
+        super().__init__()
         self.frechet_from = self.num_features if frechet_from is None else frechet_from
-        if step := self.missing():
-            raise IrodoriError(f"{self.frechet} and {self.kernel} need a network: {step}")
         self.network = self.make_network()
         self.add_state("predicted", [], dist_reduce_fx="cat")
         self.add_state("true", [], dist_reduce_fx="cat")
         self.reset()
 
-    @staticmethod
-    @abstractmethod
-    def missing() -> str | None:
-        """What to do so that the network is at hand; None if it is."""
+    @classmethod
+    def infos(cls) -> tuple[MetricInfo, ...]:
+        """Return the descriptions of both distances."""
+        return (cls.frechet, cls.kernel)
 
     @staticmethod
     @abstractmethod
     def make_network() -> nn.Module:
-        """The network, in evaluation mode.
+        """Return the network in evaluation mode.
 
         Raises:
             IrodoriError: its weights are damaged.
@@ -84,7 +68,7 @@ class SetDistance(Metric):
 
     @abstractmethod
     def features(self, picture_13HW: Tensor) -> Tensor:
-        """1×3×H×W uint8 → 1×`num_features` fp32."""
+        """Return the features of a picture: 1×3×H×W uint8 → 1×`num_features` fp32."""
 
     def reset(self) -> None:
         """Start from nothing."""
@@ -107,31 +91,35 @@ class SetDistance(Metric):
             with full_precision(picture.device), torch.no_grad():
                 features_1F = self.features(picture[None])
             if not torch.isfinite(features_1F).all():
-                raise ValueError(f"a feature for {self.kernel} is not a finite number")
+                raise ValueError(f"a feature for {self.kernel.name} is not a finite number")
             features.append(features_1F)
 
-    def compute(self) -> tuple[SetFigure, ...]:
-        """The kernel distance, after the Fréchet distance if there is one."""
+    def compute(self) -> dict[str, float]:
+        """Return the distances by name: NaN for either of too few photographs."""
         # A list, or what all ranks' lists were joined to.
         predicted_NF, true_NF = (
             (torch.cat(features) if isinstance(features, list) else features).double()
             for features in (self.predicted, self.true)
         )
-        count = len(true_NF)
-        if count < SMALLEST:
-            return (SetFigure(self.kernel, float("nan"), count),)
-        kernel = SetFigure(self.kernel, self.by_kernel(predicted_NF, true_NF), count)
-        if count < self.frechet_from:
-            return (kernel,)
-        return SetFigure(self.frechet, frechet_distance(predicted_NF, true_NF), count), kernel
+        values = {info.name: float("nan") for info in self.infos()}
+        if len(true_NF) >= SMALLEST:
+            values[self.kernel.name] = self.by_kernel(predicted_NF, true_NF)
+            if len(true_NF) >= self.frechet_from:
+                values[self.frechet.name] = frechet_distance(predicted_NF, true_NF)
+        return values
+
+    def values(self) -> dict[str, float]:
+        """Return what `compute` does."""
+        found: dict[str, float] = self.compute()
+        return found
 
     def by_kernel(self, predicted_NF: Tensor, true_NF: Tensor) -> float:
-        """The kernel distance × 1000 of two sets of features (N×F, float64), N at least 4."""
+        """Return the kernel distance × 1000 of two sets of features (N×F, float64), N at least 4."""
         return kernel_distance(predicted_NF, true_NF)
 
 
 def frechet_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
-    """|μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) of two sets of features (N×F, float64), N at least 2."""
+    """Return |μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) of two sets of features (N×F, N ≥ 2)."""
     metric = FrechetInceptionDistance(Ready(true_NF.shape[1]), sync_on_compute=False)
     metric.to(true_NF.device)
     metric.update(true_NF, real=True)
@@ -140,14 +128,14 @@ def frechet_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
 
 
 def kernel_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
-    """1000 × the unbiased squared maximum mean discrepancy with the kernel (x·y / F + 1)³.
+    """Return 1000 × the unbiased squared maximum mean discrepancy, kernel (x·y / F + 1)³.
 
     The two features of one photograph are alike, so only pairs of different photographs count, also
     across the sets: with the others the distance would be too small, by more the fewer photographs
     there are. Of equal sets it is 0; of sets that are as good as equal it may be below.
 
     Args:
-        predicted_NF: features of the coloured photographs, float64.
+        predicted_NF: features of the colorized photographs, float64.
         true_NF: of the true ones, in the same order.
 
     Returns:

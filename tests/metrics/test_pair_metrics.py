@@ -89,7 +89,7 @@ REFERENCES = {
         colorfulness(predicted, True) - colorfulness(true, True)
     ),
 }
-METRICS = pytest.mark.parametrize("metric", REFERENCES, ids=lambda metric: metric.name)
+METRICS = pytest.mark.parametrize("metric", REFERENCES, ids=lambda metric: metric.info.name)
 
 
 def agrees(metric, pair, case):
