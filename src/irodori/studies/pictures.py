@@ -13,15 +13,14 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from irodori.color import color_space
-from irodori.config import DataConfig
+from irodori.data.base import ShardModule
+from irodori.data.both import open_both
+from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
-from irodori.data.module import open_both
-from irodori.data.validation import ValidationShards
 from irodori.errors import IrodoriError, one_line
-from irodori.inference.checkpoint import load_model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of
+from irodori.model import color_pictures, load_model
 from irodori.studies.comparison import Comparison
 from irodori.studies.runs import Run
 from irodori.studies.variants import Variant
@@ -117,14 +116,14 @@ def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
     given: dict[str, Any] = {name: value for name, value in run.data.items() if name in known}
     if not given.get("val"):
         raise IrodoriError(f"{run.folder} doesn't say which shards it was validated on")
-    config = DataConfig(**given)
+    config = DataConfig(**{"train": given["val"], **given, "stages": ()})
     _, index = open_both(config)
-    data = ValidationShards(config, index, partial(to_short_side, size=config.val_size)).val_data
+    data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
     place = _places(index, set(keys))
     absent = [key for key in keys if key not in place]
     if absent:
         raise IrodoriError(f"{absent[0]} is not in {config.val} any more")
-    return {key: data.resize(data.image(place[key])) for key in keys}
+    return {key: data.val_resize(data.val_samples.image(place[key])) for key in keys}
 
 
 def _places(index: Index, keys: set[str]) -> Mapping[str, int]:

@@ -93,7 +93,7 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         data.color_space,
         data.classes,
         config.alpha,
-        training_mean_ab(data.train_data),
+        training_mean_ab(data.train_samples),
         shard_identities(data.train_index),
     )
     encoder = instantiate(config.encoder)
@@ -102,7 +102,7 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         line, trained_on = load_matching_weights(model, Path(config.init))
         lines.append(line)
         model = model.trained_on_more(trained_on)
-    objective.setup(network, data.color_space, lambda: training_prior(data.train_data))
+    objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
         model, objective, optimizer, scheduler, encoder, config.compile, lines
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from irodori.data.validation import ValidationShards
+from irodori.data.base import ShardModule
 from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
@@ -12,7 +12,7 @@ OWN_SIZE = Protocol("own_size")
 
 
 def protocol_of(
-    data: ValidationShards, protocol: Protocol, model: Model, prior: AbPrior
+    data: ShardModule, protocol: Protocol, model: Model, prior: AbPrior
 ) -> dict[str, Any]:
     """Return the protocol of a checkpoint's evaluation on shards."""
     return {

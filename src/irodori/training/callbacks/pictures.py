@@ -73,13 +73,13 @@ class Pictures(Callback):
 
     def _photographs(self, trainer: Trainer) -> list[Tensor]:
         """Return the photographs, 3×H×W uint8 on the device; damaged ones are left out."""
-        data = trainer.datamodule.val_data  # type: ignore[attr-defined]
-        last = len(data.index) - 1
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        last = len(data.val_index) - 1
         samples = np.linspace(0, last, min(self.count, last + 1)).round().astype(int)
         photographs = []
         for sample in samples.tolist():
             try:
-                photographs.append(data.resize(data.image(sample)))
+                photographs.append(data.val_resize(data.val_samples.image(sample)))
             except (RuntimeError, OSError):
                 continue  # Reported where they are validated.
         return [image_3HW.to(trainer.strategy.root_device) for image_3HW in photographs]
