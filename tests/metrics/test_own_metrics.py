@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 from functools import partial
 
 import hydra
@@ -158,10 +157,10 @@ def test_files_and_tables_describe_them(tmp_path):
     console = Console(width=120)
     with console.capture() as captured:
         console.print(table("made", judged.rows, judged.scenes, read))
-    lines = [line.split() for line in captured.get().splitlines()]
+    lines = captured.get().splitlines()
     value = f"{judged.rows['last']['warmth']:.1f}"
-    assert any(line[1:4] == ["↑", "own", "warmth"] and value in line for line in lines)
-    assert any(line[1:4] == ["→0", "own", "brightness"] for line in lines)
+    assert any("↑" in line and "own warmth" in line and value in line for line in lines)
+    assert any("→0" in line and "own brightness" in line for line in lines)
 
 
 def with_own(folder, warmth, described=True, **changes):
@@ -206,7 +205,7 @@ def test_comparisons_label_and_judge_them(tmp_path, capsys):
     assert rows["own warmth ↑"][2].strong
     assert "own brightness → 0" in rows
     show(comparison)
-    assert re.search(r"own\s+warmth", capsys.readouterr().out)
+    assert "warmth" in capsys.readouterr().out
     assert Warmth.info in compare(folders).figures
 
 
@@ -308,7 +307,7 @@ def test_metrics_that_cannot_be_measured_are_left_out_and_named():
     metrics = {**OWN, "mine": Missing}
     assert left_out(metrics) == {Missing.info: "install it"}
     assert "missing_network" not in evaluated(metrics).overall()["model"]
-    with pytest.raises(IrodoriError, match="^missing_network .*: install it$"):
+    with pytest.raises(IrodoriError, match=r"^missing_network .*: install it$"):
         Missing(2)
 
 
