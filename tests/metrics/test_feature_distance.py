@@ -16,8 +16,8 @@ from torch import distributed, nn
 
 from irodori.errors import IrodoriError
 from irodori.metrics import feature_distance
-from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.catalog import METRICS
+from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import default_metrics, left_out
 from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, kernel_distance
 from irodori.metrics.inception import kid

@@ -19,8 +19,8 @@ from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
 from irodori.metrics.base import PairMetric
 from irodori.metrics.catalog import METRICS
-from irodori.metrics.factories import default_metrics, left_out, make_metrics, metric_classes
 from irodori.metrics.colorfulness import Colorfulness
+from irodori.metrics.factories import default_metrics, left_out, make_metrics, metric_classes
 from irodori.metrics.fidelity import PSNR, SSIM
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior

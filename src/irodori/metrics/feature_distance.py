@@ -114,7 +114,7 @@ class FeatureDistance(SetDistance):
         return found
 
     def by_kernel(self, predicted_NF: Tensor, true_NF: Tensor) -> float:
-        """Return the kernel distance × 1000 of two sets of features (N×F, float64), N at least 4."""
+        """Return the kernel distance × 1000 of two sets of features (N×F, float64), N ≥ 4."""
         return kernel_distance(predicted_NF, true_NF)
 
 
