@@ -31,10 +31,9 @@ from irodori.data.validation import ValidationShards, storage
 from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError
 from irodori.evaluation.extremes import Photographs
-from irodori.inference.checkpoint import Model, load_model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model, color_pictures, load_model
 from irodori.training.building import make_trainer
 from irodori.training.callbacks.bad_images import BadImages
 from irodori.training.callbacks.lost_shards import LostShards

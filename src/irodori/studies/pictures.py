@@ -19,9 +19,8 @@ from irodori.data.index import Index
 from irodori.data.module import open_both
 from irodori.data.validation import ValidationShards
 from irodori.errors import IrodoriError, one_line
-from irodori.inference.checkpoint import load_model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of
+from irodori.model import color_pictures, load_model
 from irodori.studies.comparison import Comparison
 from irodori.studies.runs import Run
 from irodori.studies.variants import Variant

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from irodori.config import Config
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model, read_checkpoint
-from irodori.network.timm_backbone import TimmBackbone
+from irodori.model import Model, read_checkpoint
 from irodori.training.run_folder import CHECKPOINTS, LAST
+from irodori.utils.describable import describe
 
 SHOWN = 6
 """Parts of a network that a line names."""
@@ -27,15 +27,11 @@ def begin(model: Model, config: Config) -> list[str]:
     backbone = model.network.backbone
     lines = []
     goes_on = config.resume is not None and (Path(config.resume) / CHECKPOINTS / LAST).is_file()
-    if isinstance(backbone, TimmBackbone):
+    if any(True for _ in backbone.encoder_parameters()):
         source = "pretrained" if config.backbone.pretrained else "not pretrained"
         if config.backbone.pretrained and not goes_on:
-            # Imported here: it asks servers, which other runs needn't load.
-            from irodori.pretrained.encoder import encoder_weights
-
-            weights, source = encoder_weights(backbone.name)
-            backbone.encoder.load_state_dict(weights)
-        lines.append(f"encoder: {backbone.name} · {source}")
+            source = backbone.load_pretrained()
+        lines.append(f"encoder: {config.backbone.name} · {source}")
     if config.init is not None and not goes_on:
         lines.append(take_over(model, Path(config.init)))
     return lines
@@ -58,11 +54,12 @@ def take_over(model: Model, path: Path) -> str:
     other = set()
     if list(model.classes) != description["classes"]:
         other |= last_layer(own, "classification.")
-    if model.space.describe() != description["color_space"]:
+    if model.describe()["color_space"] != description["color_space"]:
         other |= last_layer(own, "colorization.")
-    backbones = (model.network.arguments["backbone"], description["network"]["backbone"])
+    backbones = (describe(model.network.backbone), description["network"]["backbone"])
+    kinds = {(part["_target_"], part.get("name", "").partition(".")[0]) for part in backbones}
     # Tags behind the name say whose weights it began with.
-    if len({name.partition(".")[0] for name in backbones}) > 1:
+    if len(kinds) > 1:
         other |= {layer_of(name) for name in own if name.startswith("backbone.")}
     # A layer's tensors belong together.
     other |= {

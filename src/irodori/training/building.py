@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ from irodori.color import color_space
 from irodori.config import BackboneConfig, Config, TrainerConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
-from irodori.freed_memory import give_back_at_once
-from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
-from irodori.network import JointNetwork
-from irodori.network.blocks import use_winograd
-from irodori.network.joint import PAPER
+from irodori.model import Model
+from irodori.network import Backbone, JointNetwork, freeze_unused
+from irodori.network.decoders import ColorizationDecoder, SkipDecoder
+from irodori.network.paper_backbone import PaperBackbone
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training import report
 from irodori.training.beginning import begin
@@ -36,12 +36,15 @@ from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware
 from irodori.training.module import Colorization, Learning
-from irodori.training.objectives import make_objective, output_arguments
+from irodori.training.objectives import make_objective, make_output
 from irodori.training.optimizers import parameter_groups
 from irodori.training.run_folder import CHECKPOINTS
 from irodori.training.stopping import StopSignal
 from irodori.training.synced_norms import SyncedNorms
 from irodori.training.training_colors import training_mean_ab, training_prior
+
+PAPER = "paper"
+"""Name of the paper's backbone and decoder."""
 
 
 def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
@@ -78,28 +81,28 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             f"objective=classes has bins of a*b* and goes with color_space=lab, not {space.name}"
         )
     try:
+        width, whole = config.network.width, config.network.global_features
+        backbone: Backbone = PaperBackbone(width, whole)
+        if config.backbone.name != PAPER:
+            backbone = TimmBackbone(config.backbone.name, width, whole)
+        decoder = {PAPER: ColorizationDecoder, "skips": SkipDecoder}[config.decoder.name]
         network = JointNetwork(
             len(data.classes),
             space.chroma_channels,
-            width=config.network.width,
+            width=width,
             fusion=config.network.fusion,
-            global_features=config.network.global_features,
-            backbone=config.backbone.name,
-            decoder=config.decoder.name,
-            **output_arguments(config.objective),
+            global_features=whole,
+            backbone=backbone,
+            decoder=partial(decoder, width=width),
+            output=make_output(config.objective),
         )
-        if isinstance(network.backbone, TimmBackbone):
-            network.backbone.leave_out_unused()
-            # Before the run has a folder.
-            parameter_groups(network, config.optimizer, config.backbone)
+        freeze_unused(network)
+        # Before the run has a folder.
+        parameter_groups(network, config.optimizer, config.backbone)
     except ValueError as error:
         raise IrodoriError(str(error)) from None
     if hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    if hardware.winograd:
-        use_winograd(network)
-    if hardware.accelerator == "cpu":
-        give_back_at_once()
     mean_ab = training_mean_ab(data.train_data)
     model = Model(network, space, data.classes, config.alpha, mean_ab)
     beginning = begin(model, config)

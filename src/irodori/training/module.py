@@ -1,7 +1,6 @@
 """The LightningModule: joint network, joint loss, and colouring of whole photographs."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import lightning
@@ -13,12 +12,9 @@ from torchmetrics import MeanMetric
 
 import irodori
 from irodori.config import BackboneConfig, OptimizerConfig
-from irodori.inference.checkpoint import Model
-from irodori.inference.coloring import color_pictures
 from irodori.metrics import ChrominanceRMSE
+from irodori.model import Model, color_pictures
 from irodori.network.joint import reduce_chroma
-from irodori.network.recompute import recomputing
-from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.losses import scene_cross_entropy
 from irodori.training.objectives import Objective
 from irodori.training.optimizers import configured, make_optimizer, parameter_groups
@@ -58,8 +54,6 @@ class Colorization(LightningModule):
             self.predict = self.network.predict
             if learning.compile:
                 self.predict = torch.compile(self.network.predict, mode=learning.compile)
-            recompute = learning.recompute and not learning.compile
-            self.graph = recomputing if recompute else nullcontext
         self.beginning = beginning
         self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
@@ -70,8 +64,7 @@ class Colorization(LightningModule):
         Returns:
             `loss`, and `sums`: for each figure its sum over images and the number of these.
         """
-        with self.graph():
-            prediction_BQHW, logits_BC = self.predict(batch["luminance"])
+        prediction_BQHW, logits_BC = self.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
         loss = colors = self.objective(prediction_BQHW, reduce_chroma(batch["chroma"]), valid_B)
         images = valid_B.sum()
@@ -146,18 +139,16 @@ class Colorization(LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Batch norms of an encoder keep their statistics while it is frozen, or always."""
-        if isinstance(self.network.backbone, TimmBackbone):
-            self.network.backbone.freeze_batch_norm(
-                self.encoder_frozen or self.backbone_config.freeze_batch_norm
-            )
+        backbone = self.network.backbone
+        backbone.freeze_batch_norm(self.encoder_frozen or self.backbone_config.freeze_batch_norm)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Without gradients an optimizer passes over weights, and so does clipping.
 
         Gradients are still computed: under DDP all ranks wait for those of every weight.
         """
-        if isinstance(self.network.backbone, TimmBackbone) and self.encoder_frozen:
-            for weight in self.network.backbone.encoder.parameters():
+        if self.encoder_frozen:
+            for weight in self.network.backbone.encoder_parameters():
                 weight.grad = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What is minimised of the colours: a class for each option of the group objective."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from irodori.config import ClassesConfig, HuberConfig, ObjectiveConfig
 from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
 from irodori.network.joint import reduce_chroma
-from irodori.network.output import Output
+from irodori.network.output import AbClassesOutput, ChromaOutput, Output
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 
 
@@ -111,11 +111,11 @@ def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
     return weights_Q / (share_Q * weights_Q).sum()
 
 
-def output_arguments(config: ObjectiveConfig) -> dict[str, Any]:
-    """What output a network needs for the objective: arguments of `JointNetwork`."""
+def make_output(config: ObjectiveConfig) -> Callable[..., Output]:
+    """Return the output that a network needs for the objective."""
     if isinstance(config, ClassesConfig):
-        return {"output": "ab_classes", "temperature": config.temperature}
-    return {}
+        return partial(AbClassesOutput, temperature=config.temperature)
+    return ChromaOutput
 
 
 def make_objective(

@@ -8,8 +8,6 @@ from torch import nn, optim
 from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
-from irodori.network.encoder_layers import encoder_layers
-from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.blockwise_adadelta import BlockwiseAdadelta
 from irodori.training.compiled_adadelta import CompiledAdadelta
 
@@ -54,9 +52,9 @@ def parameter_groups(
         ValueError: there is a layer_decay, and timm doesn't count this encoder's layers.
     """
     layers: list[list[nn.Parameter]] = []
-    if isinstance(network.backbone, TimmBackbone):
-        whole = list(network.backbone.encoder.parameters())
-        layers = encoder_layers(network.backbone) if backbone.layer_decay < 1 else [whole]
+    whole = list(network.backbone.encoder_parameters())
+    if whole:
+        layers = network.backbone.encoder_layers() if backbone.layer_decay < 1 else [whole]
     in_encoder = {id(weight) for layer in layers for weight in layer}
     rest = [weight for weight in network.parameters() if id(weight) not in in_encoder]
     rates = [

@@ -4,8 +4,8 @@ from typing import Any
 
 from irodori.config import ProtocolConfig
 from irodori.data.validation import ValidationShards
-from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model
 
 OWN_SIZE = ProtocolConfig("own_size")
 """The protocol of a run's own validation."""

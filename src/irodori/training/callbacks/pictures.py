@@ -12,9 +12,8 @@ from irodori.data.files import replacing
 from irodori.data.plan import Reading
 from irodori.data.stream import ShardDataset
 from irodori.errors import one_line
-from irodori.inference.checkpoint import Model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of, sheet
+from irodori.model import Model, color_pictures
 from irodori.training.loggers.tensorboard import TensorBoard
 
 

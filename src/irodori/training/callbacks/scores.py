@@ -6,9 +6,9 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.inference.checkpoint import Model
 from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model
 from irodori.training.figures import AS_PREDICTED
 from irodori.training.ranks import gather
 
