@@ -12,7 +12,7 @@ import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli import app
 from irodori.color import color_space
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.inference.colorizer import Settings
 from irodori.inference.picture_grid import picture_grid
 from irodori.inference.style_sheet import CELL, GAP

@@ -24,7 +24,7 @@ from irodori.data.aging import age
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
 from irodori.data.stream import ShardDataset
-from irodori.inference.checkpoint import Model, load_model
+from irodori.model import Model, load_model
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.network.joint import enlarge_chroma

@@ -13,7 +13,7 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import load_model
+from irodori.model import load_model
 from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import validate

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from irodori.color import color_space
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.network import JointNetwork
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from irodori.color import COLOR_SPACES, to_float, to_uint8
-from irodori.inference.coloring import color_pictures
+from irodori.model import color_pictures
 from irodori.network.joint import enlarge_chroma
 
 SIZES = [(20, 30), (31, 17), (20, 30), (1, 1), (224, 224), (31, 17), (1, 40), (40, 1), (30, 20)]

@@ -9,7 +9,7 @@ from skimage.color import rgb2lab
 from irodori.color import to_uint8
 from irodori.errors import IrodoriError
 from irodori.inference import colorizer as module
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.inference.colorizer import Colorizer, Settings
 
 

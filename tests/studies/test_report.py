@@ -11,7 +11,7 @@ from PIL import Image
 
 import tiny
 from irodori.color import color_space
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.studies.comparison import compare
 from irodori.studies.document import Cell, Document, Picture, Table, Text

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 import tiny
 from irodori.color import color_space
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model, load_model
+from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import lite0

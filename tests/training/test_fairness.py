@@ -9,7 +9,7 @@ from lightning import seed_everything
 import tiny
 from irodori.color import COLOR_SPACES, color_space, to_float
 from irodori.data.images import from_pil
-from irodori.inference.coloring import color_pictures
+from irodori.model import color_pictures
 from irodori.training.building import build
 from irodori.training.hardware import choose
 

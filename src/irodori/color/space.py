@@ -8,9 +8,10 @@ from torch import Tensor
 
 from irodori.color.planes import Planes, by_parts, check_picture, full_precision, working_dtype
 from irodori.color.srgb import srgb_from_linear
+from irodori.utils.describable import Describable
 
 
-class ColorSpace(ABC):
+class ColorSpace(Describable, ABC):
     """Splits an sRGB picture into luminance and chrominance, and joins them again.
 
     The network sees the luminance and predicts the chrominance. Both are scaled to [0, 1]:
@@ -145,10 +146,9 @@ class ColorSpace(ABC):
         """
         raise ValueError(f"the chroma of {self.name} holds no luminance")
 
-    def describe(self) -> dict[str, Any]:
-        """Return name and ranges as plain types, to be stored with a checkpoint."""
+    def ranges(self) -> dict[str, Any]:
+        """Return the ranges as plain types, to be stored with a checkpoint."""
         return {
-            "name": self.name,
             "chroma_channels": self.chroma_channels,
             "luminance_range": self.luminance_range,
             "chroma_center": self.chroma_center,

@@ -9,7 +9,7 @@ import torch
 from irodori.color import color_space
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.torch7.colornet import to_network
 from irodori.torch7.reader import read_file
 from irodori.torch7.values import Object, Table, Tensor, Value

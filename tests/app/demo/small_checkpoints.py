@@ -5,7 +5,7 @@ import torch
 import tiny
 from irodori import JointNetwork
 from irodori.color import color_space
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 
 
 def write_checkpoint(path, seed, **arguments):

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from irodori.cli_export import export
 from irodori.color import color_space
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model, load_model
+from irodori.model import Model, load_model
 from irodori.inference.export import write
 from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
-from irodori.inference.safetensors_file import KEY
+from irodori.model_file import KEY
 from irodori.network import JointNetwork
 
 PRESETS = [

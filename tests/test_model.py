@@ -7,7 +7,7 @@ import torch
 
 from irodori.color import COLOR_SPACES, color_space
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import load_model
+from irodori.model import load_model
 
 
 def checkpoint_of(model):
