@@ -22,12 +22,12 @@ from irodori.config import (
     ProtocolConfig,
     TrainerConfig,
 )
+from irodori.data.base import ShardModule, storage
+from irodori.data.both import open_both
 from irodori.data.folders import Folders
 from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
-from irodori.data.module import open_both
 from irodori.data.opening import index_of
-from irodori.data.validation import ValidationShards, storage
 from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError
 from irodori.evaluation.extremes import Photographs
@@ -139,7 +139,7 @@ def data_config(asked: EvaluatedDataConfig, run: DataConfig | None) -> DataConfi
     return replace(run or DataConfig(), **given)
 
 
-def shards(config: EvaluateConfig, run: Config | None, model: Model) -> ValidationShards:
+def shards(config: EvaluateConfig, run: Config | None, model: Model) -> ShardModule:
     """The photographs that the protocol names.
 
     Raises:
@@ -154,7 +154,7 @@ def shards(config: EvaluateConfig, run: Config | None, model: Model) -> Validati
     resize: Callable[[Tensor], Tensor] = partial(to_short_side, size=chosen.val_size)
     if config.protocol.square is not None:
         resize = partial(to_middle_square, size=config.protocol.square)
-    return ValidationShards(chosen, first_by_name(index, config.protocol), resize)
+    return ShardModule(chosen, first_by_name(index, config.protocol), resize)
 
 
 def first_by_name(index: Index, protocol: ProtocolConfig) -> Index:
@@ -197,7 +197,7 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
 
 
 def looked_at(
-    judged: Judged, data: ValidationShards, model: Model, trainer: Trainer
+    judged: Judged, data: ShardModule, model: Model, trainer: Trainer
 ) -> Photographs:
     """The photographs in the order of the records, to be coloured once more."""
     index = data.val_index
@@ -214,7 +214,7 @@ def looked_at(
     device = trainer.strategy.root_device
 
     def picture(number: int) -> Sequence[Tensor]:
-        true = data.val_data.resize(data.val_data.image(samples[number])).to(device)
+        true = data.val_resize(data.val_samples.image(samples[number])).to(device)
         with trainer.precision_plugin.forward_context():
             colored, _ = color_pictures(model.network.to(device).eval(), model.space, [true])
         return gray_of(model.space, true), colored[0], true

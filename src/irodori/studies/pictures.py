@@ -14,10 +14,10 @@ from torchvision.transforms.v2 import functional
 
 from irodori.color import color_space
 from irodori.config import DataConfig
+from irodori.data.base import ShardModule
+from irodori.data.both import open_both
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
-from irodori.data.module import open_both
-from irodori.data.validation import ValidationShards
 from irodori.errors import IrodoriError, one_line
 from irodori.inference.checkpoint import load_model
 from irodori.inference.coloring import color_pictures
@@ -119,12 +119,12 @@ def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
         raise IrodoriError(f"{run.folder} doesn't say which shards it was validated on")
     config = DataConfig(**given)
     _, index = open_both(config)
-    data = ValidationShards(config, index, partial(to_short_side, size=config.val_size)).val_data
+    data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
     place = _places(index, set(keys))
     absent = [key for key in keys if key not in place]
     if absent:
         raise IrodoriError(f"{absent[0]} is not in {config.val} any more")
-    return {key: data.resize(data.image(place[key])) for key in keys}
+    return {key: data.val_resize(data.val_samples.image(place[key])) for key in keys}
 
 
 def _places(index: Index, keys: set[str]) -> Mapping[str, int]:

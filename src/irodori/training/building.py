@@ -1,7 +1,7 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
 import math
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from irodori.color import color_space
 from irodori.config import BackboneConfig, Config, TrainerConfig
+from irodori.data.augment import Augmentation
+from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
 from irodori.freed_memory import give_back_at_once
@@ -57,9 +59,17 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             "network.global_features=false has no scene classification: set alpha=0 with it"
         )
     space = color_space(config.color_space.name)
+    settings = asdict(config.data)
+    settings.pop("decode")
+    names = ("crop", "crop_scale", "crop_aspect", "flip", "age")
+    try:
+        augmentation = Augmentation(**{name: settings.pop(name) for name in names})
+    except ValueError as error:
+        raise IrodoriError(str(error)) from None
     data = ShardData(
-        config.data,
+        DataConfig(**settings),
         space,
+        augmentation,
         config.seed,
         config.trainer.accumulate,
         needs_labels=config.alpha > 0,
@@ -100,11 +110,11 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
         use_winograd(network)
     if hardware.accelerator == "cpu":
         give_back_at_once()
-    mean_ab = training_mean_ab(data.train_data)
+    mean_ab = training_mean_ab(data.train_samples)
     model = Model(network, space, data.classes, config.alpha, mean_ab)
     beginning = begin(model, config)
     objective = make_objective(
-        config.objective, network.output, lambda: training_prior(data.train_data)
+        config.objective, network.output, lambda: training_prior(data.train_samples)
     )
     trainer = config.trainer
     learning = Learning(
@@ -156,7 +166,7 @@ def make_callbacks(
         if report.CONSOLE.is_terminal:
             callbacks.append(ImagesBar(config.data.batch_size // settings.accumulate))
     if settings.pictures:
-        callbacks.append(Pictures(data.val_data, settings.pictures, folder / "pictures"))
+        callbacks.append(Pictures(data, settings.pictures, folder / "pictures"))
     if settings.ema_decay is not None:
         if not 0 < settings.ema_decay < 1:
             raise IrodoriError(f"trainer.ema_decay={settings.ema_decay} is not between 0 and 1")

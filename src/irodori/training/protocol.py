@@ -3,7 +3,7 @@
 from typing import Any
 
 from irodori.config import ProtocolConfig
-from irodori.data.validation import ValidationShards
+from irodori.data.base import ShardModule
 from irodori.inference.checkpoint import Model
 from irodori.metrics.prior import AbPrior
 
@@ -12,7 +12,7 @@ OWN_SIZE = ProtocolConfig("own_size")
 
 
 def of_shards(
-    data: ValidationShards, protocol: ProtocolConfig, model: Model, prior: AbPrior
+    data: ShardModule, protocol: ProtocolConfig, model: Model, prior: AbPrior
 ) -> dict[str, Any]:
     """The protocol of a checkpoint's evaluation on shards."""
     return {

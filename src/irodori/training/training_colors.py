@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from irodori.data.stream import ShardDataset
+from irodori.data.samples import Samples
 from irodori.errors import IrodoriError
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
@@ -14,7 +14,7 @@ SAMPLES = 1000
 """At most so many training photographs, evenly spread, are looked at."""
 
 
-def training_mean_ab(data: ShardDataset) -> tuple[float, float]:
+def training_mean_ab(data: Samples) -> tuple[float, float]:
     """Mean a* and b* over training photographs (per photograph, then over them).
 
     Raises:
@@ -24,7 +24,7 @@ def training_mean_ab(data: ShardDataset) -> tuple[float, float]:
     return first, second
 
 
-def training_prior(data: ShardDataset) -> AbPrior:
+def training_prior(data: Samples) -> AbPrior:
     """How frequent colours are in the training photographs.
 
     Raises:
@@ -33,7 +33,7 @@ def training_prior(data: ShardDataset) -> AbPrior:
     return AbPrior.of(pictures(data), "training photographs")
 
 
-def pictures(data: ShardDataset) -> Iterator[Tensor]:
+def pictures(data: Samples) -> Iterator[Tensor]:
     """Training photographs, 3×H×W uint8.
 
     Raises:

@@ -8,9 +8,8 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from irodori.data.base import ShardModule
 from irodori.data.files import replacing
-from irodori.data.plan import Reading
-from irodori.data.stream import ShardDataset
 from irodori.errors import one_line
 from irodori.inference.checkpoint import Model
 from irodori.inference.coloring import color_pictures
@@ -27,11 +26,11 @@ class Pictures(Callback):
         folder: where the pictures go.
     """
 
-    def __init__(self, data: ShardDataset, count: int, folder: Path) -> None:
-        spread = np.linspace(0, len(data.index) - 1, min(count, len(data.index))).round()
-        samples = spread.astype(np.int64)
+    def __init__(self, data: ShardModule, count: int, folder: Path) -> None:
+        length = len(data.val_index)
+        spread = np.linspace(0, length - 1, min(count, length)).round()
         self.data = data
-        self.samples = samples
+        self.samples = spread.astype(int).tolist()
         self.folder = folder
         self._true: list[Tensor] | None = None
 
@@ -54,13 +53,14 @@ class Pictures(Callback):
         if not trainer.is_global_zero:
             return
         if self._true is None:
-            batch = self.data[Reading(0, self.samples, self.samples)]
             device = trainer.strategy.root_device
-            self._true = [
-                image.to(device)
-                for image, valid in zip(batch["images"], batch["valid"].tolist(), strict=True)
-                if valid
-            ]
+            self._true = []
+            for sample in self.samples:
+                try:
+                    image = self.data.val_resize(self.data.val_samples.image(sample))
+                except (RuntimeError, OSError):
+                    continue  # Damaged images are reported where they are validated on.
+                self._true.append(image.to(device))
         model = module.model
         assert isinstance(model, Model)
         training = module.training
