@@ -10,8 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from irodori.data.folds import grouped_folds, linked_groups
-from irodori.data.writer import Sample, write_shards
+from folds import grouped_folds, linked_groups
+
+from irodori.data.writer import Entry, write_shards
 
 FOLDS = 5
 HISTORICAL = "historical"  # a photo to try out, never trained on or tested with
@@ -85,7 +86,7 @@ def build(photos: Path, output: Path) -> None:
     sample = [row for row in rows if row["scene"] != HISTORICAL]
     scenes, groups = [row["scene"] for row in sample], [row["group"] for row in sample]
     classes = sorted(set(scenes))
-    shards: list[list[Sample]] = [[] for _ in range(FOLDS)]
+    shards: list[list[Entry]] = [[] for _ in range(FOLDS)]
     for row, fold in zip(sample, grouped_folds(scenes, groups, FOLDS), strict=True):
         row["fold"] = str(fold)
         key = row["file"].removesuffix(".jpg").replace("/", "_")

@@ -27,7 +27,7 @@ from PIL import Image
 import irodori
 from irodori.config import PROJECT
 from irodori.data.index import read_index
-from irodori.data.stream import ShardDataset
+from irodori.data.samples import Samples
 from irodori.inference.job.options import Options
 from irodori.inference.job.plan import make_plan
 from irodori.inference.job.run import color_photos, cores, make_painter
@@ -54,7 +54,7 @@ def enlarge(pixels_HW3: np.ndarray, seed: int, path: Path) -> None:
 def make_folder(folder: Path, count: int) -> None:
     """Fill a folder with photos; every core is used."""
     index = read_index(PROJECT / "data" / "sample")
-    data = ShardDataset(index, lambda image: image, None)
+    data = Samples(index)
     folder.mkdir()
     with ProcessPoolExecutor(cores()) as pool:
         for number in range(count):

@@ -23,7 +23,7 @@ from irodori.config import PROJECT
 from irodori.data.aging import age
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
-from irodori.data.stream import ShardDataset
+from irodori.data.samples import Samples
 from irodori.model import Model, load_model
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
@@ -82,9 +82,9 @@ def main() -> None:
 def photographs(fold: int) -> dict[str, Tensor]:
     """A fold's photographs as they are validated: 3×H×W uint8 by their keys."""
     index = read_index(PROJECT / "data" / "sample").select([fold])
-    data = ShardDataset(index, lambda image: to_short_side(image, 256), None)
+    data = Samples(index)
     keys = index.shards[0].keys
-    return {key: data.resize(data.image(place)) for place, key in enumerate(keys)}
+    return {key: to_short_side(data.image(place), 256) for place, key in enumerate(keys)}
 
 
 def seeds(key: str) -> list[int]:

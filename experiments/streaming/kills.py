@@ -33,7 +33,7 @@ from same_run import differences
 
 import irodori.training.launch
 from irodori.config import PROJECT
-from irodori.data.stream import ShardDataset
+from irodori.data.samples import Samples
 from irodori.training import checkpoint_files
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.train_means import TrainMeans
@@ -121,7 +121,7 @@ def kill_after_writing(occurrence: int) -> None:
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
     "starting": (1, lambda n: kill_in(irodori.training.launch, "make_callbacks", n)),
-    "loading": (8, lambda n: kill_in(ShardDataset, "__getitem__", n)),
+    "loading": (8, lambda n: kill_in(Samples, "_read", n)),
     "within a step": (6, lambda n: kill_in(Colorization, "training_step", n)),
     "in validation": (8, lambda n: kill_in(Colorization, "validation_step", n)),
     "while a checkpoint is written": (6, kill_while_writing),

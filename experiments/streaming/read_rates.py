@@ -41,9 +41,11 @@ from webdataset.compat import WebDataset
 
 from irodori.config import PROJECT
 from irodori.data.images import to_square
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
+from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
-from irodori.data.stream import ReadingSampler, ShardDataset
+from irodori.data.samples import Samples
 from irodori.data.writer import write_shards
 
 HERE = Path(__file__).parent
@@ -135,17 +137,12 @@ def epoch_of(loader: Iterable[Any], images: Callable[[Any], int]) -> float:
     return seen / (time.perf_counter() - start)
 
 
-def make_loader(folder: Path, processes: int) -> DataLoader[Any]:
+def make_loader(folder: Path, processes: int) -> Iterable[Any]:
     """This project's."""
     index = open_index(f"{folder}/shards/t-*.tar", None, folder / "cache")
-    data = ShardDataset(index, partial(to_square, size=SIZE), seed=0)
-    data.share_memory(processes, BATCH, SIZE)
-    return DataLoader(
-        data,
-        sampler=ReadingSampler(TrainingPlan(len(index), BATCH)),
-        batch_size=None,
-        num_workers=processes,
-    )
+    batches = PlannedBatches(TrainingPlan(len(index), BATCH))
+    resize = partial(to_square, size=SIZE)
+    return web_loader(batches, pipeline(batches, Samples(index), resize, BATCH, seed=0), processes)
 
 
 def decoded(sample: dict[str, Any]) -> tuple[Tensor, int]:

@@ -17,9 +17,8 @@ from torchvision.transforms.v2 import functional
 from irodori.config import PROJECT
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
-from irodori.data.stream import ShardDataset
-from irodori.model import Model, load_model
-from irodori.model import color_pictures
+from irodori.data.samples import Samples
+from irodori.model import Model, color_pictures, load_model
 from irodori.inference.picture_grid import picture_grid
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.pair import Pair
@@ -40,9 +39,9 @@ BOX, GAP = (170, 128), 4
 def load() -> list[Tensor]:
     """The photographs, 3×H×W uint8, as they are validated."""
     index = read_index(PROJECT / "data" / "sample").select([FOLD])
-    data = ShardDataset(index, lambda image: to_short_side(image, 256), None)
+    data = Samples(index)
     keys = list(index.shards[0].keys)
-    return [data.resize(data.image(keys.index(key))) for key in PHOTOS]
+    return [to_short_side(data.image(keys.index(key)), 256) for key in PHOTOS]
 
 
 def color(model: Model, photos: list[Tensor]) -> list[list[Tensor]]:

@@ -1,9 +1,14 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.data.folds import grouped_folds, linked_groups
+from irodori.config import PROJECT
+
+sys.path.insert(0, str(PROJECT / "data" / "sample"))
+from folds import grouped_folds, linked_groups
 
 SAMPLES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("123456789")), max_size=40)
 FOLDS = st.integers(1, 6)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color.planes import full_precision
+from irodori.data.aging import Aging
 
 CROP_DRAWS = 5
 """Uniform random numbers in [0,1) that a crop takes."""
@@ -92,3 +93,29 @@ class CropAndFlip:
         return functional.grid_sample(
             images_BCHW, places_BHW2, padding_mode="border", align_corners=False
         )
+
+
+class Augmentation:
+    """Random crops, flips and aging of training batches, drawn by the plan."""
+
+    draws = CROP_DRAWS + 1
+
+    def __init__(
+        self,
+        crop: int = 224,
+        crop_scale: tuple[float, float] = (0.875, 0.875),
+        crop_aspect: float = 1.0,
+        flip: bool = True,
+        age: float = 0.0,
+    ) -> None:
+        self.crop = crop
+        self.window = CropAndFlip(crop, crop_scale, crop_aspect, flip)
+        self.aging = Aging(age)
+
+    def on_rgb(self, rgb_B3HW: Tensor, draws_BD: Tensor) -> Tensor:
+        """Crop and flip."""
+        return self.window(rgb_B3HW, draws_BD[:, :CROP_DRAWS])
+
+    def on_luminance(self, luminance_B1HW: Tensor, draws_BD: Tensor) -> Tensor:
+        """Age."""
+        return self.aging(luminance_B1HW, draws_BD[:, CROP_DRAWS])

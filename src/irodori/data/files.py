@@ -14,7 +14,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     # The process id keeps ranks that write the same file apart.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with part.open("w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

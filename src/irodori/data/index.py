@@ -44,6 +44,7 @@ class Shard:
     num_bytes: the length of the whole file. sha256: of the whole file, hexadecimal, "" where it is
     not known. crc32: n checksums of the images' bytes, None where they are not known.
     tag: of a shard behind a URL, its ETag or time of change; "" where it is not known.
+    unread: how many files look like images and can't be taken; "" if none.
     """
 
     path: Path | str
@@ -55,6 +56,7 @@ class Shard:
     sha256: str = ""
     crc32: npt.NDArray[np.uint32] | None = None
     tag: str = ""
+    unread: str = ""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -178,6 +180,7 @@ def shard_row(shard: Shard, name: str) -> dict[str, Any]:
         "keys": list(shard.keys),
         **{column: getattr(shard, column).tolist() for column in COLUMNS},
         "crc32": None if shard.crc32 is None else shard.crc32.tolist(),
+        **({"unread": shard.unread} if shard.unread else {}),
     }
 
 
@@ -288,4 +291,5 @@ def _read_shard(row: Mapping[str, Any], place: Callable[[str], Path | str]) -> S
         num_bytes=num_bytes,
         sha256=str(row["sha256"]),
         crc32=crc32,
+        unread=str(row.get("unread", "")),
     )

@@ -10,6 +10,9 @@ from pathlib import Path
 from irodori.data.index import Shard, read_index_file, shard_row, write_rows
 from irodori.errors import IrodoriError
 
+SCAN_VERSION = 2
+"""Changes when `scan` finds other samples in a shard than it did before."""
+
 
 def kept_index(
     folder: Path, path: Path | str, num_bytes: int, tag: str, make: Callable[[], Shard]
@@ -21,7 +24,7 @@ def kept_index(
             tag of "" nothing is kept.
     """
     file = folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.json"
-    identity = {"shard": str(path), "bytes": num_bytes, "tag": tag}
+    identity = {"shard": str(path), "bytes": num_bytes, "tag": tag, "scan": SCAN_VERSION}
     if tag and file.is_file():
         try:
             index = read_index_file(file, lambda _: path)

@@ -7,7 +7,7 @@ from torch import Tensor
 from irodori.data.folders import Folders
 from irodori.data.opening import index_of
 from irodori.data.remote.retry import Network
-from irodori.data.stream import ShardDataset
+from irodori.data.samples import Samples
 from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
 
@@ -19,7 +19,7 @@ def prior_of_shards(pattern: str) -> AbPrior:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
     """
     index = index_of(pattern, None, Folders(None, None, Network()))
-    data = ShardDataset(index, lambda image: image, None)
+    data = Samples(index)
 
     def pictures() -> Iterator[Tensor]:
         for sample in range(len(index)):

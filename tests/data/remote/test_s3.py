@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import remote_shards
+from irodori.data.stream import ReadingSampler, ShardDataset
 from torch.utils.data import DataLoader
 
 from irodori.data.opening import open_index
@@ -14,7 +15,6 @@ from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.download import download, part_of, write_note
 from irodori.data.remote.retry import Network, RefusedError
 from irodori.data.shard_reader import ShardReader
-from irodori.data.stream import ReadingSampler, ShardDataset
 from irodori.errors import IrodoriError
 
 pytest.importorskip("s3fs")

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,12 +20,16 @@ from torch.utils.data import DataLoader
 
 from irodori.data import shard_reader
 from irodori.data.images import to_short_side, to_square
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
+from irodori.data.pipeline import PlannedBatches, augmentation_draws, pipeline
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.stream import DRAWS, ReadingSampler, ShardDataset, augmentation_draws
+from irodori.data.samples import Samples
 from irodori.data.writer import write_shards
 
 SIZE = 8
+DRAWS = 6
+resize_8 = partial(to_square, size=SIZE)
 
 
 def color_of(number):
@@ -58,26 +64,41 @@ def index(tmp_path_factory):
     return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
 
 
-def training_data(index, seed=3):
-    return ShardDataset(index, partial(to_square, size=SIZE), seed)
-
-
-def validation_data(index):
-    return ShardDataset(index, partial(to_short_side, size=256), None)
-
-
-def loader(data, plan, workers):
-    return DataLoader(
-        data,
-        sampler=ReadingSampler(plan),
-        batch_size=None,
-        num_workers=workers,
-        persistent_workers=workers > 0,
+def training_loader(index, plan, workers=0, epoch=0, start=0, stages=(), seed=3):
+    batches = PlannedBatches(plan, epoch, start)
+    data = pipeline(
+        batches, Samples(index), resize_8, plan.micro_batch, stages, seed=seed, draws=DRAWS
     )
+    return web_loader(batches, data, workers)
 
 
-def reading(*samples, epoch=0):
-    return Reading(epoch, np.arange(len(samples)), np.array(samples, dtype=np.int64))
+def validation_loader(index, plan, workers=0):
+    batches = PlannedBatches(plan)
+    resize = partial(to_short_side, size=256)
+    return web_loader(batches, pipeline(batches, Samples(index), resize, plan.batch_size), workers)
+
+
+class Given:
+    """A plan of one batch with these samples."""
+
+    rank, batches = 0, 1
+
+    def __init__(self, *samples):
+        self.samples = np.array(samples, dtype=np.int64)
+        self.batch_size = self.micro_batch = max(1, len(samples))
+
+    def readings(self, epoch, start=0):
+        yield Reading(epoch, np.arange(len(self.samples)), self.samples)
+
+
+def training_batch(index, *samples, stages=()):
+    (batch,) = training_loader(index, Given(*samples), stages=stages)
+    return batch
+
+
+def validation_batch(index, *samples):
+    (batch,) = validation_loader(index, Given(*samples))
+    return batch
 
 
 def numbers(batch):
@@ -96,7 +117,7 @@ def check_whole(batch):
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_workers_change_nothing_and_each_training_sample_comes_once_an_epoch(index, workers):
     plan = TrainingPlan(len(index), 5, seed=3)
-    load = loader(training_data(index), plan, workers)
+    load = training_loader(index, plan, workers)
     assert len(load) == plan.steps == 4
     for epoch in (0, 1):
         load.sampler.set_epoch(epoch)
@@ -108,7 +129,9 @@ def test_workers_change_nothing_and_each_training_sample_comes_once_an_epoch(ind
             assert batch["images"].shape == (5, 3, SIZE, SIZE)
             assert batch["images"].dtype == torch.uint8
             check_whole(batch)
-            assert torch.equal(batch["draws"], augmentation_draws(3, place))
+            assert torch.equal(
+                batch["draws"], augmentation_draws(3, epoch, place.positions.tolist(), DRAWS)
+            )
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -117,7 +140,7 @@ def test_validation_sees_every_sample_once_at_its_own_size(index, workers, world
     seen, steps = [], set()
     for rank in range(world_size):
         plan = ValidationPlan(len(index), 4, world_size, rank)
-        batches = list(loader(validation_data(index), plan, workers))
+        batches = list(validation_loader(index, plan, workers))
         steps.add(len(batches))
         for batch in batches:
             assert "draws" not in batch
@@ -132,14 +155,13 @@ def test_validation_sees_every_sample_once_at_its_own_size(index, workers, world
 
 def test_fewer_shards_than_workers(tmp_path):
     index = write(tmp_path, [6])
-    batches = list(loader(training_data(index), TrainingPlan(6, 2), workers=3))
+    batches = list(training_loader(index, TrainingPlan(6, 2), workers=3))
     assert sorted(number for batch in batches for number in numbers(batch)) == list(range(6))
 
 
 def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
     index = write(tmp_path, [3, 4], bad={0, 4})
-    data = training_data(index)
-    batch = data[reading(2, 4, 5, 0)]
+    batch = training_batch(index, 2, 4, 5, 0)
     assert batch["keys"] == ["k2", "k4", "k5", "k0"]
     assert batch["labels"].tolist() == [2, 1, 2, 0]
     assert batch["valid"].tolist() == [True, False, True, False]
@@ -151,22 +173,22 @@ def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
         color_of(number) for number in (2, 2, 5, 2)
     ]
     assert torch.equal(batch["images"][1], batch["images"][0])
-    first = data[reading(0, 6)]
+    first = training_batch(index, 0, 6)
     assert first["valid"].tolist() == [False, True]
     assert torch.equal(first["images"][0], first["images"][1])
-    photos = validation_data(index)[reading(4, 3)]
+    photos = validation_batch(index, 4, 3)
     assert photos["valid"].tolist() == [False, True]
     assert len(photos["images"]) == 2
 
 
 def test_a_batch_of_nothing_but_damaged_images(tmp_path):
     index = write(tmp_path, [4], bad={0, 1})
-    batch = training_data(index)[reading(0, 1)]
+    batch = training_batch(index, 0, 1)
     assert batch["images"].shape == (2, 3, SIZE, SIZE)
     assert batch["valid"].tolist() == [False, False]
     assert len(batch["bad"]) == 2
     assert batch["draws"].shape == (2, DRAWS)
-    assert validation_data(index)[reading(0, 1)]["valid"].tolist() == [False, False]
+    assert validation_batch(index, 0, 1)["valid"].tolist() == [False, False]
 
 
 def test_an_animation_is_damaged_and_does_not_end_the_batch(tmp_path):
@@ -176,7 +198,7 @@ def test_an_animation_is_damaged_and_does_not_end_the_batch(tmp_path):
     samples = [("a", tmp_path / "a.webp", 0), ("b", tmp_path / "b.png", 0)]
     write_shards([samples], tmp_path / "out", "s", ["x"], {})
     index = open_index(str(tmp_path / "out/s-*.tar"), None, tmp_path)
-    batch = training_data(index)[reading(0, 1)]
+    batch = training_batch(index, 0, 1)
     assert batch["valid"].tolist() == [False, True]
     assert batch["bad"] == ["s-0.tar: a: the image is animated"]
 
@@ -189,7 +211,7 @@ def test_a_shard_that_changed_after_it_was_indexed(tmp_path, change):
         path.unlink()
     else:
         os.truncate(path, int(index.shards[1].offsets[1]) + 20)
-    batch = validation_data(index)[reading(0, 3, 4, 5)]
+    batch = validation_batch(index, 0, 3, 4, 5)
     whole = [True, change == "cut", False, False]
     assert batch["valid"].tolist() == whole
     assert [line.split(": ")[:2] for line in batch["bad"]] == [
@@ -211,7 +233,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
         last = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([last ^ 1]))
-    batch = validation_data(index)[reading(0, 1, 2)]
+    batch = validation_batch(index, 0, 1, 2)
     assert batch["valid"].tolist() == [True, False, True]
     assert batch["bad"] == [
         "s-0.tar: k1: its bytes are not those that the index has the checksum of"
@@ -219,7 +241,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
 
 
 def test_an_empty_validation_batch(index):
-    batch = validation_data(index)[reading()]
+    batch = validation_batch(index)
     assert (batch["images"], batch["keys"], batch["bad"]) == ([], [], [])
     assert batch["valid"].shape == batch["labels"].shape == (0,)
     assert batch["valid"].dtype == torch.bool
@@ -228,7 +250,7 @@ def test_an_empty_validation_batch(index):
 
 def test_draws_belong_to_seed_epoch_and_position():
     def draws(seed, epoch, *positions):
-        return augmentation_draws(seed, Reading(epoch, np.array(positions), np.array(positions)))
+        return augmentation_draws(seed, epoch, positions, DRAWS)
 
     one = draws(0, 0, 5)[0]
     assert one.dtype == torch.float32
@@ -236,8 +258,7 @@ def test_draws_belong_to_seed_epoch_and_position():
     others = [draws(1, 0, 5)[0], draws(0, 1, 5)[0], draws(0, 0, 6)[0], draws(0, 5, 0)[0]]
     for number, draw in enumerate(others):
         assert all((draw != other).all() for other in [one, *others[:number]])
-    # The sample's own number doesn't matter.
-    assert torch.equal(augmentation_draws(0, Reading(0, np.array([5]), np.array([77])))[0], one)
+    assert torch.equal(augmentation_draws(0, 0, [5], 2)[0], one[:2])
 
 
 @settings(max_examples=30)
@@ -246,24 +267,23 @@ def test_draws_do_not_depend_on_ranks_or_micro_batches(world_size, accumulate, s
     batch_size = 12 * world_size * accumulate
     plan = TrainingPlan(batch_size + 3, batch_size, seed=seed)
     (alone,) = plan.readings(epoch)
-    expected = dict(
-        zip(alone.samples.tolist(), augmentation_draws(seed, alone).tolist(), strict=True)
-    )
+
+    def draws_of(place):
+        draws = augmentation_draws(seed, epoch, place.positions.tolist(), DRAWS)
+        return dict(zip(place.samples.tolist(), draws.tolist(), strict=True))
+
+    expected = draws_of(alone)
     found = {}
     for rank in range(world_size):
         split = TrainingPlan(batch_size + 3, batch_size, accumulate, world_size, rank, seed)
         for place in split.readings(epoch):
-            draws = augmentation_draws(seed, place).tolist()
-            found.update(zip(place.samples.tolist(), draws, strict=True))
+            found.update(draws_of(place))
     assert found == expected
 
 
 def test_draws_are_uniform_and_uncorrelated():
     draws = np.concatenate(
-        [
-            augmentation_draws(7, Reading(epoch, np.arange(2000), np.arange(2000))).numpy()
-            for epoch in range(3)
-        ]
+        [augmentation_draws(7, epoch, range(2000), DRAWS).numpy() for epoch in range(3)]
     )
     assert 0 <= draws.min() < 0.001 < 0.999 < draws.max() < 1
     for column in draws.T:
@@ -277,42 +297,176 @@ def test_draws_are_uniform_and_uncorrelated():
 def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
     monkeypatch.setattr(shard_reader, "OPEN_FILES", 3)
     index = write(tmp_path, [1] * 8)
-    data = validation_data(index)
+    samples = Samples(index)
     opened = Path("/proc/self/fd")  # where there is one
     before = len(list(opened.iterdir())) if opened.exists() else 0
-    for _ in range(2):
-        check_whole(data[reading(*range(8))])
-        check_whole(data[reading(7, 0, 6, 0, 5)])
-    assert len(data.reader._files) == 3
+    for number in (*range(8), *range(8), 7, 0, 6, 0, 5):
+        assert samples.image(number)[:, 0, 0].tolist() == list(color_of(number))
+    assert len(samples.reader._files) == 3
     if before:
         assert len(list(opened.iterdir())) <= before + 3
 
 
-def test_a_dataset_with_open_shards_can_be_pickled(index):
-    data = training_data(index)
-    check_whole(data[reading(0, 9)])
-    again = pickle.loads(pickle.dumps(data))
-    assert data.reader._files
+def test_samples_with_open_shards_can_be_pickled(index):
+    samples = Samples(index)
+    whole = samples[9]
+    again = pickle.loads(pickle.dumps(samples))
+    assert samples.reader._files
     assert not again.reader._files  # another process has no such files open
-    check_whole(again[reading(3, 9)])
+    assert again[9] == whole
+
+
+def test_samples_are_those_of_webdataset(index):
+    samples = Samples(index)
+    urls = [str(shard.path) for shard in index.shards]
+    read = list(webdataset.WebDataset(urls, shardshuffle=False))
+    keys = ("__key__", "__url__", "png", "cls")
+    assert [{key: sample[key] for key in keys} for sample in read] == list(
+        map(samples.__getitem__, range(23))
+    )
 
 
 @pytest.mark.long
-def test_workers_that_are_started_afresh_get_the_dataset(index):
-    load = DataLoader(
-        training_data(index),
-        sampler=ReadingSampler(TrainingPlan(len(index), 20, seed=3)),
-        batch_size=None,
-        num_workers=1,
-        multiprocessing_context="spawn",
+def test_workers_that_are_started_afresh_get_the_pipeline(index):
+    batches = PlannedBatches(TrainingPlan(len(index), 10, seed=3), 1)
+    data = pipeline(batches, Samples(index), resize_8, 10, (mirrored,), seed=3, draws=DRAWS)
+    load = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    expected = [reading.samples.tolist() for reading in batches()]
+    assert [numbers(batch) for batch in load] == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_an_epoch_is_resumed_at_any_batch(index, workers):
+    """And the next epoch begins at its start, in loader processes that live on."""
+    plan = TrainingPlan(len(index), 3, seed=3)
+    whole = training_loader(index, plan)
+    epochs = []
+    for epoch in (1, 2):
+        whole.sampler.set_epoch(epoch)
+        epochs.append(list(whole))
+    assert [numbers(batch) for batch in epochs[0]] != [numbers(batch) for batch in epochs[1]]
+    for start in (1, 4, 6):
+        load = training_loader(index, plan, workers, epoch=1, start=start)
+        load.sampler.set_epoch(1)  # as Lightning does
+        rest = list(load)
+        load.sampler.set_epoch(2)
+        for batches, expected in ((rest, epochs[0][start:]), (list(load), epochs[1])):
+            assert len(batches) == len(expected)
+            for batch, right in zip(batches, expected, strict=True):
+                assert batch["keys"] == right["keys"]
+                assert torch.equal(batch["images"], right["images"])
+                assert torch.equal(batch["draws"], right["draws"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_that_is_left_early_is_followed_by_a_whole_one(index, workers):
+    plan = TrainingPlan(len(index), 3, seed=3)
+    load = training_loader(index, plan, workers)
+    next(iter(load))
+    load.sampler.set_epoch(1)
+    assert [numbers(batch) for batch in load] == [
+        reading.samples.tolist() for reading in plan.readings(1)
+    ]
+
+
+@settings(max_examples=20)
+@given(st.data(), st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_every_sample_exactly_once_whatever_ranks_and_workers(index, data, world, workers, train):
+    """The workers of all ranks, one after the other in this process."""
+    size = data.draw(st.integers(1, 7)) * (world if train else 1)
+    seen, steps = [], set()
+    for rank in range(world):
+        plan = (
+            TrainingPlan(len(index), size, world_size=world, rank=rank, seed=1)
+            if train
+            else ValidationPlan(len(index), size, world, rank)
+        )
+        load = (training_loader if train else validation_loader)(index, plan)
+        stages = load.pipeline[0].dataset.pipeline
+        shares = []
+        for worker in range(workers):
+            stages[1] = partial(every, worker=worker, workers=workers)
+            shares.append(list(load))
+        batches = [batch for turn in zip_longest(*shares) for batch in turn if batch is not None]
+        assert [numbers(batch) for batch in batches] == [
+            reading.samples.tolist() for reading in plan.readings(0)
+        ]
+        steps.add(len(batches))
+        for batch in batches:
+            check_whole(batch)
+            seen += numbers(batch)
+    assert len(steps) == 1
+    assert len(set(seen)) == len(seen) == (len(index) // size * size if train else len(index))
+
+
+def every(readings, worker, workers):
+    return islice(readings, worker, None, workers)
+
+
+# --- the user's stages
+
+
+def mirrored(sample):
+    return {**sample, "image": sample["image"].flip(2), "cls": sample["cls"] + 10}
+
+
+def noisy(sample):
+    noise = np.random.default_rng(sample["__seed__"]).integers(0, 256, (3, 4, 4), dtype=np.uint8)
+    return {"image": torch.from_numpy(noise)}
+
+
+def picky(sample):
+    if sample["__key__"] == "k2":
+        raise KeyError("depth")
+    return sample
+
+
+def test_a_stage_changes_samples(index):
+    batch = training_batch(index, 4, 5, stages=(mirrored,))
+    assert batch["labels"].tolist() == [11, 12]
+    assert numbers(batch) == [4, 5]
+
+
+def test_what_a_stage_draws_is_the_samples_own(index):
+    plan = TrainingPlan(len(index), 4, seed=3)
+    alone, shared = (
+        {
+            key: image
+            for batch in load
+            for key, image in zip(batch["keys"], batch["images"], strict=True)
+        }
+        for load in (training_loader(index, plan, w, 1, stages=(noisy,)) for w in (0, 2))
     )
-    (batch,) = load
-    check_whole(batch)
+    assert all(torch.equal(alone[key], shared[key]) for key in alone)
+    assert not torch.equal(*list(alone.values())[:2])
 
 
-def test_the_sampler_counts_micro_batches():
-    assert len(ReadingSampler(TrainingPlan(23, 6, accumulate=3))) == 9
-    assert len(ReadingSampler(ValidationPlan(23, 6, world_size=2))) == 2
+def test_a_sample_that_a_stage_fails_for_keeps_its_place(index):
+    batch = training_batch(index, 1, 2, 3, stages=(picky,))
+    assert batch["valid"].tolist() == [True, False, True]
+    assert batch["bad"] == ["s-0.tar: k2: 'depth'"]
+    assert torch.equal(batch["images"][1], batch["images"][0])
+
+
+@pytest.mark.parametrize(
+    "image", [torch.zeros(3, 8, 8), torch.zeros(8, 8, dtype=torch.uint8), None]
+)
+def test_a_stage_that_leaves_no_image_is_named(index, image):
+    batch = training_batch(index, 1, stages=(lambda sample: {"image": image},))
+    assert batch["valid"].tolist() == [False]
+    assert "data.stages" in batch["bad"][0]
+
+
+def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
+    load = training_loader(index, TrainingPlan(len(index), 5, seed=3))
+    dataset = load.pipeline[0].dataset
+    dataset.pipeline.insert(-1, webdataset.map(lambda sample: {**sample, "cls": 7}))
+    assert next(iter(load))["labels"].tolist() == [7] * 5
+
+
+def test_the_loaders_length_is_that_of_a_whole_epoch(index):
+    assert len(training_loader(index, TrainingPlan(23, 6, accumulate=3), start=4)) == 9
+    assert len(validation_loader(index, ValidationPlan(23, 6, world_size=2))) == 2
 
 
 @pytest.mark.long

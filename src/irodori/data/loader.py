@@ -1,0 +1,32 @@
+"""Serving a pipeline's batches from loader processes."""
+
+import torch
+import webdataset as wds
+
+from irodori.data.pipeline import PlannedBatches
+from irodori.data.workers import prepare_worker
+
+
+def web_loader(batches: PlannedBatches, dataset: wds.DataPipeline, workers: int) -> wds.WebLoader:
+    """Return the loader of a pipeline; its length is that of a whole epoch.
+
+    Args:
+        batches: the pipeline's first stage, which learns the epoch from Lightning.
+        dataset: the pipeline.
+        workers: loader processes; 0 reads and decodes in this process.
+    """
+    count = batches.plan.batches
+    workers = min(workers, max(1, count))
+    loader = wds.WebLoader(
+        dataset,
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=prepare_worker,
+        # Its own, so that making an iterator draws nothing from the run's generator, and the
+        # rank's own: Lightning seeds the workers of no WebLoader.
+        generator=torch.Generator().manual_seed(batches.plan.rank),
+    ).with_length(count, silent=True)
+    loader.sampler = batches  # Lightning calls `set_epoch` of a loader's sampler.
+    return loader
