@@ -9,8 +9,7 @@ from torch.utils.data import DataLoader
 
 from irodori.color import ColorSpace, to_float
 from irodori.config import DataConfig
-from irodori.data.aging import Aging
-from irodori.data.augment import CROP_DRAWS, CropAndFlip
+from irodori.data.augment import Augmentation
 from irodori.data.device_decoding import decode_on_device
 from irodori.data.folders import Folders
 from irodori.data.images import to_short_side, to_square
@@ -64,13 +63,9 @@ class ShardData(ValidationShards):
         if needs_labels:
             for index in (self.train_index, self.val_index):
                 refuse_missing_labels(index)
-        try:
-            self.augmentation = CropAndFlip(
-                config.crop, config.crop_scale, config.crop_aspect, config.flip
-            )
-            self.aging = Aging(config.age)
-        except ValueError as error:
-            raise IrodoriError(str(error)) from None
+        self.augmentation = Augmentation(
+            config.crop, config.crop_scale, config.crop_aspect, config.flip, config.age
+        )
         self.plan(world_size=1, rank=0)
         self.train_data = ShardDataset(
             self.train_index,
@@ -154,10 +149,9 @@ class ShardData(ValidationShards):
             decode_on_device(batch)
         if "draws" in batch:
             draws_BD = batch.pop("draws")
-            crop_B5, age_B = draws_BD[:, :CROP_DRAWS], draws_BD[:, CROP_DRAWS]
-            rgb_B3HW = self.augmentation(to_float(batch.pop("images")), crop_B5)
+            rgb_B3HW = self.augmentation.on_rgb(to_float(batch.pop("images")), draws_BD)
             luminance_B1HW, batch["chroma"] = self.color_space.encode(rgb_B3HW)
-            batch["luminance"] = self.aging(luminance_B1HW, age_B)
+            batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD)
         return batch
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from irodori.data.augment import CROP_DRAWS
+from irodori.data.augment import Augmentation
 from irodori.data.batch_memory import BatchMemory, Room, inlined
 from irodori.data.device_decoding import Encoded, left_to_device
 from irodori.data.images import decode, decode_into
@@ -17,9 +17,8 @@ from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.remote.retry import RefusedError
 from irodori.data.shard_reader import ShardReader
 
-DRAWS = CROP_DRAWS + 1
-"""Uniform random numbers in [0,1) that a training sample's augmentation takes: those of its crop,
-and the seed of its age."""
+DRAWS = Augmentation.draws
+"""Uniform random numbers in [0,1) that a training sample's augmentation takes."""
 
 
 class ReadingSampler(Sampler[Reading]):

@@ -13,6 +13,7 @@ from irodori.color import ColorSpace, color_space
 from irodori.errors import IrodoriError
 from irodori.inference.safetensors_file import is_safetensors, read_safetensors
 from irodori.network import JointNetwork
+from irodori.utils.describable import build
 
 FORMAT = 2
 """Version of the description that stands under the key "irodori" of a checkpoint."""
@@ -36,7 +37,7 @@ class Model:
         return {
             "format": FORMAT,
             "network": self.network.arguments,
-            "color_space": self.space.describe(),
+            "color_space": {"class": self.space.describe(), **self.space.ranges()},
             "alpha": self.alpha,
             "mean_ab": list(self.mean_ab),
             "classes": list(self.classes),
@@ -106,16 +107,33 @@ def load_model(path: str | Path) -> Model:
         raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
 
 
+def space_of(described: dict[str, Any]) -> ColorSpace:
+    """Return the color space that a description names, by its class or, in older files, its name.
+
+    Raises:
+        IrodoriError: there is no such color space.
+    """
+    if "name" in described:
+        return color_space(described["name"])
+    space: ColorSpace = build(described["class"])
+    return space
+
+
+def ranges_of(described: dict[str, Any]) -> dict[str, Any]:
+    """Return the ranges (see `ColorSpace.ranges`) of a description's color space."""
+    return {key: value for key, value in described.items() if key not in ("class", "name")}
+
+
 def build_model(description: dict[str, Any], weights: dict[str, Tensor]) -> Model:
     """The model of a description (see `Model.describe`) and its network's weights.
 
     Raises:
         IrodoriError: it is for other ranges of the colour space.
     """
-    space = color_space(description["color_space"]["name"])
-    if space.describe() != description["color_space"]:
+    space = space_of(description["color_space"])
+    if space.ranges() != ranges_of(description["color_space"]):
         raise IrodoriError(
-            f"was trained with other ranges of {space.name}: {description['color_space']}"
+            f"was trained with other ranges of {space!r}: {description['color_space']}"
         )
     network = JointNetwork(**description["network"])
     for what, found, wanted in (

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irodori.color import color_space, to_float, to_uint8
+from irodori.color import Lab, to_float, to_uint8
 from irodori.metrics.measures import SCENE_METRICS, pair_metrics, set_distances
 from irodori.metrics.pair import Pair
 from irodori.metrics.photograph import PhotographMetric
@@ -136,7 +136,7 @@ def count(metric: PhotographMetric, value: Tensor | None, label: int, record: Re
 
 def with_ab(rgb_3HW: Tensor, ab: tuple[float, float]) -> Tensor:
     """The picture with its own L* and one a*b* everywhere: 3×H×W uint8 → 3×H×W uint8, clipped."""
-    lab = color_space("lab")
+    lab = Lab()
     luminance_11HW, chroma_12HW = lab.encode(to_float(rgb_3HW[None]))
     halves = zip(ab, lab.chroma_range, strict=True)
     scaled = [0.5 + value / (2 * half) for value, half in halves]

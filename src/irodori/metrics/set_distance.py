@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from irodori.color.planes import full_precision
+from irodori.color.precision import full_precision
 from irodori.errors import IrodoriError
 from irodori.metrics.pair import Pair
 

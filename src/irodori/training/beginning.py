@@ -8,7 +8,7 @@ from torch import Tensor
 
 from irodori.config import Config
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model, read_checkpoint
+from irodori.inference.checkpoint import Model, ranges_of, read_checkpoint
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.run_folder import CHECKPOINTS, LAST
 
@@ -58,7 +58,7 @@ def take_over(model: Model, path: Path) -> str:
     other = set()
     if list(model.classes) != description["classes"]:
         other |= last_layer(own, "classification.")
-    if model.space.describe() != description["color_space"]:
+    if model.space.ranges() != ranges_of(description["color_space"]):
         other |= last_layer(own, "colorization.")
     backbones = (model.network.arguments["backbone"], description["network"]["backbone"])
     # Tags behind the name say whose weights it began with.

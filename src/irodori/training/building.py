@@ -10,7 +10,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 
-from irodori.color import color_space
+from irodori.color import Lab, color_space
 from irodori.config import BackboneConfig, Config, TrainerConfig
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
@@ -73,9 +73,9 @@ def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
             " and batch norm needs two"
         )
     check_backbone(config.backbone)
-    if config.objective.name == "classes" and space.name != "lab":
+    if config.objective.name == "classes" and not isinstance(space, Lab):
         raise IrodoriError(
-            f"objective=classes has bins of a*b* and goes with color_space=lab, not {space.name}"
+            f"objective=classes has bins of a*b* and goes with color_space=lab, not {space!r}"
         )
     try:
         network = JointNetwork(
