@@ -97,7 +97,7 @@ def luminance_of(model: Model, photo_3HW: Tensor, seed: int | None) -> tuple[Ten
     true_11HW, _ = model.space.encode(to_float(photo_3HW[None]))
     if seed is None:
         return true_11HW, true_11HW
-    return true_11HW, age(true_11HW[0], torch.Generator().manual_seed(seed))[None]
+    return true_11HW, age(true_11HW[0], seed)[None]
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.images import from_pil, to_middle_square
 from irodori.errors import IrodoriError, one_line
 from irodori.evaluation.extremes import Photographs
@@ -65,7 +65,7 @@ def measure_pictures(
 
     def shown(number: int) -> Sequence[Tensor]:
         predicted, true = both(*pairs[number], config.protocol, device)
-        return gray_of(color_space("lab"), true), predicted, true
+        return gray_of(Lab(), true), predicted, true
 
     result = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos

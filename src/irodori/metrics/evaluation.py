@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irodori.color import color_space, to_float, to_uint8
+from irodori.color import Lab, to_float, to_uint8
 from irodori.errors import IrodoriError
 from irodori.metrics.base import PhotographMetric
 from irodori.metrics.catalog import MAIN, MetricInfo
@@ -139,7 +139,7 @@ class Evaluation:
 
 def with_ab(rgb_3HW: Tensor, ab: tuple[float, float]) -> Tensor:
     """Return the picture with its own L* and one a*b* everywhere, clipped: 3×H×W uint8."""
-    lab = color_space("lab")
+    lab = Lab()
     luminance_11HW, chroma_12HW = lab.encode(to_float(rgb_3HW[None]))
     halves = zip(ab, lab.chroma_range, strict=True)
     scaled = [0.5 + value / (2 * half) for value, half in halves]

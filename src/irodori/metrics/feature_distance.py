@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from irodori.color.planes import full_precision
+from irodori.color.precision import full_precision
 from irodori.metrics.base import SetDistance
 from irodori.metrics.catalog import MetricInfo
 from irodori.metrics.pair import Pair

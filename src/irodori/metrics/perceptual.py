@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from irodori.color import to_float
-from irodori.color.planes import full_precision
+from irodori.color.precision import full_precision
 from irodori.metrics.base import PairMetric
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from irodori.color import color_space
+from irodori.color import LumaAb
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 from irodori.model import Model
@@ -65,7 +65,7 @@ def read_model(file: Path) -> Model:
     except IrodoriError as error:
         raise IrodoriError(f"{file}: {error}") from None
     classes = tuple(f"class {n}" for n in range(1, network.arguments["num_classes"] + 1))
-    return Model(network, color_space("luma_ab"), classes, 0.0, (0.0, 0.0))
+    return Model(network, LumaAb(), classes, 0.0, (0.0, 0.0))
 
 
 def entries(content: Value) -> dict[Any, Value]:
