@@ -13,7 +13,7 @@ from irodori.errors import IrodoriError
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config
 from irodori.runs.run import Run
-from irodori.training.settings import TrainSettings
+from irodori.training.settings import GIVEN, TrainSettings
 from irodori.training.stopping import StopSignal
 
 register()
@@ -26,7 +26,7 @@ def main(config: DictConfig) -> None:
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with report_errors(), stop.handled():
         run = asked_run(config, HydraConfig.get())
-        check(run.config, TrainSettings)
+        check(run.config, TrainSettings, GIVEN)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.training.launch import train
 

@@ -30,6 +30,8 @@ class Model:
         classes: names of the scenes; empty without classification.
         alpha: weight of the classification loss that it was trained with.
         mean_ab: mean a* and b* of the training photographs: the color that needs no network.
+        trained_on: name, length and SHA-256 of the training shards, also those of a model that
+            this one was initialized with.
     """
 
     network: JointNetwork
@@ -37,6 +39,7 @@ class Model:
     classes: tuple[str, ...]
     alpha: float
     mean_ab: tuple[float, float]
+    trained_on: tuple[dict[str, Any], ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Return all that `build_model` needs besides the weights, in plain types.
@@ -51,6 +54,7 @@ class Model:
             "alpha": self.alpha,
             "mean_ab": list(self.mean_ab),
             "classes": list(self.classes),
+            "trained_on": list(self.trained_on),
         }
 
 
@@ -115,6 +119,7 @@ def build_model(
         tuple(map(str, description["classes"])),
         float(description["alpha"]),
         (float(first), float(second)),
+        tuple(description.get("trained_on", ())),
     )
 
 
@@ -130,7 +135,7 @@ def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> Color
     own = space.ranges()
     for key, stored in description["ranges"].items():
         if own.get(key, stored) != stored:
-            raise IrodoriError(f"was trained with other ranges of {space.name}: {key}={stored}")
+            raise IrodoriError(f"was trained with other ranges of {type(space).__name__}: {key}={stored}")
     return space
 
 

@@ -28,5 +28,6 @@ def web_loader(batches: PlannedBatches, dataset: wds.DataPipeline, workers: int)
         # rank's own: Lightning seeds the workers of no WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),
     ).with_length(count, silent=True)
-    loader.sampler = batches  # Lightning calls `set_epoch` of a loader's sampler.
+    # Lightning calls `set_epoch` of a loader's sampler, and looks whether it shuffles.
+    loader.sampler, loader.batch_sampler = batches, None
     return loader

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.base import ShardModule
 from irodori.data.both import open_both
 from irodori.data.config import DataConfig
@@ -62,7 +62,7 @@ def picture_grid(comparison: Comparison, count: int) -> Grid:
         return Grid(None, (), (), tuple(missing))
     rows = [
         [
-            gray_of(color_space("lab"), true[key]),
+            gray_of(Lab(), true[key]),
             *(column[key] for column in columns.values()),
             true[key],
         ]

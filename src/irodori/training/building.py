@@ -1,6 +1,7 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,9 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         num_classes=len(data.classes),
         chroma_channels=data.color_space.chroma_channels,
     )
-    freeze_unused(network)
+    if _world_size(config.trainer) > 1:
+        freeze_unused(network)
     network = network.to(memory_format=torch.channels_last)
-    # What the classes of a network computes is asked for only where a checkpoint doesn't have it.
     model = Model(
         network,
         data.color_space,
@@ -101,7 +102,7 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
     if config.init is not None and last is None:
         line, trained_on = load_matching_weights(model, Path(config.init))
         lines.append(line)
-        model = model.trained_on_more(trained_on)
+        model = replace(model, trained_on=(*trained_on, *model.trained_on))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
         model, objective, optimizer, scheduler, encoder, config.compile, lines

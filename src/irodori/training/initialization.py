@@ -30,7 +30,7 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
         IrodoriError: the weights can't be had, or there is no encoder, and settings for one.
     """
     backbone = model.network.backbone
-    weights = backbone.encoder_parameters()
+    weights = list(backbone.encoder_parameters())
     if not weights:
         for name, value in vars(EncoderTraining()).items():
             if getattr(encoder, name) != value:

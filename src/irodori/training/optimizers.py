@@ -42,12 +42,8 @@ def parameter_groups(
         ValueError: there is a layer_decay, and this encoder's layers can't be counted.
     """
     layers: list[list[nn.Parameter]] = []
-    if network.backbone.encoder_parameters():
-        layers = (
-            network.backbone.encoder_layers()
-            if encoder.layer_decay < 1
-            else [network.backbone.encoder_parameters()]
-        )
+    if whole := list(network.backbone.encoder_parameters()):
+        layers = network.backbone.encoder_layers() if encoder.layer_decay < 1 else [whole]
     in_encoder = {id(weight) for layer in layers for weight in layer}
     others = [*network.parameters(), *objective.parameters()]
     rest = [weight for weight in others if id(weight) not in in_encoder]

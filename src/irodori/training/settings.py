@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from irodori.config.ranges import Range
+from irodori.metrics.catalog import MAIN
 
-MONITOR = "val/chroma_rmse"
+MONITOR = f"val/{MAIN}"
 """What is monitored: the best checkpoint has the least of it."""
 
 
@@ -60,3 +61,9 @@ class EncoderTraining:
     def frozen_at(self, step: int) -> bool:
         """Return whether the encoder keeps its weights in this optimizer step (from 0)."""
         return self.freeze_steps < 0 or step < self.freeze_steps
+
+
+GIVEN: dict[str, dict[str, Any]] = {
+    "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]},
+}
+"""Arguments that the program replaces before it builds a node, see `irodori.config.check`."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from irodori.config.check import check
 from irodori.errors import IrodoriError
 from irodori.runs.folder import CONFIG
-from irodori.training.settings import TrainSettings
+from irodori.training.settings import GIVEN, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def make_jobs(
         with open_dict(composed):
             del composed["hydra"]
         try:
-            check(composed, TrainSettings)
+            check(composed, TrainSettings, GIVEN)
         except IrodoriError as error:
             raise IrodoriError(f"job {number} ({' '.join(varied)}): {error}") from None
         finally:
