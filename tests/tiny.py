@@ -1,7 +1,10 @@
 """Tiny shards of made-up photographs, and training runs on them within the test's process."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import hydra
 import numpy as np
@@ -124,3 +127,15 @@ def resume(folder: Path, *overrides: str) -> dict:
     composed, changes = resume_config(compose(f'resume="{folder}"', *overrides), list(overrides))
     train(Run(composed, folder, overrides, changes=changes))
     return json.loads((folder / "metrics.json").read_text())
+
+
+def parts(folder: Path, *overrides: str, callbacks: Sequence[Any] = ()) -> SimpleNamespace:
+    """Build what a run trains with, as it does, and Lightning's trainer with these callbacks."""
+    from irodori.runs.run import Run
+    from irodori.training.building import build_trainer
+    from irodori.training.launch import prepare
+
+    run = Run(config(*overrides), folder, overrides)
+    hardware, data, module = prepare(run)
+    trainer = build_trainer(run.config.trainer, hardware, list(callbacks), folder)
+    return SimpleNamespace(run=run, hardware=hardware, data=data, module=module, trainer=trainer)

@@ -137,12 +137,12 @@ def test_autocast_changes_nothing():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": (0.0, 0.5)}, "data.crop_scale"),
-        ({"scale": (0.6, 0.5)}, "data.crop_scale"),
-        ({"scale": (0.6, 1.1)}, "data.crop_scale"),
-        ({"scale": (-0.1, 0.5)}, "data.crop_scale"),
-        ({"aspect": 0.9}, "data.crop_aspect"),
-        ({"side": 0}, "data.crop=0"),
+        ({"scale": (0.0, 0.5)}, "augmentation.crop_scale"),
+        ({"scale": (0.6, 0.5)}, "augmentation.crop_scale"),
+        ({"scale": (0.6, 1.1)}, "augmentation.crop_scale"),
+        ({"scale": (-0.1, 0.5)}, "augmentation.crop_scale"),
+        ({"aspect": 0.9}, "augmentation.crop_aspect"),
+        ({"side": 0}, "augmentation.crop=0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):

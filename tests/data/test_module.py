@@ -173,9 +173,9 @@ def test_a_fold_is_left_out_of_training(config):
         ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
         ({"batch_size": 0}, "data.batch_size=0 is below 1"),
         ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),
-        ({"crop": 0}, "data.crop=0"),
-        ({"crop_scale": (0.5, 2.0)}, "data.crop_scale=[0.5, 2.0]"),
-        ({"crop_aspect": 0.5}, "data.crop_aspect=0.5"),
+        ({"crop": 0}, "augmentation.crop=0"),
+        ({"crop_scale": (0.5, 2.0)}, "augmentation.crop_scale=[0.5, 2.0]"),
+        ({"crop_aspect": 0.5}, "augmentation.crop_aspect=0.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_a_line(config, change, message):
@@ -183,7 +183,7 @@ def test_settings_that_do_not_fit_are_refused_in_a_line(config, change, message)
 
 
 def test_a_batch_that_micro_batches_do_not_divide_is_refused(config):
-    assert "trainer.accumulate=3" in refusal(config, accumulate=3)
+    assert "trainer.accumulate_grad_batches=3" in refusal(config, accumulate=3)
 
 
 def test_one_shard_leaves_nothing_to_train_on(tmp_path):

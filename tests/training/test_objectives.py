@@ -110,7 +110,7 @@ def test_the_least_loss_is_at_the_true_colors(config, prior):
 @pytest.mark.parametrize("objective", ["huber", "classes"])
 def test_a_run_has_its_figure_and_its_checkpoint_its_output(objective, tmp_path, capsys):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    tiny.run(tmp_path / "run", *data, f"objective={objective}", "trainer.pictures=0")
+    tiny.run(tmp_path / "run", *data, f"objective={objective}", "callbacks.pictures=null")
     assert f"{'Huber' if objective == 'huber' else 'classes'} " in capsys.readouterr().out
     header = (tmp_path / "run/metrics.csv").read_text().splitlines()[0].split(",")
     assert f"train/{objective}_epoch" in header

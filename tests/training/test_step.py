@@ -12,7 +12,7 @@ from irodori.training.hardware import choose
 FORMS = {
     "plain": ["trainer.convolution=direct", "trainer.recompute=false"],
     "as it is": [],
-    "compiled": ["trainer.compile=default"],
+    "compiled": ["compile=default"],
 }
 
 
