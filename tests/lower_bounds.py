@@ -25,7 +25,7 @@ def pins() -> dict[str, str]:
         *project["dependencies"],
         *(r for name in IMPORTED_EXTRAS for r in extras[name]),
     ]
-    pairs = dict(requirement.split(">=") for requirement in requirements)
+    pairs = dict(requirement.partition(",")[0].split(">=") for requirement in requirements)
     return {name: oldest for name, oldest in pairs.items() if name not in NEWEST}
 
 
