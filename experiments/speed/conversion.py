@@ -15,7 +15,7 @@ import torch
 from timing import seconds
 from torch import Tensor
 
-from irodori.color import color_space, rgb_to_lab, to_float
+from irodori.color import Lab, rgb_to_lab, to_float
 
 
 def kornia_from_uint8(pixels_B3HW: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def kornia_to_rgb(lab_B3HW: Tensor) -> Tensor:
 
 def ours_to_rgb(parts: tuple[Tensor, Tensor]) -> Tensor:
     """sRGB of luminance and chrominance, which is what a network's prediction is shown by."""
-    return color_space("lab").decode(*parts).clamp_(0, 1)
+    return Lab().decode(*parts).clamp_(0, 1)
 
 
 def powers(light_B3HW: Tensor) -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     pixels_B3HW = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, device=device)
     rgb_B3HW = to_float(pixels_B3HW)
     lab_B3HW = rgb_to_lab(rgb_B3HW)
-    parts = color_space("lab").encode(rgb_B3HW)
+    parts = Lab().encode(rgb_B3HW)
     light_B3HW = rgb_B3HW.clamp(0.01, 1)
     sides: dict[str, dict[str, Callable[[], object]]] = {
         "conversion_lab": {

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.config import DataConfig
 from irodori.data import device_decoding
 from irodori.data.device_decoding import decode_on_device, left_to_device
@@ -168,7 +168,7 @@ def test_training_batches_are_the_same(tmp_path):
             size=SIZE,
             crop=28,
         )
-        data = ShardData(config, color_space("lab"), seed=5)
+        data = ShardData(config, Lab(), seed=5)
         batches.append(
             [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
         )

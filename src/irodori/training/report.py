@@ -25,7 +25,7 @@ def start(module: Colorization, data: ShardData, hardware: Hardware, world_size:
     plan = data.plan(world_size, 0)
     lines = [
         str(hardware) + (f" · {world_size} processes" if world_size > 1 else ""),
-        f"network: {parameters / 1e6:.2f} M parameters · {type(model.space).__name__} · α = {model.alpha:g}",
+        f"network: {parameters / 1e6:.2f} M parameters · {model.space!r} · α = {model.alpha:g}",
         *module.beginning,
         f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
         f" · {len(data.classes)} scenes · {plan.steps} steps an epoch",
