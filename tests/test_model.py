@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from irodori.color import COLOR_SPACES, color_space
+from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv
 from irodori.errors import IrodoriError
 from irodori.model import load_model
 
@@ -27,10 +27,10 @@ def refusal(path):
     return message
 
 
-@pytest.mark.parametrize("name", sorted(COLOR_SPACES))
+@pytest.mark.parametrize("made_by", [Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv])
 @pytest.mark.parametrize("arguments", [{}, {"global_features": False, "fusion": "sigmoid"}])
-def test_a_checkpoint_gives_the_model_again(tmp_path, name, arguments, make_model):
-    model = make_model(name, **arguments)
+def test_a_checkpoint_gives_the_model_again(tmp_path, made_by, arguments, make_model):
+    model = make_model(made_by, **arguments)
     torch.save(checkpoint_of(model), tmp_path / "a.ckpt")
     again = load_model(str(tmp_path / "a.ckpt"))
     assert again.describe() == model.describe()
@@ -96,7 +96,7 @@ def change_ranges(content):
 
 
 def change_space(content):
-    content["irodori"]["color_space"]["name"] = "cmyk"
+    content["irodori"]["color_space"]["class"]["_target_"] = "irodori.color.cmyk.Cmyk"
 
 
 def change_format(content):
@@ -152,6 +152,7 @@ def test_descriptions_that_do_not_fit_are_refused(tmp_path, change, message, mak
 )
 def test_a_description_that_does_not_fit_its_network_is_refused(tmp_path, model, key, value, line):
     described = checkpoint_of(model)
-    described["irodori"][key] = color_space("rgb").describe() if value is None else value
+    rgb = {"class": Rgb().describe(), **Rgb().ranges()}
+    described["irodori"][key] = rgb if value is None else value
     torch.save(described, tmp_path / "a.ckpt")
     assert line in refusal(tmp_path / "a.ckpt")

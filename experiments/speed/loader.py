@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.io import ImageReadMode, decode_jpeg
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.config import PROJECT, DataConfig
 from irodori.data.module import ShardData
 from irodori.data.writer import write_shards
@@ -81,7 +81,7 @@ def make_loader(folder: Path, workers: int) -> DataLoader[Any]:
     config = DataConfig(
         train=pattern, val=pattern, val_seen=True, batch_size=BATCH, workers=workers, size=SIZE
     )
-    return ShardData(config, color_space("lab")).train_dataloader()
+    return ShardData(config, Lab()).train_dataloader()
 
 
 def processor_seconds() -> float:

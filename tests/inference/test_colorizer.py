@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from skimage.color import rgb2lab
 
-from irodori.color import to_uint8
+from irodori.color import Lab, Luv, Rgb, YCbCr, Yuv, to_uint8
 from irodori.errors import IrodoriError
 from irodori.inference import colorizer as module
 from irodori.model import Model
@@ -69,9 +69,9 @@ def test_a_style_of_any_size_and_mode(colorizer):
     assert np.abs(pixels(same) - pixels(colorizer(photo((224, 224))))).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["lab", "luv"])
-def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(name, make_model):
-    model = make_model(name)
+@pytest.mark.parametrize("made_by", [Lab, Luv])
+def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(made_by, make_model):
+    model = make_model(made_by)
     image = photo()
     colored = Colorizer(model)(image)
     lightness = rgb2lab(np.asarray(image))[..., 0]
@@ -82,11 +82,11 @@ def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(name, make
     assert np.abs(found - lightness)[inside].max() < 0.5
 
 
-@pytest.mark.parametrize("name", ["yuv", "ycbcr", "rgb"])
-def test_the_photos_own_luma_is_kept_where_the_color_is_in_gamut(name, make_model):
+@pytest.mark.parametrize("made_by", [Yuv, YCbCr, Rgb])
+def test_the_photos_own_luma_is_kept_where_the_color_is_in_gamut(made_by, make_model):
     weights = np.array([0.299, 0.587, 0.114])
     image = photo()
-    colored = np.asarray(Colorizer(make_model(name))(image)).astype(float)
+    colored = np.asarray(Colorizer(make_model(made_by))(image)).astype(float)
     inside = ((colored > 0) & (colored < 255)).all(axis=2)
     assert inside.mean() > 0.5
     assert np.abs(colored @ weights - pixels(image) @ weights)[inside].max() <= 1
@@ -143,11 +143,11 @@ def large(height=300, width=420, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("name", ["lab", "yuv", "rgb"])
+@pytest.mark.parametrize("made_by", [Lab, Yuv, Rgb])
 @pytest.mark.parametrize("work_size", [64, None])
-def test_the_luminance_of_a_large_photo_is_its_own(make_model, name, dtype, work_size):
+def test_the_luminance_of_a_large_photo_is_its_own(make_model, made_by, dtype, work_size):
     """Out of gamut, too: colours there become paler, and nothing is clipped."""
-    model = make_model(name)
+    model = make_model(made_by)
     pixels_HW1 = large(dtype=dtype)
     vivid = Settings(work_size=work_size, saturation=3.0)
     colored = Colorizer(model, vivid).color(pixels_HW1).pixels_HW3

@@ -10,7 +10,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from irodori.cli_export import export
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.errors import IrodoriError
 from irodori.model import Model, load_model
 from irodori.inference.export import write
@@ -46,7 +46,7 @@ def model_of(backbone, decoder, **arguments):
     with torch.no_grad():
         network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))
     classes = ("sea", "hill", "town")[: arguments["num_classes"]]
-    return Model(network.eval(), color_space("lab"), classes, 0.25, (3.0, 9.0))
+    return Model(network.eval(), Lab(), classes, 0.25, (3.0, 9.0))
 
 
 def agree(run, network, tolerance, smallest=1):
