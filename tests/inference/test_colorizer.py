@@ -9,8 +9,8 @@ from skimage.color import rgb2lab
 from irodori.color import to_uint8
 from irodori.errors import IrodoriError
 from irodori.inference import colorizer as module
-from irodori.model import Model
 from irodori.inference.colorizer import Colorizer, Settings
+from irodori.model import Model
 
 
 @pytest.fixture(scope="module")
