@@ -196,7 +196,7 @@ def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
     [
         (
             ValueError("Unsupported\noperator"),
-            "PaperBackbone can't be exported as onnx: Unsupported op",
+            "PaperBackbone can't be exported as onnx: Unsup",
         ),
         (ImportError("No module", name="onnx"), "needs the package onnx: pip install"),
     ],
