@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli import app
-from irodori.color import Lab
-from irodori.model import Model
+from irodori.color import color_space
 from irodori.inference.colorizer import Settings
 from irodori.inference.picture_grid import picture_grid
 from irodori.inference.style_sheet import CELL, GAP
+from irodori.model import Model
 
 RUNNER = CliRunner()
 

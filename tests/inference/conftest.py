@@ -6,7 +6,7 @@ from torch import nn
 
 from irodori.color import Lab
 from irodori.model import Model
-from irodori.network import JointNetwork
+from networks import joint
 
 
 def build(made_by=Lab, seed=0, **arguments):
@@ -14,7 +14,7 @@ def build(made_by=Lab, seed=0, **arguments):
     space = made_by()
     torch.manual_seed(seed)
     arguments = {"num_classes": 3, "width": 1 / 16} | arguments
-    network = JointNetwork(chroma_channels=space.chroma_channels, **arguments)
+    network = joint(chroma_channels=space.chroma_channels, **arguments)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.momentum = None

@@ -7,8 +7,8 @@ from irodori.color import Lab, to_float
 from irodori.color.ab_bins import bins_of, centers, in_gamut
 from irodori.config import ClassesConfig, HuberConfig, ObjectiveConfig
 from irodori.errors import IrodoriError
-from irodori.model import load_model
 from irodori.metrics.prior import AbPrior
+from irodori.model import load_model
 from irodori.network.joint import reduce_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
