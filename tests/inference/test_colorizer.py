@@ -105,7 +105,7 @@ def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(made_by, m
 def test_the_photos_own_luma_is_kept_where_the_color_is_in_gamut(made_by, make_model):
     weights = np.array([0.299, 0.587, 0.114])
     image = photo()
-    colored = np.asarray(exactly(make_model(name))(image)).astype(float)
+    colored = np.asarray(exactly(make_model(made_by))(image)).astype(float)
     inside = ((colored > 0) & (colored < 255)).all(axis=2)
     assert inside.mean() > 0.5
     assert np.abs(colored @ weights - pixels(image) @ weights)[inside].max() <= 1
