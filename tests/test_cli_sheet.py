@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli import app
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.inference.colorizer import Settings
 from irodori.inference.picture_grid import picture_grid
 from irodori.inference.style_sheet import CELL, GAP

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from irodori.color import COLOR_SPACES, color_space
+from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import Colorizer
 from irodori.model import Model, load_model
@@ -35,10 +35,10 @@ def refusal(path):
     return message
 
 
-@pytest.mark.parametrize("name", sorted(COLOR_SPACES))
+@pytest.mark.parametrize("made_by", [Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv])
 @pytest.mark.parametrize("arguments", [{}, {"global_features": False, "fusion": "sigmoid"}])
-def test_a_checkpoint_gives_the_model_again(tmp_path, name, arguments, make_model):
-    model = make_model(name, **arguments)
+def test_a_checkpoint_gives_the_model_again(tmp_path, made_by, arguments, make_model):
+    model = make_model(made_by, **arguments)
     torch.save(checkpoint_of(model), tmp_path / "a.ckpt")
     again = load_model(str(tmp_path / "a.ckpt"))
     assert again.describe() == model.describe()
@@ -307,7 +307,7 @@ def test_a_backbone_of_ones_own_needs_trust(tmp_path, monkeypatch, form):
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module("own_backbone").Mine(2.0)
     network = JointNetwork(0, backbone=mine, global_features=False).eval()
-    model = Model(network, color_space("lab"), (), 0.0, (0.0, 0.0))
+    model = Model(network, Lab(), (), 0.0, (0.0, 0.0))
     path = tmp_path / "a"
     if form == "ckpt":
         torch.save(checkpoint_of(model), path)
