@@ -31,15 +31,8 @@ def color_space(name: str) -> ColorSpace:  # removed with the name tables
     Raises:
         IrodoriError: there is none of this name.
     """
-    spaces: dict[str, type[ColorSpace]] = {
-        "lab": Lab,
-        "yuv": Yuv,
-        "rgb": Rgb,
-        "ycbcr": YCbCr,
-        "luv": Luv,
-        "oklab": Oklab,
-        "luma_ab": LumaAb,
-    }
-    if name not in spaces:
-        raise IrodoriError(f"unknown color space {name!r}; the known ones are: {', '.join(spaces)}")
-    return spaces[name]()
+    known = {made_by.__name__.lower(): made_by for made_by in (Lab, Yuv, Rgb, YCbCr, Luv, Oklab)}
+    known["luma_ab"] = LumaAb
+    if name not in known:
+        raise IrodoriError(f"unknown color space {name!r}; the known ones are: {', '.join(known)}")
+    return known[name]()
