@@ -71,12 +71,13 @@ def test_a_group_stands_for_all_its_values(folder):
         ("seed=3", "seed"),
         ("data.batch_size=6", "data.batch_size"),
         ("trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches"),
-        ("network.width=0.5", "network"),
-        ("color_space=rgb", "color_space"),
+        ("network.width=0.5", "network.width"),
+        ("color_space=rgb", "color_space._target_"),
         ("optimizer=adamw", "optimizer._target_"),
         ("scheduler=warmup_cosine", "scheduler._target_"),
         ("objective=huber", "objective._target_"),
         ("callbacks=[default,ema]", "callbacks.ema"),
+        ("callbacks=[default,ema,lr_monitor]", "callbacks.ema"),
         ("experiment=quick", "experiment=quick"),
         ("init=other.ckpt", "init"),
         ("encoder.layer_decay=0.9", "encoder.layer_decay"),
@@ -116,6 +117,21 @@ def test_what_may_change_does(folder, override):
     key, _, value = override.partition("=")
     if not value.startswith(("[", "t")):
         assert OmegaConf.select(config, key) == OmegaConf.select(tiny.compose(override), key)
+
+
+def test_settings_of_torchs_schedules_stay(data, tmp_path):
+    # A checkpoint holds them, and it would win.
+    config = tiny.compose(*data.on, "scheduler=warmup_cosine", "scheduler.warmup=0.5")
+    (tmp_path / CONFIG).write_text(written(config))
+    assert going_on(tmp_path, "scheduler.warmup=0.25", "allow_changes=true")[1]
+    config.scheduler = {
+        "_target_": "torch.optim.lr_scheduler.StepLR",
+        "_partial_": True,
+        "step_size": 3,
+    }
+    (tmp_path / CONFIG).write_text(written(config))
+    with pytest.raises(IrodoriError, match=r"^scheduler\.step_size can't be changed"):
+        going_on(tmp_path, "scheduler.step_size=4", "allow_changes=true")
 
 
 @pytest.mark.parametrize(

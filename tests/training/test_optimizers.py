@@ -13,7 +13,13 @@ from irodori.network import JointNetwork
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.training import schedules
 from irodori.training.objectives import MeanSquaredError
-from irodori.training.optimizers import keywords, parameter_groups, reconfigure, schedule
+from irodori.training.optimizers import (
+    parameter_groups,
+    reconfigure,
+    remember_settings,
+    schedule,
+    settings_of,
+)
 from irodori.training.schedules import warmup_cosine_share
 from irodori.training.settings import EncoderTraining
 
@@ -29,7 +35,7 @@ def network_with(backbone=None):
 def groups_of(network, make, encoder=None, objective=None):
     """Parameter groups for an optimizer of the configuration."""
     encoder = encoder or EncoderTraining()
-    return parameter_groups(network, objective or MeanSquaredError(), keywords(make), encoder)
+    return parameter_groups(network, objective or MeanSquaredError(), settings_of(make), encoder)
 
 
 def adamw(**settings):
@@ -141,10 +147,10 @@ def test_parameters_of_an_objective_are_trained():
     assert any(weight is objective.scale for group in groups for weight in group["params"])
 
 
-def test_an_optimizer_without_a_learning_rate_gets_none():
-    groups = groups_of(network_with(), partial(torch.optim.Adagrad))
-    assert all(group.keys() == {"params"} for group in groups)
-    assert torch.optim.Adagrad(groups).param_groups[0]["lr"] == 0.01
+def test_an_optimizer_keeps_its_own_learning_rate_if_none_is_configured(resnet):
+    groups = groups_of(resnet, torch.optim.Adagrad, EncoderTraining(lr_scale=0.5))
+    assert [group["lr"] for group in groups] == [0.01, 0.01, 0.005, 0.005]
+    assert {group["weight_decay"] for group in groups} == {0}
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +190,7 @@ def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
     before = EncoderTraining(lr_scale=0.5, layer_decay=0.7)
     after = EncoderTraining(lr_scale=0.25, layer_decay=0.9)
     optimizer = adamw(lr=0.01)(groups_of(resnet, adamw(lr=0.01), before))
+    remember_settings(optimizer)
     scheduler = schedule(cosine(), optimizer, 10)["scheduler"]
     for _ in range(4):
         optimizer.step()
@@ -203,6 +210,7 @@ def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
 def test_reconfiguring_what_has_not_changed_changes_nothing(resnet):
     make = adamw(lr=0.01, weight_decay=0.3)
     optimizer = make(groups_of(resnet, make))
+    remember_settings(optimizer)
     # A schedule that moves more than the learning rate.
     once = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=10)
     scheduler = schedule(once, optimizer, 10)["scheduler"]
