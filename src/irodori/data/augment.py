@@ -55,7 +55,8 @@ class AugmentationBase(ABC):
 
         Args:
             luminance_B1HW: B×1×crop×crop in [0, 1], fp32.
-            draws_BD: those of `on_rgb`.
+            draws_BD: those of `on_rgb`, but always on the CPU: to read them as numbers there
+                doesn't wait for the device.
 
         Returns:
             The same shape and range.
