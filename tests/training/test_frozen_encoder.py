@@ -22,7 +22,7 @@ ENCODER = [
 
 
 class Watch(Callback):
-    """Notes before each optimizer step whether the encoder has gradients, and after it its state."""
+    """Notes in each step whether the encoder has gradients, and after it the encoder's state."""
 
     def __init__(self):
         self.gradients, self.graphs, self.states = [], [], []

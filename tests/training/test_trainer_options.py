@@ -18,20 +18,20 @@ sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
 from same_run import differences
 
 
-def test_colors_are_korneas(data, tmp_path, monkeypatch):
-    class Called(Exception):
+def test_colors_are_kornias(data, tmp_path, monkeypatch):
+    class CalledError(Exception):
         pass
 
     def refuse(*args):
-        raise Called
+        raise CalledError
 
     monkeypatch.setattr(kornia.color, "rgb_to_lab", refuse)
-    with pytest.raises(Called):
+    with pytest.raises(CalledError):
         tiny.parts(tmp_path, *data.on)
     monkeypatch.undo()
     made = tiny.parts(tmp_path, *data.on)
     monkeypatch.setattr(kornia.color, "rgb_to_lab", refuse)
-    with pytest.raises(Called):
+    with pytest.raises(CalledError):
         made.trainer.fit(made.module, made.data)
 
 

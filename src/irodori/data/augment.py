@@ -142,6 +142,6 @@ class Augmentation(AugmentationBase):
         # The last draw chooses the pictures and their prints.
         aged = [
             age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW
-            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].tolist(), strict=True)
+            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].numpy().tolist(), strict=True)
         ]
         return torch.stack(aged)

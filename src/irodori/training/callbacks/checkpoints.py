@@ -241,7 +241,7 @@ class Checkpoints(Callback):
         self.seconds, self._started = self._elapsed(), None
         if not written:
             raise IrodoriError(
-                f"the end of training can't be written to {self.folder / LAST}: make room, and "
+                f"the end of training can't be written to {self.folder / LAST}: make room, and"
                 f" resume by: {resume_command(self.folder.parent)}"
             )
 
@@ -262,7 +262,8 @@ class Checkpoints(Callback):
         if not torch.stack([weight.isfinite().all() for weight in weights]).all():
             raise IrodoriError(
                 f"weights are no finite numbers any more after step {trainer.global_step}: lower"
-                " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written before"
+                " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written"
+                " before"
             )
         before, self._saved = self._saved, position
         for logger in trainer.loggers:
