@@ -72,7 +72,8 @@ class Augmentation(AugmentationBase):
         crop_scale: smallest and largest side of the window as a share of the image's side.
         crop_aspect: the window is stretched by a random ratio in [1 / crop_aspect, crop_aspect].
         flip: mirror every second image on average.
-        age: the share of images whose luminance is made that of an old print (`irodori.data.aging`).
+        age: the share of images whose luminance is made that of an old print, see
+            `irodori.data.aging`.
 
     Raises:
         IrodoriError: the smallest scale is above the largest.
@@ -91,7 +92,8 @@ class Augmentation(AugmentationBase):
         if crop_scale[0] > crop_scale[1]:
             raise IrodoriError(
                 f"augmentation.crop_scale={list(crop_scale)}: the first number is the smallest"
-                f" scale and can't be above the second; set it to [{crop_scale[1]}, {crop_scale[0]}]"
+                " scale and can't be above the second; set it to"
+                f" [{crop_scale[1]}, {crop_scale[0]}]"
             )
         self.crop = crop
         self.crop_scale = crop_scale
@@ -140,8 +142,9 @@ class Augmentation(AugmentationBase):
         if not self.age:
             return luminance_B1HW
         # The last draw chooses the pictures and their prints.
+        chosen = draws_BD[:, 5].numpy().tolist()
         aged = [
             age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW
-            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].numpy().tolist(), strict=True)
+            for luminance_1HW, draw in zip(luminance_B1HW, chosen, strict=True)
         ]
         return torch.stack(aged)
