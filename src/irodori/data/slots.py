@@ -54,5 +54,6 @@ class BatchSlots:
         """Yield the batches with their images out of the slots, in the main process."""
         for batch in batches:
             if self._pixels is not None and not isinstance(batch["images"], Tensor):
-                batch["images"] = self._pixels[batch["images"]].clone().permute(0, 3, 1, 2)
+                slot = tuple(batch["images"])  # DataLoader makes lists of tuples
+                batch["images"] = self._pixels[slot].clone().permute(0, 3, 1, 2)
             yield batch
