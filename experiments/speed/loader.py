@@ -65,7 +65,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=1, help="loader processes")
-    parser.add_argument("--rounds", type=int, default=15, help="epochs of each side")
+    parser.add_argument("--quick", action="store_true", help="one round, for tests")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     # All on one core: a loader process would find its caches cold on another one.
@@ -83,7 +83,8 @@ def main() -> None:
         for i in range(len(samples))
     ]
     plain(jpegs), ours(loader, 0)  # processes start, memory is touched for the first time
-    times = [(plain(jpegs), ours(loader, number + 1)) for number in range(arguments.rounds)]
+    rounds = 1 if arguments.quick else 15
+    times = [(plain(jpegs), ours(loader, number)) for number in range(1, rounds + 1)]
     for number, (alone, whole) in enumerate(times, start=1):
         print(f"round {number}: {alone * 1e6:.0f} µs an image to decode, {whole * 1e6:.0f} in all")
     alone, whole = (statistics.median(column) for column in zip(*times, strict=True))

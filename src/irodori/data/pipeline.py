@@ -124,5 +124,6 @@ class KeepPlace:
         try:
             return {**sample, **self.stage(sample)}
         except Exception as error:
-            # webdataset's decoder wraps what went wrong.
-            return {**sample, "__error__": one_line(error.__cause__ or error)}
+            cause = error.__cause__  # webdataset's decoder wraps what went wrong
+            reason = one_line(cause if isinstance(cause, Exception) else error)
+            return {**sample, "__error__": reason}

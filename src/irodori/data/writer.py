@@ -5,8 +5,9 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import webdataset as wds
@@ -32,7 +33,7 @@ class ShardWriter:
         file: a new file, open for writing and reading.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BufferedRandom) -> None:
         self.path = path
         self._file = file
         # Owner, mode and time are fixed, so that the bytes depend on the samples alone.
