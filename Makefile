@@ -4,7 +4,7 @@
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
 # make study-starter, starter, pictures: the model that comes along, and what shows it.
-# make benchmark: experiments/speed, below ten minutes, with nothing else running.
+# make benchmark: experiments/speed, with nothing else running.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -73,7 +73,7 @@ study-style: study-color-spaces
 	$(BIN)/python experiments/style/grid.py $(firstword $(LAB_ALPHA1))/checkpoints/last.ckpt
 
 # Networks of different speed: four minutes a run, judged at equal time and at equal steps.
-UNTRAINED := backbone.pretrained=false backbone.lr_scale=1 backbone.freeze_batch_norm=false \
+UNTRAINED := encoder.pretrained=false encoder.lr_scale=1 encoder.freeze_batch_norm=false \
 	optimizer.lr=0.001
 OTHERS := resnet18,resnet50,convnext_tiny,mobilenetv4_conv_small,pvt_v2_b0,tf_efficientnet_lite0
 
@@ -85,7 +85,8 @@ study-backbones: study-lite0
 	$(call SWEEP,lite0_untrained) study=anytime $(FOLDS) experiment=lite0_pretrained $(UNTRAINED)
 	$(call COMPARE,backbones,$(addprefix $(STUDIES)/,lite0 lite0_untrained backbone_paper))
 	$(call SWEEP,presets) study=anytime data.fold=0 experiment=lite0_pretrained backbone=$(OTHERS) \
-		$(UNTRAINED) trainer.max_epochs=1 trainer.validate_every=1 trainer.ema_decay=null
+		$(UNTRAINED) trainer.max_epochs=1 trainer.check_val_every_n_epoch=1 'callbacks=[default]' \
+		callbacks.pictures=null
 	$(BIN)/python experiments/backbones/presets.py $(STUDIES)/presets
 
 study-objectives: study-lite0
@@ -95,7 +96,7 @@ study-objectives: study-lite0
 
 # The recipe of the model that comes along beside others, that model, and the README's pictures.
 study-starter: setup
-	$(call SWEEP,starter) study=starter $(FOLDS) experiment=starter data.age=0.5,0.0
+	$(call SWEEP,starter) study=starter $(FOLDS) experiment=starter augmentation.age=0.5,0.0
 	$(call COMPARE,starter,$(STUDIES)/starter)
 	$(BIN)/python experiments/starter/aged.py $(STUDIES)/starter
 
@@ -110,7 +111,9 @@ pictures: setup
 	$(BIN)/python experiments/starter/show.py $(STUDIES)/starter
 
 benchmark: setup
-	$(BIN)/python experiments/speed/benchmark.py
+	$(BIN)/python experiments/speed/startup.py
+	$(BIN)/python experiments/speed/loader.py
+	$(BIN)/python experiments/speed/training.py
 
 lint: setup
 	$(BIN)/ruff check .

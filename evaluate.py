@@ -7,10 +7,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.checks import checked
-from irodori.config import EvaluateConfig, register
-from irodori.entry import importing, run, told
+from irodori.config import register
+from irodori.config.check import check
 from irodori.errors import IrodoriError
+from irodori.evaluation.settings import EvaluateSettings
+from irodori.runs.program import report_errors, run_program
+from irodori.runs.run import Run
 
 register()
 
@@ -19,17 +21,16 @@ register()
 def main(config: DictConfig) -> None:
     """Measure a checkpoint, or any method's pictures."""
     settings = HydraConfig.get()
-    chosen = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
-    with told():
-        wanted = checked(config, EvaluateConfig)
+    named = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
+    with report_errors():
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
-        # Imported only now, so that a mistake in the configuration is told at once.
-        with importing():
-            from irodori.evaluation.launch import evaluate
+        check(config, EvaluateSettings)
+        # Imported only now, so that a mistake in the configuration is reported at once.
+        from irodori.evaluation.launch import evaluate
 
-        evaluate(wanted, config, Path(settings.runtime.output_dir), chosen)
+        evaluate(Run(config, Path(settings.runtime.output_dir), named=named))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

@@ -7,10 +7,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.checks import typed
 from irodori.config import register
-from irodori.entry import importing, run, told
+from irodori.config.check import check
 from irodori.errors import IrodoriError
+from irodori.runs.program import report_errors, run_program
+from irodori.runs.resume import resume_config
+from irodori.runs.run import Run
+from irodori.training.settings import GIVEN, TrainSettings
 from irodori.training.stopping import StopSignal
 
 register()
@@ -19,33 +22,38 @@ register()
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")
 def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
-    settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
-    chosen = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
+    stop = StopSignal()
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
-    with told(), StopSignal().handled():
-        checked = typed(config)
-        changes: list[str] = []
-        if checked.resume is not None:
-            from irodori.training.resume import resumed
+    with report_errors(), stop.handled():
+        run = asked_run(config, HydraConfig.get())
+        check(run.config, TrainSettings, GIVEN)
+        # Imported only now, so that a mistake in the configuration is reported at once.
+        from irodori.training.launch import train
 
-            config, changes = resumed(config, list(settings.overrides.task))
-            checked = typed(config)
-            if folder != Path(config.resume):
-                raise IrodoriError(
-                    f"resume={config.resume} goes on in that folder: leave {folder} out"
-                )
-        if settings.mode == RunMode.MULTIRUN:
-            raise IrodoriError(
-                "jobs of a sweep need processes of their own: leave out"
-                f" hydra/launcher={settings.runtime.choices['hydra/launcher']}"
-            )
-        # Imported only now, so that a mistake in the configuration is told at once.
-        with importing():
-            from irodori.training.launch import train
+        train(run, stop)
 
-        train(checked, config, folder, list(settings.overrides.task), chosen, changes)
+
+def asked_run(config: DictConfig, hydra_config: DictConfig) -> Run:
+    """Return the run that the command line asks for.
+
+    Raises:
+        IrodoriError: it can't be run like this.
+    """
+    folder = Path(hydra_config.runtime.output_dir)
+    overrides = list(hydra_config.overrides.task)
+    named = any(text.startswith("hydra.run.dir=") for text in hydra_config.overrides.hydra)
+    changes: list[str] = []
+    if config.resume is not None:
+        config, changes = resume_config(config, overrides)
+        if folder != Path(config.resume):
+            raise IrodoriError(f"resume={config.resume} continues in that folder: leave {folder} out")
+    if hydra_config.mode == RunMode.MULTIRUN:
+        raise IrodoriError(
+            "jobs of a sweep need processes of their own: leave out"
+            f" hydra/launcher={hydra_config.runtime.choices['hydra/launcher']}"
+        )
+    return Run(config, folder, overrides, named, changes)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_program(main)

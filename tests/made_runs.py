@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import METRICS
 
 MEASURED = (
     "chroma_rmse",
@@ -215,4 +215,4 @@ def study(root: Path, folds=3, seeds=1, count=12):
     return root
 
 
-assert set(MEASURED) <= set(FIGURES)
+assert set(MEASURED) <= set(METRICS)

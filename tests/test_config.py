@@ -73,7 +73,7 @@ SAMPLE = {
     "optimizer.name": "adamw",
     "data.fold": 0,
     "data.batch_size": 16,
-    "data.crop_scale": [0.5, 1.0],
+    "augmentation.crop_scale": [0.5, 1.0],
     "trainer.max_epochs": 30,
 }
 PAPER = {
@@ -83,7 +83,7 @@ PAPER = {
     "data.fold": None,
     "data.batch_size": 128,
     "data.size": 256,
-    "data.crop": 224,
+    "augmentation.crop": 224,
     "trainer.max_epochs": 11,
 }
 DELTAS = {
@@ -185,9 +185,9 @@ MISTAKES = [
     (["trainer.max_epochs=many"], "max_epochs"),
     (["optimizer.lr=fast"], "lr"),
     (["network.global_features=2.5"], "global_features"),
-    (["data.crop_scale=[0.5,0.6,0.7]"], "data.crop_scale=[0.5, 0.6, 0.7]"),
+    (["augmentation.crop_scale=[0.5,0.6,0.7]"], "augmentation.crop_scale=[0.5, 0.6, 0.7]"),
     (["optimizer.betas=[0.5]"], "optimizer.betas=[0.5]"),
-    (["optimizer.warmup=0.1", "optimizer=adadelta"], "warmup"),
+    (["scheduler.warmup=0.1", "optimizer=adadelta"], "warmup"),
     (["+optimizer.nesterov=true"], "optimizer.nesterov"),
     (["+optimizer.nesterov={a: 1}"], "optimizer.nesterov"),
     (["+foo=1"], "foo"),
@@ -203,13 +203,13 @@ MISTAKES = [
     (["optimizer.lr=-1"], "optimizer.lr=-1"),
     (["optimizer.lr=nan"], "optimizer.lr=nan"),
     (["optimizer.betas=[0.9,1]"], "optimizer.betas=1"),
-    (["optimizer.warmup=2"], "optimizer.warmup=2"),
+    (["scheduler.warmup=2"], "scheduler.warmup=2"),
     (["optimizer=adadelta", "optimizer.rho=2"], "optimizer.rho=2"),
-    (["trainer.accumulate=0"], "trainer.accumulate=0"),
-    (["trainer.clip_norm=0"], "trainer.clip_norm=0"),
-    (["trainer.validate_every=0"], "trainer.validate_every=0"),
-    (["trainer.log_every=0"], "trainer.log_every=0"),
-    (["trainer.pictures=-1"], "trainer.pictures=-1"),
+    (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0"),
+    (["trainer.gradient_clip_val=0"], "trainer.gradient_clip_val=0"),
+    (["trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0"),
+    (["trainer.log_every_n_steps=0"], "trainer.log_every_n_steps=0"),
+    (["callbacks.pictures.count=-1"], "callbacks.pictures.count=-1"),
     (["trainer.max_steps=0"], "trainer.max_steps=0"),
     (["trainer.max_epochs=-2"], "trainer.max_epochs=-2"),
 ]
@@ -248,8 +248,8 @@ def test_every_range_belongs_to_a_key_and_its_ends_are_allowed():
     assert set(checks.RANGES) <= keys
     for seed in (0, 2**32 - 1):
         assert tiny.config(f"seed={seed}").seed == seed
-    config = tiny.config("trainer.clip_norm=null", "trainer.max_steps=-1", "trainer.pictures=0")
-    assert config.trainer.clip_norm is None
+    config = tiny.config("trainer.gradient_clip_val=null", "trainer.max_steps=-1", "callbacks.pictures=null")
+    assert config.trainer.gradient_clip_val is None
 
 
 def test_the_schema_refuses_a_yaml_with_a_key_too_many():

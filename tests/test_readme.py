@@ -34,10 +34,10 @@ SHORT = [
     "data.workers=0",
     "data.size=64",
     "data.val_size=48",
-    "data.crop=56",
+    "augmentation.crop=56",
     "trainer.max_steps=1",
     "trainer.max_epochs=1",
-    "trainer.pictures=1",
+    "callbacks.pictures.count=1",
     "logger=csv",
 ]
 

@@ -1,7 +1,10 @@
 """Tiny shards of made-up photographs, and training runs on them within the test's process."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import hydra
 import numpy as np
@@ -10,8 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
-from irodori.checks import typed
-from irodori.config import PROJECT, Config, register
+from irodori.config import PROJECT, register
+from irodori.config.check import check
 from irodori.data.writer import write_shards
 
 CLASSES = ("beach", "forest", "street")
@@ -66,15 +69,15 @@ def on(train: str, val: str) -> list[str]:
         "data.val_batch_size=2",
         "data.workers=0",
         "data.size=32",
-        "data.crop=28",
+        "augmentation.crop=28",
         "data.val_size=256",
         "network.width=0.0625",
         "trainer.accelerator=cpu",
-        "trainer.precision=fp32",
+        "trainer.precision=32-true",
         "trainer.max_epochs=1",
-        "trainer.validate_every=1",
-        "trainer.log_every=1",
-        "trainer.pictures=2",
+        "trainer.check_val_every_n_epoch=1",
+        "trainer.log_every_n_steps=1",
+        "callbacks.pictures.count=2",
         "logger=csv",
     ]
 
@@ -97,25 +100,42 @@ def compose_evaluation(*overrides: str) -> DictConfig:
         return hydra.compose("evaluate", overrides=list(overrides))
 
 
-def config(*overrides: str) -> Config:
-    """The same as dataclasses."""
-    return typed(compose(*overrides))
+def config(*overrides: str) -> DictConfig:
+    """The same, checked as `train.py` does."""
+    from irodori.training.settings import GIVEN, TrainSettings
+
+    composed = compose(*overrides)
+    check(composed, TrainSettings, GIVEN)
+    return composed
 
 
 def run(folder: Path, *overrides: str) -> dict:
     """Train within this process, and return metrics.json."""
+    from irodori.runs.run import Run
     from irodori.training.launch import train
 
-    composed = compose(*overrides)
-    train(typed(composed), composed, folder, list(overrides))
+    train(Run(config(*overrides), folder, overrides))
     return json.loads((folder / "metrics.json").read_text())
 
 
 def resume(folder: Path, *overrides: str) -> dict:
-    """Go on with a run within this process, and return metrics.json."""
+    """Resume a run within this process, and return metrics.json."""
+    from irodori.runs.resume import resume_config
+    from irodori.runs.run import Run
     from irodori.training.launch import train
-    from irodori.training.resume import resumed
 
-    composed, changes = resumed(compose(f'resume="{folder}"', *overrides), list(overrides))
-    train(typed(composed), composed, folder, list(overrides), changes=changes)
+    composed, changes = resume_config(compose(f'resume="{folder}"', *overrides), list(overrides))
+    train(Run(composed, folder, overrides, changes=changes))
     return json.loads((folder / "metrics.json").read_text())
+
+
+def parts(folder: Path, *overrides: str, callbacks: Sequence[Any] = ()) -> SimpleNamespace:
+    """Build what a run trains with, as it does, and Lightning's trainer with these callbacks."""
+    from irodori.runs.run import Run
+    from irodori.training.building import build_trainer
+    from irodori.training.launch import prepare
+
+    run = Run(config(*overrides), folder, overrides)
+    hardware, data, module = prepare(run)
+    trainer = build_trainer(run.config.trainer, hardware, list(callbacks), folder)
+    return SimpleNamespace(run=run, hardware=hardware, data=data, module=module, trainer=trainer)

@@ -22,7 +22,7 @@ from scipy.ndimage import (  # type: ignore[attr-defined]
 )
 from torch import Tensor
 
-from irodori.color import color_space, rgb_to_lab, to_float
+from irodori.color import Lab, rgb_to_lab, to_float
 from irodori.color.difference import ciede2000
 from irodori.inference.enlarge import METHODS, Enlarged
 from irodori.inference.gamut import into_gamut
@@ -37,7 +37,7 @@ BAND = 3
 """Pixels around an edge that are judged."""
 LARGEST = 1600
 """Longer sides in pixels are scaled down to it: some photographs here are no sharper than that."""
-LAB = color_space("lab")
+LAB = Lab()
 
 
 def fast_guided_filter(luminance: Tensor, chroma: Tensor, step: int) -> Tensor:

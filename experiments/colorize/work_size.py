@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from irodori.inference.checkpoint import load_model
+from irodori.model import load_model
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
 from irodori.metrics.pair import Pair
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import resize
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.augment import Augmentation
 from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
@@ -75,7 +75,7 @@ def main() -> None:
         train=str(SAMPLE), val=str(SAMPLE), val_seen=True, batch_size=BATCH, size=SIZE,
         workers=arguments.workers,
     )  # fmt: skip
-    data = ShardData(config, color_space("lab"), Augmentation())
+    data = ShardData(config, Lab(), Augmentation())
     loader = data.train_dataloader()
     samples = data.train_samples
     jpegs = [

@@ -2,7 +2,7 @@
 
 `python experiments/starter/aged.py <sweep folder>` takes the runs of `make study-starter`, judges
 each on the photographs of its own fold, as they are and aged (several prints of each, always the
-same ones), and compares the networks that were trained with `data.age` and without. The colours are
+same ones), and compares the networks that were trained with `augmentation.age` and without. The colours are
 judged with the true luminance, so that nothing but the chrominance counts. Writes aged.csv and
 aged.png beside this file, and prints a table.
 """
@@ -24,7 +24,7 @@ from irodori.data.aging import age
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.inference.checkpoint import Model, load_model
+from irodori.model import Model, load_model
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.network.joint import enlarge_chroma
@@ -71,7 +71,7 @@ def main() -> None:
     print("| trained with | photographs as they are | aged |\n|---|---|---|")
     for trained in sorted(first):
         means = [mean(rows, trained, kind) for kind in ("as_is", "aged")]
-        print(f"| data.age={trained:g} | {means[0]:.2f} | {means[1]:.2f} |")
+        print(f"| augmentation.age={trained:g} | {means[0]:.2f} | {means[1]:.2f} |")
     for kind in ("as_is", "aged"):
         differences = paired(rows, kind)
         p = float(sign_flip_p(differences[:, None])[0])
@@ -97,7 +97,7 @@ def luminance_of(model: Model, photo_3HW: Tensor, seed: int | None) -> tuple[Ten
     true_11HW, _ = model.space.encode(to_float(photo_3HW[None]))
     if seed is None:
         return true_11HW, true_11HW
-    return true_11HW, age(true_11HW[0], torch.Generator().manual_seed(seed))[None]
+    return true_11HW, age(true_11HW[0], seed)[None]
 
 
 @torch.inference_mode()
@@ -123,7 +123,7 @@ def mean(rows: list[dict[str, str | float]], trained: float, kind: str) -> float
 
 
 def paired(rows: list[dict[str, str | float]], kind: str) -> np.ndarray:
-    """Of each photograph the error with `data.age` less that without."""
+    """Of each photograph the error with `augmentation.age` less that without."""
     without, with_age = (
         {row["photograph"]: float(row[kind]) for row in rows if (row["trained_with_age"] > 0) == w}  # type: ignore[operator]
         for w in (False, True)

@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from irodori import Colorizer
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.inference.sheet import GAP, gray_of, sheet
 
@@ -37,7 +37,7 @@ def main() -> None:
             true_3HW = fold_photographs[place % len(fold_photographs)]
             colored = colorizer(functional.to_pil_image(true_3HW))
             predicted_3HW = torch.from_numpy(np.asarray(colored).copy()).permute(2, 0, 1)
-            rows.append([gray_of(color_space("lab"), true_3HW), predicted_3HW, true_3HW])
+            rows.append([gray_of(Lab(), true_3HW), predicted_3HW, true_3HW])
     triples = sheet(rows)
     pair = before_after(triples.width)
     picture = Image.new("RGB", (triples.width, pair.height + 2 * GAP + triples.height), "white")

@@ -42,7 +42,7 @@ from webdataset.compat import WebDataset
 from irodori.config import PROJECT
 from irodori.data.collate import TrainingBatches
 from irodori.data.images import to_square
-from irodori.data.loader import PlannedLoader
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
@@ -146,7 +146,7 @@ def make_loader(folder: Path, processes: int) -> Iterable[Any]:
     slots = BatchSlots(processes, BATCH, SIZE)
     collate = TrainingBatches(SIZE, 0, slots)
     dataset = pipeline(batches, Samples(index), partial(to_square, size=SIZE), BATCH, collate)
-    return PlannedLoader(batches, dataset, processes, slots)
+    return web_loader(batches, dataset, processes, slots)
 
 
 def decoded(sample: dict[str, Any]) -> tuple[Tensor, int]:

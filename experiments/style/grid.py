@@ -18,8 +18,7 @@ from irodori.config import PROJECT
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.inference.checkpoint import Model, load_model
-from irodori.inference.coloring import color_pictures
+from irodori.model import Model, color_pictures, load_model
 from irodori.inference.picture_grid import picture_grid
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.pair import Pair

@@ -35,7 +35,7 @@ def import_weights(
     print(
         f"{output}: {done.layers} layers, {done.parameters:,} parameters"
         f" (width {network['width']:g}), {scenes or 'no'} classes,"
-        f" input mean {network['input_mean']:g}"
+        f" input mean {network['backbone'].input_mean:g}"
     )
     print(
         f"licence: the authors' weights are under {importing.LICENCE}: name the authors, no"

@@ -16,7 +16,7 @@ def test_the_bin_of_every_8_bit_color_is_in_gamut_and_its_center_near(red, green
 
 
 def test_bins_in_gamut_are_those_of_a_grid_of_all_colors():
-    # scikit-image, a third of the levels: inner colours, too.
+    # scikit-image, a third of the levels: inner colors, too.
     level = np.linspace(0, 1, 86)
     grid = np.stack(np.meshgrid(level, level, level), -1)
     ab = rgb2lab(grid.reshape(-1, 1, 3))[:, 0, 1:]

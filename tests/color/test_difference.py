@@ -10,7 +10,7 @@ from torch import Tensor
 from irodori.color import rgb_to_lab
 from irodori.color.difference import ciede2000
 
-# Table 1 of Sharma, Wu and Dalal (2005): L*, a*, b* of either colour, and ΔE₀₀.
+# Table 1 of Sharma, Wu and Dalal (2005): L*, a*, b* of either color, and ΔE₀₀.
 PUBLISHED = np.array(
     [
         [50.0000, 2.6772, -79.7751, 50.0000, 0.0000, -82.7485, 2.0425],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, features
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.augment import Augmentation
 from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_counted_and_named_before_training(tmp_path, capf
         cache=str(tmp_path / "cache"),
     )  # fmt: skip
     for _ in range(2):  # the second time, the scan's result is found in the cache
-        data = ShardData(config, color_space("lab"), Augmentation(crop=28))
+        data = ShardData(config, Lab(), Augmentation(crop=28))
         assert len(data.train_index) == 6
         told = capfd.readouterr().err
         for part in (str(path), "6 of 12 image files", ".heic (6)", "0001.heic"):

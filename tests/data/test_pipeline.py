@@ -22,7 +22,7 @@ from irodori.data import shard_reader
 from irodori.data.collate import TrainingBatches, augmentation_draws
 from irodori.data.collate import validation_batch as collate_validation
 from irodori.data.images import to_short_side, to_square
-from irodori.data.loader import PlannedLoader
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
@@ -73,14 +73,14 @@ def training_loader(index, plan, workers=0, epoch=0, start=0, stages=(), seed=3)
     slots = BatchSlots(workers, size, SIZE)
     collate = TrainingBatches(SIZE, DRAWS, slots)
     data = pipeline(batches, Samples(index), resize_8, size, collate, stages, seed)
-    return PlannedLoader(batches, data, workers, slots)
+    return web_loader(batches, data, workers, slots)
 
 
 def validation_loader(index, plan, workers=0):
     batches = PlannedBatches(plan)
     resize = partial(to_short_side, size=256)
     data = pipeline(batches, Samples(index), resize, plan.batch_size, collate_validation)
-    return PlannedLoader(batches, data, workers)
+    return web_loader(batches, data, workers)
 
 
 class Given:

@@ -8,7 +8,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.augment import Augmentation
 from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
@@ -65,7 +65,7 @@ def main(shards, output):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, Data(config, color_space("lab"), Augmentation(crop=8), seed=1))
+    trainer.fit(module, Data(config, Lab(), Augmentation(crop=8), seed=1))
     notes = {"train": module.train_seen, "val": module.val_seen}
     (output / f"rank-{trainer.global_rank}.json").write_text(json.dumps(notes))
 

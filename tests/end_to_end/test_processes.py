@@ -13,7 +13,7 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import load_model
+from irodori.model import load_model
 from irodori.training.building import build, make_callbacks, make_trainer
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.evaluation import validate
@@ -70,7 +70,7 @@ def test_two_ranks_train_as_one_process_does(data, tmp_path):
 
 @pytest.mark.long
 def test_two_ranks_freeze_an_encoder_for_the_first_steps(data, tmp_path):
-    frozen = ["backbone=resnet18", "backbone.pretrained=false", "backbone.freeze_steps=2"]
+    frozen = ["backbone=resnet18", "encoder.pretrained=false", "encoder.freeze_steps=2"]
     weights = []
     for steps in (1, 2, 3):
         folder = tmp_path / str(steps)
@@ -79,7 +79,7 @@ def test_two_ranks_freeze_an_encoder_for_the_first_steps(data, tmp_path):
             *on_two(data.on),
             *frozen,
             "optimizer=adamw",
-            "trainer.pictures=0",
+            "callbacks.pictures=null",
             f"trainer.max_steps={steps}",
             f"hydra.run.dir={folder}",
             cwd=tmp_path,
@@ -157,7 +157,7 @@ def test_a_batch_that_two_ranks_cannot_share_is_refused_before_they_start(data, 
 @pytest.mark.long
 def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
     swept = ["color_space=lab,yuv", "alpha=0"]
-    on = [*data.on, "trainer.max_steps=1", "trainer.pictures=1"]
+    on = [*data.on, "trainer.max_steps=1", "callbacks.pictures.count=1"]
     done = python(PROJECT / "train.py", "-m", "experiment=quick", *on, *swept, cwd=tmp_path)
     assert done.status == 0, done.err
     (sweep,) = (tmp_path / "runs" / "quick").iterdir()

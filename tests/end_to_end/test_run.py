@@ -19,8 +19,7 @@ from irodori import config as schema
 from irodori.checks import typed
 from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import load_model
-from irodori.inference.coloring import color_pictures
+from irodori.model import color_pictures, load_model
 from irodori.network import JointNetwork
 from irodori.training import launch
 
@@ -75,7 +74,7 @@ def as_validated(checkpoint, photos):
 
 def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, capsys):
     folder = tmp_path / "run"
-    overrides = [*data.on, "trainer.max_epochs=2", "trainer.pictures=3"]
+    overrides = [*data.on, "trainer.max_epochs=2", "callbacks.pictures.count=3"]
     metrics = tiny.run(folder, "experiment=lab_alpha1", *overrides)
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == f"run: {folder}"
@@ -232,7 +231,7 @@ def test_every_key_of_the_configuration_is_read(data, tmp_path, monkeypatch):
     ]
     composed = {}
     variants = {
-        "paper": ["experiment=lab_paper", "trainer.clip_norm=1", "trainer.ema_decay=0.9"],
+        "paper": ["experiment=lab_paper", "trainer.gradient_clip_val=1", "trainer.ema_decay=0.9"],
         "adamw": ["optimizer=adamw", "logger=wandb", "logger.mode=offline"],
         "fold": ["experiment=quick", "data.fold=1", "data.val=${data.train}"],
     }
@@ -304,12 +303,12 @@ def refuse(folder, *overrides):
         (["data.fold=1"], ["data.fold=1", "data.val"]),
         (["data.val=${data.train}"], ["data.train and in data.val", ".tar"]),
         (["data.batch_size=13"], ["data.batch_size=13", "12 training samples"]),
-        (["data.batch_size=4", "trainer.accumulate=3"], ["data.batch_size=4", "accumulate=3"]),
-        (["data.batch_size=4", "trainer.accumulate=4"], ["data.batch_size=4", "one image"]),
+        (["data.batch_size=4", "trainer.accumulate_grad_batches=3"], ["data.batch_size=4", "accumulate=3"]),
+        (["data.batch_size=4", "trainer.accumulate_grad_batches=4"], ["data.batch_size=4", "one image"]),
         (["data.val_batch_size=0"], ["data.val_batch_size=0"]),
-        (["data.crop_scale=[0.5,2]"], ["data.crop_scale"]),
-        (["data.crop_aspect=0.5"], ["data.crop_aspect"]),
-        (["data.crop=0"], ["data.crop=0"]),
+        (["augmentation.crop_scale=[0.5,2]"], ["augmentation.crop_scale"]),
+        (["augmentation.crop_aspect=0.5"], ["augmentation.crop_aspect"]),
+        (["augmentation.crop=0"], ["augmentation.crop=0"]),
         (["network.fusion=tanh"], ["tanh"]),
         (["network.width=0"], ["width"]),
         (["optimizer.name=sgd"], ["optimizer.name=sgd"]),

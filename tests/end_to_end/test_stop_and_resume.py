@@ -24,10 +24,11 @@ pytestmark = pytest.mark.slow
 MODULE = "irodori.training.module:Colorization"
 COMMON = [
     "trainer.max_epochs=3",
-    "trainer.ema_decay=0.8",
-    "trainer.checkpoint_steps=2",
+    "callbacks=[default,ema]",
+    "callbacks.ema.decay=0.8",
+    "callbacks.checkpoints.every_steps=2",
     "optimizer=adamw",
-    "optimizer.warmup=0.4",
+    "scheduler.warmup=0.4",
     "data.workers=1",
 ]
 

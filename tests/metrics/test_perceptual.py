@@ -14,8 +14,8 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from irodori.errors import IrodoriError
 from irodori.metrics import weight_files
+from irodori.metrics.factories import default_metrics, left_out, make_metrics
 from irodori.metrics.inception import InceptionDistance, kid
-from irodori.metrics.measures import left_out, pair_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
 from irodori.metrics.prior import AbPrior
@@ -39,6 +39,11 @@ def stored(file, network):
     torch.save(network.state_dict(), file.path)
 
 
+def steps():
+    """What is to be done, by the names of metrics."""
+    return {info.name: step for info, step in left_out(default_metrics()).items()}
+
+
 def test_names_of_files_are_those_that_libraries_look_for():
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
@@ -49,12 +54,16 @@ def test_names_of_files_are_those_that_libraries_look_for():
 
 def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
     folder = tmp_path / "hub home" / "hub" / "checkpoints"
-    with pytest.raises(IrodoriError, match=f"lpips_vgg needs weights: put .* into {folder}$"):
+    with pytest.raises(
+        IrodoriError, match=f"lpips_vgg can't be measured here: put .* into {folder}$"
+    ):
         LPIPSVgg(2)
-    with pytest.raises(IrodoriError, match=r"fid and kid need a network: put .*-6726825d.pth into"):
+    with pytest.raises(
+        IrodoriError, match=r"fid and kid can't be measured here: put .*-6726825d.pth into"
+    ):
         InceptionDistance()
     monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
-    assert left_out()["kid"].startswith("install torch-fidelity")
+    assert steps()["kid"].startswith("install torch-fidelity")
     monkeypatch.undo()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))
     folder.mkdir(parents=True)
@@ -72,12 +81,12 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_lpips_with_weights_in_the_folder_is_torchmetrics_own():
     stored(ALEXNET, torchvision.models.alexnet(weights=None))
-    assert "lpips_alex" not in left_out()
+    assert "lpips_alex" not in steps()
     state = torch.get_rng_state()
     prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
-    assert not any(isinstance(m, LPIPSAlex) for m in pair_metrics(2, prior, perceptual=False))
-    metric = pair_metrics(2, prior)[-1]
-    assert isinstance(metric, LPIPSAlex)
+    fast = make_metrics(default_metrics(), 2, prior, slow=False)
+    assert not any(isinstance(m, LPIPSAlex) for m in fast)
+    (metric,) = make_metrics({"lpips_alex": LPIPSAlex}, 2, prior)
     assert torch.equal(torch.get_rng_state(), state)
     direct = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
     for size in ((31, 31), (64, 47)):
@@ -113,7 +122,7 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
         patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
         network = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
     stored(INCEPTION, network)
-    assert not {"fid", "kid"} & left_out().keys()
+    assert not {"fid", "kid"} & steps().keys()
     metric = InceptionDistance()
     collected = [[], []]
     for number in range(6):
@@ -122,17 +131,15 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
         for values, picture in zip(collected, pictures, strict=True):
             values.append(network(picture[None])[0])
     predicted, true = (torch.cat(values).double() for values in collected)
-    ((name, value, photographs),) = metric.compute()
-    assert (name, photographs) == ("kid", 6)
-    assert value == pytest.approx(kid(predicted, true), rel=1e-4, abs=1e-6)
+    values = metric.compute()
+    assert values["kid"] == pytest.approx(kid(predicted, true), rel=1e-4, abs=1e-6)
+    assert math.isnan(values["fid"])
     metric.frechet_from = 6
     metric.update(smooth(6, 40, 50), smooth(56, 40, 50))
     metric.reset()
     for number in range(6):
         metric.update(smooth(number, 40, 50), smooth(number + 50, 40, 50))
-    (name, value, photographs), kernel = metric.compute()
-    assert (name, photographs) == ("fid", 6)
-    assert kernel.name == "kid"
+    value = metric.compute()["fid"]
     # Covariances AᵀA and BᵀB of 6 photographs have a small ABᵀ, whose root has the same trace.
     a, b = ((values - values.mean(0)).numpy() / math.sqrt(5) for values in (predicted, true))
     root = sqrtm(a @ b.T @ b @ a.T).real

@@ -17,15 +17,11 @@ from torch import distributed
 import irodori.metrics
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
+from irodori.metrics.colorfulness import Colorfulness
+from irodori.metrics.factories import default_metrics, left_out, make_metrics, metric_classes
 from irodori.metrics.fidelity import PSNR, SSIM
-from irodori.metrics.measures import (
-    PAIR_METRICS,
-    SCENE_METRICS,
-    SET_DISTANCES,
-    left_out,
-    pair_metrics,
-)
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
 
@@ -44,22 +40,27 @@ def _no_weights(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
 
-def test_every_figure_of_the_catalog_has_a_class_and_conversely():
-    named = {name for name, figure in FIGURES.items() if figure.per_photograph}
-    assert {**PAIR_METRICS, **SCENE_METRICS}.keys() == named
-    of_sets = [name for distance in SET_DISTANCES for name in (distance.frechet, distance.kernel)]
-    assert of_sets == [name for name in FIGURES if name not in named]
-    order = [name for name in FIGURES if name in named]
-    assert [*PAIR_METRICS, *SCENE_METRICS] == order
-    for name, metric in {**PAIR_METRICS, **SCENE_METRICS}.items():
-        assert metric.name == name
-        better = FIGURES[name].better
-        assert metric.higher_is_better == {"higher": True, "lower": False}.get(better)
+def pair_metrics(num_classes):
+    """All that irodori brings and can measure here, of pairs."""
+    made = make_metrics(default_metrics(), num_classes, PRIOR)
+    return [metric for metric in made if isinstance(metric, PairMetric)]
+
+
+def test_each_metric_of_the_catalog_has_a_class_in_the_order_of_tables():
+    classes = metric_classes(default_metrics()).values()
+    infos = [info for metric in classes for info in metric.infos()]
+    assert infos == list(METRICS.values())
+
+
+def test_torchmetrics_knows_which_values_are_good():
+    assert PSNR(1).higher_is_better is True
+    assert [m.higher_is_better for m in pair_metrics(1) if m.info.better == "lower"] == [False] * 3
+    assert Colorfulness(1).higher_is_better is None
 
 
 def test_what_cannot_be_measured_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    missing = left_out()
+    missing = {info.name: step for info, step in left_out(default_metrics()).items()}
     assert list(missing) == [
         "lpips_alex",
         "lpips_vgg",
@@ -70,12 +71,12 @@ def test_what_cannot_be_measured_is_named(monkeypatch):
     ]
     assert missing["lpips_alex"].startswith("put https://")
     assert all("\n" not in step for step in missing.values())
-    names = [metric.name for metric in pair_metrics(3, PRIOR)]
-    assert names == [name for name in PAIR_METRICS if name not in missing]
+    made = make_metrics(default_metrics(), 3, PRIOR)
+    assert [metric.info.name for metric in made] == [n for n in METRICS if n not in missing]
 
 
 def test_the_mean_is_over_photographs_in_all_and_per_scene():
-    for metric in pair_metrics(3, PRIOR):
+    for metric in pair_metrics(3):
         pairs = [Pair(*example(number)) for number in range(6)]
         values = [metric.measure(pair) for pair in pairs]
         for value, label in zip(values, LABELS, strict=True):
@@ -88,7 +89,7 @@ def test_the_mean_is_over_photographs_in_all_and_per_scene():
         ]
         weight = sum(w for _, w, _ in known)
         expected = sum(value * w for value, w, _ in known) / weight
-        assert metric.compute().item() == pytest.approx(expected, rel=1e-9), metric.name
+        assert metric.compute().item() == pytest.approx(expected, rel=1e-9), metric.info.name
         means, counts = metric.per_scene()
         for scene in range(3):
             own = [(value, w) for value, w, label in known if label == scene]
@@ -138,16 +139,16 @@ def test_figures_stay_up_to_date_and_say_nothing():
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_without_photographs_a_figure_is_not_a_number():
-    for metric in [*pair_metrics(2, PRIOR), Accuracy(2)]:
+    for metric in [*pair_metrics(2), Accuracy(2)]:
         assert math.isnan(metric.compute())
         assert metric.per_scene()[0].isnan().all()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_no_number_is_refused(value):
-    for metric in pair_metrics(2, PRIOR):
+    for metric in pair_metrics(2):
         values = torch.full((len(metric.columns),), value).squeeze()
-        with pytest.raises(ValueError, match=f"{metric.name} is not a finite number"):
+        with pytest.raises(ValueError, match=f"{metric.info.name} is not a finite number"):
             metric.add(values, 0)
         assert metric.counts.sum() == 0
 
@@ -175,7 +176,7 @@ def test_scenes_that_do_not_exist_are_refused(label):
 def test_pictures_that_do_not_fit_are_refused(predicted, true, message):
     with pytest.raises(ValueError, match=message):
         Pair(predicted, true)
-    for metric in pair_metrics(2, PRIOR):
+    for metric in pair_metrics(2):
         with pytest.raises(ValueError, match=message):
             metric.update(predicted, true, 0)
 
@@ -187,7 +188,7 @@ def test_each_conversion_is_made_once(monkeypatch):
         irodori.metrics.pair, "rgb_to_lab", lambda rgb: calls.append(1) or convert(rgb)
     )
     pair = Pair(*example(3))
-    for metric in pair_metrics(2, PRIOR):
+    for metric in pair_metrics(2):
         metric.measure(pair)
     assert len(calls) == 2
 
@@ -218,7 +219,7 @@ def test_logits_that_do_not_fit_are_refused():
 def figures(numbers):
     """What metrics tell after seeing these photographs, synchronised where there are ranks."""
     told = {}
-    for metric in [*pair_metrics(3, PRIOR), Accuracy(3)]:
+    for metric in [*pair_metrics(3), Accuracy(3)]:
         for number in numbers:
             if isinstance(metric, Accuracy):
                 metric.update(example(number)[0].float().mean((1, 2)), LABELS[number])
@@ -226,7 +227,7 @@ def figures(numbers):
                 metric.update(*example(number), LABELS[number])
         with metric.sync_context():
             scenes = [values.nan_to_num(-1).tolist() for values in metric.per_scene()]
-        told[metric.name] = (metric.compute().item(), scenes)
+        told[metric.info.name] = (metric.compute().item(), scenes)
     return told
 
 
@@ -275,9 +276,9 @@ def test_public_names_come_when_asked_for():
 def test_equal_gray_pictures_score_best():
     gray = plain([90, 90, 90], 12, 12)
     best = {"psnr": None, "ssim": 1, "auc": 100, "auc_balanced": 100}
-    for metric in pair_metrics(1, PRIOR):
+    for metric in pair_metrics(1):
         metric.update(gray, gray)
-        expected = best.get(metric.name, 0)
+        expected = best.get(metric.info.name, 0)
         if expected is not None:
-            assert metric.compute().item() == pytest.approx(expected, abs=1e-9), metric.name
+            assert metric.compute().item() == pytest.approx(expected, abs=1e-9), metric.info.name
     assert SSIM(1).measure(Pair(gray, gray)) == 1

@@ -139,7 +139,7 @@ def test_damaged_files_are_refused_in_one_line(prior, tmp_path, damage):
     text = DAMAGES[damage](path.read_text())
     assert text != path.read_text()
     path.write_text(text)
-    with pytest.raises(IrodoriError, match="is no prior of colours") as caught:
+    with pytest.raises(IrodoriError, match="is no prior of colors") as caught:
         AbPrior.load(path)
     assert "\n" not in str(caught.value)
 
@@ -151,5 +151,5 @@ def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path):
         AbPrior.load(tmp_path)
     path = tmp_path / "bytes.json"
     path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(IrodoriError, match="no prior of colours"):
+    with pytest.raises(IrodoriError, match="no prior of colors"):
         AbPrior.load(path)

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import METRICS
 from irodori.studies.comparison import TRUE, compare
 from irodori.studies.curves import curves
 from irodori.studies.tables import as_csv, tables
@@ -92,9 +92,9 @@ def test_verdicts_and_words(comparison):
         "lower",
         "not distinguishable",
     )
-    assert comparison.best(FIGURES["chroma_rmse"]) == "lab"
-    assert comparison.best(FIGURES["colorfulness"]) is None
-    assert not comparison.stands_out("lab", FIGURES["chroma_rmse"])
+    assert comparison.best(METRICS["chroma_rmse"]) == "lab"
+    assert comparison.best(METRICS["colorfulness"]) is None
+    assert not comparison.stands_out("lab", METRICS["chroma_rmse"])
     said = " ".join(answer(comparison))
     assert said.startswith("lab has the lowest chrominance RMSE: ")
     assert "better than luv and rgb" in said

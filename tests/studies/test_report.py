@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import tiny
-from irodori.color import color_space
-from irodori.inference.checkpoint import Model
+from irodori.color import Lab
+from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.studies.comparison import compare
 from irodori.studies.document import Cell, Document, Picture, Table, Text

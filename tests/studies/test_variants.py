@@ -81,7 +81,7 @@ def test_a_run_from_before_a_setting_is_one_with_its_default(tmp_path):
     same, other = group([read_run(folder, "last") for folder in folders], "last")
     assert (same.name, other.name) == ("paper decoder", "skip decoder")
     assert (len(same.runs), len(other.runs)) == (2, 1)
-    assert same.settings["backbone.pretrained"] is False
+    assert same.settings["encoder.pretrained"] is False
     # Nothing is made up of pictures from elsewhere.
     assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
 

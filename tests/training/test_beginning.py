@@ -5,9 +5,9 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import tiny
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model, load_model
+from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import lite0
@@ -110,9 +110,9 @@ def test_nothing_that_fits_is_refused(tmp_path):
 
 def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_path, capsys):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    tiny.run(tmp_path / "first", *data, "trainer.pictures=0")
+    tiny.run(tmp_path / "first", *data, "callbacks.pictures=null")
     start = tmp_path / "first/checkpoints/last.ckpt"
-    still = [*data, f"init={start}", "trainer.pictures=0", "optimizer.lr=0", "seed=7"]
+    still = [*data, f"init={start}", "callbacks.pictures=null", "optimizer.lr=0", "seed=7"]
     result = tiny.run(tmp_path / "second", *still)
     assert "init: " in capsys.readouterr().out
     number = len(load_model(start).network.state_dict())
@@ -138,10 +138,10 @@ needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.m
 )
 def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps, accumulate):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    settings = ["backbone=tf_efficientnet_lite0", f"backbone.freeze_steps={freeze_steps}"]
-    settings += [f"trainer.accumulate={accumulate}", "backbone.freeze_batch_norm=false"]
-    settings += ["optimizer=adamw", "trainer.max_epochs=-1", "trainer.pictures=0"]
-    tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.clip_norm=1")
+    settings = ["backbone=tf_efficientnet_lite0", f"encoder.freeze_steps={freeze_steps}"]
+    settings += [f"trainer.accumulate_grad_batches={accumulate}", "encoder.freeze_batch_norm=false"]
+    settings += ["optimizer=adamw", "trainer.max_epochs=-1", "callbacks.pictures=null"]
+    tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1")
     assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
@@ -164,7 +164,7 @@ def test_no_network_is_one_line(monkeypatch, tmp_path):
         pretrained.encoder_weights("resnet18")
     message = str(caught.value)
     assert message.startswith("the weights of resnet18 can't be had (https://huggingface.co can't")
-    assert message.endswith("backbone.pretrained=false")
+    assert message.endswith("encoder.pretrained=false")
     assert "\n" not in message
 
 
@@ -251,8 +251,8 @@ def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
 def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     if choice != ["objective=classes"]:
-        choice = [*choice, "backbone.pretrained=false", "decoder=skips", "backbone.layer_decay=0.9"]
-    settings = [*data, *choice, "optimizer=adadelta", "trainer.pictures=0", "trainer.max_epochs=-1"]
+        choice = [*choice, "encoder.pretrained=false", "decoder=skips", "encoder.layer_decay=0.9"]
+    settings = [*data, *choice, "optimizer=adadelta", "callbacks.pictures=null", "trainer.max_epochs=-1"]
     tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=4")
     tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
     (tmp_path / "parts/metrics.json").unlink()
@@ -264,8 +264,8 @@ def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
 def test_bf16_averaged_weights_and_an_encoder_go_together(tmp_path):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     data = [setting for setting in data if "precision" not in setting]
-    settings = ["backbone=mobilenetv4_conv_small", "backbone.pretrained=false", "decoder=skips"]
-    settings += ["trainer.precision=bf16", "trainer.ema_decay=0.9", "objective=classes"]
+    settings = ["backbone=mobilenetv4_conv_small", "encoder.pretrained=false", "decoder=skips"]
+    settings += ["trainer.precision=bf16-mixed", "callbacks=[default,ema]", "objective=classes"]
     settings += ["trainer.max_steps=1", "trainer.max_epochs=-1"]
-    result = tiny.run(tmp_path / "run", *data, *settings, "trainer.pictures=0")
+    result = tiny.run(tmp_path / "run", *data, *settings, "callbacks.pictures=null")
     assert 0 < result["rows"]["last"]["chroma_rmse"] < 60

@@ -80,7 +80,7 @@ def test_every_so_many_steps_and_minutes(
     Clock(monkeypatch)
     # Six steps an epoch.
     overrides = ["data.batch_size=2", "data.val_batch_size=4", "trainer.max_epochs=2"]
-    limits = [f"trainer.checkpoint_steps={steps}", f"trainer.checkpoint_minutes={minutes}"]
+    limits = [f"callbacks.checkpoints.every_steps={steps}", f"callbacks.checkpoints.every_minutes={minutes}"]
     result = tiny.run(tmp_path / "run", *data.on, *overrides, *limits)
     # Before a validation, and when an epoch's figures are logged, too.
     expected = [*within[0], 6, 6, *within[1], 12, 12]
@@ -112,7 +112,7 @@ def slow_validations(clock):
 
 def test_seconds_at_a_validation_are_those_of_the_steps(data, tmp_path, monkeypatch):
     slow_validations(Clock(monkeypatch))
-    limits = ["trainer.max_epochs=3", "trainer.checkpoint_steps=null"]
+    limits = ["trainer.max_epochs=3", "callbacks.checkpoints.every_steps=null"]
     result = tiny.run(tmp_path / "run", *data.on, *limits)
     # Three steps an epoch, and last.ckpt is written at its end.
     assert seconds_of(tmp_path / "run") == {0: 3 * MINUTE, 1: 7 * MINUTE, 2: 11 * MINUTE}
@@ -134,7 +134,7 @@ def test_seconds_of_the_steps_go_on_after_a_validation_was_interrupted(data, tmp
         return validate(*args, **kwargs)
 
     monkeypatch.setattr(Colorization, "validation_step", killed)
-    limits = ["trainer.max_epochs=3", "trainer.checkpoint_steps=null"]
+    limits = ["trainer.max_epochs=3", "callbacks.checkpoints.every_steps=null"]
     with pytest.raises(IrodoriError, match="interrupted"):
         tiny.run(tmp_path / "run", *data.on, *limits)
     clock.now += 1000 * MINUTE
@@ -157,7 +157,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
 
     monkeypatch.setattr(Colorization, "training_step", blocked)
     with pytest.raises(IrodoriError, match="the end of training can't be written to ") as stopped:
-        tiny.run(folder, *data.on, "trainer.checkpoint_steps=1")
+        tiny.run(folder, *data.on, "callbacks.checkpoints.every_steps=1")
     assert f"go on with: python train.py resume={folder}" in str(stopped.value)
     assert [written for _, _, written in saved] == [True] + [False] * (len(saved) - 1)
     out = capsys.readouterr().out
@@ -168,7 +168,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
     monkeypatch.undo()
     tiny.resume(folder)
-    tiny.run(tmp_path / "whole", *data.on, "trainer.checkpoint_steps=1")
+    tiny.run(tmp_path / "whole", *data.on, "callbacks.checkpoints.every_steps=1")
     assert logged(folder) == logged(tmp_path / "whole")
     best = [run / "pictures" / "best.png" for run in (folder, tmp_path / "whole")]
     assert best[0].read_bytes() == best[1].read_bytes()

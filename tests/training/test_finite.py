@@ -21,7 +21,7 @@ def all_finite(stored):
 def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
     # A learning rate that no network stands: the weights are finite after the first step, and what
     # the network makes of them is not.
-    wild = ["optimizer=adamw", "optimizer.lr=1e30", "trainer.checkpoint_steps=1"]
+    wild = ["optimizer=adamw", "optimizer.lr=1e30", "callbacks.checkpoints.every_steps=1"]
     folder = tmp_path / "run"
     for start, overrides in ((tiny.run, [*data.on, *wild]), (tiny.resume, [])):
         with pytest.raises(IrodoriError) as stopped:
@@ -57,7 +57,7 @@ def test_weights_that_are_not_finite_are_never_written(data, tmp_path, monkeypat
     with monkeypatch.context() as patched:
         infinite_at(patched, bad)
         with pytest.raises(IrodoriError, match=f"no finite numbers any more after step {bad + 1}"):
-            tiny.run(folder, *data.on, "trainer.checkpoint_steps=1")
+            tiny.run(folder, *data.on, "callbacks.checkpoints.every_steps=1")
     assert last(folder)["global_step"] == bad
     assert all_finite(last(folder))
     assert not (folder / "checkpoints" / "best.ckpt").exists()

@@ -59,7 +59,7 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({}, {"precision": "fp16"}, "trainer.precision=fp16 is unknown; .* auto, fp32, bf16"),
         ({}, {"memory_format": "nchw"}, "trainer.memory_format=nchw is unknown"),
         ({}, {"convolution": "fft"}, "trainer.convolution=fft is unknown"),
-        ({}, {"compile": "fast"}, "trainer.compile=fast is unknown; .* null, default, reduce"),
+        ({}, {"compile": "fast"}, "compile=fast is unknown; .* null, default, reduce"),
         ({}, {"compile": "default", "convolution": "winograd"}, "CPU, not compiled"),
         ({"gpus": 1}, {"convolution": "winograd"}, "winograd is for fp32 on the CPU"),
         ({"cpu": ["amx_bf16"]}, {"convolution": "winograd"}, "winograd is for fp32 on the CPU"),

@@ -63,7 +63,7 @@ def test_accumulated_micro_batches_are_the_global_batch(data):
     settings = ["trainer.max_epochs=3", "data.batch_size=12", "optimizer.eps=1e-2"]
     once = fit(data, *settings, callbacks=[FrozenNorms()])[1].weights
     for pieces in (2, 3):
-        more = [*settings, f"trainer.accumulate={pieces}"]
+        more = [*settings, f"trainer.accumulate_grad_batches={pieces}"]
         parts = fit(data, *more, callbacks=[FrozenNorms()])[1].weights
         assert len(once) == len(parts) == 3
         for one, other in zip(once, parts, strict=True):
@@ -94,7 +94,7 @@ def test_gradients_are_scaled_down_to_clip_norm(data):
     assert free.norm > 0.05
     for share, expected in ((1 / 8, 1 / 8), (8, 1)):
         seen = Stepped()
-        clip = f"trainer.clip_norm={free.norm * share}"
+        clip = f"trainer.gradient_clip_val={free.norm * share}"
         fit(data, "trainer.max_steps=1", clip, callbacks=[seen])
         assert seen.norm == pytest.approx(free.norm * expected, rel=1e-3)
 
@@ -122,7 +122,7 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path
     monkeypatch.setattr(Pictures, "write", remember)
     plain = tiny.run(tmp_path / "plain", *on)
     trained = kept["watch"].weights
-    metrics = tiny.run(tmp_path / "average", *on, f"trainer.ema_decay={decay}")
+    metrics = tiny.run(tmp_path / "average", *on, "callbacks=[default,ema]", f"callbacks.ema.decay={decay}")
     # The average changes nothing of the training itself.
     steps = kept["watch"].weights
     assert len(steps) == 6

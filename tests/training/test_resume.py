@@ -15,25 +15,25 @@ from same_run import differences
 
 # 12 photographs: three steps an epoch, of one or two micro-batches.
 SETTINGS = {
-    "epochs": ["trainer.max_epochs=3", "trainer.checkpoint_steps=1"],
+    "epochs": ["trainer.max_epochs=3", "callbacks.checkpoints.every_steps=1"],
     "steps": [
         "trainer.max_epochs=-1",
         "trainer.max_steps=6",
-        "trainer.validate_every=2",
-        "trainer.checkpoint_steps=2",
+        "trainer.check_val_every_n_epoch=2",
+        "callbacks.checkpoints.every_steps=2",
     ],
     "accumulated": [
         "trainer.max_epochs=2",
-        "trainer.accumulate=2",
-        "trainer.checkpoint_steps=1",
+        "trainer.accumulate_grad_batches=2",
+        "callbacks.checkpoints.every_steps=1",
     ],
     "rarely": [
         "trainer.max_epochs=2",
-        "trainer.checkpoint_steps=null",
-        "trainer.checkpoint_minutes=null",
+        "callbacks.checkpoints.every_steps=null",
+        "callbacks.checkpoints.every_minutes=null",
     ],
 }
-COMMON = ["optimizer=adamw", "optimizer.warmup=0.4", "trainer.ema_decay=0.8"]
+COMMON = ["optimizer=adamw", "scheduler.warmup=0.4", "callbacks=[default,ema]", "callbacks.ema.decay=0.8"]
 
 
 class Killed(BaseException):

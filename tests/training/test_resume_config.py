@@ -52,10 +52,10 @@ def test_a_change_is_shown_and_refused_unless_allowed(folder):
 
 
 def test_a_group_stands_for_all_its_values(folder):
-    config, changes = going_on(folder, "trainer=ddp", "trainer.log_every=7", "allow_changes=true")
+    config, changes = going_on(folder, "trainer=ddp", "trainer.log_every_n_steps=7", "allow_changes=true")
     assert "trainer.devices: 1 → 2" in changes
-    assert "trainer.log_every: 1 → 7" in changes
-    assert config.trainer == tiny.compose("trainer=ddp", "trainer.log_every=7").trainer
+    assert "trainer.log_every_n_steps: 1 → 7" in changes
+    assert config.trainer == tiny.compose("trainer=ddp", "trainer.log_every_n_steps=7").trainer
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_a_group_stands_for_all_its_values(folder):
     [
         ("seed=3", "seed"),
         ("data.batch_size=6", "data.batch_size"),
-        ("trainer.accumulate=2", "trainer.accumulate"),
+        ("trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches"),
         ("network.width=0.5", "network"),
         ("color_space=rgb", "color_space"),
         ("optimizer=adamw", "optimizer.name"),
-        ("trainer.ema_decay=0.9", "trainer.ema_decay"),
+        ("callbacks=[default,ema]", "callbacks.ema"),
         ("experiment=quick", "experiment=quick"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_key_that_is_newer_than_the_run_has_its_default(folder):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if "checkpoint_minutes" not in line))
     config, changes = going_on(folder)
-    assert config.trainer.checkpoint_minutes == 10.0
+    assert config.callbacks.checkpoints.every_minutes == 10.0
     assert changes == []
 
 

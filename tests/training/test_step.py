@@ -2,17 +2,17 @@
 
 import pytest
 import torch
+from irodori.network.recompute import _active
 from lightning import seed_everything
 
 import tiny
-from irodori.network.recompute import _active
 from irodori.training.building import build
 from irodori.training.hardware import choose
 
 FORMS = {
     "plain": ["trainer.convolution=direct", "trainer.recompute=false"],
     "as it is": [],
-    "compiled": ["trainer.compile=default"],
+    "compiled": ["compile=default"],
 }
 
 

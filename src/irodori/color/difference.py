@@ -1,21 +1,22 @@
-"""CIEDE2000: how different two colours look, in steps of about one just noticeable difference."""
+"""CIEDE2000: how different two colors look, in steps of about one just noticeable difference."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from irodori.color.planes import Planes, check_picture, full_precision, split, working_dtype
+from irodori.color.checks import check_picture
+from irodori.color.precision import full_precision, working_dtype
 
 _25_TO_7 = 25.0**7
 
 
 def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
-    """Return the CIEDE2000 colour difference of every pixel, with kL = kC = kH = 1.
+    """Return the CIEDE2000 color difference of every pixel, with kL = kC = kH = 1.
 
     After G. Sharma, W. Wu, E. N. Dalal: *The CIEDE2000 color-difference formula: Implementation
     notes, supplementary test data, and mathematical observations*, 2005; numbers in the code are
-    its equations. It is for measuring: at equal colours its gradient isn't finite.
+    its equations. It is for measuring: at equal colors its gradient isn't finite.
 
     Args:
         one_B3HW: CIE L*a*b* in native units, see `rgb_to_lab`.
@@ -35,12 +36,12 @@ def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
         raise ValueError(f"{tuple(one_B3HW.shape)} against {tuple(other_B3HW.shape)}")
     dtype = working_dtype(one_B3HW, other_B3HW)
     with full_precision(one_B3HW.device):
-        return _difference(split(one_B3HW.to(dtype)), split(other_B3HW.to(dtype)))
+        return _difference(one_B3HW.to(dtype), other_B3HW.to(dtype))
 
 
-def _difference(one: Planes, other: Planes) -> Tensor:
-    lightness_1, a_1, b_1 = one
-    lightness_2, a_2, b_2 = other
+def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
+    lightness_1, a_1, b_1 = one_B3HW.unbind(1)
+    lightness_2, a_2, b_2 = other_B3HW.unbind(1)
 
     # (2) to (7): a* is stretched near gray, then chroma and hue are taken.
     stretch = 1.5 - 0.5 * _compression((a_1.hypot(b_1) + a_2.hypot(b_2)) / 2)

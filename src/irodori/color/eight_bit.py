@@ -18,7 +18,7 @@ def to_uint8(rgb: Tensor) -> Tensor:
     """
     if not torch.is_floating_point(rgb):
         raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
-    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighbouring levels would merge.
+    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighboring levels would merge.
     levels = rgb.to(torch.promote_types(rgb.dtype, torch.float32)) * 255
     return levels.clamp(0, 255).round().to(torch.uint8)
 

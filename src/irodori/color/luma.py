@@ -1,7 +1,4 @@
-"""ITU-R BT.601: luma, and the two colour-difference spaces on it, YUV and YCbCr.
-
-Kr and Kb are the standard's; all other coefficients follow from them, and so does the exact
-inverse. Tables of them, as in many libraries, hold three digits.
+"""ITU-R BT.601: the two color-difference spaces on its luma, YUV and YCbCr.
 
 Scaled to [0, 1], the chroma of YUV and of YCbCr are the same numbers, since both are B - Y and
 R - Y over their full range. The two spaces differ in their native units only: a network trains
@@ -10,54 +7,62 @@ on them alike.
 
 from typing import ClassVar
 
+import kornia.color
+import torch
 from torch import Tensor
 
-from irodori.color.planes import Planes, join, split
-from irodori.color.space import LinearlyScaled
+from irodori.color.space import ColorSpace
 
-KR = 0.299
-KB = 0.114
-KG = 1 - KR - KB
+KR, KG, KB = 0.299, 0.587, 0.114
+"""Weights of red, green and blue in luma, by the standard. All else follows from them."""
 
-
-def luma(rgb_B3HW: Tensor) -> Tensor:
-    """Return the BT.601 luma Y, B×1×H×W in [0, 1], of sRGB in [0, 1], in the tensor's own type."""
-    red, green, blue = split(rgb_B3HW)
-    return _luma(red, green, blue).unsqueeze(1)
-
-
-def _luma(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
-    return KR * red + KG * green + KB * blue
+# kornia's coefficients of YUV have three digits, by which U and V are up to 1.4e-4 wrong, and don't
+# give 0 for gray exactly. They are linear in B - Y and R - Y, so the differences are found exactly:
+# U = U_BLUE (B - Y) + U_RED (R - Y), and V accordingly.
+U_BLUE, U_RED = 0.436 + 0.289 * KB / KG, -0.147 + 0.289 * KR / KG
+V_BLUE, V_RED = -0.100 + 0.515 * KB / KG, 0.615 + 0.515 * KR / KG
+DETERMINANT = U_BLUE * V_RED - U_RED * V_BLUE
 
 
-class _ColorDifference(LinearlyScaled):
-    """Luma Y, and the differences B - Y and R - Y, scaled to reach the ends of `chroma_range`."""
-
-    def _from_rgb(self, rgb_B3HW: Tensor) -> Planes:
-        red, green, blue = split(rgb_B3HW)
-        y = _luma(red, green, blue)
-        # B - Y is greatest for pure blue, 1 - Kb, and least for its complement, Kb - 1.
-        blueness = (blue - y) * (self.chroma_range[0] / (1 - KB))
-        redness = (red - y) * (self.chroma_range[1] / (1 - KR))
-        return y, blueness, redness
-
-    def _to_rgb(self, native: Planes) -> Tensor:
-        y, blueness, redness = native
-        blue = y + blueness * ((1 - KB) / self.chroma_range[0])
-        red = y + redness * ((1 - KR) / self.chroma_range[1])
-        green = (y - KR * red - KB * blue) / KG
-        return join((red, green, blue))
-
-
-class Yuv(_ColorDifference):
+class Yuv(ColorSpace):
     """Y, U and V of analog PAL video (BT.601 luma): U in ±0.436, V in ±0.615."""
 
-    name: ClassVar[str] = "yuv"
     chroma_range: ClassVar[tuple[float, ...]] = (0.436, 0.615)
 
+    def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
+        """See `ColorSpace`."""
+        y, u, v = kornia.color.rgb_to_yuv(rgb_B3HW).unbind(1)
+        blueness = (V_RED * u - U_RED * v) / DETERMINANT
+        redness = (U_BLUE * v - V_BLUE * u) / DETERMINANT
+        return self._native(y, blueness, redness)
 
-class YCbCr(_ColorDifference):
-    """Y, Cb and Cr of JPEG files (JFIF, full-range BT.601): Cb and Cr in ±0.5, centred on 0."""
+    def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
+        """See `ColorSpace`."""
+        y, blueness, redness = native_BDHW.unbind(1)
+        blueness = blueness * ((1 - KB) / self.chroma_range[0])
+        redness = redness * ((1 - KR) / self.chroma_range[1])
+        u = U_BLUE * blueness + U_RED * redness
+        v = V_BLUE * blueness + V_RED * redness
+        return kornia.color.yuv_to_rgb(torch.stack([y, u, v], dim=1))
 
-    name: ClassVar[str] = "ycbcr"
+    def _native(self, y: Tensor, blueness: Tensor, redness: Tensor) -> Tensor:
+        """Scale B - Y, greatest for pure blue, and R - Y to reach the ends of `chroma_range`."""
+        blueness = blueness * (self.chroma_range[0] / (1 - KB))
+        redness = redness * (self.chroma_range[1] / (1 - KR))
+        return torch.stack([y, blueness, redness], dim=1)
+
+
+class YCbCr(Yuv):
+    """Y, Cb and Cr of JPEG files (JFIF, full-range BT.601): Cb and Cr in ±0.5, centered on 0.
+
+    `decode` goes through YUV: kornia's `ycbcr_to_rgb` clips to [0, 1], where a loss has no
+    gradient.
+    """
+
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5)
+
+    def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
+        """See `ColorSpace`."""
+        y, blueness, redness = kornia.color.rgb_to_ycbcr(rgb_B3HW).unbind(1)
+        # kornia's three-digit scales make Cb and Cr up to 3.2e-4 wrong.
+        return self._native(y, (blueness - 0.5) / 0.564, (redness - 0.5) / 0.713)

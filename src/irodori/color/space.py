@@ -1,4 +1,4 @@
-"""What a color space is: luminance and chrominance, both scaled to [0, 1], to and from sRGB."""
+"""The base class of color spaces: luminance and chrominance in [0, 1], to and from sRGB."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from irodori.color.planes import Planes, by_parts, check_picture, full_precision, working_dtype
-from irodori.color.srgb import srgb_from_linear
+from irodori.color.checks import check_picture
+from irodori.color.precision import full_precision, working_dtype
+from irodori.utils import describable
 
 
-class ColorSpace(ABC):
+class ColorSpace(describable.Describable, ABC):
     """Splits an sRGB picture into luminance and chrominance, and joins them again.
 
     The network sees the luminance and predicts the chrominance. Both are scaled to [0, 1]:
@@ -20,20 +21,21 @@ class ColorSpace(ABC):
 
     so that gray has a chroma of 0.5. An instance holds no state: it may be shared and copied.
 
-    `encode` and `decode` compute on the tensors' own device, in fp32 (float64 if given float64)
-    and outside autocast, whatever the caller's precision: under bf16, Lab would be wrong by up to
-    three units. Both can be differentiated.
+    A color space of your own is one class that names its ranges and converts native values:
 
-    A new space subclasses `OfLight`, `LinearlyScaled` or this class, and is named in
-    `COLOR_SPACES`.
+        class Hunter(ColorSpace):
+            luminance_range = 100.0
+            chroma_range = (90.0, 80.0)
+
+            def native_from_rgb(self, rgb_B3HW): ...
+
+            def rgb_from_native(self, native_BDHW): ...
+
+    The two methods may use any differentiable operations, matrix products too: they are called on
+    the pictures' own device, in fp32 (float64 if given float64), outside autocast and without
+    TF32, whatever the caller's precision.
     """
 
-    name: ClassVar[str]
-    """What the space is called in configs and checkpoints."""
-    chroma_channels: ClassVar[int] = 2
-    """How many channels the network predicts."""
-    predicts_luminance: ClassVar[bool] = False
-    """Whether chroma says the luminance a second time, see `Rgb.as_predicted`."""
     luminance_range: ClassVar[float] = 1.0
     """Native luminance of white; black has 0."""
     chroma_center: ClassVar[float] = 0.0
@@ -41,9 +43,39 @@ class ColorSpace(ABC):
     chroma_range: ClassVar[tuple[float, ...]]
     """Half the native range of each chroma channel: it reaches from center - range to center +
     range, and holds all of sRGB."""
+    predicts_luminance: ClassVar[bool] = False
+    """Whether chroma contains the luminance, too, see `Rgb.as_predicted`."""
+
+    @abstractmethod
+    def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
+        """Return luminance and chroma in native units.
+
+        Args:
+            rgb_B3HW: sRGB in [0, 1], fp32 or float64. It must not be changed.
+
+        Returns:
+            B×(1 + C)×H×W of the same type, luminance first.
+        """
+
+    @abstractmethod
+    def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
+        """Return the sRGB picture of luminance and chroma in native units, not clipped.
+
+        Args:
+            native_BDHW: B×(1 + C)×H×W, fp32 or float64, as of `native_from_rgb`. Chroma may be
+                outside of sRGB.
+
+        Returns:
+            sRGB B×3×H×W of the same type, with finite gradients.
+        """
+
+    @property
+    def chroma_channels(self) -> int:
+        """The number of channels that the network predicts: 2 or 3."""
+        return len(self.chroma_range)
 
     def encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """Split a picture.
+        """Split a picture; can be differentiated.
 
         Args:
             rgb_B3HW: sRGB in [0, 1], of any floating-point type.
@@ -53,29 +85,26 @@ class ColorSpace(ABC):
             [0, 1] but for a rounding error of less than 1e-6.
 
         Raises:
-            TypeError: if the picture is not of floating point.
-            ValueError: if it has another shape.
+            TypeError: the picture is not of floating point.
+            ValueError: it has another shape.
         """
         check_picture(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
-            luminance_B1HW, chroma_BCHW = by_parts(
-                self._encode, rgb_B3HW.to(working_dtype(rgb_B3HW))
+            luminance, *chroma = self.native_from_rgb(rgb_B3HW.to(working_dtype(rgb_B3HW))).unbind(
+                1
             )
-            return luminance_B1HW, chroma_BCHW
+            scaled = [
+                (plane - self.chroma_center) / (2 * half_range) + 0.5
+                for plane, half_range in zip(chroma, self.chroma_range, strict=True)
+            ]
+            return (luminance / self.luminance_range).unsqueeze(1), torch.stack(scaled, dim=1)
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return the luminance B×1×H×W that `encode` gives, without the chrominance.
-
-        Raises:
-            TypeError: if the picture is not of floating point.
-            ValueError: if it has another shape.
-        """
-        check_picture(rgb_B3HW, "rgb_B3HW", 3)
-        with full_precision(rgb_B3HW.device):
-            return self._luminance(rgb_B3HW.to(working_dtype(rgb_B3HW)))
+        """Return the luminance B×1×H×W alone; see `encode`."""
+        return self.encode(rgb_B3HW)[0]
 
     def decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Join luminance and chrominance.
+        """Join luminance and chrominance; can be differentiated.
 
         Args:
             luminance_B1HW: in [0, 1].
@@ -83,12 +112,12 @@ class ColorSpace(ABC):
 
         Returns:
             sRGB B×3×H×W, fp32 (or float64 if either argument is). Not every pair of luminance and
-            chroma is an sRGB colour: the result is not clipped to [0, 1], so that a loss can pull
+            chroma is an sRGB color: the result is not clipped to [0, 1], so that a loss can pull
             it back. `to_uint8` clips it for display.
 
         Raises:
-            TypeError: if an argument is not of floating point.
-            ValueError: if the shapes or devices do not fit.
+            TypeError: an argument is not of floating point.
+            ValueError: the shapes or devices do not fit.
         """
         check_picture(luminance_B1HW, "luminance_B1HW", 1)
         check_picture(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
@@ -107,19 +136,19 @@ class ColorSpace(ABC):
             )
         dtype = working_dtype(luminance_B1HW, chroma_BCHW)
         with full_precision(luminance_B1HW.device):
-            (rgb_B3HW,) = by_parts(
-                lambda *part: (self._decode(*part),),
-                luminance_B1HW.to(dtype),
-                chroma_BCHW.to(dtype),
-            )
-            return rgb_B3HW
+            native = [luminance_B1HW.to(dtype).squeeze(1) * self.luminance_range]
+            for plane, half_range in zip(
+                chroma_BCHW.to(dtype).unbind(1), self.chroma_range, strict=True
+            ):
+                native.append((plane - 0.5) * (2 * half_range) + self.chroma_center)
+            return self.rgb_from_native(torch.stack(native, dim=1))
 
     def outside(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor, tolerance: float) -> Tensor:
-        """Return which colours sRGB hasn't, by more than a tolerance: B×H×W bool.
+        """Return where sRGB lacks the color, by more than a tolerance: B×H×W bool.
 
         Args:
-            luminance_B1HW, chroma_BCHW: as for `decode`, of the working type.
-            tolerance: how far outside [0, 1] a value may lie.
+            luminance_B1HW, chroma_BCHW: as for `decode`.
+            tolerance: by how much a value may lie outside [0, 1].
         """
         rgb_B3HW = self.decode(luminance_B1HW, chroma_BCHW)
         return (rgb_B3HW.amin(1) < -tolerance) | (rgb_B3HW.amax(1) > 1 + tolerance)
@@ -128,8 +157,8 @@ class ColorSpace(ABC):
         """Return the chroma B×C×H×W of a gray picture of this luminance (B×1×H×W in [0, 1]).
 
         Raises:
-            TypeError: if the luminance is not of floating point.
-            ValueError: if it has another shape.
+            TypeError: the luminance is not of floating point.
+            ValueError: it has another shape.
         """
         check_picture(luminance_B1HW, "luminance_B1HW", 1)
         batch, _, height, width = luminance_B1HW.shape
@@ -138,17 +167,24 @@ class ColorSpace(ABC):
         )
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        """Return the picture B×3×H×W that chroma alone says, with the luminance that is in it.
+        """Return the picture B×3×H×W of a chroma that contains the luminance.
 
         Raises:
-            ValueError: if there is none in it (`predicts_luminance` is false).
+            ValueError: it doesn't (`predicts_luminance` is false).
         """
-        raise ValueError(f"the chroma of {self.name} holds no luminance")
+        raise ValueError(f"the chroma of {type(self).__name__} holds no luminance")
 
     def describe(self) -> dict[str, Any]:
-        """Return name and ranges as plain types, to be stored with a checkpoint."""
+        """Return class and arguments as plain types, for `irodori.utils.describable.build`."""
+        description: dict[str, Any] = describable.describe(self)
+        return description
+
+    def ranges(self) -> dict[str, Any]:
+        """Return the numbers that a model depends on, as plain types.
+
+        A checkpoint stores them: a model trained with other ranges would give wrong colors.
+        """
         return {
-            "name": self.name,
             "chroma_channels": self.chroma_channels,
             "luminance_range": self.luminance_range,
             "chroma_center": self.chroma_center,
@@ -156,66 +192,5 @@ class ColorSpace(ABC):
         }
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
-    @abstractmethod
-    def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """Do the work of `encode`, in the working type."""
-
-    def _luminance(self, rgb_B3HW: Tensor) -> Tensor:
-        """Do the work of `luminance`, in the working type."""
-        return self._encode(rgb_B3HW)[0]
-
-    @abstractmethod
-    def _decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Do the work of `decode`, in the working type."""
-
-
-class LinearlyScaled(ColorSpace):
-    """A space with one luminance and two chroma planes, scaled by the ranges it names."""
-
-    @abstractmethod
-    def _from_rgb(self, rgb_B3HW: Tensor) -> Planes:
-        """Return luminance and the two chroma planes, each B×H×W in native units."""
-
-    @abstractmethod
-    def _to_rgb(self, native: Planes) -> Tensor:
-        """Return the sRGB picture B×3×H×W of planes in native units."""
-
-    def _encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        luminance, *chroma = self._from_rgb(rgb_B3HW)
-        scaled = [
-            (plane / (2 * half_range)).add_(0.5 - self.chroma_center / (2 * half_range))
-            for plane, half_range in zip(chroma, self.chroma_range, strict=True)
-        ]
-        return (luminance / self.luminance_range).unsqueeze(1), torch.stack(scaled, dim=1)
-
-    def _decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        return self._to_rgb(self._native(luminance_B1HW, chroma_BCHW))
-
-    def _native(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Planes:
-        """Return luminance and the two chroma planes, each B×H×W in native units."""
-        first, second = (
-            (plane - 0.5).mul_(2 * half_range).add_(self.chroma_center)
-            for plane, half_range in zip(chroma_BCHW.unbind(1), self.chroma_range, strict=True)
-        )
-        return luminance_B1HW.squeeze(1) * self.luminance_range, first, second
-
-
-class OfLight(LinearlyScaled):
-    """A space that is computed from linear light."""
-
-    @abstractmethod
-    def _to_linear(self, native: Planes) -> Tensor:
-        """Return the linear light B×3×H×W of planes in native units, not clipped."""
-
-    def _to_rgb(self, native: Planes) -> Tensor:
-        return srgb_from_linear(self._to_linear(native))
-
-    def outside(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor, tolerance: float) -> Tensor:
-        """See `ColorSpace`; without the transfer curve, which takes most of the time."""
-        with full_precision(luminance_B1HW.device):
-            light_B3HW = self._to_linear(self._native(luminance_B1HW, chroma_BCHW))
-        least, most = -tolerance / 12.92, ((1 + tolerance + 0.055) / 1.055) ** 2.4
-        outside_BHW: Tensor = (light_B3HW.amin(1) < least) | (light_B3HW.amax(1) > most)
-        return outside_BHW
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{type(self).__name__}({arguments})"

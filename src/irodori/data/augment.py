@@ -1,121 +1,146 @@
-"""Random crops and flips on the device, drawn per sample."""
+"""Random crops, flips and aging on the device, all of them functions of a sample's own draws."""
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
+from kornia.geometry.transform import remap
 from torch import Tensor
-from torch.nn import functional
 
-from irodori.color.planes import full_precision
-from irodori.data.aging import Aging
+from irodori.color.precision import full_precision
+from irodori.config.ranges import Range
+from irodori.data.aging import age
+from irodori.errors import IrodoriError
 
-CROP_DRAWS = 5
-"""Uniform random numbers in [0,1) that a crop takes."""
+SEEDS = 1 << 24
+"""The number of different values that a draw, fp32 in [0, 1), has."""
 
 
-@dataclass(frozen=True)
-class CropAndFlip:
-    """A random window of the image, scaled to a square, half of them mirrored.
+class AugmentationBase(ABC):
+    """What happens to training images between decoding and the network, at random.
 
-    Args:
-        side: of the result in pixels.
-        scale: smallest and largest side of the window as a share of the image's side.
-        aspect: the window is stretched by a random ratio in [1/aspect, aspect].
-        flip: mirror every second image on average.
+    An augmentation of your own says how many uniform random numbers a sample takes, and overrides
+    `on_rgb` and, if the network's input alone is to change, `on_luminance`:
 
-    Raises:
-        ValueError: a setting is out of range.
+        class Brightness(AugmentationBase):
+            crop = 224
+            draws = 1
+
+            def on_rgb(self, rgb_B3HW, draws_BD):
+                return rgb_B3HW[..., :224, :224] * (0.8 + 0.4 * draws_BD.view(-1, 1, 1, 1))
+
+    The result must depend on the images and the draws only, and never on a generator of random
+    numbers: then a run can be resumed in the middle of an epoch, on any number of processes.
     """
 
-    side: int
-    scale: tuple[float, float]
-    aspect: float
-    flip: bool
+    crop: int
+    """The side of the squares that the network is trained on, in pixels."""
+    draws: int
+    """The number of uniform random numbers that a sample takes."""
 
-    def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0 < low <= high <= 1:
-            raise ValueError(
-                f"data.crop_scale={list(self.scale)} is not 0 < smallest ≤ largest ≤ 1"
-            )
-        if self.aspect < 1:
-            raise ValueError(f"data.crop_aspect={self.aspect} is below 1")
-        if self.side < 1:
-            raise ValueError(f"data.crop={self.side} is below 1")
+    @abstractmethod
+    def on_rgb(self, rgb_B3HW: Tensor, draws_BD: Tensor) -> Tensor:
+        """Return what luminance and target chrominance are made of.
 
-    def windows(self, draws_B5: Tensor, height: int, width: int) -> Tensor:
-        """Left, top, width, height of each window in pixels (B×4), inside the image."""
-        low, high = self.scale
-        scale_B = low + (high - low) * draws_B5[:, 0]
-        stretch_B = self.aspect ** (draws_B5[:, 1] - 0.5)
-        size_B2 = torch.stack(
-            [
-                (scale_B * stretch_B).clamp(max=1) * width,
-                (scale_B / stretch_B).clamp(max=1) * height,
-            ],
-            dim=1,
-        )
-        free_B2 = torch.tensor([width, height], device=draws_B5.device) - size_B2
-        corner_B2 = draws_B5[:, 2:4] * free_B2
-        # A window of the result's own size lies on whole pixels: its crop is a copy, not a blur.
-        exact_B1 = (size_B2 - self.side).abs().amax(1, keepdim=True) < 1e-3
-        whole_B2 = (draws_B5[:, 2:4] * (free_B2.round() + 1)).floor().minimum(free_B2.round())
-        return torch.cat([torch.where(exact_B1, whole_B2, corner_B2), size_B2], dim=1)
+        Args:
+            rgb_B3HW: sRGB in [0, 1], fp32, squares of `data.size`.
+            draws_BD: fp32 in [0, 1), D = `draws`, on the same device.
 
-    def __call__(self, images_BCHW: Tensor, draws_B5: Tensor) -> Tensor:
-        """B×C×H×W fp32 → B×C×side×side, bilinear; draws in [0,1) (see `augmentation_draws`).
-
-        Outside autocast: in bf16, places would be whole pixels off.
+        Returns:
+            sRGB B×3×crop×crop in [0, 1], fp32.
         """
-        with full_precision(images_BCHW.device):
-            return self._warp(images_BCHW, draws_B5)
 
-    def _warp(self, images_BCHW: Tensor, draws_B5: Tensor) -> Tensor:
-        height, width = images_BCHW.shape[-2:]
-        left_B, top_B, width_B, height_B = self.windows(draws_B5, height, width).unbind(1)
-        mirror_B = draws_B5[:, 4] < 0.5 if self.flip else torch.zeros_like(left_B, dtype=torch.bool)
-        zero_B = torch.zeros_like(left_B)
-        # From places of the result to those of the image, where each goes from −1 to 1.
-        scale_x_B, scale_y_B = width_B / width, height_B / height
-        middle_x_B, middle_y_B = (
-            2 * left_B / width + scale_x_B - 1,
-            2 * top_B / height + scale_y_B - 1,
-        )
-        rows = [
-            [torch.where(mirror_B, -scale_x_B, scale_x_B), zero_B, middle_x_B],
-            [zero_B, scale_y_B, middle_y_B],
-        ]
-        places_BHW2 = functional.affine_grid(
-            torch.stack([torch.stack(row, dim=1) for row in rows], dim=1),
-            [len(images_BCHW), images_BCHW.shape[1], self.side, self.side],
-            align_corners=False,
-        )
-        return functional.grid_sample(
-            images_BCHW, places_BHW2, padding_mode="border", align_corners=False
-        )
+    def on_luminance(self, luminance_B1HW: Tensor, draws_BD: Tensor) -> Tensor:
+        """Return the luminance that the network sees; the target chrominance stays as it is.
+
+        Args:
+            luminance_B1HW: B×1×crop×crop in [0, 1], fp32.
+            draws_BD: those of `on_rgb`.
+
+        Returns:
+            The same shape and range.
+        """
+        return luminance_B1HW
 
 
-class Augmentation:
-    """Random crops, flips and aging of training batches, drawn by the plan."""
+class Augmentation(AugmentationBase):
+    """A random window of the image, scaled to a square, maybe mirrored, maybe aged.
 
-    draws = CROP_DRAWS + 1
+    Args:
+        crop: side of the result in pixels.
+        crop_scale: smallest and largest side of the window as a share of the image's side.
+        crop_aspect: the window is stretched by a random ratio in [1 / crop_aspect, crop_aspect].
+        flip: mirror every second image on average.
+        age: the share of images whose luminance is made that of an old print.
+
+    Raises:
+        IrodoriError: the smallest scale is above the largest.
+    """
+
+    draws = 6
 
     def __init__(
         self,
-        crop: int = 224,
-        crop_scale: tuple[float, float] = (0.875, 0.875),
-        crop_aspect: float = 1.0,
+        crop: Annotated[int, Range(least=1)] = 224,
+        crop_scale: Annotated[tuple[float, float], Range(above=0, most=1)] = (0.875, 0.875),
+        crop_aspect: Annotated[float, Range(least=1)] = 1.0,
         flip: bool = True,
-        age: float = 0.0,
+        age: Annotated[float, Range(least=0, most=1)] = 0.0,
     ) -> None:
+        if crop_scale[0] > crop_scale[1]:
+            raise IrodoriError(
+                f"augmentation.crop_scale={list(crop_scale)} is [smallest, largest]: set it to"
+                f" {list(crop_scale)[::-1]}"
+            )
         self.crop = crop
-        self.window = CropAndFlip(crop, crop_scale, crop_aspect, flip)
-        self.aging = Aging(age)
+        self.crop_scale = crop_scale
+        self.crop_aspect = crop_aspect
+        self.flip = flip
+        self.age = age
+
+    def windows(self, draws_BD: Tensor, height: int, width: int) -> Tensor:
+        """Return left, top, width and height of each window in pixels (B×4), inside the image."""
+        low, high = self.crop_scale
+        scale_B = low + (high - low) * draws_BD[:, 0]
+        stretch_B = self.crop_aspect ** (draws_BD[:, 1] - 0.5)
+        width_B = (scale_B * stretch_B).clamp(max=1) * width
+        height_B = (scale_B / stretch_B).clamp(max=1) * height
+        size_B2 = torch.stack([width_B, height_B], dim=1)
+        free_B2 = torch.stack([width - width_B, height - height_B], dim=1)
+        corner_B2 = draws_BD[:, 2:4] * free_B2
+        # A window of the result's own size lies on whole pixels: its crop is a copy, not a blur.
+        exact_B1 = (size_B2 - self.crop).abs().amax(1, keepdim=True) < 1e-3
+        whole_B2 = (draws_BD[:, 2:4] * (free_B2.round() + 1)).floor().minimum(free_B2.round())
+        return torch.cat([torch.where(exact_B1, whole_B2, corner_B2), size_B2], dim=1)
 
     def on_rgb(self, rgb_B3HW: Tensor, draws_BD: Tensor) -> Tensor:
-        """Crop and flip."""
-        return self.window(rgb_B3HW, draws_BD[:, :CROP_DRAWS])
+        """Crop and flip, bilinear; see `AugmentationBase`."""
+        height, width = rgb_B3HW.shape[-2:]
+        # Outside autocast: in bf16, positions would be whole pixels off.
+        with full_precision(rgb_B3HW.device):
+            left_B1, top_B1, width_B1, height_B1 = self.windows(draws_BD, height, width).split(1, 1)
+            # Centers of the result's pixels as a share of the window, then in the image's pixels.
+            share_1S = ((torch.arange(self.crop, device=rgb_B3HW.device) + 0.5) / self.crop)[None]
+            x_BS, y_BS = left_B1 + share_1S * width_B1 - 0.5, top_B1 + share_1S * height_B1 - 0.5
+            if self.flip:
+                x_BS = torch.where(draws_BD[:, 4:5] < 0.5, x_BS.flip(1), x_BS)
+            size = (-1, self.crop, self.crop)
+            # `remap` counts pixels by their centers, which it calls aligned corners.
+            return remap(
+                rgb_B3HW,
+                x_BS[:, None].expand(size),
+                y_BS[:, :, None].expand(size),
+                padding_mode="border",
+                align_corners=True,
+            )
 
     def on_luminance(self, luminance_B1HW: Tensor, draws_BD: Tensor) -> Tensor:
-        """Age."""
-        return self.aging(luminance_B1HW, draws_BD[:, CROP_DRAWS])
+        """Age a share of the pictures, each by a seed of its own; see `AugmentationBase`."""
+        if not self.age:
+            return luminance_B1HW
+        # The last draw chooses the pictures and their prints.
+        aged = [
+            age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW
+            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].tolist(), strict=True)
+        ]
+        return torch.stack(aged)

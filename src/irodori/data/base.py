@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import webdataset as wds
 from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
@@ -12,7 +13,7 @@ from irodori.data.collate import validation_batch
 from irodori.data.config import DataConfig
 from irodori.data.folders import shard_cache
 from irodori.data.index import Index
-from irodori.data.loader import PlannedLoader
+from irodori.data.loader import web_loader
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import ValidationPlan
 from irodori.data.remote.retry import Network
@@ -61,7 +62,7 @@ class ShardModule(LightningDataModule):
         except ValueError as error:
             raise IrodoriError(str(error)) from None
 
-    def val_dataloader(self) -> PlannedLoader:
+    def val_dataloader(self) -> wds.WebLoader:
         """Return the loader of this rank's share of the validation samples."""
         batches = PlannedBatches(self.val_plan(*self.ranks()))
         dataset = pipeline(
@@ -71,7 +72,7 @@ class ShardModule(LightningDataModule):
             self.config.val_batch_size,
             validation_batch,
         )
-        return PlannedLoader(batches, dataset, self.config.workers)
+        return web_loader(batches, dataset, self.config.workers)
 
     def ranks(self) -> tuple[int, int]:
         """Return world size and rank of the trainer; one process without a trainer."""

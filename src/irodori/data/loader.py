@@ -1,5 +1,7 @@
 """Serving a pipeline's batches from loader processes."""
 
+from typing import Any
+
 import torch
 import webdataset as wds
 
@@ -8,43 +10,36 @@ from irodori.data.slots import PREFETCH, BatchSlots
 from irodori.data.workers import prepare_worker
 
 
-class PlannedLoader(wds.WebLoader):
-    """A WebLoader whose length is that of a whole epoch, and which Lightning tells the epoch.
+def web_loader(
+    batches: PlannedBatches,
+    dataset: wds.DataPipeline,
+    workers: int,
+    slots: BatchSlots | None = None,
+) -> wds.WebLoader:
+    """Return the loader of a pipeline; its length is that of a whole epoch.
 
     Args:
-        batches: the first stage of the pipeline.
+        batches: the pipeline's first stage, which learns the epoch from Lightning.
         dataset: the pipeline.
         workers: loader processes; 0 reads and decodes in this process.
         slots: where they put training images.
     """
-
-    batch_sampler = None
-    """Lightning asks whatever has a sampler for this, too."""
-
-    def __init__(
-        self,
-        batches: PlannedBatches,
-        dataset: wds.DataPipeline,
-        workers: int,
-        slots: BatchSlots | None = None,
-    ) -> None:
-        self.sampler = batches  # Lightning calls `set_epoch` of a loader's sampler.
-        workers = min(workers, max(1, len(self)))
-        super().__init__(
-            dataset,
-            batch_size=None,
-            num_workers=workers,
-            prefetch_factor=PREFETCH if workers else None,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=prepare_worker,
-            # Its own, so that making an iterator draws nothing from the run's generator, and the
-            # rank's own: Lightning seeds the workers of no WebLoader.
-            generator=torch.Generator().manual_seed(batches.plan.rank),
-        )
-        if slots is not None:
-            self.append(slots.copied)
-
-    def __len__(self) -> int:
-        """Batches of a whole epoch."""
-        return self.sampler.plan.batches
+    count = batches.plan.batches
+    workers = min(workers, max(1, count))
+    loader: Any = wds.WebLoader(
+        dataset,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=prepare_worker,
+        # Its own, so that making an iterator draws nothing from the run's generator, and the
+        # rank's own: Lightning seeds the workers of no WebLoader.
+        generator=torch.Generator().manual_seed(batches.plan.rank),
+    ).with_length(count, silent=True)
+    if slots is not None:
+        loader.append(slots.copied)
+    # Lightning calls `set_epoch` of a loader's sampler, and looks whether it shuffles.
+    loader.sampler, loader.batch_sampler = batches, None
+    return loader

@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
+import webdataset as wds
 
 from irodori.color import ColorSpace, to_float
 from irodori.data.augment import Augmentation
@@ -13,7 +14,7 @@ from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cac
 from irodori.data.collate import TrainingBatches
 from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side, to_square
-from irodori.data.loader import PlannedLoader
+from irodori.data.loader import web_loader
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
@@ -97,7 +98,7 @@ class ShardData(ShardModule):
         except ValueError as error:
             raise IrodoriError(str(error)) from None
 
-    def train_dataloader(self) -> PlannedLoader:
+    def train_dataloader(self) -> wds.WebLoader:
         """Return the loader of this rank's training batches, from the checkpoint's position on."""
         plan = self.plan(*self.ranks())
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
@@ -112,7 +113,7 @@ class ShardData(ShardModule):
             self.config.stages,
             self.seed,
         )
-        return PlannedLoader(batches, dataset, workers, slots)
+        return web_loader(batches, dataset, workers, slots)
 
     @property
     def epoch_batches(self) -> int:

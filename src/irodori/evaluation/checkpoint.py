@@ -1,4 +1,4 @@
-"""A checkpoint on shards: by the run's own validation, so that figures are the same bit for bit."""
+"""A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -10,20 +10,16 @@ import numpy as np
 import torch
 from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from irodori.checks import typed
-from irodori.config import (
-    RUN_CONFIG,
-    Config,
-    DataConfig,
-    EvaluateConfig,
-    EvaluatedDataConfig,
-    ProtocolConfig,
-    TrainerConfig,
-)
+from irodori.config import PROJECT, RUN_CONFIG
+from irodori.config.check import check
+from irodori.config.instantiate import instantiate
+from irodori.config.trust import refuse_untrusted
 from irodori.data.base import ShardModule, storage
 from irodori.data.both import open_both
+from irodori.data.config import DataConfig
 from irodori.data.folders import Folders
 from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
@@ -31,93 +27,103 @@ from irodori.data.opening import index_of
 from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError
 from irodori.evaluation.extremes import Photographs
-from irodori.inference.checkpoint import Model, load_model
-from irodori.inference.coloring import color_pictures
+from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
-from irodori.training.building import make_trainer
+from irodori.model import Model, color_pictures, load_model
+from irodori.runs.resume import stored_config
+from irodori.training.building import build_trainer
 from irodori.training.callbacks.bad_images import BadImages
 from irodori.training.callbacks.lost_shards import LostShards
-from irodori.training.callbacks.scores import Scores
-from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.figures import Judged
-from irodori.training.hardware import choose
-from irodori.training.launch import quieten
-from irodori.training.module import Colorization
-from irodori.training.protocol import of_shards
-from irodori.training.ranks import end_started, gather
-from irodori.training.resume import stored_config
+from irodori.training.callbacks.validation_metrics import ValidationMetrics
+from irodori.training.hardware import choose_hardware
+from irodori.training.module import ColorizationModule
+from irodori.training.protocol import protocol_of
+from irodori.training.quiet import quiet_lightning
+from irodori.training.ranks import end_child_ranks, gather
+from irodori.training.results import EvaluationResult
+from irodori.training.seen import seen_shards
+
+TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
 
 
 def measure_checkpoint(
-    config: EvaluateConfig, prior: AbPrior
-) -> tuple[Judged, dict[str, Any], Photographs]:
+    config: EvaluateSettings, prior: AbPrior
+) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
     """Measure a checkpoint.
 
     Returns:
-        the figures, the protocol, and the photographs.
+        the metrics, the protocol, and the photographs.
 
     Raises:
         IrodoriError: the checkpoint, the shards or the hardware don't allow it.
     """
-    quieten()
     assert config.checkpoint is not None
     path = Path(config.checkpoint)
-    model = load_model(path)
-    run = run_of(path)
-    settings = trainer_config(config, run)
-    hardware = choose(settings)
-    if hardware.channels_last:
-        model.network.to(memory_format=torch.channels_last)
+    model = load_model(path, config.trust)
+    run = run_of(path, config.trust)
+    settings = trainer_node(config, run)
+    hardware = choose_hardware(settings)
+    model.network.to(memory_format=torch.channels_last)
     data = shards(config, run, model)
-    module = Colorization(model)
-    scores = Scores(model.classes, prior, config.perceptual)
+    module = ColorizationModule(model)
+    measured = ValidationMetrics(model.classes, prior, config.perceptual, config.metrics)
     bad = BadImages(config.data.max_bad_share, epoch_images=len(data.val_index))
     lost = LostShards()
-    trainer = make_trainer(Config(trainer=settings), hardware, [lost, bad, scores], WholeFiles())
+    trainer = build_trainer(settings, hardware, [lost, bad, measured], Path.cwd())
     failed = True
-    try:
-        trainer.validate(module, data, verbose=False)
-        reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
-        failed = bool(reasons)
-    finally:
-        end_workers()
-        end_started(trainer, failed)
+    with quiet_lightning():
+        try:
+            trainer.validate(module, data, verbose=False)
+            reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
+            failed = bool(reasons)
+        finally:
+            end_workers()
+            end_child_ranks(trainer, failed)
     if reasons:
         raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
-    protocol = of_shards(data, config.protocol, model, prior)
+    protocol = protocol_of(data, config.protocol, model, prior)
     protocol["checkpoint"] = str(path)
-    judged = Judged(scores.overall, scores.scenes, scores.records)
-    return judged, protocol, looked_at(judged, data, model, trainer)
+    if seen := seen_shards(model.trained_on, data.val_index):
+        protocol["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
+    result = EvaluationResult(
+        measured.overall, measured.scenes, measured.records, measured.infos
+    )
+    return result, protocol, photographs_of(result, data, model, trainer)
 
 
-def run_of(checkpoint: Path) -> Config | None:
-    """The configuration of the run that a checkpoint lies in the folder of, if it does.
+def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
+    """Return the configuration of the run that a checkpoint lies in the folder of, if it does.
 
     Raises:
-        IrodoriError: the configuration is damaged.
+        IrodoriError: the configuration is damaged, or names classes that aren't trusted.
     """
     folder = checkpoint.resolve().parent.parent
-    return typed(stored_config(folder)) if (folder / RUN_CONFIG).is_file() else None
+    if not (folder / RUN_CONFIG).is_file():
+        return None
+    run = stored_config(folder)
+    refuse_untrusted(run, trust)
+    # Its data and trainer are all that is used of it.
+    check({key: run[key] for key in ("data", "trainer")})
+    return run
 
 
-def trainer_config(config: EvaluateConfig, run: Config | None) -> TrainerConfig:
-    """What the evaluation runs on: as asked for, else as the run."""
+def trainer_node(config: EvaluateSettings, run: DictConfig | None) -> DictConfig:
+    """Return the group trainer that the evaluation runs on: as asked for, else as the run."""
     asked = config.trainer
-    like = run.trainer if run else TrainerConfig()
-    return TrainerConfig(
-        accelerator=asked.accelerator,
-        devices=asked.devices,
-        num_nodes=asked.num_nodes,
-        precision=asked.precision or like.precision,
-        memory_format=asked.memory_format or like.memory_format,
-        max_epochs=1,
-        progress=False,
+    node = OmegaConf.load(TRAINER)
+    assert isinstance(node, DictConfig)
+    node.accelerator, node.devices, node.num_nodes = (
+        asked.accelerator,
+        asked.devices,
+        asked.num_nodes,
     )
+    node.precision = asked.precision or (run.trainer.precision if run else "auto")
+    return node
 
 
-def data_config(asked: EvaluatedDataConfig, run: DataConfig | None) -> DataConfig:
-    """Where the photographs come from: as asked for, else as the run validated.
+def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
+    """Return where the photographs come from: as asked for, else as the run validated.
 
     Raises:
         IrodoriError: nothing says where.
@@ -136,16 +142,16 @@ def data_config(asked: EvaluatedDataConfig, run: DataConfig | None) -> DataConfi
             "the checkpoint lies in no run folder, whose photographs it could be evaluated on:"
             ' give data=shards data.val="…"'
         )
-    return replace(run or DataConfig(), **given)
+    return replace(run, **given) if run else DataConfig(**given)
 
 
-def shards(config: EvaluateConfig, run: Config | None, model: Model) -> ShardModule:
-    """The photographs that the protocol names.
+def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> ShardModule:
+    """Return the photographs that the protocol names.
 
     Raises:
         IrodoriError: the shards can't be had, or there are too few photographs.
     """
-    chosen = data_config(config.data, run.data if run else None)
+    chosen = data_config(config.data, instantiate(run.data) if run else None)
     if config.data.val is not None and config.data.fold is None:
         index = index_of(chosen.val, chosen.classes, Folders(*storage(chosen)))
     else:
@@ -157,8 +163,8 @@ def shards(config: EvaluateConfig, run: Config | None, model: Model) -> ShardMod
     return ShardModule(chosen, first_by_name(index, config.protocol), resize)
 
 
-def first_by_name(index: Index, protocol: ProtocolConfig) -> Index:
-    """The photographs that a protocol judges.
+def first_by_name(index: Index, protocol: Protocol) -> Index:
+    """Return the photographs that a protocol measures.
 
     Raises:
         IrodoriError: there are fewer.
@@ -168,14 +174,14 @@ def first_by_name(index: Index, protocol: ProtocolConfig) -> Index:
     keys = [key for shard in index.shards for key in shard.keys]
     if len(keys) < protocol.first:
         raise IrodoriError(
-            f"protocol={protocol.name} judges the first {protocol.first} photographs, and there are"
+            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there are"
             f" {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
         )
     return index.take(sorted(range(len(keys)), key=keys.__getitem__)[: protocol.first])
 
 
 def with_classes(index: Index, classes: Sequence[str]) -> Index:
-    """The index with its labels as places in the model's classes; those that it lacks become −1.
+    """Return the index with labels that count the model's classes; those that it lacks become −1.
 
     Says so in a line where that is not all the same.
     """
@@ -196,17 +202,17 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     return Index(tuple(shards), tuple(classes), index.made_by)
 
 
-def looked_at(
-    judged: Judged, data: ShardModule, model: Model, trainer: Trainer
+def photographs_of(
+    result: EvaluationResult, data: ShardModule, model: Model, trainer: Trainer
 ) -> Photographs:
-    """The photographs in the order of the records, to be coloured once more."""
+    """Return the photographs in the order of the records, to be colorized once more."""
     index = data.val_index
     keys = [key for shard in index.shards for key in shard.keys]
     names = [f"{shard.name}: {key}" for shard in index.shards for key in shard.keys]
-    judged_keys = [record["key"] for record in judged.records if record["row"] == "model"]
+    measured_keys = [record["key"] for record in result.records if record["row"] == "model"]
     # Damaged ones are left out of the records, which are in the order of the index.
     samples, sample = [], 0
-    for key in judged_keys:
+    for key in measured_keys:
         while keys[sample] != key:
             sample += 1
         samples.append(sample)

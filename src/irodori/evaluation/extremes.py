@@ -8,11 +8,10 @@ from PIL import Image
 from torch import Tensor
 
 from irodori.inference.sheet import sheet
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import MAIN, METRICS
 
 NAME = "extremes.png"
 ROW = "model"
-MAIN = "chroma_rmse"
 SHOWN = (MAIN, "ciede2000", "psnr")
 """The figures below a photograph."""
 
@@ -52,7 +51,7 @@ def picture(
 def caption(record: Mapping[str, Any]) -> str:
     """A photograph's key and figures."""
     figures = [
-        f"{FIGURES[name].title} {FIGURES[name].text(record[name])}"
+        f"{METRICS[name].title} {METRICS[name].text(record[name])}"
         for name in SHOWN
         if name in record
     ]

@@ -6,37 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
 
-from irodori.config import EvaluateConfig
+from irodori.config.instantiate import instantiate
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.settings import EvaluateSettings
 from irodori.metrics import per_image
-from irodori.metrics.catalog import FIGURES
-from irodori.metrics.measures import left_out
+from irodori.metrics.catalog import stored_metrics
+from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
-from irodori.training.figures import Judged, document, table
+from irodori.runs.folder import METRICS, create_run_folder, remove_if_empty
+from irodori.runs.run import Run
 from irodori.training.report import CONSOLE
-from irodori.training.run_folder import METRICS, claim, remove_if_empty
+from irodori.training.results import EvaluationResult, document, table
 
 FILES = "files.txt"
-"""Which photographs were judged, one a line."""
+"""Which photographs were measured, one a line."""
 
 
-def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen: bool) -> None:
+def evaluate(run: Run) -> None:
     """Measure as configured, fill the folder, and print its path as the last line.
 
     Args:
-        config: the configuration.
-        composed: the same as Hydra composed it, to be written down.
-        folder: where results go; one of a similar name if it holds some.
-        chosen: the user named this very folder.
+        run: what is measured, checked by `irodori.config.check`.
 
     Raises:
         IrodoriError: the configuration, the checkpoint, the pictures or the disk don't allow it.
     """
+    config: EvaluateSettings = instantiate(run.config)
     prior = AbPrior.load(Path(config.ab_prior))
     # Imported by what is asked for: pictures need no Lightning.
     if config.checkpoint is not None and config.predictions is None and config.truth is None:
@@ -52,62 +51,64 @@ def evaluate(config: EvaluateConfig, composed: DictConfig, folder: Path, chosen:
             "give checkpoint=<file>, or predictions=<folder> truth=<folder> for any method's"
             " pictures"
         )
-    judged, protocol, photographs = measured
+    result, protocol, photographs = measured
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
-        remove_if_empty(folder)
+        remove_if_empty(run.folder)
         return
     if config.perceptual:
-        tell_left_out()
-    place = claim(folder, OmegaConf.to_yaml(composed, resolve=True), chosen)
-    write(place, judged, protocol, photographs, config.pictures)
-    print(f"evaluation: {place}", flush=True)
+        report_left_out(config.metrics)
+    folder = create_run_folder(run.folder, run.to_yaml(), run.named)
+    write(folder, result, protocol, photographs, config.pictures)
+    print(f"evaluation: {folder}", flush=True)
 
 
-def tell_left_out() -> None:
-    """Print a line for each step without which figures can't be measured here."""
+def report_left_out(metrics: Factories) -> None:
+    """Print a line for each step without which metrics can't be measured here."""
     steps: dict[str, list[str]] = {}
-    for name, step in left_out().items():
-        steps.setdefault(step, []).append(FIGURES[name].title)
+    for info, step in left_out(metrics).items():
+        steps.setdefault(step, []).append(info.title)
     for step, titles in steps.items():
         print(f"without {', '.join(titles)}: {step}", flush=True)
 
 
 def write(
     folder: Path,
-    judged: Judged,
+    result: EvaluationResult,
     protocol: Mapping[str, Any],
     photographs: Photographs,
     pictures: int,
 ) -> None:
     """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
-    judged_photographs = sum(record["row"] == "model" for record in judged.records)
+    measured_photographs = sum(record["row"] == "model" for record in result.records)
     # Damaged ones are left out; distances of sets say little without their number.
-    result = document(judged, {**protocol, "judged": judged_photographs})
-    per_image.write(folder, judged.records)
+    written = document(result, {**protocol, "judged": measured_photographs})
+    per_image.write(folder, result.records)
     with replacing(folder / FILES) as file:
         file.write("".join(f"{name}\n" for name in photographs.names).encode())
     if pictures:
-        picture = extremes.picture(judged.records, photographs, pictures)
+        picture = extremes.picture(result.records, photographs, pictures)
         with replacing(folder / extremes.NAME) as file:
             picture.save(file, "png")
     # Last, since it says that all is done.
     with replacing(folder / METRICS) as file:
-        file.write(json.dumps(result, indent=2).encode() + b"\n")
+        file.write(json.dumps(written, indent=2).encode() + b"\n")
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
-    CONSOLE.print(table(title, judged.rows, judged.scenes))
-    for line in notes(judged.rows, protocol, judged_photographs):
+    CONSOLE.print(table(title, result.rows, result.scenes, stored_metrics(written)))
+    for line in notes(result, protocol, measured_photographs):
         print(line, flush=True)
 
 
-def notes(
-    rows: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], photographs: int
-) -> Sequence[str]:
-    """What must be known to read the table."""
+def notes(result: EvaluationResult, protocol: Mapping[str, Any], photographs: int) -> Sequence[str]:
+    """Return what must be known to read the table."""
+    measured = {name for values in result.rows.values() for name in values}
     a, b = protocol["mean_color"]["ab"]
-    lines = [f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}"]
-    if any("auc_balanced" in figures for figures in rows.values()):
+    lines = []
+    if seen := protocol.get("seen_in_training"):
+        lines.append(f"{seen}: others will fare worse")
+    lines.append(f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}")
+    if "auc_balanced" in measured:
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
-    for name, figure in FIGURES.items():
-        if not figure.per_photograph and any(name in figures for figures in rows.values()):
-            lines.append(f"{figure.title}: of {photographs} photographs")
+    for name, info in result.metrics.items():
+        if name in measured and not info.per_photograph:
+            lines.append(f"{info.title}: of {photographs} photographs")
     return lines

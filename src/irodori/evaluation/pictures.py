@@ -9,26 +9,26 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from irodori.color import color_space
-from irodori.config import EvaluateConfig, ProtocolConfig
+from irodori.color import Lab
 from irodori.data.images import from_pil, to_middle_square
 from irodori.errors import IrodoriError, one_line
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
-from irodori.training.figures import Judged
-from irodori.training.protocol import photographs as described
+from irodori.training.protocol import describe_photographs
+from irodori.training.results import EvaluationResult
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def measure_pictures(
-    config: EvaluateConfig, prior: AbPrior
-) -> tuple[Judged, dict[str, Any], Photographs]:
+    config: EvaluateSettings, prior: AbPrior
+) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
     """Measure the pictures of a folder against those of the same names in another.
 
-    The mean colour beside them is that of the prior, since nobody knows what a method was trained
+    The mean color beside them is that of the prior, since nobody knows what a method was trained
     on. Where the true photographs lie in folders, these are their scenes.
 
     Returns:
@@ -46,7 +46,7 @@ def measure_pictures(
     classes = sorted(set(scenes) - {""})
     rows = ("model", "mean_color", "gray")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    evaluation = Evaluation(rows, classes, prior, device, config.perceptual)
+    evaluation = Evaluation(rows, classes, config.metrics, device, prior, config.perceptual)
     for name, scene, (predicted_path, true_path) in zip(names, scenes, pairs, strict=True):
         predicted, true = both(predicted_path, true_path, config.protocol, device)
         label = classes.index(scene) if scene else -1
@@ -55,7 +55,7 @@ def measure_pictures(
             evaluation.add(row, name.with_suffix("").as_posix(), label, picture, true)
     protocol = {
         "name": config.protocol.name,
-        "photographs": described(config.protocol, short_side=None),
+        "photographs": describe_photographs(config.protocol, short_side=None),
         "samples": len(names),
         "predictions": str(predictions),
         "truth": str(truth),
@@ -65,10 +65,12 @@ def measure_pictures(
 
     def shown(number: int) -> Sequence[Tensor]:
         predicted, true = both(*pairs[number], config.protocol, device)
-        return gray_of(color_space("lab"), true), predicted, true
+        return gray_of(Lab(), true), predicted, true
 
-    judged = Judged(evaluation.overall(), evaluation.scenes(), evaluation.ordered())
-    return judged, protocol, Photographs([name.as_posix() for name in names], shown)
+    result = EvaluationResult(
+        evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
+    )
+    return result, protocol, Photographs([name.as_posix() for name in names], shown)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -89,8 +91,8 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def chosen(names: list[Path], protocol: ProtocolConfig, folder: Path) -> list[Path]:
-    """The photographs that a protocol judges.
+def chosen(names: list[Path], protocol: Protocol, folder: Path) -> list[Path]:
+    """The photographs that a protocol measures.
 
     Raises:
         IrodoriError: there are fewer, or two names differ in their ending only.
@@ -98,7 +100,7 @@ def chosen(names: list[Path], protocol: ProtocolConfig, folder: Path) -> list[Pa
     if protocol.first is not None:
         if len(names) < protocol.first:
             raise IrodoriError(
-                f"protocol={protocol.name} judges the first {protocol.first} photographs, and"
+                f"protocol={protocol.name} measures the first {protocol.first} photographs, and"
                 f" {folder} holds {len(names)}: name the whole set, or set"
                 f" protocol.first={len(names)}"
             )
@@ -124,7 +126,7 @@ def matched(names: Sequence[Path], predictions: Path, truth: Path) -> list[tuple
     if missing:
         raise IrodoriError(
             f"{predictions} lacks {len(missing)} of {len(names)} pictures, the first is"
-            f" {missing[0].with_suffix('')}: colour all photographs of {truth}, under their names"
+            f" {missing[0].with_suffix('')}: color all photographs of {truth}, under their names"
         )
     pairs = []
     for name in names:
@@ -138,9 +140,9 @@ def matched(names: Sequence[Path], predictions: Path, truth: Path) -> list[tuple
 
 
 def both(
-    predicted: Path, true: Path, protocol: ProtocolConfig, device: torch.device
+    predicted: Path, true: Path, protocol: Protocol, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """A prediction and its photograph, as they are judged: 3×H×W uint8 each.
+    """A prediction and its photograph, as they are measured: 3×H×W uint8 each.
 
     A protocol's square is cut out of either, but of a prediction that is that square already.
 
@@ -164,7 +166,7 @@ def refuse_sizes(one: Tensor, other: Tensor, path: Path, more: str) -> None:
     if one.shape != other.shape:
         sizes = [f"{picture.shape[2]}×{picture.shape[1]}" for picture in (one, other)]
         raise IrodoriError(
-            f"{path} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures are judged at the"
+            f"{path} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures are measured at the"
             f" photograph's size{more}"
         )
 

@@ -89,7 +89,7 @@ def _blend(
     """Tiles side by side, C×⌈H/2⌉×⌈W/2⌉; where they overlap, one fades into the other."""
     height, width = luminance_1HW.shape[-2:]
     step = network.backbone.step
-    channels = network.arguments["chroma_channels"]
+    channels = network.chroma_channels
     chroma_CHW = torch.zeros(channels, (height + 1) // 2, (width + 1) // 2)
     rows, columns = spans(height, tile, step), spans(width, tile, step)
     for (top, bottom), weight_H in zip(rows, fades(rows), strict=True):

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,15 @@ from torch.nn import functional
 
 from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import color_in_blended_tiles
-from irodori.inference.checkpoint import Model, load_model
 from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
 from irodori.inference.memory import is_out_of_memory
-from irodori.inference.receptive_field import receptive_field
+from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import color_in_tiles
+from irodori.model import Model, load_model
 
 WORK_SIZE = 256
 """Short side in pixels at which the network sees photos: what it is trained with."""
@@ -120,13 +121,19 @@ class Colorizer:
         device: str | torch.device = "cpu",
         precision: str = "auto",
         say: Callable[[str], None] | None = None,
+        trust: Sequence[str] = (),
     ) -> "Colorizer":
-        """The colorizer of a checkpoint, or of the model that comes along; needs no config file.
+        """Return the colorizer of a checkpoint, or of the bundled model; needs no config file.
+
+        Args:
+            checkpoint: of a run, or a safetensors file; None is the bundled model.
+            settings, device, precision, say: see `Colorizer`.
+            trust: names of packages besides irodori whose classes the checkpoint may name.
 
         Raises:
             IrodoriError: see `load_model`.
         """
-        return cls(load_model(checkpoint or STARTER), settings, device, precision, say)
+        return cls(load_model(checkpoint or STARTER, trust), settings, device, precision, say)
 
     def __call__(self, image: Image.Image, style: Image.Image | None = None) -> Image.Image:
         """An RGB image of the same size, coloured from the photo's luminance alone.
@@ -216,6 +223,11 @@ class Colorizer:
         y, x = y // 2, x // 2
         return chroma_1Chw[:, :, y : y + (height + 1) // 2, x : x + (width + 1) // 2]
 
+    @cached_property
+    def _field(self) -> Field | None:
+        """The network's field; its weights don't matter, and in fp32 it is found on any machine."""
+        return receptive_field(self.model.network)
+
     def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
         """Chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""
         height, width = seen_11hw.shape[-2:]
@@ -229,14 +241,13 @@ class Colorizer:
             self.say(f"not enough memory for {width}×{height} pixels: going on with tiles")
         else:
             tile = tile_for(self.network)
-        field = receptive_field(self.network)
-        if field is None:
+        if self._field is None:
             chroma_Chw = color_in_blended_tiles(
                 self.network, seen_11hw[0], global_1G, tile, CONTEXT, self.say
             )
         else:
             chroma_Chw = color_in_tiles(
-                self.network, seen_11hw[0], global_1G, tile, field, self.say
+                self.network, seen_11hw[0], global_1G, tile, self._field, self.say
             )
         return chroma_Chw[None].to(self.device)
 

@@ -1,7 +1,8 @@
-"""How far around a place a network looks, so that a photo can be coloured in parts."""
+"""How far around a place a network looks, so that a photo can be colored in parts."""
 
 from bisect import bisect_left
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ LIMIT = 4096
 
 @dataclass(frozen=True)
 class Field:
-    """Luminance pixels that the chrominance of an aligned block depends on, beside its own.
+    """Luminance pixels that the chrominance of an aligned block depends on, besides its own.
 
     A block is `step`×`step` pixels whose corner lies at multiples of `step`.
     """
@@ -27,33 +28,26 @@ class Field:
     right: int
 
 
-_known: dict[str, Field | None] = {}
-"""Fields by networks' arguments, which decide them."""
-
-
 def receptive_field(network: JointNetwork) -> Field | None:
-    """The field of `network.color` under given global features; None where it is unbounded.
+    """Return the field of `network.color` for given global features; None where it is unbounded.
 
-    It is seen, not calculated: not-a-number goes through convolutions, norms, activations, pooling
-    and attention alike, whatever the weights, so a pixel that isn't a number makes exactly those
-    outputs no numbers that depend on it. Unbounded are attention over the whole photo,
-    squeeze-and-excitation and other means over all places.
+    It is observed, not calculated: NaN passes through convolutions, norms, activations, pooling and
+    attention alike, whatever the weights, so a NaN pixel makes exactly those outputs NaN that
+    depend on it. Attention over the whole photo, squeeze-and-excitation and other means over all
+    positions are unbounded.
 
     Args:
-        network: of any form and precision. Fast forms let numbers go further and come to nothing
-            there, which not-a-number doesn't; so one of the same arguments is looked at.
+        network: in evaluation mode.
     """
-    key = repr(sorted(network.arguments.items()))
-    if key not in _known:
-        _known[key] = _seen(JointNetwork(**network.arguments).eval())
-    return _known[key]
+    # On a GPU an algorithm may spread NaN further than numbers.
+    return _observed(deepcopy(network).cpu().float())
 
 
 @torch.inference_mode()
-def _seen(network: JointNetwork) -> Field | None:
-    """See `receptive_field`."""
+def _observed(network: JointNetwork) -> Field | None:
+    """Return the field of a network on the CPU."""
     step = network.backbone.step
-    device = next(network.parameters()).device
+    device = torch.device("cpu")
     global_BC = None
     if network.fusion is not None:
         global_BC = torch.zeros(1, network.backbone.global_channels, device=device)

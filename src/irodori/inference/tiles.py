@@ -68,7 +68,7 @@ def color_in_tiles(
             field.step,
         )
 
-    channels = network.arguments["chroma_channels"]
+    channels = network.chroma_channels
     chroma_CHW = torch.empty(channels, (height + 1) // 2, (width + 1) // 2)
     pending = parts_of(Part(0, height, 0, width))
     while pending:

@@ -1,23 +1,23 @@
-"""Scene accuracy: how often the scene is recognised."""
+"""Scene accuracy: how often the scene is recognized."""
 
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from irodori.metrics.photograph import PhotographMetric
+from irodori.metrics.base import SceneMetric
+from irodori.metrics.catalog import METRICS
 
 
-class Accuracy(PhotographMetric):
-    """Share of photographs with a class whose likeliest scene is the right one, in percent."""
+class Accuracy(SceneMetric):
+    """The share of photographs with a class whose likeliest scene is the right one, in percent."""
 
-    name = "accuracy"
-    higher_is_better = True
+    info = METRICS["accuracy"]
     guesses: ClassVar[int] = 1
     """How many of the likeliest scenes may hold the right one."""
 
     def measure(self, logits_C: Tensor, label: int) -> Tensor | None:
-        """100 or 0 for one photograph; None if it has no class (−1).
+        """Return 100 or 0 for one photograph; None if it has no class (−1).
 
         Args:
             logits_C: a number per scene, the largest for the likeliest.
@@ -31,7 +31,7 @@ class Accuracy(PhotographMetric):
         if logits_C.shape != (scenes,):
             raise ValueError(f"logits of shape {tuple(logits_C.shape)} for {scenes} scenes")
         if not torch.isfinite(logits_C).all():
-            raise ValueError(f"{self.name}: logits are not finite numbers")
+            raise ValueError(f"{self.info.name}: logits are not finite numbers")
         if not -1 <= label < scenes:
             raise ValueError(f"there is no scene {label} among {scenes}")
         if label == -1:
@@ -39,19 +39,9 @@ class Accuracy(PhotographMetric):
         likeliest = logits_C.topk(min(self.guesses, scenes)).indices
         return 100 * (likeliest == label).any().double()
 
-    def update(self, logits_C: Tensor, label: int) -> None:
-        """Measure one photograph and add it; not counted without a class.
-
-        Raises:
-            ValueError: see `measure`.
-        """
-        value = self.measure(logits_C, label)
-        if value is not None:
-            self.add(value, label)
-
 
 class AccuracyTop5(Accuracy):
-    """Share of photographs with a class that is among the five likeliest scenes, in percent."""
+    """The share of photographs with a class that is among the five likeliest scenes, in percent."""
 
-    name = "accuracy_top5"
+    info = METRICS["accuracy_top5"]
     guesses = 5

@@ -3,13 +3,12 @@
 R. Zhang, P. Isola, A. A. Efros: *Colorful Image Colorization*, 2016.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair
-from irodori.metrics.photograph import PairMetric
 from irodori.metrics.prior import AbPrior
 
 FARTHEST = 150
@@ -17,7 +16,7 @@ FARTHEST = 150
 
 
 def pixel_scores(distance: Tensor) -> Tensor:
-    """Each pixel's own area under the curve, so that the mean over pixels is the AuC.
+    """Return each pixel's own area under the curve, whose mean over pixels is the AuC.
 
     A pixel is right from t = ⌈distance⌉ on. By the trapezoid rule over t = 0…150 its area is
     150.5 − ⌈distance⌉ steps: half a step belongs to the rise before it, which there is none of
@@ -35,65 +34,40 @@ def pixel_scores(distance: Tensor) -> Tensor:
 
 
 def scores_of(pair: Pair) -> Tensor:
-    """`pixel_scores` of a pair, H×W."""
+    """Return `pixel_scores` of a pair, H×W."""
     return pixel_scores(pair.ab_error.norm(dim=0))
 
 
 class RawAuC(PairMetric):
-    """Every pixel counts the same."""
+    """AuC in which every pixel counts the same."""
 
-    name = "auc"
-    higher_is_better = True
+    info = METRICS["auc"]
 
     def measure(self, pair: Pair) -> Tensor:
-        """Percent, 0…100."""
+        """Return percent, 0…100."""
         return scores_of(pair).mean()
 
 
 class BalancedAuC(PairMetric):
-    """Each pixel weighted by how rare its true colour is.
+    """AuC in which each pixel is weighted by how rare its true color is.
 
     Overall it is the weighted mean over all pixels of all photographs, where each photograph
     counts the same: Σ mean(weight · score) / Σ mean(weight).
 
     Args:
         num_classes: see `PhotographMetric`.
-        prior: how frequent colours are.
-        kwargs: of torchmetrics.
+        prior: how frequent colors are.
     """
 
-    name = "auc_balanced"
-    higher_is_better = True
-    weights: Tensor
+    info = METRICS["auc_balanced"]
+    weighted = True
 
-    def __init__(self, num_classes: int, prior: AbPrior, **kwargs: Any) -> None:
-        super().__init__(num_classes, **kwargs)
+    def __init__(self, num_classes: int, prior: AbPrior) -> None:
+        super().__init__(num_classes)
         self.prior = prior
-        self.add_state("weights", torch.zeros_like(self.sums), dist_reduce_fx="sum")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The photograph's own figure, and what it weighs in the overall one."""
-        return (self.name, f"{self.name}_weight")
 
     def measure(self, pair: Pair) -> Tensor:
-        """Percent of the photograph alone, and its mean weight: two values."""
+        """Return the percentage of the photograph alone, and its mean weight."""
         weights_HW = self.prior.weights(pair.true_lab[1:])
         mean = weights_HW.mean()
         return torch.stack([(weights_HW * scores_of(pair)).mean() / mean, mean])
-
-    def _sum(self, value: Tensor, label: int) -> None:
-        self.sums[label] += value[0] * value[1]
-        self.weights[label] += value[1]
-        self.counts[label] += 1
-
-    def compute(self) -> Tensor:
-        """The weighted mean over all photographs (NaN without any)."""
-        return self.sums.sum() / self.weights.sum()
-
-    def per_scene(self) -> tuple[Tensor, Tensor]:
-        """Weighted mean per scene (NaN where there is none) and number of photographs per scene.
-
-        Call it inside `sync_context()` when several ranks have photographs.
-        """
-        return self.sums[:-1] / self.weights[:-1], self.counts[:-1]

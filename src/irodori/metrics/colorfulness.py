@@ -4,12 +4,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair
-from irodori.metrics.photograph import PairMetric
 
 
 def colorfulness(rgb_3HW: Tensor, absolute: bool = False) -> Tensor:
-    """√(σ²rg + σ²yb) + 0.3 √(μ²rg + μ²yb) with rg = R−G and yb = (R+G)/2 − B on 0…255.
+    """Return √(σ²rg + σ²yb) + 0.3 √(μ²rg + μ²yb), rg = R−G and yb = (R+G)/2 − B on 0…255.
 
     D. Hasler, S. Süsstrunk: *Measuring colourfulness in natural images*, 2003. The variances are
     those of all pixels, divided by their number.
@@ -31,37 +32,37 @@ def colorfulness(rgb_3HW: Tensor, absolute: bool = False) -> Tensor:
 
 
 class Colorfulness(PairMetric):
-    """Of the prediction."""
+    """The colorfulness of the prediction."""
 
-    name = "colorfulness"
+    info = METRICS["colorfulness"]
     absolute: ClassVar[bool] = False
 
     def measure(self, pair: Pair) -> Tensor:
-        """From 0 up."""
+        """Return 0 or more."""
         return colorfulness(pair.predicted_3HW, self.absolute)
 
 
 class ColorfulnessAbs(Colorfulness):
-    """Of the prediction, from |rg| and |yb|."""
+    """The colorfulness of the prediction, from |rg| and |yb|."""
 
-    name = "colorfulness_abs"
+    info = METRICS["colorfulness_abs"]
     absolute = True
 
 
 class ColorfulnessDifference(PairMetric):
-    """Of the prediction less that of the photograph."""
+    """The colorfulness of the prediction less that of the photograph."""
 
-    name = "colorfulness_difference"
+    info = METRICS["colorfulness_difference"]
     absolute: ClassVar[bool] = False
 
     def measure(self, pair: Pair) -> Tensor:
-        """Negative where the prediction is duller than the photograph."""
+        """Return the difference, negative where the prediction is duller than the photograph."""
         predicted = colorfulness(pair.predicted_3HW, self.absolute)
         return predicted - colorfulness(pair.true_3HW, self.absolute)
 
 
 class ColorfulnessAbsDifference(ColorfulnessDifference):
-    """Of the prediction less that of the photograph, from |rg| and |yb|."""
+    """The same difference, from |rg| and |yb|."""
 
-    name = "colorfulness_abs_difference"
+    info = METRICS["colorfulness_abs_difference"]
     absolute = True

@@ -1,37 +1,36 @@
-"""Colour difference CIEDE2000: its mean over a photograph, and where it is worst."""
+"""The color difference CIEDE2000: its mean over a photograph, and where it is worst."""
 
 import math
 
 from torch import Tensor
 
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair
-from irodori.metrics.photograph import PairMetric
 
 
 class CIEDE2000(PairMetric):
-    """Mean ΔE₀₀ over pixels."""
+    """The mean ΔE₀₀ over pixels."""
 
-    name = "ciede2000"
-    higher_is_better = False
+    info = METRICS["ciede2000"]
 
     def measure(self, pair: Pair) -> Tensor:
-        """In ΔE₀₀."""
+        """Return ΔE₀₀."""
         return pair.difference.double().mean()
 
 
 class CIEDE2000P95(PairMetric):
-    """95th percentile over pixels of ΔE₀₀."""
+    """The 95th percentile over pixels of ΔE₀₀."""
 
-    name = "ciede2000_p95"
-    higher_is_better = False
+    info = METRICS["ciede2000_p95"]
 
     def measure(self, pair: Pair) -> Tensor:
-        """In ΔE₀₀."""
+        """Return ΔE₀₀."""
         return percentile(pair.difference.double(), 95)
 
 
 def percentile(values: Tensor, percent: float) -> Tensor:
-    """The percentile of all values, linear between neighbours as NumPy's default.
+    """Return the percentile of all values, linear between neighbours as NumPy's default.
 
     `torch.quantile` refuses more than 2²⁴ values: a photograph of 16 megapixels.
 

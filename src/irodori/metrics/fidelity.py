@@ -3,38 +3,37 @@
 import torch
 from torch import Tensor
 
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair
-from irodori.metrics.photograph import PairMetric
 
 WINDOW = 11
 """Width of SSIM's window in pixels."""
 
 
 class PSNR(PairMetric):
-    """Peak signal-to-noise ratio, peak 255."""
+    """The peak signal-to-noise ratio, peak 255."""
 
-    name = "psnr"
-    higher_is_better = True
+    info = METRICS["psnr"]
 
     def measure(self, pair: Pair) -> Tensor:
-        """In dB; of equal pictures as if one of the 3·H·W values were off by one level."""
+        """Return dB; of equal pictures as if one of the 3·H·W values were off by one level."""
         error = (pair.predicted_3HW.long() - pair.true_3HW).square().sum().clamp(min=1)
         return 10 * (255**2 * pair.true_3HW.numel() / error.double()).log10()
 
 
 class SSIM(PairMetric):
-    """Structural similarity, mean over channels and over places that the whole window fits in.
+    """The structural similarity, mean over channels and over places that the whole window fits in.
 
     Z. Wang and others: *Image quality assessment: from error visibility to structural
     similarity*, 2004, with K₁ = 0.01 and K₂ = 0.03. scikit-image does the same; torchmetrics
     extends the picture beyond its borders.
     """
 
-    name = "ssim"
-    higher_is_better = True
+    info = METRICS["ssim"]
 
     def measure(self, pair: Pair) -> Tensor | None:
-        """From −1 to 1; None below 11×11 pixels."""
+        """Return −1 to 1; None below 11×11 pixels."""
         if min(pair.true_3HW.shape[1:]) < WINDOW:
             return None
         # float64: E[x²] − E[x]² of 8-bit levels loses half the digits of fp32.
@@ -50,7 +49,7 @@ class SSIM(PairMetric):
 
 
 def windowed(picture_CHW: Tensor) -> Tensor:
-    """Mean under a Gaussian window of 11×11 (σ = 1.5): C×H×W → C×(H−10)×(W−10).
+    """Return the mean under a Gaussian window of 11×11 (σ = 1.5): C×H×W → C×(H−10)×(W−10).
 
     By sums of shifted pictures: GPUs shorten the numbers of a convolution to 10 bits (TF32).
     """

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from irodori.metrics.set_distance import Ready, SetDistance
+from irodori.metrics.catalog import METRICS
+from irodori.metrics.feature_distance import FeatureDistance, Ready
 from irodori.metrics.weight_files import INCEPTION, inception_missing
 
 FEATURES = 2048
@@ -16,7 +17,7 @@ LARGEST_SUBSET = 1000
 SEED = 0
 
 
-class InceptionDistance(SetDistance):
+class InceptionDistance(FeatureDistance):
     """FID, and KID × 1000.
 
     The features are torch-fidelity's, which scales pictures to 299×299 as TensorFlow 1 does. KID's
@@ -24,18 +25,18 @@ class InceptionDistance(SetDistance):
     another order, and the subsets are others.
     """
 
-    frechet = "fid"
-    kernel = "kid"
+    frechet = METRICS["fid"]
+    kernel = METRICS["kid"]
     num_features = FEATURES
 
-    @staticmethod
-    def missing() -> str | None:
-        """What to do before FID and KID can be measured; None if all is there."""
+    @classmethod
+    def missing(cls) -> str | None:
+        """Return what to do before FID and KID can be measured; None if all is there."""
         return inception_missing()
 
     @staticmethod
     def make_network() -> nn.Module:
-        """Inception-v3 with torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
+        """Return Inception-v3, torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         with torch.random.fork_rng(devices=[]):
@@ -48,18 +49,18 @@ class InceptionDistance(SetDistance):
         return network
 
     def features(self, picture_13HW: Tensor) -> Tensor:
-        """1×3×H×W uint8 → 1×2048."""
+        """Return the features of a picture: 1×3×H×W uint8 → 1×2048."""
         features_1F: Tensor
         (features_1F,) = self.network(picture_13HW)
         return features_1F
 
     def by_kernel(self, predicted_NF: Tensor, true_NF: Tensor) -> float:
-        """KID × 1000, as the field measures it."""
+        """Return KID × 1000, as the field measures it."""
         return kid(predicted_NF, true_NF)
 
 
 def kid(predicted_NF: Tensor, true_NF: Tensor) -> float:
-    """KID × 1000 of two sets of features (N×F, float64), N at least 4.
+    """Return KID × 1000 of two sets of features (N×F, float64), N at least 4.
 
     It knows nothing of pairs: where both subsets have the same photograph, it is the smaller.
     """

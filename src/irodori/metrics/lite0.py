@@ -6,32 +6,33 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.color import to_float
-from irodori.metrics.set_distance import SetDistance
+from irodori.metrics.catalog import METRICS
+from irodori.metrics.feature_distance import FeatureDistance
 from irodori.pretrained import lite0
 
 SIDE = 224
 """Height and width of what the network was trained with."""
 
 
-class Lite0Distance(SetDistance):
+class Lite0Distance(FeatureDistance):
     """Fréchet and kernel distance × 1000 of the deepest level's channels, averaged over places."""
 
-    frechet = "lite0_frechet"
-    kernel = "lite0_kernel"
+    frechet = METRICS["lite0_frechet"]
+    kernel = METRICS["lite0_kernel"]
     num_features = 320
 
-    @staticmethod
-    def missing() -> str | None:
-        """What to do before these distances can be measured; None if all is there."""
+    @classmethod
+    def missing(cls) -> str | None:
+        """Return what to do before these distances can be measured; None if all is there."""
         return lite0.missing()
 
     @staticmethod
     def make_network() -> nn.Module:
-        """EfficientNet-Lite0: B×3×224×224, less MEAN and over STD → a list of five levels."""
+        """Return EfficientNet-Lite0: B×3×224×224, less MEAN, over STD → a list of five levels."""
         return _network()
 
     def features(self, picture_13HW: Tensor) -> Tensor:
-        """1×3×H×W uint8 → 1×320, of the whole picture scaled to 224×224."""
+        """Return the features of the picture scaled to 224×224: 1×3×H×W uint8 → 1×320."""
         scaled_13HW = functional.interpolate(
             to_float(picture_13HW), size=(SIDE, SIDE), mode="bilinear", antialias=True
         )
@@ -41,5 +42,5 @@ class Lite0Distance(SetDistance):
 
 @cache
 def _network() -> nn.Module:
-    """The network, which all rows of a table share."""
+    """Return the network, which all rows of a table share."""
     return lite0.lite0_features()

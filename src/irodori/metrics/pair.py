@@ -1,4 +1,4 @@
-"""A coloured photograph and the true one, with what several figures need of them."""
+"""A colorized photograph and the true one, with what several metrics need of them."""
 
 from functools import cached_property
 
@@ -13,7 +13,7 @@ class Pair:
     """Two 8-bit RGB pictures of one size on one device; each conversion is made once.
 
     Args:
-        predicted_3HW: the coloured picture, 3×H×W uint8.
+        predicted_3HW: the colorized picture, 3×H×W uint8.
         true_3HW: the photograph, 3×H×W uint8.
 
     Raises:
@@ -39,7 +39,7 @@ class Pair:
 
     @cached_property
     def predicted_lab(self) -> Tensor:
-        """CIE L*a*b* (D65) of the coloured picture: 3×H×W fp32 in native units."""
+        """CIE L*a*b* (D65) of the colorized picture: 3×H×W fp32 in native units."""
         return rgb_to_lab(to_float(self.predicted_3HW)[None])[0]
 
     @cached_property
@@ -49,7 +49,7 @@ class Pair:
 
     @cached_property
     def ab_error(self) -> Tensor:
-        """a* and b* of the coloured picture less those of the photograph: 2×H×W."""
+        """a* and b* of the colorized picture less those of the photograph: 2×H×W."""
         return self.predicted_lab[1:] - self.true_lab[1:]
 
     @cached_property

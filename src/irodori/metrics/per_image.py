@@ -1,4 +1,4 @@
-"""per_image.csv: the figures of each photograph."""
+"""per_image.csv: the metrics of each photograph."""
 
 import csv
 import io
@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irodori.data.files import replacing
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import HEAD, METRICS, WEIGHT
 from irodori.metrics.evaluation import Record
 
 NAME = "per_image.csv"
-HEAD = ("row", "key", "scene", "width", "height")
 
 
 def write(folder: Path, records: Sequence[Record]) -> None:
     """Write the file, whole or not at all: a line for each row of the table and photograph.
 
-    Columns are those of the figures that were measured, in the order of the catalog; a figure that
-    isn't defined of a photograph is an empty cell. Numbers have all their digits.
+    Columns are those of the metrics that were measured, in the order of the catalog, then others;
+    a metric that isn't defined of a photograph is an empty cell. Numbers have all their digits.
     """
-    measured = set().union(*records)
-    known = [column for name in FIGURES for column in (name, f"{name}_weight")]
+    measured = dict.fromkeys([*HEAD, *(column for record in records for column in record)])
+    catalog = [column for name in METRICS for column in (name, name + WEIGHT)]
+    order = dict.fromkeys([*HEAD, *catalog, *measured])
     text = io.StringIO(newline="")
-    columns = [*HEAD, *(column for column in known if column in measured)]
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, [column for column in order if column in measured])
     writer.writeheader()
     writer.writerows(records)
     with replacing(folder / NAME) as file:

@@ -5,45 +5,47 @@ R. Zhang and others: *The Unreasonable Effectiveness of Deep Features as a Perce
 
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from irodori.color import to_float
-from irodori.color.planes import full_precision
-from irodori.errors import IrodoriError
+from irodori.color.precision import full_precision
+from irodori.metrics.base import PairMetric
+from irodori.metrics.catalog import METRICS
 from irodori.metrics.pair import Pair
-from irodori.metrics.photograph import PairMetric
 from irodori.metrics.weight_files import ALEXNET, VGG16, WeightFile
 
 
 class LPIPS(PairMetric):
-    """Base of the figure by either network.
+    """The base of LPIPS by either network.
 
     Args:
         num_classes: see `PhotographMetric`.
-        kwargs: of torchmetrics.
 
     Raises:
         IrodoriError: the network's weights are missing or damaged.
     """
 
-    higher_is_better = False
+    slow = True
     net: ClassVar[Literal["alex", "vgg"]]
-    weights: ClassVar[WeightFile]
+    weight_file: ClassVar[WeightFile]
     smallest: ClassVar[int]
     """Height and width below which a layer of the network has no place left."""
 
-    def __init__(self, num_classes: int, **kwargs: Any) -> None:
-        super().__init__(num_classes, **kwargs)
-        if step := self.weights.missing():
-            raise IrodoriError(f"{self.name} needs weights: {step}")
-        self.distance = _distance(self.net, self.weights, self.weights.path)
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        self.distance = _distance(self.net, self.weight_file, self.weight_file.path)
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Return where to put the weights; None if they are there."""
+        return cls.weight_file.missing()
 
     def measure(self, pair: Pair) -> Tensor | None:
-        """From 0 up; None if the photograph is too small for the network."""
+        """Return 0 or more; None if the photograph is too small for the network."""
         if min(pair.true_3HW.shape[1:]) < self.smallest:
             return None
         predicted_13HW, true_13HW = (
@@ -55,31 +57,31 @@ class LPIPS(PairMetric):
 
 
 class LPIPSAlex(LPIPS):
-    """With AlexNet, of photographs of at least 31×31 pixels."""
+    """LPIPS with AlexNet, of photographs of at least 31×31 pixels."""
 
-    name = "lpips_alex"
+    info = METRICS["lpips_alex"]
     net = "alex"
-    weights = ALEXNET
+    weight_file = ALEXNET
     smallest = 31
 
 
 class LPIPSVgg(LPIPS):
-    """With VGG-16, of photographs of at least 16×16 pixels."""
+    """LPIPS with VGG-16, of photographs of at least 16×16 pixels."""
 
-    name = "lpips_vgg"
+    info = METRICS["lpips_vgg"]
     net = "vgg"
-    weights = VGG16
+    weight_file = VGG16
     smallest = 16
 
 
 @cache
 def _distance(net: Literal["alex", "vgg"], weights: WeightFile, path: Path) -> nn.Module:
-    """The network, which all rows of a table share: pictures in 0…1 → 1×1×1×1.
+    """Return the network, which all rows of a table share: pictures in 0…1 → 1×1×1×1.
 
     Raises:
         IrodoriError: the weights at `path` are damaged.
     """
-    # Its layers are initialised before the weights are read.
+    # Its layers are initialized before the weights are read.
     with torch.random.fork_rng(devices=[]):
         try:
             return LearnedPerceptualImagePatchSimilarity(net_type=net).net

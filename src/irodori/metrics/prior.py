@@ -1,4 +1,4 @@
-"""How frequent colours are in photographs: the prior that class-balanced figures weigh by."""
+"""How frequent colors are in photographs: the prior that class-balanced metrics weigh by."""
 
 import hashlib
 import json
@@ -28,9 +28,9 @@ RAREST = 1e-5
 class AbPrior:
     """Shares of pixels by a* and b*, each photograph counting the same.
 
-    The 23×23 bins are 10×10 ab units wide and have their centres at −110, −100, …, 110, so that
+    The 23×23 bins are 10×10 ab units wide and have their centers at −110, −100, …, 110, so that
     gray lies in the middle of one; an edge belongs to the bin above it. What lies beyond ±115
-    (no sRGB colour does) counts in the outermost bins.
+    (no sRGB color does) counts in the outermost bins.
     """
 
     shares_AB: Tensor
@@ -46,7 +46,7 @@ class AbPrior:
 
     @classmethod
     def of(cls, pictures: Iterable[Tensor], made: str) -> "AbPrior":
-        """Count the colours of photographs.
+        """Count the colors of photographs.
 
         Args:
             pictures: 3×H×W uint8 each, of any sizes.
@@ -85,7 +85,7 @@ class AbPrior:
             raise IrodoriError(f"no prior can be read from {path}: {reason}") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise IrodoriError(
-                f"{path} is no prior of colours, or is damaged: make it anew with AbPrior.of, or"
+                f"{path} is no prior of colors, or is damaged: make it anew with AbPrior.of, or"
                 " name another file"
             ) from error
 
@@ -100,7 +100,7 @@ class AbPrior:
 
     @property
     def identity(self) -> str:
-        """What is printed beside a figure: the file's name and the start of its sha256."""
+        """What is printed beside a metric: the file's name and the start of its sha256."""
         digest = hashlib.sha256(self._text.encode()).hexdigest()[:12]
         return f"{self.name or 'prior'} (sha256 {digest})"
 
@@ -121,11 +121,11 @@ class AbPrior:
         return "\n".join(["{", *lines, ' "shares": [', rows, " ]", "}", ""])
 
     def weights(self, ab_2HW: Tensor) -> Tensor:
-        """What each pixel counts: more, the rarer its colour is.
+        """Return what each pixel counts: more, the rarer its color is.
 
         The inverse of the smoothed share of its bin, but of 1e-5 where that is smaller, scaled so
         that the mean weight of pixels as frequent as in the prior is 1. The smoothing is that of
-        Zhang 2016, a Gaussian with σ = 5 ab units over the bins' centres, with no part of an even
+        Zhang 2016, a Gaussian with σ = 5 ab units over the bins' centers, with no part of an even
         distribution (λ = 0).
 
         Args:
@@ -138,7 +138,7 @@ class AbPrior:
 
     @cached_property
     def smoothed_shares(self) -> Tensor:
-        """The shares spread over neighbouring bins by a Gaussian with σ = 5 ab units: 23×23."""
+        """The shares spread over neighboring bins by a Gaussian with σ = 5 ab units: 23×23."""
         centers = torch.arange(BINS, dtype=torch.float64) * STEP
         kernel = torch.exp(-0.5 * ((centers[:, None] - centers) / SIGMA) ** 2)
         # Each bin spreads its whole share, also at the borders.

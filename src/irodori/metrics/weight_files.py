@@ -1,4 +1,4 @@
-"""Weights of other networks that figures need: used where they lie, never downloaded."""
+"""Weights of other networks that metrics need: used where they lie, never downloaded."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class WeightFile:
 
     @property
     def path(self) -> Path:
-        """Where it has to lie: moves with TORCH_HOME."""
+        """Where it has to lie; moves with TORCH_HOME."""
         return Path(hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
 
     def missing(self) -> str | None:
-        """What to do if it isn't there; None if it is."""
+        """Return what to do if it isn't there; None if it is."""
         return None if self.path.is_file() else f"put {self.url} into {self.path.parent}"
 
     def damaged(self) -> IrodoriError:
-        """That it is there, but can't be read."""
+        """Return the error that it is there, but can't be read."""
         return IrodoriError(f"{self.path} is damaged: put {self.url} there again")
 
 
@@ -39,7 +39,7 @@ INCEPTION = WeightFile(
 
 
 def inception_missing() -> str | None:
-    """What to do before FID and KID can be measured; None if all is there."""
+    """Return what to do before FID and KID can be measured; None if all is there."""
     steps = []
     if importlib.util.find_spec("torch_fidelity") is None:
         steps.append("install torch-fidelity (pip install 'irodori[perceptual]')")

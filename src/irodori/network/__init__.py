@@ -1,6 +1,8 @@
-"""The joint network: backbone, fusion, colorization, classification; knows torch, no files."""
+"""The joint network: backbone, fusion, decoder, output, classification; knows torch, no files."""
 
 from irodori.network.backbone import Backbone, Global, Local
-from irodori.network.joint import JointNetwork
+from irodori.network.decoders import Decoder
+from irodori.network.joint import JointNetwork, freeze_unused
+from irodori.network.output import Output
 
-__all__ = ["Backbone", "Global", "JointNetwork", "Local"]
+__all__ = ["Backbone", "Decoder", "Global", "JointNetwork", "Local", "Output", "freeze_unused"]

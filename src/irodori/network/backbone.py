@@ -1,24 +1,23 @@
-"""Backbones: what turns luminance into local features at stride 8 and global features.
+"""`Backbone`, the base class of what turns luminance into local and global features."""
 
-A backbone is an `nn.Module` with the attributes `local_channels`, `global_channels`,
-`scene_channels` and `skip_channels`. Its `forward` gives both kinds of features at once, and
-`local_features` and `global_features` each for itself, so that a photo can be seen in parts.
-"""
-
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from irodori.errors import IrodoriError
+from irodori.utils.describable import Describable
 
 
 class Local(NamedTuple):
-    """What a backbone sees at each place of a photo.
+    """Local features of a photo.
 
     Attributes:
-        features_BCHW: B×local_channels×⌈H/8⌉×⌈W/8⌉, at the photo's own size.
-        skips: finer features by their stride s (4 and 2, where the backbone has them and was asked
-            for them): B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉.
+        features_BCHW: B×local_channels×⌈H/8⌉×⌈W/8⌉.
+        skips: finer features by their stride s: B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉.
     """
 
     features_BCHW: Tensor
@@ -26,55 +25,143 @@ class Local(NamedTuple):
 
 
 class Global(NamedTuple):
-    """What a backbone sees of a whole photo.
+    """Global features of a photo.
 
     Attributes:
-        features_BC: B×global_channels, which fusion takes.
-        scene_BC: B×scene_channels, which the classification network takes.
+        features_BC: B×global_channels, the input of the fusion.
+        scene_BC: B×scene_channels, the input of the scene classification.
     """
 
     features_BC: Tensor
     scene_BC: Tensor
 
 
-class Backbone(nn.Module):
-    """What the joint network asks of a backbone.
+class Backbone(nn.Module, Describable):
+    """The base class of backbones.
+
+    A subclass sets the attributes and defines `local_features` and, if it has a global path,
+    `global_features`:
+
+        class Mine(Backbone):
+            local_channels = global_channels = scene_channels = 64
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = nn.Conv2d(1, 64, 9, stride=8, padding=4)
+
+            def local_features(self, luminance_B1HW):
+                return Local(self.layers(luminance_B1HW), {})
+
+            def global_features(self, luminance_B1HW):
+                mean_BC = self.layers(self.resized(luminance_B1HW)).mean((2, 3))
+                return Global(mean_BC, mean_BC)
+
+    Arguments of its constructor are plain values or `Describable` objects, so that a checkpoint can
+    name them.
 
     Attributes:
-        local_channels, global_channels, scene_channels: see `Local` and `Global`; 0 where there are
-            none.
-        skip_channels: of the finer features, by stride; empty if they weren't asked for.
-        step: the deepest stride of the local features in pixels; parts of a photo that begin at
-            multiples of it are seen as in the whole.
+        local_channels, global_channels, scene_channels: channels of `Local` and `Global`; without
+            a global path, the latter two are 0.
+        skip_channels: channels of the finer features (strides 4 and 2), by stride.
+        step: the deepest stride of the local features in pixels. A part of a photo that begins at
+            a multiple of it has the same features as within the whole photo.
+        input_size: height and width at which the global path sees a photo.
+        encoder_frozen: whether the pretrained encoder is not trained at present; its gradients
+            aren't computed then.
     """
 
     local_channels: int
-    global_channels: int
-    scene_channels: int
-    skip_channels: dict[int, int]
-    step: int
+    global_channels: int = 0
+    scene_channels: int = 0
+    skip_channels: dict[int, int] = {}  # noqa: RUF012
+    step: int = 8
+    input_size: tuple[int, int] = (224, 224)
+    encoder_frozen: bool = False
+    _batch_norm_frozen: bool = False
+
+    def local_features(self, luminance_B1HW: Tensor) -> Local:
+        """Return the local features of luminance in [0,1], H, W ≥ 1."""
+        raise NotImplementedError
+
+    def global_features(self, luminance_B1HW: Tensor) -> Global:
+        """Return the global features of luminance in [0,1] of any size; see `resized`."""
+        raise NotImplementedError
 
     def forward(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
     ) -> tuple[Local, Global | None]:
-        """Features of luminance in [0,1], H, W ≥ 1; global ones of the style image if given.
+        """Return local and global features.
 
-        Layers that both kinds share are computed once where the sizes allow it. There are no global
-        features without a global path.
+        Override it to compute layers that both paths share only once.
+
+        Args:
+            luminance_B1HW: in [0,1], H, W ≥ 1.
+            style_B1HW: luminance of an image whose global features replace the photo's.
+
+        Returns:
+            The global features are None without a global path.
         """
-        raise NotImplementedError
+        local = self.local_features(luminance_B1HW)
+        if not self.global_channels:
+            return local, None
+        return local, self.global_features(luminance_B1HW if style_B1HW is None else style_B1HW)
 
-    def local_features(self, luminance_B1HW: Tensor) -> Local:
-        """Local features alone; see `forward`."""
-        raise NotImplementedError
+    def resized(self, luminance_B1HW: Tensor) -> Tensor:
+        """Return luminance at `input_size`, as the global path sees it."""
+        return scaled_to(luminance_B1HW, *self.input_size)
 
-    def global_features(self, luminance_B1HW: Tensor) -> Global:
-        """Global features alone, of a photo of any size; of backbones with a global path only."""
-        raise NotImplementedError
+    def first_layer(self) -> nn.Module:
+        """Return the module at whose input bf16 inference begins; all before it is in fp32.
+
+        By default the first module that has parameters of its own.
+        """
+        return next(
+            m for m in self.modules() if next(m.parameters(recurse=False), None) is not None
+        )
+
+    def encoder_layers(self) -> list[list[nn.Parameter]]:
+        """Return the pretrained encoder's parameters, layer by layer; by default none.
+
+        Layer-wise decay gives earlier layers lower learning rates.
+
+        Raises:
+            ValueError: the layers of this encoder can't be told apart.
+        """
+        return []
+
+    def encoder_parameters(self) -> Iterable[nn.Parameter]:
+        """Return all parameters of the pretrained encoder; by default those of its layers."""
+        return [parameter for layer in self.encoder_layers() for parameter in layer]
+
+    def encoder_modules(self) -> Iterable[nn.Module]:
+        """Return all modules of the pretrained encoder; by default none."""
+        return []
+
+    def load_pretrained(self) -> str:
+        """Load the encoder's pretrained weights and return a line that names their source.
+
+        Raises:
+            IrodoriError: there are none, or they can't be loaded.
+        """
+        raise IrodoriError(f"{type(self).__name__} has no pretrained weights")
+
+    def freeze_batch_norm(self, frozen: bool) -> None:
+        """Choose whether the encoder's batch norms keep their statistics during training."""
+        self._batch_norm_frozen = frozen
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen batch norms stay in evaluation mode."""
+        super().train(mode)
+        if self._batch_norm_frozen:
+            for module in self.encoder_modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
 
 def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
-    """Luminance at another size (bilinear with antialiasing, aspect not kept)."""
+    """Return luminance at another size (bilinear with antialiasing, aspect not kept)."""
     if luminance_B1HW.shape[-2:] == (height, width):
         return luminance_B1HW
     # fp32: the antialiased filter has no bf16 kernel on every device.
@@ -85,8 +172,5 @@ def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
 
 
 def divided(size: int, stride: int) -> int:
-    """Places that so many pixels have at a stride, ⌈size/stride⌉.
-
-    Without negative numbers, whose integer division ONNX rounds another way.
-    """
+    """Return ⌈size/stride⌉ without negative numbers, whose division ONNX rounds differently."""
     return (size + stride - 1) // stride

@@ -1,106 +1,124 @@
-"""Colorization networks: from features at stride 8 to a prediction at stride 2 and coarser."""
+"""Decoders: from features at stride 8 to a prediction at stride 2 or coarser."""
+
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from irodori.config.ranges import Range
 from irodori.network.blocks import conv_block, scaled
-from irodori.network.recompute import recomputed
+from irodori.utils.describable import Describable
 
 
-class Colorization(nn.Module):
-    """The paper's: two nearest-neighbour steps of enlargement.
+class Decoder(nn.Module, Describable):
+    """The base class of decoders.
 
-    Args:
-        inputs: channels of the features.
-        outputs: channels of the prediction.
-        stride: of the prediction, against stride 2.
-        width: multiplies the channels of every layer; 1.0 is the paper.
+    `JointNetwork` calls the constructor with the keywords `in_channels` (of the features),
+    `out_channels` (of the prediction), `stride` (of the prediction against stride 2) and
+    `skip_channels` (of the backbone's finer features, by stride).
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, width: float) -> None:
-        super().__init__()
-        c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
-        self.layers = nn.Sequential(
-            conv_block(inputs, c128),
-            Double(),
-            conv_block(c128, c64),
-            conv_block(c64, c64),
-            Double(),
-            conv_block(c64, c32),
-            nn.Conv2d(c32, outputs, 3, stride=stride, padding=1),
-        )
-
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """B×inputs×h×w → B×outputs×4h/stride×4w/stride; there are no skips."""
-        prediction_BQHW: Tensor = self.layers(features_BCHW)
-        return prediction_BQHW
+        """Decode features.
+
+        Args:
+            features_BCHW: B×in_channels×h×w at stride 8.
+            skips: finer features by stride, see `Local`.
+
+        Returns:
+            B×out_channels×4h/stride×4w/stride, or as much of it as the skips cover.
+        """
+        raise NotImplementedError
 
 
-class Double(nn.Upsample):
-    """Nearest-neighbour enlargement, computed again in the backward pass, see `recomputed`."""
-
-    def __init__(self) -> None:
-        super().__init__(scale_factor=2, mode="nearest")
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×C×H×W → B×C×2H×2W."""
-        return recomputed(super().forward, super().forward, features_BCHW)
-
-
-class SkipColorization(nn.Module):
-    """Enlarges by learned steps that see the backbone's finer features (Ronneberger 2015).
+class ColorizationDecoder(Decoder):
+    """The paper's colorization network: convolutions and two nearest-neighbor upsamplings.
 
     Args:
-        inputs, outputs, stride, width: see `Colorization`.
-        skip_channels: of the finer features at strides 4 and 2, by stride; one that the backbone
-            hasn't is left out.
+        in_channels, out_channels, stride, skip_channels: see `Decoder`; skips aren't used.
+        width: multiplies the channels of every layer; 1.0 is the paper.
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         stride: int,
-        width: float,
         skip_channels: dict[int, int],
+        width: Annotated[float, Range(above=0, most=4)] = 1.0,
     ) -> None:
         super().__init__()
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
-        self.enlarge4 = LearnedDouble(inputs, c128)
-        self.merge4 = conv_block(c128 + skip_channels.get(4, 0), c128)
-        self.enlarge2 = LearnedDouble(c128, c64)
-        self.merge2 = conv_block(c64 + skip_channels.get(2, 0), c64)
-        self.last = conv_block(c64, c32)
-        self.output = nn.Conv2d(c32, outputs, 3, stride=stride, padding=1)
+        self.layers = nn.Sequential(
+            conv_block(in_channels, c128),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            conv_block(c128, c64),
+            conv_block(c64, c64),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            conv_block(c64, c32),
+            nn.Conv2d(c32, out_channels, 3, stride=stride, padding=1),
+        )
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """B×inputs×h×w and skips → B×outputs×4h/stride×4w/stride, or what of it the skips reach."""
-        at4_BCHW = self.merge4(beside(self.enlarge4(features_BCHW), skips.get(4)))
-        at2_BCHW = self.merge2(beside(self.enlarge2(at4_BCHW), skips.get(2)))
+        """See `Decoder`."""
+        prediction_BQHW: Tensor = self.layers(features_BCHW)
+        return prediction_BQHW
+
+
+class SkipDecoder(Decoder):
+    """Learned upsampling that sees the backbone's finer features (U-Net, Ronneberger 2015).
+
+    Args:
+        in_channels, out_channels, stride, skip_channels: see `Decoder`; a stride that the backbone
+            lacks is left out.
+        width: multiplies the channels of every layer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        skip_channels: dict[int, int],
+        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+    ) -> None:
+        super().__init__()
+        c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
+        self.enlarge4 = LearnedUpsampling(in_channels, c128)
+        self.merge4 = conv_block(c128 + skip_channels.get(4, 0), c128)
+        self.enlarge2 = LearnedUpsampling(c128, c64)
+        self.merge2 = conv_block(c64 + skip_channels.get(2, 0), c64)
+        self.last = conv_block(c64, c32)
+        self.output = nn.Conv2d(c32, out_channels, 3, stride=stride, padding=1)
+
+    def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
+        """See `Decoder`."""
+        at4_BCHW = self.merge4(joined(self.enlarge4(features_BCHW), skips.get(4)))
+        at2_BCHW = self.merge2(joined(self.enlarge2(at4_BCHW), skips.get(2)))
         prediction_BQHW: Tensor = self.output(self.last(at2_BCHW))
         return prediction_BQHW
 
 
-def beside(coarse_BCHW: Tensor, fine_BCHW: Tensor | None) -> Tensor:
-    """Channels of both, at the size of the finer features, which end first at odd sizes."""
+def joined(coarse_BCHW: Tensor, fine_BCHW: Tensor | None) -> Tensor:
+    """Return the channels of both, cut to the finer features, which are smaller at odd sizes."""
     if fine_BCHW is None:
         return coarse_BCHW
     height, width = fine_BCHW.shape[-2:]
     return torch.cat([coarse_BCHW[..., :height, :width], fine_BCHW], 1)
 
 
-class LearnedDouble(nn.Module):
-    """Twice the height and width: each place gives four by weights of their own.
+class LearnedUpsampling(nn.Module):
+    """Twice the height and width by a pixel shuffle, batch norm and ReLU.
 
-    The four begin alike, as nearest-neighbour enlargement, so that no chequerboard is there to be
-    unlearnt (Aitken and others, 2017).
+    The four outputs of a position begin alike, as nearest-neighbor upsampling, which avoids
+    checkerboard artifacts (Aitken et al., 2017).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=False)
         with torch.no_grad():
-            # Pixel shuffle takes a place's four values from neighbouring channels.
+            # Pixel shuffle takes the four values of a position from neighboring channels.
             self.convolution.weight.copy_(self.convolution.weight[::4].repeat_interleave(4, 0))
         self.shuffle = nn.PixelShuffle(2)
         self.norm = nn.BatchNorm2d(outputs)
@@ -108,7 +126,6 @@ class LearnedDouble(nn.Module):
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """B×inputs×h×w → B×outputs×2h×2w."""
-        double_BCHW: Tensor = self.activation(
-            self.norm(self.shuffle(self.convolution(features_BCHW)))
-        )
-        return double_BCHW
+        shuffled_BCHW = self.shuffle(self.convolution(features_BCHW))
+        upsampled_BCHW: Tensor = self.activation(self.norm(shuffled_BCHW))
+        return upsampled_BCHW

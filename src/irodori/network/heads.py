@@ -1,19 +1,19 @@
-"""Fusion and classification, which stand on a backbone."""
+"""Fusion and scene classification."""
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.network.blocks import linear_block, normed, scaled
+from irodori.network.blocks import linear_block, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-"""Activations of the fusion layer: ReLU is the default, the paper's formula writes a sigmoid."""
+"""Activations of the fusion layer: ReLU is the default, the paper's formula has a sigmoid."""
 
 
 class Fusion(nn.Module):
-    """At every place (u,v): activation(BN(W · [global ; local(u,v)] + b)).
+    """activation(BN(W · [global ; local(u,v)] + b)) at every position (u,v).
 
-    W is a 1×1 convolution over the concatenated features. Its global half gives the same at every
-    place of an image, so it is computed once per image and added.
+    W is a 1×1 convolution over the concatenated features. Its global half is the same at every
+    position of an image, so it is computed once per image and added.
     """
 
     def __init__(self, global_channels: int, local_channels: int, activation: str) -> None:
@@ -32,7 +32,8 @@ class Fusion(nn.Module):
         )
         shared_BC = functional.linear(global_BC, weight_global.flatten(1), self.mix.bias)
         mixed_BCHW = functional.conv2d(local_BCHW, weight_local) + shared_BC[:, :, None, None]
-        return normed(self.norm, self.activation, mixed_BCHW)
+        fused_BCHW: Tensor = self.activation(self.norm(mixed_BCHW))
+        return fused_BCHW
 
 
 class Classification(nn.Module):
@@ -44,6 +45,6 @@ class Classification(nn.Module):
         self.layers = nn.Sequential(linear_block(inputs, hidden), nn.Linear(hidden, num_classes))
 
     def forward(self, scene_BC: Tensor) -> Tensor:
-        """B×inputs → B×num_classes logits, not normalised."""
+        """B×inputs → B×num_classes logits."""
         logits_BC: Tensor = self.layers(scene_BC)
         return logits_BC

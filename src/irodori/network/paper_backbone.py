@@ -1,43 +1,40 @@
 """The paper's backbone: low-level, mid-level and global features networks."""
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
-from irodori.network.backbone import Backbone, Global, Local, scaled_to
+from irodori.config.ranges import Range
+from irodori.network.backbone import Backbone, Global, Local
 from irodori.network.blocks import conv_block, linear_block, scaled
 
-GLOBAL_SIZE = 224
-"""Height and width in pixels at which the global path sees an image."""
+SKIPS = {1: 2, 3: 4}
+"""Low-level layers that skip connections start from, with their stride."""
 
 
 class PaperBackbone(Backbone):
     """Low-level, mid-level and global networks of "Let there be Color!" (SIGGRAPH 2016).
 
-    The low-level weights are shared by both paths. When the image that the global path looks at is
-    the photo itself and is 224×224, its low-level features are computed once.
+    Both paths share the low-level weights. When the global path sees the photo itself, at 224×224,
+    the low-level features are computed once.
 
     Args:
         width: multiplies the channels of every layer; 1.0 is the paper.
         global_features: False leaves the global path out (the paper's baseline).
-        skips: also return the low-level features at strides 4 and 2.
-        input_mean: subtracted from the luminance.
+        input_mean: subtracted from the luminance; 0 but for the authors' published weights.
     """
-
-    step = 8
 
     def __init__(
         self,
-        width: float = 1.0,
+        width: Annotated[float, Range(above=0, most=4)] = 1.0,
         global_features: bool = True,
-        skips: bool = False,
-        input_mean: float = 0.0,
+        input_mean: Annotated[float, Range(least=0, most=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.input_mean = input_mean
         c64, c128, c256, c512, c1024 = (scaled(c, width) for c in (64, 128, 256, 512, 1024))
         self.local_channels = c256
-        self.global_channels = c256 if global_features else 0
-        self.scene_channels = c512 if global_features else 0
-        self.skip_channels = {4: c256, 2: c128} if skips else {}
+        self.skip_channels = {4: c256, 2: c128}
         self.low = nn.Sequential(
             conv_block(1, c64, stride=2),
             conv_block(c64, c128),
@@ -48,15 +45,16 @@ class PaperBackbone(Backbone):
         )
         self.mid = nn.Sequential(conv_block(c512, c512), conv_block(c512, c256))
         if global_features:
+            self.global_channels, self.scene_channels = c256, c512
             self.global_convolutions = nn.Sequential(
                 conv_block(c512, c512, stride=2),
                 conv_block(c512, c512),
                 conv_block(c512, c512, stride=2),
                 conv_block(c512, c512),
             )
-            side = GLOBAL_SIZE // 32
+            height, width_ = (side // 32 for side in self.input_size)
             self.global_linear = nn.Sequential(
-                linear_block(side * side * c512, c1024), linear_block(c1024, c512)
+                linear_block(height * width_ * c512, c1024), linear_block(c1024, c512)
             )
             self.global_output = linear_block(c512, c256)
 
@@ -64,13 +62,14 @@ class PaperBackbone(Backbone):
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
     ) -> tuple[Local, Global | None]:
         """See `Backbone`."""
+        if (
+            not self.global_channels
+            or style_B1HW is not None
+            or luminance_B1HW.shape[-2:] != self.input_size
+        ):
+            return super().forward(luminance_B1HW, style_B1HW)
         low_BCHW, skips = self._low(luminance_B1HW)
-        local = Local(self.mid(low_BCHW), skips)
-        if not self.global_channels:
-            return local, None
-        if style_B1HW is None and luminance_B1HW.shape[-2:] == (GLOBAL_SIZE, GLOBAL_SIZE):
-            return local, self._global(low_BCHW)
-        return local, self.global_features(luminance_B1HW if style_B1HW is None else style_B1HW)
+        return Local(self.mid(low_BCHW), skips), self._global(low_BCHW)
 
     def local_features(self, luminance_B1HW: Tensor) -> Local:
         """See `Backbone`."""
@@ -79,20 +78,26 @@ class PaperBackbone(Backbone):
 
     def global_features(self, luminance_B1HW: Tensor) -> Global:
         """See `Backbone`."""
-        low_BCHW, _ = self._low(scaled_to(luminance_B1HW, GLOBAL_SIZE, GLOBAL_SIZE))
+        low_BCHW, _ = self._low(self.resized(luminance_B1HW))
         return self._global(low_BCHW)
 
+    def first_layer(self) -> nn.Module:
+        """See `Backbone`."""
+        return self.low[0]
+
     def _global(self, low_BCHW: Tensor) -> Global:
-        """Global features of low-level ones at GLOBAL_SIZE."""
+        """Return the global features of low-level ones at `input_size`."""
         scene_BC = self.global_linear(self.global_convolutions(low_BCHW).flatten(1))
         return Global(self.global_output(scene_BC), scene_BC)
 
     def _low(self, luminance_B1HW: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-        """Low-level features, and the finer ones that were asked for."""
+        """Return the low-level features at stride 8, and those at strides 4 and 2."""
         if self.input_mean:
             luminance_B1HW = luminance_B1HW - self.input_mean
-        if not self.skip_channels:
-            return self.low(luminance_B1HW), {}
-        stride2_BCHW = self.low[:2](luminance_B1HW)
-        stride4_BCHW = self.low[2:4](stride2_BCHW)
-        return self.low[4:](stride4_BCHW), {4: stride4_BCHW, 2: stride2_BCHW}
+        skips = {}
+        features_BCHW = luminance_B1HW
+        for number, block in enumerate(self.low):
+            features_BCHW = block(features_BCHW)
+            if number in SKIPS:
+                skips[SKIPS[number]] = features_BCHW
+        return features_BCHW, skips

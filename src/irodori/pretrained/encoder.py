@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from irodori.errors import IrodoriError, one_line
+from irodori.network.timm_encoder import create_encoder
 from irodori.pretrained import lite0
 
 SECONDS = 5
@@ -27,8 +28,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     """
     if name.partition(".")[0] == lite0.MODEL and lite0.missing() is None:
         return lite0.gray_stem(lite0.features_state_dict()), lite0.SOURCE
-    # Imported here: they take a second.
-    import timm
+    # Imported here: it takes a second.
     from huggingface_hub import constants
 
     # Without a network the hub asks again and again for most of a minute, and only then looks into
@@ -39,7 +39,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
             torch.random.fork_rng(devices=[]),
             mock.patch.object(constants, "HF_HUB_OFFLINE", offline),
         ):
-            network: Any = timm.create_model(name, pretrained=True, features_only=True, in_chans=1)
+            network: Any = create_encoder(name, pretrained=True)
     except Exception as error:
         # Of many kinds, by what the source is.
         reason = f"{constants.ENDPOINT} can't be reached" if offline else one_line(error)

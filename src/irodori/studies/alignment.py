@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import FIGURES, Figure
-from irodori.studies.runs import AUC_WEIGHT, REFERENCES, Photographs, Run
+from irodori.metrics.catalog import MAIN, WEIGHT, MetricInfo
+from irodori.studies.runs import REFERENCES, Photographs, Run, known_metrics
 from irodori.studies.statistics import Floats, Stratum
 from irodori.studies.variants import Variant
 
@@ -21,7 +21,7 @@ class Aligned:
 
     keys: tuple[str, ...]
     """Of N photographs, sorted."""
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricInfo, ...]
     """K, in the catalog's order."""
     weights_NK: Floats
     """Of each photograph in the mean; 0 where somebody's figure isn't defined."""
@@ -38,7 +38,8 @@ def align(variants: Sequence[Variant]) -> Aligned:
         IrodoriError: they have no photograph in common, keys mean different photographs, or a
             variant has judged a photograph in two folds.
     """
-    refuse_different_photographs(run for variant in variants for run in variant.runs)
+    runs = [run for variant in variants for run in variant.runs]
+    refuse_different_photographs(runs)
     covered = {variant.name: _covered(variant) for variant in variants}
     keys = tuple(sorted(set.intersection(*covered.values())))
     if not keys:
@@ -50,11 +51,10 @@ def align(variants: Sequence[Variant]) -> Aligned:
     every = [variant.photographs(run) for variant in variants for run in variant.runs]
     figures = tuple(
         figure
-        for figure in FIGURES.values()
+        for figure in known_metrics(runs).values()
         if figure.per_photograph and any(figure.name in part.values for part in every)
     )
     strata = {variant.name: _strata(variant, keys, figures) for variant in variants}
-    runs = [run for variant in variants for run in variant.runs]
     for row, name in REFERENCES.items():
         values_NK = _mean_of_runs([run.rows[row] for run in runs if row in run.rows], keys, figures)
         strata[name] = (Stratum(np.arange(len(keys)), values_NK[None]),)
@@ -85,7 +85,7 @@ def _covered(variant: Variant) -> set[str]:
 
 
 def _strata(
-    variant: Variant, keys: Sequence[str], figures: Sequence[Figure]
+    variant: Variant, keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> tuple[Stratum, ...]:
     strata = []
     for runs in variant.folds().values():
@@ -107,7 +107,7 @@ def _places(photographs: Photographs) -> dict[str, int]:
     return {key: place for place, key in enumerate(photographs.keys)}
 
 
-def _chosen(photographs: Photographs, places: list[int], figures: Sequence[Figure]) -> Floats:
+def _chosen(photographs: Photographs, places: list[int], figures: Sequence[MetricInfo]) -> Floats:
     """N×K values of the photographs in these places."""
     absent = np.full(len(places), np.nan)
     return np.stack(
@@ -120,7 +120,7 @@ def _chosen(photographs: Photographs, places: list[int], figures: Sequence[Figur
 
 
 def _mean_of_runs(
-    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[Figure]
+    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> Floats:
     """N×K means of the parts that have the photograph; NaN without any."""
     sums_NK = np.zeros((len(keys), len(figures)))
@@ -136,18 +136,18 @@ def _mean_of_runs(
 
 
 def _weights(
-    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[Figure]
+    parts: Sequence[Photographs], keys: Sequence[str], figures: Sequence[MetricInfo]
 ) -> Floats:
-    """N×K: 1, or for class-balanced AuC how much the photograph's colours weigh."""
+    """Return N×K: 1, or what the photograph weighs in a metric that has weights of its own."""
     weights_NK = np.ones((len(keys), len(figures)))
     for k, figure in enumerate(figures):
-        if figure.name != "auc_balanced":
-            continue
+        column = figure.name + WEIGHT
         known: dict[str, float] = {}
         for part in parts:
-            if AUC_WEIGHT in part.values:
-                known.update(zip(part.keys, part.values[AUC_WEIGHT].tolist(), strict=True))
-        weights_NK[:, k] = np.nan_to_num([known.get(key, 0.0) for key in keys])
+            if column in part.values:
+                known.update(zip(part.keys, part.values[column].tolist(), strict=True))
+        if known:
+            weights_NK[:, k] = np.nan_to_num([known.get(key, 0.0) for key in keys])
     return weights_NK
 
 
@@ -156,7 +156,7 @@ def refuse_different_photographs(runs: Iterable[Run]) -> None:
     first: dict[str, tuple[Run, tuple[int, int], float]] = {}
     for run in runs:
         gray = run.rows.get("gray") or run.rows[run.row]
-        errors = gray.values.get("chroma_rmse", np.full(len(gray.keys), np.nan)).tolist()
+        errors = gray.values.get(MAIN, np.full(len(gray.keys), np.nan)).tolist()
         if "gray" not in run.rows:
             errors = [np.nan] * len(errors)
         for key, size, error in zip(gray.keys, gray.sizes.tolist(), errors, strict=True):

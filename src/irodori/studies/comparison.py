@@ -1,7 +1,7 @@
 """Runs in, a comparison out: estimates, differences, and what has to be said about them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from irodori.errors import IrodoriError
-from irodori.metrics.catalog import FIGURES, Figure
+from irodori.metrics.catalog import MetricInfo
 from irodori.studies.alignment import Aligned, align
 from irodori.studies.folders import run_folders
-from irodori.studies.runs import REFERENCES, LeftOut, Run, read_run
+from irodori.studies.runs import REFERENCES, LeftOut, Run, known_metrics, read_run
 from irodori.studies.statistics import (
     Floats,
     Stratum,
@@ -26,8 +26,6 @@ from irodori.studies.statistics import (
 )
 from irodori.studies.variants import Variant, group
 
-MAIN = "chroma_rmse"
-"""The figure that the answer is given by."""
 TRUE = "true"
 """The photographs themselves, where a figure of them is known."""
 BEST = "best.ckpt"
@@ -69,7 +67,7 @@ class Comparison:
     variants: tuple[Variant, ...]
     keys: tuple[str, ...]
     """Of the photographs that all variants have judged."""
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricInfo, ...]
     estimates: Mapping[tuple[str, str], Estimate]
     """By name of the variant or reference, and of the figure."""
     differences: Mapping[tuple[str, str, str], Difference]
@@ -106,7 +104,7 @@ class Comparison:
             verdict=opposite.get(there.verdict, there.verdict),
         )
 
-    def best(self, figure: Figure) -> str | None:
+    def best(self, figure: MetricInfo) -> str | None:
         """The variant with the best mean; None if the figure has no direction or nobody has it."""
         known = {
             name: self.estimates[name, figure.name].mean
@@ -120,7 +118,7 @@ class Comparison:
         distance = abs if figure.better == "near zero" else float
         return min(known, key=lambda name: distance(known[name]))
 
-    def stands_out(self, name: str, figure: Figure) -> bool:
+    def stands_out(self, name: str, figure: MetricInfo) -> bool:
         """Whether a variant is the best and can be told from all others."""
         others = [other for other in self.names if other != name]
         found = [self.between(name, other, figure.name) for other in others]
@@ -155,14 +153,15 @@ def compare(folders: Sequence[Path], row: str = "last") -> Comparison:
     columns = _columns(aligned)
     estimates, resampled = _estimates(columns, names)
     estimates.update(_true_colorfulness(columns, names[0]))
-    estimates.update(_of_the_set(variants))
+    metrics = known_metrics(runs)
+    estimates.update(_of_the_set(variants, metrics.values()))
     shards = sorted({s for run in runs for s in run.metrics.get("protocol", {}).get("shards", [])})
     known = {figure for _, figure in estimates}
     return Comparison(
         row,
         variants,
         aligned.keys,
-        tuple(figure for figure in FIGURES.values() if figure.name in known),
+        tuple(info for name, info in metrics.items() if name in known),
         estimates,
         _differences(columns, names, len(variants), resampled),
         protocol,
@@ -300,10 +299,12 @@ def _true_colorfulness(columns: Aligned, name: str) -> dict[tuple[str, str], Est
     return found
 
 
-def _of_the_set(variants: Sequence[Variant]) -> dict[tuple[str, str], Estimate]:
-    """Figures of whole sets: the mean over the runs, each on its own photographs."""
+def _of_the_set(
+    variants: Sequence[Variant], metrics: Iterable[MetricInfo]
+) -> dict[tuple[str, str], Estimate]:
+    """Return metrics of whole sets: the mean over the runs, each on its own photographs."""
     found = {}
-    for figure in FIGURES.values():
+    for figure in metrics:
         if figure.per_photograph:
             continue
         rows: dict[str, list[tuple[Any, Any]]] = {}

@@ -12,16 +12,15 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from irodori.color import color_space
-from irodori.config import DataConfig
+from irodori.color import Lab
 from irodori.data.base import ShardModule
 from irodori.data.both import open_both
+from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
 from irodori.errors import IrodoriError, one_line
-from irodori.inference.checkpoint import load_model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of
+from irodori.model import color_pictures, load_model
 from irodori.studies.comparison import Comparison
 from irodori.studies.runs import Run
 from irodori.studies.variants import Variant
@@ -63,7 +62,7 @@ def picture_grid(comparison: Comparison, count: int) -> Grid:
         return Grid(None, (), (), tuple(missing))
     rows = [
         [
-            gray_of(color_space("lab"), true[key]),
+            gray_of(Lab(), true[key]),
             *(column[key] for column in columns.values()),
             true[key],
         ]
@@ -117,7 +116,7 @@ def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
     given: dict[str, Any] = {name: value for name, value in run.data.items() if name in known}
     if not given.get("val"):
         raise IrodoriError(f"{run.folder} doesn't say which shards it was validated on")
-    config = DataConfig(**given)
+    config = DataConfig(**{"train": given["val"], **given, "stages": ()})
     _, index = open_both(config)
     data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
     place = _places(index, set(keys))

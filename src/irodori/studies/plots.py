@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from irodori.metrics.catalog import FIGURES
-from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
+from irodori.metrics.catalog import MAIN, METRICS
+from irodori.studies.comparison import TRUE, Comparison, Estimate
 from irodori.studies.curves import Curve
 from irodori.studies.runs import REFERENCES
 from irodori.studies.statistics import Floats
@@ -107,7 +107,7 @@ def marker(names: Sequence[str], name: str) -> str:
 
 def axis_title(figure: str) -> str:
     """Title, unit and direction."""
-    known = FIGURES[figure]
+    known = METRICS[figure]
     direction = "" if known.better == "neither" else f"{known.better} is better"
     if known.better == "near zero":
         direction = "best near 0"
@@ -119,7 +119,7 @@ def errors(comparison: Comparison) -> Plot:
     """The main figure of variants and references, with intervals: a forest plot."""
     rows = [name for name in comparison.rows if (name, MAIN) in comparison.estimates]
     rows.sort(key=lambda name: (name in REFERENCES.values(), comparison.estimates[name, MAIN].mean))
-    text = FIGURES[MAIN].text
+    text = METRICS[MAIN].text
 
     def paint(axes: Axes, theme: Theme) -> None:
         for place, name in enumerate(rows):

@@ -10,9 +10,9 @@ import numpy as np
 
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError, one_line
-from irodori.metrics.catalog import FIGURES, Figure
+from irodori.metrics.catalog import MAIN, METRICS, MetricInfo
 from irodori.studies import plots
-from irodori.studies.comparison import MAIN, TRUE, Comparison, Estimate
+from irodori.studies.comparison import TRUE, Comparison, Estimate
 from irodori.studies.curves import curves
 from irodori.studies.document import Block, Cell, Document, Heading, List, Picture, Table, Text
 from irodori.studies.html import html
@@ -58,7 +58,7 @@ def make_report(comparison: Comparison, title: str | None, pictures: int) -> Rep
         blocks.append(Text(f"{runs} left out: see the end.", "warning"))
     blocks += [Heading("Figures"), figure_table(comparison), Text(_how_to_read(comparison), "note")]
     if len(comparison.variants) > 1:
-        blocks += [Heading(f"Who is better in {FIGURES[MAIN].title}"), verdict_table(comparison)]
+        blocks += [Heading(f"Who is better in {METRICS[MAIN].title}"), verdict_table(comparison)]
         blocks.append(
             Text(
                 "Each row against each column, as difference of the means; below it p, corrected"
@@ -118,7 +118,7 @@ def figure_table(comparison: Comparison) -> Table:
     )
 
 
-def _figure_cell(comparison: Comparison, name: str, figure: Figure) -> Cell:
+def _figure_cell(comparison: Comparison, name: str, figure: MetricInfo) -> Cell:
     estimate = comparison.estimates.get((name, figure.name))
     if estimate is None:
         return Cell(figure.text(None))
@@ -126,12 +126,12 @@ def _figure_cell(comparison: Comparison, name: str, figure: Figure) -> Cell:
     return Cell(_number(figure, estimate.mean), _limits(figure, estimate), strong)
 
 
-def _number(figure: Figure, value: float) -> str:
+def _number(figure: MetricInfo, value: float) -> str:
     """The value with a minus as wide as a plus."""
     return figure.text(value).replace("-", "−")
 
 
-def _limits(figure: Figure, estimate: Estimate) -> str:
+def _limits(figure: MetricInfo, estimate: Estimate) -> str:
     if np.isnan(estimate.low):
         return ""
     return f"{_number(figure, estimate.low)} … {_number(figure, estimate.high)}"
@@ -168,7 +168,7 @@ def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
     difference = comparison.between(name, other, MAIN)
     if difference is None:
         return Cell("" if name == other else "–")
-    value = _number(FIGURES[MAIN], difference.difference)
+    value = _number(METRICS[MAIN], difference.difference)
     sign = "+" if difference.difference > 0 else ""
     p = difference.p_corrected
     note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 
 from irodori.config import RUN_CONFIG
 from irodori.errors import IrodoriError, one_line
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import WEIGHT, MetricInfo, stored_metrics
 from irodori.studies.folders import JOB, METRICS, PER_IMAGE
 from irodori.studies.statistics import Floats, Ints
 
@@ -22,18 +22,17 @@ PREDICTED = "_predicted_luminance"
 """Ends the name of a row whose luminance is the network's own and not the photograph's."""
 FOREIGN = "pictures of"
 """The only setting of pictures that no known run's network made."""
-AUC_WEIGHT = "auc_balanced_weight"
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """The figures of one row of a run, photograph by photograph."""
+    """The metrics of one row of a run, photograph by photograph."""
 
     keys: tuple[str, ...]
     sizes: Ints
     """N×2: width and height in pixels."""
     values: Mapping[str, Floats]
-    """Of each figure, N numbers; NaN where it isn't defined."""
+    """Of each metric, and of its weights if it has any, N numbers; NaN where it isn't defined."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class Run:
     """The row that is compared: last, best, or of an evaluation model."""
     rows: Mapping[str, Photographs]
     checkpoint: Path | None
+    described: Mapping[str, MetricInfo]
+    """The metrics that are known, by name: the catalog's, and the run's own."""
 
     @property
     def evaluation(self) -> bool:
@@ -93,6 +94,10 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     own = _mapping(folder / RUN_CONFIG) if (folder / RUN_CONFIG).exists() else {}
     if not isinstance(metrics.get("rows"), dict):
         raise IrodoriError(f"{folder / METRICS} has no rows: it isn't a run's, or is damaged")
+    try:
+        described = stored_metrics(metrics)
+    except ValueError as error:
+        raise IrodoriError(f"{folder / METRICS}: {one_line(error)}; leave this run out") from None
     config: Mapping[str, Any] = own
     checkpoint: Path | None = folder / "checkpoints" / f"{row}.ckpt"
     if "model" in metrics["rows"]:
@@ -106,12 +111,32 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
             made_by = str(own.get("predictions") or checkpoint or folder.name)
             config = {"experiment_name": made_by, FOREIGN: made_by}
     rows = read_photographs(
-        folder / PER_IMAGE, {row, row + PREDICTED, *REFERENCES} & set(metrics["rows"])
+        folder / PER_IMAGE,
+        {row, row + PREDICTED, *REFERENCES} & set(metrics["rows"]),
+        [column for name in described for column in (name, name + WEIGHT)],
     )
     if row not in rows:
         there = ", ".join(metrics["rows"])
         raise IrodoriError(f"{folder / PER_IMAGE} has no row {row} (it has: {there})")
-    return Run(folder, config, own.get("data") or {}, metrics, row, rows, checkpoint)
+    return Run(folder, config, own.get("data") or {}, metrics, row, rows, checkpoint, described)
+
+
+def known_metrics(runs: Iterable[Run]) -> dict[str, MetricInfo]:
+    """Return the metrics that any of the runs knows: the catalog's first.
+
+    Raises:
+        IrodoriError: two runs describe different metrics by one name.
+    """
+    known: dict[str, MetricInfo] = {}
+    for run in runs:
+        for name, info in run.described.items():
+            other = known.setdefault(name, info)
+            if (other.better, other.per_photograph) != (info.better, info.per_photograph):
+                raise IrodoriError(
+                    f"{run.folder / METRICS}: {name} is another metric than in the runs before it"
+                    f" (better: {info.better} and {other.better}); compare runs of one version"
+                )
+    return known
 
 
 def _status(folder: Path) -> str:
@@ -135,8 +160,15 @@ def _mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_photographs(path: Path, wanted: set[str]) -> dict[str, Photographs]:
-    """The wanted rows of a per_image.csv, each with its photographs.
+def read_photographs(
+    path: Path, wanted: set[str], metrics: Sequence[str]
+) -> dict[str, Photographs]:
+    """Return the wanted rows of a per_image.csv, each with its photographs.
+
+    Args:
+        path: of the file.
+        wanted: names of rows.
+        metrics: columns to read, where the file has them.
 
     Raises:
         IrodoriError: it is damaged, or a key stands twice in a row.
@@ -152,7 +184,8 @@ def read_photographs(path: Path, wanted: set[str]) -> dict[str, Photographs]:
                     raise ValueError(f"line {reader.line_num} has {len(line)} cells")
                 if (row := line[place["row"]]) in lines:
                     lines[row].append(line)
-        rows = {row: _photographs(part, place) for row, part in lines.items() if part}
+        there = [name for name in metrics if name in place]
+        rows = {row: _photographs(part, place, there) for row, part in lines.items() if part}
     except (OSError, ValueError, LookupError, StopIteration, csv.Error) as error:
         raise IrodoriError(
             f"{path} is damaged ({one_line(error)}): leave this run out, or evaluate it again"
@@ -166,15 +199,16 @@ def read_photographs(path: Path, wanted: set[str]) -> dict[str, Photographs]:
     return rows
 
 
-def _photographs(lines: Sequence[Sequence[str]], place: Mapping[str, int]) -> Photographs:
+def _photographs(
+    lines: Sequence[Sequence[str]], place: Mapping[str, int], metrics: Sequence[str]
+) -> Photographs:
     columns = list(zip(*lines, strict=True))
     sizes = np.array([columns[place["width"]], columns[place["height"]]]).astype(np.int64)
-    figures = [name for name in (*FIGURES, AUC_WEIGHT) if name in place]
     return Photographs(
         tuple(columns[place["key"]]),
         sizes.T,
         {
             name: np.array([float(text) if text else np.nan for text in columns[place[name]]])
-            for name in figures
+            for name in metrics
         },
     )

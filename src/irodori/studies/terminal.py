@@ -3,23 +3,22 @@
 from rich.console import Console
 from rich.table import Table
 
-from irodori.metrics.catalog import FIGURES
-from irodori.studies.comparison import MAIN, Comparison
+from irodori.metrics.catalog import MAIN, METRICS
+from irodori.studies.comparison import Comparison
 from irodori.studies.words import answer
 
 SHOWN = ("ciede2000", "colorfulness", "accuracy")
-"""Figures beside the main one; the report has all of them."""
+"""Metrics beside the main one and those of the user; the report has all of them."""
 
 
 def show(comparison: Comparison) -> None:
     """Print the answer, what has to be known of it, and the table."""
     console = Console(highlight=False)
-    known = {figure.name for figure in comparison.figures}
     table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
     table.add_column("variant", overflow="fold", min_width=12)
-    main = FIGURES[MAIN]
+    main = METRICS[MAIN]
     table.add_column(main.title, justify="right", no_wrap=True)
-    figures = [FIGURES[name] for name in SHOWN if name in known]
+    figures = [f for f in comparison.figures if f.name in SHOWN or f.name not in METRICS]
     for figure in figures:
         table.add_column(figure.title, justify="right", overflow="fold")
     for name in comparison.rows:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from irodori.metrics.catalog import FIGURES
+from irodori.metrics.catalog import MAIN, METRICS
 from irodori.studies import plots
-from irodori.studies.comparison import MAIN, Comparison
+from irodori.studies.comparison import Comparison
 from irodori.studies.curves import Curve
 from irodori.studies.document import Block, Cell, Heading, Picture, Table, Text
 from irodori.studies.equal import Equal, equal_steps, equal_time
@@ -70,13 +70,13 @@ def _cells(curve: Curve, at: int | None) -> tuple[Cell, Cell]:
     """The figure after a validation, and the steps done by then."""
     if at is None:
         return Cell("–", "not validated by then"), Cell("–")
-    text = FIGURES[MAIN].text
+    text = METRICS[MAIN].text
     limits = f"{text(curve.low_E[at])} … {text(curve.high_E[at])}"
     return Cell(text(curve.mean_E[at]), limits), Cell(_count(curve.steps_E[at]))
 
 
 def _what_is_equal(steps: Equal, time: Equal | None) -> str:
-    figure = FIGURES[MAIN]
+    figure = METRICS[MAIN]
     said = [
         f"Validation {figure.title} ({figure.unit}): the mean over a variant's runs, below it the"
         " lowest … the highest run. That is the range over seeds and folds, each fold with"

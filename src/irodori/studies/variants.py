@@ -17,6 +17,7 @@ UNRELATED = {
     "ab_prior",
     "resume",
     "allow_changes",
+    "trust",
     "data.fold",
     # Where the data lie, and how they are fetched and decoded.
     "data.train",
@@ -29,70 +30,72 @@ UNRELATED = {
     "data.workers",
     "data.val_batch_size",
     "data.max_bad_share",
-    # What changes no more than the last places of a number.
+    # What changes no more than the last digits of a number.
     "trainer.accelerator",
-    "trainer.memory_format",
-    # What is said and written meanwhile.
-    "trainer.log_every",
-    "trainer.checkpoint_steps",
-    "trainer.checkpoint_minutes",
-    "trainer.pictures",
-    "trainer.progress",
+    "trainer.benchmark",
+    "compile",
+    # What is logged and written meanwhile.
+    "trainer.log_every_n_steps",
+    "trainer.enable_progress_bar",
+    "trainer.enable_checkpointing",
+    "trainer.enable_model_summary",
+    "trainer.profiler",
 }
 """Keys of the configuration that don't change what the last checkpoint is."""
-LATER: dict[str, Any] = {
-    "init": None,
-    "backbone.pretrained": False,
-    "backbone.freeze_steps": 0,
-    "backbone.lr_scale": 1.0,
-    "backbone.layer_decay": 1.0,
-    "backbone.freeze_batch_norm": False,
-    "decoder.name": "paper",
-    "objective.name": "mse",
-    "data.age": 0.0,
-    "data.val_seen": False,
+UNRELATED_GROUPS = ("logger", "metrics", "callbacks")
+CHANGES_WEIGHTS = "callbacks.ema."
+"""Start of the only keys of these groups that change the last checkpoint."""
+NAMES = {
+    "color_space._target_": "color_space",
+    "backbone._target_": "backbone",
+    "decoder._target_": "decoder",
+    "objective._target_": "objective",
+    "optimizer._target_": "optimizer",
+    "scheduler._target_": "scheduler",
 }
-"""Keys that the first versions' run folders lack, with the values that do what these did."""
+"""Keys whose values name a class, and what the class is called by."""
 OF_ENCODERS = {
-    "backbone.freeze_steps",
-    "backbone.lr_scale",
-    "backbone.layer_decay",
-    "backbone.freeze_batch_norm",
+    "encoder.freeze_steps",
+    "encoder.lr_scale",
+    "encoder.layer_decay",
+    "encoder.freeze_batch_norm",
 }
-"""Keys that do nothing to the paper's backbone, beside which they need no naming."""
-OFTEN = "trainer.validate_every"
+"""Keys that do nothing to a backbone without a pretrained encoder."""
+OFTEN = "trainer.check_val_every_n_epoch"
 """Changes only which checkpoint can be the best."""
 FIRST = (
-    "color_space.name",
+    "color_space",
+    "backbone",
     "backbone.name",
-    "backbone.pretrained",
-    "decoder.name",
-    "objective.name",
+    "encoder.pretrained",
+    "decoder",
+    "objective",
     "network.global_features",
     "alpha",
 )
 """The keys that lead a name, and are all of it where they suffice."""
 PLAIN = (
-    "color_space.name",
+    "color_space",
+    "backbone",
     "backbone.name",
-    "objective.name",
-    "optimizer.name",
+    "objective",
+    "optimizer",
+    "scheduler",
     "trainer.precision",
 )
 """Keys whose value says what it is."""
 WORDS: dict[str, dict[Any, str]] = {
     "init": {None: "no init"},
-    "backbone.pretrained": {True: "pretrained", False: "not pretrained"},
-    "backbone.freeze_steps": {0: "backbone never frozen"},
-    "decoder.name": {"skips": "skip decoder"},
+    "encoder.pretrained": {True: "pretrained", False: "not pretrained"},
+    "encoder.freeze_steps": {0: "encoder never frozen"},
 }
 """Settings that have words of their own."""
 SHORT = {
     "alpha": "α = {}",
-    "backbone.freeze_steps": "backbone frozen for {} steps",
-    "backbone.lr_scale": "backbone lr × {}",
-    "backbone.layer_decay": "layer decay {}",
-    "decoder.name": "{} decoder",
+    "encoder.freeze_steps": "encoder frozen for {} steps",
+    "encoder.lr_scale": "encoder lr × {}",
+    "encoder.layer_decay": "layer decay {}",
+    "decoder": "{} decoder",
     "network.width": "width {}",
     "network.fusion": "{} fusion",
     "data.batch_size": "batch {}",
@@ -100,12 +103,22 @@ SHORT = {
     "trainer.max_steps": "{} steps",
     "optimizer.lr": "lr {}",
 }
+CLASSES = {
+    "paper_backbone.PaperBackbone": "paper",
+    "timm_backbone.TimmBackbone": "timm",
+    "decoders.ColorizationDecoder": "paper",
+    "decoders.SkipDecoder": "skip",
+    "objectives.MeanSquaredError": "mse",
+    "objectives.AbClasses": "classes",
+    "schedules.warmup_cosine": "warmup cosine",
+}
+"""What classes of irodori are called; others by their own names in lower case."""
 SWITCHES = {
     "network.global_features": "global features",
-    "backbone.freeze_batch_norm": "frozen batch norm",
-    "data.flip": "flips",
-    "trainer.ema_decay": "weight averaging",
-    "trainer.sync_batchnorm": "synchronised batch norm",
+    "encoder.freeze_batch_norm": "frozen batch norm",
+    "augmentation.flip": "flips",
+    "callbacks.ema.decay": "weight averaging",
+    "trainer.sync_batchnorm": "synchronized batch norm",
 }
 """Keys that are on or off, and of what."""
 
@@ -185,7 +198,7 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
 
 
 def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """The settings that change what is learnt, by dotted key; those of `LATER` are filled in.
+    """Return the settings that change what is learnt, by dotted key; classes by their short names.
 
     Args:
         config: nested; of pictures from elsewhere, it is left without settings.
@@ -193,18 +206,36 @@ def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
     """
     unrelated = UNRELATED if row == "best" else {*UNRELATED, OFTEN}
     settings = flat(config)
-    if FOREIGN not in settings:
-        settings = LATER | settings
     if isinstance(settings.get("init"), str):
         # Folds of one variant begin with those of another: jobs of its sweep.
         settings["init"] = re.sub(r"(?<=/)\d+(?=/)", "*", settings["init"])
-    if settings.get("backbone.name") == "paper":
+    if "backbone.name" not in settings:
         unrelated = unrelated | OF_ENCODERS
-    return {
-        key: value
-        for key, value in settings.items()
-        if key not in unrelated and not key.startswith("logger.")
-    }
+    found = {}
+    for key, value in settings.items():
+        if key.startswith(CHANGES_WEIGHTS):
+            found[key] = value
+        elif key in NAMES:
+            found[NAMES[key]] = class_name(str(value))
+        # The network repeats its parts.
+        elif not (
+            key in unrelated
+            or key.partition(".")[0] in UNRELATED_GROUPS
+            or key.rpartition(".")[2] in ("_target_", "_partial_")
+            or re.match(r"network\.(backbone|decoder|output)\b|(backbone|decoder)\.width$", key)
+        ):
+            found[key] = value
+    if found.get("backbone") == "timm":
+        del found["backbone"]  # Its name says it.
+    return found
+
+
+def class_name(target: str) -> str:
+    """Return what a class is called in names of variants."""
+    module, _, name = target.rpartition(".")
+    if target.startswith("irodori."):
+        return CLASSES.get(f"{module.rpartition('.')[2]}.{name}", name.lower())
+    return name
 
 
 def flat(config: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from irodori.metrics.catalog import FIGURES
-from irodori.studies.comparison import MAIN, Comparison
+from irodori.metrics.catalog import MAIN, METRICS
+from irodori.studies.comparison import Comparison
 from irodori.studies.runs import REFERENCES
 from irodori.studies.statistics import ENOUGH
 
-FIGURE = FIGURES[MAIN]
+FIGURE = METRICS[MAIN]
 
 
 def answer(comparison: Comparison) -> list[str]:

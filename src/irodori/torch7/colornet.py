@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
-from irodori.network.decoders import Colorization
+from irodori.network.decoders import ColorizationDecoder
 from irodori.network.heads import ACTIVATIONS as FUSIONS
 from irodori.network.paper_backbone import PaperBackbone
 from irodori.torch7.graph import Input, Layer, Signal, trace, whole
@@ -103,7 +103,7 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
             number_of_classes(found),
             width=width_of(found),
             fusion=fusion_of(found),
-            input_mean=input_mean,
+            backbone=PaperBackbone(width_of(found), input_mean=input_mean),
         )
     weights = gather(found, network)
     if found.local_first:
@@ -235,7 +235,7 @@ def targets(network: JointNetwork) -> tuple[list[Target], ...]:
     ones), of fusion with colorization, and of classification, each in order."""
     backbone, fusion = network.backbone, network.fusion
     assert isinstance(backbone, PaperBackbone)
-    assert isinstance(network.colorization, Colorization)
+    assert isinstance(network.colorization, ColorizationDecoder)
     assert fusion is not None
     color = [
         Target("fusion.mix", fusion.mix, "fusion.norm", fusion.norm, tuple(FUSIONS)),

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from irodori.color import color_space
+from irodori.color import LumaAb
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
-from irodori.inference.checkpoint import Model
+from irodori.model import Model
 from irodori.torch7.colornet import to_network
 from irodori.torch7.reader import read_file
 from irodori.torch7.values import Object, Table, Tensor, Value
@@ -65,7 +65,7 @@ def read_model(file: Path) -> Model:
     except IrodoriError as error:
         raise IrodoriError(f"{file}: {error}") from None
     classes = tuple(f"class {n}" for n in range(1, network.arguments["num_classes"] + 1))
-    return Model(network, color_space("luma_ab"), classes, 0.0, (0.0, 0.0))
+    return Model(network, LumaAb(), classes, 0.0, (0.0, 0.0))
 
 
 def entries(content: Value) -> dict[Any, Value]:

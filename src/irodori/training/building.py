@@ -1,211 +1,192 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
-import math
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
+from omegaconf import DictConfig
+from torch import nn
 
-from irodori.color import color_space
-from irodori.config import BackboneConfig, Config, TrainerConfig
-from irodori.data.augment import Augmentation
-from irodori.data.config import DataConfig
+from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
-from irodori.errors import IrodoriError
-from irodori.freed_memory import give_back_at_once
-from irodori.inference.checkpoint import Model
+from irodori.errors import IrodoriError, one_line
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model
 from irodori.network import JointNetwork
-from irodori.network.blocks import use_winograd
-from irodori.network.joint import PAPER
-from irodori.network.timm_backbone import TimmBackbone
-from irodori.training import report
-from irodori.training.beginning import begin
+from irodori.network.joint import freeze_unused
+from irodori.runs.run import Run
 from irodori.training.callbacks.bad_images import BadImages
-from irodori.training.callbacks.buffers import SameBuffers
+from irodori.training.callbacks.buffers import BroadcastBuffers
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.finite import FiniteLoss
 from irodori.training.callbacks.lost_shards import LostShards
-from irodori.training.callbacks.pictures import Pictures
-from irodori.training.callbacks.progress import ImagesBar, Lines
+from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.scores import Scores
+from irodori.training.callbacks.resume_metadata import ResumeMetadata
 from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware
-from irodori.training.module import Colorization, Learning
-from irodori.training.objectives import make_objective, output_arguments
-from irodori.training.optimizers import parameter_groups
-from irodori.training.run_folder import CHECKPOINTS
+from irodori.training.initialization import initialize_encoder, load_matching_weights
+from irodori.training.module import ColorizationModule
+from irodori.training.objectives import Objective
+from irodori.training.report import CONSOLE
+from irodori.training.seen import shard_identities
 from irodori.training.stopping import StopSignal
-from irodori.training.synced_norms import SyncedNorms
 from irodori.training.training_colors import training_mean_ab, training_prior
 
 
-def build(config: Config, hardware: Hardware) -> tuple[ShardData, Colorization]:
-    """Data and module of a configuration.
+def build_data(config: DictConfig) -> ShardData:
+    """Return the data of a configuration.
 
     Raises:
-        IrodoriError: a setting is out of range or doesn't fit another.
+        IrodoriError: the shards can't be had, or a setting doesn't fit another.
     """
-    if not 0 <= config.alpha < math.inf:
-        raise IrodoriError(f"alpha={config.alpha} is not a number from 0 on")
-    if config.alpha > 0 and not config.network.global_features:
-        raise IrodoriError(
-            "network.global_features=false has no scene classification: set alpha=0 with it"
-        )
-    space = color_space(config.color_space.name)
-    settings = asdict(config.data)
-    settings.pop("decode")
-    names = ("crop", "crop_scale", "crop_aspect", "flip", "age")
-    try:
-        augmentation = Augmentation(**{name: settings.pop(name) for name in names})
-    except ValueError as error:
-        raise IrodoriError(str(error)) from None
+    space = instantiate(config.color_space)
     data = ShardData(
-        DataConfig(**settings),
+        instantiate(config.data),
         space,
-        augmentation,
-        config.seed,
-        config.trainer.accumulate,
+        instantiate(config.augmentation),
+        seed=config.seed,
+        accumulate=config.trainer.accumulate_grad_batches,
         needs_labels=config.alpha > 0,
         nodes=config.trainer.num_nodes,
     )
     # Before other processes are started, which would wait for one that gives up.
-    world_size = config.trainer.devices * config.trainer.num_nodes
-    if data.plan(world_size, rank=0).micro_batch < 2:
+    if data.plan(_world_size(config.trainer), rank=0).micro_batch < 2:
         raise IrodoriError(
             f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
             " and batch norm needs two"
         )
-    check_backbone(config.backbone)
-    if config.objective.name == "classes" and space.name != "lab":
-        raise IrodoriError(
-            f"objective=classes has bins of a*b* and goes with color_space=lab, not {space.name}"
-        )
+    return data
+
+
+def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationModule:
+    """Return the module of a configuration.
+
+    Args:
+        run: the run.
+        data: what it is trained on.
+        last: the checkpoint that the run resumes from, None where it starts.
+
+    Raises:
+        IrodoriError: a setting doesn't fit another, or weights can't be had.
+    """
+    config = run.config
+    # Before anything that takes time.
+    optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
+    _try(optimizer, "optimizer")
+    objective: Objective = instantiate(config.objective)
+    network: JointNetwork = instantiate(
+        config.network,
+        num_classes=len(data.classes),
+        chroma_channels=data.color_space.chroma_channels,
+    )
+    if _world_size(config.trainer) > 1:
+        freeze_unused(network)
+    network = network.to(memory_format=torch.channels_last)
+    model = Model(
+        network,
+        data.color_space,
+        data.classes,
+        config.alpha,
+        training_mean_ab(data.train_samples),
+        shard_identities(data.train_index),
+    )
+    encoder = instantiate(config.encoder)
+    lines = initialize_encoder(model, encoder, load=last is None)
+    if config.init is not None and last is None:
+        line, trained_on = load_matching_weights(model, Path(config.init))
+        lines.append(line)
+        model = replace(model, trained_on=(*trained_on, *model.trained_on))
+    objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
+    return ColorizationModule(
+        model, objective, optimizer, scheduler, encoder, config.compile, lines
+    )
+
+
+def _try(optimizer: Callable[..., Any], node: str) -> None:
+    """Make an optimizer of a single weight, which refuses settings that are out of range."""
     try:
-        network = JointNetwork(
-            len(data.classes),
-            space.chroma_channels,
-            width=config.network.width,
-            fusion=config.network.fusion,
-            global_features=config.network.global_features,
-            backbone=config.backbone.name,
-            decoder=config.decoder.name,
-            **output_arguments(config.objective),
-        )
-        if isinstance(network.backbone, TimmBackbone):
-            network.backbone.leave_out_unused()
-            # Before the run has a folder.
-            parameter_groups(network, config.optimizer, config.backbone)
-    except ValueError as error:
-        raise IrodoriError(str(error)) from None
-    if hardware.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    if hardware.winograd:
-        use_winograd(network)
-    if hardware.accelerator == "cpu":
-        give_back_at_once()
-    mean_ab = training_mean_ab(data.train_samples)
-    model = Model(network, space, data.classes, config.alpha, mean_ab)
-    beginning = begin(model, config)
-    objective = make_objective(
-        config.objective, network.output, lambda: training_prior(data.train_samples)
-    )
-    trainer = config.trainer
-    learning = Learning(
-        objective, config.optimizer, config.backbone, trainer.recompute, trainer.compile
-    )
-    return data, Colorization(model, learning, beginning)
+        optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise IrodoriError(f"{node}: {one_line(error)}") from None
 
 
-def check_backbone(config: BackboneConfig) -> None:
-    """Raise IrodoriError for settings that the paper's backbone has no use for."""
-    plain = BackboneConfig(config.name)
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if config.name == PAPER and value != getattr(plain, field.name):
-            raise IrodoriError(
-                f"backbone.{field.name}={str(value).lower()} is for encoders of timm, and"
-                " backbone=paper has none: leave it out, or choose a backbone"
-            )
-
-
-def make_callbacks(
-    config: Config, data: ShardData, folder: Path, files: WholeFiles, stop: StopSignal
-) -> list[Callback]:
-    """The run's callbacks, in the order in which they are called."""
-    settings = config.trainer
-    plan = data.plan(settings.devices * settings.num_nodes, rank=0)
+def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callback]:
+    """Return the run's callbacks, in the order in which they are called."""
+    config = run.config
+    plan = data.plan(_world_size(config.trainer), rank=0)
     prior = AbPrior.load(Path(config.ab_prior))
-    watchers = (
-        LostShards(),
-        BadImages(config.data.max_bad_share, plan.batches * plan.micro_batch),
-        FiniteLoss(folder),
-    )
-    callbacks: list[Callback] = [
-        Scores(data.classes, prior),
+    configured = [instantiate(node) for node in config.callbacks.values() if node]
+    for callback in configured:
+        if isinstance(callback, Checkpoints):
+            callback.stop = stop
+    if not config.trainer.enable_progress_bar or not CONSOLE.is_terminal:
+        configured = [c for c in configured if not isinstance(c, ImagesBar)]
+    metrics = {name: instantiate(node) for name, node in config.metrics.items() if node}
+    return [
+        ValidationMetrics(data.classes, prior, metrics=metrics),
         RandomStates(),
         TrainMeans(),
-        *watchers,
-        Checkpoints(
-            folder / CHECKPOINTS,
-            settings.checkpoint_steps,
-            settings.checkpoint_minutes,
-            files,
-            stop,
-            watchers,
-        ),
+        LostShards(),
+        BadImages(data.config.max_bad_share, plan.batches * plan.micro_batch),
+        FiniteLoss(),
+        *configured,
+        *([ResumeMetadata(run.folder, run.to_yaml())] if run.resumed else []),
+        BroadcastBuffers(),
     ]
-    if settings.progress:
-        callbacks.append(Lines(config.data.batch_size))
-        if report.CONSOLE.is_terminal:
-            callbacks.append(ImagesBar(config.data.batch_size // settings.accumulate))
-    if settings.pictures:
-        callbacks.append(Pictures(data, settings.pictures, folder / "pictures"))
-    if settings.ema_decay is not None:
-        if not 0 < settings.ema_decay < 1:
-            raise IrodoriError(f"trainer.ema_decay={settings.ema_decay} is not between 0 and 1")
-        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
-    return [*callbacks, SameBuffers()]
 
 
-def make_trainer(
-    config: Config, hardware: Hardware, callbacks: list[Callback], files: WholeFiles
+def build_trainer(
+    node: DictConfig,
+    hardware: Hardware,
+    callbacks: list[Callback],
+    folder: Path,
+    temporarily_frozen: bool = False,
 ) -> Trainer:
-    """Lightning's trainer for the hardware; `files` writes its checkpoints."""
-    settings = config.trainer
+    """Return Lightning's trainer.
+
+    Args:
+        node: the group trainer.
+        hardware: takes the place of "auto".
+        callbacks: all of them.
+        folder: the run folder.
+        temporarily_frozen: some weights get gradients only later, which DDP has to know.
+    """
     if hardware.accelerator == "gpu":
         torch.set_float32_matmul_precision("high")
-    return Trainer(
+    plugins: list[Any] = [WholeFiles()]
+    if node.sync_batchnorm:
+        # timm is imported only where it is needed: it takes seconds.
+        from irodori.training.synced_norms import SyncedNorms
+
+        plugins.append(SyncedNorms())
+    strategy = node.strategy
+    if strategy == "auto" and _world_size(node) > 1:
+        # Gradients live in the buckets that are reduced.
+        strategy = DDPStrategy(
+            gradient_as_bucket_view=True, find_unused_parameters=temporarily_frozen
+        )
+    trainer: Trainer = instantiate(
+        node,
         accelerator=hardware.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=strategy(settings),
-        precision="bf16-mixed" if hardware.bf16 else "32-true",
-        max_epochs=settings.max_epochs,
-        max_steps=settings.max_steps,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip_norm,
-        check_val_every_n_epoch=settings.validate_every,
-        log_every_n_steps=settings.log_every,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        logger=False,
+        precision=hardware.precision,
+        strategy=strategy,
         callbacks=callbacks,
-        plugins=[files, *([SyncedNorms()] if settings.sync_batchnorm else [])],
-        enable_checkpointing=False,
+        plugins=plugins,
+        logger=False,
+        default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
-        enable_model_summary=False,
     )
+    return trainer
 
 
-def strategy(settings: TrainerConfig) -> Any:
-    """DDP for more than one process: gradients live in the buckets that are reduced."""
-    if settings.devices * settings.num_nodes == 1:
-        return "auto"
-    return DDPStrategy(gradient_as_bucket_view=True)
+def _world_size(node: DictConfig) -> int:
+    """Return the number of ranks, as far as the configuration says it."""
+    devices = len(node.devices) if not isinstance(node.devices, int | str) else node.devices
+    return int(devices) * int(node.num_nodes) if str(devices).isdigit() else 1

@@ -1,4 +1,4 @@
-"""Writing checkpoints: whole or not at all, also when the disk is full."""
+"""Checkpoint files that are written whole or not at all, also when the disk is full."""
 
 import io
 from pathlib import Path
@@ -15,8 +15,9 @@ from irodori.errors import one_line
 class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it; a failure leaves the one before.
 
-    error: why the last checkpoint could not be written, None if it was. It isn't raised, since
-    only one rank writes, and the others wait for it.
+    Attributes:
+        error: why the last checkpoint could not be written, None if it was. It isn't raised, since
+            only one rank writes, and the others wait for it.
     """
 
     def __init__(self) -> None:
@@ -27,21 +28,12 @@ class WholeFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint, or set `error`."""
+        # First into memory: torch ends the process if a file can't take what it writes.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
         try:
-            write(checkpoint, Path(path))
+            with replacing(Path(path)) as file:
+                file.write(buffer.getbuffer())
             self.error = None
         except OSError as error:
             self.error = error.strerror or one_line(error)
-
-
-def write(content: dict[str, Any], path: Path) -> None:
-    """Write what `torch.load` reads.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    # First into memory: torch ends the process if a file can't take what it writes.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as file:
-        file.write(buffer.getbuffer())

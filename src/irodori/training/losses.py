@@ -1,4 +1,4 @@
-"""The losses, as sums over valid samples divided by the size of the micro-batch.
+"""The losses as sums over valid samples divided by the size of the micro-batch.
 
 Dividing by the batch's size rather than by the number of valid samples keeps the gradient of one
 sample the same on every rank, whichever ranks hold damaged images.
@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 NEIGHBORS = 5
-"""Bins that a colour is shared out to."""
+"""Bins that a color is shared out to."""
 SIGMA = 5.0
-"""Of the Gaussian that it is shared out by, in ab units."""
+"""Standard deviation in ab units of the Gaussian that a color is shared out by."""
 
 
 def chroma_mse(predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor) -> Tensor:
-    """Mean squared error of chrominance scaled to [0,1], over pixels, channels and the batch.
+    """Return the mean squared error of chrominance in [0,1] over pixels, channels and the batch.
 
     Source: paper, with the *mean* squared error in place of the squared Frobenius norm.
     """
@@ -26,7 +26,7 @@ def chroma_mse(predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor) -> 
 def chroma_huber(
     predicted_BCHW: Tensor, target_BCHW: Tensor, valid_B: Tensor, delta: float
 ) -> Tensor:
-    """Like `chroma_mse`, but 2·δ·|e| − δ² in place of e² where the error |e| is above δ.
+    """Return `chroma_mse` with 2·δ·|e| − δ² in place of e² where the error |e| is above δ.
 
     That is twice Huber's (1964), so that small errors count as in the mean squared error.
     """
@@ -43,18 +43,18 @@ def ab_cross_entropy(
     weights_Q: Tensor,
     valid_B: Tensor,
 ) -> Tensor:
-    """Cross-entropy in nats over bins of a*b*, rare colours weighing more; mean over pixels.
+    """Return the cross-entropy in nats over bins of a*b*, weighted by rarity, as mean over pixels.
 
-    A pixel's colour is shared out to the five bins with the nearest centres, by a Gaussian of their
+    A pixel's color is shared out to the five bins with the nearest centers, by a Gaussian of their
     distances with σ = 5 ab units; the pixel counts by the weight of the nearest. Source: Zhang,
     Isola, Efros: *Colorful Image Colorization*, 2016, equations 2 and 3.
 
     Args:
-        logits_BQHW: of the bins.
+        logits_BQHW: logits of the bins.
         ab_B2HW: true a* and b*.
-        centers_Q2: of the bins, in ab units.
-        weights_Q: of the bins.
-        valid_B: bool; the others count zero.
+        centers_Q2: centers of the bins, in ab units.
+        weights_Q: weights of the bins.
+        valid_B: bool; samples that are False count zero.
     """
     distances_BPQ = torch.cdist(
         ab_B2HW.movedim(1, -1).flatten(1, 2),
@@ -71,7 +71,7 @@ def ab_cross_entropy(
 
 
 def scene_cross_entropy(logits_BC: Tensor, labels_B: Tensor, valid_B: Tensor) -> Tensor:
-    """Cross-entropy in nats; samples without a class (label −1) and invalid ones count zero."""
+    """Return the cross-entropy in nats; samples without a class (label −1) and invalid ones count zero."""
     labels_B = labels_B.masked_fill(~valid_B, -1)
     total = functional.cross_entropy(logits_BC.float(), labels_B, ignore_index=-1, reduction="sum")
     return total / len(valid_B)

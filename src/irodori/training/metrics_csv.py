@@ -45,13 +45,18 @@ class MetricsCSV(Logger):
 
     @property
     def name(self) -> str:
-        """Lightning wants one."""
-        return "csv"
+        """Return no name, so that other callbacks' files lie in the run folder itself."""
+        return ""
 
     @property
     def version(self) -> str:
-        """Lightning wants one."""
+        """Return no version, see `name`."""
         return ""
+
+    @property
+    def save_dir(self) -> str:
+        """Return the run folder."""
+        return str(self.path.parent)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """Nothing: config.yaml holds them."""

@@ -1,79 +1,90 @@
-"""The LightningModule: joint network, joint loss, and colouring of whole photographs."""
+"""The LightningModule: joint network, joint loss, and colorizing of whole photographs."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning
 import torch
 from lightning import LightningModule
 from torch import Tensor
-from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 import irodori
-from irodori.config import BackboneConfig, OptimizerConfig
-from irodori.inference.checkpoint import Model
-from irodori.inference.coloring import color_pictures
 from irodori.metrics import ChrominanceRMSE
-from irodori.network.joint import reduce_chroma
-from irodori.network.recompute import recomputing
-from irodori.network.timm_backbone import TimmBackbone
+from irodori.model import Model, color_pictures
 from irodori.training.losses import scene_cross_entropy
-from irodori.training.objectives import Objective
-from irodori.training.optimizers import configured, make_optimizer, parameter_groups
+from irodori.training.objectives import Objective, ObjectiveInput
+from irodori.training.optimizers import (
+    MakeOptimizer,
+    MakeScheduler,
+    keywords,
+    parameter_groups,
+    reconfigure,
+    schedule,
+)
+from irodori.training.settings import MONITOR, EncoderTraining
 
 
-class Learning(NamedTuple):
-    """How a network learns."""
+class ColorizationModule(LightningModule):
+    """Trains a `JointNetwork` on an objective of its colors + α · scene cross-entropy.
 
-    objective: Objective
-    optimizer: OptimizerConfig
-    backbone: BackboneConfig
-    recompute: bool
-    """See `recomputing`."""
-    compile: str | None
-    """See `TrainerConfig`."""
-
-
-class Colorization(LightningModule):
-    """Trains a `JointNetwork` on an objective of its colours + α · scene cross-entropy.
+    Only `model` is needed to validate.
 
     Args:
-        model: network, colour space, class names and α, the weight of the cross-entropy.
-        learning: None where nothing is trained.
-        beginning: lines that say what the weights begin with.
+        model: network, color space, class names and α, the weight of the cross-entropy.
+        objective: what is minimized of the colors.
+        optimizer: makes the optimizer of parameter groups.
+        scheduler: makes the schedule of an optimizer.
+        encoder: how the backbone's pretrained encoder is trained.
+        compile_mode: mode of torch.compile for the network in training; None: eager.
+        initialized_from: lines that say what the weights were initialized with.
     """
 
     def __init__(
-        self, model: Model, learning: Learning | None = None, beginning: Sequence[str] = ()
+        self,
+        model: Model,
+        objective: Objective | None = None,
+        optimizer: MakeOptimizer | None = None,
+        scheduler: MakeScheduler | None = None,
+        encoder: EncoderTraining | None = None,
+        compile_mode: str | None = None,
+        initialized_from: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.model = model
         self.network = model.network
-        if learning is not None:
-            self.objective = learning.objective
-            self.optimizer_config = learning.optimizer
-            self.backbone_config = learning.backbone
-            self.predict = self.network.predict
-            if learning.compile:
-                self.predict = torch.compile(self.network.predict, mode=learning.compile)
-            recompute = learning.recompute and not learning.compile
-            self.graph = recomputing if recompute else nullcontext
-        self.beginning = beginning
+        self.objective = objective
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.encoder = encoder or EncoderTraining()
+        self.predict = self.network.predict
+        if compile_mode is not None:
+            self.predict = torch.compile(self.network.predict, mode=compile_mode)
+        self.initialized_from = initialized_from
         self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
 
     def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`).
+        """Return the loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`).
 
         Returns:
-            `loss`, and `sums`: for each figure its sum over images and the number of these.
+            `loss`, and `sums`: for each metric its sum over images and the number of these, on the
+            device.
         """
-        with self.graph():
-            prediction_BQHW, logits_BC = self.predict(batch["luminance"])
+        assert self.objective is not None
+        prediction_BQHW, logits_BC = self.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
-        loss = colors = self.objective(prediction_BQHW, reduce_chroma(batch["chroma"]), valid_B)
+        inputs = ObjectiveInput(
+            prediction_BQHW,
+            batch["chroma"],
+            batch["luminance"],
+            logits_BC,
+            labels_B,
+            valid_B,
+            self.network.output,
+            self.model.space,
+        )
+        loss = colors = self.objective(inputs)
         images = valid_B.sum()
         sums = {self.objective.name: (colors.detach() * len(valid_B), images)}
         if logits_BC is not None:
@@ -88,13 +99,13 @@ class Colorization(LightningModule):
         return {"loss": loss, "sums": sums}
 
     def validation_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Chrominance error and scene accuracy of whole photographs; invalid ones are left out.
+        """Colorize whole photographs and add their error; invalid ones are left out.
 
         Returns:
-            for callbacks that look closer, of each valid photograph: the coloured picture
+            for callbacks that look closer, of each valid photograph: the colorized picture
             (`colored`), the true one (`true`), both 3×H×W uint8, `labels`, `keys` and `logits`
-            (N×num_classes, or None); and `as_predicted`, the coloured picture with the luminance
-            that the network says, None but in `trainer.validate` and RGB.
+            (N×num_classes, or None); and `as_predicted`, the colorized picture with the luminance
+            that the network predicts, None except in `trainer.validate` and RGB.
         """
         keep = batch["valid"].nonzero().flatten().tolist()
         images = [batch["images"][number] for number in keep]
@@ -121,7 +132,7 @@ class Colorization(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/chroma_rmse` (ab units, protocol of `ChrominanceRMSE`) and `val/accuracy`."""
-        self.log("val/chroma_rmse", self.val_rmse.compute().float())
+        self.log(MONITOR, self.val_rmse.compute().float())
         self.val_rmse.reset()
         accuracy = self.val_accuracy.compute()
         # Not a number where no photograph has a class; the same on every rank.
@@ -129,39 +140,43 @@ class Colorization(LightningModule):
             self.log("val/accuracy", accuracy)
         self.val_accuracy.reset()
 
+    def _groups(self) -> list[dict[str, Any]]:
+        assert self.objective is not None
+        assert self.make_optimizer is not None
+        settings = keywords(self.make_optimizer)
+        return parameter_groups(self.network, self.objective, settings, self.encoder)
+
     def configure_optimizers(self) -> Any:
-        """See `make_optimizer`."""
+        """Return the optimizer, and its schedule over all steps of the run."""
+        assert self.make_optimizer is not None
+        assert self.make_scheduler is not None
+        optimizer = self.make_optimizer(self._groups())
         steps = int(self.trainer.estimated_stepping_batches)
-        return make_optimizer(self.network, self.optimizer_config, self.backbone_config, steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": schedule(self.make_scheduler, optimizer, steps),
+        }
 
     def on_train_start(self) -> None:
-        """Settings may have changed since the checkpoint that the optimizer was loaded from."""
-        groups = parameter_groups(self.network, self.optimizer_config, self.backbone_config)
-        configured(self.trainer.optimizers[0], self.lr_schedulers(), groups)  # type: ignore[arg-type]
-
-    @property
-    def encoder_frozen(self) -> bool:
-        """Whether the next step leaves the encoder as it is."""
-        return self.trainer.global_step < self.backbone_config.freeze_steps
+        """Take settings that have changed since the checkpoint that the optimizer was read from."""
+        reconfigure(self.trainer.optimizers[0], self.lr_schedulers(), self._groups())  # type: ignore[arg-type]
+        self._freeze_encoder()
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Batch norms of an encoder keep their statistics while it is frozen, or always."""
-        if isinstance(self.network.backbone, TimmBackbone):
-            self.network.backbone.freeze_batch_norm(
-                self.encoder_frozen or self.backbone_config.freeze_batch_norm
-            )
+        """Let the encoder learn from the configured step on."""
+        if self.trainer.global_step == self.encoder.freeze_steps:
+            self._freeze_encoder()
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Without gradients an optimizer passes over weights, and so does clipping.
-
-        Gradients are still computed: under DDP all ranks wait for those of every weight.
-        """
-        if isinstance(self.network.backbone, TimmBackbone) and self.encoder_frozen:
-            for weight in self.network.backbone.encoder.parameters():
-                weight.grad = None
+    def _freeze_encoder(self) -> None:
+        """Freeze the encoder, or let it learn, as the next step wants it."""
+        backbone = self.network.backbone
+        if any(True for _ in backbone.encoder_parameters()):
+            frozen = self.encoder.frozen_at(self.trainer.global_step)
+            backbone.encoder_frozen = frozen
+            backbone.freeze_batch_norm(frozen or self.encoder.freeze_batch_norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Checkpoints describe themselves, with the versions they were made with."""
+        """Let checkpoints describe themselves, with the versions that wrote them."""
         versions = {
             "irodori": irodori.__version__,
             "torch": str(torch.__version__),
@@ -170,9 +185,9 @@ class Colorization(LightningModule):
         checkpoint["irodori"] = {
             **self.model.describe(),
             "versions": versions,
-            "began_with": list(self.beginning),
+            "initialized_from": list(self.initialized_from),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What is gone on with began as it did, see `begin`."""
-        self.beginning = checkpoint["irodori"].get("began_with", self.beginning)
+        """Remember what a resumed run was initialized with."""
+        self.initialized_from = checkpoint["irodori"].get("initialized_from", self.initialized_from)

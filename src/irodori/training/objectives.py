@@ -1,102 +1,167 @@
-"""What is minimised of the colours: a class for each option of the group objective."""
+"""What is minimized of the colors: the interface of an objective, and the built-in ones."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from irodori.color import Lab
+from irodori.color import ColorSpace, Lab
 from irodori.color.ab_bins import centers, in_gamut
-from irodori.config import ClassesConfig, HuberConfig, ObjectiveConfig
+from irodori.config.ranges import Range
 from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
-from irodori.network.joint import reduce_chroma
-from irodori.network.output import Output
+from irodori.network import JointNetwork
+from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.output import AbClassesOutput, Output
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 
 
-class Objective(nn.Module):
-    """A loss of what `JointNetwork.predict` says.
+@dataclass(eq=False)
+class ObjectiveInput:
+    """All that a loss of colors may look at, of one micro-batch of B photographs.
 
-    Attributes:
-        name: of its figure in metrics.csv.
+    prediction_BQHW: what the decoder gives, see `JointNetwork.predict`. chroma_BCHW: the true
+    chrominance in [0,1]. luminance_B1HW: what the network sees, in [0,1]. logits_BC: the scenes',
+    None without classification. labels_B: scene numbers, −1 for none. valid_B: bool; photographs
+    that could not be decoded are False and must count zero.
+    """
+
+    prediction_BQHW: Tensor
+    chroma_BCHW: Tensor
+    luminance_B1HW: Tensor
+    logits_BC: Tensor | None
+    labels_B: Tensor
+    valid_B: Tensor
+    output: Output
+    color_space: ColorSpace
+
+    @cached_property
+    def target_BCHW(self) -> Tensor:
+        """The true chrominance at the network's output size: B×C×⌈H/2⌉×⌈W/2⌉."""
+        return reduce_chroma(self.chroma_BCHW)
+
+    @cached_property
+    def predicted_BCHW(self) -> Tensor:
+        """The predicted chrominance in [0,1]: B×C×⌈H/2⌉×⌈W/2⌉, fp32."""
+        height, width = self.target_BCHW.shape[-2:]
+        predicted: Tensor = self.output(self.prediction_BQHW, height, width)
+        return predicted
+
+    @cached_property
+    def predicted_rgb_B3HW(self) -> Tensor:
+        """The predicted picture, sRGB B×3×H×W, not clipped to [0,1]; it can be differentiated."""
+        height, width = self.luminance_B1HW.shape[-2:]
+        full_BCHW = enlarge_chroma(self.predicted_BCHW, height, width)
+        return self.color_space.decode(self.luminance_B1HW, full_BCHW)
+
+    @cached_property
+    def target_rgb_B3HW(self) -> Tensor:
+        """The true picture with the luminance that the network sees, sRGB B×3×H×W."""
+        return self.color_space.decode(self.luminance_B1HW, self.chroma_BCHW)
+
+
+class Objective(nn.Module):
+    """Base class of objectives.
+
+    A subclass implements `forward`. Parameters of its own are trained with the network's.
+    `name` names its column in metrics.csv (`train/<name>_step` and `_epoch`).
     """
 
     name: str
 
-    def forward(self, prediction_BQHW: Tensor, chroma_BCHW: Tensor, valid_B: Tensor) -> Tensor:
-        """The loss of a micro-batch.
+    def setup(
+        self, network: JointNetwork, color_space: ColorSpace, training_prior: Callable[[], AbPrior]
+    ) -> None:
+        """Prepare for a network, once before training; by default nothing is done.
 
         Args:
-            prediction_BQHW: see `JointNetwork.predict`.
-            chroma_BCHW: the truth at the network's output size, see `reduce_chroma`.
-            valid_B: bool; the others count zero.
+            network: the network to be trained.
+            color_space: of its predictions.
+            training_prior: computes how frequent colors are in the training photographs.
+
+        Raises:
+            IrodoriError: the objective doesn't go with the network or the color space.
+        """
+
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss of a micro-batch: a sum over valid photographs, divided by B.
+
+        Dividing by B, not by the number of valid photographs, keeps the gradient of one photograph
+        the same on every rank, whichever ranks hold damaged images.
         """
         raise NotImplementedError
 
 
 class MeanSquaredError(Objective):
-    """The paper's; see `chroma_mse`."""
+    """The paper's objective, see `chroma_mse`."""
 
     name = "mse"
 
-    def __init__(self, output: Output) -> None:
-        super().__init__()
-        self.output = output
-
-    def forward(self, prediction_BQHW: Tensor, chroma_BCHW: Tensor, valid_B: Tensor) -> Tensor:
-        """See `Objective`."""
-        return chroma_mse(
-            self.output(prediction_BQHW, *chroma_BCHW.shape[-2:]), chroma_BCHW, valid_B
-        )
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss, see `Objective`."""
+        return chroma_mse(inputs.predicted_BCHW, inputs.target_BCHW, inputs.valid_B)
 
 
 class Huber(Objective):
-    """See `chroma_huber`."""
+    """Squared error up to `delta`, linear beyond it, see `chroma_huber`."""
 
     name = "huber"
 
-    def __init__(self, output: Output, delta: float) -> None:
+    def __init__(self, delta: Annotated[float, Range(above=0, most=1)] = 0.05) -> None:
         super().__init__()
-        self.output = output
         self.delta = delta
 
-    def forward(self, prediction_BQHW: Tensor, chroma_BCHW: Tensor, valid_B: Tensor) -> Tensor:
-        """See `Objective`."""
-        predicted_BCHW = self.output(prediction_BQHW, *chroma_BCHW.shape[-2:])
-        return chroma_huber(predicted_BCHW, chroma_BCHW, valid_B, self.delta)
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss, see `Objective`."""
+        return chroma_huber(inputs.predicted_BCHW, inputs.target_BCHW, inputs.valid_B, self.delta)
 
 
 class AbClasses(Objective):
-    """Classification over bins of a*b*; see `ab_cross_entropy`.
+    """Classification over bins of a*b*, see `ab_cross_entropy`; goes with `AbClassesOutput`.
 
     Args:
-        prior: how frequent colours are where the network is trained.
-        rebalance: see `rebalanced`.
+        rebalance: how much more rare colors weigh, see `rebalanced`.
     """
 
     name = "classes"
 
-    def __init__(self, prior: AbPrior, rebalance: float) -> None:
+    def __init__(self, rebalance: Annotated[float, Range(least=0, most=1)] = 0.5) -> None:
         super().__init__()
-        self.register_buffer("centers_Q2", centers().float(), persistent=False)
-        self.register_buffer("weights_Q", rebalanced(prior, rebalance).float(), persistent=False)
+        self.rebalance = rebalance
         half = torch.tensor(Lab.chroma_range).reshape(1, 2, 1, 1)
         self.register_buffer("range_1211", 2 * half, persistent=False)
+        self.register_buffer("centers_Q2", centers().float(), persistent=False)
+        self.register_buffer("weights_Q", torch.ones(len(centers())), persistent=False)
+        self.range_1211: Tensor
         self.centers_Q2: Tensor
         self.weights_Q: Tensor
-        self.range_1211: Tensor
 
-    def forward(self, prediction_BQHW: Tensor, chroma_BCHW: Tensor, valid_B: Tensor) -> Tensor:
-        """See `Objective`."""
-        quarter_BCHW = reduce_chroma(chroma_BCHW.float())
+    def setup(
+        self, network: JointNetwork, color_space: ColorSpace, training_prior: Callable[[], AbPrior]
+    ) -> None:
+        """Weigh the bins by the training photographs, see `Objective`."""
+        if type(color_space) is not Lab or not isinstance(network.output, AbClassesOutput):
+            raise IrodoriError(
+                "objective=classes has bins of a*b* and goes with color_space=lab and the output"
+                f" AbClassesOutput, not with {type(color_space).__name__} and"
+                f" {type(network.output).__name__}"
+            )
+        self.weights_Q.copy_(rebalanced(training_prior(), self.rebalance))
+
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss, see `Objective`."""
+        quarter_BCHW = reduce_chroma(inputs.target_BCHW.float())
         ab_B2HW = (quarter_BCHW - 0.5) * self.range_1211 + Lab.chroma_center
-        return ab_cross_entropy(prediction_BQHW, ab_B2HW, self.centers_Q2, self.weights_Q, valid_B)
+        return ab_cross_entropy(
+            inputs.prediction_BQHW, ab_B2HW, self.centers_Q2, self.weights_Q, inputs.valid_B
+        )
 
 
 def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
-    """What a pixel of each bin in gamut counts: Q, float64.
+    """Return what a pixel of each bin in gamut counts: Q, float64.
 
     The inverse of r·p + (1−r)/Q, where p is the smoothed prior of the bin, scaled so that a pixel
     counts 1 in the mean over the prior (Zhang 2016, equation 4, with λ = 1 − r).
@@ -109,35 +174,3 @@ def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
     share_Q = share_Q / share_Q.sum()
     weights_Q = 1 / (rebalance * share_Q + (1 - rebalance) / len(share_Q)).clamp(min=1e-9)
     return weights_Q / (share_Q * weights_Q).sum()
-
-
-def output_arguments(config: ObjectiveConfig) -> dict[str, Any]:
-    """What output a network needs for the objective: arguments of `JointNetwork`."""
-    if isinstance(config, ClassesConfig):
-        return {"output": "ab_classes", "temperature": config.temperature}
-    return {}
-
-
-def make_objective(
-    config: ObjectiveConfig, output: Output, prior: Callable[[], AbPrior]
-) -> Objective:
-    """The objective of a configuration.
-
-    Args:
-        config: group objective.
-        output: of the network.
-        prior: gives how frequent colours are in the training photographs.
-
-    Raises:
-        IrodoriError: the name is unknown, or isn't that of the group's chosen option.
-    """
-    if config.name == "mse":
-        return MeanSquaredError(output)
-    if config.name == "huber" and isinstance(config, HuberConfig):
-        return Huber(output, config.delta)
-    if config.name == "classes" and isinstance(config, ClassesConfig):
-        return AbClasses(prior(), config.rebalance)
-    raise IrodoriError(
-        f"objective.name={config.name} can't be had like this; choose objective=mse,"
-        " objective=huber or objective=classes"
-    )

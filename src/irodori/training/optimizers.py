@@ -1,112 +1,105 @@
-"""Optimizers and schedules by their config."""
+"""Parameter groups for any optimizer, and what a resumed optimizer takes from the configuration."""
 
-import math
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from torch import nn, optim
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
-from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
-from irodori.network.encoder_layers import encoder_layers
-from irodori.network.timm_backbone import TimmBackbone
-from irodori.training.blockwise_adadelta import BlockwiseAdadelta
-from irodori.training.compiled_adadelta import CompiledAdadelta
+from irodori.training.settings import MONITOR, EncoderTraining
+
+MakeOptimizer = Callable[..., Optimizer]
+MakeScheduler = Callable[..., LRScheduler]
 
 
-def make_optimizer(
-    network: JointNetwork, config: OptimizerConfig, backbone: BackboneConfig, steps: int
-) -> dict[str, Any]:
-    """What `configure_optimizers` returns: the optimizer, and its schedule over `steps` steps.
-
-    Raises:
-        IrodoriError: the name is unknown, or isn't that of the group's chosen option.
-    """
-    groups = parameter_groups(network, config, backbone)
-    on_gpu = next(network.parameters()).is_cuda
-    if config.name == "adadelta" and isinstance(config, AdadeltaConfig):
-        kind: type[optim.Adadelta] = optim.Adadelta if on_gpu else BlockwiseAdadelta
-        if config.compile:
-            kind = CompiledAdadelta
-        return {"optimizer": kind(groups, lr=config.lr, rho=config.rho, eps=config.eps)}
-    if config.name != "adamw" or not isinstance(config, AdamWConfig):
-        raise IrodoriError(
-            f"optimizer.name={config.name} can't be had like this; choose optimizer=adadelta or"
-            " optimizer=adamw"
-        )
-    optimizer = optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
-    warmup, final = config.warmup, config.final
-    schedule = optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warmup_cosine(step, steps, warmup, final)
-    )
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def keywords(factory: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the arguments that a factory from a `_partial_` node was given."""
+    return factory.keywords if isinstance(factory, partial) else {}
 
 
 def parameter_groups(
-    network: JointNetwork, config: OptimizerConfig, backbone: BackboneConfig
+    network: JointNetwork,
+    objective: nn.Module,
+    settings: Mapping[str, Any],
+    encoder: EncoderTraining,
 ) -> list[dict[str, Any]]:
-    """Parameters with their learning rate and weight decay, always in the same order.
+    """Return parameters with their learning rate and weight decay, always in the same order.
 
-    Weight decay is left off biases and batch norm (every parameter of one dimension). A layer of an
-    encoder of timm learns by lr · lr_scale · layer_decayᵏ, where k layers lie above it.
-
-    Raises:
-        ValueError: there is a layer_decay, and timm doesn't count this encoder's layers.
-    """
-    layers: list[list[nn.Parameter]] = []
-    if isinstance(network.backbone, TimmBackbone):
-        whole = list(network.backbone.encoder.parameters())
-        layers = encoder_layers(network.backbone) if backbone.layer_decay < 1 else [whole]
-    in_encoder = {id(weight) for layer in layers for weight in layer}
-    rest = [weight for weight in network.parameters() if id(weight) not in in_encoder]
-    rates = [
-        config.lr * backbone.lr_scale * backbone.layer_decay ** (len(layers) - 1 - number)
-        for number in range(len(layers))
-    ]
-    return [
-        {"params": chosen, "lr": rate, "weight_decay": decay}
-        for layer, rate in [(rest, config.lr), *zip(layers, rates, strict=True)]
-        for chosen, decay in (
-            ([weight for weight in layer if weight.ndim > 1], config.weight_decay),
-            ([weight for weight in layer if weight.ndim <= 1], 0.0),
-        )
-        if chosen
-    ]
-
-
-def configured(
-    optimizer: optim.Optimizer,
-    schedule: optim.lr_scheduler.LambdaLR | None,
-    groups: list[dict[str, Any]],
-) -> None:
-    """Give an optimizer the configuration's settings, after a checkpoint has given it its own.
-
-    A run that is gone on with keeps moments and place in the schedule. If no setting has changed,
-    nothing does.
+    Weight decay is left off biases and batch norm (every parameter of one dimension). A layer of a
+    pretrained encoder learns by lr · lr_scale · layer_decayᵏ, where k layers lie above it.
 
     Args:
-        optimizer, schedule: as `make_optimizer` made them.
+        network: its parameters come first.
+        objective: parameters of its own come with those outside the encoder.
+        settings: the optimizer's arguments; `lr` and `weight_decay` where it has them.
+        encoder: how the encoder is trained.
+
+    Raises:
+        ValueError: there is a layer_decay, and this encoder's layers can't be counted.
+    """
+    layers: list[list[nn.Parameter]] = []
+    if whole := list(network.backbone.encoder_parameters()):
+        layers = network.backbone.encoder_layers() if encoder.layer_decay < 1 else [whole]
+    in_encoder = {id(weight) for layer in layers for weight in layer}
+    others = [*network.parameters(), *objective.parameters()]
+    rest = [weight for weight in others if id(weight) not in in_encoder]
+    scales = [
+        encoder.lr_scale * encoder.layer_decay ** (len(layers) - 1 - number)
+        for number in range(len(layers))
+    ]
+    groups = []
+    for layer, scale in [(rest, 1.0), *zip(layers, scales, strict=True)]:
+        for decays, chosen in (
+            (True, [weight for weight in layer if weight.ndim > 1]),
+            (False, [weight for weight in layer if weight.ndim <= 1]),
+        ):
+            group: dict[str, Any] = {"params": chosen}
+            if "lr" in settings:
+                group["lr"] = settings["lr"] * scale
+            if "weight_decay" in settings:
+                group["weight_decay"] = settings["weight_decay"] if decays else 0.0
+            if chosen:
+                groups.append(group)
+    return groups
+
+
+def schedule(make: MakeScheduler, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
+    """Return the entry `lr_scheduler` of `configure_optimizers`, stepped after every step."""
+    arguments = {}
+    if "total_steps" in inspect.signature(make).parameters and "total_steps" not in keywords(make):
+        arguments["total_steps"] = total_steps
+    made = make(optimizer, **arguments)
+    if isinstance(made, ReduceLROnPlateau):
+        return {"scheduler": made, "interval": "epoch", "monitor": MONITOR, "strict": False}
+    return {"scheduler": made, "interval": "step"}
+
+
+def reconfigure(
+    optimizer: Optimizer, scheduler: LRScheduler | None, groups: list[dict[str, Any]]
+) -> None:
+    """Give a resumed optimizer the configuration's settings in place of its checkpoint's.
+
+    It keeps its state and its place in the schedule. Where no setting has changed, nothing does.
+
+    Args:
+        optimizer: after it has loaded its state.
+        scheduler: likewise.
         groups: of the configuration, see `parameter_groups`.
     """
-    for group, asked in zip(optimizer.param_groups, groups, strict=True):
-        group.update(
-            {**optimizer.defaults, "lr": asked["lr"], "weight_decay": asked["weight_decay"]}
-        )
-    if schedule is not None:
-        schedule.base_lrs = [asked["lr"] for asked in groups]
-        for group, share in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
-            group["initial_lr"] = group["lr"]
-            group["lr"] *= share(schedule.last_epoch)
-
-
-def warmup_cosine(step: int, steps: int, warmup: float, final: float) -> float:
-    """Learning rate at a step (from 0) as a share of its peak, in (0, 1].
-
-    Rises linearly over the first warmup·steps, then falls by half a cosine to `final`.
-    """
-    # The last step of all belongs to the fall, however long the rise.
-    rising = max(1, min(round(warmup * steps), steps - 1))
-    if step < rising:
-        return (step + 1) / rising
-    progress = min(1.0, (step - rising) / max(1, steps - rising))
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+    for group, wanted in zip(optimizer.param_groups, groups, strict=True):
+        wanted = {**optimizer.defaults, **wanted}
+        peak = group.get("initial_lr", group["lr"])
+        lr = group["lr"] if wanted["lr"] == peak else wanted["lr"] * group["lr"] / (peak or 1.0)
+        group.update({**wanted, "params": group["params"], "lr": lr})
+        if "initial_lr" in group:
+            group["initial_lr"] = wanted["lr"]
+    if scheduler is not None and hasattr(scheduler, "base_lrs"):
+        scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+    if isinstance(scheduler, LambdaLR):
+        # Its lambdas are the configuration's, not the checkpoint's.
+        for group, share in zip(optimizer.param_groups, scheduler.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * share(scheduler.last_epoch)

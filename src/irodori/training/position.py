@@ -1,7 +1,7 @@
-"""Where in its run a trainer stands, as one number, and how to put it there again.
+"""The position of a trainer in its run as one number, and how to set it.
 
 Lightning's own counters in a checkpoint depend on the hook it was written in, and not every hook
-can be gone on from: rows that are logged after it, or a validation that is due, would be left out.
+can be resumed from: rows that are logged after it, or a validation that is due, would be left out.
 So a position is counted in micro-batches of a rank, and Lightning's loops are set from it.
 """
 
@@ -9,14 +9,14 @@ from lightning import Trainer
 
 
 def batches_done(trainer: Trainer) -> int:
-    """Micro-batches of this rank that are done since the beginning of the run, over all epochs."""
+    """Return the micro-batches that this rank has done since the start of the run."""
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.completed)
 
 
-def place(trainer: Trainer, batches: int, validating: bool) -> None:
+def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
     """Set the loops to a position; to be called in `on_train_start` after a checkpoint is loaded.
 
-    The epoch that the position lies in is gone on with: `on_train_epoch_start` is called again.
+    The epoch that the position lies in is continued: `on_train_epoch_start` is called again.
 
     Args:
         trainer: its training data is set up.
@@ -38,7 +38,7 @@ def place(trainer: Trainer, batches: int, validating: bool) -> None:
         counter.increment_by(count)
     epoch_loop.batch_progress.is_last_batch = validating
     epoch_loop.val_loop.batch_progress.reset()
-    # An epoch that is gone on with keeps its count of batches only if its loop is "restarting".
+    # An epoch that is continued keeps its count of batches only if its loop is "restarting".
     fit.restarting = False
     epoch_loop.restarting = done > 0
     if validating:

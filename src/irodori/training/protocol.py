@@ -1,23 +1,23 @@
-"""What figures were measured on, and how: it stands in metrics.json beside them."""
+"""What metrics were measured on, and how: it stands in metrics.json beside them."""
 
 from typing import Any
 
-from irodori.config import ProtocolConfig
 from irodori.data.base import ShardModule
-from irodori.inference.checkpoint import Model
+from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model
 
-OWN_SIZE = ProtocolConfig("own_size")
+OWN_SIZE = Protocol("own_size")
 """The protocol of a run's own validation."""
 
 
-def of_shards(
-    data: ShardModule, protocol: ProtocolConfig, model: Model, prior: AbPrior
+def protocol_of(
+    data: ShardModule, protocol: Protocol, model: Model, prior: AbPrior
 ) -> dict[str, Any]:
-    """The protocol of a checkpoint's evaluation on shards."""
+    """Return the protocol of a checkpoint's evaluation on shards."""
     return {
         "name": protocol.name,
-        "photographs": photographs(protocol, data.config.val_size),
+        "photographs": describe_photographs(protocol, data.config.val_size),
         "samples": len(data.val_index),
         "shards": [shard.name for shard in data.val_index.shards],
         "mean_color": {"ab": list(model.mean_ab), "of": "the training photographs"},
@@ -25,8 +25,8 @@ def of_shards(
     }
 
 
-def photographs(protocol: ProtocolConfig, short_side: int | None) -> str:
-    """In words, which photographs are judged, and at what size.
+def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
+    """Return in words which photographs are measured, and at what size.
 
     Args:
         protocol: see there.

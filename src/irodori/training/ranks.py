@@ -1,4 +1,4 @@
-"""What the ranks of a run tell each other, beside gradients; and their end."""
+"""What the ranks of a run exchange beside gradients; and their end."""
 
 import subprocess
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from torch import distributed
 
 
 def several() -> bool:
-    """Whether this process is one of several ranks."""
+    """Return whether this process is one of several ranks."""
     return distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 @cache
 def control_group() -> distributed.ProcessGroup:
-    """A group for flags and small objects, on the CPU: it never waits for a GPU."""
+    """Return a group for flags and small objects, on the CPU: it never waits for a GPU."""
     group = distributed.new_group(backend="gloo")
     assert isinstance(group, distributed.ProcessGroup)
     return group
 
 
 def agree(*flags: bool) -> list[bool]:
-    """For each flag whether it is set on any rank; all ranks must call this together."""
+    """Return for each flag whether any rank has set it; all ranks call this together."""
     if not several():
         return list(flags)
     counts = torch.tensor(flags, dtype=torch.int32)
@@ -32,8 +32,35 @@ def agree(*flags: bool) -> list[bool]:
     return [count > 0 for count in counts.tolist()]
 
 
+class Agreement:
+    """Whether a flag is set on any rank: asked while gradients are computed, answered after.
+
+    All ranks call `ask` and `answer` in turn, and with as many flags.
+    """
+
+    def __init__(self) -> None:
+        self._counts: torch.Tensor | None = None
+        self._work: Any = None
+
+    def ask(self, *flags: bool) -> None:
+        """Send this rank's flags; the answer comes while other work is done."""
+        self._counts = torch.tensor(flags, dtype=torch.int32)
+        if several():
+            self._work = distributed.all_reduce(self._counts, group=control_group(), async_op=True)
+
+    def answer(self) -> list[bool]:
+        """Return for each flag of the last question whether a rank set it; [] if none is open."""
+        if self._counts is None:
+            return []
+        if self._work is not None:
+            self._work.wait()
+        flags = [count > 0 for count in self._counts.tolist()]
+        self._counts = self._work = None
+        return flags
+
+
 def gather(value: Any) -> list[Any]:
-    """Every rank's value, in the order of the ranks; all ranks must call this together."""
+    """Return every rank's value, in the order of ranks; all ranks call this together."""
     if not several():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -41,15 +68,15 @@ def gather(value: Any) -> list[Any]:
     return values
 
 
-def mine(values: Sequence[Any]) -> Any | None:
-    """This rank's of the values that `gather` gave, or None if there were other ranks then."""
+def own_value(values: Sequence[Any]) -> Any | None:
+    """Return this rank's one of the values of `gather`; None if the number of ranks has changed."""
     world_size = distributed.get_world_size() if several() else 1
     rank = distributed.get_rank() if several() else 0
     return values[rank] if len(values) == world_size else None
 
 
-def end_started(trainer: Trainer, failed: bool, patience: float = 10.0) -> None:
-    """End the ranks that Lightning has started as children of this process, and none outlives it.
+def end_child_ranks(trainer: Trainer, failed: bool, patience: float = 10.0) -> None:
+    """End the ranks that Lightning has started as children of this process; none outlives it.
 
     Args:
         trainer: its strategy knows the processes; under torchrun or SLURM there are none.

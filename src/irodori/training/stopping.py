@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 REQUEUE = 75
-"""Exit status of a run that was told to stop: it can be gone on with (EX_TEMPFAIL)."""
+"""Exit status of a run that was asked to stop: it can be resumed (EX_TEMPFAIL)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """SIGTERM; SIGUSR1 as with `sbatch --signal=USR1@90`; SIGUSR2 as submitit asks for."""
@@ -24,30 +24,29 @@ class Stopped(BaseException):
 class StopSignal:
     """Remembers that one of `SIGNALS` came, or ends the run at once where nothing can be lost.
 
-    name: of the signal, None before.
-    first: whether this is the first rank, which tells of it.
-    outlook: what to say of the run that was stopped.
+    Without `handled` it leaves the process's signals alone, and never asks to stop.
+
+    Attributes:
+        name: name of the signal that came, None before.
+        first: whether this is the first rank, which reports it.
+        resume_hint: what to report of the run that was stopped.
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
-        self.outlook = "nothing was begun; give the same command again"
-        self._waits = False
-
-    def install(self) -> None:
-        """Handle the signals, whatever handled them before. Lightning installs handlers too."""
-        for number in SIGNALS:
-            signal.signal(number, self._handle)
+        self.resume_hint = "nothing was started; give the same command again"
+        self._active = self._waits = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals within the block, and put back what handled them before.
+        """Handle the signals within the block, and restore their former handlers after it.
 
         Raises:
             SystemExit: with status `REQUEUE`, where `Stopped` leaves the block.
         """
         before = [signal.getsignal(number) for number in SIGNALS]
+        self._active = True
         self.install()
         try:
             yield
@@ -55,14 +54,21 @@ class StopSignal:
             # The other ranks leave quietly: what starts them takes another status for a failure.
             if not self.first:
                 sys.exit(0)
-            print(f"stopped by {self.name}: {self.outlook}", file=sys.stderr, flush=True)
+            print(f"stopped by {self.name}: {self.resume_hint}", file=sys.stderr, flush=True)
             sys.exit(REQUEUE)
         finally:
+            self._active = False
             for number, handler in zip(SIGNALS, before, strict=True):
                 signal.signal(number, handler)
 
+    def install(self) -> None:
+        """Handle the signals again within `handled`: Lightning installs handlers, too."""
+        if self._active:
+            for number in SIGNALS:
+                signal.signal(number, self._handle)
+
     def wait(self) -> None:
-        """From now on a signal is only remembered: the run looks at `name` when it can stop."""
+        """From now on only remember a signal: the run looks at `name` when it can stop."""
         self._waits = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -12,10 +12,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.runs.folder import CONFIG, resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
 from irodori.training.report import CONSOLE
-from irodori.training.run_folder import CONFIG
 
 IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
 """Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had begun."""
@@ -51,23 +51,22 @@ def summarize(sweep: Path) -> int:
         if job.status == "failed":
             print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
         elif job.status == "stopped":
-            print(f"job {job.job} was stopped; {how_to_go_on(folder)}")
+            print(f"job {job.job} was stopped; {resume_hint(folder)}")
     status = exit_status([job for _, job in jobs])
     # A search has made up its mind about what failed.
     settled = ("done", "failed") if (sweep / "search.journal").exists() else ("done",)
     if any(job.status not in settled for _, job in jobs):
         again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
-        print(f"the same command with {again} goes on with what is missing")
+        print(f"the same command with {again} continues with what is missing")
     print(f"sweep: {sweep}", flush=True)
     return status
 
 
-def how_to_go_on(folder: Path) -> str:
-    """What a user can do with a run that was stopped."""
+def resume_hint(folder: Path) -> str:
+    """Return what a user can do with a run that was stopped."""
     if (folder / CONFIG).exists():
-        argument = shlex.quote(f"resume={quoted(str(folder))}")
-        return f"go on with: python train.py {argument}"
-    return "it had hardly begun"
+        return f"resume by: {resume_command(folder)}"
+    return "it had hardly started"
 
 
 def table(jobs: list[tuple[Path, Record]]) -> Table:

@@ -1,4 +1,4 @@
-"""What can be known of colours without a network: those of the training photographs."""
+"""What can be known of colors without a network: those of the training photographs."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ SAMPLES = 1000
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
-    """Mean a* and b* over training photographs (per photograph, then over them).
+    """Return the mean a* and b* over training photographs (per photograph, then over them).
 
     Raises:
         IrodoriError: not one of them can be decoded.
@@ -25,7 +25,7 @@ def training_mean_ab(data: Samples) -> tuple[float, float]:
 
 
 def training_prior(data: Samples) -> AbPrior:
-    """How frequent colours are in the training photographs.
+    """Return how frequent colors are in the training photographs.
 
     Raises:
         IrodoriError: not one of them can be decoded.
@@ -34,7 +34,7 @@ def training_prior(data: Samples) -> AbPrior:
 
 
 def pictures(data: Samples) -> Iterator[Tensor]:
-    """Training photographs, 3×H×W uint8.
+    """Yield training photographs, 3×H×W uint8.
 
     Raises:
         IrodoriError: not one of them can be decoded.

@@ -3,20 +3,24 @@
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Annotated, Any, TypeGuard, get_args, get_origin
 
-from irodori.errors import IrodoriError
+from irodori.config.ranges import Range
+from irodori.errors import IrodoriError, one_line
 
 TARGET, PARTIAL = "_target_", "_partial_"
 """The keys that Hydra uses for the same purpose."""
 
 
 class Describable:
-    """Remembers the arguments of its constructor in `arguments`, by name.
+    """Remembers the arguments of its constructor, defaults included, in `arguments`, by name.
 
     A subclass whose argument stands for something more precise (a name that is completed, say)
     may replace it in `self.arguments`.
+
+    Raises:
+        ValueError: an argument is out of the `Range` that its annotation states.
     """
 
     arguments: dict[str, Any]
@@ -24,13 +28,38 @@ class Describable:
     def __new__(cls, *args: Any, **kwargs: Any) -> "Describable":
         """Bind the arguments; copying and unpickling call this with none."""
         instance = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind_partial(instance, *args, **kwargs)
+        signature, ranges = _signature(cls)  # type: ignore[arg-type]
+        bound = signature.bind_partial(instance, *args, **kwargs)
+        for name in ranges.keys() & bound.arguments.keys():
+            if (value := bound.arguments[name]) is not None and value not in ranges[name]:
+                raise ValueError(f"{cls.__name__}: {name} is {ranges[name]}, not {value!r}")
+        bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
-        for parameter in bound.signature.parameters.values():
+        for parameter in signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(parameter.name, {})
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                # They have no names that `build` could give them.
+                arguments.pop(parameter.name, None)
         instance.__dict__["arguments"] = arguments
         return instance
+
+
+@cache
+def _signature(cls: type) -> tuple[inspect.Signature, dict[str, Range]]:
+    """Return the signature of a constructor, and the ranges of its arguments."""
+    try:
+        signature = inspect.signature(cls.__init__, eval_str=True)  # type: ignore[misc]
+    except NameError:  # annotations of names that only type checkers import
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    ranges = {
+        parameter.name: limit
+        for parameter in signature.parameters.values()
+        if get_origin(parameter.annotation) is Annotated
+        for limit in get_args(parameter.annotation)[1:]
+        if isinstance(limit, Range)
+    }
+    return signature, ranges
 
 
 def describe(value: Any) -> Any:
@@ -46,10 +75,10 @@ def describe(value: Any) -> Any:
     if isinstance(value, Describable):
         arguments = {name: describe(argument) for name, argument in value.arguments.items()}
         return {TARGET: _path(type(value)), **arguments}
-    if isinstance(value, partial) and not value.args:
+    if isinstance(value, partial) and not value.args and _is_describable(value.func):
         arguments = {name: describe(argument) for name, argument in value.keywords.items()}
         return {TARGET: _path(value.func), PARTIAL: True, **arguments}
-    if isinstance(value, type) and issubclass(value, Describable):
+    if _is_describable(value):
         return {TARGET: _path(value), PARTIAL: True}
     if isinstance(value, Mapping):
         return {key: describe(item) for key, item in value.items()}
@@ -101,11 +130,19 @@ def trusted_class(path: str, trust: Sequence[str] = ()) -> type[Describable]:
         )
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise IrodoriError(f"it names the class {path}, which can't be imported: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, Describable)) or _path(found) != path:
+    except Exception as error:
+        # Of any kind: importing a package that isn't installed as a whole may fail in many ways.
+        raise IrodoriError(
+            f"it names the class {path}, which can't be imported: {one_line(error)}"
+        ) from None
+    # By its own name, so that what a module has imported from elsewhere isn't found there.
+    if not _is_describable(found) or _path(found) != path:
         raise IrodoriError(f"it names {path}, which is no class of a model")
     return found
+
+
+def _is_describable(value: Any) -> TypeGuard[type[Describable]]:
+    return isinstance(value, type) and issubclass(value, Describable)
 
 
 def _path(made_by: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 import remote_shards
 
 from irodori.data.collate import validation_batch
-from irodori.data.loader import PlannedLoader
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
@@ -64,7 +64,7 @@ def bucket(service, monkeypatch):
 def numbers(samples, workers):
     batches = PlannedBatches(TrainingPlan(len(samples), 4, seed=1))
     dataset = pipeline(batches, samples, lambda image: image, 4, validation_batch)
-    loader = PlannedLoader(batches, dataset, workers)
+    loader = web_loader(batches, dataset, workers)
     keys = []
     for batch in loader:
         assert batch["bad"] == []

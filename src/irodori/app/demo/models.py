@@ -10,7 +10,7 @@ import torch
 
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
-from irodori.training.run_folder import BEST, CHECKPOINTS, LAST
+from irodori.runs.folder import BEST, CHECKPOINTS, LAST
 
 STARTER_NAME = "starter"
 """What the model that comes along is called."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Pixels = np.ndarray
 """H×W×3 uint8, sRGB."""
 # The demo takes them in this order too: people shall judge what a run is worth at its best. Their
-# names aren't imported from `training.run_folder`, which brings Hydra with it.
+# names aren't imported from `runs.folder`, which brings Hydra with it.
 CHECKPOINTS = ("best.ckpt", "last.ckpt")
 """Of a run folder, the first that is there."""
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")

@@ -4,17 +4,16 @@ import json
 import logging
 from copy import deepcopy
 from typing import Any, BinaryIO
-from unittest import mock
 
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Graph
 from torch.fx.experimental import _config as fx_config
 
-from irodori.inference.checkpoint import Model
-from irodori.inference.export.traceable import Traceable, any_size
+from irodori.inference.export.traceable import Traceable, use_static_padding
 from irodori.inference.fast.folding import fold
-from irodori.inference.safetensors_file import KEY
+from irodori.model import Model
+from irodori.model_file import KEY
 
 INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")
@@ -24,13 +23,13 @@ EXAMPLE = (2, 1, 75, 109)
 """Shape of what is traced. No stride divides its sides, so that what is cut off of other sizes is
 cut off in the graph."""
 USE = (
-    "luminance, B×1×H×W in [0,1], is the colour space's native luminance of the sRGB picture,"
+    "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
     " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is enlarged twice, cut to H×W,"
     " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
-    " picture's own luminance it gives its colours. A color_space named rgb has three channels of"
+    " picture's own luminance it gives its colors. A color_space named rgb has three channels of"
     " sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
 )
-"""How a graph's numbers become colours; stands in its description."""
+"""How a graph's numbers become colors; stands in its description."""
 
 
 def write_torch_export(file: BinaryIO, model: Model) -> None:
@@ -75,9 +74,15 @@ def traced(model: Model) -> ExportedProgram:
     """
     network = deepcopy(model.network).eval().requires_grad_(False)
     fold(network)
+    use_static_padding(network)
     dimensions = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
-    with any_size(), torch.no_grad(), mock.patch.object(fx_config, "backed_size_oblivious", True):
+    with (
+        torch.no_grad(),
+        fx_config.patch(  # type: ignore[attr-defined]
+            backed_size_oblivious=True
+        ),
+    ):
         program = torch.export.export(
             Traceable(network),
             (torch.zeros(EXAMPLE),),

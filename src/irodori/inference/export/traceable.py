@@ -1,24 +1,19 @@
 """A network as one graph for pictures of any size."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from irodori.network import JointNetwork
-from irodori.network.paper_backbone import GLOBAL_SIZE
-from irodori.network.timm_backbone import TimmBackbone
 
 
 class Traceable(nn.Module):
     """What `JointNetwork.forward` does, without asking in Python how large the picture is.
 
-    The network itself skips what a size makes needless: scaling a picture that has the global
-    path's size already, filling one up that has whole steps. A trace would keep one of the two ways
-    for all sizes.
+    The network itself doesn't scale a picture that has the global path's size already. A trace
+    would keep one of the two ways for all sizes.
 
     Args:
         network: in evaluation mode.
@@ -27,19 +22,13 @@ class Traceable(nn.Module):
     def __init__(self, network: JointNetwork) -> None:
         super().__init__()
         self.network = network
-        backbone = network.backbone
-        self.global_size = (GLOBAL_SIZE, GLOBAL_SIZE)
-        if isinstance(backbone, TimmBackbone):
-            height, width = backbone.size
-            self.global_size = (height, width)
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
         """Luminance in [0,1] → chrominance B×C×⌈H/2⌉×⌈W/2⌉ and, with scenes, logits B×classes."""
         if self.network.fusion is None:
             return (self.network.color(luminance_B1HW),)
-        height, width = self.global_size
         global_BC, logits_BC = self.network.global_features(
-            scaled_by_products(luminance_B1HW, height, width)
+            scaled_by_products(luminance_B1HW, *self.network.backbone.input_size)
         )
         chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
         return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
@@ -53,56 +42,79 @@ def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tenso
 
 
 def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
-    """The matrix wanted×size of bilinear scaling with antialiasing along one side.
+    """Return the matrix wanted×size of bilinear scaling with antialiasing along one side.
 
-    Each place sees a triangle around its middle, as wide as the reduction, as Pillow and torch have
-    it.
+    Each position sees a triangle around its center, as wide as the reduction, as in Pillow and
+    torch.
 
     Args:
         size: may be symbolic.
+        wanted: the size to scale to.
         like: of this precision and device.
     """
     scale = size / wanted
-    middles_w1 = (torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] + 0.5) * scale
-    places_S = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
+    centers_w1 = (torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] + 0.5) * scale
+    positions_S = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
     reach: Any = torch.sym_max(scale, 1.0)
-    distances_wS = (places_S - middles_w1).abs() / reach
+    distances_wS = (positions_S - centers_w1).abs() / reach
     weights_wS = (1 - distances_wS).clamp(min=0)
-    normed_wS: Tensor = weights_wS / weights_wS.sum(1, keepdim=True)
-    return normed_wS
+    normalized_wS: Tensor = weights_wS / weights_wS.sum(1, keepdim=True)
+    return normalized_wS
 
 
-@contextmanager
-def any_size() -> Iterator[None]:
-    """Within it photos are filled up to whole steps without asking whether they have them."""
-    # Imported here: it takes a second.
-    from timm.layers import padding
+class StaticPadding(nn.Module):
+    """A layer of timm with TensorFlow's padding, of features that its stride divides.
 
-    with (
-        mock.patch.object(TimmBackbone, "_levels", levels),
-        mock.patch.object(padding, "get_same_padding", whole_steps_padding),
-    ):
-        yield
+    timm's own computes the padding from the size, and tracing that for all sizes takes minutes.
 
-
-def whole_steps_padding(_: int, kernel: int, stride: int, dilation: int) -> int:
-    """TensorFlow's padding of a side that the stride divides, as all are in whole steps.
-
-    timm's own asks for the side; tracing that takes minutes.
+    Args:
+        layer: a convolution or pooling whose forward pads.
+        plain: what computes the layer of padded features.
+        value: what is padded with.
     """
-    return max((kernel - 1) * dilation + 1 - stride, 0)
+
+    def __init__(self, layer: Any, plain: Any, value: float = 0.0) -> None:
+        super().__init__()
+        self.layer, self.plain, self.value = layer, plain, value
+        self.padding: list[int] = []
+        for kernel, stride, dilation in zip(
+            *map(pair, (layer.kernel_size, layer.stride, getattr(layer, "dilation", 1))),
+            strict=True,
+        ):
+            total = max((kernel - 1) * dilation + 1 - stride, 0)
+            # torch wants the last dimension first.
+            self.padding[:0] = [total // 2, total - total // 2]
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        """B×inputs×H×W → B×outputs×H/s×W/s."""
+        padded_BCHW = functional.pad(features_BCHW, self.padding, value=self.value)
+        result_BCHW: Tensor = self.plain(self.layer, padded_BCHW)
+        return result_BCHW
 
 
-def levels(backbone: TimmBackbone, luminance_B1HW: Tensor) -> dict[int, Tensor]:
-    """`TimmBackbone._levels` with the borders repeated by index."""
-    height, width = luminance_B1HW.shape[-2:]
-    step = backbone.step
-    rows, columns = (
-        torch.arange((size + step - 1) // step * step, device=luminance_B1HW.device).clamp(
-            max=size - 1
-        )
-        for size in (height, width)
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """Return a setting for height and width."""
+    return (value, value) if isinstance(value, int) else value
+
+
+def use_static_padding(network: nn.Module) -> None:
+    """Change a network, in place, so that no padding depends on the size of the picture.
+
+    Features have sizes that all strides divide, since a backbone extends photos to whole steps.
+    """
+    for name, module in list(network.named_modules()):
+        # By name, so that timm is only imported for its models.
+        if type(module).__name__ == "Conv2dSame":
+            network.set_submodule(name, StaticPadding(module, _convolved).eval())
+        elif type(module).__name__ == "MaxPool2dSame":
+            network.set_submodule(name, StaticPadding(module, _pooled, -torch.inf).eval())
+
+
+def _convolved(layer: nn.Conv2d, padded_BCHW: Tensor) -> Tensor:
+    return functional.conv2d(
+        padded_BCHW, layer.weight, layer.bias, layer.stride, 0, layer.dilation, layer.groups
     )
-    whole_B1HW = luminance_B1HW[:, :, rows][..., columns]
-    found = backbone.encoder((whole_B1HW - backbone.mean) / backbone.deviation)
-    return {stride: found[backbone.places[stride]] for stride in backbone.strides}
+
+
+def _pooled(layer: nn.MaxPool2d, padded_BCHW: Tensor) -> Tensor:
+    return functional.max_pool2d(padded_BCHW, layer.kernel_size, layer.stride, 0, layer.dilation)

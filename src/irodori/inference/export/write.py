@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError, one_line
-from irodori.inference.checkpoint import Model, load_model
 from irodori.inference.export.graphs import write_onnx, write_torch_export
-from irodori.inference.safetensors_file import write_safetensors
+from irodori.model import Model, load_model
+from irodori.model_file import write_safetensors
 
 
 def export_model(
@@ -47,10 +47,10 @@ def export_model(
         ) from None
     except Exception as error:
         # Of any kind, by what torch can't trace.
-        backbone = model.network.arguments["backbone"]
+        backbone = model.network.backbone
+        name = getattr(backbone, "name", type(backbone).__name__)
         raise IrodoriError(
-            f"{checkpoint}: backbone {backbone} can't be exported as {form}:"
-            f" {one_line(error)[:200]}"
+            f"{checkpoint}: backbone {name} can't be exported as {form}: {one_line(error)[:200]}"
         ) from None
 
 

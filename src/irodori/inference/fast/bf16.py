@@ -9,32 +9,28 @@ import torch
 from torch import Tensor, nn
 
 from irodori.network import JointNetwork
-from irodori.network.paper_backbone import PaperBackbone
 
 
 def to_bf16(network: JointNetwork) -> None:
     """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
 
-    Luminance is scaled and freed of its mean in fp32, since bf16 has no more than 128 steps from
-    0.5 to 1; chrominance (see `network.output`) and scene logits come out in fp32. Global features
-    come out in bf16 and are taken in any precision.
+    Luminance is scaled and normalized in fp32, since bf16 has no more than 128 steps from 0.5 to 1;
+    chrominance (see `network.output`) and scene logits are fp32. Global features are bf16 and are
+    accepted in any precision.
     """
     for part in network.children():
         if part is not network.output:
             part.to(torch.bfloat16)
-    backbone = network.backbone
-    first = backbone.low[0] if isinstance(backbone, PaperBackbone) else backbone.encoder
-    assert isinstance(first, nn.Module)
-    first.register_forward_pre_hook(_narrow)
+    network.backbone.first_layer().register_forward_pre_hook(_to_bf16)
     if network.fusion is not None:
-        network.fusion.register_forward_pre_hook(_narrow)
+        network.fusion.register_forward_pre_hook(_to_bf16)
     if network.classification is not None:
-        network.classification.register_forward_hook(_widen)
+        network.classification.register_forward_hook(_to_fp32)
 
 
-def _narrow(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _to_bf16(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(value.bfloat16() for value in inputs)
 
 
-def _widen(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+def _to_fp32(_: nn.Module, __: Any, output: Tensor) -> Tensor:
     return output.float()

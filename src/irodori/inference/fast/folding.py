@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from irodori.inference.fast.pairs import Layer, pairs
-from irodori.network.decoders import LearnedDouble
+from irodori.network.decoders import LearnedUpsampling
 from irodori.network.heads import Fusion
 
 
@@ -24,18 +24,13 @@ def fold(network: nn.Module) -> None:
         if isinstance(module, Fusion):
             # The norm of the sum of both halves: the layer holds the weights of both.
             followed.append((module.mix, module.norm))
-        elif isinstance(module, LearnedDouble):
+        elif isinstance(module, LearnedUpsampling):
             followed.append((module.convolution, module.norm))
     names = {module: name for name, module in network.named_modules()}
     for layer, norm in followed:
         absorb(layer, norm)
         # timm's hold the activation that comes after them.
         network.set_submodule(names[norm], getattr(norm, "act", nn.Identity()).eval())
-
-
-def norms_left(network: nn.Module) -> list[str]:
-    """Names of the batch norms that a network has."""
-    return [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]
 
 
 @torch.no_grad()

@@ -3,14 +3,15 @@
 from typing import Any, NoReturn
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.errors import IrodoriError
+from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
 
 
-class BadImages(Callback):
+class BadImages(Watcher):
     """Reports each damaged image of an epoch once, at its end, with shard, key and reason.
 
     The share is that of all images seen in the epoch by all ranks; every rank stops together. As
@@ -36,8 +37,8 @@ class BadImages(Callback):
         """Whether this rank has found too many for an epoch."""
         return len(self.bad) > self.max_share * self.epoch_images
 
-    def tell(self) -> NoReturn:
-        """Report them, and say how many. Raises IrodoriError."""
+    def report(self) -> NoReturn:
+        """List them, and say how many; see `Watcher`."""
         self._list()
         counts = gather((len(self.bad), self.seen))
         bad, seen = (sum(column) for column in zip(*counts, strict=True))
@@ -46,7 +47,7 @@ class BadImages(Callback):
     def _too_many(self, bad: int, seen: int) -> str:
         return (
             f"{bad} of {seen} images ({bad / seen:.1%}) can't be read or decoded, more than"
-            f" data.max_bad_share={self.max_share:.1%} of an epoch; mend or remove them (listed"
+            f" data.max_bad_share={self.max_share:.1%} of an epoch; repair or remove them (listed"
             " above)"
         )
 

@@ -6,16 +6,16 @@ from torch import distributed
 from irodori.training.ranks import several
 
 
-class SameBuffers(Callback):
-    """Takes over the first rank's buffers before a validation.
+class BroadcastBuffers(Callback):
+    """Broadcasts the first rank's buffers before a validation.
 
     During training DDP does so before every step, but the last step's running statistics are each
-    rank's own, and a photograph's figures would depend on the rank that it falls to. Comes after
-    weight averaging, so that the averaged statistics are shared too.
+    rank's own, and a photograph's metrics would depend on the rank that it falls to. It comes after
+    weight averaging, so that the averaged statistics are shared, too.
     """
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Share the buffers."""
+        """Broadcast the buffers."""
         if several():
             for buffer in pl_module.buffers():
                 distributed.broadcast(buffer, src=0)

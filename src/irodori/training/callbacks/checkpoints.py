@@ -1,66 +1,51 @@
-"""Writes last.ckpt, from which a run goes on exactly, and best.ckpt; stops when a signal asks."""
+"""Writes last.ckpt, from which a run resumes exactly, and best.ckpt; stops on a signal."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Annotated, Any, NoReturn
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from irodori.config.ranges import Range
 from irodori.errors import IrodoriError
-from irodori.training.agreement import Agreement
+from irodori.runs.folder import BEST, CHECKPOINTS, LAST, resume_command
+from irodori.training.callbacks.watcher import Watcher
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
-from irodori.training.position import batches_done, place
-from irodori.training.ranks import agree
-from irodori.training.run_folder import BEST, LAST, command
+from irodori.training.position import batches_done, set_position
+from irodori.training.ranks import Agreement, agree
+from irodori.training.settings import MONITOR
 from irodori.training.stopping import Stopped, StopSignal
 
-MONITOR = "val/chroma_rmse"
-"""What the best checkpoint has least of."""
 SECONDS = "train/seconds"
 """Seconds of training before a validation, those of all validations left out."""
-
-
-class Watcher(Protocol):
-    """A callback that may have to stop the run.
-
-    All ranks are asked between two steps, before anything is written, and stop together: a rank
-    that left alone would keep the others waiting for its gradients.
-    """
-
-    @property
-    def alarm(self) -> bool:
-        """Whether this rank wants to stop."""
-
-    def tell(self) -> NoReturn:
-        """Say why; called on all ranks together. Raises IrodoriError."""
 
 
 class Checkpoints(Callback):
     """Keeps `last.ckpt` and `best.ckpt` of a run.
 
     The last one is written between two optimizer steps, every so many steps and minutes, before
-    each validation, after each epoch, at the end, and when a signal asks the run to stop. A
-    checkpoint that can't be written is told of, and the one before stays.
+    each validation, after each epoch, at the end, and when a signal asks the run to stop. If a
+    checkpoint can't be written, a line says so, and the one before stays.
 
-    It has the run's clocks, too, which go on over interruptions: what was done after the checkpoint
-    that a run goes on from counts no more than its steps do. `seconds`, in metrics.json, is the
-    whole time. `train/seconds`, logged with each validation, is the time of the steps: validations
-    and what is written with them are left out, since they take a slower network longer, too.
+    It has the run's clocks, too, which continue over interruptions: what was done after the
+    checkpoint that a run resumes from counts no more than its steps do. `seconds`, in metrics.json,
+    is the whole time. `train/seconds`, logged with each validation, is the time of the steps:
+    validations and what is written with them are left out, since they take a slower network longer,
+    too.
 
     Args:
-        folder: where they go.
         every_steps: optimizer steps between checkpoints; None for no such limit.
         every_minutes: time between checkpoints; None for no such limit.
-        files: the trainer's plugin that writes them.
-        stop: the signals.
-        watchers: callbacks that may have to stop the run; they come before this one.
-        clock: gives seconds.
+        clock: returns seconds.
 
     Attributes:
+        stop: the signals that it looks at.
         best: the least validation error so far.
         seconds: of training and its validations, also before an interruption; whole when training
             has ended.
@@ -68,21 +53,16 @@ class Checkpoints(Callback):
 
     def __init__(
         self,
-        folder: Path,
-        every_steps: int | None,
-        every_minutes: float | None,
-        files: WholeFiles,
-        stop: StopSignal,
-        watchers: Sequence[Watcher],
+        every_steps: Annotated[int, Range(least=1)] | None = 1000,
+        every_minutes: Annotated[float, Range(least=0)] | None = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder = folder
         self.every_steps = every_steps
         self.every_minutes = every_minutes
-        self.files = files
-        self.stop = stop
-        self.watchers = watchers
         self.clock = clock
+        self.stop = StopSignal()
+        self.folder = Path()
+        self.watchers: list[Watcher] = []
         self.best: float | None = None
         self.seconds = 0.0
         self._validations = 0.0
@@ -109,7 +89,7 @@ class Checkpoints(Callback):
         return self._elapsed() - self._validations
 
     def state_dict(self) -> dict[str, Any]:
-        """Position, best score, rows of metrics.csv, and the clocks."""
+        """Return position, best score, rows of metrics.csv, and the clocks."""
         return {
             "batches": self._saved[0],
             "validating": self._saved[1],
@@ -120,20 +100,21 @@ class Checkpoints(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a checkpoint's state, but not when one is only validated."""
+        """Continue from a checkpoint's state, but not when one is only validated."""
         if self._fitting:
             self._loaded = state_dict
             self._saved = (state_dict["batches"], state_dict["validating"])
             self._rows = state_dict["rows"]
             self.best = state_dict["best"]
             self.seconds = state_dict["seconds"]
-            # Checkpoints of before know the whole time only.
-            self._validations = self.seconds - state_dict.get("trained", self.seconds)
+            self._validations = self.seconds - state_dict["trained"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note whether this is training or a validation of its own; take rank 0's folder."""
+        """Note whether this is training or a validation of its own; use rank 0's folder."""
         self._fitting = stage == "fit"
-        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+        folder = trainer.strategy.broadcast(trainer.default_root_dir)
+        self.folder = Path(folder) / CHECKPOINTS
+        self.watchers = [c for c in trainer.callbacks if isinstance(c, Watcher)]  # type: ignore[attr-defined]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let Lightning begin, though all steps are done, if the last validation isn't."""
@@ -144,7 +125,7 @@ class Checkpoints(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go to the checkpoint's position; from now on a signal waits for the end of a step."""
         if self._loaded is not None:
-            place(trainer, self._loaded["batches"], self._loaded["validating"])
+            set_position(trainer, self._loaded["batches"], self._loaded["validating"])
         best = self.folder / BEST
         if self.best is not None and not trainer.strategy.broadcast(best.exists()):
             self.best = None
@@ -158,7 +139,7 @@ class Checkpoints(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the end of the epoch before, when all its figures are logged."""
         batches = batches_done(trainer)
-        # An epoch that is gone on with, or whose validation is, has not ended.
+        # An epoch that is resumed, or whose validation is, has not ended.
         if batches and batches == trainer.current_epoch * int(trainer.num_training_batches):
             self._save(trainer, validating=False)
 
@@ -188,16 +169,16 @@ class Checkpoints(Callback):
             self._agreement.ask(self.stop.name is not None, late, *alarms)
 
     def _look(self) -> None:
-        """See what the ranks answered. Raises IrodoriError if a watcher has an alarm."""
+        """Read what the ranks answered; raise IrodoriError if a watcher has an alarm."""
         answer = self._agreement.answer()
         if answer:
             self._stopping, self._late, *alarms = answer
-            self._tell(alarms)
+            self._report(alarms)
 
-    def _tell(self, alarms: Sequence[bool]) -> None:
+    def _report(self, alarms: Sequence[bool]) -> None:
         for watcher, alarm in zip(self.watchers, alarms, strict=True):
             if alarm:
-                watcher.tell()
+                watcher.report()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""
@@ -219,7 +200,7 @@ class Checkpoints(Callback):
         """Stop if a signal came, or a watcher has an alarm."""
         alarms = [watcher.alarm for watcher in self.watchers]
         stop, *alarms = agree(self.stop.name is not None, *alarms)
-        self._tell(alarms)
+        self._report(alarms)
         if stop:
             self._stop()
 
@@ -233,7 +214,8 @@ class Checkpoints(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         score = trainer.callback_metrics[MONITOR].item()
-        if self.best is None or score < self.best:
+        # Not a number beats nothing, and must not stay unbeaten.
+        if not math.isnan(score) and (self.best is None or score < self.best):
             before, self.best = self.best, score
             if not self._write(trainer, self.folder / BEST):
                 self.best = before
@@ -241,7 +223,7 @@ class Checkpoints(Callback):
                     print(f"the best so far ({score:.2f}) isn't kept", flush=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the clock of training go on; put the limit of steps back, see `on_fit_start`."""
+        """Restart the clock of training; restore the limit of steps, see `on_fit_start`."""
         if self._validated_after is not None:
             # Only here have all callbacks done what they do with a validation.
             self._validations = self._elapsed() - self._validated_after
@@ -259,8 +241,8 @@ class Checkpoints(Callback):
         self.seconds, self._started = self._elapsed(), None
         if not written:
             raise IrodoriError(
-                f"the end of training can't be written to {self.folder / LAST}: make room, and go"
-                f" on with: {command(self.folder.parent)}"
+                f"the end of training can't be written to {self.folder / LAST}: make room, and "
+                f" resume by: {resume_command(self.folder.parent)}"
             )
 
     def _stop(self) -> NoReturn:
@@ -268,15 +250,19 @@ class Checkpoints(Callback):
         raise Stopped
 
     def _save(self, trainer: Trainer, validating: bool) -> bool:
-        """Write last.ckpt unless it is there already; whether it is there now."""
+        """Write last.ckpt unless it is there already; return whether it is there now."""
         position = (batches_done(trainer), validating)
         if position == self._saved:
             return True
+        for watcher in self.watchers:
+            watcher.look()
+        self._report(agree(*(watcher.alarm for watcher in self.watchers)))
         # A finite loss can have gradients that aren't; all ranks have the same weights.
-        if not all(weights.isfinite().all() for weights in trainer.lightning_module.parameters()):
+        weights = trainer.lightning_module.parameters()
+        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
             raise IrodoriError(
                 f"weights are no finite numbers any more after step {trainer.global_step}: lower"
-                " optimizer.lr or set trainer.clip_norm; the last checkpoint was written before"
+                " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written before"
             )
         before, self._saved = self._saved, position
         for logger in trainer.loggers:
@@ -290,9 +276,11 @@ class Checkpoints(Callback):
         return written
 
     def _write(self, trainer: Trainer, path: Path) -> bool:
-        """Write a checkpoint, and say so if it can't be; whether it was, the same on all ranks."""
+        """Write a checkpoint, or print that it can't be; return whether, the same on all ranks."""
+        files = trainer.strategy.checkpoint_io
+        assert isinstance(files, WholeFiles)
         trainer.save_checkpoint(path)
-        if self.files.error is not None:
+        if files.error is not None:
             kept = "the one before is kept" if path.exists() else "there is none yet"
-            print(f"{path} can't be written: {self.files.error}; {kept}", flush=True)
-        return not agree(self.files.error is not None)[0]
+            print(f"{path} can't be written: {files.error}; {kept}", flush=True)
+        return not agree(files.error is not None)[0]

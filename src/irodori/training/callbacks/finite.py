@@ -1,73 +1,70 @@
-"""Looks whether losses are finite numbers, and keeps what is needed to find out why not."""
+"""Looks whether losses are finite numbers, without waiting for the device in every step."""
 
-from pathlib import Path
 from typing import Any, NoReturn
 
-from lightning import Callback, LightningModule, Trainer
+import torch
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from irodori.errors import IrodoriError, one_line
-from irodori.training.checkpoint_files import write
+from irodori.errors import IrodoriError
+from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
 
 
-class FiniteLoss(Callback):
-    """Looks at the loss of every micro-batch; the batch is written down for looking into.
+class FiniteLoss(Watcher):
+    """Looks at the losses every `log_every_n_steps` steps, and before a checkpoint is written.
 
-    See `Watcher` for how it stops the run.
-
-    Args:
-        folder: the run folder, for `diverged-rank-<r>.pt`: a dict of the step, the loss, and the
-            batch as it went into the network, with its keys.
+    Until then they stay on the device: to read each would make the host wait for it.
 
     Attributes:
-        bad: what was wrong on this rank, None if nothing was.
+        bad: the first loss of this rank that is no finite number, and of which samples; None if
+            there is none.
     """
+
+    def __init__(self) -> None:
+        self.bad: str | None = None
+        self._keys: list[str] = []
+        self._losses: list[tuple[int, list[str], Tensor]] = []
 
     @property
     def alarm(self) -> bool:
-        """Whether a loss on this rank was no finite number."""
+        """Whether a loss of this rank was no finite number, as far as it has looked."""
         return self.bad is not None
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bad: str | None = None
-        self._batch: dict[str, Any] = {}
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the first rank's folder: under torchrun each has composed one of its own."""
-        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Remember the batch."""
-        self._batch = batch
+        """Remember whose loss comes next."""
+        self._keys = batch["keys"]
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
-        """Look at the loss."""
-        if self.bad is not None or bool(loss.isfinite()):
-            return
-        path = self.folder / f"diverged-rank-{trainer.global_rank}.pt"
-        step = trainer.global_step + 1
-        batch = {
-            name: value.detach().cpu() if isinstance(value, Tensor) else value
-            for name, value in self._batch.items()
-        }
-        try:
-            write({"step": step, "loss": loss.item(), "batch": batch}, path)
-            place = f"see {path}"
-        except OSError as error:
-            place = f"{path} can't be written: {one_line(error)}"
-        keys = ", ".join(batch["keys"])
-        self.bad = f"the loss of step {step} is {loss.item()}, {place} (samples {keys})"
+        """Keep the loss."""
+        self._losses.append((trainer.global_step + 1, self._keys, loss.detach()))
 
-    def tell(self) -> NoReturn:
-        """Say which losses, of which samples. Raises IrodoriError."""
-        places = "; ".join(text for text in gather(self.bad) if text is not None)
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the losses when rows are logged."""
+        every = getattr(trainer, "log_every_n_steps", 1) or 1
+        if self._losses[-1][0] - self._losses[0][0] + 1 >= every:
+            self.look()
+
+    def look(self) -> None:
+        """Read the losses since the last look, at once."""
+        if not self._losses:
+            return
+        losses = torch.stack([loss for _, _, loss in self._losses]).tolist()
+        for (step, keys, _), loss in zip(self._losses, losses, strict=True):
+            if self.bad is None and not abs(loss) < float("inf"):
+                self.bad = f"the loss of step {step} is {loss} (samples {', '.join(keys)})"
+        self._losses = []
+
+    def report(self) -> NoReturn:
+        """Say which losses, of which samples; see `Watcher`."""
+        losses = "; ".join(text for text in gather(self.bad) if text is not None)
         raise IrodoriError(
-            f"{places}: look at these images, or lower optimizer.lr or set trainer.clip_norm; the"
-            " last checkpoint was written before"
+            f"{losses}: look at these images, or lower optimizer.lr or set"
+            " trainer.gradient_clip_val; the last checkpoint was written before"
         )

@@ -1,14 +1,15 @@
-"""Stops a run whose shards can't be had any more; they are not damaged, and may be had later."""
+"""Stops a run whose shards are unreachable; they are not damaged, and may be had later."""
 
 from typing import Any, NoReturn
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 
 from irodori.errors import IrodoriError
+from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
 
 
-class LostShards(Callback):
+class LostShards(Watcher):
     """Has the run stopped before a step without some of its samples is written (see `Watcher`).
 
     Attributes:
@@ -23,11 +24,11 @@ class LostShards(Callback):
         """Whether a sample of this rank couldn't be had."""
         return self.lost is not None
 
-    def tell(self) -> NoReturn:
-        """Say which shards. Raises IrodoriError."""
+    def report(self) -> NoReturn:
+        """Say which shards; see `Watcher`."""
         reasons = sorted({reason for reason in gather(self.lost) if reason is not None})
         raise IrodoriError(
-            f"{'; '.join(reasons)}: nothing is lost, go on with the run when it can be had again"
+            f"{'; '.join(reasons)}: nothing is lost, resume the run when it can be had again"
         )
 
     def on_train_batch_start(

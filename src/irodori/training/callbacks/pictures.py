@@ -1,48 +1,41 @@
 """A fixed set of validation photographs as gray · predicted · true, written as PNG and logged."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from irodori.data.base import ShardModule
+from irodori.config.ranges import Range
 from irodori.data.files import replacing
 from irodori.errors import one_line
-from irodori.inference.checkpoint import Model
-from irodori.inference.coloring import color_pictures
 from irodori.inference.sheet import gray_of, sheet
-from irodori.training.loggers.tensorboard import TensorBoard
+from irodori.model import Model, color_pictures
+from irodori.runs.folder import PICTURES
 
 
 class Pictures(Callback):
     """Writes `epoch-0012.png` at each validation, and `best.png` at the end.
 
     Args:
-        data: the validation set, from which `count` photographs are taken, evenly spread.
-        count: number of photographs.
-        folder: where the pictures go.
+        count: number of photographs, evenly spread over the validation set.
     """
 
-    def __init__(self, data: ShardModule, count: int, folder: Path) -> None:
-        length = len(data.val_index)
-        spread = np.linspace(0, length - 1, min(count, length)).round()
-        self.data = data
-        self.samples = spread.astype(int).tolist()
-        self.folder = folder
+    def __init__(self, count: Annotated[int, Range(least=1)] = 8) -> None:
+        self.count = count
         self._true: list[Tensor] | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Write the sheet of an epoch, or say that it can't be written."""
+        """Write the sheet of an epoch, or print that it can't be written."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         name = f"epoch-{trainer.current_epoch + 1:04d}.png"
         try:
             self.write(trainer, module, name)
         except OSError as error:
-            print(f"{self.folder / name} can't be written: {one_line(error)}", flush=True)
+            print(f"{name} can't be written: {one_line(error)}", flush=True)
 
     def write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
         """Write the sheet of the module as it is, and log it, on rank 0.
@@ -53,14 +46,7 @@ class Pictures(Callback):
         if not trainer.is_global_zero:
             return
         if self._true is None:
-            device = trainer.strategy.root_device
-            self._true = []
-            for sample in self.samples:
-                try:
-                    image = self.data.val_resize(self.data.val_samples.image(sample))
-                except (RuntimeError, OSError):
-                    continue  # Damaged images are reported where they are validated on.
-                self._true.append(image.to(device))
+            self._true = self._photographs(trainer)
         model = module.model
         assert isinstance(model, Model)
         training = module.training
@@ -74,13 +60,26 @@ class Pictures(Callback):
                 for predicted, true in zip(colored, self._true, strict=True)
             ]
         )
-        with replacing(self.folder / name) as file:
+        with replacing(Path(trainer.default_root_dir, PICTURES, name)) as file:
             picture.save(file, "png")
         key, step = "pictures_best", trainer.global_step
         if trainer.state.fn == TrainerFn.FITTING:
-            # As the figures of this validation are.
+            # As the metrics of this validation are.
             key, step = "pictures", trainer.global_step - 1
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger | TensorBoard):
+            if hasattr(logger, "log_image"):
                 caption = ["gray · predicted · true"]
                 logger.log_image(key, [picture], step, caption=caption)
+
+    def _photographs(self, trainer: Trainer) -> list[Tensor]:
+        """Return the photographs, 3×H×W uint8 on the device; damaged ones are left out."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        last = len(data.val_index) - 1
+        samples = np.linspace(0, last, min(self.count, last + 1)).round().astype(int)
+        photographs = []
+        for sample in samples.tolist():
+            try:
+                photographs.append(data.val_resize(data.val_samples.image(sample)))
+            except (RuntimeError, OSError):
+                continue  # Reported where they are validated.
+        return [image_3HW.to(trainer.strategy.root_device) for image_3HW in photographs]

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from irodori.training.ranks import gather, mine
+from irodori.training.ranks import gather, own_value
 
 
 class RandomStates(Callback):
-    """A run that is gone on with draws the numbers that it would have drawn.
+    """Restores the random generators, so that a resumed run draws what it would have drawn.
 
     With another number of ranks the generators stay as they were seeded.
     """
@@ -20,7 +20,7 @@ class RandomStates(Callback):
         self._loaded: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of Python's, NumPy's and torch's generators on every rank."""
+        """Return the states of Python's, NumPy's and torch's generators on every rank."""
         name, keys, *rest = np.random.get_state(legacy=True)
         version, internal, gauss = random.getstate()
         state = {
@@ -37,7 +37,7 @@ class RandomStates(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the generators."""
-        state = mine(self._loaded)
+        state = own_value(self._loaded)
         if state is None:
             return
         version, internal, gauss = state["python"]

@@ -2,52 +2,45 @@
 
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
-from torchmetrics import MeanMetric
+from torch import Tensor
 
-from irodori.training.ranks import gather, mine
+from irodori.training.ranks import gather, own_value
 
 
 class TrainMeans(Callback):
-    """Means over images of what `Colorization.training_step` gives as `sums`.
+    """Logs means over images of what `ColorizationModule.training_step` returns as `sums`.
 
-    An epoch's means go on exactly after an interruption; with another number of ranks the first
-    one takes over what all had summed.
+    Sums and counts stay on the device between logs. An epoch's means continue exactly after an
+    interruption; with another number of ranks the first one takes over what all had summed.
     """
 
     def __init__(self) -> None:
-        self.means: dict[str, MeanMetric] = {}
+        self.sums: dict[str, Tensor] = {}
         self._loaded: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums and the weights of every rank."""
-        sums = {
-            name: (mean.mean_value.item(), mean.weight.item()) for name, mean in self.means.items()
-        }
-        return {"ranks": gather(sums)}
+        """Return the sums and counts of every rank."""
+        return {"ranks": gather({name: pair_2.tolist() for name, pair_2 in self.sums.items()})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the sums until training starts."""
         self._loaded = state_dict["ranks"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over the sums."""
-        sums = mine(self._loaded)
-        if sums is None and trainer.is_global_zero:
-            names = self._loaded[0] if self._loaded else {}
+        """Continue with the loaded sums."""
+        sums = own_value(self._loaded)
+        if sums is None and trainer.is_global_zero and self._loaded:
             sums = {
-                name: tuple(map(sum, zip(*(rank[name] for rank in self._loaded), strict=True)))
-                for name in names
+                name: [sum(column) for column in zip(*(r[name] for r in self._loaded), strict=True)]
+                for name in self._loaded[0]
             }
-        for name, (value, weight) in (sums or {}).items():
-            mean = self._mean(name, pl_module)
-            mean.mean_value.fill_(value)
-            mean.weight.fill_(weight)
+        for name, pair in (sums or {}).items():
+            self.sums[name] = self._zero(pl_module) + torch.tensor(pair, dtype=torch.float64)
 
-    def _mean(self, name: str, module: LightningModule) -> MeanMetric:
-        if name not in self.means:
-            self.means[name] = MeanMetric().to(module.device)
-        return self.means[name]
+    def _zero(self, module: LightningModule) -> Tensor:
+        return torch.zeros(2, dtype=torch.float64, device=module.device)
 
     def on_train_batch_end(
         self,
@@ -59,12 +52,14 @@ class TrainMeans(Callback):
     ) -> None:
         """Add a micro-batch, and log its means."""
         for name, (total, count) in outputs["sums"].items():
-            mean = total / count.clamp(min=1)
-            self._mean(name, pl_module).update(mean, weight=count)
-            pl_module.log(f"train/{name}_step", mean, on_step=True, on_epoch=False)
+            if name not in self.sums:
+                self.sums[name] = self._zero(pl_module)
+            self.sums[name] += torch.stack([total.double(), count.double()])
+            pl_module.log(f"train/{name}_step", total / count.clamp(min=1), on_epoch=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the epoch's means."""
-        for name, mean in self.means.items():
-            pl_module.log(f"train/{name}_epoch", mean.compute())
-            mean.reset()
+        for name, pair_2 in self.sums.items():
+            total, count = trainer.strategy.reduce(pair_2, reduce_op="sum").tolist()
+            pl_module.log(f"train/{name}_epoch", total / max(count, 1))
+        self.sums = {}

@@ -11,9 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from irodori.checks import typed
+from irodori.config.check import check
 from irodori.errors import IrodoriError
-from irodori.training.run_folder import CONFIG
+from irodori.runs.folder import CONFIG
+from irodori.training.settings import GIVEN, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ def make_jobs(
         with open_dict(composed):
             del composed["hydra"]
         try:
-            config = typed(composed)
+            check(composed, TrainSettings, GIVEN)
         except IrodoriError as error:
             raise IrodoriError(f"job {number} ({' '.join(varied)}): {error}") from None
         finally:
             HydraConfig.instance().cfg = None
-        trainer = config.trainer
+        trainer = composed.trainer
         jobs.append(
             Job(
                 number,

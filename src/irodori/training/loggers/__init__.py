@@ -1,66 +1,41 @@
-"""The loggers of a run: metrics.csv always, and W&B or TensorBoard as configured."""
+"""The loggers of a run: metrics.csv always, and what is configured beside it."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from irodori.config import LoggerConfig, WandbConfig
-from irodori.errors import IrodoriError
-from irodori.training.loggers.tensorboard import TensorBoard, require_tensorboard
-from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.config.instantiate import instantiate
+from irodori.runs.run import Run
 from irodori.training.metrics_csv import MetricsCSV
 
 
-def check_logger(config: LoggerConfig) -> None:
-    """See to it that the logger can be had, before a run has a folder.
+def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
+    """Return the logger of metrics.csv, and the configured one if there is one.
 
-    Raises:
-        IrodoriError: the logger or its mode is unknown, or its package is missing.
-    """
-    if config.name == "wandb" and isinstance(config, WandbConfig):
-        wandb_mode(config.mode)
-    elif config.name == "tensorboard":
-        require_tensorboard()
-    elif config.name != "csv":
-        raise IrodoriError(
-            f"logger.name={config.name} can't be had like this; choose logger=wandb,"
-            " logger=tensorboard or logger=csv"
-        )
-
-
-def make_loggers(
-    config: LoggerConfig,
-    folder: Path,
-    settings: dict[str, Any],
-    overrides: Sequence[str],
-    flush_every: int,
-    keep_rows: int = 0,
-) -> list[Logger]:
-    """metrics.csv in the run folder, and what is configured beside it.
+    A configured logger is one of Lightning's, or with `_partial_: true` a function of
+    `(run, rows)` that returns a logger or None: the run, and the rows of metrics.csv so far.
 
     Args:
-        config: group logger.
-        folder: the run folder.
-        settings: the resolved configuration, which W&B and TensorBoard store.
-        overrides: what the user set, which names the run on W&B.
-        flush_every: steps after which metrics.csv is written.
-        keep_rows: of a run that is gone on with, rows of metrics.csv that stay.
+        run: the run, in its folder.
+        keep_rows: of a resumed run, rows of metrics.csv that stay.
 
     Raises:
-        IrodoriError: the logger or its mode is unknown, its package is missing, or W&B refuses the
-            run.
+        IrodoriError: a package is missing, or W&B refuses the run.
     """
-    check_logger(config)
-    # How a run is gone on with is no setting of it, nor stands it in config.yaml.
-    settings = {key: x for key, x in settings.items() if key not in ("resume", "allow_changes")}
-    metrics = MetricsCSV(folder, flush_every, keep_rows)
-    if isinstance(config, WandbConfig) and config.name == "wandb":
-        # Imported here: it takes a second.
-        from irodori.training.loggers.wandb_run import wandb_loggers
+    metrics = MetricsCSV(run.folder, run.config.trainer.log_every_n_steps or 50, keep_rows)
+    if not run.config.logger:
+        return [metrics]
+    logger: Any = instantiate(run.config.logger)
+    if isinstance(logger, partial):
+        logger = logger(run, metrics.rows)
+    elif logger is not None:
+        logger.log_hyperparams(run.settings())
+    return [metrics] if logger is None else [metrics, logger]
 
-        return [metrics, *wandb_loggers(config, folder, settings, overrides, metrics.rows)]
-    if config.name == "tensorboard":
-        return [metrics, TensorBoard(folder, settings, metrics.rows)]
-    return [metrics]
+
+def close_loggers(loggers: list[Logger], status: int) -> None:
+    """Finish the loggers that have a `finish(status)`: W&B marks runs as failed or preempted."""
+    for logger in loggers:
+        if hasattr(logger, "finish"):
+            logger.finish(status)

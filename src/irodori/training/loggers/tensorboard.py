@@ -14,15 +14,34 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
 from irodori.errors import IrodoriError, one_line
+from irodori.runs.run import Run
 from irodori.training.loggers.rows import FirstValues, at_last_step, values
 
 FOLDER = "tensorboard"
 
 
-class TensorBoard(TensorBoardLogger):
-    """Lightning's logger, writing into one folder, where a run that is gone on with goes on.
+def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoard":
+    """Return TensorBoard's logger.
 
-    If a file can't be written, that is told, and the run goes on without.
+    Args:
+        run: the run, whose settings are logged as the text `config`.
+        rows: of metrics.csv, those of the steps before.
+
+    Raises:
+        IrodoriError: the package is missing.
+    """
+    if find_spec("tensorboard") is None:
+        raise IrodoriError(
+            "logger=tensorboard needs a package: pip install 'irodori[tensorboard]', or choose"
+            " logger=csv"
+        )
+    return TensorBoard(run.folder, run.settings(), rows)
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger, writing into one folder, where a resumed run continues.
+
+    If a file can't be written, a line says so, and the run continues without.
 
     Args:
         folder: the run folder.
@@ -97,12 +116,3 @@ def boundary(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, 
     if any(name.startswith("val/") for row in missing for name in row):
         return last + 1, []
     return last, missing
-
-
-def require_tensorboard() -> None:
-    """Raise IrodoriError if the package is missing."""
-    if find_spec("tensorboard") is None:
-        raise IrodoriError(
-            "logger=tensorboard needs a package: pip install 'irodori[tensorboard]', or choose"
-            " logger=csv"
-        )

@@ -6,19 +6,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from wandb.sdk.wandb_run import Run
+from wandb.sdk.wandb_run import Run as WandbRun
 
-from irodori.config import WandbConfig
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
-from irodori.training.callbacks.checkpoints import MONITOR
+from irodori.runs.run import Run
 from irodori.training.loggers.rows import FirstValues, values
 from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.training.settings import MONITOR
+from irodori.training.stopping import REQUEUE
 
 KNOWN = Path("wandb", "run.json")
 """What stays of a run on W&B, in the run folder."""
@@ -32,34 +33,35 @@ NOT_IN_SETTING = (*NOT_IN_NAME, "seed", "data.fold")
 """Overrides that runs of one setting may differ in."""
 
 
-def wandb_loggers(
-    config: WandbConfig,
-    folder: Path,
-    settings: dict[str, Any],
-    overrides: Sequence[str],
+def start_wandb(
+    run: Run,
     rows: Sequence[Mapping[str, Any]],
-) -> list[Logger]:
-    """W&B's logger, none if it is disabled; says in one line which mode was chosen.
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto",
+    project: str | None = None,
+    entity: str | None = None,
+) -> Logger | None:
+    """Return W&B's logger, None if it is disabled; print in one line which mode was chosen.
 
-    A run that is gone on with keeps its id, name, group, tags and setting. Those of a sweep share
-    the group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B
-    takes id, project and sweep from the agent's variables.
+    A resumed run keeps its id, name, group, tags and setting. Runs of a sweep share the group that
+    WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B takes id, project
+    and sweep from the agent's variables.
 
     Args:
-        config: group logger.
-        folder: the run folder.
-        settings: the resolved configuration. W&B stores it, and `setting` beside it: runs of one
-            setting that differ in seed and fold have it in common.
-        overrides: what the user set.
+        run: the run. W&B stores its settings, and `setting` beside them: runs of one setting that
+            differ in seed and fold have it in common.
         rows: of metrics.csv, those of the steps before.
+        mode: auto is WANDB_MODE, then online if there is a key, else offline.
+        project: None: WANDB_PROJECT, or irodori.
+        entity: None: WANDB_ENTITY, or the account's own.
 
     Raises:
         IrodoriError: the mode is unknown, or W&B refuses the run.
     """
-    mode, reason = wandb_mode(config.mode)
+    folder, overrides, settings = run.folder, run.overrides, run.settings()
+    mode, reason = wandb_mode(mode)
     if mode == "disabled":
         print(f"W&B: {mode} ({reason})", flush=True)
-        return []
+        return None
     file = folder / KNOWN
     begun = file.is_file()
     experiment_name = settings["experiment_name"]
@@ -81,8 +83,8 @@ def wandb_loggers(
     try:
         wandb.setup(settings=silent)
         experiment = wandb.init(
-            project=config.project or os.environ.get("WANDB_PROJECT") or PROJECT,
-            entity=config.entity,
+            project=project or os.environ.get("WANDB_PROJECT") or PROJECT,
+            entity=entity,
             id=known["id"],
             name=known["name"],
             group=known["group"],
@@ -94,7 +96,7 @@ def wandb_loggers(
             settings=silent,
         )
     except wandb.errors.Error as error:
-        raise IrodoriError(f"W&B: {error}; mend it, or train with logger.mode=offline") from None
+        raise IrodoriError(f"W&B: {error}; correct it, or train with logger.mode=offline") from None
     # In W&B's table of runs stands the best checkpoint's.
     experiment.define_metric(MONITOR, summary="min")
     known |= {"id": experiment.id, "group": experiment.group or None}
@@ -114,7 +116,7 @@ def wandb_loggers(
     if begun and rows:
         online = mode == "online"
         first = int(rows[-1]["step"]) if online else max(known["parts"].values(), default=0)
-    return [WandbSteps(experiment, folder, known, first, rows)]
+    return WandbSteps(experiment, folder, known, first, rows)
 
 
 def set_aside(folder: Path, parts: Mapping[str, int]) -> bool:
@@ -154,7 +156,7 @@ class WandbSteps(WandbLogger):
 
     def __init__(
         self,
-        experiment: Run,
+        experiment: WandbRun,
         folder: Path,
         known: dict[str, Any],
         first: int,
@@ -176,14 +178,14 @@ class WandbSteps(WandbLogger):
             self._last = step
             self.experiment.log(self._first_values(metrics, step), step=step)
 
-    def finish(self, status: int, preempted: bool) -> None:
+    def finish(self, status: int) -> None:
         """End the run on W&B, or this part of it.
 
         Args:
-            status: exit status; the run is marked as failed if it isn't 0.
-            preempted: it was stopped to be gone on with.
+            status: exit status; the run is marked as failed if it isn't 0, and as preempted if it
+                was stopped to be resumed.
         """
-        if preempted:
+        if status == REQUEUE:
             self.experiment.mark_preempting()
         self.experiment.finish(exit_code=status)
         if self.experiment.settings.mode == "offline":

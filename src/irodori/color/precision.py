@@ -1,0 +1,78 @@
+"""The precision of everything that is computed from colors: fp32 or float64, and really so.
+
+Matrix products and convolutions, which kornia's conversions, warps and filters are made of, keep
+only 8 to 11 significant bits under autocast and where TF32 or bf16 products are allowed: L*a*b* is
+then wrong by up to three units.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Lock
+
+import torch
+from torch import Tensor, backends
+
+_SWITCHES = (
+    backends.cuda.matmul,
+    backends.cudnn.conv,
+    backends.cudnn.rnn,
+    backends.mkldnn.matmul,
+    backends.mkldnn.conv,
+)
+_lock = Lock()
+_inside = 0
+_before = ExitStack()
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Return a context in which fp32 is computed as such: no autocast, no TF32, no bf16 products.
+
+    PyTorch's switches of TF32 are those of the process. They are off from when the first thread
+    enters until the last one leaves, and then what they were before. Leaving restores autocast.
+
+    Args:
+        device: where the computation runs.
+    """
+    global _inside, _before
+    with _lock:
+        if not _inside:
+            _before = _without_tf32()
+        _inside += 1
+    try:
+        # Devices without autocast, such as meta, can't be asked to switch it off.
+        if torch.amp.is_autocast_available(device.type):
+            with torch.autocast(device.type, enabled=False):
+                yield
+        else:
+            yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _before.close()
+
+
+def _without_tf32() -> ExitStack:
+    """Switch TF32 and bf16 products off; closing the result restores the switches."""
+    restoring = ExitStack()
+    for switch in _SWITCHES:
+        restoring.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+    # The older settings can't be read after somebody wrote the newer `fp32_precision`.
+    with suppress(RuntimeError):
+        restoring.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+    with suppress(RuntimeError):
+        restoring.callback(setattr, backends.cudnn, "allow_tf32", backends.cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("highest")
+    backends.cudnn.allow_tf32 = False
+    for switch in _SWITCHES:
+        if switch.fp32_precision not in ("none", "ieee"):
+            switch.fp32_precision = "ieee"
+    return restoring
+
+
+def working_dtype(*pictures: Tensor) -> torch.dtype:
+    """Return the type to compute in: float64 if any picture is float64, else float32."""
+    if any(picture.dtype == torch.float64 for picture in pictures):
+        return torch.float64
+    return torch.float32

@@ -1,0 +1,82 @@
+"""The configuration of evaluate.py; checked before torch is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from irodori.config.ranges import Range
+
+
+@dataclass(frozen=True)
+class EvaluatedData:
+    """Which photographs a checkpoint is evaluated on.
+
+    name: `run`: what the checkpoint's run was validated on; any other needs `val`. val: shards, a
+    path, glob, brace pattern or URL; None: the run's own. fold: of the shards that the run was
+    trained on, the one to evaluate on; None: the run's own. classes: a file with one class name a
+    line; None: the run's own, or the index's names. val_size: photographs with a longer short side
+    are scaled to it; None: as the run, or 256. val_batch_size: images per rank and step; None: as
+    the run, or 32. workers: loader processes per rank; None: as the run, or 4. The others: see
+    `irodori.data.config.DataConfig`.
+    """
+
+    name: str
+    val: str | None = None
+    fold: int | None = None
+    classes: str | None = None
+    val_size: Annotated[int, Range(least=1)] | None = None
+    val_batch_size: Annotated[int, Range(least=1)] | None = None
+    workers: Annotated[int, Range(least=0)] | None = None
+    cache: str | None = "~/.cache/irodori"
+    cache_gb: Annotated[float, Range(above=0)] | None = None
+    retries: Annotated[int, Range(least=0)] = 8
+    timeout: Annotated[float, Range(above=0)] = 30.0
+    max_bad_share: Annotated[float, Range(least=0, most=1)] = 0.01
+
+
+@dataclass(frozen=True)
+class EvaluatedTrainer:
+    """What an evaluation of a checkpoint runs on; precision None: as the run, or auto."""
+
+    accelerator: str = "auto"
+    devices: Annotated[int, Range(least=1)] = 1
+    num_nodes: Annotated[int, Range(least=1)] = 1
+    precision: str | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which photographs are measured, and at what size.
+
+    first: only so many photographs, the first by name; None: all. square: the middle square of
+    each, scaled to this side in pixels; None: the whole photograph.
+    """
+
+    name: str
+    first: Annotated[int, Range(least=1)] | None = None
+    square: Annotated[int, Range(least=1)] | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The root of conf/evaluate/evaluate.yaml.
+
+    checkpoint: a checkpoint of train.py; its run's config.yaml lies one folder above, if it is
+    there. predictions: a folder with any method's pictures. truth: with `predictions`, the folder
+    with the true photographs, under the same names. ab_prior: frequencies of ab bins that
+    class-balanced AuC is weighted by. perceptual: measure LPIPS, and distances of sets by features,
+    where their weights are at hand. pictures: how many of the worst and of the best photographs are
+    shown; 0: none. trust: packages whose classes may be used.
+    """
+
+    ab_prior: str
+    data: EvaluatedData
+    protocol: Protocol
+    trainer: EvaluatedTrainer
+    checkpoint: str | None = None
+    predictions: str | None = None
+    truth: str | None = None
+    perceptual: bool = True
+    pictures: Annotated[int, Range(least=0)] = 6
+    trust: Sequence[str] = ()
+    metrics: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""From the group `metrics` of the configuration to metrics: which can be measured here, and how."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import hydra
+from omegaconf import OmegaConf
+
+from irodori.errors import IrodoriError
+from irodori.metrics.base import ColorizationMetric, PhotographMetric
+from irodori.metrics.catalog import METRICS, MetricInfo
+from irodori.metrics.prior import AbPrior
+
+Factories = Mapping[str, Callable[..., ColorizationMetric] | None]
+"""A class derived from `ColorizationMetric`, or a partial of one, by its name in the
+configuration; None leaves one out."""
+DEFAULT = Path(__file__).parents[3] / "conf" / "evaluate" / "metrics" / "default.yaml"
+
+
+def default_metrics() -> Factories:
+    """Return all metrics that irodori brings, in the order of tables."""
+    factories: Factories = hydra.utils.instantiate(OmegaConf.load(DEFAULT), _convert_="all")
+    return factories
+
+
+def metric_classes(factories: Factories) -> dict[str, type[ColorizationMetric]]:
+    """Return the class that each factory makes, without those that are None.
+
+    Raises:
+        IrodoriError: one makes no metric, or its description is missing, doesn't fit its class or
+            has a name that is taken.
+    """
+    classes: dict[str, type[ColorizationMetric]] = {}
+    taken: dict[str, str] = {}
+    for key, factory in factories.items():
+        if factory is None:
+            continue
+        made = factory.func if isinstance(factory, partial) else factory
+        if not (isinstance(made, type) and issubclass(made, ColorizationMetric)):
+            raise IrodoriError(
+                f"metrics.{key}: {made!r} is no metric: name a class derived from PairMetric,"
+                " SceneMetric or SetDistance, with _partial_: true"
+            )
+        classes[key] = made
+        for info in infos_of(made, key):
+            if METRICS.get(info.name, info) != info or info.name in taken:
+                other = f"metrics.{taken[info.name]}" if info.name in taken else "irodori"
+                raise IrodoriError(f"metrics.{key}: the name {info.name} is taken by {other}")
+            taken[info.name] = key
+    return classes
+
+
+def infos_of(made: type[ColorizationMetric], key: str) -> tuple[MetricInfo, ...]:
+    """Return the descriptions of a class, checked; see `metric_classes`."""
+    try:
+        infos = made.infos()
+    except AttributeError:
+        raise IrodoriError(
+            f"metrics.{key}: {made.__name__} lacks its description: info = MetricInfo(…)"
+        ) from None
+    per_photograph = issubclass(made, PhotographMetric)
+    if any(info.per_photograph != per_photograph for info in infos):
+        raise IrodoriError(
+            f"metrics.{key}: the MetricInfo of {made.__name__} must have"
+            f" per_photograph={per_photograph}"
+        )
+    return infos
+
+
+def make_metrics(
+    factories: Factories, num_classes: int, prior: AbPrior, slow: bool = True
+) -> list[ColorizationMetric]:
+    """Return every metric that can be measured here: all but those that `left_out` names.
+
+    Args:
+        factories: see there.
+        num_classes: number of scenes.
+        prior: how frequent colors are.
+        slow: False leaves out the slow ones (LPIPS, FID and the like).
+
+    Raises:
+        IrodoriError: see `metric_classes`; or a file of weights is there, but damaged.
+    """
+    known = {"num_classes": num_classes, "prior": prior}
+    metrics = []
+    for key, made in metric_classes(factories).items():
+        factory = factories[key]
+        if factory is None or made.missing() or (made.slow and not slow):
+            continue
+        wanted = inspect.signature(factory).parameters
+        metrics.append(factory(**{name: known[name] for name in known if name in wanted}))
+    return metrics
+
+
+def left_out(factories: Factories) -> dict[MetricInfo, str]:
+    """Return for each metric that can't be measured here what to do so that it can."""
+    return {
+        info: step
+        for made in metric_classes(factories).values()
+        if (step := made.missing())
+        for info in made.infos()
+    }

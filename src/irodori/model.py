@@ -1,0 +1,204 @@
+"""`Model`: a network with its color space and classes, as checkpoints hold it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from irodori.color import ColorSpace, to_float, to_uint8
+from irodori.errors import IrodoriError
+from irodori.model_file import FORMAT, read_checkpoint
+from irodori.network import JointNetwork
+from irodori.network.joint import enlarge_chroma
+from irodori.utils.describable import build, describe
+
+__all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with what its numbers mean.
+
+    Attributes:
+        network: predicts chrominance in `space` and the logits of `classes`.
+        space: the color space.
+        classes: names of the scenes; empty without classification.
+        alpha: weight of the classification loss that it was trained with.
+        mean_ab: mean a* and b* of the training photographs: the color that needs no network.
+        trained_on: name, length and SHA-256 of the training shards, also those of a model that
+            this one was initialized with.
+    """
+
+    network: JointNetwork
+    space: ColorSpace
+    classes: tuple[str, ...]
+    alpha: float
+    mean_ab: tuple[float, float]
+    trained_on: tuple[dict[str, Any], ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that `build_model` needs besides the weights, in plain types.
+
+        Raises:
+            TypeError: an argument of a part of the network can't be described.
+        """
+        return {
+            "format": FORMAT,
+            "network": describe(self.network),
+            "color_space": {**describe(self.space), "ranges": self.space.ranges()},
+            "alpha": self.alpha,
+            "mean_ab": list(self.mean_ab),
+            "classes": list(self.classes),
+            "trained_on": list(self.trained_on),
+        }
+
+
+def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
+    """Return the model of a checkpoint, on the CPU, in evaluation mode.
+
+    Args:
+        path: a checkpoint of a run, or a safetensors file of `irodori export`.
+        trust: names of packages besides irodori whose classes it may name.
+
+    Raises:
+        IrodoriError: see `read_checkpoint` and `build_model`.
+    """
+    path = Path(path)
+    description, weights = read_checkpoint(path)
+    try:
+        return build_model(description, weights, trust)
+    except IrodoriError as error:
+        raise IrodoriError(f"{path}: {error}") from None
+    except Exception as error:
+        # Of any kind: the description is somebody else's.
+        reason = shorten(str(error), 200, placeholder="…") or type(error).__name__
+        raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
+
+
+def build_model(
+    description: dict[str, Any], weights: dict[str, Tensor], trust: Sequence[str] = ()
+) -> Model:
+    """Return the model of a description (see `Model.describe`) and its network's weights.
+
+    Before the network takes memory, it is built on the meta device and compared with the weights.
+
+    Raises:
+        IrodoriError: a class isn't trusted (see `describable.build`), or the description is for
+            other ranges of the color space, or doesn't fit the weights.
+        Exception: of many kinds, if the description is damaged.
+    """
+    space = build_space(description["color_space"], trust)
+    try:
+        with torch.device("meta"):
+            network = build(description["network"], trust)
+    except (NotImplementedError, RuntimeError):
+        if not trust:
+            raise
+        # A user's own class may need numbers, which this device hasn't.
+        network = build(description["network"], trust)
+    if not isinstance(network, JointNetwork):
+        raise IrodoriError(f"describes a {type(network).__name__}, not a JointNetwork")
+    for name, found, wanted in (
+        ("classes", len(description["classes"]), network.arguments["num_classes"]),
+        ("chroma channels", space.chroma_channels, network.chroma_channels),
+    ):
+        if found != wanted:
+            raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
+    check_shapes(network.state_dict(), weights)
+    network = build(description["network"], trust)
+    network.load_state_dict(weights)
+    first, second = description["mean_ab"]
+    return Model(
+        network.eval(),
+        space,
+        tuple(map(str, description["classes"])),
+        float(description["alpha"]),
+        (float(first), float(second)),
+        tuple(description.get("trained_on", ())),
+    )
+
+
+def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> ColorSpace:
+    """Return the color space of a description.
+
+    Raises:
+        IrodoriError: its class isn't trusted, or it has other ranges now.
+    """
+    space = build({key: part for key, part in description.items() if key != "ranges"}, trust)
+    if not isinstance(space, ColorSpace):
+        raise IrodoriError(f"describes a {type(space).__name__}, not a color space")
+    own = space.ranges()
+    for key, stored in description["ranges"].items():
+        if own.get(key, stored) != stored:
+            raise IrodoriError(f"was trained with other ranges of {type(space).__name__}: {key}={stored}")
+    return space
+
+
+def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise IrodoriError unless weights have the names and shapes that a network wants."""
+    for names, problem in (
+        (wanted.keys() - found.keys(), "lacks"),
+        (found.keys() - wanted.keys(), "has besides its network's weights"),
+    ):
+        if names:
+            raise IrodoriError(f"{problem} {len(names)} tensors, such as {min(names)}")
+    for name, tensor in wanted.items():
+        if tensor.shape != found[name].shape:
+            raise IrodoriError(
+                f"{name} has the shape {tuple(found[name].shape)}, but its description asks for"
+                f" {tuple(tensor.shape)}"
+            )
+
+
+@torch.no_grad()
+def color_pictures(
+    network: JointNetwork,
+    space: ColorSpace,
+    images: list[Tensor],
+    style: Tensor | None = None,
+    own_luminance: bool = True,
+) -> tuple[list[Tensor], Tensor | None]:
+    """Color pictures, each at its own size; those of equal size go through the network together.
+
+    Args:
+        network: in evaluation mode.
+        space: the color space that the network was trained in.
+        images: N pictures, each 3×H×W uint8 RGB, of which only the luminance is used.
+        style: a picture (3×H×W uint8 RGB) whose global features are taken for all of them.
+        own_luminance: False keeps the luminance that the network predicts, in a space where it
+            predicts one (`ColorSpace.as_predicted`).
+
+    Returns:
+        N pictures of the same sizes, 3×H×W uint8 RGB, and N×num_classes logits (None when the
+        network has no scenes).
+    """
+    by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        by_size[tuple(image.shape[-2:])].append(index)
+    style_11HW = None if style is None else space.encode(to_float(style[None]))[0]
+    colored: dict[int, Tensor] = {}
+    logits: dict[int, Tensor] = {}
+    for (height, width), indices in by_size.items():
+        rgb_B3HW = to_float(torch.stack([images[index] for index in indices]))
+        luminance_B1HW, _ = space.encode(rgb_B3HW)
+        style_B1HW = None
+        if style_11HW is not None:
+            style_B1HW = style_11HW.expand(len(indices), -1, -1, -1)
+        chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
+        full_BCHW = enlarge_chroma(chroma_BCHW, height, width)
+        if own_luminance:
+            rgb_B3HW = space.decode(luminance_B1HW, full_BCHW)
+        else:
+            rgb_B3HW = space.as_predicted(full_BCHW)
+        colored.update(zip(indices, to_uint8(rgb_B3HW), strict=True))
+        if logits_BC is not None:
+            logits.update(zip(indices, logits_BC.float(), strict=True))
+    order = range(len(images))
+    return [colored[index] for index in order], (
+        torch.stack([logits[index] for index in order]) if logits else None
+    )

@@ -1,0 +1,123 @@
+"""Model files: checkpoints of runs, and safetensors files, which hold the network alone."""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from irodori.errors import IrodoriError
+
+FORMAT = 3
+"""Version of the description that stands under the key KEY of a model file."""
+KEY = "irodori"
+"""Of the description: in a checkpoint's dict, as JSON in the metadata of safetensors."""
+DESCRIBED = {"network", "color_space", "alpha", "mean_ab", "classes"}
+"""What a description has besides the format."""
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return a checkpoint's description (see `Model.describe`) and its network's weights (CPU).
+
+    The content tells whether it is a checkpoint of a run or a safetensors file. Only tensors and
+    plain types are read, so a checkpoint from elsewhere can't run code.
+
+    Raises:
+        IrodoriError: there is no such file, it isn't a checkpoint of irodori, it is damaged, or it
+            is of another format, or incomplete.
+    """
+    if not path.is_file():
+        raise IrodoriError(f"{path}: no such checkpoint")
+    try:
+        read = read_safetensors if is_safetensors(path) else read_run_checkpoint
+        description, weights = read(path)
+        found = description["format"]
+    except Exception as error:
+        # Many kinds are raised here, by what the file is; all of them mean the same to the user.
+        if isinstance(error, pickle.UnpicklingError | EOFError):
+            reason = "no file of PyTorch's, or one that would run code"
+        else:
+            line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = shorten(line, 120, placeholder="…")
+        raise IrodoriError(f"{path}: not a checkpoint of irodori ({reason})") from None
+    if found != FORMAT:
+        raise IrodoriError(f"{path}: format {found}, but this version of irodori reads {FORMAT}")
+    if missing := DESCRIBED - description.keys():
+        raise IrodoriError(f"{path}: its description lacks {', '.join(sorted(missing))}")
+    return description, weights
+
+
+def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the description and the network's weights of a training run's checkpoint.
+
+    Raises:
+        Exception: of many kinds, if the file is damaged or of something else.
+    """
+    # torch.load doesn't compare checksums: flipped bits would load without a word.
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("its members are compressed, which PyTorch's aren't")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it is damaged")
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    # A tensor may claim more numbers than the file holds, all of them views of the same.
+    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > (
+        path.stat().st_size
+    ):
+        raise ValueError("it claims more weights than it holds")
+    return checkpoint[KEY], weights
+
+
+def is_safetensors(path: Path) -> bool:
+    """Return whether a file begins as safetensors do: the header's length (8 bytes), then JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the description and weights that `write_safetensors` wrote; fp16 becomes fp32.
+
+    Raises:
+        Exception: of many kinds, if the file is damaged or of something else.
+    """
+    with safe_open(path, "pt") as file:
+        description = json.loads(file.metadata()[KEY])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return description, {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
+
+
+def write_safetensors(
+    file: BinaryIO, network: nn.Module, description: dict[str, Any], half: bool = False
+) -> None:
+    """Write a network's weights and its description (see `Model.describe`).
+
+    Args:
+        half: parameters as fp16; running statistics of batch norms stay fp32, since variances may
+            be out of fp16's range.
+
+    Raises:
+        ValueError: a parameter is too large for fp16.
+    """
+    parameters = {name for name, _ in network.named_parameters()}
+    weights = {}
+    for name, tensor in network.state_dict().items():
+        if half and name in parameters:
+            if not tensor.half().isfinite().all():
+                raise ValueError(f"{name} has weights too large for half precision")
+            tensor = tensor.half()
+        weights[name] = tensor.detach().cpu().contiguous()
+    file.write(save(weights, {KEY: json.dumps(description)}))

@@ -1,0 +1,109 @@
+"""A folder of its own for every run, also if two start in the same second; what lies in it."""
+
+import fcntl
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from irodori.config import RUN_CONFIG
+from irodori.data.files import replacing
+from irodori.errors import IrodoriError
+
+CONFIG = RUN_CONFIG
+METRICS = "metrics.json"
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+PICTURES = "pictures"
+
+
+def create_run_folder(folder: Path, config: str, named: bool) -> Path:
+    """Make the run folder, or one with a number added, and write config.yaml into it.
+
+    Args:
+        folder: the wanted path.
+        config: content of config.yaml.
+        named: the user named this very folder.
+
+    Raises:
+        IrodoriError: the folder that the user named holds a run.
+    """
+    for number in count(1):
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            # Of two runs that start at once, one succeeds in making the file.
+            (path / CONFIG).touch(exist_ok=False)
+        except FileExistsError:
+            if named:
+                raise IrodoriError(
+                    f"{folder} holds a run: resume it by {resume_command(folder)}, or choose"
+                    " another folder"
+                ) from None
+            continue
+        try:
+            write_config(path, config)
+        except OSError:
+            (path / CONFIG).unlink()  # An empty one would pass for a run.
+            raise
+        return path
+    raise AssertionError("there are always more numbers")
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that nothing was written into."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def remove_stale_files(folder: Path) -> None:
+    """Remove files that a killed run was about to write."""
+    for part in folder.rglob(".*.part"):
+        part.unlink()
+
+
+def resume_command(folder: Path) -> str:
+    """Return the command that resumes the run in a folder, to be typed into a shell."""
+    text = str(folder)
+    if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
+        # For Hydra; a backslash counts as such except before a quote.
+        text = QuotedString(text, Quote.double).with_quotes()
+    return "python train.py " + shlex.quote(f"resume={text}")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder: only one process may train a run.
+
+    Raises:
+        IrodoriError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # The loader processes of a killed run end a moment after it.
+        for _ in range(50):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.1)
+            except OSError:
+                break  # A file system without locks.
+        else:
+            raise IrodoriError(f"{folder} is being trained by another process: wait for its end")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_config(folder: Path, config: str) -> None:
+    """Write config.yaml, whole or not at all."""
+    with replacing(folder / CONFIG) as file:
+        file.write(config.encode())

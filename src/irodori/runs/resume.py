@@ -1,0 +1,130 @@
+"""Resuming a run: its own configuration, and what the user wants changed in it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from irodori.config import existing_run
+from irodori.config.errors import error_line
+from irodori.config.trust import refuse_untrusted
+from irodori.errors import IrodoriError
+from irodori.runs.folder import CONFIG
+
+MAY_CHANGE = re.compile(
+    r"""
+      alpha | ab_prior | experiment_name | trust | compile
+    | (metrics | logger | callbacks) (\..*)?
+    | optimizer\.(?!_target_).* | scheduler\.(?!_target_).*
+    | augmentation\.(?!_target_).*
+    | encoder\.(freeze_steps | lr_scale | freeze_batch_norm)
+    | data\.(train | val | val_seen | fold | classes | cache | cache_gb | retries | timeout
+             | val_batch_size | val_size | workers | max_bad_share | size | decode)
+    | trainer\.(?!_target_|accumulate_grad_batches|limit_train_batches|overfit_batches
+                |fast_dev_run).*
+    """,
+    re.VERBOSE,
+)
+"""Keys that may differ from the run's own; all others make the position in the run, the weights or
+the optimizer's state mean something else."""
+
+
+def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """Return the configuration of the run folder `composed.resume`, changed by the overrides.
+
+    Args:
+        composed: what Hydra composed of the overrides; chosen groups are taken from it.
+        overrides: the user's.
+
+    Returns:
+        The configuration, and a line for each value that differs from the run folder's.
+
+    Raises:
+        IrodoriError: there is no such run, its config.yaml is damaged or names classes that aren't
+            trusted, or a change is not allowed.
+    """
+    folder = existing_run(composed.resume)
+    stored = stored_config(folder)
+    refuse_untrusted(stored, composed.trust)
+    config = stored.copy()
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        _apply(config, override, composed)
+    changed = differences(stored, config)
+    for key in changed:
+        if not MAY_CHANGE.fullmatch(key):
+            raise IrodoriError(
+                f"{key} can't be changed in the middle of a run: leave it out, or start a new run"
+            )
+    if ("ema" in stored.callbacks) != ("ema" in config.callbacks):
+        # Checkpoints hold the average beside the weights, or the weights alone.
+        raise IrodoriError("callbacks.ema can't be set or left out in the middle of a run")
+    lines = list(changed.values())
+    if lines and not composed.allow_changes:
+        raise IrodoriError(
+            f"{folder} was started with other settings: {'; '.join(lines)}. Leave these overrides"
+            " out, or accept the changes by allow_changes=true"
+        )
+    config.resume = str(folder)
+    return config, lines
+
+
+def stored_config(folder: Path) -> DictConfig:
+    """Return the configuration in a run folder.
+
+    Raises:
+        IrodoriError: it can't be read.
+    """
+    path = folder / CONFIG
+    try:
+        config = OmegaConf.load(path)
+    except (OSError, OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
+        raise IrodoriError(f"{path} is damaged: {error_line(error)}") from None
+    if not isinstance(config, DictConfig) or not isinstance(config.get("network"), DictConfig):
+        raise IrodoriError(f"{path} is damaged, or of another version: it has no network")
+    return config
+
+
+def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None:
+    """Change a run's configuration as an override says.
+
+    Raises:
+        IrodoriError: the override has no meaning for a run that exists.
+    """
+    key = override.key_or_group
+    if key in ("resume", "allow_changes"):
+        return
+    if key in ("experiment", "study") or override.is_delete():
+        raise IrodoriError(f"{override.input_line} can't be changed with resume: name single keys")
+    # A group's name stands for all its values, as Hydra has composed them.
+    is_group = key in composed and isinstance(composed[key], DictConfig)
+    value = composed[key] if is_group else OmegaConf.select(composed, key)
+    with open_dict(config):
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
+
+
+def differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
+    """Return a line "key: before → after" for each key whose value differs."""
+    before, after = (flat(OmegaConf.to_container(each, resolve=True)) for each in (stored, config))
+    missing = "(none)"
+    return {
+        key: f"{key}: {before.get(key, missing)} → {after.get(key, missing)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key, missing) != after.get(key, missing)
+    }
+
+
+def flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Return nested dicts as one, with keys joined by dots; an empty dict is a value."""
+    if not isinstance(value, dict) or not value:
+        return {key: value}
+    return {
+        name: leaf
+        for part, below in value.items()
+        for name, leaf in flat(below, f"{key}.{part}" if key else str(part)).items()
+    }

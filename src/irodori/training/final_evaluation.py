@@ -1,0 +1,92 @@
+"""The metrics of a run's checkpoints, at its end."""
+
+import shutil
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
+
+from irodori.data.files import replacing
+from irodori.data.module import ShardData
+from irodori.errors import IrodoriError
+from irodori.metrics.catalog import MAIN
+from irodori.runs.folder import BEST, LAST, resume_command
+from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.pictures import Pictures
+from irodori.training.callbacks.validation_metrics import MODEL, ValidationMetrics
+from irodori.training.module import ColorizationModule
+from irodori.training.ranks import agree
+from irodori.training.results import EvaluationResult
+
+Kind = TypeVar("Kind")
+ROUNDING = 1e-6
+"""By so much the metric of the same weights may differ between two sums."""
+
+
+def evaluate_checkpoints(
+    trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
+) -> EvaluationResult:
+    """Return the validation metrics of the best and the last checkpoint, and of the references.
+
+    Raises:
+        IrodoriError: a checkpoint can't be written.
+    """
+    # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
+    # the average.
+    trainer.callbacks = [  # type: ignore[attr-defined]
+        callback
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if not isinstance(callback, EMAWeightAveraging)
+    ]
+    last = _validate(trainer, module, data, checkpoints / LAST).renamed(MODEL, "last")
+    best_path = checkpoints / BEST
+    kept = _callback(trainer, Checkpoints)
+    # Steps may end within an epoch, and then the last weights weren't validated in training.
+    better = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
+    # Rank 0 decides: it may have written the file before another rank looks.
+    if trainer.strategy.broadcast(better or not best_path.exists()):
+        failed = trainer.is_global_zero and not _copy(checkpoints / LAST, best_path)
+        if agree(failed)[0]:
+            raise IrodoriError(
+                f"{best_path} can't be written: make room, and resume by:"
+                f" {resume_command(checkpoints.parent)}"
+            )
+    if trainer.strategy.broadcast(_step_of(best_path) == _step_of(checkpoints / LAST)):
+        best = last.only("last").renamed("last", "best")
+    else:
+        _callback(trainer, ValidationMetrics).references = False
+        best = _validate(trainer, module, data, best_path).renamed(MODEL, "best")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Pictures):
+            callback.write(trainer, module, "best.png")
+    return best + last
+
+
+def _step_of(checkpoint: Path) -> int:
+    """Return the optimizer step that a checkpoint was written after."""
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(stored["global_step"])
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Copy a file, whole or not at all; return whether there was room for it."""
+    try:
+        with source.open("rb") as original, replacing(target) as file:
+            shutil.copyfileobj(original, file)
+    except OSError:
+        return False
+    return True
+
+
+def _validate(
+    trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoint: Path
+) -> EvaluationResult:
+    trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
+    measured = _callback(trainer, ValidationMetrics)
+    return EvaluationResult(measured.overall, measured.scenes, measured.records, measured.infos)
+
+
+def _callback(trainer: Trainer, kind: type[Kind]) -> Kind:
+    return next(c for c in trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]

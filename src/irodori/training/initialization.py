@@ -1,0 +1,117 @@
+"""What a network's weights start from: chance, pretrained encoders, or another checkpoint."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from irodori.errors import IrodoriError
+from irodori.model import Model, read_checkpoint
+from irodori.training.settings import EncoderTraining
+
+SHOWN = 6
+"""Parts of a network that a line names."""
+
+
+def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> list[str]:
+    """Load a backbone's pretrained weights, and freeze its encoder if it is to stay frozen.
+
+    Args:
+        model: its backbone.
+        encoder: how it is trained.
+        load: False for a resumed run, whose checkpoint has all weights.
+
+    Returns:
+        a line that names the encoder's weights; none for a backbone without encoder.
+
+    Raises:
+        IrodoriError: the weights can't be had, or there is no encoder, and settings for one.
+    """
+    backbone = model.network.backbone
+    weights = list(backbone.encoder_parameters())
+    if not weights:
+        for name, value in vars(EncoderTraining()).items():
+            if getattr(encoder, name) != value:
+                raise IrodoriError(
+                    f"encoder.{name}={getattr(encoder, name)} is for pretrained encoders, and this"
+                    " backbone has none: leave it out, or choose another backbone"
+                )
+        return []
+    name = backbone.arguments.get("name", type(backbone).__name__)
+    source = "pretrained" if encoder.pretrained else "not pretrained"
+    if encoder.pretrained and load:
+        source = backbone.load_pretrained()
+    if encoder.freeze_steps < 0:
+        for weight in weights:
+            weight.requires_grad_(False)
+        source += ", frozen"
+    return [f"encoder: {name} · {source}"]
+
+
+def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """Give a network all layers of a checkpoint that fit by name, shapes and meaning.
+
+    Where the classes differ, the last layer of the classification stays new, where the color space
+    does, that of the colorization, and where the backbone is another one, all of it.
+
+    Returns:
+        a line that says what was loaded, and what was not; and `Model.trained_on` of the checkpoint.
+
+    Raises:
+        IrodoriError: see `read_checkpoint`; or nothing fits.
+    """
+    description, stored = read_checkpoint(path)
+    own = model.network.state_dict()
+    wanted = model.describe()
+    new_layers = set()
+    if wanted["classes"] != description["classes"]:
+        new_layers |= _last_layer(own, "classification.")
+    if wanted["color_space"] != description["color_space"]:
+        new_layers |= _last_layer(own, "colorization.")
+    if _backbone(wanted) != _backbone(description):
+        new_layers |= {_layer_of(name) for name in own if name.startswith("backbone.")}
+    # A layer's tensors belong together.
+    new_layers |= {
+        _layer_of(name)
+        for name in own.keys() | stored.keys()
+        if name not in own or name not in stored or stored[name].shape != own[name].shape
+    }
+    taken = {name: stored[name] for name in own if _layer_of(name) not in new_layers}
+    if not taken:
+        raise IrodoriError(f"init={path}: nothing of it fits this network")
+    model.network.load_state_dict(taken, strict=False)
+    line = f"init: {len(taken)} of {len(own)} tensors from {path}"
+    new, unused = own.keys() - taken.keys(), stored.keys() - taken.keys()
+    if new:
+        line += f" · new: {_parts(new)}"
+    if unused:
+        line += f" · left out: {_parts(unused)}"
+    return line, tuple(description.get("trained_on", ()))
+
+
+def _backbone(description: dict[str, Any]) -> tuple[str, str]:
+    """Return class and name of a description's backbone, without the tag of its first weights."""
+    backbone = description["network"].get("backbone") or {}
+    name = str(backbone.get("name", "")).partition(".")[0]
+    return backbone.get("_target_", ""), name
+
+
+def _layer_of(name: str) -> str:
+    """Return the layer that a tensor of a state dict belongs to."""
+    return name.rpartition(".")[0]
+
+
+def _last_layer(weights: dict[str, Tensor], start: str) -> set[str]:
+    """Return the last layer of a part of a network; empty if it hasn't this part."""
+    layers = [_layer_of(name) for name in weights if name.startswith(start)]
+    return set(layers[-1:])
+
+
+def _parts(names: Iterable[str]) -> str:
+    """Return the parts of a network that tensors belong to, with their number."""
+    counts = Counter(".".join(name.split(".")[: 3 if ".layers." in name else 2]) for name in names)
+    shown = [f"{part} ({number})" for part, number in sorted(counts.items())]
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    return ", ".join(shown[:SHOWN] + more)

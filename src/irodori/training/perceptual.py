@@ -1,0 +1,56 @@
+"""A perceptual objective: chrominance, and a pretrained encoder's features of the pictures."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from irodori.config.ranges import Range
+from irodori.pretrained import lite0
+from irodori.training.objectives import Objective, ObjectiveInput
+
+
+class Perceptual(Objective):
+    """L1 distance of chrominance + weight · distance of features of the decoded pictures.
+
+    The features are those of EfficientNet-Lite0 (ImageNet; extra `lite0`) at strides 4, 8 and 16,
+    normalized to unit length over channels at every position; their distance is the mean squared
+    difference, summed over channels and averaged over positions and levels, as in LPIPS (Zhang and
+    others, *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*, 2018) without
+    its learned weights.
+
+    Args:
+        weight: of the features' distance.
+
+    Raises:
+        IrodoriError: the encoder's weights aren't installed.
+    """
+
+    name = "perceptual"
+    levels = (1, 2, 3)
+
+    def __init__(self, weight: Annotated[float, Range(least=0)] = 0.1) -> None:
+        super().__init__()
+        self.weight = weight
+        # In a list, so that it is no part of checkpoints and of the optimizer's parameters.
+        self._encoder: list[nn.Module] = [lite0.lite0_features()]
+
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss, see `Objective`."""
+        error_B = (inputs.predicted_BCHW - inputs.target_BCHW).abs().mean((1, 2, 3))
+        with torch.no_grad():
+            wanted = self._features(inputs.target_rgb_B3HW)
+        found = self._features(inputs.predicted_rgb_B3HW)
+        distances = [
+            (one - other).square().sum(1).mean((1, 2))
+            for one, other in zip(found, wanted, strict=True)
+        ]
+        error_B = error_B + self.weight * torch.stack(distances).mean(0)
+        return (error_B * inputs.valid_B).sum() / len(inputs.valid_B)
+
+    def _features(self, rgb_B3HW: Tensor) -> list[Tensor]:
+        """Return the levels' features of sRGB pictures, of unit length over channels."""
+        self._encoder[0].to(rgb_B3HW.device)
+        levels = self._encoder[0]((rgb_B3HW - lite0.MEAN) / lite0.STD)
+        return [functional.normalize(levels[number].float(), dim=1) for number in self.levels]

@@ -1,0 +1,39 @@
+"""Leaves out what Lightning says about settings that are meant."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
+MEANT = (
+    ".*does not have many workers.*",
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*The number of training batches .* is smaller than the logging interval.*",
+    ".*GPU available but not used.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    ".*before the ``update`` method.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    # What is logged of an epoch is the same on all ranks already.
+    ".*sync_dist=True.*",
+    # The run stops and says more of it.
+    "Encountered `nan` values in tensor.*",
+    # Of 1×1 kernels, whose strides in either layout name the same positions.
+    "Grad strides do not match bucket view strides.*",
+)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Within the block leave out warnings that `MEANT` names, and Lightning's log below errors."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        for message in MEANT:
+            warnings.filterwarnings("ignore", message)
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

@@ -1,0 +1,139 @@
+"""The metrics of an evaluation: metrics.json, and the table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rich.table import Table
+
+from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
+
+AS_PREDICTED = "_predicted_luminance"
+"""Ends the name of a row whose pictures keep the luminance that the network says."""
+MOST_SCENES = 20
+"""More scenes than these stand in metrics.json only."""
+HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")
+"""What metrics.json has, and the terminal has no room for."""
+ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0", "neither": ""}
+"""Where a metric is best."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What was measured of some ways to colorize the same photographs.
+
+    rows: for each its metrics. scenes: for each scene its number of photographs (`samples`) and the
+    metrics of each row. records: the lines of per_image.csv. metrics: the descriptions of what was
+    measured, by name.
+    """
+
+    rows: dict[str, dict[str, float]] = field(default_factory=dict)
+    scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    metrics: Mapping[str, MetricInfo] = field(default_factory=lambda: METRICS)
+
+    def only(self, start: str) -> EvaluationResult:
+        """Return only the rows whose names start like this."""
+        return replace(
+            self,
+            rows={row: values for row, values in self.rows.items() if row.startswith(start)},
+            scenes={
+                scene: {
+                    row: metrics
+                    for row, metrics in content.items()
+                    if row == "samples" or row.startswith(start)
+                }
+                for scene, content in self.scenes.items()
+            },
+            records=[record for record in self.records if record["row"].startswith(start)],
+        )
+
+    def renamed(self, old: str, new: str) -> EvaluationResult:
+        """Return the same with another start of the rows' names."""
+
+        def name(row: str) -> str:
+            return new + row.removeprefix(old) if row.startswith(old) else row
+
+        return replace(
+            self,
+            rows={name(row): metrics for row, metrics in self.rows.items()},
+            scenes={
+                scene: {name(row): metrics for row, metrics in content.items()}
+                for scene, content in self.scenes.items()
+            },
+            records=[{**record, "row": name(record["row"])} for record in self.records],
+        )
+
+    def __add__(self, other: EvaluationResult) -> EvaluationResult:
+        """Return the rows of both, of the same photographs."""
+        scenes = self.scenes.keys() | other.scenes.keys()
+        return EvaluationResult(
+            self.rows | other.rows,
+            # In the order of the classes, which both have.
+            {
+                name: self.scenes.get(name, {}) | other.scenes.get(name, {})
+                for name in [*self.scenes, *other.scenes]
+                if name in scenes
+            },
+            self.records + other.records,
+            {**self.metrics, **other.metrics},
+        )
+
+
+def document(result: EvaluationResult, protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of metrics.json.
+
+    Args:
+        result: what was measured.
+        protocol: on which photographs, at what size; the definitions of the metrics are added.
+    """
+    measured = {name for values in result.rows.values() for name in values}
+    metrics = {name: info for name, info in result.metrics.items() if name in measured}
+    definitions = {name: info.definition for name, info in metrics.items()}
+    return {
+        "protocol": {**protocol, "definitions": definitions},
+        "metrics": {name: info.to_json() for name, info in metrics.items()},
+        "rows": result.rows,
+        "scenes": result.scenes,
+    }
+
+
+def table(
+    title: str,
+    rows: Mapping[str, Mapping[str, float]],
+    scenes: Mapping[str, Any],
+    metrics: Mapping[str, MetricInfo] = METRICS,
+) -> Table:
+    """Return a line a metric and a column a row of metrics.json; below, the main one of scenes.
+
+    Args:
+        title: above the table.
+        rows: for each its metrics.
+        scenes: see `EvaluationResult`.
+        metrics: their descriptions; those of a metrics.json are `stored_metrics` of it.
+    """
+    made = Table(title=title, title_justify="left")
+    made.add_column("", no_wrap=True)
+    made.add_column("", no_wrap=True)
+    for row in rows:
+        made.add_column(row.replace("_", " "), justify="right", min_width=6)
+    for name, info in metrics.items():
+        values = [measured.get(name) for measured in rows.values()]
+        if name not in HIDDEN and any(value is not None for value in values):
+            style = "bold" if name == MAIN else None
+            made.add_row(ARROWS[info.better], info.title, *cells(info, values), style=style)
+    if 0 < len(scenes) <= MOST_SCENES:
+        made.add_section()
+        main = METRICS[MAIN]
+        made.add_row("", f"{main.title} of", *[""] * len(rows))
+        for scene, content in scenes.items():
+            values = [content.get(row, {}).get(MAIN) for row in rows]
+            made.add_row("", f"{scene} ({content['samples']})", *cells(main, values))
+    return made
+
+
+def cells(info: MetricInfo, values: Iterable[float | None]) -> Sequence[str]:
+    """Return a metric's values as text, empty where there is none."""
+    return ["" if value is None else info.text(value) for value in values]

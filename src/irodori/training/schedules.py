@@ -1,0 +1,44 @@
+"""Learning rate schedules; any of torch's can be used, too.
+
+A schedule whose signature has `total_steps` is given the number of optimizer steps of the run.
+"""
+
+import math
+from typing import Annotated
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from irodori.config.ranges import Range
+
+
+def constant(optimizer: Optimizer) -> LambdaLR:
+    """Return a schedule that keeps the optimizer's learning rate."""
+    return LambdaLR(optimizer, lambda step: 1.0)
+
+
+def warmup_cosine(
+    optimizer: Optimizer,
+    total_steps: Annotated[int, Range(least=1)],
+    warmup: Annotated[float, Range(least=0, most=1)] = 0.05,
+    final: Annotated[float, Range(least=0, most=1)] = 0.0,
+) -> LambdaLR:
+    """Return a schedule that rises linearly and then falls by half a cosine.
+
+    Args:
+        optimizer: its learning rate is the peak.
+        total_steps: optimizer steps of the run.
+        warmup: share of them in which the learning rate rises.
+        final: the learning rate at the end as a share of its peak.
+    """
+    return LambdaLR(optimizer, lambda step: warmup_cosine_share(step, total_steps, warmup, final))
+
+
+def warmup_cosine_share(step: int, total_steps: int, warmup: float, final: float) -> float:
+    """Return the learning rate at a step (from 0) as a share of its peak, in (0, 1]."""
+    # The last step of all belongs to the fall, however long the rise.
+    rising = max(1, min(round(warmup * total_steps), total_steps - 1))
+    if step < rising:
+        return (step + 1) / rising
+    progress = min(1.0, (step - rising) / max(1, total_steps - rising))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))

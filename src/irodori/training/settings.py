@@ -1,0 +1,69 @@
+"""What stands at the root of a training run's configuration; checked before torch is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from irodori.config.ranges import Range
+from irodori.metrics.catalog import MAIN
+
+MONITOR = f"val/{MAIN}"
+"""What is monitored: the best checkpoint has the least of it."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The root of conf/train.yaml; the nodes name classes of their own."""
+
+    experiment_name: str
+    color_space: Any
+    backbone: Any
+    decoder: Any
+    output: Any
+    network: Any
+    objective: Any
+    optimizer: Any
+    scheduler: Any
+    augmentation: Any
+    data: Any
+    encoder: Any
+    trainer: Any
+    callbacks: Any
+    metrics: Any
+    logger: Any
+    ab_prior: str
+    alpha: Annotated[float, Range(least=0, below=float("inf"))] = 1.0
+    seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0
+    resume: str | None = None
+    allow_changes: bool = False
+    init: str | None = None
+    trust: Sequence[str] = ()
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """How the pretrained encoder of a backbone is trained.
+
+    pretrained: start from the weights that the backbone knows.
+    freeze_steps: optimizer steps in which the encoder keeps weights and statistics; -1: always.
+    lr_scale: learning rate of its last layers as a share of that of the other layers.
+    layer_decay: learning rate of each of its layers as a share of the next one's.
+    freeze_batch_norm: its batch norms keep their running statistics.
+    """
+
+    pretrained: bool = False
+    freeze_steps: Annotated[int, Range(least=-1)] = 0
+    lr_scale: Annotated[float, Range(least=0)] = 1.0
+    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
+    freeze_batch_norm: bool = False
+
+    def frozen_at(self, step: int) -> bool:
+        """Return whether the encoder keeps its weights in this optimizer step (from 0)."""
+        return self.freeze_steps < 0 or step < self.freeze_steps
+
+
+GIVEN: dict[str, dict[str, Any]] = {
+    "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]},
+}
+"""Arguments that the program replaces before it builds a node, see `irodori.config.check`."""
