@@ -11,9 +11,10 @@ from torch import Tensor
 from webdataset.autodecode import Decoder
 
 from irodori.data.config import Sample
-from irodori.data.images import IMAGE_SUFFIXES, decode
+from irodori.data.images import decode
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
+from irodori.data.suffixes import IMAGE_SUFFIXES
 from irodori.errors import one_line
 
 Stage = Callable[[Sample], Sample]

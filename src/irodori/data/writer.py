@@ -16,7 +16,7 @@ from webdataset.tariterators import base_plus_ext
 from irodori.data.files import replacing
 from irodori.data.index import NO_CLASS, Index, Shard, write_index
 from irodori.data.keys import Keys
-from irodori.data.scan import METADATA
+from irodori.data.suffixes import METADATA
 from irodori.errors import IrodoriError
 
 Entry = tuple[str, Path, int]
