@@ -9,7 +9,7 @@ import torch
 import webdataset as wds
 
 from irodori.color import ColorSpace, to_float
-from irodori.data.augment import Augmentation
+from irodori.data.augment import AugmentationBase
 from irodori.data.base import ShardModule, report_unread
 from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cache
 from irodori.data.collate import TrainingBatches
@@ -46,7 +46,7 @@ class ShardData(ShardModule):
         self,
         config: DataConfig,
         color_space: ColorSpace,
-        augmentation: Augmentation,
+        augmentation: AugmentationBase,
         seed: int = 0,
         accumulate: int = 1,
         needs_labels: bool = False,
