@@ -12,21 +12,24 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchvision.transforms.v2 import functional
 
 import tiny
-from irodori.checks import checked
-from irodori.config import PROJECT, DataConfig, EvaluateConfig, EvaluatedDataConfig
+from irodori.config import PROJECT
+from irodori.config.check import check
+from irodori.data.config import DataConfig
 from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
-from irodori.model import load_model
-from irodori.model import color_pictures
+from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
+from irodori.model import color_pictures, load_model
+from irodori.runs.run import Run
 
 
 def run(folder, *overrides):
     """Evaluate within this process; returns metrics.json and the rows of per_image.csv."""
     own = ("trainer.accelerator=cpu", "perceptual=false")
     composed = tiny.compose_evaluation(*own, *overrides)
-    evaluate(checked(composed, EvaluateConfig), composed, folder, chosen=True)
+    check(composed, EvaluateSettings)
+    evaluate(Run(composed, folder, named=True))
     rows = list(csv.DictReader((folder / "per_image.csv").open()))
     return json.loads((folder / "metrics.json").read_text()), rows
 
@@ -110,10 +113,10 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
 
 def test_what_is_null_is_as_in_the_run_where_null_has_no_meaning_of_its_own():
     run = DataConfig(train="t.tar", val="v.tar", val_size=99, cache="kept", cache_gb=2.0)
-    chosen = data_config(EvaluatedDataConfig(name="run", cache=None), run)
+    chosen = data_config(EvaluatedData(name="run", cache=None), run)
     assert (chosen.val, chosen.val_size) == ("v.tar", 99)
     assert (chosen.cache, chosen.cache_gb) == (None, None)
-    chosen = data_config(EvaluatedDataConfig(name="run", val="o.tar", val_size=7), run)
+    chosen = data_config(EvaluatedData(name="run", val="o.tar", val_size=7), run)
     assert (chosen.train, chosen.val, chosen.val_size, chosen.fold) == ("o.tar", "o.tar", 7, None)
 
 
@@ -121,7 +124,7 @@ def test_a_protocol_names_what_it_took(trained, tmp_path):
     folder, _ = trained
     checkpoint = f'checkpoint="{folder}/checkpoints/last.ckpt"'
     line = refuse(tmp_path / "few", checkpoint, "protocol=imagenet_val5k")
-    assert "judges the first 5000 photographs, and there are 7" in line
+    assert "first 5000 photographs, and there are 7" in line
     squares = ["protocol=imagenet_val5k", "protocol.first=3", "protocol.square=24"]
     metrics, rows = run(tmp_path / "out", checkpoint, *squares)
     assert {(row["width"], row["height"]) for row in rows} == {("24", "24")}

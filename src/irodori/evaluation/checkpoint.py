@@ -102,9 +102,10 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
     if not (folder / RUN_CONFIG).is_file():
         return None
     run = stored_config(folder)
-    refuse_untrusted(run, trust)
-    # Its data and trainer are all that is used of it.
-    check({key: run[key] for key in ("data", "trainer")})
+    # Its data are all that is built of it.
+    built = {"data": run.data}
+    refuse_untrusted(built, trust)
+    check(built)
     return run
 
 
