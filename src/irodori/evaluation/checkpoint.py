@@ -31,6 +31,7 @@ from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protoco
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model, color_pictures, load_model
+from irodori.runs.checkpoints import checkpoint_file
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer
 from irodori.training.callbacks.bad_images import BadImages
@@ -59,7 +60,7 @@ def measure_checkpoint(
         IrodoriError: the checkpoint, the shards or the hardware don't allow it.
     """
     assert config.checkpoint is not None
-    path = Path(config.checkpoint)
+    path = checkpoint_file(Path(config.checkpoint))
     model = load_model(path, config.trust)
     run = run_of(path, config.trust)
     settings = trainer_node(config, run)
@@ -86,9 +87,7 @@ def measure_checkpoint(
     protocol["checkpoint"] = str(path)
     if seen := seen_shards(model.trained_on, data.val_index):
         protocol["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
-    result = EvaluationResult(
-        measured.overall, measured.scenes, measured.records, measured.infos
-    )
+    result = EvaluationResult(measured.overall, measured.scenes, measured.records, measured.infos)
     return result, protocol, photographs_of(result, data, model, trainer)
 
 

@@ -125,7 +125,7 @@ def test_a_checkpoint_colours_the_truths_gray(tmp_path):
         expected = Colorizer.load()(image)
     (got,) = (row[5] for row in pictures(tmp_path / "study.db") if row[:3] == ("photograph", 0, 1))
     assert np.abs(np.asarray(got, float) - np.asarray(expected, float)).mean() < 3
-    with pytest.raises(IrodoriError, match=r"holds neither best.ckpt nor last.ckpt"):
+    with pytest.raises(IrodoriError, match=r"no checkpoints/best.ckpt or last.ckpt"):
         find_methods(truth, [str(run)])
     for name in (LAST, BEST):
         (run / "checkpoints" / name).touch()
