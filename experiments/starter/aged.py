@@ -2,9 +2,9 @@
 
 `python experiments/starter/aged.py <sweep folder>` takes the runs of `make study-starter`, judges
 each on the photographs of its own fold, as they are and aged (several prints of each, always the
-same ones), and compares the networks that were trained with `augmentation.age` and without. The colours are
-judged with the true luminance, so that nothing but the chrominance counts. Writes aged.csv and
-aged.png beside this file, and prints a table.
+same ones), and compares the networks that were trained with `augmentation.age` and without. The
+colours are judged with the true luminance, so that nothing but the chrominance counts. Writes
+aged.csv and aged.png beside this file, and prints a table.
 """
 
 import csv

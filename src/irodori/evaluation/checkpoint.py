@@ -174,8 +174,8 @@ def first_by_name(index: Index, protocol: Protocol) -> Index:
     keys = [key for shard in index.shards for key in shard.keys]
     if len(keys) < protocol.first:
         raise IrodoriError(
-            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there are"
-            f" {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
+            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there"
+            f" are {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
         )
     return index.take(sorted(range(len(keys)), key=keys.__getitem__)[: protocol.first])
 
