@@ -29,7 +29,7 @@ def checkpoint(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     space = __import__(PACKAGE).Mine()
     # What is loaded by now isn't there when a command begins.
-    monkeypatch.delitem(sys.modules, PACKAGE)
+    del sys.modules[PACKAGE]
     network = JointNetwork(num_classes=3, chroma_channels=2, width=1 / 16)
     model = Model(network.eval(), space, tiny.CLASSES, 0.1, (0.0, 0.0))
     weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -47,13 +47,13 @@ def checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        ["colorize", "photos", "--output", "out.png"],
+        ["colorize", "photos", "--output", "out"],
         ["sheet", "photos", "--styles", "styles", "--output", "out.png"],
         ["export", "--format", "safetensors", "--output", "out.safetensors"],
     ],
 )
 def test_a_foreign_class_is_refused_unless_its_package_is_trusted(checkpoint, words):
-    words += ["--checkpoint", str(checkpoint)]
+    words = [*words, "--checkpoint", str(checkpoint)]
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 1
     (line,) = refused.stderr.splitlines()
