@@ -115,7 +115,7 @@ def test_variants_of_real_configurations():
 
 
 def test_settings_that_only_one_optimizer_has_are_not_named():
-    assert named({}, {"optimizer": ADADELTA}) == ["AdamW", "Adadelta"]
+    assert named({}, {"optimizer": ADADELTA}) == ["AdamW, lr 0.001", "Adadelta, lr 1"]
     without = {name: value for name, value in ADADELTA.items() if name != "rho"}
     assert named({"optimizer": ADADELTA}, {"optimizer": without}) == ["rho=0.95", ""]
 
