@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -109,6 +111,28 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
     assert "data=shards needs data.val=" in refuse(tmp_path / "refused", checkpoint, "data=shards")
     again, _ = run(tmp_path / "moved", f'checkpoint="{alone}"', *shards, "data.workers=0")
     assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint_and_a_metric_can_be_left_out(
+    trained, tmp_path
+):
+    folder, metrics = trained
+    again, _ = run(tmp_path / "out", f'checkpoint="{folder}"', "metrics.psnr=null")
+    best = {name: value for name, value in metrics["rows"]["best"].items() if name != "psnr"}
+    assert again["rows"]["model"] == best
+
+
+def test_of_a_run_only_classes_that_are_built_have_to_be_trusted(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0], copy)
+    stored = OmegaConf.load(copy / "config.yaml")
+    stored.objective = {"_target_": "mine.Loss"}
+    OmegaConf.save(stored, copy / "config.yaml")
+    again, _ = run(tmp_path / "out", f'checkpoint="{copy}/checkpoints/last.ckpt"')
+    assert again["rows"]["model"] == trained[1]["rows"]["last"]
+    stored.data.stages = [{"_target_": "os.system", "command": "true"}]
+    OmegaConf.save(stored, copy / "config.yaml")
+    assert "os.system" in refuse(tmp_path / "refused", f'checkpoint="{copy}"')
 
 
 def test_what_is_null_is_as_in_the_run_where_null_has_no_meaning_of_its_own():
