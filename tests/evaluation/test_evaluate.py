@@ -71,7 +71,9 @@ def test_a_checkpoint_gets_its_runs_own_figures_bit_for_bit(data, trained, tmp_p
     # The luminance that the network says is no better than the photograph's own.
     assert again["rows"]["model"]["psnr"] > again["rows"]["model_predicted_luminance"]["psnr"]
 
-    out = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    out = printed.out.splitlines()
     assert out[-1] == f"evaluation: {tmp_path / 'out'}"
     assert any(line.startswith("mean color: a* = ") for line in out)
     assert any(line.startswith("class-balanced AuC: prior ab_prior.json (sha256 ") for line in out)

@@ -48,6 +48,7 @@ from irodori.training.seen import seen_shards
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
 
 
+@quiet_lightning()
 def measure_checkpoint(
     config: EvaluateSettings, prior: AbPrior
 ) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
@@ -73,14 +74,13 @@ def measure_checkpoint(
     lost = LostShards()
     trainer = build_trainer(settings, hardware, [lost, bad, measured], Path.cwd())
     failed = True
-    with quiet_lightning():
-        try:
-            trainer.validate(module, data, verbose=False)
-            reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
-            failed = bool(reasons)
-        finally:
-            end_workers()
-            end_child_ranks(trainer, failed)
+    try:
+        trainer.validate(module, data, verbose=False)
+        reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
+        failed = bool(reasons)
+    finally:
+        end_workers()
+        end_child_ranks(trainer, failed)
     if reasons:
         raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
     protocol = protocol_of(data, config.protocol, model, prior)
