@@ -39,7 +39,6 @@ UNRELATED = {
     # What is logged and written meanwhile.
     "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
-    "trainer.enable_checkpointing",
     "trainer.enable_model_summary",
     "trainer.enable_autolog_hparams",
     "trainer.detect_anomaly",
