@@ -15,12 +15,12 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from irodori.config import RUN_CONFIG
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
+from irodori.runs.checkpoints import BEST as BEST
+from irodori.runs.checkpoints import CHECKPOINTS as CHECKPOINTS
+from irodori.runs.checkpoints import LAST as LAST
 
 CONFIG = RUN_CONFIG
 METRICS = "metrics.json"
-CHECKPOINTS = "checkpoints"
-LAST = "last.ckpt"
-BEST = "best.ckpt"
 PICTURES = "pictures"
 
 
