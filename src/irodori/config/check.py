@@ -58,9 +58,9 @@ def check(
     nodes = [(path, node) for path, node in mappings(plain) if TARGET in node]
     for path, node in nodes:
         _check_special(node, path)
+    _check_missing(plain, given)
     if root is not None and TARGET not in plain:
         _check_arguments(plain, "", object_signature(root), "", given.get("", {}))
-    _check_missing(plain, given)
     imported = []
     for path, node in nodes:
         target = node[TARGET]

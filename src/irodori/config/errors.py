@@ -51,7 +51,7 @@ def error_line(error: BaseException) -> str:
     if isinstance(error, InterpolationResolutionError):
         return _unresolved(error)
     if isinstance(error, HydraException) and error.__cause__ is not None:
-        return _joined(f"{error}\n{error.__cause__}")
+        return _joined(str(error), str(error.__cause__))
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_joined(str(error))}"
     return _joined(str(error)) or type(error).__name__
@@ -65,8 +65,8 @@ def quoted(key: str, value: object) -> str:
     return shlex.quote(f'{key}="{escaped}"')
 
 
-def _joined(text: str) -> str:
-    lines = [line.strip() for line in NOISE.sub("", f"\n{text}").splitlines()]
+def _joined(*texts: str) -> str:
+    lines = [line.strip() for text in texts for line in NOISE.sub("", f"\n{text}").splitlines()]
     return " ".join(dict.fromkeys(line for line in lines if line))
 
 
@@ -110,7 +110,7 @@ def _not_composed(error: ConfigCompositionException) -> str:
     ):
         instead = f"; did you mean {found[2]}?" if found[2] else ""
         return f"{found[1]}: no such group is in the configuration{instead}"
-    return _joined(f"{error}\n{cause}" if cause is not None else text)
+    return _joined(text, str(cause or ""))
 
 
 def _unknown_key(override: str, error: ConfigAttributeError | ConfigKeyError) -> str:
@@ -125,8 +125,8 @@ def _unknown_key(override: str, error: ConfigAttributeError | ConfigKeyError) ->
 
 
 def _unresolved(error: InterpolationResolutionError) -> str:
-    text = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error))
-    text = _joined(text).strip('"')
-    if "key" in text and error.full_key and f"'{error.full_key}'" in text:
-        return text
-    return f"{error.full_key}: {text}" if error.full_key else text
+    # OmegaConf names the exception of a resolver in its message, and drops the exception itself.
+    found = re.match(r"(\w+) raised while resolving interpolation: ((?:.|\n)*)", str(error))
+    text = _joined(found[2] if found else str(error)).strip('"')
+    is_told = found is not None and found[1] == IrodoriError.__name__
+    return text if is_told or not error.full_key else f"{error.full_key}: {text}"

@@ -46,7 +46,7 @@ def object_signature(called: Any) -> Signature:
         found = inspect.signature(called)
     except (TypeError, ValueError):
         return ANYTHING
-    function = called.__init__ if isinstance(called, type) else called
+    function = getattr(called, "__init__") if isinstance(called, type) else called  # noqa: B009
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except Exception:  # of names that exist only for type checkers, or anything else
@@ -183,8 +183,9 @@ def _fields(found: Definition) -> dict[str, Parameter]:
     fields: dict[str, Parameter] = {}
     for base in reversed(found.node.bases):
         definition = _definition(base, found.module)
-        node = None if definition is None else definition.node
-        if isinstance(node, ast.ClassDef) and "dataclass" in _decorators(node):
+        if definition is None or not isinstance(definition.node, ast.ClassDef):
+            continue
+        if "dataclass" in _decorators(definition.node):
             fields |= _fields(definition)
     for item in found.node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):

@@ -1,0 +1,185 @@
+import shlex
+import subprocess
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from irodori.config.errors import error_line, quoted
+from irodori.errors import IrodoriError
+
+TRAIN = """
+defaults:
+  - _self_
+  - optimizer: adamw
+  - experiment: null
+alpha: 1.0
+experiment_name: x
+data: {train: a, val: b}
+"""
+
+
+@pytest.fixture(scope="module")
+def conf(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "optimizer").mkdir()
+    (folder / "experiment").mkdir()
+    (folder / "train.yaml").write_text(TRAIN)
+    (folder / "optimizer/adamw.yaml").write_text("lr: 0.1\nweight_decay: 0.0\n")
+    (folder / "optimizer/adadelta.yaml").write_text("lr: 1.0\n")
+    (folder / "optimizer/schema.yaml").write_text("lr: 1.0\n")
+    (folder / "experiment/quick.yaml").write_text("# @package _global_\nalpha: 2.0\n")
+    return folder
+
+
+@pytest.fixture
+def line(conf):
+    """Composes with overrides that have a mistake, and returns what is told."""
+
+    def told(*overrides):
+        with (
+            initialize_config_dir(str(conf), version_base="1.3"),
+            pytest.raises((HydraException, OmegaConfBaseException)) as error,
+        ):
+            compose("train", list(overrides))
+        text = error_line(error.value)
+        assert "\n" not in text
+        assert "config use +" not in text
+        assert "defaults list use +" not in text
+        assert "hydra.cc" not in text
+        assert "provider" not in text
+        return text
+
+    return told
+
+
+def test_an_unknown_key_is_told_with_the_nearest(line):
+    text = line("optimizer.weight_decey=3")
+    assert text.startswith("optimizer.weight_decey=3: ")
+    assert text.endswith("did you mean weight_decay?")
+    assert "alpha" in line("alhpa=1")
+    assert "optimizer" in line("optimzer.lr=1")
+    assert "experiment" in line("experimant=quick")
+    assert "hydra" not in line("zzz=1")
+    assert line("optimizer.lr.x=1").startswith("optimizer.lr.x=1: ")
+
+
+def test_an_unknown_member_is_told_with_what_there_is(line):
+    text = line("optimizer=adamx")
+    assert text.startswith("optimizer=adamx: ")
+    assert "did you mean adamw?" in text
+    assert "adadelta" in text
+    assert "schema" not in text
+    assert "quick" in line("experiment=nothing_like_it")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.train={a,b}.tar",
+        "data.train=a=b",
+        "data.train=t-{000..003}.tar",
+        'data.train="a',
+        "data.train='a",
+        "data.train=[a",
+        "data.train=a(1).tar",
+        "data.train=it's.tar",
+        "data.train=a {b}",
+        'data.train={a}"b\\"c',
+    ],
+)
+def test_an_override_that_hydra_cant_parse_is_told_with_its_quoting(line, override):
+    text = line(override)
+    assert override in text
+    advice = text.rpartition("quote its value: ")[2]
+    (argument,) = shlex.split(advice)
+    parsed = OverridesParser.create().parse_override(argument)
+    assert parsed.key_or_group == "data.train"
+    value = override.partition("=")[2]
+    assert str(parsed.value()) == value.strip("\"'")
+
+
+def test_other_overrides_that_cant_be_read(line):
+    assert "alpha=" in line("alpha")
+    assert "my key" in line("my key=3")
+    text = line("data.train=a,b")
+    assert "-m" in text
+    assert "'data.train=[a,b]'" in text
+    assert "'data.train=\"a,b\"'" in text
+
+
+def test_deleting_and_appending(line):
+    assert "optimizer.zzz" in line("~optimizer.zzz")
+    text = line("+optimizer.lr=3")
+    assert "optimizer.lr" in text
+    assert "++" not in text
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=1000), min_size=1))
+def test_quoted_text_reaches_the_configuration(value):
+    (argument,) = shlex.split(quoted("data.train", value))
+    assert str(OverridesParser.create().parse_override(argument).value()) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [("${oc.env:IRODORI_NOT_SET}", "IRODORI_NOT_SET"), ("${nothing}", "nothing")],
+)
+def test_a_value_that_cant_be_resolved_names_its_key(value, named):
+    config = OmegaConf.create({"a": {"b": value}})
+    with pytest.raises(OmegaConfBaseException) as error:
+        OmegaConf.to_container(config, resolve=True)
+    text = error_line(error.value)
+    assert text.startswith("a.b: ")
+    assert named in text
+    assert "\n" not in text
+
+
+def test_a_mistake_that_a_resolver_finds_is_told_as_it_is():
+    def resolver():
+        raise IrodoriError("runs/x holds no run")
+
+    OmegaConf.register_new_resolver("irodori_test_fails", resolver, replace=True)
+    try:
+        with pytest.raises(OmegaConfBaseException) as error:
+            _ = OmegaConf.create("a: ${irodori_test_fails:}").a
+    finally:
+        OmegaConf.clear_resolver("irodori_test_fails")
+    assert error_line(error.value) == "runs/x holds no run"
+
+
+def test_several_lines_become_one():
+    assert error_line(IrodoriError("first\n  second\n\nfirst\nthird")) == "first second third"
+    assert error_line(ConfigKeyError("Key 'x' is not in struct\n    full_key: x")) == (
+        "Key 'x' is not in struct"
+    )
+    error = HydraException("Could not do it.\nConfig search path:\n\tprovider=x\n\tpath=y")
+    error.__cause__ = ValueError("Key 'a' is not in 'Config'\n    full_key: a")
+    assert error_line(error) == "Could not do it. Key 'a' is not in 'Config'"
+
+
+def test_a_program_of_hydra_ends_with_the_line(conf, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import hydra, os, sys\n"
+        "from irodori.config.errors import error_line\n"
+        "os.environ['HYDRA_FULL_ERROR'] = '1'\n"
+        f"@hydra.main(config_path={str(conf)!r}, config_name='train', version_base='1.3')\n"
+        "def main(config): pass\n"
+        "try: main()\n"
+        "except Exception as error: print(error_line(error))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program), "optimizer.weight_decey=3"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert "weight_decay" in done.stdout
