@@ -241,7 +241,7 @@ class Checkpoints(Callback):
         self.seconds, self._started = self._elapsed(), None
         if not written:
             raise IrodoriError(
-                f"the end of training can't be written to {self.folder / LAST}: make room, and "
+                f"the end of training can't be written to {self.folder / LAST}: make room, and"
                 f" resume by: {resume_command(self.folder.parent)}"
             )
 
