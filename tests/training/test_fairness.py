@@ -1,27 +1,27 @@
-"""Colour spaces start from the same weights, see the same photographs, and are judged alike."""
+"""Color spaces start from the same weights, see the same photographs, and are judged alike."""
 
 from itertools import islice
 
 import pytest
 import torch
-from lightning import seed_everything
-
 import tiny
-from irodori.color import COLOR_SPACES, color_space, to_float
+from irodori.color import to_float
+from irodori.config import PROJECT
 from irodori.data.images import from_pil
 from irodori.model import color_pictures
-from irodori.training.building import build
-from irodori.training.hardware import choose
+
+COLOR_SPACES = sorted(path.stem for path in (PROJECT / "conf" / "color_space").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
-def built(data):
-    """Data and module of each colour space, of the same seed."""
+def built(data, tmp_path_factory):
+    """Data and module of each color space, of the same seed."""
+
+    folder = tmp_path_factory.mktemp("spaces")
 
     def make(name):
-        config = tiny.config(*data.on, f"color_space={name}", "seed=5")
-        seed_everything(config.seed, verbose=False)
-        return build(config, choose(config.trainer))
+        made = tiny.parts(folder, *data.on, f"color_space={name}", "seed=5")
+        return made.data, made.module
 
     return {name: make(name) for name in COLOR_SPACES}
 
@@ -44,9 +44,10 @@ def test_each_photograph_comes_at_the_same_place_and_is_cut_alike(built):
     for name, (shards, _) in built.items():
         seen[name] = []
         for batch in islice(shards.train_dataloader(), 3):
-            cut = shards.augmentation(to_float(batch["images"].clone()), batch["draws"].clone())
+            rgb = to_float(batch["images"].clone())
+            cut = shards.augmentation.on_rgb(rgb, batch["draws"].clone())
             converted = shards.on_after_batch_transfer(batch, 0)
-            luminance, chroma = color_space(name).encode(cut)
+            luminance, chroma = shards.color_space.encode(cut)
             assert torch.equal(converted["luminance"], luminance)
             assert torch.equal(converted["chroma"], chroma)
             seen[name].append((batch["keys"], cut))

@@ -17,10 +17,11 @@ from irodori.training.objectives import Objective, ObjectiveInput
 from irodori.training.optimizers import (
     MakeOptimizer,
     MakeScheduler,
-    keywords,
     parameter_groups,
     reconfigure,
+    remember_settings,
     schedule,
+    settings_of,
 )
 from irodori.training.settings import MONITOR, EncoderTraining
 
@@ -143,7 +144,7 @@ class ColorizationModule(LightningModule):
     def _groups(self) -> list[dict[str, Any]]:
         assert self.objective is not None
         assert self.make_optimizer is not None
-        settings = keywords(self.make_optimizer)
+        settings = settings_of(self.make_optimizer)
         return parameter_groups(self.network, self.objective, settings, self.encoder)
 
     def configure_optimizers(self) -> Any:
@@ -151,6 +152,7 @@ class ColorizationModule(LightningModule):
         assert self.make_optimizer is not None
         assert self.make_scheduler is not None
         optimizer = self.make_optimizer(self._groups())
+        remember_settings(optimizer)
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,
