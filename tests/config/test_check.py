@@ -251,7 +251,7 @@ VALUES = st.recursive(
 
 
 @given(data=st.data())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_but_irodori_errors_is_raised(sketch, data):
     shapes = f"{sketch.name}.shapes"
     config = {

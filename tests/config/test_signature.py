@@ -70,6 +70,16 @@ def test_a_constructor_of_another_package_is_not_guessed(sketch):
     assert source_signature(f"{sketch.name}.shapes.Outside") is None
 
 
+def test_a_constructor_of_another_package_is_read_where_its_source_is_found(sketch):
+    sketch.write(
+        "outer",
+        "from lightning.pytorch.callbacks import Callback, EarlyStopping\n"
+        "class Mine(Callback): ...\nclass Stop(EarlyStopping): ...\n",
+    )
+    assert not source_signature(f"{sketch.name}.outer.Mine").parameters
+    assert "monitor" in required(source_signature(f"{sketch.name}.outer.Stop"))
+
+
 def test_functions_and_methods_of_classes_are_targets(sketch):
     found = source_signature(f"{sketch.name}.shapes.function")
     kinds = [item.kind for item in found.parameters.values()]

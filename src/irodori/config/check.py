@@ -359,8 +359,13 @@ def wanted(annotation: Any) -> str:
     """Return in words what an annotation accepts."""
     kind, arguments = _kind(annotation)
     if kind is Union:
-        words = list(dict.fromkeys(wanted(item) for item in arguments))
-        return " or ".join(word for word in words if word != "null" or len(words) == 1)
+        literals = tuple(
+            item for kind, items in map(_kind, arguments) if kind is Literal for item in items
+        )
+        words = [wanted(item) for item in arguments if _kind(item)[0] is not Literal]
+        if literals:
+            words.append(f"one of {', '.join(dict.fromkeys(map(shown, literals)))}")
+        return " or ".join(dict.fromkeys(word for word in words if word != "null")) or "null"
     if kind is Literal:
         return f"one of {', '.join(shown(item) for item in arguments)}"
     if kind is tuple and arguments and arguments[-1] is not ...:

@@ -155,12 +155,21 @@ def _constructor(found: Definition) -> list[Parameter] | Signature | None:
         definition = _definition(base, found.module)
         if definition is None or definition.path in INERT_BASES:
             continue
-        if not isinstance(definition.node, ast.ClassDef):
+        if definition.node is None:
+            definition = _elsewhere(definition.path)
+        if definition is None or not isinstance(definition.node, ast.ClassDef):
             return None
         inherited = _constructor(definition)
         if inherited is None or inherited:
             return inherited
     return []
+
+
+def _elsewhere(path: str) -> Definition | None:
+    try:
+        return find(path)
+    except UnknownTarget:
+        return None
 
 
 def _own_constructor(found: Definition) -> list[Parameter] | None:
