@@ -86,7 +86,7 @@ def test_a_group_stands_for_all_its_values(folder):
         # What nobody has thought of yet.
         ("+new=1", "new"),
         ("+data.new=1", "data.new"),
-        ("+augmentation._target_=a.B", "augmentation._target_"),
+        ("augmentation._target_=a.B", "augmentation._target_"),
         ("~alpha", "~alpha"),
     ],
 )
@@ -123,7 +123,7 @@ def test_settings_of_torchs_schedules_stay(data, tmp_path):
     # A checkpoint holds them, and it would win.
     config = tiny.compose(*data.on, "scheduler=warmup_cosine", "scheduler.warmup=0.5")
     (tmp_path / CONFIG).write_text(written(config))
-    assert going_on(tmp_path, "scheduler.warmup=0.25", "allow_changes=true")[1]
+    assert going_on(tmp_path, "++scheduler.warmup=0.25", "allow_changes=true")[1]
     config.scheduler = {
         "_target_": "torch.optim.lr_scheduler.StepLR",
         "_partial_": True,
@@ -131,7 +131,7 @@ def test_settings_of_torchs_schedules_stay(data, tmp_path):
     }
     (tmp_path / CONFIG).write_text(written(config))
     with pytest.raises(IrodoriError, match=r"^scheduler\.step_size can't be changed"):
-        going_on(tmp_path, "scheduler.step_size=4", "allow_changes=true")
+        going_on(tmp_path, "+scheduler.step_size=4", "allow_changes=true")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Watch(Callback):
 
 
 @pytest.fixture
-def fit(tmp_path):
+def fit(data, tmp_path):
     """A function that trains without validation, and returns the weights before and after steps."""
 
     def train(*overrides, callbacks=()):
