@@ -190,16 +190,12 @@ def test_two_ranks_stop_together_and_go_on_the_same(data, whole, tmp_path):
     # The loss of one rank diverges: both stop, and nothing of it is written.
     run = resume(tmp_path, ranks=2, hook=(diverging, 3), hook_rank=1)
     assert run.end() == [1, 1], run.output
-    found = tmp_path / "run" / "diverged-rank-1.pt"
-    line = f"the loss of step 5 is nan, see {found} (samples photo"
+    line = "the loss of step 5 is nan (samples photo"
     # The other rank leaves the word to the first; torchrun would have ended it by then.
     first, *others = [text for text in run.output.splitlines() if line in text]
     assert first.startswith(f"error: {line}")
     assert [text.partition(line)[0] for text in others] == ["error: rank 1: "]
     assert "Traceback" not in run.output
-    batch = torch.load(found, weights_only=True)["batch"]
-    assert batch["luminance"].isnan().sum() == 1
-    assert not (tmp_path / "run" / "diverged-rank-0.pt").exists()
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 3
     run = resume(tmp_path, ranks=2)
