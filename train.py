@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from irodori.config import register
 from irodori.config.check import check
 from irodori.errors import IrodoriError
+from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config
 from irodori.runs.run import Run
@@ -23,9 +24,10 @@ register()
 def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
     stop = StopSignal()
+    settings = HydraConfig.get()
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
-    with report_errors(), stop.handled():
-        run = asked_run(config, HydraConfig.get())
+    with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
+        run = asked_run(config, settings)
         check(run.config, TrainSettings, GIVEN)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.training.launch import train
