@@ -48,7 +48,9 @@ def asked_run(config: DictConfig, hydra_config: DictConfig) -> Run:
     if config.resume is not None:
         config, changes = resume_config(config, overrides)
         if folder != Path(config.resume):
-            raise IrodoriError(f"resume={config.resume} continues in that folder: leave {folder} out")
+            raise IrodoriError(
+                f"resume={config.resume} continues in that folder: leave {folder} out"
+            )
     if hydra_config.mode == RunMode.MULTIRUN:
         raise IrodoriError(
             "jobs of a sweep need processes of their own: leave out"

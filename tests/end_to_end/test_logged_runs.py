@@ -68,7 +68,9 @@ def config_of(folder):
 
 
 def test_tensorboard_shows_each_step_once_though_the_run_was_killed(data, tmp_path):
-    run = killed_after_validation(tmp_path, data, "logger=tensorboard", "callbacks.pictures.count=3")
+    run = killed_after_validation(
+        tmp_path, data, "logger=tensorboard", "callbacks.pictures.count=3"
+    )
     folder = tmp_path / "run" / "tensorboard"
     line = f"TensorBoard: tensorboard --logdir {folder}"
     assert line in run.output.splitlines()

@@ -77,7 +77,11 @@ def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
 def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     folder = tmp_path / "mine"
     options = [text for text in on_two(data) if not text.startswith("trainer.max_")]
-    options += ["trainer.max_steps=60", "trainer.max_epochs=-1", "trainer.check_val_every_n_epoch=20"]
+    options += [
+        "trainer.max_steps=60",
+        "trainer.max_epochs=-1",
+        "trainer.check_val_every_n_epoch=20",
+    ]
     options += ["seed=1", f"hydra.sweep.dir={folder}"]
     sweep = Sweep(tmp_path, *options)
     sweep.until("mine/0/metrics.csv")
