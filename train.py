@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -35,7 +36,7 @@ def main(config: DictConfig) -> None:
         train(run, stop)
 
 
-def asked_run(config: DictConfig, hydra_config: DictConfig) -> Run:
+def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
     """Return the run that the command line asks for.
 
     Raises:

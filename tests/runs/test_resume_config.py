@@ -59,7 +59,9 @@ def test_a_change_is_shown_and_refused_unless_allowed(folder):
 
 
 def test_a_group_stands_for_all_its_values(folder):
-    config, changes = going_on(folder, "trainer=ddp", "trainer.log_every_n_steps=7", "allow_changes=true")
+    config, changes = going_on(
+        folder, "trainer=ddp", "trainer.log_every_n_steps=7", "allow_changes=true"
+    )
     assert "trainer.devices: 1 → 2" in changes
     assert "trainer.log_every_n_steps: 1 → 7" in changes
     assert config.trainer == tiny.compose("trainer=ddp", "trainer.log_every_n_steps=7").trainer

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+
 import pytest
 import torch
 
@@ -82,7 +83,10 @@ def test_every_so_many_steps_and_minutes(
     Clock(monkeypatch)
     # Six steps an epoch.
     overrides = ["data.batch_size=2", "data.val_batch_size=4", "trainer.max_epochs=2"]
-    limits = [f"callbacks.checkpoints.every_steps={steps}", f"callbacks.checkpoints.every_minutes={minutes}"]
+    limits = [
+        f"callbacks.checkpoints.every_steps={steps}",
+        f"callbacks.checkpoints.every_minutes={minutes}",
+    ]
     result = tiny.run(tmp_path / "run", *data.on, *overrides, *limits)
     # Before a validation, and when an epoch's figures are logged, too.
     expected = [*within[0], 6, 6, *within[1], 12, 12]

@@ -4,6 +4,7 @@ from itertools import islice
 
 import pytest
 import torch
+
 import tiny
 from irodori.color import to_float
 from irodori.config import PROJECT

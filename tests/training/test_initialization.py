@@ -158,7 +158,9 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     settings = ["backbone=tf_efficientnet_lite0", f"encoder.freeze_steps={freeze_steps}"]
     settings += [f"trainer.accumulate_grad_batches={accumulate}", "encoder.freeze_batch_norm=false"]
     settings += ["optimizer=adamw", "trainer.max_epochs=-1", "callbacks.pictures=null"]
-    tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1")
+    tiny.run(
+        tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1"
+    )
     assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
@@ -258,7 +260,13 @@ def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     if choice != ["objective=classes"]:
         choice = [*choice, "encoder.pretrained=false", "decoder=skips", "encoder.layer_decay=0.9"]
-    settings = [*data, *choice, "optimizer=adadelta", "callbacks.pictures=null", "trainer.max_epochs=-1"]
+    settings = [
+        *data,
+        *choice,
+        "optimizer=adadelta",
+        "callbacks.pictures=null",
+        "trainer.max_epochs=-1",
+    ]
     tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=4")
     tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
     (tmp_path / "parts/metrics.json").unlink()

@@ -118,7 +118,9 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path
     monkeypatch.setattr(Pictures, "write", remember)
     plain = tiny.run(tmp_path / "plain", *on)
     trained = kept["watch"].weights
-    metrics = tiny.run(tmp_path / "average", *on, "callbacks=[default,ema]", f"callbacks.ema.decay={decay}")
+    metrics = tiny.run(
+        tmp_path / "average", *on, "callbacks=[default,ema]", f"callbacks.ema.decay={decay}"
+    )
     # The average changes nothing of the training itself.
     steps = kept["watch"].weights
     assert len(steps) == 6

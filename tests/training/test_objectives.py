@@ -11,8 +11,8 @@ from irodori.model import load_model
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
-from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.pretrained import lite0
+from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.training.objectives import (
     AbClasses,
     Huber,
@@ -154,9 +154,7 @@ def test_the_least_loss_is_at_the_true_colors(objective, prior):
     half = reduce_chroma(half).repeat_interleave(2, 2).repeat_interleave(2, 3)
     whole = half.repeat_interleave(2, 2).repeat_interleave(2, 3)
     classes = objective.name == "classes"
-    output, loss = prepared(
-        objective, AbClassesOutput if classes else ChromaOutput, lambda: prior
-    )
+    output, loss = prepared(objective, AbClassesOutput if classes else ChromaOutput, lambda: prior)
     sides = [side // output.stride for side in half.shape[2:]]
     prediction = torch.zeros(1, output.channels, *sides, requires_grad=True)
     optimizer = torch.optim.Adam([prediction], lr=0.3)

@@ -219,6 +219,4 @@ def test_reconfiguring_what_has_not_changed_changes_nothing(resnet):
         scheduler.step()
     before = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     reconfigure(optimizer, scheduler, groups_of(resnet, make))
-    assert before == [
-        {k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups
-    ]
+    assert before == [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]

@@ -27,6 +27,12 @@ SETTINGS = {
         "trainer.accumulate_grad_batches=2",
         "callbacks.checkpoints.every_steps=1",
     ],
+    "within epochs": [
+        "trainer.max_epochs=2",
+        "data.batch_size=2",
+        "trainer.val_check_interval=4",
+        "callbacks.checkpoints.every_steps=1",
+    ],
     "rarely": [
         "trainer.max_epochs=2",
         "callbacks.checkpoints.every_steps=null",
@@ -81,6 +87,9 @@ MOMENTS = [
     pytest.param("rarely", ColorizationModule, "training_step", 5, marks=pytest.mark.long),
     # In the validation after the last step that max_steps allows.
     pytest.param("steps", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
+    # In a validation in the middle of an epoch (four batches each), and in the step after it.
+    ("within epochs", ColorizationModule, "validation_step", 2),
+    pytest.param("within epochs", ColorizationModule, "training_step", 11, marks=pytest.mark.long),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
 ]

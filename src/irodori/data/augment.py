@@ -55,7 +55,8 @@ class AugmentationBase(ABC):
 
         Args:
             luminance_B1HW: B×1×crop×crop in [0, 1], fp32.
-            draws_BD: those of `on_rgb`.
+            draws_BD: those of `on_rgb`, but always on the CPU: to read them as numbers there
+                doesn't wait for the device.
 
         Returns:
             The same shape and range.
@@ -71,7 +72,7 @@ class Augmentation(AugmentationBase):
         crop_scale: smallest and largest side of the window as a share of the image's side.
         crop_aspect: the window is stretched by a random ratio in [1 / crop_aspect, crop_aspect].
         flip: mirror every second image on average.
-        age: the share of images whose luminance is made that of an old print (`irodori.data.aging`).
+        age: the share of images whose luminance is made that of an old print.
 
     Raises:
         IrodoriError: the smallest scale is above the largest.
@@ -89,8 +90,8 @@ class Augmentation(AugmentationBase):
     ) -> None:
         if crop_scale[0] > crop_scale[1]:
             raise IrodoriError(
-                f"augmentation.crop_scale={list(crop_scale)}: the first number is the smallest"
-                f" scale and can't be above the second; set it to [{crop_scale[1]}, {crop_scale[0]}]"
+                f"augmentation.crop_scale={list(crop_scale)} is [smallest, largest]: set it to"
+                f" {list(crop_scale)[::-1]}"
             )
         self.crop = crop
         self.crop_scale = crop_scale
@@ -139,8 +140,9 @@ class Augmentation(AugmentationBase):
         if not self.age:
             return luminance_B1HW
         # The last draw chooses the pictures and their prints.
+        chosen = draws_BD[:, 5].numpy().tolist()
         aged = [
             age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW
-            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].tolist(), strict=True)
+            for luminance_1HW, draw in zip(luminance_B1HW, chosen, strict=True)
         ]
         return torch.stack(aged)

@@ -5,18 +5,21 @@ from functools import cached_property, partial
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
+import torch
 import webdataset as wds
 
 from irodori.color import ColorSpace, to_float
 from irodori.data.augment import Augmentation
 from irodori.data.base import ShardModule, report_unread
 from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cache
+from irodori.data.collate import TrainingBatches
 from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side, to_square
 from irodori.data.loader import web_loader
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
+from irodori.data.slots import BatchSlots
 from irodori.errors import IrodoriError
 
 SHUFFLES = get_args(get_type_hints(DataConfig)["shuffle"])
@@ -100,16 +103,18 @@ class ShardData(ShardModule):
         """Return the loader of this rank's training batches, from the checkpoint's position on."""
         plan = self.plan(*self.ranks())
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
+        size, workers = self.config.size, self.config.workers
+        slots = BatchSlots(workers, plan.micro_batch, size)
         dataset = pipeline(
             batches,
             self.train_samples,
-            partial(to_square, size=self.config.size),
+            partial(to_square, size=size),
             plan.micro_batch,
+            TrainingBatches(size, self.augmentation.draws, slots),
             self.config.stages,
             self.seed,
-            self.augmentation.draws,
         )
-        return web_loader(batches, dataset, self.config.workers)
+        return web_loader(batches, dataset, workers, slots)
 
     @property
     def epoch_batches(self) -> int:
@@ -149,14 +154,22 @@ class ShardData(ShardModule):
             )
         self.start = state_dict["batches"]
 
+    def on_before_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
+        """Keep the draws of training batches on the CPU, too."""
+        if "draws" in batch:
+            # No tensor, which would be transferred.
+            batch["draws_on_cpu"] = batch["draws"].numpy()
+        return batch
+
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip, convert and age training batches on the device they are on.
 
         Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
         """
         if "draws" in batch:
-            draws_BD = batch.pop("draws")
+            draws_BD, on_cpu = batch.pop("draws"), batch.pop("draws_on_cpu", None)
             rgb_B3HW = self.augmentation.on_rgb(to_float(batch.pop("images")), draws_BD)
             luminance_B1HW, batch["chroma"] = self.color_space.encode(rgb_B3HW)
+            draws_BD = draws_BD.cpu() if on_cpu is None else torch.from_numpy(on_cpu)
             batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD)
         return batch

@@ -128,7 +128,9 @@ class PhotographMetric(ColorizationMetric):
 
 
 class PairMetric(PhotographMetric):
-    """A metric of a colorized photograph beside the true one. A complete one:
+    """A metric of a colorized photograph beside the true one.
+
+    A class derived from it is complete with a description and `measure`:
 
         class MeanError(PairMetric):
             info = MetricInfo(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
@@ -182,5 +183,7 @@ def build_trainer(
         logger=False,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
+        # Lightning's own, beside last.ckpt and best.ckpt.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
     return trainer

@@ -1,6 +1,7 @@
 """The LightningModule: joint network, joint loss, and colorizing of whole photographs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -191,5 +192,7 @@ class ColorizationModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what a resumed run was initialized with."""
-        self.initialized_from = checkpoint["irodori"].get("initialized_from", self.initialized_from)
+        """Remember what a resumed run was initialized with, and what its weights have seen."""
+        stored = checkpoint["irodori"]
+        self.initialized_from = stored["initialized_from"]
+        self.model = replace(self.model, trained_on=tuple(stored["trained_on"]))

@@ -5,15 +5,17 @@ import sys
 
 import pytest
 import remote_shards
-from irodori.data.stream import ReadingSampler, ShardDataset
-from torch.utils.data import DataLoader
 
+from irodori.data.collate import validation_batch
+from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
+from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.remote.bucket_source import BucketSource
 from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.download import download, part_of, write_note
 from irodori.data.remote.retry import Network, RefusedError
+from irodori.data.samples import Samples
 from irodori.data.shard_reader import ShardReader
 from irodori.errors import IrodoriError
 
@@ -59,9 +61,10 @@ def bucket(service, monkeypatch):
         client.delete_object(Bucket="photos", Key=found["Key"])
 
 
-def numbers(dataset, workers):
-    plan = TrainingPlan(len(dataset.index), 4, seed=1)
-    loader = DataLoader(dataset, sampler=ReadingSampler(plan), batch_size=None, num_workers=workers)
+def numbers(samples, workers):
+    batches = PlannedBatches(TrainingPlan(len(samples), 4, seed=1))
+    dataset = pipeline(batches, samples, lambda image: image, 4, validation_batch)
+    loader = web_loader(batches, dataset, workers)
     keys = []
     for batch in loader:
         assert batch["bad"] == []
@@ -88,10 +91,10 @@ def test_shards_in_a_bucket(bucket, tmp_path, monkeypatch, cached, indexed):
         ]
     assert index.classes == (("a", "b", "c") if indexed else ("0", "1", "2"))
     reader = ShardReader(ShardCache(folder / "shards", None, QUICK) if cached else None, QUICK)
-    dataset = ShardDataset(index, lambda image: image, 0, reader)
+    samples = Samples(index, reader)
     # In the loader's processes after this process has used its own connections.
     for workers in (0, 2, 2):
-        assert numbers(dataset, workers) == list(range(12))
+        assert numbers(samples, workers) == list(range(12))
     kept = list((tmp_path / "cache" / "shards").glob("*.tar"))
     assert len(kept) == (3 if cached else 0)
 

@@ -1,0 +1,162 @@
+"""Classes of a user's own package, each with a YAML of its own: nothing of irodori is changed.
+
+tests/own_package is what such a user writes; it is installed beside irodori, as pip does it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.errors import HydraException
+from PIL import Image
+
+import tiny
+from irodori.config import PROJECT
+from irodori.config.errors import error_line
+from irodori.errors import IrodoriError
+
+IRODORI = Path(sys.executable).with_name("irodori")
+OWN = PROJECT / "tests" / "own_package"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    """A folder with an installed package and configurations, and a way to run commands in it."""
+    folder = tmp_path_factory.mktemp("user")
+    source = shutil.copytree(OWN, folder / "source")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    target = ["--no-build-isolation", "--target", str(folder / "site"), str(source)]
+    subprocess.run([*pip, *target], check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(folder),
+    }
+
+    def run(*command, status=0):
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    run.folder = folder
+    run.conf = source / "conf"
+    return run
+
+
+def on(data):
+    return [setting for setting in data.on if not setting.startswith(("logger=", "backbone="))]
+
+
+@pytest.fixture(scope="module")
+def trained(user, data):
+    """A run of two steps, resumed for a third and fourth."""
+    run = user.folder / "run"
+    own = ["--config-dir", user.conf, "experiment=mine"]
+    program = PROJECT / "train.py"
+    user(program, *own, *on(data), "trainer.max_steps=2", f"hydra.run.dir={run}")
+    more = [f"resume={run}", "trainer.max_steps=4", "trainer.max_epochs=2", "allow_changes=true"]
+    refused = user(program, *more, status=1)
+    assert refused.count("\n") == 1
+    assert "own_colors" in refused
+    assert "trust" in refused
+    user(program, *more, "trust=[own_colors]")
+    return run
+
+
+def test_training_uses_each_of_the_classes(user, trained):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert metrics["training"]["steps"] == 4
+    for row in ("best", "last", "gray"):
+        assert metrics["rows"][row]["worst_channel"] > 0
+    assert metrics["metrics"]["worst_channel"]["title"] == "worst channel"
+    # The callback's count goes over the interruption.
+    assert (trained / "steps.txt").read_text() == "4"
+    rows = [json.loads(line) for line in (user.folder / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["settings"]["objective"]["epsilon"] == 0.01
+    logged = {row["step"]: row for row in rows if "train/rgb_charbonnier_step" in row}
+    assert sorted(logged) == [0, 1, 2, 3]
+    assert "train/rgb_charbonnier_epoch" in (trained / "metrics.csv").read_text()
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    network = checkpoint["irodori"]["network"]
+    assert network["backbone"] == {"_target_": "own_colors.model.Patches", "channels": 16}
+    assert checkpoint["irodori"]["color_space"]["_target_"] == "own_colors.model.Opponent"
+    # The optimizer's own state, and its learning rate after four of twelve or fewer steps.
+    assert {state["steps"] for state in checkpoint["optimizer_states"][0]["state"].values()} == {4}
+    assert 0.0005 <= checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] < 0.001
+    # The objective's own parameters are trained, too.
+    assert checkpoint["state_dict"]["objective.log_weight_3"].abs().max() > 0
+
+
+def test_it_evaluates(user, trained):
+    program = PROJECT / "evaluate.py"
+    checkpoint = f"checkpoint={trained}/checkpoints/best.ckpt"
+    asked = [checkpoint, "perceptual=false", f"hydra.run.dir={user.folder}/evaluation"]
+    refused = user(program, *asked, status=1)
+    assert "own_colors" in refused
+    own = ["--config-dir", user.conf, "metrics=[default,worst_channel]", "trust=[own_colors]"]
+    user(program, *own, *asked)
+    found = json.loads((user.folder / "evaluation" / "metrics.json").read_text())["rows"]["model"]
+    wanted = json.loads((trained / "metrics.json").read_text())["rows"]["best"]
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_it_exports_and_colorizes(user, trained):
+    checkpoint = trained / "checkpoints" / "best.ckpt"
+    model = user.folder / "model.safetensors"
+    command = [IRODORI, "export", "--checkpoint", checkpoint, "--output", model]
+    command += ["--format", "safetensors"]
+    assert "own_colors" in user(*command, status=1)
+    user(*command, "--trust", "own_colors")
+    photo, result = user.folder / "photo.png", user.folder / "colorized.png"
+    tiny.photo(7).convert("L").save(photo)
+    command = [IRODORI, "colorize", photo, "--output", result, "--checkpoint", model]
+    assert "own_colors" in user(*command, status=1)
+    user(*command, "--trust", "own_colors")
+    colors = np.asarray(Image.open(result)).astype(int)
+    assert np.ptp(colors, axis=2).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("objective.epsilon=2", ("objective.epsilon=2", "at most 1")),
+        ("objective.epsilon=small", ("objective.epsilon=small",)),
+        ("objective=rgb_charbonier", ("objective", "rgb_charbonnier")),
+        ("backbone.chanels=8", ("backbone.chanels", "channels")),
+        ("objective._target_=own_colors.learning.Charbonnier", ("own_colors.learning",)),
+    ],
+)
+def test_mistakes_are_reported_like_those_in_irodoris_own(user, data, override, parts, monkeypatch):
+    monkeypatch.syspath_prepend(user.folder / "site")
+    own = [f"hydra.searchpath=[file://{user.conf}]", "experiment=mine", *on(data)]
+    tiny.config(*own)
+    with pytest.raises((IrodoriError, HydraException)) as refused:
+        tiny.config(*own, override)
+    line = error_line(refused.value)
+    assert "\n" not in line
+    assert all(part in line for part in parts), line
+
+
+def test_nothing_of_irodori_names_the_package():
+    names = subprocess.run(
+        ["grep", "-rl", "own_colors", str(PROJECT / "src"), str(PROJECT / "conf")],
+        capture_output=True,
+        text=True,
+    )
+    assert names.stdout == ""
+    assert Path(OWN, "conf").is_dir()

@@ -1,0 +1,1 @@
+"""A user's own classes for irodori, each named by a YAML of its own."""

@@ -1,0 +1,58 @@
+"""A color space, a backbone and a stage of the data."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from irodori.color import ColorSpace
+from irodori.network.backbone import Backbone, Global, Local
+
+
+class Opponent(ColorSpace):
+    """Mean, red − green, and yellow − blue of sRGB; an orthogonal matrix but for the scale."""
+
+    chroma_range = (1.0, 1.0)
+
+    def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
+        """Return mean, red − green, and (red + green) / 2 − blue."""
+        red, green, blue = rgb_B3HW.unbind(1)
+        return torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], 1)
+
+    def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
+        """Return sRGB."""
+        mean, red_green, yellow_blue = native_BDHW.unbind(1)
+        yellow = mean + yellow_blue / 3
+        return torch.stack(
+            [yellow + red_green / 2, yellow - red_green / 2, mean - 2 * yellow_blue / 3], 1
+        )
+
+
+class Patches(Backbone):
+    """A few convolutions, whose deepest level is also the global one."""
+
+    def __init__(self, channels: int = 16) -> None:
+        super().__init__()
+        self.local_channels = self.global_channels = self.scene_channels = channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, channels, 8, stride=8),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def local_features(self, luminance_B1HW: Tensor) -> Local:
+        """Return features at stride 8."""
+        below, right = (-side % 8 for side in luminance_B1HW.shape[-2:])
+        whole = nn.functional.pad(luminance_B1HW, (0, right, 0, below), mode="replicate")
+        return Local(self.layers(whole), {})
+
+    def global_features(self, luminance_B1HW: Tensor) -> Global:
+        """Return their mean over the photo."""
+        mean_BC = self.layers(self.resized(luminance_B1HW)).mean((2, 3))
+        return Global(mean_BC, mean_BC)
+
+
+def darken(sample: dict[str, Any]) -> dict[str, Any]:
+    """Return the sample with an image half as light; a stage of the data."""
+    return {**sample, "image": sample["image"] // 2}
