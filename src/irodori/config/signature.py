@@ -7,6 +7,7 @@ import inspect
 import os
 import pathlib
 import typing
+from functools import cache
 from inspect import Parameter, Signature
 from types import ModuleType
 from typing import Annotated, Any, Literal, Union
@@ -25,6 +26,7 @@ class OtherClass:
     """Stands for a class that is only known by its name: no plain value is one of its objects."""
 
 
+@cache
 def signature(target: str) -> Signature:
     """Return the signature of what a dotted path names.
 

@@ -63,6 +63,15 @@ def remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the folder after the block if nothing is in it: Hydra makes it before all checks."""
+    try:
+        yield
+    finally:
+        remove_if_empty(folder)
+
+
 def remove_stale_files(folder: Path) -> None:
     """Remove files that a killed run was about to write."""
     for part in folder.rglob(".*.part"):
