@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from dataclasses import replace
 from typing import Any
 
 import lightning
