@@ -6,30 +6,19 @@ and before torch is imported: irodori's own classes are checked by their source.
 
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Signature
-from typing import Any, Literal
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from irodori.config import signature
 from irodori.config.annotations import fits, shown, wanted
 from irodori.config.errors import error_line, nearest, quoted
-from irodori.config.signature import (
-    UnknownTarget,
-    imported_signature,
-    object_signature,
-    own_signature,
-)
 from irodori.errors import IrodoriError
 
 TARGET, MISSING = "_target_", "???"
-SPECIAL = {
-    TARGET: str,
-    "_partial_": bool,
-    "_recursive_": bool,
-    "_convert_": Literal["none", "partial", "object", "all"],
-    "_args_": list,
-}
-"""Hydra's own keys of a node, and their types."""
+SPECIAL = (TARGET, "_partial_", "_recursive_", "_convert_", "_args_")
+"""Hydra's own keys of a node."""
 
 
 def check(
@@ -59,17 +48,17 @@ def check(
         if isinstance(value, dict) and TARGET in value:
             nodes[path] = value
     if root is not None and TARGET not in plain:
-        _check_arguments(plain, "", object_signature(root), "", given.get("", {}))
+        _check_arguments(plain, "", signature.object_signature(root), given.get("", {}))
     # Targets of irodori come first: others may take seconds to import.
-    for find in (own_signature, imported_signature):
+    for find in (signature.own_signature, signature.imported_signature):
         for path, node in list(nodes.items()):
             try:
                 found = find(node[TARGET])
-            except UnknownTarget as error:
+            except signature.UnknownTarget as error:
                 where = f"{below(path, TARGET)}={shown(node[TARGET])}"
                 raise IrodoriError(f"{where}: {error}") from error
             if found is not None:
-                _check_arguments(node, path, found, node[TARGET], given.get(path, {}))
+                _check_arguments(node, path, found, given.get(path, {}))
                 del nodes[path]
 
 
@@ -102,40 +91,30 @@ def below(path: str, key: object) -> str:
 
 
 def _check_arguments(
-    node: dict[Any, Any], path: str, found: Signature, target: str, given: Mapping[str, Any]
+    node: dict[Any, Any], path: str, found: Signature, given: Mapping[str, Any]
 ) -> None:
     """Raise IrodoriError if a call with the arguments of a node would not fit a signature."""
+    of_target = f" ({node[TARGET]})" if TARGET in node else ""
     parameters = found.parameters.values()
     by_name = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for key, value in node.items():
         where = below(path, key)
-        if key in given and fits(value, given[key]):
+        if key in SPECIAL or (key in given and fits(value, given[key])):
             continue
-        if target and key in SPECIAL:
-            _check_value(value, where, SPECIAL[key], "")
-        elif key in by_name:
-            if value is not None or by_name[key].default is not None:
-                _check_value(value, where, by_name[key].annotation, target)
+        if key in by_name:
+            wanted_type = by_name[key].annotation
+            if not fits(value, wanted_type) and not value is by_name[key].default is None:
+                is_number = isinstance(value, int | float) and fits("", wanted_type)
+                advice = f", in quotes: {quoted(where, shown(value))}" if is_number else ""
+                line = f"{where}={shown(value)}: must be {wanted(wanted_type)}"
+                raise IrodoriError(f"{line}{of_target}{advice}")
         elif not takes_any:
-            owner = f"{target} takes no argument" if target else "there is no key"
-            raise IrodoriError(f"{where}: {owner} {key}{nearest(key, by_name)}")
-    if target and (node.get("_partial_") or "_args_" in node):
+            raise IrodoriError(f"{where}: there is no {key}{of_target}{nearest(key, by_name)}")
+    if node.get("_partial_") or "_args_" in node:
         return
     for p in parameters:
         is_variable = p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         if p.default is p.empty and not (is_variable or p.name in node or p.name in given):
             where = below(path, p.name)
-            raise IrodoriError(f"{where} has no value{_of(target)}: give {where}=…")
-
-
-def _check_value(value: Any, path: str, annotation: Any, target: str) -> None:
-    if not fits(value, annotation):
-        is_number = isinstance(value, int | float) and fits("", annotation)
-        advice = f", in quotes: {quoted(path, shown(value))}" if is_number else ""
-        line = f"{path}={shown(value)}: must be {wanted(annotation)}{_of(target)}{advice}"
-        raise IrodoriError(line)
-
-
-def _of(target: str) -> str:
-    return f" ({target})" if target else ""
+            raise IrodoriError(f"{where} has no value{of_target}: give {where}=…")

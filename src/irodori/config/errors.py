@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from hydra.core.override_parser.types import Override
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -53,12 +52,11 @@ def error_line(error: BaseException) -> str:
     Hydra's parser show how the value is quoted. Of an `IrodoriError` that a resolver raised, the
     line is its own message.
     """
-    causes: list[BaseException | None] = [error]
-    while (cause := causes[-1] and causes[-1].__cause__) is not None:
-        causes.append(cause)
-    own = next((link for link in causes if isinstance(link, IrodoriError)), None)
-    if own is not None:
-        return _joined(own)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, IrodoriError):
+            return _joined(cause)
+        cause = cause.__cause__
     if (override := _rejected(error)) is not None:
         return f"{override}: a group takes the name of a member, or a list of names, as text"
     if isinstance(error, OverrideParseException):
@@ -94,8 +92,7 @@ def _rejected(error: BaseException) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     if not frames or frames[-1].f_globals.get("__name__") != "hydra._internal.defaults_list":
         return None
-    override = frames[-1].f_locals.get("override")
-    return override.input_line if isinstance(override, Override) else None
+    return getattr(frames[-1].f_locals.get("override"), "input_line", None)
 
 
 def _unparsed(override: str) -> str:

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from inspect import Signature
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from irodori.config.errors import nearest
 from irodori.errors import IrodoriError, one_line
@@ -25,33 +25,19 @@ class UnknownTarget(IrodoriError):  # noqa: N818
     """A `_target_` names nothing that can be called."""
 
 
-class Definition(NamedTuple):
-    """A class, function or assigned expression in a module, found without importing it.
-
-    If `node` is None, only the path is known: of a module, a method, or what another package holds.
-    """
-
-    module: str
-    name: str = ""
-    node: ast.AST | None = None
-
-
 def own_signature(target: str) -> Signature | None:
     """Return the signature of a class or function of irodori by its source.
 
     A class without a constructor in irodori's source takes no arguments, whatever its bases from
-    other packages take.
-
-    Returns:
-        None if it is of another package, or if the source alone doesn't say.
+    other packages take. None: it is of another package, or the source alone doesn't say.
 
     Raises:
         UnknownTarget: it names nothing.
     """
-    found = find(target) if _split(target)[0].startswith("irodori") else None
-    if found is None or not isinstance(found.node, ast.ClassDef | ast.FunctionDef):
+    if _split(target)[0].partition(".")[0] != "irodori":
         return None
-    made = evaluated(found.module, found.name)
+    module, name, node = find(target)
+    made = evaluated(module, name) if isinstance(node, ast.ClassDef | ast.FunctionDef) else Foreign
     return None if made is Foreign else object_signature(made)
 
 
@@ -98,24 +84,29 @@ def object_signature(called: Any) -> Signature:
 # Finding definitions by reading source files, without importing anything.
 
 
-def find(target: str) -> Definition:
-    """Return the definition that a dotted path leads to, through imports within its package.
+def find(target: str) -> tuple[str, str, ast.AST | None]:
+    """Return where a dotted path leads to, through imports within its package.
+
+    Returns:
+        The module, the name in it, and the class, function or assigned expression of that name;
+        None in its place for a module, a method, or what another package holds.
 
     Raises:
         UnknownTarget: it names nothing.
     """
     module, names = _split(target)
-    if not names:
-        return Definition(module)
     known = _names(module)
+    if not names:
+        return module, "", None
     found = known.get(names[0])
     if found is None and "__getattr__" not in known:
         below = pkgutil.iter_modules(_folders(module) or [])
         raise _unknown(module, names[0], [*known, *(item.name for item in below)])
     if isinstance(found, str):
         path = ".".join([found, *names[1:]])
-        return find(path) if _package(path) == _package(module) else Definition(path)
-    return Definition(module, ".".join(names), found if len(names) == 1 else None)
+        same_package = path.partition(".")[0] == module.partition(".")[0]
+        return find(path) if same_package else (path, "", None)
+    return module, ".".join(names), found if len(names) == 1 else None
 
 
 def _split(target: Any) -> tuple[str, list[str]]:
@@ -135,8 +126,16 @@ def _unknown(parent: str, name: str, known: list[str]) -> UnknownTarget:
     return UnknownTarget(f"{parent} has no {name}{near}")
 
 
-def _package(path: str) -> str:
-    return path.partition(".")[0]
+@cache
+def _spec(module: str) -> ModuleSpec | None:
+    parent = module.rpartition(".")[0]
+    try:
+        if not parent:
+            return importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    folders = _folders(parent)
+    return None if folders is None else PathFinder.find_spec(module, folders)
 
 
 def _folders(module: str) -> list[str] | None:
@@ -144,28 +143,14 @@ def _folders(module: str) -> list[str] | None:
 
 
 @cache
-def _spec(module: str) -> ModuleSpec | None:
-    parent = module.rpartition(".")[0]
-    if parent:
-        folders = _folders(parent)
-        return None if folders is None else PathFinder.find_spec(module, folders)
-    try:
-        return importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-
-
-@cache
 def _names(module: str) -> dict[str, Any]:
     """Return the node, or the path that it is imported from, for each name in a module."""
-    spec = _spec(module)
-    if spec is None or not (spec.origin or "").endswith(".py"):
-        return {}
+    path = getattr(_spec(module), "origin", None) or ""
+    package = module.rpartition(".")[0] if _folders(module) is None else module
     try:
-        body = ast.parse(Path(str(spec.origin)).read_bytes()).body
+        body = ast.parse(Path(path).read_bytes()).body if path.endswith(".py") else []
     except (OSError, SyntaxError, ValueError) as error:
         raise UnknownTarget(f"{module} can't be read: {one_line(error)}") from error
-    package = spec.parent if spec.submodule_search_locations is None else module
     names: dict[str, Any] = {}
     for statement in body:
         match statement:
@@ -212,10 +197,11 @@ def evaluated(module: str, name: str) -> Any:
             return getattr(builtins, name, Foreign)
         if not isinstance(found, str):
             return _run(found, module)
-        if _package(found) in sys.stdlib_module_names or found.startswith("irodori.config."):
+        package = found.partition(".")[0]
+        if package in sys.stdlib_module_names or found.startswith("irodori.config."):
             return pkgutil.resolve_name(found)
-        home = find(found) if _package(found) == "irodori" else None
-        return evaluated(home.module, home.name) if home and home.node else Foreign
+        module, name, node = find(found) if package == "irodori" else ("", "", None)
+        return Foreign if node is None else evaluated(module, name)
     except Exception:
         return Foreign
 

@@ -50,20 +50,20 @@ def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> No
 def _distrusted(target: Any, is_partial: bool, packages: Sequence[str]) -> str | None:
     """Return why a target must not be built, or None."""
     try:
-        found = find(target)
+        module, _, node = find(target)
     except UnknownTarget as error:
         return str(error)
-    if not _is_in(found.module, (*HOMES, *packages)):
+    if not _is_in(module, (*HOMES, *packages)):
         package = target.partition(".")[0]
         return (
             "this is no class of irodori; if you trust the package"
             f" {package}, allow it with trust=[{package}]"
         )
-    may_be = ast.ClassDef | (
-        ast.FunctionDef if is_partial and _is_in(found.module, packages) else ast.ClassDef
-    )
+    may_be: Any = ast.ClassDef
+    if is_partial and _is_in(module, packages):
+        may_be = ast.ClassDef | ast.FunctionDef
     is_public = not any(part.startswith("_") for part in target.split("."))
-    return None if is_public and isinstance(found.node, may_be) else "this is no public class"
+    return None if is_public and isinstance(node, may_be) else "this is no public class"
 
 
 def _is_in(module: str, parents: Sequence[str]) -> bool:
