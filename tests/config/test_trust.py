@@ -16,7 +16,6 @@ def stored(target, **more):
     [
         "irodori.network.joint.JointNetwork",
         "torch.optim.AdamW",
-        "torch.optim.lr_scheduler.OneCycleLR",
         "lightning.Trainer",
         "lightning.pytorch.Trainer",
         "lightning.pytorch.callbacks.ModelCheckpoint",
@@ -48,7 +47,7 @@ def test_classes_of_a_training_are_trusted(target):
         "irodori.config.check.os.system",
         "irodori.config.check.OmegaConf",
         "irodori.config.trust.refuse_untrusted",
-        "irodori.config.source._flat",
+        "irodori.config.signature._bare",
         "irodori",
         "irodori.config",
         "irodori.nothing.X",

@@ -3,13 +3,16 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import PurePath
+from inspect import Parameter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from irodori.config.ranges import Range
 
-WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text", NoneType: "null"}
+WORDS = {
+    bool: "true or false", int: "an integer", float: "a number", str: "text", NoneType: "null",
+    dict: "a mapping",
+}  # fmt: skip
 
 
 def fits(value: Any, annotation: Any) -> bool:
@@ -21,35 +24,26 @@ def fits(value: Any, annotation: Any) -> bool:
     if isinstance(value, dict) and "_target_" in value:
         return True
     kind, arguments, ranges = _parts(annotation)
-    try:
-        return _is_a(value, kind, arguments) and all(
-            n in r for r in ranges for n in _numbers(value)
-        )
-    except TypeError:  # a protocol that Python can't check
-        return True
-
-
-def _is_a(value: Any, kind: Any, arguments: tuple[Any, ...]) -> bool:
+    if not all(number in limits for limits in ranges for number in _numbers(value)):
+        return False
     if kind is Union:
         return any(fits(value, item) for item in arguments)
     if kind is Literal:
         return any(value == item and type(value) is type(item) for item in arguments)
-    if not isinstance(kind, type) or kind is object:
+    if not isinstance(kind, type) or kind in (object, Parameter.empty):
         return True
     if kind in WORDS:
         return type(value) is kind or (kind is float and type(value) is int)
-    if _is_path(kind):
-        return isinstance(value, str)
-    if _is_fixed(kind, arguments):
-        same = isinstance(value, list) and len(value) == len(arguments)
-        return same and all(map(fits, value, arguments))
-    if _is_list(kind):
-        each = arguments[0] if arguments else Any
-        return isinstance(value, list) and all(fits(item, each) for item in value)
-    if issubclass(dict, kind):
-        each = arguments[1] if len(arguments) == 2 else Any
-        return isinstance(value, dict) and all(fits(item, each) for item in value.values())
-    return isinstance(value, dict | list | kind)
+    try:
+        if kind is tuple:
+            same_length = isinstance(value, list) and len(value) == len(arguments)
+            return same_length and all(map(fits, value, arguments))
+        if _is_list(kind):
+            each = arguments[0] if arguments else Any
+            return isinstance(value, list) and all(fits(item, each) for item in value)
+        return isinstance(value, str if issubclass(kind, os.PathLike) else dict | kind)
+    except TypeError:  # a protocol that Python can't check
+        return True
 
 
 def wanted(annotation: Any) -> str:
@@ -60,18 +54,14 @@ def wanted(annotation: Any) -> str:
         text = " or ".join(dict.fromkeys(words))
     elif kind is Literal:
         text = f"one of {', '.join(map(shown, arguments))}"
+    elif kind is tuple:
+        text = f"[{', '.join(map(wanted, arguments))}]"
     elif kind in WORDS:
         text = WORDS[kind]
-    elif _is_path(kind):
-        text = "a path"
-    elif _is_fixed(kind, arguments):
-        text = f"[{', '.join(map(wanted, arguments))}]"
     elif _is_list(kind):
         text = f"a list, each {wanted(arguments[0])}" if arguments else "a list"
-    elif issubclass(dict, kind):
-        text = "a mapping"
     else:
-        text = f"a node whose _target_ makes a {kind.__name__}"
+        text = "a path" if issubclass(kind, os.PathLike) else f"a node that makes a {kind.__name__}"
     return f"{text}, {' and '.join(map(str, ranges))}" if ranges else text
 
 
@@ -88,6 +78,8 @@ def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...], list[Range]]:
     if origin is Annotated:
         kind, inner, ranges = _parts(arguments[0])
         return kind, inner, [*ranges, *(item for item in arguments[1:] if isinstance(item, Range))]
+    if (origin or annotation) is tuple and (not arguments or arguments[-1] is ...):
+        return list, arguments[:1], []
     return Union if origin is UnionType else origin or annotation, arguments, []
 
 
@@ -97,13 +89,5 @@ def _numbers(value: Any) -> Iterator[float]:
             yield item
 
 
-def _is_path(kind: type) -> bool:
-    return issubclass(kind, PurePath) or kind is os.PathLike
-
-
-def _is_fixed(kind: type, arguments: tuple[Any, ...]) -> bool:
-    return kind is tuple and arguments != () and arguments[-1] is not ...
-
-
 def _is_list(kind: type) -> bool:
-    return kind in (tuple, set, frozenset) or issubclass(list, kind)
+    return kind in (set, frozenset) or issubclass(list, kind)

@@ -103,11 +103,11 @@ def _check_arguments(
         if key in SPECIAL or (key in given and fits(value, given[key])):
             continue
         if key in by_name:
-            wanted_type = by_name[key].annotation
-            if not fits(value, wanted_type) and not value is by_name[key].default is None:
-                is_number = isinstance(value, int | float) and fits("", wanted_type)
+            kind = by_name[key].annotation
+            if not (fits(value, kind) or (value is None and by_name[key].default is None)):
+                is_number = isinstance(value, int | float) and fits("", kind)
                 advice = f", in quotes: {quoted(where, shown(value))}" if is_number else ""
-                line = f"{where}={shown(value)}: must be {wanted(wanted_type)}"
+                line = f"{where}={shown(value)}: must be {wanted(kind)}"
                 raise IrodoriError(f"{line}{of_target}{advice}")
         elif not takes_any:
             raise IrodoriError(f"{where}: there is no {key}{of_target}{nearest(key, by_name)}")

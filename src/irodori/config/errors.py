@@ -6,19 +6,9 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra import errors as hydra_errors
 from omegaconf import DictConfig
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    InterpolationResolutionError,
-    OmegaConfBaseException,
-)
+from omegaconf import errors as omega_errors
 
 from irodori.errors import IrodoriError
 
@@ -27,6 +17,7 @@ NOISE = re.compile(
     r"|\n\s*schema\w*(?=\n|$)|\nConfig search path:(.|\n)*"
 )
 """Lines in messages of Hydra and OmegaConf that don't help a user, or advise `+key=…`."""
+UNKNOWN_KEY = (omega_errors.ConfigAttributeError, omega_errors.ConfigKeyError)
 LISTED = 12
 """All names are listed if they are at most this many, and none is near."""
 
@@ -41,7 +32,9 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 def is_user_error(error: BaseException) -> bool:
     """Say whether an exception is a user's mistake, which `error_line` puts on one line."""
-    known = isinstance(error, IrodoriError | HydraException | OmegaConfBaseException)
+    known = isinstance(
+        error, IrodoriError | hydra_errors.HydraException | omega_errors.OmegaConfBaseException
+    )
     return known or _rejected(error) is not None
 
 
@@ -59,18 +52,18 @@ def error_line(error: BaseException) -> str:
         cause = cause.__cause__
     if (override := _rejected(error)) is not None:
         return f"{override}: a group takes the name of a member, or a list of names, as text"
-    if isinstance(error, OverrideParseException):
+    if isinstance(error, hydra_errors.OverrideParseException):
         return _unparsed(error.override or "")
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+    if isinstance(error, hydra_errors.MissingConfigException) and error.missing_cfg_file:
         return _unknown_member(str(error.missing_cfg_file), error.options or [])
-    if isinstance(error, ConfigCompositionException):
+    if isinstance(error, hydra_errors.ConfigCompositionException):
         return _not_composed(str(error), error.__cause__)
-    if isinstance(error, InterpolationResolutionError):
+    if isinstance(error, omega_errors.InterpolationResolutionError):
         # OmegaConf names the exception of a resolver in its message, and drops the exception.
         raised = re.match(r"(\w+) raised while resolving interpolation: ((?:.|\n)*)", str(error))
         if raised and raised[1] == IrodoriError.__name__:
             return _joined(raised[2]).strip('"')
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
+    if isinstance(error, omega_errors.OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_joined(error)}"
     return _joined(error, error.__cause__ or "") or type(error).__name__
 
@@ -121,7 +114,7 @@ def _not_composed(text: str, cause: BaseException | None) -> str:
             f"the override {key}={value} has several values: for a sweep add -m, for a list write"
             f" {shlex.quote(f'{key}=[{value}]')}, for one text {quoted(key, value)}"
         )
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+    if isinstance(cause, UNKNOWN_KEY):
         found = re.search(r"To append to your config use \+((?:.|\n)*)", text)
         parent, _, key = str(cause.full_key).rpartition(".")
         node = cause.parent_node

@@ -35,14 +35,10 @@ def instantiate(node: Any, **extra: Any) -> Any:
     except OmegaConfBaseException as error:
         raise IrodoriError(error_line(error)) from error
     except Exception as error:
-        cause = error
+        cause: BaseException = error
         if isinstance(error, InstantiationException):
             path = re.search(r"full_key: (\S+)", str(error))
             where, cause = path[1] if path else where, error.__cause__ or error
-        elif not where:
-            where = str(node["_target_"])
-    if isinstance(cause, IrodoriError | ValueError | TypeError | InstantiationException):
-        message = error_line(cause)
-    else:
-        message = f"{type(cause).__name__}: {one_line(cause)}"
-    raise IrodoriError(f"{where}: {message}" if where else message) from cause
+        is_known = isinstance(cause, IrodoriError | ValueError | TypeError | InstantiationException)
+        message = error_line(cause) if is_known else f"{type(cause).__name__}: {one_line(cause)}"
+        raise IrodoriError(f"{where}: {message}" if where else message) from cause
