@@ -7,6 +7,7 @@ import pytest
 
 import irodori
 
+NUMBERS = itertools.count()
 SHAPES = '''
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +67,6 @@ class Everything:
         unknown: torch.Whatever | None = None,
         bare=nn.ReLU(),
         either: int | list[int] | None = None,
-        by_name: Mapping[str, int] = {},
         function: Callable[[int], int] | None = None,
         implicit: int = None,
     ) -> None: ...
@@ -76,28 +76,13 @@ def function(sample: Mapping[str, Any], /, scale: float = 1.0, **others: int) ->
 '''
 
 
-class Sketch:
-    """Writes modules below a package irodori.<name> of its own."""
-
-    numbers = itertools.count()
-
-    def __init__(self, folder) -> None:
-        self.name = f"irodori.sketch{next(self.numbers)}"
-        self.folder = folder / self.name.partition(".")[2]
-        self.folder.mkdir()
-        self.write("__init__", "")
-
-    def write(self, module: str, text: str) -> str:
-        (self.folder / f"{module}.py").write_text(text)
-        return f"{self.name}.{module}"
-
-
 @pytest.fixture
-def sketch(tmp_path) -> Iterator[Sketch]:
-    """A package below irodori with SHAPES as its module `shapes`."""
-    folders = irodori.__path__
-    folders.append(str(tmp_path))
-    made = Sketch(tmp_path)
-    made.write("shapes", SHAPES)
-    yield made
-    folders.remove(str(tmp_path))
+def shapes(tmp_path) -> Iterator[str]:
+    """The path of a module below irodori that is not imported, with SHAPES in it."""
+    package = f"sketch{next(NUMBERS)}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("from .shapes import Derived as Again\n")
+    (tmp_path / package / "shapes.py").write_text(SHAPES)
+    irodori.__path__.append(str(tmp_path))
+    yield f"irodori.{package}.shapes"
+    irodori.__path__.remove(str(tmp_path))

@@ -1,6 +1,4 @@
 import shlex
-import subprocess
-import sys
 
 import pytest
 from hydra import compose, initialize_config_dir

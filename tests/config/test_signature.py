@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from inspect import Parameter
@@ -5,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import pytest
-import yaml
 
 from irodori.config import PROJECT
 from irodori.config.ranges import Range
@@ -25,8 +25,8 @@ def annotation(found, name):
     return found.parameters[name].annotation
 
 
-def test_annotations_are_evaluated_without_an_import(sketch):
-    found = own_signature(f"{sketch.name}.shapes.Everything")
+def test_annotations_are_evaluated_without_an_import(shapes):
+    found = own_signature(f"{shapes}.Everything")
     assert annotation(found, "count") is int
     assert annotation(found, "rate") == Annotated[float, Range(above=0)]
     assert annotation(found, "text") == str | None
@@ -36,52 +36,35 @@ def test_annotations_are_evaluated_without_an_import(sketch):
     assert annotation(found, "path") is Path
     assert annotation(found, "bare") is Parameter.empty
     assert required(found) == {"count"}
-    assert f"{sketch.name}.shapes" not in sys.modules
+    assert f"{shapes}" not in sys.modules
 
 
-def test_dataclass_fields_are_arguments(sketch):
-    found = own_signature(f"{sketch.name}.shapes.MoreOptions")
+def test_dataclass_fields_are_arguments(shapes):
+    found = own_signature(f"{shapes}.MoreOptions")
     assert list(found.parameters) == ["size", "share", "names", "last"]
     assert required(found) == {"size", "last"}
     assert annotation(found, "size") == Annotated[int, Range(least=1, most=15)]
 
 
-def test_constructors_are_inherited_within_irodori(sketch):
-    found = own_signature(f"{sketch.name}.shapes.Derived")
+def test_constructors_are_inherited_within_irodori(shapes):
+    found = own_signature(f"{shapes}.Derived")
     assert list(found.parameters) == ["width", "name"]
     assert required(found) == {"name"}
-    assert not own_signature(f"{sketch.name}.shapes.Net").parameters
+    assert not own_signature(f"{shapes}.Net").parameters
 
 
-def test_names_are_followed_through_modules(sketch):
-    sketch.write("first", "from .second import Renamed as Again\n")
-    sketch.write("second", "from .shapes import Derived as Renamed\n")
-    assert list(own_signature(f"{sketch.name}.first.Again").parameters) == ["width", "name"]
-
-
-@pytest.mark.parametrize(
-    ("target", "near"),
-    [("shapes.Deriven", "Derived"), ("shape.Derived", "shapes"), ("shapes.a b", "path")],
-)
-def test_an_unknown_target_is_refused_with_the_nearest_name(sketch, target, near):
-    with pytest.raises(UnknownTarget, match=near):
-        own_signature(f"{sketch.name}.{target}")
-
-
-def own_targets(value):
-    if isinstance(value, dict):
-        if str(value.get("_target_")).startswith("irodori."):
-            yield value["_target_"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from own_targets(item)
+def test_names_are_followed_through_modules(shapes):
+    package = shapes.rpartition(".")[0]
+    assert list(own_signature(f"{package}.Again").parameters) == ["width", "name"]
+    for target, near in (("shapes.Deriven", "Derived"), ("shape.X", "shapes"), ("a b", "path")):
+        with pytest.raises(UnknownTarget, match=near):
+            own_signature(f"{package}.{target}")
 
 
 @pytest.mark.slow
 def test_the_source_says_what_python_says():
-    files = (PROJECT / "conf").rglob("*.yaml")
-    targets = {target for file in files for target in own_targets(yaml.safe_load(file.read_text()))}
+    text = "\n".join(path.read_text() for path in (PROJECT / "conf").rglob("*.yaml"))
+    targets = set(re.findall(r"_target_: (irodori\.\S+)", text))
     assert len(targets) > 20
     for target in targets:
         found, expected = own_signature(target), imported_signature(target)
