@@ -23,35 +23,26 @@ data: {train: a, val: b}
 """
 
 
-@pytest.fixture(scope="module")
-def conf(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("conf")
-    (folder / "optimizer").mkdir()
-    (folder / "experiment").mkdir()
-    (folder / "train.yaml").write_text(TRAIN)
-    (folder / "optimizer/adamw.yaml").write_text("lr: 0.1\nweight_decay: 0.0\n")
-    (folder / "optimizer/adadelta.yaml").write_text("lr: 1.0\n")
-    (folder / "experiment/quick.yaml").write_text("# @package _global_\nalpha: 2.0\n")
-    return folder
-
-
 @pytest.fixture
-def line(conf):
+def line(tmp_path):
     """Composes with overrides that have a mistake, and returns the line."""
+    for group in ("optimizer", "experiment"):
+        (tmp_path / group).mkdir()
+    (tmp_path / "train.yaml").write_text(TRAIN)
+    (tmp_path / "optimizer/adamw.yaml").write_text("lr: 0.1\nweight_decay: 0.0\n")
+    (tmp_path / "optimizer/adadelta.yaml").write_text("lr: 1.0\n")
+    (tmp_path / "experiment/quick.yaml").write_text("# @package _global_\nalpha: 2.0\n")
 
     def composed(*overrides):
         with (
-            initialize_config_dir(str(conf), version_base="1.3"),
-            pytest.raises((HydraException, OmegaConfBaseException, ValueError, TypeError)) as error,
+            initialize_config_dir(str(tmp_path), version_base="1.3"),
+            pytest.raises((HydraException, OmegaConfBaseException, ValueError)) as error,
         ):
             compose("train", list(overrides))
         assert is_user_error(error.value)
         text = error_line(error.value)
-        assert "\n" not in text
-        assert "config use +" not in text
-        assert "defaults list use +" not in text
-        assert "hydra.cc" not in text
-        assert "provider" not in text
+        for noise in ("\n", "config use +", "defaults list use +", "hydra.cc", "provider"):
+            assert noise not in text
         return text
 
     return composed
@@ -87,28 +78,14 @@ def test_other_errors_are_no_mistakes_of_the_user():
 
 
 @pytest.mark.parametrize(
-    "override",
-    [
-        "data.train={a,b}.tar",
-        "data.train=a=b",
-        "data.train=t-{000..003}.tar",
-        'data.train="a',
-        "data.train='a",
-        "data.train=[a",
-        "data.train=a(1).tar",
-        "data.train=it's.tar",
-        "data.train=a {b}",
-        'data.train={a}"b\\"c',
-    ],
+    "value", ["{a,b}.tar", "a=b", '"a', "'a", "[a", "a(1).tar", "it's.tar", '{a}"b\\"c']
 )
-def test_an_override_that_hydra_cant_parse_is_reported_with_its_quoting(line, override):
-    text = line(override)
-    assert override in text
-    advice = text.rpartition("quote its value: ")[2]
-    (argument,) = shlex.split(advice)
+def test_an_override_that_hydra_cant_parse_is_shown_quoted(line, value):
+    text = line(f"data.train={value}")
+    assert f"data.train={value}" in text
+    (argument,) = shlex.split(text.rpartition("quote its value: ")[2])
     parsed = OverridesParser.create().parse_override(argument)
     assert parsed.key_or_group == "data.train"
-    value = override.partition("=")[2]
     assert str(parsed.value()) == value.strip("\"'")
 
 
@@ -134,17 +111,13 @@ def test_quoted_text_reaches_the_configuration(value):
     assert str(OverridesParser.create().parse_override(argument).value()) == value
 
 
-@pytest.mark.parametrize(
-    ("value", "named"),
-    [("${oc.env:IRODORI_NOT_SET}", "IRODORI_NOT_SET"), ("${nothing}", "nothing")],
-)
-def test_a_value_that_cant_be_resolved_names_its_key(value, named):
-    config = OmegaConf.create({"a": {"b": value}})
+def test_a_value_that_cant_be_resolved_names_its_key():
+    config = OmegaConf.create({"a": {"b": "${oc.env:IRODORI_NOT_SET}"}})
     with pytest.raises(OmegaConfBaseException) as error:
         OmegaConf.to_container(config, resolve=True)
     text = error_line(error.value)
     assert text.startswith("a.b: ")
-    assert named in text
+    assert "IRODORI_NOT_SET" in text
     assert "\n" not in text
 
 
@@ -166,6 +139,3 @@ def test_several_lines_become_one():
     assert error_line(ConfigKeyError("Key 'x' is not in struct\n    full_key: x")) == (
         "Key 'x' is not in struct"
     )
-    error = HydraException("Could not do it.\nConfig search path:\n\tprovider=x\n\tpath=y")
-    error.__cause__ = ValueError("Key 'a' is not in 'Config'\n    full_key: a")
-    assert error_line(error) == "Could not do it. Key 'a' is not in 'Config'"

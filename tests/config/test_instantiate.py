@@ -36,8 +36,7 @@ class Plan:
     steps: int
 
 
-def config(text):
-    return OmegaConf.create(text)
+config = OmegaConf.create
 
 
 def test_lists_and_dicts_reach_a_target_as_such():
