@@ -66,12 +66,10 @@ def resolved(config: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return the configuration as dicts, lists and scalars, with interpolations resolved."""
     try:
         node = config if OmegaConf.is_config(config) else OmegaConf.create(dict(config))
-        plain = OmegaConf.to_container(node, resolve=True)
+        plain: Any = OmegaConf.to_container(node, resolve=True)
+        return dict(plain)
     except OmegaConfBaseException as error:
         raise IrodoriError(error_line(error)) from error
-    if not isinstance(plain, dict):
-        raise IrodoriError("the configuration is not a mapping of keys to values")
-    return plain
 
 
 def values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

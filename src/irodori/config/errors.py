@@ -32,10 +32,8 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 def is_user_error(error: BaseException) -> bool:
     """Say whether an exception is a user's mistake, which `error_line` puts on one line."""
-    known = isinstance(
-        error, IrodoriError | hydra_errors.HydraException | omega_errors.OmegaConfBaseException
-    )
-    return known or _rejected(error) is not None
+    known = (IrodoriError, hydra_errors.HydraException, omega_errors.OmegaConfBaseException)
+    return isinstance(error, known) or _rejected(error) is not None
 
 
 def error_line(error: BaseException) -> str:
@@ -121,9 +119,4 @@ def _not_composed(text: str, cause: BaseException | None) -> str:
         keys = [name for name in node if name != "hydra"] if isinstance(node, DictConfig) else []
         where = f"there is no {key} in {parent}" if parent else f"there is no {key}"
         return f"{found[1] if found else _joined(text)}: {where}{nearest(key, keys)}"
-    if group := re.match(
-        r"Could not override '(.*)'\.\n(?:Did you mean to override (.*)\?)?", text
-    ):
-        instead = f"; did you mean {group[2]}?" if group[2] else ""
-        return f"{group[1]}: no such group is in the configuration{instead}"
     return _joined(text, cause or "")

@@ -29,6 +29,6 @@ class Range:
         )
 
     def __str__(self) -> str:
-        words = {"at least": self.least, "above": self.above, "at most": self.most}
-        limits = {**words, "below": self.below}
-        return " and ".join(f"{word} {n:g}" for word, n in limits.items() if n is not None)
+        words = ("at least", "above", "at most", "below")
+        limits = zip(words, (self.least, self.above, self.most, self.below), strict=True)
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)

@@ -85,11 +85,9 @@ def object_signature(called: Any) -> Signature:
 
 
 def find(target: str) -> tuple[str, str, ast.AST | None]:
-    """Return where a dotted path leads to, through imports within its package.
+    """Return the module, name and definition that a path leads to, by imports in its package.
 
-    Returns:
-        The module, the name in it, and the class, function or assigned expression of that name;
-        None in its place for a module, a method, or what another package holds.
+    The definition is None for a module, a method, and what another package holds.
 
     Raises:
         UnknownTarget: it names nothing.
@@ -174,7 +172,7 @@ class _Foreign(type):
             raise AttributeError(name)
         return cls
 
-    def __call__(cls, *_: Any, **__: Any) -> Any:
+    def __getitem__(cls, _: Any) -> Any:
         return cls
 
     def __instancecheck__(cls, _: Any) -> bool:
@@ -183,9 +181,6 @@ class _Foreign(type):
 
 class Foreign(metaclass=_Foreign):
     """Stands for what other packages define, and for all that isn't known: anything may be one."""
-
-    def __class_getitem__(cls, _: Any) -> Any:
-        return cls
 
 
 @cache

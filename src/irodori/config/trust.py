@@ -12,15 +12,10 @@ from irodori.config.check import TARGET, below, resolved, values
 from irodori.config.signature import UnknownTarget, find
 from irodori.errors import IrodoriError
 
+LIGHTNING = ("callbacks", "loggers", "profilers", "strategies", "plugins")
 HOMES = (
-    "irodori",
-    "torch.optim",
-    "lightning.pytorch.trainer",
-    *(
-        f"lightning.{part}.{name}"
-        for part in ("pytorch", "fabric")
-        for name in ("callbacks", "loggers", "profilers", "strategies", "plugins")
-    ),
+    *("irodori", "torch.optim", "lightning.pytorch.trainer"),
+    *(f"lightning.{part}.{name}" for part in ("pytorch", "fabric") for name in LIGHTNING),
 )
 """Classes are trusted if they are defined in or below these modules."""
 
@@ -43,7 +38,7 @@ def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> No
             raise IrodoriError(f"{path}={shown(value)} can't stand in a stored configuration")
         if isinstance(value, dict) and TARGET in value:
             reason = _distrusted(value[TARGET], value.get("_partial_") is True, packages)
-            if reason is not None:
+            if reason:
                 raise IrodoriError(f"{below(path, TARGET)}={shown(value[TARGET])}: {reason}")
 
 
@@ -55,15 +50,11 @@ def _distrusted(target: Any, is_partial: bool, packages: Sequence[str]) -> str |
         return str(error)
     if not _is_in(module, (*HOMES, *packages)):
         package = target.partition(".")[0]
-        return (
-            "this is no class of irodori; if you trust the package"
-            f" {package}, allow it with trust=[{package}]"
-        )
-    may_be: Any = ast.ClassDef
-    if is_partial and _is_in(module, packages):
-        may_be = ast.ClassDef | ast.FunctionDef
+        return f"this is not irodori's; if you trust {package}, allow it with trust=[{package}]"
+    is_function = is_partial and _is_in(module, packages) and isinstance(node, ast.FunctionDef)
     is_public = not any(part.startswith("_") for part in target.split("."))
-    return None if is_public and isinstance(node, may_be) else "this is no public class"
+    fine = is_public and (is_function or isinstance(node, ast.ClassDef))
+    return None if fine else "this is no public class"
 
 
 def _is_in(module: str, parents: Sequence[str]) -> bool:
