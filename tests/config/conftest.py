@@ -10,7 +10,7 @@ import irodori
 NUMBERS = itertools.count()
 SHAPES = '''
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -52,27 +52,13 @@ class MoreOptions(Options):
 
 class Everything:
     def __init__(
-        self,
-        count: int,
-        rate: Annotated[float, Range(above=0)] = 1.0,
-        flag: bool = False,
-        text: str | None = None,
-        pair: tuple[float, float] = (0.0, 1.0),
-        sides: list[int] = [],
-        shares: Annotated[Sequence[float], Range(least=0, most=1)] = (),
-        mode: Mode = "fast",
-        path: Path = Path("."),
-        net: Net | None = None,
-        anything: Any = None,
-        unknown: torch.Whatever | None = None,
-        bare=nn.ReLU(),
-        either: int | list[int] | None = None,
-        function: Callable[[int], int] | None = None,
-        implicit: int = None,
+        self, count: int, rate: Annotated[float, Range(above=0)] = 1.0, flag: bool = False,
+        text: str | None = None, pair: tuple[float, float] = (0.0, 1.0), sides: list[int] = [],
+        shares: Annotated[Sequence[float], Range(least=0, most=1)] = (), mode: Mode = "fast",
+        path: Path = Path("."), net: Net | None = None, anything: Any = None,
+        unknown: torch.Whatever | None = None, either: int | list[int] | None = None,
+        function: Callable[[int], int] | None = None, implicit: int = None, bare=nn.ReLU(),
     ) -> None: ...
-
-
-def function(sample: Mapping[str, Any], /, scale: float = 1.0, **others: int) -> None: ...
 '''
 
 

@@ -7,7 +7,7 @@ from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from irodori.config.errors import error_line, is_user_error, quoted
 from irodori.errors import IrodoriError
@@ -74,7 +74,7 @@ def test_a_group_member_that_is_no_text_is_reported_with_its_override(line, over
 
 def test_other_errors_are_no_mistakes_of_the_user():
     assert not is_user_error(ValueError("x"))
-    assert error_line(ValueError("a\nb")) == "a b"
+    assert error_line(ValueError("a\n b\n\na")) == "a b"
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,3 @@ def test_a_mistake_that_a_resolver_finds_is_reported_as_it_is():
     finally:
         OmegaConf.clear_resolver("irodori_test_fails")
     assert error_line(error.value) == "runs/x holds no run"
-
-
-def test_several_lines_become_one():
-    assert error_line(IrodoriError("first\n  second\n\nfirst\nthird")) == "first second third"
-    assert error_line(ConfigKeyError("Key 'x' is not in struct\n    full_key: x")) == (
-        "Key 'x' is not in struct"
-    )

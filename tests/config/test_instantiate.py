@@ -31,24 +31,23 @@ def parts(tmp_path, monkeypatch):
     sys.modules.pop("instantiated_parts", None)
 
 
+config = OmegaConf.create
+
+
 @dataclass
 class Plan:
-    steps: int
-
-
-config = OmegaConf.create
+    steps: int = 3
 
 
 def test_lists_and_dicts_reach_a_target_as_such():
     node = config("{_target_: instantiated_parts.Part, a: [1, {b: 2}], c: {d: 3}}")
     made = instantiate(node)
+    assert [type(value) for value in made.arguments.values()] == [list, dict]
     assert made.arguments == {"a": [1, {"b": 2}], "c": {"d": 3}}
-    assert type(made.arguments["a"]) is list
-    assert type(made.arguments["c"]) is dict
 
 
 def test_further_arguments_are_passed_as_they_are():
-    plan, given = Plan(3), {"x": 1}
+    plan, given = Plan(), {"x": 1}
     made = instantiate(config("{_target_: instantiated_parts.Part, a: 1}"), plan=plan, given=given)
     assert made.arguments["plan"] is plan
     assert made.arguments["given"] is given
@@ -61,9 +60,7 @@ def test_further_arguments_are_passed_as_they_are():
 
 def test_nothing_is_nothing():
     assert instantiate(None) is None
-    made = instantiate(config("{a: null, b: {_target_: instantiated_parts.Picky}}"))
-    assert made["a"] is None
-    assert type(made["b"]).__name__ == "Picky"
+    assert instantiate(config("{a: null}")) == {"a": None}
 
 
 @pytest.mark.parametrize(
@@ -87,8 +84,3 @@ def test_a_nested_node_that_fails_is_the_one_named():
     )
     with pytest.raises(IrodoriError, match=r"^a\.b: size=9"):
         instantiate(whole.a)
-
-
-def test_an_unknown_target_is_reported():
-    with pytest.raises(IrodoriError, match="Pikcy"):
-        instantiate(config("a: {_target_: instantiated_parts.Pikcy}").a)
