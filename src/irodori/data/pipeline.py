@@ -17,7 +17,7 @@ from irodori.data.config import Sample
 from irodori.data.images import IMAGE_SUFFIXES, decode
 from irodori.data.index import NO_CLASS
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.remote.source import is_url, name_of
+from irodori.data.remote.urls import is_url, name_of
 from irodori.data.samples import PADDING, Samples
 from irodori.errors import one_line
 
