@@ -1,6 +1,5 @@
 """The folders that shards lie in, here and behind URLs, with their indexes."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +12,17 @@ import numpy as np
 from irodori.data.index import COLUMNS, INDEX_NAME, Index, Shard, read_index, read_index_file
 from irodori.data.kept_index import kept_index
 from irodori.data.keys import Keys
-from irodori.data.remote.cache import ShardCache, download, lock
-from irodori.data.remote.files import NO_RANGES, Stat, range_file, remote_file
-from irodori.data.remote.retry import Network, RefusedError, retrying
+from irodori.data.remote.cache import ShardCache
+from irodori.data.remote.files import NO_RANGES, Stat, names_in, range_file, remote_file
+from irodori.data.remote.retry import MissingError, Network, retrying
 from irodori.data.remote.urls import folder_of, in_folder, name_of, shown
 from irodori.data.scan import scan, scan_file
 from irodori.errors import IrodoriError
 
 AT_ONCE = 16
 """Servers' files that are asked for at the same time at the start."""
+INDEXES_LIMIT = 4 * 10**9
+"""Bytes of indexes that are kept; the least recently used make room."""
 
 
 class Folders:
@@ -51,6 +52,11 @@ class Folders:
                 there = (folder / INDEX_NAME).is_file()
                 self._indexes[folder] = read_index(folder) if there else None
         return self._indexes[folder]
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the shards in a folder behind a URL: of its index, else as listed."""
+        index = self.index(folder)
+        return [shard.name for shard in index.shards] if index else names_in(folder, self.network)
 
     def used(self, paths: Sequence[Path | str]) -> Iterator[tuple[Path | str, Index]]:
         """Yield the folders whose indexes list some of these shards, and these indexes."""
@@ -110,9 +116,7 @@ class Folders:
                 return scan_file(url, content, stat.num_bytes)
         if self.cache is None:
             raise IrodoriError(f"{shown(url)}: {NO_RANGES}")
-        labels, offsets, sizes = (np.empty(0, dtype) for dtype in COLUMNS.values())
-        shard = Shard(url, Keys(), labels, offsets, sizes, stat.num_bytes, tag=stat.tag)
-        self.cache.check([shard])
+        self.cache.check([shard := _whole(url, stat)])
         with os.fdopen(self.cache.open(shard), "rb") as content:
             return scan_file(url, content, stat.num_bytes)
 
@@ -121,29 +125,23 @@ class Folders:
 
     def _fetched(self, folder: str) -> Index | None:
         """Read the `index.json` behind a URL, kept in a file while it stays the same there."""
-        url = in_folder(folder, INDEX_NAME)
         try:
-            stat = self._stat(url)
-        except RefusedError as error:
-            if error.missing:
-                return None
-            raise
-        digest, version = (hashlib.sha256(x.encode()).hexdigest()[:24] for x in (url, str(stat)))
-        file = self.kept / f"{digest}-{version}-{INDEX_NAME}"
-        try:
-            with lock(self.kept / digest):
-                if not file.is_file() or not stat.tag:
-                    source = remote_file(url, self.network.timeout)
-                    download(source, file, self.network, stat.num_bytes)
-                    for other in set(self.kept.glob(f"{digest}-*-{INDEX_NAME}")) - {file}:
-                        other.unlink()
-        except RefusedError:
-            raise
-        except OSError as error:
-            raise IrodoriError(
-                f"cannot keep {shown(url)} in {self.kept}: {error.strerror}; set data.cache"
-            ) from error
-        return read_index_file(file, partial(in_folder, folder))
+            url = in_folder(folder, INDEX_NAME)
+            index = _whole(url, self._stat(url))
+        except MissingError:
+            return None
+        kept = ShardCache(self.kept, INDEXES_LIMIT, self.network)
+        kept.check([index])
+        if not index.tag:  # it may have changed
+            kept.path(index).unlink(missing_ok=True)
+        os.close(kept.open(index))
+        return read_index_file(kept.path(index), partial(in_folder, folder))
+
+
+def _whole(url: str, stat: Stat) -> Shard:
+    """Return a file as a shard of which no samples are known."""
+    labels, offsets, sizes = (np.empty(0, dtype) for dtype in COLUMNS.values())
+    return Shard(url, Keys(), labels, offsets, sizes, stat.num_bytes, tag=stat.tag)
 
 
 def default_cache() -> Path:

@@ -8,7 +8,6 @@ import numpy as np
 
 from irodori.data.folders import Folders, check_whole
 from irodori.data.index import NO_CLASS, Index, Shard
-from irodori.data.remote.files import names_in
 from irodori.data.remote.retry import Network, RefusedError
 from irodori.data.shard_paths import expand, glob_of, pieces
 from irodori.errors import IrodoriError

@@ -47,7 +47,9 @@ def _paths(piece: str) -> tuple[list[Path], str]:
         if match.is_dir():
             raise IrodoriError(f"{match} is a folder: name its shards, as in '{match}/*.tar'")
     # All before the first wildcard.
-    folder = next(path for path in Path(glob_of(piece)).parents if not re.search(r"[*?]", str(path)))
+    folder = next(
+        path for path in Path(glob_of(piece)).parents if not re.search(r"[*?]", str(path))
+    )
     folder = Path(str(folder).replace("[[]", "["))
     return matches, f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
 

@@ -54,7 +54,10 @@ class ShardReader:
         if self.cache is not None:
             with os.fdopen(self.cache.open(shard), "rb", buffering=0) as file:
                 return os.pread(file.fileno(), size, offset)
-        remote, stat = remote_file(shard.path, self.network.timeout), Stat(shard.num_bytes, shard.tag)
+        remote, stat = (
+            remote_file(shard.path, self.network.timeout),
+            Stat(shard.num_bytes, shard.tag),
+        )
         return retrying(shard.path, lambda: remote.read(offset, size, stat), self.network)
 
     def _file(self, path: Path) -> int:

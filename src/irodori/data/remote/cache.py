@@ -168,11 +168,14 @@ def _continue(file: RemoteFile, path: Path, network: Network, num_bytes: int) ->
     """Bring the part to the file's length."""
     stat = retrying(file.url, file.stat, network)
     if stat.num_bytes != num_bytes:
-        raise ChangedError(f"{shown(file.url)} has changed: {stat.num_bytes} bytes, not {num_bytes}")
+        raise ChangedError(
+            f"{shown(file.url)} has changed: {stat.num_bytes} bytes, not {num_bytes}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with part_of(path, num_bytes).open("ab", buffering=0) as part:
         tag = tag_of(path)
-        if not stat.tag or not tag.exists() or tag.read_text() != stat.tag or part.tell() > num_bytes:
+        known = stat.ranges and stat.tag and tag.exists() and tag.read_text() == stat.tag
+        if not known or part.tell() > num_bytes:
             part.truncate(0)
             part.seek(0)
             tag.write_text(stat.tag)

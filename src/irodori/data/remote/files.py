@@ -82,7 +82,9 @@ class WebFile(RemoteFile):
 
     def stat(self) -> Stat:
         """Return what the server says with the first byte: URLs signed for GET refuse HEAD."""
-        with self._answer(0, 1) as (stat, _, _):
+        with self._answer(0, 1) as (stat, _, stream):
+            if stat.ranges:
+                stream.read(1)  # else the connection couldn't be used again
             return stat
 
     def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
@@ -112,7 +114,11 @@ class WebFile(RemoteFile):
                     raise RefusedError(f"{shown(self.url)}: the server doesn't say its length")
                 tag, modified = said.get("ETag", ""), said.get("Last-Modified", "")
                 tag = modified if not tag or (modified and tag.startswith("W/")) else tag
-                yield Stat(int(length), tag, place is not None), int(place[1]) if place else 0, stream
+                yield (
+                    Stat(int(length), tag, place is not None),
+                    int(place[1]) if place else 0,
+                    stream,
+                )
 
 
 def remote_file(url: str, timeout: float) -> RemoteFile:
@@ -182,7 +188,9 @@ def file_system(url: str, timeout: float) -> Iterator[tuple[Any, str]]:
         files, path = fsspec.url_to_fs(address, **options)
     except ImportError as error:
         package = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
-        raise IrodoriError(f"{scheme}:// needs a package that is not installed: {package}") from error
+        raise IrodoriError(
+            f"{scheme}:// needs a package that is not installed: {package}"
+        ) from error
     except ValueError as error:
         raise IrodoriError(f"{shown(url)}: {one_line(error)}; correct the address") from error
     _kept[id(files)] = files

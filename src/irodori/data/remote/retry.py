@@ -86,6 +86,8 @@ def retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that an answer's Retry-After asks for, as a number or as a date."""
     said = headers.get("Retry-After", "")
     try:
-        return float(said) if said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        return (
+            float(said) if said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        )
     except (TypeError, ValueError):
         return 0.0
