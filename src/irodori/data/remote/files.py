@@ -206,8 +206,8 @@ def _translated(error: Exception, url: str) -> OSError:
     """Return one of our errors for one of a client's, which have no common base."""
     url, said = shown(url), one_line(error).replace(url, shown(url))
     response = getattr(error, "response", None)
-    code = getattr(error, "code", getattr(response, "status_code", None))
-    status = getattr(error, "status", code)
+    status = getattr(error, "status", getattr(response, "status_code", None))  # aiohttp's, hf's
+    status = getattr(error, "code", None) if status is None else status  # gcsfs's
     if isinstance(error, FileNotFoundError):
         return MissingError(f"{url} does not exist")
     if isinstance(error, TimeoutError):
