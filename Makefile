@@ -4,7 +4,7 @@
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
 # make study-starter, starter, pictures: the model that comes along, and what shows it.
-# make benchmark: experiments/speed, below ten minutes, with nothing else running.
+# make benchmark: experiments/speed, with nothing else running.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -85,7 +85,8 @@ study-backbones: study-lite0
 	$(call SWEEP,lite0_untrained) study=anytime $(FOLDS) experiment=lite0_pretrained $(UNTRAINED)
 	$(call COMPARE,backbones,$(addprefix $(STUDIES)/,lite0 lite0_untrained backbone_paper))
 	$(call SWEEP,presets) study=anytime data.fold=0 experiment=lite0_pretrained backbone=$(OTHERS) \
-		$(UNTRAINED) trainer.max_epochs=1 trainer.check_val_every_n_epoch=1 callbacks.ema=null
+		$(UNTRAINED) trainer.max_epochs=1 trainer.check_val_every_n_epoch=1 'callbacks=[default]' \
+		callbacks.pictures=null
 	$(BIN)/python experiments/backbones/presets.py $(STUDIES)/presets
 
 study-objectives: study-lite0
@@ -110,7 +111,9 @@ pictures: setup
 	$(BIN)/python experiments/starter/show.py $(STUDIES)/starter
 
 benchmark: setup
-	$(BIN)/python experiments/speed/benchmark.py
+	$(BIN)/python experiments/speed/startup.py
+	$(BIN)/python experiments/speed/loader.py
+	$(BIN)/python experiments/speed/training.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def pins() -> dict[str, str]:
         *project["dependencies"],
         *(r for name in IMPORTED_EXTRAS for r in extras[name]),
     ]
-    pairs = dict(requirement.split(">=") for requirement in requirements)
+    pairs = dict(requirement.partition(",")[0].split(">=") for requirement in requirements)
     return {name: oldest for name, oldest in pairs.items() if name not in NEWEST}
 
 
@@ -45,12 +45,12 @@ def check() -> None:
     for name in names:
         importlib.import_module(name)
     # Beside an import: names of models and layers are timm's.
-    from irodori.network import JointNetwork
-    from irodori.network.encoder_layers import encoder_layers
+
+    from networks import joint
 
     for name in ("resnet18", "convnext_tiny", "mobilenetv4_conv_small", "pvt_v2_b0"):
-        network = JointNetwork(3, width=0.05, backbone=name, decoder="skips")
-        if len(encoder_layers(network.backbone)) < 5:  # type: ignore[arg-type]
+        network = joint(3, width=0.05, backbone=name, decoder="skips")
+        if len(network.backbone.encoder_layers()) < 5:
             sys.exit(f"{name} of timm has too few layers")
     print(f"{len(names)} modules import with the oldest allowed dependencies")
 

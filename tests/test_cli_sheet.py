@@ -11,18 +11,18 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli import app
-from irodori.color import color_space
-from irodori.model import Model
+from irodori.color import Lab
 from irodori.inference.colorizer import Settings
 from irodori.inference.picture_grid import picture_grid
 from irodori.inference.style_sheet import CELL, GAP
+from irodori.model import Model
 
 RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    space = color_space("lab")
+    space = Lab()
     torch.manual_seed(0)
     network = JointNetwork(num_classes=3, chroma_channels=space.chroma_channels, width=1 / 16)
     torch.nn.init.normal_(network.colorization.layers[-1].weight, std=2)

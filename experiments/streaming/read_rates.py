@@ -40,12 +40,14 @@ from torchvision.io import ImageReadMode, decode_image
 from webdataset.compat import WebDataset
 
 from irodori.config import PROJECT
+from irodori.data.collate import TrainingBatches
 from irodori.data.images import to_square
 from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
+from irodori.data.slots import BatchSlots
 from irodori.data.writer import write_shards
 
 HERE = Path(__file__).parent
@@ -141,8 +143,10 @@ def make_loader(folder: Path, processes: int) -> Iterable[Any]:
     """This project's."""
     index = open_index(f"{folder}/shards/t-*.tar", None, folder / "cache")
     batches = PlannedBatches(TrainingPlan(len(index), BATCH))
-    resize = partial(to_square, size=SIZE)
-    return web_loader(batches, pipeline(batches, Samples(index), resize, BATCH, seed=0), processes)
+    slots = BatchSlots(processes, BATCH, SIZE)
+    collate = TrainingBatches(SIZE, 0, slots)
+    dataset = pipeline(batches, Samples(index), partial(to_square, size=SIZE), BATCH, collate)
+    return web_loader(batches, dataset, processes, slots)
 
 
 def decoded(sample: dict[str, Any]) -> tuple[Tensor, int]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from irodori.data import aging
-from irodori.data.aging import Aging, age, blurred, falling_light, scratch, spot
+from irodori.data.aging import age, blurred, falling_light, scratch, spot
 
 
 def photo(height=40, width=60):
@@ -24,37 +24,13 @@ def random(seed=0):
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 2**24 - 1))
 def test_any_picture_ages_within_the_range(height, width, seed):
     picture = torch.rand(1, height, width, generator=random(1))
-    old = age(picture, random(seed))
+    old = age(picture, seed)
     assert old.shape == picture.shape
     assert old.dtype == torch.float32
     assert old.isfinite().all()
     assert old.min() >= 0
     assert old.max() <= 1
-    assert torch.equal(old, age(picture, random(seed)))
-
-
-def test_the_seed_decides_and_the_share_holds():
-    pictures = photo().expand(400, 1, 40, 60)
-    draws = torch.arange(400) / 400
-    old = Aging(0.3)(pictures, draws)
-    changed = (old != pictures).flatten(1).any(1)
-    # Four standard deviations of a share of 400.
-    assert abs(changed.float().mean() - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 400)
-    assert torch.equal(old, Aging(0.3)(pictures, draws))
-    backwards = Aging(0.3)(pictures, draws.flip(0)).flip(0)
-    assert torch.equal(old, backwards)
-    assert len({tuple(picture.flatten().tolist()) for picture in old[changed]}) == changed.sum()
-
-
-def test_a_share_of_nothing_changes_nothing():
-    pictures = photo()[None]
-    assert Aging(0.0)(pictures, torch.tensor([0.5])) is pictures
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_a_share_out_of_range_is_refused(share):
-    with pytest.raises(ValueError, match=r"data\.age="):
-        Aging(share)
+    assert torch.equal(old, age(picture, seed))
 
 
 @pytest.mark.parametrize("deviation", [0.3, 1.0, 1.6])
@@ -73,7 +49,7 @@ def test_light_falls_off_evenly_about_the_middle():
 
 
 def given_numbers(*numbers):
-    """What is drawn: these, as shares of the way from low to high."""
+    """A source of numbers: these, as shares of the way from low to high."""
     left = iter(numbers)
     return lambda low, high: low + (high - low) * next(left)
 
@@ -108,5 +84,5 @@ def test_every_change_changes_something_and_nothing_else_does(changed, monkeypat
         if name != changed:
             monkeypatch.setattr(aging, name, value)
     rough = photo() + 0.1 * torch.rand(photo().shape, generator=random(9))
-    differences = torch.stack([age(rough, random(seed)) - rough for seed in range(8)])
+    differences = torch.stack([age(rough, seed) - rough for seed in range(8)])
     assert (differences.abs().max() > 0.02) == (changed is not None)

@@ -4,18 +4,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irodori.data.augment import CropAndFlip
+from irodori.data import augment
+from irodori.data.augment import Augmentation, AugmentationBase
+from irodori.errors import IrodoriError
 
 DRAW = st.floats(0, 1, exclude_max=True, width=32)
-DRAWS = st.lists(st.lists(DRAW, min_size=5, max_size=5), min_size=1, max_size=4)
+DRAWS = st.lists(st.lists(DRAW, min_size=6, max_size=6), min_size=1, max_size=4)
 
 
 def random_draws(count, seed=0):
-    return torch.rand(count, 5, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(count, 6, generator=torch.Generator().manual_seed(seed))
 
 
 def transcription(image_CHW, window, side, mirrored):
-    """Bilinear sampling of the window in float64, pixel centres at half integers."""
+    """Bilinear sampling of the window in float64, pixel centers at half integers."""
     left, top, width, height = (float(value) for value in window)
     rows, columns = image_CHW.shape[1:]
     result = np.empty((len(image_CHW), side, side))
@@ -43,11 +45,11 @@ def transcription(image_CHW, window, side, mirrored):
     ],
 )
 def test_it_samples_as_an_independent_transcription(side, scale, aspect, size):
-    crop = CropAndFlip(side, scale, aspect, flip=True)
+    crop = Augmentation(side, scale, aspect, flip=True)
     images = torch.rand(6, 3, *size, generator=torch.Generator().manual_seed(1))
     draws = random_draws(6)
     assert 0 < (draws[:, 4] < 0.5).sum() < 6
-    result = crop(images, draws)
+    result = crop.on_rgb(images, draws)
     assert result.shape == (6, 3, side, side)
     assert result.dtype == torch.float32
     windows = crop.windows(draws, *size)
@@ -58,14 +60,16 @@ def test_it_samples_as_an_independent_transcription(side, scale, aspect, size):
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_the_papers_crop_copies_pixels(flip):
-    crop = CropAndFlip(224, (0.875, 0.875), 1.0, flip)
+    crop = Augmentation(224, (0.875, 0.875), 1.0, flip)
     images = torch.rand(4, 3, 256, 256, generator=torch.Generator().manual_seed(2))
     draws = random_draws(4, seed=3)
     draws[0, 2:4], draws[1, 2:4] = 0, 1 - 2**-24
     draws[:, 4] = torch.tensor([0.2, 0.7, 0.499999, 0.5])
     windows = crop.windows(draws, 256, 256)
     assert windows[:2, :2].tolist() == [[0, 0], [32, 32]]
-    for image, window, draw, made in zip(images, windows, draws, crop(images, draws), strict=True):
+    for image, window, draw, made in zip(
+        images, windows, draws, crop.on_rgb(images, draws), strict=True
+    ):
         left, top, width, height = window.tolist()
         assert (left % 1, top % 1) == (0, 0)
         assert (width, height) == (224, 224)
@@ -76,7 +80,7 @@ def test_the_papers_crop_copies_pixels(flip):
 
 
 def test_the_papers_crop_reaches_every_position_equally_often():
-    crop = CropAndFlip(224, (0.875, 0.875), 1.0, flip=True)
+    crop = Augmentation(224, (0.875, 0.875), 1.0, flip=True)
     corners = crop.windows(random_draws(33_000), 256, 256)[:, :2]
     for axis in (0, 1):
         positions, counts = corners[:, axis].unique(return_counts=True)
@@ -86,15 +90,15 @@ def test_the_papers_crop_reaches_every_position_equally_often():
 
 
 def test_a_flip_is_an_exact_mirror_and_half_of_them_are():
-    crop = CropAndFlip(10, (0.4, 0.9), 1.3, flip=True)
+    crop = Augmentation(10, (0.4, 0.9), 1.3, flip=True)
     images, draws = torch.rand(5, 3, 24, 24), random_draws(5)
     mirrored, plain = draws.clone(), draws.clone()
     mirrored[:, 4], plain[:, 4] = 0.0, 0.99
     torch.testing.assert_close(
-        crop(images, mirrored), crop(images, plain).flip(3), rtol=0, atol=1e-5
+        crop.on_rgb(images, mirrored), crop.on_rgb(images, plain).flip(3), rtol=0, atol=0
     )
-    never = CropAndFlip(10, (0.4, 0.9), 1.3, flip=False)
-    torch.testing.assert_close(never(images, mirrored), crop(images, plain))
+    never = Augmentation(10, (0.4, 0.9), 1.3, flip=False)
+    torch.testing.assert_close(never.on_rgb(images, mirrored), crop.on_rgb(images, plain))
 
 
 @settings(max_examples=60)
@@ -107,7 +111,7 @@ def test_a_flip_is_an_exact_mirror_and_half_of_them_are():
     st.integers(1, 300),
 )
 def test_windows_lie_inside_the_image(draws, one, other, aspect, height, width):
-    crop = CropAndFlip(24, (min(one, other), max(one, other)), aspect, flip=True)
+    crop = Augmentation(24, (min(one, other), max(one, other)), aspect, flip=True)
     windows = crop.windows(torch.tensor(draws), height, width)
     left, top, window_width, window_height = windows.double().unbind(1)
     slack = 1e-4 * max(height, width)
@@ -118,7 +122,7 @@ def test_windows_lie_inside_the_image(draws, one, other, aspect, height, width):
 
 
 def test_scale_and_aspect_span_their_ranges():
-    crop = CropAndFlip(32, (0.3, 0.5), 1.5, flip=True)
+    crop = Augmentation(32, (0.3, 0.5), 1.5, flip=True)
     size = crop.windows(random_draws(5000), 200, 200)[:, 2:].double()
     ratio, scale = size[:, 0] / size[:, 1], size.prod(1).sqrt() / 200
     assert 1 / 1.5 - 1e-6 <= ratio.min() < 0.68 < 1.48 < ratio.max() <= 1.5 + 1e-6
@@ -126,26 +130,67 @@ def test_scale_and_aspect_span_their_ranges():
     assert abs(ratio.log().mean()) < 0.02
 
 
-def test_autocast_changes_nothing():
-    crop = CropAndFlip(32, (0.5, 1.0), 1.3, flip=True)
+def test_it_samples_in_fp32_under_autocast_and_tf32():
+    crop = Augmentation(32, (0.5, 1.0), 1.3, flip=True)
     images, draws = torch.rand(3, 3, 64, 64), random_draws(3)
-    exact = crop(images, draws)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(crop(images, draws), exact)
+    exact = crop.on_rgb(images, draws)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(crop.on_rgb(images, draws), exact)
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"scale": (0.0, 0.5)}, "augmentation.crop_scale"),
-        ({"scale": (0.6, 0.5)}, "augmentation.crop_scale"),
-        ({"scale": (0.6, 1.1)}, "augmentation.crop_scale"),
-        ({"scale": (-0.1, 0.5)}, "augmentation.crop_scale"),
-        ({"aspect": 0.9}, "augmentation.crop_aspect"),
-        ({"side": 0}, "augmentation.crop=0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(change, message):
-    arguments = {"side": 8, "scale": (0.5, 1.0), "aspect": 1.0, "flip": True} | change
-    with pytest.raises(ValueError, match=message):
-        CropAndFlip(**arguments)
+def test_a_sample_depends_on_its_own_draws_alone():
+    augmentation = Augmentation(12, (0.4, 1.0), 1.3, flip=True, age=0.5)
+    images, draws = torch.rand(8, 3, 20, 20), random_draws(8)
+    for count in (1, 3):
+        rgb = augmentation.on_rgb(images, draws)
+        part = augmentation.on_rgb(images[-count:], draws[-count:])
+        torch.testing.assert_close(part, rgb[-count:], rtol=0, atol=0)
+        luminance = augmentation.on_luminance(rgb[:, :1], draws)
+        part = augmentation.on_luminance(part[:, :1], draws[-count:])
+        torch.testing.assert_close(part, luminance[-count:], rtol=0, atol=0)
+
+
+def test_the_draw_decides_which_are_aged_and_the_share_holds():
+    augmentation = Augmentation(40, age=0.3)
+    pictures = torch.rand(1, 1, 40, 40).expand(400, -1, -1, -1)
+    draws = torch.zeros(400, 6)
+    draws[:, 5] = torch.rand(400, generator=torch.Generator().manual_seed(3))
+    old = augmentation.on_luminance(pictures, draws)
+    changed = (old != pictures).flatten(1).any(1)
+    # Four standard deviations of a share of 400.
+    assert abs(changed.float().mean() - 0.3) < 4 * (0.3 * 0.7 / 400) ** 0.5
+    assert torch.equal(old, augmentation.on_luminance(pictures, draws))
+    assert torch.equal(old, augmentation.on_luminance(pictures, draws.flip(0)).flip(0))
+    assert len({tuple(picture.flatten().tolist()) for picture in old[changed]}) == changed.sum()
+    assert Augmentation(40, age=0.0).on_luminance(pictures, draws) is pictures
+
+
+def test_the_warp_is_kornias(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("kornia was called")
+
+    monkeypatch.setattr(augment, "remap", broken)
+    with pytest.raises(RuntimeError, match="kornia was called"):
+        Augmentation(8).on_rgb(torch.rand(1, 3, 16, 16), random_draws(1))
+
+
+def test_scales_in_the_wrong_order_are_refused():
+    with pytest.raises(IrodoriError, match="crop_scale"):
+        Augmentation(8, crop_scale=(0.6, 0.5))
+
+
+def test_an_augmentation_of_ones_own_is_one_method():
+    class Brightness(AugmentationBase):
+        crop, draws = 4, 1
+
+        def on_rgb(self, rgb_B3HW, draws_BD):
+            return rgb_B3HW[..., :4, :4] * draws_BD.view(-1, 1, 1, 1)
+
+    own, images = Brightness(), torch.rand(2, 3, 8, 8)
+    rgb = own.on_rgb(images, torch.tensor([[0.5], [0.25]]))
+    assert torch.equal(rgb[1], images[1, :, :4, :4] / 4)
+    assert own.on_luminance(rgb[:, :1], torch.ones(2, 1)).data_ptr() == rgb.data_ptr()

@@ -1,6 +1,5 @@
 import io
 import struct
-import tarfile
 import zlib
 
 import numpy as np
@@ -10,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from irodori.config import PROJECT
-from irodori.data.images import decode, decode_into, to_short_side, to_square
+from irodori.data.images import decode, to_short_side, to_square
 
 
 def photo(height=40, width=56):
@@ -24,14 +22,6 @@ def encoded(image, kind, **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def sample_jpegs():
-    for path in sorted((PROJECT / "data" / "sample").glob("*.tar")):
-        with tarfile.open(path) as shard:
-            for member in shard:
-                if member.name.endswith(".jpg"):
-                    yield shard.extractfile(member).read()
 
 
 def by_pillow(content):
@@ -200,62 +190,10 @@ def test_to_short_side_only_scales_down_and_keeps_the_aspect(size, expected):
         assert torch.equal(small, image)
 
 
-def filled(height, width):
-    return np.full((height, width, 3), 7, np.uint8)
-
-
 def turned(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
-
-
-@settings(max_examples=60)
-@given(
-    st.integers(1, 70),
-    st.integers(1, 70),
-    st.sampled_from([{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_rows": 1}]),
-    st.sampled_from([1, 50, 95, 100]),
-    st.integers(0, 99),
-)
-def test_common_jpegs_are_decoded_in_place_to_the_same_pixels(
-    height, width, options, quality, seed
-):
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    content = encoded(Image.fromarray(noise), "JPEG", quality=quality, **options)
-    pixels = filled(height, width)
-    assert decode_into(pixels, content)
-    assert np.array_equal(pixels.transpose(2, 0, 1), decode(content))
-
-
-def test_the_samples_photographs_are_decoded_in_place_to_the_same_pixels():
-    for number, content in enumerate(sample_jpegs()):
-        expected = decode(content)
-        pixels = filled(*expected.shape[1:])
-        assert decode_into(pixels, content)
-        assert np.array_equal(pixels.transpose(2, 0, 1), expected), number
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        encoded(photo(), "JPEG", exif=turned(3)),
-        encoded(photo(), "JPEG")[:-1],
-        encoded(photo(), "JPEG")[:200],
-        encoded(photo(), "JPEG") + b"\0",
-        encoded(photo(), "JPEG")[:20] + b"\xff\xd9",
-        encoded(photo().convert("L"), "JPEG"),
-        encoded(photo().convert("CMYK"), "JPEG"),
-        encoded(photo(48, 56), "JPEG"),
-        encoded(photo(), "PNG"),
-        b"",
-        b"\xff\xd8\xff\xd9",
-    ],
-)
-def test_what_is_not_common_is_left_to_decode(content):
-    pixels = filled(40, 56)
-    assert not decode_into(pixels, content)
-    assert (pixels == 7).all()
 
 
 def test_orientation_behind_the_frame_header_is_seen():
@@ -265,13 +203,3 @@ def test_orientation_behind_the_frame_header_is_seen():
     scan = plain.index(b"\xff\xda")
     content = plain[:scan] + segment + plain[scan:]
     assert np.abs(decode(content).numpy().astype(int) - by_pillow(other)).max() <= 3
-    assert not decode_into(filled(40, 56), content)
-
-
-@given(st.integers(2, 500), st.integers(0, 255))
-def test_damaged_bytes_are_as_decode_finds_them(place, value):
-    content = bytearray(encoded(photo(), "JPEG", quality=30))
-    content[place % (len(content) - 2)] = value
-    pixels = filled(40, 56)
-    if decode_into(pixels, bytes(content)):
-        assert np.array_equal(pixels.transpose(2, 0, 1), decode(bytes(content)))

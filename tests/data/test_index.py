@@ -134,7 +134,7 @@ def test_a_class_that_is_no_id(tmp_path, label):
     [
         ([*sample("a"), ("b.cls", b"1")], "key 'b' has a .cls but no image"),
         (sample("a") + sample("b") + sample("a"), "key 'a' stands there twice"),
-        ([*sample("a"), ("a.jpg", b"again")], "key 'a' has two .jpg files"),
+        ([*sample("a"), ("a.jpg", b"again")], "a.jpg stands there twice"),
         ([("a.txt", b"text")], "no images"),
         ([], "no images"),
     ],

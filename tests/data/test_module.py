@@ -1,15 +1,18 @@
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from irodori.color import COLOR_SPACES, color_space, to_float
-from irodori.config import DataConfig
+from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float
+from irodori.data.augment import Augmentation
+from irodori.data.both import common_classes, refuse_small_cache
+from irodori.data.config import DataConfig
 from irodori.data.index import Index
-from irodori.data.module import ShardData, common_classes, refuse_small_cache
+from irodori.data.module import ShardData
 from irodori.data.plan import TrainingPlan
 from irodori.data.writer import write_shards
 from irodori.errors import IrodoriError
@@ -36,9 +39,11 @@ def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     train = write(folder / "train", [[0, 1, 2, 0], [1, 2, 0, 1]])
     val = write(folder / "val", [[0, 1, 2]], "v")
-    return DataConfig(
-        train=train, val=val, batch_size=4, val_batch_size=2, workers=0, size=32, crop=28
-    )
+    return DataConfig(train=train, val=val, batch_size=4, val_batch_size=2, workers=0, size=32)
+
+
+def shard_data(config, space=None, crop=28, **arguments):
+    return ShardData(config, space or Lab(), Augmentation(crop), **arguments)
 
 
 def changed(config, **change):
@@ -47,31 +52,26 @@ def changed(config, **change):
 
 def refusal(config, **arguments):
     with pytest.raises(IrodoriError) as caught:
-        ShardData(config, color_space("lab"), **arguments)
+        shard_data(config, **arguments)
     message = str(caught.value)
     assert "\n" not in message
     return message
 
 
-def plainly_cropped(data, batch):
-    """Integer windows of the images, mirrored where drawn so."""
-    windows = data.augmentation.windows(batch["draws"], 32, 32)
-    crops = []
-    for image, window, draw in zip(batch["images"], windows, batch["draws"], strict=True):
-        left, top = (int(value) for value in window[:2])
-        crop = to_float(image[:, top : top + 28, left : left + 28])
-        crops.append(crop.flip(2) if draw[4] < 0.5 else crop)
-    return torch.stack(crops)
+def augmented(data, space, batch):
+    """Luminance and chrominance, step by step."""
+    rgb = data.augmentation.on_rgb(to_float(batch["images"]), batch["draws"])
+    luminance, chroma = space.encode(rgb)
+    return data.augmentation.on_luminance(luminance, batch["draws"]), chroma
 
 
-@pytest.mark.parametrize("name", sorted(COLOR_SPACES))
+@pytest.mark.parametrize("made_by", [Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, name, autocast):
-    space = color_space(name)
-    data = ShardData(config, space, seed=5)
-    data.train_dataloader().sampler.set_epoch(1)
+def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, made_by, autocast):
+    space = made_by()
+    data = shard_data(config, space, seed=5)
     for raw in data.train_dataloader():
-        expected = space.encode(plainly_cropped(data, raw))
+        expected = augmented(data, space, raw)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             batch = data.on_after_batch_transfer(dict(raw), 0)
         assert set(batch) == {"luminance", "chroma", "labels", "valid", "keys", "bad", "lost"}
@@ -85,7 +85,7 @@ def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, name, 
 
 
 def test_validation_batches_stay_as_they_are(config):
-    data = ShardData(config, color_space("lab"))
+    data = shard_data(config)
     batches = list(data.val_dataloader())
     assert [len(batch["keys"]) for batch in batches] == [2, 1]
     for batch in batches:
@@ -99,7 +99,7 @@ def test_validation_batches_stay_as_they_are(config):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_batches_are_converted_on_their_own_device(config):
-    data = ShardData(config, color_space("lab"), seed=5)
+    data = shard_data(config, seed=5)
     raw = next(iter(data.train_dataloader()))
     right = data.on_after_batch_transfer(dict(raw), 0)
     moved = {key: raw[key].cuda() for key in ("images", "draws")}
@@ -111,23 +111,23 @@ def test_batches_are_converted_on_their_own_device(config):
 
 def test_the_seed_decides_order_and_draws(config):
     def batches(seed):
-        data = ShardData(config, color_space("lab"), seed=seed)
+        data = shard_data(config, seed=seed)
         return [(batch["keys"], batch["draws"].tolist()) for batch in data.train_dataloader()]
 
     assert batches(1) == batches(1) != batches(2)
 
 
 def test_shuffling_by_shards_is_a_walk_through_them(config):
-    data = ShardData(changed(config, shuffle="shards"), color_space("lab"), seed=5)
+    data = shard_data(changed(config, shuffle="shards"), seed=5)
     sizes = tuple(map(len, data.train_index.shards))
     assert data.plan(2, 1) == TrainingPlan(
         sum(sizes), config.batch_size, world_size=2, rank=1, seed=5, shard_sizes=sizes
     )
-    assert ShardData(config, color_space("lab")).plan(1, 0).shard_sizes is None
+    assert shard_data(config).plan(1, 0).shard_sizes is None
 
 
 def test_a_cache_that_would_be_filled_anew_all_the_time_is_refused(config):
-    index = ShardData(config, color_space("lab")).train_index
+    index = shard_data(config).train_index
     remote = [
         dataclasses.replace(s, path=f"http://x/{s.path.name}", num_bytes=10**9)
         for s in index.shards
@@ -146,7 +146,7 @@ def test_a_cache_that_would_be_filled_anew_all_the_time_is_refused(config):
 
 
 def test_micro_batches_and_ranks_share_the_batch(config):
-    data = ShardData(config, color_space("lab"), accumulate=2)
+    data = shard_data(config, accumulate=2)
     assert [len(batch["keys"]) for batch in data.train_dataloader()] == [2, 2, 2, 2]
     assert data.plan(2, 1).micro_batch == 1
     with pytest.raises(IrodoriError, match="3 rank"):
@@ -155,7 +155,7 @@ def test_micro_batches_and_ranks_share_the_batch(config):
 
 
 def test_a_fold_is_left_out_of_training(config):
-    data = ShardData(changed(config, fold=1, val=config.train), color_space("lab"))
+    data = shard_data(changed(config, fold=1, val=config.train))
     assert (len(data.train_index), len(data.val_index)) == (4, 4)
     assert data.train_index.shards[0].keys[0] == "k0-0"
     assert data.val_index.shards[0].keys[0] == "k1-0"
@@ -169,21 +169,43 @@ def test_a_fold_is_left_out_of_training(config):
         ({"val": "/no/such/v.tar"}, "no shard matches '/no/such/v.tar'"),
         ({"fold": 1}, "data.val names others"),
         ({"shuffle": "tars"}, "data.shuffle=tars is unknown: samples or shards"),
-        ({"decode": "gpu"}, "data.decode=gpu is unknown: workers or device"),
         ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
         ({"batch_size": 0}, "data.batch_size=0 is below 1"),
         ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),
-        ({"crop": 0}, "augmentation.crop=0"),
-        ({"crop_scale": (0.5, 2.0)}, "augmentation.crop_scale=[0.5, 2.0]"),
-        ({"crop_aspect": 0.5}, "augmentation.crop_aspect=0.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_a_line(config, change, message):
     assert message in refusal(changed(config, **change))
 
 
+def test_a_crop_larger_than_the_images_is_refused(config):
+    assert "augmentation.crop=33 exceeds data.size=32" in refusal(config, crop=33)
+
+
+@pytest.mark.parametrize(("limit", "length"), [(1.0, 4), (3, 3), (9, 4), (0.5, 2), (0.99, 3)])
+def test_a_run_is_resumed_in_epochs_as_long_as_the_trainer_has_them(config, limit, length):
+    def batches(start):
+        data = shard_data(changed(config, batch_size=2))
+        data.trainer = SimpleNamespace(world_size=1, global_rank=0, limit_train_batches=limit)
+        data.start = start
+        return [batch["keys"] for batch in data.train_dataloader()]
+
+    whole = batches(length)  # the second epoch
+    assert whole != batches(0)
+    assert batches(length + 1) == whole[1:]
+
+
+def test_epochs_differ_and_are_those_of_the_plan(config):
+    loader = shard_data(config, seed=2).train_dataloader()
+    plan = TrainingPlan(8, 4, seed=2)
+    for epoch in (0, 1, 2):
+        loader.sampler.set_epoch(epoch)
+        numbers = [[int(k[1]) * 4 + int(k[3]) for k in batch["keys"]] for batch in loader]
+        assert numbers == [reading.samples.tolist() for reading in plan.readings(epoch)]
+
+
 def test_a_batch_that_micro_batches_do_not_divide_is_refused(config):
-    assert "trainer.accumulate_grad_batches=3" in refusal(config, accumulate=3)
+    assert "trainer.accumulate=3" in refusal(config, accumulate=3)
 
 
 def test_one_shard_leaves_nothing_to_train_on(tmp_path):
@@ -216,14 +238,14 @@ def test_a_missing_class_is_refused_only_where_classes_count(tmp_path, config):
         message = refusal(changed(config, **change), needs_labels=True)
         assert "t-1.tar: k1-1 has no class" in message
         assert "alpha=0" in message
-        data = ShardData(changed(config, **change), color_space("lab"))
+        data = shard_data(changed(config, **change))
         assert len(data.classes) == 3
 
 
 def test_a_class_list_names_the_classes(tmp_path, config):
     names = tmp_path / "names.txt"
     names.write_text("a\nb\nc\nd\n")
-    data = ShardData(changed(config, classes=str(names)), color_space("lab"))
+    data = shard_data(changed(config, classes=str(names)))
     assert data.classes == data.val_index.classes == ("a", "b", "c", "d")
 
 
@@ -256,5 +278,5 @@ def test_other_class_names_in_validation_are_refused(tmp_path, config):
     other = write(tmp_path / "a", [[0, 1]], "v", classes=("hill", "sea", "town"))
     assert "different classes" in refusal(changed(config, val=other))
     more = write(tmp_path / "b", [[0, 3]], "v", classes=("sea", "hill", "town", "wood"))
-    data = ShardData(changed(config, val=more), color_space("lab"))
+    data = shard_data(changed(config, val=more))
     assert data.classes == data.val_index.classes == ("sea", "hill", "town", "wood")

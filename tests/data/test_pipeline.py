@@ -19,12 +19,15 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from irodori.data import shard_reader
+from irodori.data.collate import TrainingBatches, augmentation_draws
+from irodori.data.collate import validation_batch as collate_validation
 from irodori.data.images import to_short_side, to_square
 from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
-from irodori.data.pipeline import PlannedBatches, augmentation_draws, pipeline
+from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
+from irodori.data.slots import BatchSlots
 from irodori.data.writer import write_shards
 
 SIZE = 8
@@ -66,16 +69,18 @@ def index(tmp_path_factory):
 
 def training_loader(index, plan, workers=0, epoch=0, start=0, stages=(), seed=3):
     batches = PlannedBatches(plan, epoch, start)
-    data = pipeline(
-        batches, Samples(index), resize_8, plan.micro_batch, stages, seed=seed, draws=DRAWS
-    )
-    return web_loader(batches, data, workers)
+    size = plan.micro_batch
+    slots = BatchSlots(workers, size, SIZE)
+    collate = TrainingBatches(SIZE, DRAWS, slots)
+    data = pipeline(batches, Samples(index), resize_8, size, collate, stages, seed)
+    return web_loader(batches, data, workers, slots)
 
 
 def validation_loader(index, plan, workers=0):
     batches = PlannedBatches(plan)
     resize = partial(to_short_side, size=256)
-    return web_loader(batches, pipeline(batches, Samples(index), resize, plan.batch_size), workers)
+    data = pipeline(batches, Samples(index), resize, plan.batch_size, collate_validation)
+    return web_loader(batches, data, workers)
 
 
 class Given:
@@ -329,7 +334,8 @@ def test_samples_are_those_of_webdataset(index):
 @pytest.mark.long
 def test_workers_that_are_started_afresh_get_the_pipeline(index):
     batches = PlannedBatches(TrainingPlan(len(index), 10, seed=3), 1)
-    data = pipeline(batches, Samples(index), resize_8, 10, (mirrored,), seed=3, draws=DRAWS)
+    collate = TrainingBatches(SIZE, DRAWS, BatchSlots(1, 10, SIZE))
+    data = pipeline(batches, Samples(index), resize_8, 10, collate, (mirrored,), 3)
     load = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
     expected = [reading.samples.tolist() for reading in batches()]
     assert [numbers(batch) for batch in load] == expected

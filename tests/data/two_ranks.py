@@ -8,8 +8,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
-from irodori.color import color_space
-from irodori.config import DataConfig
+from irodori.color import Lab
+from irodori.data.augment import Augmentation
+from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
 
 
@@ -50,9 +51,7 @@ def main(shards, output):
     """Two epochs."""
     pattern = f"{shards}/s-*.tar"
     val = str(Path(shards).with_name("val") / "s-*.tar")
-    config = DataConfig(
-        train=pattern, val=val, batch_size=4, val_batch_size=3, workers=2, size=16, crop=8
-    )
+    config = DataConfig(train=pattern, val=val, batch_size=4, val_batch_size=3, workers=2, size=16)
     module = Watch()
     trainer = Trainer(
         accelerator="cpu",
@@ -66,7 +65,7 @@ def main(shards, output):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, Data(config, color_space("lab"), seed=1))
+    trainer.fit(module, Data(config, Lab(), Augmentation(crop=8), seed=1))
     notes = {"train": module.train_seen, "val": module.val_seen}
     (output / f"rank-{trainer.global_rank}.json").write_text(json.dumps(notes))
 

@@ -19,8 +19,7 @@ from irodori import config as schema
 from irodori.checks import typed
 from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
-from irodori.model import load_model
-from irodori.model import color_pictures
+from irodori.model import color_pictures, load_model
 from irodori.network import JointNetwork
 from irodori.training import launch
 

@@ -18,8 +18,7 @@ from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
-from irodori.model import load_model
-from irodori.model import color_pictures
+from irodori.model import color_pictures, load_model
 
 
 def run(folder, *overrides):

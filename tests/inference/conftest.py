@@ -1,20 +1,20 @@
-"""Small models that every test of inference colours with."""
+"""Small models that every test of inference colors with."""
 
 import pytest
 import torch
 from torch import nn
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.model import Model
-from irodori.network import JointNetwork
+from networks import joint
 
 
-def build(name="lab", seed=0, **arguments):
-    """A narrow model whose colours differ from place to place, pale but to be seen."""
-    space = color_space(name)
+def build(made_by=Lab, seed=0, **arguments):
+    """A narrow model whose colors differ from place to place, pale but to be seen."""
+    space = made_by()
     torch.manual_seed(seed)
     arguments = {"num_classes": 3, "width": 1 / 16} | arguments
-    network = JointNetwork(chroma_channels=space.chroma_channels, **arguments)
+    network = joint(chroma_channels=space.chroma_channels, **arguments)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.momentum = None
@@ -30,7 +30,7 @@ def build(name="lab", seed=0, **arguments):
 
 @pytest.fixture(scope="session")
 def make_model():
-    """Makes a model of a colour space, with a network's arguments."""
+    """Makes a model of a class of color spaces, with a network's arguments."""
     return build
 
 

@@ -6,16 +6,21 @@ import torch
 from PIL import Image
 from skimage.color import rgb2lab
 
-from irodori.color import to_uint8
+from irodori.color import Lab, Luv, Rgb, YCbCr, Yuv, to_uint8
 from irodori.errors import IrodoriError
 from irodori.inference import colorizer as module
-from irodori.model import Model
 from irodori.inference.colorizer import Colorizer, Settings
+from irodori.model import Model
+
+
+def exactly(model, settings=None, **arguments):
+    """A colorizer in fp32, whatever the machine."""
+    return Colorizer(model, settings, precision="fp32", **arguments)
 
 
 @pytest.fixture(scope="module")
 def colorizer(model):
-    return Colorizer(model)
+    return exactly(model)
 
 
 def photo(size=(40, 28), seed=0):
@@ -53,6 +58,20 @@ def test_any_size_comes_out_as_it_went_in(colorizer, size):
     assert colorizer(photo(size).convert("L"), photo((3, 80))).size == size
 
 
+@pytest.mark.parametrize("size", [(1, 1), (37, 51), (224, 224)])
+def test_bf16_gives_nearly_the_same_colors(model, colorizer, size):
+    # Emulated where the machine has no units for it.
+    emulated = Colorizer(model, precision="bf16")
+    style = photo((3, 80))
+    for inputs in ((photo(size),), (photo(size), style)):
+        exact, near = (pixels(one(*inputs)) for one in (colorizer, emulated))
+        assert exact.shape == near.shape
+        assert np.abs(exact - near).mean() < 2
+    assert list(emulated.scenes(photo(size)).values()) == pytest.approx(
+        list(colorizer.scenes(photo(size)).values()), abs=0.05
+    )
+
+
 def test_the_colors_differ_from_gray_and_from_place_to_place(colorizer):
     ab = rgb2lab(np.asarray(colorizer(photo())))[..., 1:]
     assert np.abs(ab).max() > 3
@@ -69,11 +88,11 @@ def test_a_style_of_any_size_and_mode(colorizer):
     assert np.abs(pixels(same) - pixels(colorizer(photo((224, 224))))).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["lab", "luv"])
-def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(name, make_model):
-    model = make_model(name)
+@pytest.mark.parametrize("made_by", [Lab, Luv])
+def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(made_by, make_model):
+    model = make_model(made_by)
     image = photo()
-    colored = Colorizer(model)(image)
+    colored = exactly(model)(image)
     lightness = rgb2lab(np.asarray(image))[..., 0]
     found = rgb2lab(np.asarray(colored))[..., 0]
     inside = ((np.asarray(colored) > 0) & (np.asarray(colored) < 255)).all(axis=2)
@@ -82,11 +101,11 @@ def test_the_photos_own_lightness_is_kept_where_the_color_is_in_gamut(name, make
     assert np.abs(found - lightness)[inside].max() < 0.5
 
 
-@pytest.mark.parametrize("name", ["yuv", "ycbcr", "rgb"])
-def test_the_photos_own_luma_is_kept_where_the_color_is_in_gamut(name, make_model):
+@pytest.mark.parametrize("made_by", [Yuv, YCbCr, Rgb])
+def test_the_photos_own_luma_is_kept_where_the_color_is_in_gamut(made_by, make_model):
     weights = np.array([0.299, 0.587, 0.114])
     image = photo()
-    colored = np.asarray(Colorizer(make_model(name))(image)).astype(float)
+    colored = np.asarray(exactly(make_model(made_by))(image)).astype(float)
     inside = ((colored > 0) & (colored < 255)).all(axis=2)
     assert inside.mean() > 0.5
     assert np.abs(colored @ weights - pixels(image) @ weights)[inside].max() <= 1
@@ -107,7 +126,7 @@ def test_scenes_are_probabilities_in_order(model, colorizer):
 
 
 def test_without_global_features_there_are_no_scenes(make_model):
-    colorizer = Colorizer(make_model(global_features=False))
+    colorizer = exactly(make_model(global_features=False))
     assert colorizer.scenes(photo()) == {}
     assert colorizer(photo()).size == (40, 28)
 
@@ -115,7 +134,7 @@ def test_without_global_features_there_are_no_scenes(make_model):
 def test_it_loads_from_a_checkpoint(tmp_path, model, colorizer):
     weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
     torch.save({"irodori": model.describe(), "state_dict": weights}, tmp_path / "a.ckpt")
-    again = Colorizer.load(tmp_path / "a.ckpt")
+    again = Colorizer.load(tmp_path / "a.ckpt", precision="fp32")
     assert again(photo()).tobytes() == colorizer(photo()).tobytes()
 
 
@@ -126,7 +145,7 @@ def test_a_prediction_of_gray_gives_the_gray_photo(model):
         last.weight.zero_()
         last.bias.zero_()
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    colored = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))(
+    colored = exactly(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))(
         Image.fromarray(levels)
     )
     assert np.abs(pixels(colored) - levels[..., None].astype(int)).max() <= 1
@@ -143,14 +162,14 @@ def large(height=300, width=420, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("name", ["lab", "yuv", "rgb"])
+@pytest.mark.parametrize("made_by", [Lab, Yuv, Rgb])
 @pytest.mark.parametrize("work_size", [64, None])
-def test_the_luminance_of_a_large_photo_is_its_own(make_model, name, dtype, work_size):
+def test_the_luminance_of_a_large_photo_is_its_own(make_model, made_by, dtype, work_size):
     """Out of gamut, too: colours there become paler, and nothing is clipped."""
-    model = make_model(name)
+    model = make_model(made_by)
     pixels_HW1 = large(dtype=dtype)
     vivid = Settings(work_size=work_size, saturation=3.0)
-    colored = Colorizer(model, vivid).color(pixels_HW1).pixels_HW3
+    colored = exactly(model, vivid).color(pixels_HW1).pixels_HW3
     assert colored.dtype == dtype
     assert colored.shape == (300, 420, 3)
     white = np.iinfo(dtype).max
@@ -163,7 +182,7 @@ def test_the_luminance_of_a_large_photo_is_its_own(make_model, name, dtype, work
 
 def test_the_working_size_is_the_short_side(model):
     seen = {
-        work_size: Colorizer(model, Settings(work_size=work_size)).color(large()).work_size
+        work_size: exactly(model, Settings(work_size=work_size)).color(large()).work_size
         for work_size in (64, 100, 1000, None)
     }
     assert seen == {64: (64, 90), 100: (100, 140), 1000: (300, 420), None: (300, 420)}
@@ -171,7 +190,7 @@ def test_the_working_size_is_the_short_side(model):
 
 def test_saturation_of_nothing_is_gray_and_more_is_more(model):
     def spread(saturation):
-        colored = Colorizer(model, Settings(saturation=saturation)).color(large()).pixels_HW3
+        colored = exactly(model, Settings(saturation=saturation)).color(large()).pixels_HW3
         return np.abs(rgb2lab(colored)[..., 1:]).mean()
 
     assert spread(0) < 0.1
@@ -180,10 +199,10 @@ def test_saturation_of_nothing_is_gray_and_more_is_more(model):
 
 def test_style_strength_blends_the_global_features(model):
     style = large()[::-1, ::-1] // 3
-    plain = Colorizer(model).color(large()).pixels_HW3.astype(int)
+    plain = exactly(model).color(large()).pixels_HW3.astype(int)
 
     def styled(strength):
-        colorizer = Colorizer(model, Settings(style_strength=strength))
+        colorizer = exactly(model, Settings(style_strength=strength))
         return colorizer.color(large(), colorizer.global_features([style])).pixels_HW3.astype(int)
 
     distances = [np.abs(styled(strength) - plain).mean() for strength in (0, 0.5, 1)]
@@ -192,7 +211,7 @@ def test_style_strength_blends_the_global_features(model):
 
 
 def test_one_vector_steadies_a_sequence(model):
-    colorizer = Colorizer(model)
+    colorizer = exactly(model)
     frames = [large(), large() // 2, large() // 3]
     vector = colorizer.global_features(frames)
     each = torch.stack([colorizer.global_features([frame])[0] for frame in frames])
@@ -202,7 +221,7 @@ def test_one_vector_steadies_a_sequence(model):
 
 
 def test_global_features_of_a_model_without_them_are_refused(make_model):
-    colorizer = Colorizer(make_model(global_features=False))
+    colorizer = exactly(make_model(global_features=False))
     with pytest.raises(IrodoriError, match="no global features"):
         colorizer.global_features([large()])
 
@@ -224,23 +243,23 @@ def test_sepia_is_coloured_as_gray(model):
     toned = model.space.decode(luminance, gray_chroma + tint)
     assert ((toned >= 0) & (toned <= 1)).all()
     sepia = to_uint8(toned)[0].permute(1, 2, 0).numpy()
-    one, other = (Colorizer(model).color(pixels).pixels_HW3.astype(int) for pixels in (gray, sepia))
+    one, other = (exactly(model).color(pixels).pixels_HW3.astype(int) for pixels in (gray, sepia))
     assert np.abs(one - sepia).mean() > 5
     assert np.abs(one - other).mean() < 1
 
 
 def test_tiles_give_what_the_whole_gives(model, monkeypatch):
     settings = Settings(work_size=None)
-    whole = Colorizer(model, settings).color(large()).pixels_HW3.astype(int)
+    whole = exactly(model, settings).color(large()).pixels_HW3.astype(int)
     monkeypatch.setattr(module, "AT_ONCE", 100)
     monkeypatch.setattr(module, "tile_for", lambda network: 200)
-    tiled = Colorizer(model, settings).color(large()).pixels_HW3.astype(int)
+    tiled = exactly(model, settings).color(large()).pixels_HW3.astype(int)
     assert np.abs(tiled - whole).max() <= 1
 
 
 def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):
     """The whole doesn't fit, tiles do."""
-    colorizer = Colorizer(model, Settings(work_size=None), say=(said := []).append)
+    colorizer = exactly(model, Settings(work_size=None), say=(said := []).append)
     photo = large(640, 800)
     whole = colorizer.color(photo).pixels_HW3.astype(int)
     color = colorizer.network.color
@@ -260,6 +279,6 @@ def test_a_damaged_network_is_an_error_and_no_black_picture(model):
     network = deepcopy(model.network)
     with torch.no_grad():
         network.colorization.layers[-1].bias[0] = float("nan")
-    damaged = Colorizer(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))
+    damaged = exactly(Model(network, model.space, model.classes, 0.0, (0.0, 0.0)))
     with pytest.raises(IrodoriError, match="checkpoint is damaged"):
         damaged.color(large())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import rgb2lab
 
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.inference import luminance as module
 from irodori.inference.luminance import PhotoLuminance, to_levels
 from photographs import photographs
@@ -14,8 +14,8 @@ from photographs import photographs
 CPU = torch.device("cpu")
 
 
-def of(pixels, name="lab"):
-    return PhotoLuminance(pixels, color_space(name), CPU)
+def of(pixels, made_by=Lab):
+    return PhotoLuminance(pixels, made_by(), CPU)
 
 
 def noise(shape, dtype, seed=0):

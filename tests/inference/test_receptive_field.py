@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from irodori.inference.receptive_field import Field, receptive_field
-from irodori.network import JointNetwork
+from networks import joint
 
 BOUNDED = (
     "resnet18",
@@ -14,7 +14,7 @@ BOUNDED = (
 
 def network_of(backbone="paper", decoder="skips", **arguments):
     torch.manual_seed(0)
-    network = JointNetwork(3, width=1 / 16, backbone=backbone, decoder=decoder, **arguments)
+    network = joint(3, width=1 / 16, backbone=backbone, decoder=decoder, **arguments)
     return network.eval()
 
 
@@ -50,7 +50,7 @@ def test_the_papers_network_by_hand(arguments):
     first, last = by_hand(LOW_AND_MID + PAPER_DECODER, 0, 3)
     above, below = -first, last - 7
     assert (above, below) == (61, 54)
-    network = JointNetwork(3, **{"width": 1 / 16, **arguments}).eval()
+    network = joint(3, **arguments).eval()
     assert receptive_field(network) == Field(8, above, below, above, below)
 
 
@@ -121,9 +121,3 @@ def test_the_papers_field_is_exact():
     seen = (..., slice(start - field.above, None), slice(start - field.left, None))
     inside = luminance.clone().requires_grad_()
     assert inside[seen].shape[-1] > 8
-
-
-def test_a_field_is_computed_once_for_all_networks_of_the_same_arguments(monkeypatch):
-    field = receptive_field(network_of())
-    monkeypatch.setattr(JointNetwork, "color", None)
-    assert receptive_field(network_of()) is field

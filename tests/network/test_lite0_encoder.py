@@ -7,7 +7,7 @@ import torch
 
 from irodori.network import lite0
 from irodori.network.lite0 import Lite0
-from irodori.network.timm_backbone import encoder
+from irodori.network.timm_encoder import encoder_facts
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def test_it_is_timms(both, size, training):
 def test_what_is_known_of_it_is_what_timm_knows():
     network = timm.create_model(lite0.NAME, features_only=True, in_chans=1)
     config = network.pretrained_cfg
-    _, facts = encoder(lite0.NAME)
+    facts = encoder_facts(lite0.NAME)
     assert facts.name == f"{config['architecture']}.{config['tag']}"
-    assert facts.strides == network.feature_info.reduction()
-    assert facts.channels == network.feature_info.channels()
+    assert list(facts.strides) == network.feature_info.reduction()
+    assert list(facts.channels) == network.feature_info.channels()
     assert facts.size == config["input_size"][1:]
     assert {facts.mean} == set(config["mean"])
-    assert {facts.deviation} == set(config["std"])
-    assert encoder(facts.name)[1] == facts
+    assert {facts.std} == set(config["std"])
+    assert encoder_facts(facts.name) == facts
 
 
 def test_it_begins_as_timms_does():
@@ -63,8 +63,8 @@ def test_it_begins_as_timms_does():
 
 def test_it_needs_no_timm():
     code = (
-        "import sys\nfrom irodori import JointNetwork\n"
-        f"JointNetwork(3, width=0.1, backbone='{lite0.NAME}', decoder='skips')\n"
+        "import sys\nfrom irodori.network.timm_backbone import TimmBackbone\n"
+        f"TimmBackbone('{lite0.NAME}', width=0.1)\n"
         "print({'timm', 'torchvision'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from irodori.color import Lab
 from irodori.color.ab_bins import centers
-from irodori.network import JointNetwork
 from irodori.network.output import AbClassesOutput, ChromaOutput
+from networks import joint
 
 
 def annealed_mean64(logits, temperature):
@@ -21,7 +21,7 @@ def annealed_mean64(logits, temperature):
 
 @pytest.mark.parametrize("temperature", [0.1, 0.38, 1.0])
 def test_the_annealed_mean_is_a_float64_transcription(temperature):
-    output = AbClassesOutput(temperature)
+    output = AbClassesOutput(temperature=temperature)
     logits = np.random.default_rng(0).normal(0, 3, (output.channels, 4, 5))
     chroma = output(torch.tensor(logits)[None].float(), 8, 10)[0]
     ab = (chroma - 0.5) * 2 * torch.tensor(Lab.chroma_range)[:, None, None]
@@ -33,7 +33,7 @@ def test_the_annealed_mean_is_a_float64_transcription(temperature):
 
 
 def test_temperature_goes_from_the_mode_to_the_mean():
-    cold, warm = AbClassesOutput(0.01), AbClassesOutput(1.0)
+    cold, warm = AbClassesOutput(temperature=0.01), AbClassesOutput(temperature=1.0)
     logits = torch.randn(1, cold.channels, 1, 1, generator=torch.Generator().manual_seed(3))
     logits[0, 99] = logits.max() + 0.5
     mean = logits.flatten().softmax(0) @ warm.chroma_QC
@@ -56,9 +56,7 @@ def test_outputs_cut_to_the_size_asked_for(height, width):
 @pytest.mark.parametrize("size", [(1, 1), (9, 31), (34, 40), (35, 37)])
 def test_a_network_of_classes_takes_any_size(decoder, size):
     torch.manual_seed(0)
-    network = JointNetwork(
-        3, width=1 / 32, decoder=decoder, output="ab_classes", temperature=0.38
-    ).eval()
+    network = joint(3, width=1 / 32, decoder=decoder, output="ab_classes", temperature=0.38).eval()
     with torch.no_grad():
         prediction, _ = network.predict(torch.rand(2, 1, *size))
         chroma, _ = network(torch.rand(2, 1, *size))

@@ -4,9 +4,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from irodori.network import JointNetwork
+from irodori.network import freeze_unused
 from irodori.network.backbone import scaled_to
-from irodori.network.timm_backbone import Pyramid, TimmBackbone
+from irodori.network.timm_backbone import Pyramid, SimplePyramid, TimmBackbone
+from irodori.utils.describable import build, describe
+from networks import joint
 
 PRESETS = (
     "resnet18",
@@ -22,7 +24,7 @@ SIZES = ((1, 1), (2, 45), (33, 47), (64, 96))
 @pytest.fixture(scope="module", params=PRESETS)
 def network(request):
     torch.manual_seed(0)
-    return JointNetwork(5, width=1 / 16, backbone=request.param, decoder="skips").eval()
+    return joint(5, width=1 / 16, backbone=request.param, decoder="skips").eval()
 
 
 @torch.no_grad()
@@ -58,7 +60,7 @@ def test_the_style_image_gives_the_global_features_and_the_scene(network):
 def test_at_its_own_size_the_encoder_runs_once(network):
     calls = []
     hook = network.backbone.encoder.register_forward_hook(lambda *_: calls.append(1))
-    photo = torch.rand(1, 1, *network.backbone.size)
+    photo = torch.rand(1, 1, *network.backbone.input_size)
     _, once = network.backbone(photo)
     assert len(calls) == 1
     # As if it had been scaled to that size, which it needn't be.
@@ -69,7 +71,7 @@ def test_at_its_own_size_the_encoder_runs_once(network):
 
 
 def test_gradients_reach_every_parameter(network):
-    trained = JointNetwork(**network.arguments)
+    trained = build(describe(network))
     chroma, logits = trained(torch.rand(4, 1, 64, 64))
     (chroma.square().mean() + logits.square().mean()).backward()
     missing = [name for name, p in trained.named_parameters() if p.grad is None]
@@ -79,9 +81,9 @@ def test_gradients_reach_every_parameter(network):
 @pytest.mark.parametrize("name", ["resnet18", "hrnet_w18_small"])
 @pytest.mark.parametrize("decoder", ["paper", "skips"])
 def test_what_no_gradient_reaches_asks_for_none(name, decoder):
-    trained = JointNetwork(5, width=1 / 16, backbone=name, decoder=decoder)
+    trained = joint(5, width=1 / 16, backbone=name, decoder=decoder)
     before = {key: value.clone() for key, value in trained.state_dict().items()}
-    trained.backbone.leave_out_unused()
+    freeze_unused(trained)
     assert trained.training
     assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
     chroma, logits = trained(torch.rand(4, 1, 64, 64))
@@ -94,11 +96,11 @@ def test_what_no_gradient_reaches_asks_for_none(name, decoder):
 
 
 def test_a_checkpoint_names_the_weights_that_say_how_the_input_is_scaled():
-    network = JointNetwork(5, width=1 / 16, backbone="mobilenetv4_conv_small.e3600_r256_in1k")
-    assert network.backbone.size == (256, 256)
-    name = JointNetwork(5, width=1 / 16, backbone="mobilenetv4_conv_small").arguments["backbone"]
+    network = joint(5, width=1 / 16, backbone="mobilenetv4_conv_small.e3600_r256_in1k")
+    assert network.backbone.input_size == (256, 256)
+    name = joint(5, width=1 / 16, backbone="mobilenetv4_conv_small").backbone.name
     assert name.startswith("mobilenetv4_conv_small.")
-    assert JointNetwork(5, width=1 / 16, backbone=name).arguments["backbone"] == name
+    assert joint(5, width=1 / 16, backbone=name).backbone.name == name
 
 
 @torch.no_grad()
@@ -120,8 +122,8 @@ def test_the_encoder_sees_luminance_less_its_mean_over_its_deviation(network):
     torch.testing.assert_close(scaled, (scaled_to(photo, *size) - mean) / deviation)
 
 
-def test_a_checkpoints_arguments_build_the_same_network_again(network):
-    again = JointNetwork(**network.arguments).eval()
+def test_the_description_builds_the_same_network_again(network):
+    again = build(describe(network)).eval()
     again.load_state_dict(network.state_dict())
     luminance = torch.rand(1, 1, 50, 30)
     with torch.no_grad():
@@ -129,7 +131,7 @@ def test_a_checkpoints_arguments_build_the_same_network_again(network):
 
 
 def test_without_global_features_nothing_global_is_there():
-    network = JointNetwork(5, width=1 / 16, backbone="resnet18", global_features=False).eval()
+    network = joint(5, width=1 / 16, backbone="resnet18", global_features=False).eval()
     names = " ".join(name for name, _ in network.named_parameters())
     assert not any(part in names for part in ("global", "fusion", "classification"))
     chroma, logits = network(torch.rand(1, 1, 30, 50))
@@ -171,16 +173,135 @@ def test_frozen_batch_norms_keep_their_statistics_and_the_others_do_not():
     assert not any(torch.equal(backbone.get_buffer(name), before[name]) for name in moved)
 
 
+SINGLE = (
+    ("test_vit", 16),
+    ("vit_tiny_patch16_224", 16),
+    ("vit_small_patch14_dinov2", 16),
+    ("vit_base_patch32_224", 32),
+    ("vit_small_patch8_224", 8),
+)
+"""Encoders whose levels all have one stride, and what it is of the photo."""
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"),
+    [pytest.param(*one, marks=[pytest.mark.long] if one[1] != 16 else []) for one in SINGLE],
+)
+@torch.no_grad()
+def test_encoders_of_one_stride_get_others(name, stride):
+    torch.manual_seed(0)
+    network = joint(5, backbone=name, decoder="skips").eval()
+    backbone = network.backbone
+    assert (backbone.strides, backbone.skip_channels, backbone.step) == ([8, 16, 32], {}, 32)
+    made = []
+    backbone.pyramid.register_forward_pre_hook(lambda _, inputs: made.extend(inputs[0]))
+    for size in ((1, 1), (33, 47), (64, 96)):
+        made.clear()
+        chroma, logits = network(torch.rand(1, 1, *size), torch.rand(1, 1, 64, 32))
+        assert chroma.shape == (1, 2, *(-(-side // 2) for side in size))
+        assert logits.isfinite().all()
+        height, width = (-(-side // 32) * 32 for side in size)
+        assert [level.shape[2:] for level in made] == [
+            (height // s, width // s) for s in (8, 16, 32)
+        ]
+    ((own, channels),) = zip(backbone.facts.strides, backbone.facts.channels, strict=True)
+    assert own == stride
+    assert backbone.simple_pyramid.channels[own] == channels
+
+
+def test_the_simple_pyramid_keeps_its_own_level():
+    pyramid = SimplePyramid(16, 6).eval()
+    level = torch.rand(1, 6, 4, 6)
+    levels = pyramid(level)
+    assert {s: tuple(part.shape[1:]) for s, part in levels.items()} == {
+        8: (3, 8, 12),
+        16: (6, 4, 6),
+        32: (6, 2, 3),
+    }
+    assert list(levels) == [8, 16, 32]
+    assert torch.equal(levels[16], level)
+    assert torch.equal(levels[32], level.unflatten(3, (3, 2)).unflatten(2, (2, 2)).amax((3, 5)))
+
+
+@torch.no_grad()
+def test_an_encoder_of_a_fixed_size_takes_any():
+    network = joint(5, backbone="swin_tiny_patch4_window7_224", decoder="skips").eval()
+    assert set(network.backbone.skip_channels) == {4}
+    for size in ((1, 1), (45, 100)):
+        chroma, _ = network(torch.rand(1, 1, *size))
+        assert chroma.shape == (1, 2, *(-(-side // 2) for side in size))
+        assert chroma.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["test_vit", "resnet18", "tf_efficientnet_lite0"])
+def test_a_frozen_encoder_computes_no_gradients(name):
+    torch.manual_seed(0)
+    network = joint(3, backbone=name, decoder="skips")
+    network.backbone.encoder_frozen = True
+    graphs = []
+    network.backbone.encoder.register_forward_hook(
+        lambda *arguments: graphs.extend(level.requires_grad for level in arguments[2])
+    )
+    chroma, logits = network(torch.rand(2, 1, 32, 32))
+    (chroma.mean() + logits.mean()).backward()
+    assert graphs
+    assert not any(graphs)
+    encoder = {id(weight) for weight in network.backbone.encoder_parameters()}
+    for key, weight in network.named_parameters():
+        assert (weight.grad is None) == (id(weight) in encoder), key
+    network.backbone.encoder_frozen = False
+    network(torch.rand(2, 1, 32, 32))[0].mean().backward()
+    assert any(weight.grad is not None for weight in network.backbone.encoder_parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen", "dtype"),
+    [
+        ("tf_efficientnet_lite0", False, torch.float32),
+        ("tf_efficientnet_lite0", True, torch.bfloat16),
+        ("resnet18", False, torch.bfloat16),
+    ],
+)
+def test_on_cpus_depthwise_encoders_are_trained_in_fp32(name, frozen, dtype):
+    network = joint(3, backbone=name, decoder="skips")
+    network.backbone.encoder_frozen = frozen
+    seen = []
+    network.backbone.encoder.register_forward_hook(lambda *arguments: seen.append(arguments[2][0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        network.predict(torch.rand(2, 1, 32, 32))
+        assert {level.dtype for level in seen} == {dtype}
+        seen.clear()
+        with torch.no_grad():
+            network.eval().predict(torch.rand(2, 1, 32, 32))
+    assert {level.dtype for level in seen} == {torch.bfloat16}
+
+
+def test_layers_of_an_encoder_hold_all_its_parameters_once():
+    for name in ("resnet18", "tf_efficientnet_lite0", "test_vit"):
+        backbone = TimmBackbone(name, 1 / 16)
+        layers = backbone.encoder_layers()
+        found = [id(weight) for layer in layers for weight in layer]
+        assert len(layers) > 4
+        assert len(found) == len(set(found))
+        assert set(found) == {id(weight) for weight in backbone.encoder.parameters()}
+
+
+def test_nothing_is_fetched(monkeypatch):
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("asked timm"))
+    for name in ("hf-hub:someone/model", "hf_hub:someone/model", "local-dir:/tmp", "someone/model"):
+        with pytest.raises(ValueError, match=name):
+            TimmBackbone(name)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("resnet19", r"paper or a model of timm, and 'resnet19' is neither \(near: .*resnet18"),
-        ("swin_tiny_patch4_window7_224", "can't be a backbone: .*doesn't match"),
+        ("resnet19", r"timm has no model 'resnet19' \(near: .*resnet18"),
         # Its table of positions ends at the size that it was trained with.
-        ("mvitv2_tiny", "can't be a backbone: "),
-        ("vit_tiny_patch16_224", r"at strides \[16, 16, 16\], and one at stride 8 is needed"),
+        ("mvitv2_tiny", r"mvitv2_tiny.* of timm can't be a backbone: "),
+        ("maxvit_tiny_tf_224", "can't be a backbone: .*divisible by window"),
     ],
 )
 def test_what_cannot_be_a_backbone_is_said(name, reason):
     with pytest.raises(ValueError, match=reason):
-        JointNetwork(3, backbone=name)
+        TimmBackbone(name)

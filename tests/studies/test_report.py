@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import tiny
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.studies.comparison import compare

@@ -11,8 +11,7 @@ from writer import Obj, dumps, function
 from irodori.cli_import import import_weights
 from irodori.color import rgb_to_lab, to_uint8
 from irodori.errors import IrodoriError
-from irodori.model import load_model
-from irodori.model import color_pictures
+from irodori.model import color_pictures, load_model
 from irodori.network.backbone import scaled_to
 from irodori.network.joint import enlarge_chroma
 from irodori.torch7 import importing

@@ -5,7 +5,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import tiny
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.errors import IrodoriError
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork

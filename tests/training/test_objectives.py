@@ -3,12 +3,12 @@ import pytest
 import torch
 
 import tiny
-from irodori.color import color_space, to_float
+from irodori.color import Lab, to_float
 from irodori.color.ab_bins import bins_of, centers, in_gamut
 from irodori.config import ClassesConfig, HuberConfig, ObjectiveConfig
 from irodori.errors import IrodoriError
-from irodori.model import load_model
 from irodori.metrics.prior import AbPrior
+from irodori.model import load_model
 from irodori.network.joint import reduce_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
@@ -86,7 +86,7 @@ def test_bins_and_centers_belong_together():
     "config", [ObjectiveConfig("mse"), HuberConfig(delta=0.02), ClassesConfig(rebalance=0.0)]
 )
 def test_the_least_loss_is_at_the_true_colors(config, prior):
-    _, chroma = color_space("lab").encode(to_float(photographs()[0][None]))
+    _, chroma = Lab().encode(to_float(photographs()[0][None]))
     half = reduce_chroma(chroma)
     # Of a 4×4 block one colour, so that predictions at any stride can be right.
     half = reduce_chroma(half).repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from irodori.network.encoder_layers import encoder_layers
 from torch import nn
 
 from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
 from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
-from irodori.network.encoder_layers import encoder_layers
 from irodori.training.optimizers import (
     configured,
     make_optimizer,

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from irodori.network.recompute import _active
 from lightning import seed_everything
 
 import tiny
-from irodori.network.recompute import _active
 from irodori.training.building import build
 from irodori.training.hardware import choose
 

@@ -71,7 +71,7 @@ class Augmentation(AugmentationBase):
         crop_scale: smallest and largest side of the window as a share of the image's side.
         crop_aspect: the window is stretched by a random ratio in [1 / crop_aspect, crop_aspect].
         flip: mirror every second image on average.
-        age: the share of images whose luminance is made that of an old print (`irodori.data.aging`).
+        age: the share of images whose luminance is made that of an old print.
 
     Raises:
         IrodoriError: the smallest scale is above the largest.
@@ -89,8 +89,8 @@ class Augmentation(AugmentationBase):
     ) -> None:
         if crop_scale[0] > crop_scale[1]:
             raise IrodoriError(
-                f"augmentation.crop_scale={list(crop_scale)}: the first number is the smallest"
-                f" scale and can't be above the second; set it to [{crop_scale[1]}, {crop_scale[0]}]"
+                f"augmentation.crop_scale={list(crop_scale)} is [smallest, largest]: set it to"
+                f" {list(crop_scale)[::-1]}"
             )
         self.crop = crop
         self.crop_scale = crop_scale

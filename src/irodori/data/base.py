@@ -9,6 +9,7 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from irodori.data.collate import validation_batch
 from irodori.data.config import DataConfig
 from irodori.data.folders import shard_cache
 from irodori.data.index import Index
@@ -64,7 +65,13 @@ class ShardModule(LightningDataModule):
     def val_dataloader(self) -> wds.WebLoader:
         """Return the loader of this rank's share of the validation samples."""
         batches = PlannedBatches(self.val_plan(*self.ranks()))
-        dataset = pipeline(batches, self.val_samples, self.val_resize, self.config.val_batch_size)
+        dataset = pipeline(
+            batches,
+            self.val_samples,
+            self.val_resize,
+            self.config.val_batch_size,
+            validation_batch,
+        )
         return web_loader(batches, dataset, self.config.workers)
 
     def ranks(self) -> tuple[int, int]:

@@ -11,12 +11,14 @@ from irodori.color import ColorSpace, to_float
 from irodori.data.augment import Augmentation
 from irodori.data.base import ShardModule, report_unread
 from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cache
+from irodori.data.collate import TrainingBatches
 from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side, to_square
 from irodori.data.loader import web_loader
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
+from irodori.data.slots import BatchSlots
 from irodori.errors import IrodoriError
 
 SHUFFLES = get_args(get_type_hints(DataConfig)["shuffle"])
@@ -100,16 +102,18 @@ class ShardData(ShardModule):
         """Return the loader of this rank's training batches, from the checkpoint's position on."""
         plan = self.plan(*self.ranks())
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
+        size, workers = self.config.size, self.config.workers
+        slots = BatchSlots(workers, plan.micro_batch, size)
         dataset = pipeline(
             batches,
             self.train_samples,
-            partial(to_square, size=self.config.size),
+            partial(to_square, size=size),
             plan.micro_batch,
+            TrainingBatches(size, self.augmentation.draws, slots),
             self.config.stages,
             self.seed,
-            self.augmentation.draws,
         )
-        return web_loader(batches, dataset, self.config.workers)
+        return web_loader(batches, dataset, workers, slots)
 
     @property
     def epoch_batches(self) -> int:

@@ -3,25 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import webdataset as wds
 from torch import Tensor
-from torch.utils.data import default_collate, get_worker_info
 from webdataset.autodecode import Decoder
 
 from irodori.data.config import Sample
 from irodori.data.images import IMAGE_SUFFIXES, decode
-from irodori.data.index import NO_CLASS
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.remote.urls import is_url, name_of
-from irodori.data.samples import PADDING, Samples
+from irodori.data.samples import Samples
 from irodori.errors import one_line
 
 Stage = Callable[[Sample], Sample]
+Collate = Callable[[list[Sample]], dict[str, Any]]
 
 
 class PlannedBatches:
@@ -43,6 +39,7 @@ class PlannedBatches:
             self._position.copy_(torch.tensor([epoch, 0]))
 
     def __call__(self) -> Iterator[Reading]:
+        """Return the batches of the epoch, from where it begins."""
         epoch, start = self._position.tolist()
         return self.plan.readings(epoch, start)
 
@@ -52,9 +49,9 @@ def pipeline(
     samples: Samples,
     resize: Callable[[Tensor], Tensor],
     batch_size: int,
+    collate: Collate,
     stages: Sequence[Stage] = (),
-    seed: int | None = None,
-    draws: int = 0,
+    seed: int = 0,
 ) -> wds.DataPipeline:
     """Return the pipeline of one rank; iterated in a loader process, it yields that one's share.
 
@@ -63,18 +60,18 @@ def pipeline(
         samples: where it is read from.
         resize: brings a 3×H×W uint8 image to the size for the network.
         batch_size: images per batch.
+        collate: makes a batch of samples.
         stages: the user's, sample → sample.
-        seed, draws: see `Collate`.
+        seed: of what is drawn for a sample.
     """
-    black = resize(torch.zeros(3, 8, 8, dtype=torch.uint8))
     return wds.DataPipeline(
         batches,
         wds.split_by_worker,  # batches go to the workers in turn
-        partial(samples.planned, seed=seed or 0),
+        partial(samples.planned, seed=seed),
         wds.map(KeepPlace(decoded)),
         *(wds.map(KeepPlace(stage)) for stage in stages),
         wds.map(KeepPlace(partial(resized, resize=resize))),
-        wds.batched(batch_size, collation_fn=Collate(black, seed, draws)),
+        wds.batched(batch_size, collation_fn=collate),
     )
 
 
@@ -121,6 +118,7 @@ class KeepPlace:
     stage: Stage
 
     def __call__(self, sample: Sample) -> Sample:
+        """Return what the stage makes of the sample, or the sample with its `__error__`."""
         if "__error__" in sample:
             return sample
         try:
@@ -128,101 +126,3 @@ class KeepPlace:
         except Exception as error:
             # webdataset's decoder wraps what went wrong.
             return {**sample, "__error__": one_line(error.__cause__ or error)}
-
-
-@dataclass(frozen=True)
-class Collate:
-    """Makes batches; a damaged image keeps its place, and a valid neighbor's pixels stand in.
-
-    So batch norm sees photographs only.
-
-    Args:
-        black: what stands in where a batch has no valid image, 3×H×W uint8.
-        seed: of the augmentation; None for validation, which draws nothing and keeps a list of
-            images of different sizes instead of a stack.
-        draws: uniform random numbers that a sample's augmentation takes.
-    """
-
-    black: Tensor
-    seed: int | None = None
-    draws: int = 0
-
-    def __call__(self, samples: list[Sample]) -> dict[str, Any]:
-        """Return a batch of B samples.
-
-        Returns:
-            `images` (B×3×size×size uint8, or for validation a list of 3×H×W), `labels` (B, −1 = no
-            class), `valid` (B bool), `keys`, `bad` (a line "shard: key: reason" for each damaged
-            image), `lost` (a line for each image behind a URL that can't be had), and in training
-            `draws` (B×draws float32 in [0,1), a function of seed, epoch and position alone).
-        """
-        samples = [sample for sample in samples if sample is not PADDING]
-        valid = ["__error__" not in sample for sample in samples]
-        stand_in = samples[valid.index(True)]["image"] if any(valid) else self.black
-        images = [
-            sample["image"] if good else stand_in
-            for sample, good in zip(samples, valid, strict=True)
-        ]
-        batch: dict[str, Any] = {
-            "labels": torch.tensor(
-                [int(x.get("cls", NO_CLASS)) for x in samples], dtype=torch.int64
-            ),
-            "valid": torch.tensor(valid, dtype=torch.bool),
-            "keys": [sample["__key__"] for sample in samples],
-            "bad": [bad_line(x) for x in samples if "__error__" in x and "__lost__" not in x],
-            "lost": [
-                f"{shard(x)} can't be had: {x['__lost__']}" for x in samples if "__lost__" in x
-            ],
-        }
-        if self.seed is None:
-            batch["images"] = images if get_worker_info() is None else list(map(Inline, images))
-            return batch
-        # Decoders leave pixels, not planes: turning them would take half as long as to decode them.
-        pixels_BHW3 = default_collate([image_3HW.permute(1, 2, 0) for image_3HW in images])
-        batch["images"] = pixels_BHW3.permute(0, 3, 1, 2)
-        epoch, positions = samples[0]["__seed__"][1], [x["__position__"] for x in samples]
-        batch["draws"] = augmentation_draws(self.seed, epoch, positions, self.draws)
-        return batch
-
-
-def shard(sample: Sample) -> str:
-    """Return the name of a sample's shard."""
-    url: str = sample["__url__"]
-    return name_of(url) if is_url(url) else Path(url).name
-
-
-def bad_line(sample: Sample) -> str:
-    """Return what is wrong with a sample, for a log."""
-    return f"{shard(sample)}: {sample['__key__']}: {sample['__error__']}"
-
-
-class Inline:
-    """A tensor that goes to the main process within the message, and arrives as a tensor.
-
-    DataLoader would open a file for each of a batch's images: too many for some systems.
-    """
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return torch.from_numpy, (self.tensor.numpy(),)
-
-
-def augmentation_draws(seed: int, epoch: int, positions: Sequence[int], count: int) -> Tensor:
-    """Return B×count float32 in [0,1): each sample's own, whatever rank or worker reads it.
-
-    A counter-based generator (Philox) is set to (position, epoch) under the key `seed`, so nothing
-    has to be stored to resume in the middle of an epoch.
-    """
-    # The lowest counter word counts up with the numbers drawn; the key's second word separates
-    # these draws from the plan's. A generator made for each sample would take four times as long.
-    philox = np.random.Philox(key=[seed, 1 << 40], counter=[0, 0, epoch, 0])
-    generator = np.random.Generator(philox)
-    fresh = philox.state
-    draws = np.empty((len(positions), count), np.float32)
-    for row, position in zip(draws, positions, strict=True):
-        fresh["state"]["counter"][1] = position
-        philox.state = fresh
-        generator.random(out=row, dtype=np.float32)
-    return torch.from_numpy(draws)

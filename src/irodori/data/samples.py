@@ -32,7 +32,7 @@ class Samples:
         return len(self.index)
 
     def __getitem__(self, position: int) -> Sample:
-        """Return `__key__`, `__url__`, the image's bytes by their suffix, and `cls` if there is one.
+        """Return `__key__`, `__url__`, the image's bytes by their suffix, and `cls` if known.
 
         Raises:
             RuntimeError, OSError: the bytes can't be read, or aren't those that were indexed.
@@ -52,9 +52,9 @@ class Samples:
     def planned(self, readings: Iterable[Reading], seed: int = 0) -> Iterator[Sample]:
         """Yield the samples of batches, in order, as a stage of a webdataset pipeline.
 
-        Each has `__position__`, its place in the epoch's order, and `__seed__`, numbers of its own
-        (the seed, the epoch and the position). One that can't be read has `__error__`, the reason,
-        in place of the image, or `__lost__` if it lies behind a URL that doesn't answer.
+        Each has `__seed__`: the seed, the epoch, and the sample's position in the epoch's order.
+        One that can't be read has `__error__`, the reason, in place of the image, and `__lost__`
+        if it lies behind a URL that can't be had.
         """
         for reading in readings:
             shards, numbers = (places.tolist() for places in self.index.locate(reading.samples))
@@ -67,7 +67,6 @@ class Samples:
                     sample = {**_head(shard, number), "__lost__": str(error), "__error__": ""}
                 except (RuntimeError, OSError) as error:
                     sample = {**_head(shard, number), "__error__": one_line(error)}
-                sample["__position__"] = position
                 sample["__seed__"] = (seed, reading.epoch, position)
                 yield sample
             if not positions:

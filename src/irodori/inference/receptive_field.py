@@ -40,7 +40,7 @@ def receptive_field(network: JointNetwork) -> Field | None:
         network: in evaluation mode.
     """
     # On a GPU an algorithm may spread NaN further than numbers.
-    return _observed(deepcopy(network).cpu())
+    return _observed(deepcopy(network).cpu().float())
 
 
 @torch.inference_mode()

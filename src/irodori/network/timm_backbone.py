@@ -138,7 +138,8 @@ class TimmBackbone(Backbone):
         extended_B1HW = luminance_B1HW[:, :, rows][..., columns]
         levels = self._encode((extended_B1HW - self.facts.mean) / self.facts.std)
         if self.simple_pyramid is not None:
-            return self.simple_pyramid(levels[-1])
+            made: dict[int, Tensor] = self.simple_pyramid(levels[-1])
+            return made
         return {stride: levels[self.indices[stride]] for stride in self.strides}
 
     def _encode(self, input_B1HW: Tensor) -> list[Tensor]:

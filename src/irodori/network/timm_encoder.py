@@ -26,6 +26,7 @@ class Facts(NamedTuple):
         input_scale: photos are scaled by it, so that the strides are powers of 2.
         channels_last: whether levels are B×h×w×C.
         options: further arguments of `timm.create_model`, for pictures of any size.
+        fixed_size: whether timm says that it takes one size only, in spite of them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Facts(NamedTuple):
     input_scale: float = 1.0
     channels_last: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    fixed_size: bool = False
 
 
 LITE0 = Facts(
@@ -65,13 +67,17 @@ def create_encoder(name: str, pretrained: bool = False) -> nn.Module:
         return lite0.Lite0()
     import timm
 
-    network: nn.Module = timm.create_model(
-        name,
-        pretrained=pretrained,
-        features_only=True,
-        in_chans=1,
-        **dict(encoder_facts(name).options),
+    facts = encoder_facts(name)
+    # timm's attributes aren't declared.
+    network: Any = timm.create_model(
+        name, pretrained=pretrained, features_only=True, in_chans=1, **dict(facts.options)
     )
+    if facts.fixed_size and torch.get_default_device().type != "meta":
+        # Where it looks up positions beyond its table, only real numbers show it.
+        try:
+            check_levels(network)
+        except Exception as error:
+            raise unusable(name, error) from None
     return network
 
 
@@ -95,41 +101,61 @@ def encoder_facts(name: str) -> Facts:
         near = get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
         hint = f" (near: {', '.join(near)})" if near else ""
         raise ValueError(f"timm has no model {name!r}{hint}")
-    fixed = (timm.get_pretrained_cfg(name) or {}).to_dict().get("fixed_input_size")
+    fixed = timm.get_pretrained_cfg_value(name, "fixed_input_size")
     reason: Exception | None = None
     for options in OPTIONS if fixed else OPTIONS[-1:]:
         try:
             # On the meta device nothing is computed, nor held in memory.
             with torch.device("meta"), torch.no_grad():
                 network: Any = timm.create_model(name, features_only=True, in_chans=1, **options)
-                return checked(network.eval(), options)
+                check_levels(network)
+                return facts_of(network, options)._replace(fixed_size=fixed and not options)
         except Exception as error:
             # timm raises many kinds here; the first option is the one that most models have.
             reason = error if reason is None or isinstance(reason, TypeError) else reason
+    raise unusable(name, reason)
+
+
+def unusable(name: str, reason: Exception | None) -> ValueError:
+    """Return the error for a model that can't be an encoder."""
     line = (str(reason).strip() or type(reason).__name__).splitlines()[0]
-    raise ValueError(f"{name} of timm can't be a backbone: {line}")
+    return ValueError(f"{name} of timm can't be a backbone: {line}")
 
 
-def checked(network: Any, options: dict[str, Any]) -> Facts:
-    """Return an encoder's facts, if its levels are what they claim for pictures of any size."""
+@torch.no_grad()
+def check_levels(network: Any) -> None:
+    """Raise ValueError unless levels have their sizes, for pictures that aren't square.
+
+    Some models raise errors of their own for pictures larger than what they were trained with.
+    """
+    strides, channels = network.feature_info.reduction(), network.feature_info.channels()
+    step = strides[-1]
+    height, width = (side // step * step for side in network.pretrained_cfg["input_size"][1:])
+    training = network.training
+    network.eval()
+    for size in ((2 * step, 3 * step), (height + step, width + 2 * step)):
+        levels = network(torch.zeros(1, 1, *size))
+        for stride, count, level in zip(strides, channels, levels, strict=True):
+            shape = level.permute(0, 3, 1, 2).shape if is_channels_last(network) else level.shape
+            if shape != (1, count, size[0] // stride, size[1] // stride):
+                raise ValueError(f"at stride {stride} it gives {tuple(shape)} for {size}")
+    network.train(training)
+
+
+def is_channels_last(network: Any) -> bool:
+    """Return whether an encoder's levels are B×h×w×C."""
+    return getattr(network, "output_fmt", "NCHW") == "NHWC"
+
+
+def facts_of(network: Any, options: dict[str, Any]) -> Facts:
+    """Return what an encoder of timm says of itself."""
     config, levels = network.pretrained_cfg, network.feature_info
     height, width = config["input_size"][1:]
     strides, channels = tuple(levels.reduction()), tuple(levels.channels())
-    channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
     scale = 1.0
-    step = strides[-1]
-    # Some take no picture that is larger than what they were trained with.
-    larger = [side // step * step + step * more for side, more in ((height, 1), (width, 2))]
-    for size in ((2 * step, 3 * step), larger):
-        for stride, count, level in zip(
-            strides, channels, network(torch.zeros(1, 1, *size)), strict=True
-        ):
-            shape = level.permute(0, 3, 1, 2).shape if channels_last else level.shape
-            if shape != (1, count, size[0] // stride, size[1] // stride):
-                raise ValueError(f"at stride {stride} it gives {tuple(shape)} for {size}")
     if len(set(strides)) == 1:
-        nearest = min(STRIDES, key=lambda s: abs(s - step))
-        scale, strides, channels = step / nearest, (nearest,), channels[-1:]
+        nearest = min(STRIDES, key=lambda s: abs(s - strides[0]))
+        scale, strides, channels = strides[0] / nearest, (nearest,), channels[-1:]
         # Larger ones cost much, and these models take any size.
         height = width = min(LARGEST, height // 32 * 32)
     elif STRIDES[0] not in strides:
@@ -142,7 +168,7 @@ def checked(network: Any, options: dict[str, Any]) -> Facts:
         sum(config["mean"]) / 3,
         sum(config["std"]) / 3,
         scale,
-        channels_last,
+        is_channels_last(network),
         tuple(options.items()),
     )
 

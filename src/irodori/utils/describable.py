@@ -28,7 +28,7 @@ class Describable:
     def __new__(cls, *args: Any, **kwargs: Any) -> "Describable":
         """Bind the arguments; copying and unpickling call this with none."""
         instance = super().__new__(cls)
-        signature, ranges = _signature(cls)
+        signature, ranges = _signature(cls)  # type: ignore[arg-type]
         bound = signature.bind_partial(instance, *args, **kwargs)
         for name in ranges.keys() & bound.arguments.keys():
             if (value := bound.arguments[name]) is not None and value not in ranges[name]:
@@ -49,9 +49,9 @@ class Describable:
 def _signature(cls: type) -> tuple[inspect.Signature, dict[str, Range]]:
     """Return the signature of a constructor, and the ranges of its arguments."""
     try:
-        signature = inspect.signature(cls.__init__, eval_str=True)
+        signature = inspect.signature(cls.__init__, eval_str=True)  # type: ignore[misc]
     except NameError:  # annotations of names that only type checkers import
-        signature = inspect.signature(cls.__init__)
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
     ranges = {
         parameter.name: limit
         for parameter in signature.parameters.values()

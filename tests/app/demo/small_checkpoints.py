@@ -4,13 +4,13 @@ import torch
 
 import tiny
 from irodori import JointNetwork
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.model import Model
 
 
 def write_checkpoint(path, seed, **arguments):
     """A checkpoint of a run, of a narrow network with colours of its own."""
-    space = color_space("lab")
+    space = Lab()
     torch.manual_seed(seed)
     arguments = {"num_classes": 3, "chroma_channels": 2, "width": 1 / 16} | arguments
     network = JointNetwork(**arguments)

@@ -11,7 +11,7 @@ from irodori import Colorizer
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.app.demo.studio import SHOWN, Studio, Wishes, reason, reduced
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import Settings
@@ -82,7 +82,7 @@ def test_previews_are_gray_and_coloured(studio, new_folder):
     image.save(path)
     painted = studio.paint(studio.read(path), path.name, "small", Wishes(), new_folder)
     gray = np.asarray(Image.open(painted.gray)).astype(int)
-    wanted = gray_of(color_space("lab"), from_pil(image)).permute(1, 2, 0).numpy()
+    wanted = gray_of(Lab(), from_pil(image)).permute(1, 2, 0).numpy()
     assert np.abs(gray - wanted).mean() < 2
     assert np.ptp(gray, axis=2).max() <= 3
     preview = np.asarray(Image.open(painted.preview)).astype(int)

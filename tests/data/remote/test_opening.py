@@ -2,6 +2,7 @@ import itertools
 import json
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import remote_shards
@@ -169,6 +170,24 @@ def test_queries_and_encoded_names(served, tmp_path):
         assert opened_index.shards[0].path == f"{served.url}/y/a%20b.tar?sig=*"
         assert opened_index.shards[0].name == "a b.tar"
     assert reader(tmp_path).read(opened_index.shards[0], 1) == remote_shards.photo(1)
+
+
+def test_any_scheme_that_fsspec_knows(tmp_path):
+    files = remote_shards.shards()
+    files["index.json"] = remote_shards.index_json(tmp_path / "origin", files)
+    memory = fsspec.filesystem("memory")
+    for name, content in files.items():
+        memory.pipe_file(f"/photos/{name}", content)
+    for pattern in ("memory://photos/t-{0..2}.tar", "memory://photos/t-?.tar"):
+        index = opened(pattern, tmp_path)
+        check_samples(index, reader(tmp_path))
+        check_samples(index, ShardReader(None, QUICK))
+    memory.rm("/photos/index.json")
+    check_samples(opened("memory://photos/*.tar", tmp_path), reader(tmp_path))
+    memory.rm("/photos", recursive=True)
+    index = opened(f"file://{tmp_path}/origin/t-*.tar", tmp_path)
+    assert index.shards[0].path == tmp_path / "origin" / "t-0.tar"
+    check_samples(index, ShardReader(None, QUICK))
 
 
 # --- without an index.json

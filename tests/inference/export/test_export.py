@@ -10,15 +10,15 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from irodori.cli_export import export
-from irodori.color import color_space
+from irodori.color import Lab
 from irodori.errors import IrodoriError
-from irodori.model import Model, load_model
 from irodori.inference.export import write
 from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
+from irodori.model import Model, load_model
 from irodori.model_file import KEY
-from irodori.network import JointNetwork
+from networks import joint
 
 PRESETS = [
     ("paper", "paper"),
@@ -36,7 +36,7 @@ SHAPES = ((1, 64, 96), (3, 75, 109), (1, 224, 224), (2, 33, 100), (1, 224, 131),
 def model_of(backbone, decoder, **arguments):
     torch.manual_seed(0)
     arguments = {"num_classes": 3, "width": 1 / 16, **arguments}
-    network = JointNetwork(backbone=backbone, decoder=decoder, **arguments)
+    network = joint(backbone=backbone, decoder=decoder, **arguments)
     for layer in network.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None
@@ -46,7 +46,7 @@ def model_of(backbone, decoder, **arguments):
     with torch.no_grad():
         network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))
     classes = ("sea", "hill", "town")[: arguments["num_classes"]]
-    return Model(network.eval(), color_space("lab"), classes, 0.25, (3.0, 9.0))
+    return Model(network.eval(), Lab(), classes, 0.25, (3.0, 9.0))
 
 
 def agree(run, network, tolerance, smallest=1):
@@ -100,7 +100,7 @@ def check_torch_export(model):
     file.seek(0)
     extra = {EXTRA_FILE: ""}
     program = torch.export.load(file, extra_files=extra)
-    backbone = model.network.arguments["backbone"]
+    backbone = getattr(model.network.backbone, "name", "paper")
     # What is exported is folded, which is tested for itself: here it is the same operations.
     folded = deepcopy(model.network)
     fold(folded)
@@ -194,7 +194,10 @@ def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ValueError("Unsupported\noperator"), "paper can't be exported as onnx: Unsupported op"),
+        (
+            ValueError("Unsupported\noperator"),
+            "PaperBackbone can't be exported as onnx: Unsup",
+        ),
         (ImportError("No module", name="onnx"), "needs the package onnx: pip install"),
     ],
 )

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from irodori.inference.export.traceable import Traceable, any_size, scaled_by_products
-from irodori.network import JointNetwork
+from irodori.inference.export.traceable import Traceable, scaled_by_products
+from networks import joint
 
 
 @given(height=st.integers(1, 500), width=st.integers(1, 500), wanted=st.sampled_from([7, 224]))
@@ -24,12 +24,11 @@ def test_matrix_products_scale_as_torch_does(height, width, wanted):
 def test_it_is_the_networks_own_forward(backbone, arguments):
     torch.manual_seed(0)
     arguments = {"num_classes": 3, "width": 1 / 16, "decoder": "skips", **arguments}
-    network = JointNetwork(backbone=backbone, **arguments).eval()
+    network = joint(backbone=backbone, **arguments).eval()
     for size in ((1, 1), (32, 64), (33, 50), (224, 224)):
         luminance = torch.rand(2, 1, *size)
         expected = [part for part in network(luminance) if part is not None]
-        with any_size():
-            found = Traceable(network)(luminance)
+        found = Traceable(network)(luminance)
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=0)

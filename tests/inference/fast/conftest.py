@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from irodori.network import JointNetwork
-from irodori.network.timm_backbone import TimmBackbone
+from networks import joint
 
 
 @pytest.fixture(scope="session")
@@ -14,12 +13,9 @@ def make_network():
 
     def make(**arguments):
         torch.manual_seed(0)
-        with pytest.MonkeyPatch.context() as patch:
-            # They take most of the time.
-            patch.setattr("irodori.network.timm_backbone.check_levels", lambda _: None)
-            network = JointNetwork(5, **({"width": 1 / 16} | arguments))
-        if isinstance(network.backbone, TimmBackbone):
-            network.backbone.size = (64, 64)
+        network = joint(5, **arguments)
+        if network.backbone.encoder_layers():
+            network.backbone.input_size = (64, 64)
         return lively(network)
 
     return make

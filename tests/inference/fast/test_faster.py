@@ -9,7 +9,6 @@ from irodori.color.lab import rgb_to_lab
 from irodori.errors import IrodoriError
 from irodori.inference.fast import faster
 from irodori.network.joint import enlarge_chroma, reduce_chroma
-from irodori.network.winograd import WinogradConvolution
 
 KINDS = ({}, {"backbone": "tf_efficientnet_lite0", "decoder": "skips"})
 
@@ -38,27 +37,6 @@ def test_the_given_network_stays_and_the_copy_is_for_use(make_network, arguments
     chroma, logits = fast(photos())
     for expected, got in zip(network.eval()(photos()), (chroma, logits), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
-
-
-@torch.no_grad()
-def test_layers_of_many_channels_are_winograds_in_fp32_alone(make_network):
-    # In float64, since rounding is another matter: see the test of the convolution itself.
-    network = make_network(width=0.5).double()
-
-    def layers(precision):
-        fast = faster(network, precision)
-        return [name for name, module in fast.named_modules() if is_winograd(module)], fast
-
-    names, fast = layers("fp32")
-    assert names == [f"backbone.{place}.0" for place in ("low.layers.5", "mid.0", "mid.1")]
-    assert not layers("bf16")[0]
-    luminance = photos().double()
-    for expected, got in zip(network(luminance), fast(luminance), strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
-
-
-def is_winograd(module):
-    return isinstance(module, WinogradConvolution)
 
 
 def trained(network):
@@ -118,7 +96,7 @@ def test_luminance_loses_nothing_before_its_mean_is_subtracted(make_network):
     luminance = photos((64, 64))
     fast(luminance)
     (got,) = seen
-    assert torch.equal(got, ((luminance - backbone.mean) / backbone.deviation).bfloat16())
+    assert torch.equal(got, ((luminance - backbone.facts.mean) / backbone.facts.std).bfloat16())
 
 
 @torch.no_grad()
@@ -136,7 +114,7 @@ def test_the_output_keeps_its_precision(make_network):
 def test_features_that_both_paths_need_are_computed_once(make_network, arguments, precision):
     fast = faster(make_network(**arguments), precision)
     backbone = fast.backbone
-    shared, side = (backbone.low.layers[0], 224) if not arguments else (backbone.encoder, 64)
+    shared, side = (backbone.low[0], 224) if not arguments else (backbone.encoder, 64)
     calls = []
     shared.register_forward_hook(lambda *_: calls.append(1))
     fast(photos((side, side)))

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from irodori.config import PROJECT
-from irodori.inference.fast.folding import absorb, fold, norms_left
+from irodori.inference.fast.folding import absorb, fold
 
 PRESETS = sorted(
     settings["name"]
@@ -21,6 +21,15 @@ PRESETS = sorted(
     )
     if "name" in settings
 )
+
+
+def norms_left(network):
+    """Names of the batch norms that a network has."""
+    return [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
 
 
 LARGE = ("convnext_tiny", "resnet50")

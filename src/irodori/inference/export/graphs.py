@@ -77,7 +77,12 @@ def traced(model: Model) -> ExportedProgram:
     use_static_padding(network)
     dimensions = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
-    with torch.no_grad(), fx_config.patch(backed_size_oblivious=True):
+    with (
+        torch.no_grad(),
+        fx_config.patch(  # type: ignore[attr-defined]
+            backed_size_oblivious=True
+        ),
+    ):
         program = torch.export.export(
             Traceable(network),
             (torch.zeros(EXAMPLE),),
