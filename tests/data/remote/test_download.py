@@ -176,7 +176,7 @@ def test_no_server_and_no_folder(tmp_path, capsys):
     with pytest.raises(RefusedError, match=r"127.0.0.1:1/a.tar.*: .*gave up after 2") as caught:
         download(address, tmp_path / "a.tar", Network(2, 0.5), 1)
     assert "secret" not in str(caught.value) + capsys.readouterr().err
-    with pytest.raises(RefusedError, match="x.y:port"):
+    with pytest.raises(RefusedError, match=r"x\.y:port"):
         download(remote_file("http://x.y:port/a.tar", 0.5), tmp_path / "a.tar", Network(0, 0.5), 1)
 
 

@@ -12,7 +12,8 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves `files` (name → bytes).
 
     mishaps: what happens to the next answers, one each: "cut:N" breaks off after N bytes, "reset"
-    closes without an answer, "slow:S" waits S seconds in the middle, a number is an HTTP status, "" is a good answer.
+    closes without an answer, "slow:S" waits S seconds in the middle, a number is an HTTP status, ""
+    is a good answer.
     requests: (method, name, range or ""). sent: bytes of bodies that were sent, by name; an answer
     is counted in the dict that stood here when it was asked for, however late it is sent.
     """
