@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from irodori.data.index import COLUMNS, INDEX_NAME, Index, Shard, read_index, re
 from irodori.data.kept_index import kept_index
 from irodori.data.keys import Keys
 from irodori.data.remote.cache import ShardCache
-from irodori.data.remote.files import NO_RANGES, Stat, names_in, range_file, remote_file
+from irodori.data.remote.files import NO_RANGES, RangeFile, Stat, names_in, remote_file
 from irodori.data.remote.retry import MissingError, Network, retrying
 from irodori.data.remote.urls import folder_of, in_folder, name_of, shown
 from irodori.data.scan import scan, scan_file
@@ -112,13 +113,13 @@ class Folders:
     def _scanned(self, url: str, stat: Stat) -> Shard:
         if stat.ranges:
             file = remote_file(url, self.network.timeout)
-            with range_file(file, stat, self.network) as content:
-                return scan_file(url, content, stat.num_bytes)
+            content = cast(BinaryIO, RangeFile(file, stat, self.network))
+            return scan_file(url, content, stat.num_bytes)
         if self.cache is None:
             raise IrodoriError(f"{shown(url)}: {NO_RANGES}")
         self.cache.check([shard := _whole(url, stat)])
-        with os.fdopen(self.cache.open(shard), "rb") as content:
-            return scan_file(url, content, stat.num_bytes)
+        with os.fdopen(self.cache.open(shard), "rb") as kept:
+            return scan_file(url, kept, stat.num_bytes)
 
     def _stat(self, url: str) -> Stat:
         return retrying(url, remote_file(url, self.network.timeout).stat, self.network)

@@ -65,19 +65,16 @@ class ShardCache:
             RefusedError: the shard can't be had.
         """
         path = self.path(shard)
-        while True:
-            if (descriptor := _opened(path, shard.num_bytes)) is not None:
-                return descriptor
+        while (descriptor := _opened(path, shard.num_bytes)) is None:
             with lock(path):
                 # Another process may have fetched it meanwhile.
-                if (descriptor := _opened(path, shard.num_bytes)) is not None:
-                    return descriptor
-                if self._make_room(path, shard.num_bytes):
-                    path.unlink(missing_ok=True)  # of another length
+                done = path.exists() and path.stat().st_size == shard.num_bytes
+                if not done and (done := self._make_room(path, shard.num_bytes)):
                     file = remote_file(str(shard.path), self.network.timeout)
                     download(file, path, self.network, shard.num_bytes, shard.sha256)
-                    continue
-            time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+            if not done:
+                time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+        return descriptor
 
     def drop_if_damaged(self, shard: Shard) -> bool:
         """Remove a kept shard whose bytes aren't those of its sha256; return whether it is gone."""
@@ -156,7 +153,8 @@ def download(
                 part.unlink()
                 raise ChangedError(f"{shown(file.url)} has another sha256 than its index names")
             part.replace(path)
-            return tag_of(path).unlink()
+            tag_of(path).unlink()
+            return
         except RefusedError as error:
             if last or not isinstance(error, ChangedError):
                 raise
@@ -194,12 +192,10 @@ def sha256_of(path: Path) -> str:
 
 
 def _opened(path: Path, num_bytes: int) -> int | None:
-    try:
+    with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    if os.fstat(descriptor).st_size == num_bytes:
-        os.utime(descriptor)  # the time of the last use, whatever the file system's own says
-        return descriptor
-    os.close(descriptor)
+        if os.fstat(descriptor).st_size == num_bytes:
+            os.utime(descriptor)  # the time of the last use, whatever the file system's own says
+            return descriptor
+        os.close(descriptor)
     return None

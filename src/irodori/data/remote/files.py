@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import fsspec
@@ -126,7 +126,9 @@ def remote_file(url: str, timeout: float) -> RemoteFile:
     return (WebFile if is_web(url) else RemoteFile)(url, timeout)
 
 
-class _Ranges(AbstractBufferedFile):  # type: ignore[misc]
+class RangeFile(AbstractBufferedFile):  # type: ignore[misc]
+    """A file behind a URL as a seekable one, read in ranges; reading raises RefusedError."""
+
     def __init__(self, file: RemoteFile, stat: Stat, network: Network) -> None:
         super().__init__(None, file.url, block_size=READ_AHEAD, size=stat.num_bytes)
         self.file, self.stat, self.network = file, stat, network
@@ -134,11 +136,6 @@ class _Ranges(AbstractBufferedFile):  # type: ignore[misc]
     def _fetch_range(self, start: int, end: int) -> bytes:
         file, stat = self.file, self.stat
         return retrying(file.url, lambda: file.read(start, end - start, stat), self.network)
-
-
-def range_file(file: RemoteFile, stat: Stat, network: Network) -> BinaryIO:
-    """Return the file as a seekable one, read in ranges; reading raises RefusedError."""
-    return cast(BinaryIO, _Ranges(file, stat, network))
 
 
 def names_in(folder: str, network: Network) -> list[str]:
