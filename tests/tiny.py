@@ -123,8 +123,10 @@ def resume(folder: Path, *overrides: str) -> dict:
     from irodori.runs.resume import resume_config
     from irodori.runs.run import Run
     from irodori.training.launch import train
+    from irodori.training.settings import GIVEN, TrainSettings
 
     composed, changes = resume_config(compose(f'resume="{folder}"', *overrides), list(overrides))
+    check(composed, TrainSettings, GIVEN)
     train(Run(composed, folder, overrides, changes=changes))
     return json.loads((folder / "metrics.json").read_text())
 

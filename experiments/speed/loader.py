@@ -14,7 +14,9 @@ import ctypes
 import json
 import multiprocessing
 import os
+import shutil
 import statistics
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -30,8 +32,11 @@ from irodori.data.augment import Augmentation
 from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
 
-SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample" / "sample-*.tar"
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 SIZE, BATCH = 256, 32
+ROUNDS = 7
+COPIES = 4
+"""So many of each shard, so that the start of an epoch counts as little as in a real one."""
 
 
 def processor_seconds() -> float:
@@ -65,25 +70,35 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=1, help="loader processes")
-    parser.add_argument("--rounds", type=int, default=15, help="epochs of each side")
+    parser.add_argument("--quick", action="store_true", help="one round, for tests")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     # All on one core: a loader process would find its caches cold on another one.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as name:
+        measure(Path(name), arguments.workers, 1 if arguments.quick else ROUNDS)
+
+
+def measure(folder: Path, workers: int, rounds: int) -> None:
+    """Measure both sides on copies of the sample's shards in a folder, and print."""
+    for path in sorted(SAMPLE.glob("sample-*.tar")):
+        for copy in range(COPIES):
+            shutil.copyfile(path, folder / f"{path.stem}-{copy}.tar")
+    shards = str(folder / "*.tar")
     config = DataConfig(
-        train=str(SAMPLE), val=str(SAMPLE), val_seen=True, batch_size=BATCH, size=SIZE,
-        workers=arguments.workers,
+        train=shards, val=shards, val_seen=True, batch_size=BATCH, size=SIZE, workers=workers,
+        cache=str(folder),
     )  # fmt: skip
     data = ShardData(config, Lab(), Augmentation())
     loader = data.train_dataloader()
     samples = data.train_samples
     jpegs = [
         torch.frombuffer(bytearray(samples[i]["jpg"]), dtype=torch.uint8)
-        for i in range(len(samples))
+        for i in range(0, len(samples), COPIES)
     ]
     plain(jpegs), ours(loader, 0)  # processes start, memory is touched for the first time
-    times = [(plain(jpegs), ours(loader, number + 1)) for number in range(arguments.rounds)]
+    times = [(plain(jpegs), ours(loader, number)) for number in range(1, rounds + 1)]
     for number, (alone, whole) in enumerate(times, start=1):
         print(f"round {number}: {alone * 1e6:.0f} µs an image to decode, {whole * 1e6:.0f} in all")
     alone, whole = (statistics.median(column) for column in zip(*times, strict=True))

@@ -1,5 +1,6 @@
 import io
 import json
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -15,6 +16,7 @@ import torch
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch.utilities import combined_loader
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -468,6 +470,16 @@ def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
     dataset = load.pipeline[0].dataset
     dataset.pipeline.insert(-1, webdataset.map(lambda sample: {**sample, "cls": 7}))
     assert next(iter(load))["labels"].tolist() == [7] * 5
+
+
+def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
+    before = set(multiprocessing.active_children())
+    load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=2)
+    for _ in range(2):
+        next(iter(load))
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        combined_loader._shutdown_workers_and_reset_iterator(load)
+        assert set(multiprocessing.active_children()) == before
 
 
 def test_the_loaders_length_is_that_of_a_whole_epoch(index):

@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.errors import HydraException
 from PIL import Image
 
 import tiny
 from irodori.config import PROJECT
+from irodori.config.errors import error_line
+from irodori.errors import IrodoriError
 
 IRODORI = Path(sys.executable).with_name("irodori")
 OWN = PROJECT / "tests" / "own_package"
@@ -138,10 +141,14 @@ def test_it_exports_and_colorizes(user, trained):
         ("objective._target_=own_colors.learning.Charbonnier", ("own_colors.learning",)),
     ],
 )
-def test_mistakes_are_reported_like_those_in_irodoris_own(user, data, override, parts):
-    own = ["--config-dir", user.conf, "experiment=mine", *on(data), override]
-    line = user(PROJECT / "train.py", *own, status=1)
-    assert line.count("\n") == 1
+def test_mistakes_are_reported_like_those_in_irodoris_own(user, data, override, parts, monkeypatch):
+    monkeypatch.syspath_prepend(user.folder / "site")
+    own = [f"hydra.searchpath=[file://{user.conf}]", "experiment=mine", *on(data)]
+    tiny.config(*own)
+    with pytest.raises((IrodoriError, HydraException)) as refused:
+        tiny.config(*own, override)
+    line = error_line(refused.value)
+    assert "\n" not in line
     assert all(part in line for part in parts), line
 
 

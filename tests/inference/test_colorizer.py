@@ -59,17 +59,14 @@ def test_any_size_comes_out_as_it_went_in(colorizer, size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 51), (224, 224)])
-def test_bf16_gives_nearly_the_same_colors(model, colorizer, size):
-    # Emulated where the machine has no units for it.
-    emulated = Colorizer(model, precision="bf16")
-    style = photo((3, 80))
-    for inputs in ((photo(size),), (photo(size), style)):
-        exact, near = (pixels(one(*inputs)) for one in (colorizer, emulated))
-        assert exact.shape == near.shape
-        assert np.abs(exact - near).mean() < 2
-    assert list(emulated.scenes(photo(size)).values()) == pytest.approx(
-        list(colorizer.scenes(photo(size)).values()), abs=0.05
-    )
+def test_bf16_colors_any_size_too(model, size):
+    """Emulated where the machine has no units for it; its colors are the matter of test_faster."""
+    colorizer = Colorizer(model, Settings(saturation=0.0), precision="bf16")
+    for inputs in ((photo(size),), (photo(size), photo((3, 80)))):
+        gray = pixels(colorizer(*inputs))
+        assert gray.shape == (size[1], size[0], 3)
+        assert np.ptp(gray, axis=2).max() <= 1
+    assert sum(colorizer.scenes(photo(size)).values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_colors_differ_from_gray_and_from_place_to_place(colorizer):

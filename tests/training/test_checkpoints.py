@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from functools import partial
 
 import pytest
 import torch
@@ -10,11 +9,10 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.errors import IrodoriError
-from irodori.training import building
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.module import Colorization
+from irodori.training.module import ColorizationModule
 
 sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
 from same_run import logged
@@ -30,8 +28,13 @@ class Clock:
     def __init__(self, monkeypatch):
         self.now = 1000.0
         self.monkeypatch = monkeypatch
-        self.slow(Colorization, "training_step", MINUTE)
-        monkeypatch.setattr(building, "Checkpoints", partial(Checkpoints, clock=lambda: self.now))
+        self.slow(ColorizationModule, "training_step", MINUTE)
+        original = Checkpoints.__init__
+
+        def with_clock(*args, **kwargs):
+            original(*args, **kwargs, clock=lambda: self.now)
+
+        monkeypatch.setattr(Checkpoints, "__init__", with_clock)
 
     def slow(self, owner, name, seconds):
         """Let so much time pass in every call of a method."""
@@ -80,7 +83,10 @@ def test_every_so_many_steps_and_minutes(
     Clock(monkeypatch)
     # Six steps an epoch.
     overrides = ["data.batch_size=2", "data.val_batch_size=4", "trainer.max_epochs=2"]
-    limits = [f"callbacks.checkpoints.every_steps={steps}", f"callbacks.checkpoints.every_minutes={minutes}"]
+    limits = [
+        f"callbacks.checkpoints.every_steps={steps}",
+        f"callbacks.checkpoints.every_minutes={minutes}",
+    ]
     result = tiny.run(tmp_path / "run", *data.on, *overrides, *limits)
     # Before a validation, and when an epoch's figures are logged, too.
     expected = [*within[0], 6, 6, *within[1], 12, 12]
@@ -105,7 +111,7 @@ def test_going_on_counts_all_seconds_and_misses_the_best_checkpoint(
 
 def slow_validations(clock):
     """A second for each batch, a minute for each sheet of pictures, and one for each checkpoint."""
-    clock.slow(Colorization, "validation_step", 1.0)
+    clock.slow(ColorizationModule, "validation_step", 1.0)
     clock.slow(Pictures, "write", MINUTE)
     clock.slow(WholeFiles, "save_checkpoint", MINUTE)
 
@@ -125,7 +131,7 @@ def test_seconds_at_a_validation_are_those_of_the_steps(data, tmp_path, monkeypa
 def test_seconds_of_the_steps_go_on_after_a_validation_was_interrupted(data, tmp_path, monkeypatch):
     clock = Clock(monkeypatch)
     slow_validations(clock)
-    validate, calls = Colorization.validation_step, []
+    validate, calls = ColorizationModule.validation_step, []
 
     def killed(*args, **kwargs):
         calls.append(args)
@@ -133,7 +139,7 @@ def test_seconds_of_the_steps_go_on_after_a_validation_was_interrupted(data, tmp
             raise KeyboardInterrupt
         return validate(*args, **kwargs)
 
-    monkeypatch.setattr(Colorization, "validation_step", killed)
+    monkeypatch.setattr(ColorizationModule, "validation_step", killed)
     limits = ["trainer.max_epochs=3", "callbacks.checkpoints.every_steps=null"]
     with pytest.raises(IrodoriError, match="interrupted"):
         tiny.run(tmp_path / "run", *data.on, *limits)
@@ -146,7 +152,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     data, tmp_path, monkeypatch, saved, capsys
 ):
     folder = tmp_path / "run"
-    block = Colorization.training_step
+    block = ColorizationModule.training_step
 
     def blocked(module, batch, number):
         # A file where the folder was: for root no permission would do.
@@ -155,10 +161,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
             (folder / "checkpoints").write_text("")
         return block(module, batch, number)
 
-    monkeypatch.setattr(Colorization, "training_step", blocked)
+    monkeypatch.setattr(ColorizationModule, "training_step", blocked)
     with pytest.raises(IrodoriError, match="the end of training can't be written to ") as stopped:
         tiny.run(folder, *data.on, "callbacks.checkpoints.every_steps=1")
-    assert f"go on with: python train.py resume={folder}" in str(stopped.value)
+    assert f"resume by: python train.py resume={folder}" in str(stopped.value)
     assert [written for _, _, written in saved] == [True] + [False] * (len(saved) - 1)
     out = capsys.readouterr().out
     assert "last.ckpt can't be written: " in out

@@ -1,31 +1,30 @@
-"""Colour spaces start from the same weights, see the same photographs, and are judged alike."""
+"""Color spaces start from the same weights, see the same photographs, and are judged alike."""
 
 from itertools import islice
 
 import pytest
 import torch
-from lightning import seed_everything
 
 import tiny
 from irodori.color import to_float
+from irodori.config import PROJECT
 from irodori.data.images import from_pil
 from irodori.model import color_pictures
-from irodori.training.building import build
-from irodori.training.hardware import choose
 
-SPACES = ("lab", "yuv", "rgb", "ycbcr", "luv", "oklab", "luma_ab")
+COLOR_SPACES = sorted(path.stem for path in (PROJECT / "conf" / "color_space").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
-def built(data):
-    """Data and module of each colour space, of the same seed."""
+def built(data, tmp_path_factory):
+    """Data and module of each color space, of the same seed."""
+
+    folder = tmp_path_factory.mktemp("spaces")
 
     def make(name):
-        config = tiny.config(*data.on, f"color_space={name}", "seed=5")
-        seed_everything(config.seed, verbose=False)
-        return build(config, choose(config.trainer))
+        made = tiny.parts(folder, *data.on, f"color_space={name}", "seed=5")
+        return made.data, made.module
 
-    return {name: make(name) for name in SPACES}
+    return {name: make(name) for name in COLOR_SPACES}
 
 
 def test_weights_are_the_same_wherever_their_shapes_agree(built):
@@ -46,9 +45,8 @@ def test_each_photograph_comes_at_the_same_place_and_is_cut_alike(built):
     for name, (shards, _) in built.items():
         seen[name] = []
         for batch in islice(shards.train_dataloader(), 3):
-            cut = shards.augmentation.on_rgb(
-                to_float(batch["images"].clone()), batch["draws"].clone()
-            )
+            rgb = to_float(batch["images"].clone())
+            cut = shards.augmentation.on_rgb(rgb, batch["draws"].clone())
             converted = shards.on_after_batch_transfer(batch, 0)
             luminance, chroma = shards.color_space.encode(cut)
             assert torch.equal(converted["luminance"], luminance)
@@ -60,7 +58,7 @@ def test_each_photograph_comes_at_the_same_place_and_is_cut_alike(built):
             assert torch.equal(cut, expected), name
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", COLOR_SPACES)
 def test_every_space_keeps_the_photographs_own_luminance(built, name):
     _, module = built[name]
     space = module.model.space
@@ -80,7 +78,7 @@ def test_yuv_and_ycbcr_are_one_target(built):
         for name in ("yuv", "ycbcr")
     )
     assert torch.allclose(first["chroma"], second["chroma"], atol=1e-6)
-    assert torch.allclose(first["luminance"], second["luminance"], atol=1e-6)
+    assert torch.equal(first["luminance"], second["luminance"])
 
 
 def test_only_rgb_says_a_luminance(built):

@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from irodori.errors import IrodoriError
-from irodori.training.module import Colorization
+from irodori.training.module import ColorizationModule
 
 pytestmark = pytest.mark.slow
 
@@ -27,15 +27,8 @@ def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
         with pytest.raises(IrodoriError) as stopped:
             start(folder, *overrides)
         message = str(stopped.value)
-        assert message.startswith("the loss of step 2 is nan, see ")
-        found = torch.load(folder / "diverged-rank-0.pt", weights_only=True)
-        assert found["step"] == 2
-        assert found["loss"] != found["loss"]
-        batch = found["batch"]
-        assert f"(samples {', '.join(batch['keys'])})" in message
-        assert batch["luminance"].shape == (4, 1, 28, 28)
-        assert batch["luminance"].isfinite().all()
-        assert str(folder / "diverged-rank-0.pt") in message
+        assert message.startswith("the loss of step 2 is nan (samples photo")
+        assert len(message.partition("(samples ")[2].partition(")")[0].split(", ")) == 4
         assert last(folder)["global_step"] == 1
         assert all_finite(last(folder))
     # The rows of the checkpoint's steps, none of them twice.
@@ -49,7 +42,7 @@ def infinite_at(monkeypatch, step):
         if module.trainer.global_step == step:
             next(module.network.parameters()).grad.view(-1)[0] = float("inf")
 
-    monkeypatch.setattr(Colorization, "on_before_optimizer_step", overflow)
+    monkeypatch.setattr(ColorizationModule, "on_before_optimizer_step", overflow)
 
 
 def test_weights_that_are_not_finite_are_never_written(data, tmp_path, monkeypatch):

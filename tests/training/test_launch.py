@@ -1,4 +1,4 @@
-"""Parts of a run, put together by `build` and `make_trainer` as a run does it."""
+"""Parts of a run, put together as a run does it."""
 
 import copy
 
@@ -9,10 +9,8 @@ from torch import nn
 
 import tiny
 from irodori import Colorizer
-from irodori.training.building import build, make_trainer
+from irodori.training import launch
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.hardware import choose
 
 
 class FrozenNorms(Callback):
@@ -35,36 +33,32 @@ class Watch(Callback):
             self.weights.append(copy.deepcopy(module.network.state_dict()))
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """Lightning's own checkpoints go where the process is."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def fit(data, tmp_path):
+    """A function that trains without validation, and returns the weights before and after steps."""
 
+    def train(*overrides, callbacks=()):
+        watch = Watch()
+        limits = ["trainer.limit_val_batches=0"]
+        made = tiny.parts(tmp_path, *data.on, *limits, *overrides, callbacks=[*callbacks, watch])
+        start = copy.deepcopy(made.module.network.state_dict())
+        made.trainer.fit(made.module, made.data)
+        return start, watch
 
-def fit(data, *overrides, callbacks=()):
-    config = tiny.config(*data.on, *overrides)
-    hardware = choose(config.trainer)
-    torch.manual_seed(0)
-    shards, module = build(config, hardware)
-    start = copy.deepcopy(module.network.state_dict())
-    watch = Watch()
-    trainer = make_trainer(config, hardware, [*callbacks, watch], WholeFiles())
-    trainer.limit_val_batches = 0
-    trainer.fit(module, shards)
-    return start, watch
+    return train
 
 
 def distance(one, other):
     return max((one[name].double() - other[name].double()).abs().max().item() for name in one)
 
 
-def test_accumulated_micro_batches_are_the_global_batch(data):
+def test_accumulated_micro_batches_are_the_global_batch(fit):
     # With a large eps a step follows the gradient's size, and rounding stays rounding.
     settings = ["trainer.max_epochs=3", "data.batch_size=12", "optimizer.eps=1e-2"]
-    once = fit(data, *settings, callbacks=[FrozenNorms()])[1].weights
+    once = fit(*settings, callbacks=[FrozenNorms()])[1].weights
     for pieces in (2, 3):
         more = [*settings, f"trainer.accumulate_grad_batches={pieces}"]
-        parts = fit(data, *more, callbacks=[FrozenNorms()])[1].weights
+        parts = fit(*more, callbacks=[FrozenNorms()])[1].weights
         assert len(once) == len(parts) == 3
         for one, other in zip(once, parts, strict=True):
             assert distance(one, other) < 1e-6
@@ -88,14 +82,14 @@ class Stepped(Callback):
         handle = trainer.optimizers[0].register_step_pre_hook(hook)
 
 
-def test_gradients_are_scaled_down_to_clip_norm(data):
+def test_gradients_are_scaled_down_to_clip_norm(fit):
     free = Stepped()
-    fit(data, "trainer.max_steps=1", callbacks=[free])
+    fit("trainer.max_steps=1", callbacks=[free])
     assert free.norm > 0.05
     for share, expected in ((1 / 8, 1 / 8), (8, 1)):
         seen = Stepped()
         clip = f"trainer.gradient_clip_val={free.norm * share}"
-        fit(data, "trainer.max_steps=1", clip, callbacks=[seen])
+        fit("trainer.max_steps=1", clip, callbacks=[seen])
         assert seen.norm == pytest.approx(free.norm * expected, rel=1e-3)
 
 
@@ -104,8 +98,10 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path
     on = [*data.on, "trainer.max_epochs=2", "optimizer=adamw"]
     kept = {}
 
+    build_trainer = launch.build_trainer
+
     def watching(*args, **kwargs):
-        trainer = make_trainer(*args, **kwargs)
+        trainer = build_trainer(*args, **kwargs)
         kept["watch"] = Watch()
         trainer.callbacks.append(kept["watch"])
         return trainer
@@ -118,11 +114,13 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path
             written[name] = copy.deepcopy(module.network.state_dict())
         write(self, trainer, module, name)
 
-    monkeypatch.setattr("irodori.training.launch.make_trainer", watching)
+    monkeypatch.setattr(launch, "build_trainer", watching)
     monkeypatch.setattr(Pictures, "write", remember)
     plain = tiny.run(tmp_path / "plain", *on)
     trained = kept["watch"].weights
-    metrics = tiny.run(tmp_path / "average", *on, "callbacks=[default,ema]", f"callbacks.ema.decay={decay}")
+    metrics = tiny.run(
+        tmp_path / "average", *on, "callbacks=[default,ema]", f"callbacks.ema.decay={decay}"
+    )
     # The average changes nothing of the training itself.
     steps = kept["watch"].weights
     assert len(steps) == 6
@@ -144,7 +142,7 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path
             last["state_dict"][f"network.{name}"].double(), value, rtol=1e-4, atol=1e-6
         )
     assert distance(average, {name: steps[-1][name] for name in average}) > 1e-3
-    # What was validated, and drawn at the end, is what the checkpoint colours with.
+    # What was validated, and drawn at the end, is what the checkpoint colors with.
     model = Colorizer.load(tmp_path / "average" / "checkpoints" / "best.ckpt").model
     assert distance(written["best.png"], model.network.state_dict()) == 0
     for row in ("best", "last"):

@@ -9,14 +9,17 @@ import wandb
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.sdk.launch.sweeps import utils as sweep_utils
 
 import tiny
-from irodori.config import PROJECT, LoggerConfig, WandbConfig
+from irodori.config import PROJECT
 from irodori.errors import IrodoriError
-from irodori.training.loggers import check_logger, make_loggers, wandb_mode
+from irodori.runs.run import Run
+from irodori.training.loggers import make_loggers
 from irodori.training.loggers.tensorboard import TensorBoard, boundary
+from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.loggers.wandb_run import setting
 from irodori.training.metrics_csv import MetricsCSV
 
@@ -84,30 +87,27 @@ def test_an_unknown_mode_is_refused_with_its_source(monkeypatch, setting, variab
         wandb_mode(setting)
 
 
-def make(config, folder):
-    return make_loggers(config, folder, {"experiment_name": "quick"}, [], 1)
+def make(folder, *overrides):
+    return make_loggers(Run(tiny.config("experiment_name=quick", *overrides), folder, overrides))
 
 
 def test_csv_alone_says_nothing_of_wandb(tmp_path, capsys):
-    (logger,) = make(LoggerConfig("csv"), tmp_path)
+    (logger,) = make(tmp_path, "logger=csv")
     assert isinstance(logger, MetricsCSV)
     assert capsys.readouterr().out == ""
 
 
 def test_disabled_is_said_in_one_line(tmp_path, capsys):
-    (logger,) = make(WandbConfig(mode="disabled"), tmp_path)
+    (logger,) = make(tmp_path, "logger=wandb", "logger.mode=disabled")
     assert isinstance(logger, MetricsCSV)
     assert capsys.readouterr().out == "W&B: disabled (logger.mode)\n"
 
 
-@pytest.mark.parametrize("config", [LoggerConfig("wandb"), WandbConfig(name="csv")])
-def test_a_name_that_is_not_the_options_is_never_another_logger(tmp_path, config, monkeypatch):
-    monkeypatch.setattr(wandb, "init", lambda **_: pytest.fail("a W&B run was made"))
-    if config.name == "csv":
-        assert len(make(config, tmp_path)) == 1
-        return
-    with pytest.raises(IrodoriError, match=r"logger\.name=wandb .* logger=csv"):
-        make(config, tmp_path)
+def test_a_logger_of_lightning_gets_the_settings(tmp_path):
+    node = "{_target_: lightning.pytorch.loggers.CSVLogger, save_dir: " + f"{tmp_path}" + "}"
+    _, logger = make(tmp_path, "logger=csv", f"++logger={node}")
+    assert isinstance(logger, CSVLogger)
+    assert logger.experiment.hparams["experiment_name"] == "quick"
 
 
 def test_what_wandb_refuses_is_one_line(tmp_path, monkeypatch):
@@ -116,7 +116,7 @@ def test_what_wandb_refuses_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.raises(IrodoriError, match=r"^W&B: API key .* logger.mode=offline$"):
-        make(WandbConfig(mode="online"), tmp_path)
+        make(tmp_path, "logger=wandb", "logger.mode=online")
 
 
 SWEPT = ["experiment=lab_alpha1", "color_space=yuv", "data.train=a.tar"]
@@ -235,14 +235,14 @@ def test_a_full_disk_ends_tensorboard_and_not_the_run(tmp_path, capsys, monkeypa
     assert scalars(tmp_path) == {"loss": [(0, 1.0)]}
 
 
-def test_a_missing_package_is_one_line(monkeypatch):
+def test_a_missing_package_is_one_line(monkeypatch, tmp_path):
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "irodori.training.loggers.tensorboard.find_spec",
         lambda name: None if name == "tensorboard" else found(name),
     )
     with pytest.raises(IrodoriError, match=r"pip install 'irodori\[tensorboard\]'"):
-        check_logger(LoggerConfig("tensorboard"))
+        make(tmp_path, "logger=tensorboard")
 
 
 def agent_commands():
@@ -269,5 +269,6 @@ def test_what_agents_of_the_wandb_sweep_run_composes():
         assert command[:4] == ["/usr/bin/env", "python", "train.py", "experiment=lab_alpha1"]
         config = tiny.config(*command[3:])
         assert config.experiment_name == "lab_alpha1"
-        assert (config.color_space.name, config.seed) == (chosen["color_space"], chosen["seed"])
+        space = tiny.compose(f"color_space={chosen['color_space']}").color_space
+        assert (config.color_space, config.seed) == (space, chosen["seed"])
     assert (PROJECT / "train.py").is_file()

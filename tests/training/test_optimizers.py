@@ -1,31 +1,56 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from irodori.network.encoder_layers import encoder_layers
 from torch import nn
 
-from irodori.config import AdadeltaConfig, AdamWConfig, BackboneConfig, OptimizerConfig
-from irodori.errors import IrodoriError
+import tiny
+from irodori.config.instantiate import instantiate
 from irodori.network import JointNetwork
+from irodori.network.timm_backbone import TimmBackbone
+from irodori.training import schedules
+from irodori.training.objectives import MeanSquaredError
 from irodori.training.optimizers import (
-    configured,
-    make_optimizer,
     parameter_groups,
-    warmup_cosine,
+    reconfigure,
+    remember_settings,
+    schedule,
+    settings_of,
 )
+from irodori.training.schedules import warmup_cosine_share
+from irodori.training.settings import EncoderTraining
 
 SHARE = st.floats(0, 1)
-PAPER = BackboneConfig("paper")
+
+
+def network_with(backbone=None):
+    if backbone is not None:
+        backbone = TimmBackbone(backbone, 0.05)
+    return JointNetwork(3, width=0.05, backbone=backbone)
+
+
+def groups_of(network, make, encoder=None, objective=None):
+    """Parameter groups for an optimizer of the configuration."""
+    encoder = encoder or EncoderTraining()
+    return parameter_groups(network, objective or MeanSquaredError(), settings_of(make), encoder)
+
+
+def adamw(**settings):
+    return partial(torch.optim.AdamW, **settings)
+
+
+def cosine(warmup=0.05, final=0.0):
+    return partial(schedules.warmup_cosine, warmup=warmup, final=final)
 
 
 @given(st.integers(1, 10_000), SHARE, SHARE, st.data())
 def test_the_schedule_is_the_formula(steps, warmup, final, data):
     step = data.draw(st.integers(0, steps))
     rising = max(1, min(round(warmup * steps), steps - 1))
-    value = warmup_cosine(step, steps, warmup, final)
+    value = warmup_cosine_share(step, steps, warmup, final)
     if step < rising:
         assert value == pytest.approx((step + 1) / rising)
     elif rising < steps:
@@ -38,28 +63,24 @@ def test_the_schedule_is_the_formula(steps, warmup, final, data):
 
 @given(st.integers(2, 500), st.floats(0, 0.9), SHARE)
 def test_it_rises_to_its_peak_once_and_falls_to_final(steps, warmup, final):
-    values = [warmup_cosine(step, steps, warmup, final) for step in range(steps + 1)]
+    values = [warmup_cosine_share(step, steps, warmup, final) for step in range(steps + 1)]
     peak = values.index(max(values))
     assert max(values) == pytest.approx(1)
     assert peak == max(1, min(round(warmup * steps), steps - 1)) - 1
     assert values[: peak + 1] == sorted(values[: peak + 1])
     assert values[peak:] == sorted(values[peak:], reverse=True)
     assert values[-1] == pytest.approx(final)
-    assert warmup_cosine(steps + 7, steps, warmup, final) == pytest.approx(final)
-
-
-def groups(network, config):
-    optimizer = make_optimizer(network, config, PAPER, 10)["optimizer"]
-    decayed, others = optimizer.param_groups
-    return optimizer, decayed, others
+    assert warmup_cosine_share(steps + 7, steps, warmup, final) == pytest.approx(final)
 
 
 @pytest.mark.parametrize(
-    "config", [AdamWConfig(weight_decay=0.3, lr=0.1), AdadeltaConfig(weight_decay=0.3, lr=0.1)]
+    "make",
+    [adamw(weight_decay=0.3, lr=0.1), partial(torch.optim.Adadelta, weight_decay=0.3, lr=0.1)],
 )
-def test_weights_decay_and_biases_and_norms_do_not(config):
-    network = JointNetwork(3, width=0.05)
-    optimizer, decayed, others = groups(network, config)
+def test_weights_decay_and_biases_and_norms_do_not(make):
+    network = network_with()
+    optimizer = make(groups_of(network, make))
+    decayed, others = optimizer.param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
     free = {
         id(parameter)
@@ -76,52 +97,70 @@ def test_weights_decay_and_biases_and_norms_do_not(config):
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     assert all(torch.equal(p, before[id(p)]) for p in others["params"])
-    if isinstance(config, AdamWConfig):
-        # The schedule's first step already stands in the learning rate.
+    if make.func is torch.optim.AdamW:
         rate = optimizer.param_groups[0]["lr"]
         for parameter in decayed["params"]:
             expected = before[id(parameter)] * (1 - rate * 0.3)
             torch.testing.assert_close(parameter.detach(), expected)
 
 
-def test_the_settings_arrive():
-    network = JointNetwork(3, width=0.02)
-    made = make_optimizer(network, AdadeltaConfig(lr=0.5, rho=0.8, eps=1e-4), PAPER, 10)
-    assert isinstance(made["optimizer"], torch.optim.Adadelta)
-    assert "lr_scheduler" not in made
-    defaults = made["optimizer"].param_groups[0]
-    assert (defaults["lr"], defaults["rho"], defaults["eps"]) == (0.5, 0.8, 1e-4)
-    config = AdamWConfig(lr=0.2, betas=(0.7, 0.8), warmup=0.5, final=0.25)
-    made = make_optimizer(network, config, PAPER, 8)
-    assert isinstance(made["optimizer"], torch.optim.AdamW)
-    assert made["optimizer"].param_groups[0]["betas"] == (0.7, 0.8)
-    assert made["lr_scheduler"]["interval"] == "step"
+def test_settings_of_the_configuration_arrive():
+    config = tiny.compose("optimizer=adadelta", "optimizer.lr=0.5", "optimizer.rho=0.8")
+    make = instantiate(config.optimizer)
+    made = make(groups_of(network_with(), make))
+    assert isinstance(made, torch.optim.Adadelta)
+    group = made.param_groups[0]
+    assert (group["lr"], group["rho"], group["eps"]) == (0.5, 0.8, 1e-6)
+    config = tiny.compose(
+        *("optimizer=adamw", "optimizer.lr=0.2", "optimizer.betas=[0.7,0.8]"),
+        *("scheduler=warmup_cosine", "scheduler.warmup=0.5", "scheduler.final=0.25"),
+    )
+    make = instantiate(config.optimizer)
+    made = make(groups_of(network_with(), make))
+    assert isinstance(made, torch.optim.AdamW)
+    assert tuple(made.param_groups[0]["betas"]) == (0.7, 0.8)
+    entry = schedule(instantiate(config.scheduler), made, 8)
+    assert entry["interval"] == "step"
     rates = []
     for _ in range(9):
-        rates.append(made["optimizer"].param_groups[1]["lr"])
-        made["optimizer"].step()
-        made["lr_scheduler"]["scheduler"].step()
-    expected = [0.2 * warmup_cosine(step, 8, 0.5, 0.25) for step in range(9)]
+        rates.append(made.param_groups[1]["lr"])
+        made.step()
+        entry["scheduler"].step()
+    expected = [0.2 * warmup_cosine_share(step, 8, 0.5, 0.25) for step in range(9)]
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [OptimizerConfig("sgd", 0.1), AdadeltaConfig(name="adamw"), AdamWConfig(name="adadelta")],
-)
-def test_a_name_that_is_not_the_options_is_refused(config):
-    with pytest.raises(IrodoriError, match=rf"^optimizer.name={config.name} can't .*optimizer="):
-        make_optimizer(JointNetwork(3, width=0.02), config, PAPER, 10)
+def test_schedules_of_torch_can_be_used():
+    made = adamw(lr=0.1)(groups_of(network_with(), adamw(lr=0.1)))
+    step = schedule(partial(torch.optim.lr_scheduler.StepLR, step_size=3), made, 8)
+    assert step["interval"] == "step"
+    plateau = schedule(torch.optim.lr_scheduler.ReduceLROnPlateau, made, 8)
+    assert (plateau["interval"], plateau["monitor"]) == ("epoch", "val/chroma_rmse")
+    once = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1)
+    assert schedule(once, made, 8)["scheduler"].total_steps == 8
+
+
+def test_parameters_of_an_objective_are_trained():
+    objective = MeanSquaredError()
+    objective.scale = torch.nn.Parameter(torch.ones(()))
+    groups = groups_of(network_with(), adamw(lr=0.1), objective=objective)
+    assert any(weight is objective.scale for group in groups for weight in group["params"])
+
+
+def test_an_optimizer_keeps_its_own_learning_rate_if_none_is_configured(resnet):
+    groups = groups_of(resnet, torch.optim.Adagrad, EncoderTraining(lr_scale=0.5))
+    assert [group["lr"] for group in groups] == [0.01, 0.01, 0.005, 0.005]
+    assert {group["weight_decay"] for group in groups} == {0}
 
 
 @pytest.fixture(scope="module")
 def resnet():
-    return JointNetwork(3, width=0.05, backbone="resnet18")
+    return network_with("resnet18")
 
 
 def test_an_encoder_learns_layer_by_layer(resnet):
-    backbone = BackboneConfig("resnet18", lr_scale=0.5, layer_decay=0.8)
-    groups = parameter_groups(resnet, AdamWConfig(lr=0.01, weight_decay=0.3), backbone)
+    encoder = EncoderTraining(lr_scale=0.5, layer_decay=0.8)
+    groups = groups_of(resnet, adamw(lr=0.01, weight_decay=0.3), encoder)
     rate = {id(p): group["lr"] for group in groups for p in group["params"]}
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     named = dict(resnet.named_parameters())
@@ -139,49 +178,45 @@ def test_an_encoder_learns_layer_by_layer(resnet):
         assert decay[id(weight)] == (0.3 if weight.ndim > 1 else 0.0)
 
 
-@pytest.mark.parametrize(
-    "name", ["convnext_tiny", "tf_efficientnet_lite0", "mobilenetv4_conv_small", "pvt_v2_b0"]
-)
-def test_layers_go_from_the_first_to_the_last(name):
-    network = JointNetwork(3, width=0.02, backbone=name)
-    layers = encoder_layers(network.backbone)
-    encoder = list(network.backbone.encoder.parameters())
-    assert {id(p) for layer in layers for p in layer} == {id(p) for p in encoder}
-    assert sum(map(len, layers)) == len(encoder)
-    assert len(layers) >= 5
-    assert any(encoder[0] is weight for weight in layers[0])
-    assert any(encoder[-1] is weight for weight in layers[-1])
-
-
-def test_models_that_timm_holds_whole_have_layers_too():
-    layers = encoder_layers(JointNetwork(3, width=0.02, backbone="twins_svt_small").backbone)
-    assert len(layers) >= 5
-
-
 def test_layers_that_timm_does_not_count_are_asked_for_by_layer_decay_only():
-    network = JointNetwork(3, width=0.02, backbone="poolformer_s12")
-    name = network.backbone.name
-    groups = parameter_groups(network, AdamWConfig(), BackboneConfig(name, lr_scale=0.5))
+    network = network_with("poolformer_s12")
+    groups = groups_of(network, adamw(lr=1e-3), EncoderTraining(lr_scale=0.5))
     assert {group["lr"] for group in groups} == {1e-3, 5e-4}
-    with pytest.raises(ValueError, match=rf"timm doesn't count the layers of {name}"):
-        parameter_groups(network, AdamWConfig(), BackboneConfig(name, layer_decay=0.9))
+    with pytest.raises(ValueError, match="poolformer_s12"):
+        groups_of(network, adamw(lr=1e-3), EncoderTraining(layer_decay=0.9))
 
 
 def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
-    before = BackboneConfig("resnet18", lr_scale=0.5, layer_decay=0.7)
-    after = BackboneConfig("resnet18", lr_scale=0.25, layer_decay=0.9)
-    made = make_optimizer(resnet, AdamWConfig(lr=0.01), before, 10)
-    optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    before = EncoderTraining(lr_scale=0.5, layer_decay=0.7)
+    after = EncoderTraining(lr_scale=0.25, layer_decay=0.9)
+    optimizer = adamw(lr=0.01)(groups_of(resnet, adamw(lr=0.01), before))
+    remember_settings(optimizer)
+    scheduler = schedule(cosine(), optimizer, 10)["scheduler"]
     for _ in range(4):
         optimizer.step()
-        schedule.step()
+        scheduler.step()
     share = optimizer.param_groups[0]["lr"] / 0.01
-    asked = parameter_groups(resnet, AdamWConfig(lr=0.02), after)
-    configured(optimizer, schedule, asked)
+    asked = groups_of(resnet, adamw(lr=0.02), after)
+    reconfigure(optimizer, scheduler, asked)
     for group, wanted in zip(optimizer.param_groups, asked, strict=True):
         assert group["lr"] == pytest.approx(wanted["lr"] * share)
     optimizer.step()
-    schedule.step()
-    share = warmup_cosine(5, 10, 0.05, 0.0)
+    scheduler.step()
+    share = warmup_cosine_share(5, 10, 0.05, 0.0)
     for group, wanted in zip(optimizer.param_groups, asked, strict=True):
         assert group["lr"] == pytest.approx(wanted["lr"] * share)
+
+
+def test_reconfiguring_what_has_not_changed_changes_nothing(resnet):
+    make = adamw(lr=0.01, weight_decay=0.3)
+    optimizer = make(groups_of(resnet, make))
+    remember_settings(optimizer)
+    # A schedule that moves more than the learning rate.
+    once = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=10)
+    scheduler = schedule(once, optimizer, 10)["scheduler"]
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    before = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    reconfigure(optimizer, scheduler, groups_of(resnet, make))
+    assert before == [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import distributed
 
-from irodori.training.agreement import Agreement
 from irodori.training.callbacks.random_states import RandomStates
 from irodori.training.callbacks.train_means import TrainMeans
-from irodori.training.ranks import agree, gather, mine, several
+from irodori.training.ranks import Agreement, agree, gather, own_value, several
 
 FORK = multiprocessing.get_context("fork")
 MODULE = SimpleNamespace(device=torch.device("cpu"), log=lambda *args, **kwargs: None)
-TRAINER = SimpleNamespace(is_global_zero=True)
+STRATEGY = SimpleNamespace(reduce=lambda value, reduce_op: value)
+TRAINER = SimpleNamespace(is_global_zero=True, strategy=STRATEGY)
 
 
 def draws():
@@ -30,7 +30,7 @@ def asked(rank):
     question.ask(*flags)
     told = {"answer": question.answer(), "again": question.answer(), "agree": agree(*flags)}
     values = gather({"rank": rank})
-    told |= {"values": values, "mine": mine(values), "other": mine(values[:1])}
+    told |= {"values": values, "mine": own_value(values), "other": own_value(values[:1])}
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(rank)
     states = RandomStates()
@@ -73,8 +73,8 @@ def test_alone_there_is_nobody_to_ask():
     assert not several()
     assert agree(True, False) == [True, False]
     assert gather("x") == ["x"]
-    assert mine(["x"]) == "x"
-    assert mine(["x", "y"]) is None
+    assert own_value(["x"]) == "x"
+    assert own_value(["x", "y"]) is None
     question = Agreement()
     assert question.answer() == []
     question.ask(True, False)
@@ -118,7 +118,7 @@ def mean_at_the_end(callback):
         device=MODULE.device, log=lambda name, value: logged.update({name: value})
     )
     callback.on_train_epoch_end(TRAINER, module)
-    return logged["train/loss_epoch"].item()
+    return logged["train/loss_epoch"]
 
 
 def test_an_epochs_means_go_on_where_they_were():

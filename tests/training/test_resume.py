@@ -8,7 +8,7 @@ import torch
 import tiny
 from irodori.config import PROJECT
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.module import Colorization
+from irodori.training.module import ColorizationModule
 
 sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
 from same_run import differences
@@ -27,13 +27,25 @@ SETTINGS = {
         "trainer.accumulate_grad_batches=2",
         "callbacks.checkpoints.every_steps=1",
     ],
+    "within epochs": [
+        "trainer.max_epochs=2",
+        "data.batch_size=2",
+        "trainer.val_check_interval=4",
+        "callbacks.checkpoints.every_steps=1",
+    ],
     "rarely": [
         "trainer.max_epochs=2",
         "callbacks.checkpoints.every_steps=null",
         "callbacks.checkpoints.every_minutes=null",
     ],
 }
-COMMON = ["optimizer=adamw", "scheduler.warmup=0.4", "callbacks=[default,ema]", "callbacks.ema.decay=0.8"]
+COMMON = [
+    "optimizer=adamw",
+    "scheduler=warmup_cosine",
+    "scheduler.warmup=0.4",
+    "callbacks=[default,ema]",
+    "callbacks.ema.decay=0.8",
+]
 
 
 class Killed(BaseException):
@@ -71,10 +83,13 @@ def whole(data, tmp_path_factory):
 
 MOMENTS = [
     # In the middle of an epoch, between two checkpoints, and of a step.
-    ("accumulated", Colorization, "training_step", 4),
-    pytest.param("rarely", Colorization, "training_step", 5, marks=pytest.mark.long),
+    ("accumulated", ColorizationModule, "training_step", 4),
+    pytest.param("rarely", ColorizationModule, "training_step", 5, marks=pytest.mark.long),
     # In the validation after the last step that max_steps allows.
-    pytest.param("steps", Colorization, "validation_step", 2, marks=pytest.mark.long),
+    pytest.param("steps", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
+    # In a validation in the middle of an epoch (four batches each), and in the step after it.
+    ("within epochs", ColorizationModule, "validation_step", 2),
+    pytest.param("within epochs", ColorizationModule, "training_step", 11, marks=pytest.mark.long),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
 ]
@@ -97,8 +112,8 @@ def test_killed_anywhere(settings, owner, name, call, whole, tmp_path):
 def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
     folder, overrides = whole("epochs")
     for start, owner, name, call in (
-        (tiny.run, Colorization, "validation_step", 6),
-        (tiny.resume, Colorization, "validation_step", 2),
+        (tiny.run, ColorizationModule, "validation_step", 6),
+        (tiny.resume, ColorizationModule, "validation_step", 2),
         (tiny.resume, Checkpoints, "on_validation_start", 1),
     ):
         with pytest.MonkeyPatch.context() as monkeypatch:

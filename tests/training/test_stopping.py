@@ -34,7 +34,7 @@ def stopped(stop, *numbers):
 def test_a_signal_ends_the_block_with_one_line_and_requeue(number, capsys):
     before = [signal.getsignal(one) for one in SIGNALS]
     stop = StopSignal()
-    stop.outlook = "all is well"
+    stop.resume_hint = "all is well"
     assert stopped(stop, number, signal.SIGKILL) == REQUEUE == 75
     assert capsys.readouterr().err == f"stopped by {signal.Signals(number).name}: all is well\n"
     assert [signal.getsignal(one) for one in SIGNALS] == before
@@ -60,7 +60,7 @@ def test_a_signal_that_has_to_wait_is_only_remembered():
 
 def test_the_inner_of_two_blocks_handles_a_signal(capsys):
     inner = StopSignal()
-    inner.outlook = "the inner one"
+    inner.resume_hint = "the inner one"
     with pytest.raises(SystemExit), StopSignal().handled(), inner.handled():
         send(signal.SIGTERM)
     assert capsys.readouterr().err == "stopped by SIGTERM: the inner one\n"

@@ -47,9 +47,9 @@ def test_a_line_and_a_row_for_each_job(tmp_path, capsys):
         (line,) = [line for line in lines if f"│ {number}: " in line]
         assert status in line
     assert f"job 1 failed: ValueError: no (see {sweep}/1/output.log)" in lines
-    assert f"job 2 was stopped; go on with: python train.py 'resume=\"{sweep}/2\"'" in lines
-    assert "job 3 was stopped; it had hardly begun" in lines
-    assert f"the same command with 'hydra.sweep.dir=\"{sweep}\"' goes on" in lines[-2]
+    assert f"job 2 was stopped; resume by: python train.py 'resume=\"{sweep}/2\"'" in lines
+    assert "job 3 was stopped; it had hardly started" in lines
+    assert f"the same command with 'hydra.sweep.dir=\"{sweep}\"' continues" in lines[-2]
     assert lines[-1] == f"sweep: {sweep}"
     rows = list(csv.DictReader((sweep / "summary.csv").open()))
     assert [row["job"] for row in rows] == list("01234")
@@ -74,10 +74,10 @@ def test_a_search_does_not_try_again_what_failed(tmp_path, capsys):
     (tmp_path / "search.journal").touch()
     job(tmp_path, 0, "failed", exit_status=1)
     assert summarize(tmp_path) == 1
-    assert "goes on" not in capsys.readouterr().out
+    assert "continues" not in capsys.readouterr().out
     job(tmp_path, 1, "stopped", exit_status=1)
     assert summarize(tmp_path) == 1
-    assert "goes on" in capsys.readouterr().out
+    assert "continues" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

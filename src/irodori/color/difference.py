@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from irodori.color.checks import check_picture
-from irodori.color.precision import full_precision, working_dtype
+from irodori.color.precision import full_precision, in_full
 
 _25_TO_7 = 25.0**7
 
@@ -30,13 +29,12 @@ def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
         TypeError: if a picture is not of floating point.
         ValueError: if a shape is not B×3×H×W, or the two differ.
     """
-    check_picture(one_B3HW, "one_B3HW", 3)
-    check_picture(other_B3HW, "other_B3HW", 3)
+    one_B3HW = in_full(one_B3HW, "one_B3HW", 3)
+    other_B3HW = in_full(other_B3HW, "other_B3HW", 3)
     if one_B3HW.shape != other_B3HW.shape:
         raise ValueError(f"{tuple(one_B3HW.shape)} against {tuple(other_B3HW.shape)}")
-    dtype = working_dtype(one_B3HW, other_B3HW)
     with full_precision(one_B3HW.device):
-        return _difference(one_B3HW.to(dtype), other_B3HW.to(dtype))
+        return _difference(one_B3HW, other_B3HW)
 
 
 def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:

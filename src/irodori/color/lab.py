@@ -6,8 +6,7 @@ import kornia.color
 import torch
 from torch import Tensor
 
-from irodori.color.checks import check_picture
-from irodori.color.precision import full_precision, working_dtype
+from irodori.color.precision import full_precision, in_full
 from irodori.color.space import ColorSpace
 
 THRESHOLD = 0.008856
@@ -28,9 +27,9 @@ def rgb_to_lab(rgb_B3HW: Tensor) -> Tensor:
         TypeError: the picture is not of floating point.
         ValueError: it has another shape.
     """
-    check_picture(rgb_B3HW, "rgb_B3HW", 3)
+    rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
     with full_precision(rgb_B3HW.device):
-        return kornia.color.rgb_to_lab(rgb_B3HW.to(working_dtype(rgb_B3HW)))
+        return kornia.color.rgb_to_lab(rgb_B3HW)
 
 
 class Lab(ColorSpace):
@@ -46,10 +45,9 @@ class Lab(ColorSpace):
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
         """Return L* / 100 alone, B×1×H×W, in half the time of `encode`; see `ColorSpace`."""
-        check_picture(rgb_B3HW, "rgb_B3HW", 3)
+        rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
-            light_B3HW = kornia.color.rgb_to_linear_rgb(rgb_B3HW.to(working_dtype(rgb_B3HW)))
-            y_B1HW = kornia.color.rgb_to_xyz(light_B3HW)[:, 1:2]
+            y_B1HW = kornia.color.rgb_to_xyz(kornia.color.rgb_to_linear_rgb(rgb_B3HW))[:, 1:2]
             root_B1HW = y_B1HW.clamp(min=THRESHOLD) ** (1 / 3)
             root_B1HW = torch.where(y_B1HW > THRESHOLD, root_B1HW, 7.787 * y_B1HW + 4 / 29)
             return 1.16 * root_B1HW - 0.16

@@ -64,5 +64,5 @@ class YCbCr(Yuv):
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
         """See `ColorSpace`."""
         y, blueness, redness = kornia.color.rgb_to_ycbcr(rgb_B3HW).unbind(1)
-        # kornia's three-digit scales make Cb and Cr up to 3.2e-4 wrong.
+        # kornia's three-digit scales make Cb and Cr up to 3.0e-4 wrong.
         return self._native(y, (blueness - 0.5) / 0.564, (redness - 0.5) / 0.713)

@@ -62,18 +62,14 @@ def _lightness(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
     # Where a channel begins, luma bends, and Newton's steps may go to and fro. Such pixels are few.
     far = (_luma_and_slope(lightness, a, b)[0] - y).abs() > 8 * torch.finfo(y.dtype).eps
     if y.device.type != "meta" and far.any():
-        lightness[far] = _halved(*(plane[far][None, None] for plane in (y, a, b)))[0, 0]
+        y, a, b = (plane[far][None, None] for plane in (y, a, b))
+        low, high = torch.full_like(y, DARKEST), torch.full_like(y, LIGHTEST)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            above = _luma_and_slope(middle, a, b)[0] > y
+            low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+        lightness[far] = ((low + high) / 2)[0, 0]
     return lightness
-
-
-def _halved(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return the L* of `_lightness`, found by halving the range that it lies in."""
-    low, high = torch.full_like(y, DARKEST), torch.full_like(y, LIGHTEST)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        above = _luma_and_slope(middle, a, b)[0] > y
-        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    return (low + high) / 2
 
 
 def _luma_and_slope(lightness: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

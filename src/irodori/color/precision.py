@@ -71,8 +71,19 @@ def _without_tf32() -> ExitStack:
     return restoring
 
 
-def working_dtype(*pictures: Tensor) -> torch.dtype:
-    """Return the type to compute in: float64 if any picture is float64, else float32."""
-    if any(picture.dtype == torch.float64 for picture in pictures):
-        return torch.float64
-    return torch.float32
+def in_full(picture: Tensor, name: str, channels: int) -> Tensor:
+    """Return a picture in the type to compute in: float64 as it is, all other floats as fp32.
+
+    Raises:
+        TypeError: it is not a tensor, or not of floating point.
+        ValueError: its shape is not B×`channels`×H×W.
+    """
+    if not isinstance(picture, Tensor):
+        raise TypeError(f"{name} must be a tensor, not {type(picture).__name__}")
+    if not torch.is_floating_point(picture):
+        hint = "; irodori.color.to_float converts it" if picture.dtype == torch.uint8 else ""
+        raise TypeError(f"{name} must be of floating point in [0, 1], not {picture.dtype}{hint}")
+    if picture.ndim != 4 or picture.shape[1] != channels:
+        shape = "×".join(map(str, picture.shape))
+        raise ValueError(f"{name} must have the shape B×{channels}×H×W, not {shape or 'a scalar'}")
+    return picture if picture.dtype == torch.float64 else picture.float()

@@ -6,8 +6,7 @@ import kornia.color
 import torch
 from torch import Tensor
 
-from irodori.color.checks import check_picture
-from irodori.color.precision import working_dtype
+from irodori.color.precision import in_full
 from irodori.color.space import ColorSpace
 
 
@@ -34,21 +33,9 @@ class Rgb(ColorSpace):
         return chroma_B3HW + (luminance_B1HW - kornia.color.rgb_to_y(chroma_B3HW))
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
-        """Return the luminance (B×1×H×W in [0, 1]) three times: a gray picture's RGB, B×3×H×W.
-
-        Raises:
-            TypeError: the luminance is not of floating point.
-            ValueError: it has another shape.
-        """
-        check_picture(luminance_B1HW, "luminance_B1HW", 1)
-        return luminance_B1HW.to(working_dtype(luminance_B1HW)).repeat(1, 3, 1, 1)
+        """Return the luminance three times; see `ColorSpace`."""
+        return in_full(luminance_B1HW, "luminance_B1HW", 1).repeat(1, 3, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        """Return the chroma as it is, B×3×H×W: sRGB with the luminance that the network predicts.
-
-        Raises:
-            TypeError: the chroma is not of floating point.
-            ValueError: it has another shape.
-        """
-        check_picture(chroma_BCHW, "chroma_BCHW", 3)
-        return chroma_BCHW.to(working_dtype(chroma_BCHW))
+        """Return the chroma as it is: sRGB with the luminance that the network predicts."""
+        return in_full(chroma_BCHW, "chroma_BCHW", 3)

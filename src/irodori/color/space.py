@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from irodori.color.checks import check_picture
-from irodori.color.precision import full_precision, working_dtype
+from irodori.color.precision import full_precision, in_full
 from irodori.utils import describable
 
 
@@ -88,11 +87,9 @@ class ColorSpace(describable.Describable, ABC):
             TypeError: the picture is not of floating point.
             ValueError: it has another shape.
         """
-        check_picture(rgb_B3HW, "rgb_B3HW", 3)
+        rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
-            luminance, *chroma = self.native_from_rgb(rgb_B3HW.to(working_dtype(rgb_B3HW))).unbind(
-                1
-            )
+            luminance, *chroma = self.native_from_rgb(rgb_B3HW).unbind(1)
             scaled = [
                 (plane - self.chroma_center) / (2 * half_range) + 0.5
                 for plane, half_range in zip(chroma, self.chroma_range, strict=True)
@@ -119,52 +116,28 @@ class ColorSpace(describable.Describable, ABC):
             TypeError: an argument is not of floating point.
             ValueError: the shapes or devices do not fit.
         """
-        check_picture(luminance_B1HW, "luminance_B1HW", 1)
-        check_picture(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
-        if (
-            luminance_B1HW.shape[0] != chroma_BCHW.shape[0]
-            or luminance_B1HW.shape[2:] != chroma_BCHW.shape[2:]
-        ):
+        luminance_B1HW = in_full(luminance_B1HW, "luminance_B1HW", 1)
+        chroma_BCHW = in_full(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
+        pair = luminance_B1HW, chroma_BCHW
+        if len({(part.shape[0], part.shape[2:]) for part in pair}) > 1:
+            shapes = " and ".join(str(tuple(part.shape)) for part in pair)
             raise ValueError(
-                "luminance_B1HW and chroma_BCHW must have the same batch, height and width, not "
-                f"{tuple(luminance_B1HW.shape)} and {tuple(chroma_BCHW.shape)}"
+                "luminance_B1HW and chroma_BCHW must have the same batch, height and width, not"
+                f" {shapes}"
             )
         if luminance_B1HW.device != chroma_BCHW.device:
-            raise ValueError(
-                "luminance_B1HW and chroma_BCHW must be on one device, not on "
-                f"{luminance_B1HW.device} and {chroma_BCHW.device}"
-            )
-        dtype = working_dtype(luminance_B1HW, chroma_BCHW)
+            devices = " and ".join(str(part.device) for part in pair)
+            raise ValueError(f"luminance_B1HW and chroma_BCHW must be on one device, not {devices}")
         with full_precision(luminance_B1HW.device):
-            native = [luminance_B1HW.to(dtype).squeeze(1) * self.luminance_range]
-            for plane, half_range in zip(
-                chroma_BCHW.to(dtype).unbind(1), self.chroma_range, strict=True
-            ):
+            native = [luminance_B1HW.squeeze(1) * self.luminance_range]
+            for plane, half_range in zip(chroma_BCHW.unbind(1), self.chroma_range, strict=True):
                 native.append((plane - 0.5) * (2 * half_range) + self.chroma_center)
             return self.rgb_from_native(torch.stack(native, dim=1))
 
-    def outside(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor, tolerance: float) -> Tensor:
-        """Return where sRGB lacks the color, by more than a tolerance: B×H×W bool.
-
-        Args:
-            luminance_B1HW, chroma_BCHW: as for `decode`.
-            tolerance: by how much a value may lie outside [0, 1].
-        """
-        rgb_B3HW = self.decode(luminance_B1HW, chroma_BCHW)
-        return (rgb_B3HW.amin(1) < -tolerance) | (rgb_B3HW.amax(1) > 1 + tolerance)
-
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
-        """Return the chroma B×C×H×W of a gray picture of this luminance (B×1×H×W in [0, 1]).
-
-        Raises:
-            TypeError: the luminance is not of floating point.
-            ValueError: it has another shape.
-        """
-        check_picture(luminance_B1HW, "luminance_B1HW", 1)
-        batch, _, height, width = luminance_B1HW.shape
-        return luminance_B1HW.new_full(
-            (batch, self.chroma_channels, height, width), 0.5, dtype=working_dtype(luminance_B1HW)
-        )
+        """Return the chroma B×C×H×W of a gray picture of this luminance (B×1×H×W in [0, 1])."""
+        gray_B1HW = torch.full_like(in_full(luminance_B1HW, "luminance_B1HW", 1), 0.5)
+        return gray_B1HW.repeat(1, self.chroma_channels, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
         """Return the picture B×3×H×W of a chroma that contains the luminance.
@@ -176,8 +149,7 @@ class ColorSpace(describable.Describable, ABC):
 
     def describe(self) -> dict[str, Any]:
         """Return class and arguments as plain types, for `irodori.utils.describable.build`."""
-        description: dict[str, Any] = describable.describe(self)
-        return description
+        return dict(describable.describe(self))
 
     def ranges(self) -> dict[str, Any]:
         """Return the numbers that a model depends on, as plain types.

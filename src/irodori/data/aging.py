@@ -69,7 +69,8 @@ def age(luminance_1HW: Tensor, seed: int) -> Tensor:
             # Drawn on the CPU, so that the print is the same on any device.
             generator = torch.Generator().manual_seed(seed)
             noise_1HW = torch.randn(luminance_1HW.shape, generator=generator)
-            noise_1HW = blurred(noise_1HW.to(luminance_1HW.device), CLUMP)
+            noise_1HW = noise_1HW.to(luminance_1HW.device, non_blocking=True)
+            noise_1HW = blurred(noise_1HW, CLUMP)
             # A picture of a single pixel has a deviation of 0.
             std = noise_1HW.std(correction=0).clamp(min=0.1)
             luminance_1HW = luminance_1HW + noise_1HW / std * uniform(*GRAIN)

@@ -55,7 +55,8 @@ class AugmentationBase(ABC):
 
         Args:
             luminance_B1HW: B×1×crop×crop in [0, 1], fp32.
-            draws_BD: those of `on_rgb`.
+            draws_BD: those of `on_rgb`, but always on the CPU: to read them as numbers there
+                doesn't wait for the device.
 
         Returns:
             The same shape and range.
@@ -139,8 +140,9 @@ class Augmentation(AugmentationBase):
         if not self.age:
             return luminance_B1HW
         # The last draw chooses the pictures and their prints.
+        chosen = draws_BD[:, 5].numpy().tolist()
         aged = [
             age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW
-            for luminance_1HW, draw in zip(luminance_B1HW, draws_BD[:, 5].tolist(), strict=True)
+            for luminance_1HW, draw in zip(luminance_B1HW, chosen, strict=True)
         ]
         return torch.stack(aged)

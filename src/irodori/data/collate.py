@@ -44,15 +44,12 @@ class TrainingBatches:
         seed, epoch, _ = seeds[0]
         positions = [position for _, _, position in seeds]
         batch["draws"] = augmentation_draws(seed, epoch, positions, self.draws)
-        return batch
+        return inlined(batch)
 
 
 def validation_batch(samples: list[Sample]) -> dict[str, Any]:
     """Return a batch as `batch_of` does, without the sample that pads an empty one."""
-    batch = batch_of([sample for sample in samples if sample is not PADDING])
-    if get_worker_info() is not None:
-        batch["images"] = list(map(Inline, batch["images"]))
-    return batch
+    return inlined(batch_of([sample for sample in samples if sample is not PADDING]))
 
 
 def batch_of(samples: list[Sample], size: int = 8) -> dict[str, Any]:
@@ -101,7 +98,8 @@ def shard_of(sample: Sample) -> str:
 class Inline:
     """A tensor that goes to the main process within the message, and arrives as a tensor.
 
-    DataLoader would open a file for each of a batch's images: too many for some systems.
+    DataLoader would make a file and a connection for each, however small: more than some systems
+    open at a time, and a millisecond each.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -109,6 +107,19 @@ class Inline:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return torch.from_numpy, (self.tensor.numpy(),)
+
+
+def inlined(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return the batch as a worker sends it, or as it is in the main process."""
+
+    def sent(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return Inline(value)
+        return [sent(item) for item in value] if isinstance(value, list) else value
+
+    if get_worker_info() is None:
+        return batch
+    return {name: sent(value) for name, value in batch.items()}
 
 
 def augmentation_draws(seed: int, epoch: int, positions: Sequence[int], count: int) -> Tensor:

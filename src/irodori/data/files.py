@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BufferedRandom]:
     """A binary file that appears as `path` when the block ends well, and not at all otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps ranks that write the same file apart.

@@ -10,12 +10,6 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
-IMAGE_SUFFIXES = (
-    *("jpg", "jpeg", "png", "webp", "jpe", "jfif"),
-    *("tif", "tiff", "avif", "jp2", "bmp"),
-)
-"""Suffixes of files that `decode` reads, in order of preference within one sample."""
-
 _STARTS = {
     b"\xff\xd8": "jpg",
     b"\x89PNG": "png",

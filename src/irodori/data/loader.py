@@ -1,5 +1,7 @@
 """Serving a pipeline's batches from loader processes."""
 
+from typing import Any
+
 import torch
 import webdataset as wds
 
@@ -8,13 +10,38 @@ from irodori.data.slots import PREFETCH, BatchSlots
 from irodori.data.workers import prepare_worker
 
 
+class PlannedLoader(wds.WebLoader):
+    """A WebLoader with what Lightning looks for in a DataLoader.
+
+    Its length is that of a whole epoch.
+    """
+
+    batch_sampler = None
+    """Lightning asks whatever has a sampler for this, too."""
+    sampler: PlannedBatches
+    """Lightning calls the sampler's `set_epoch`."""
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return self.sampler.plan.batches
+
+    @property
+    def _iterator(self) -> Any:
+        """The DataLoader's iterator: Lightning ends its processes when it is done."""
+        return self.pipeline[0]._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: Any) -> None:
+        self.pipeline[0]._iterator = iterator
+
+
 def web_loader(
     batches: PlannedBatches,
     dataset: wds.DataPipeline,
     workers: int,
     slots: BatchSlots | None = None,
-) -> wds.WebLoader:
-    """Return the loader of a pipeline; its length is that of a whole epoch.
+) -> PlannedLoader:
+    """Return the loader of a pipeline.
 
     Args:
         batches: the pipeline's first stage, which learns the epoch from Lightning.
@@ -22,9 +49,8 @@ def web_loader(
         workers: loader processes; 0 reads and decodes in this process.
         slots: where they put training images.
     """
-    count = batches.plan.batches
-    workers = min(workers, max(1, count))
-    loader = wds.WebLoader(
+    workers = min(workers, max(1, batches.plan.batches))
+    loader = PlannedLoader(
         dataset,
         batch_size=None,
         num_workers=workers,
@@ -35,9 +61,8 @@ def web_loader(
         # Its own, so that making an iterator draws nothing from the run's generator, and the
         # rank's own: Lightning seeds the workers of no WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),
-    ).with_length(count, silent=True)
+    )
+    loader.sampler = batches
     if slots is not None:
         loader.append(slots.copied)
-    # Lightning calls `set_epoch` of a loader's sampler, and looks whether it shuffles.
-    loader.sampler, loader.batch_sampler = batches, None
     return loader

@@ -5,10 +5,11 @@ from functools import cached_property, partial
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
+import torch
 import webdataset as wds
 
 from irodori.color import ColorSpace, to_float
-from irodori.data.augment import Augmentation
+from irodori.data.augment import AugmentationBase
 from irodori.data.base import ShardModule, report_unread
 from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cache
 from irodori.data.collate import TrainingBatches
@@ -45,7 +46,7 @@ class ShardData(ShardModule):
         self,
         config: DataConfig,
         color_space: ColorSpace,
-        augmentation: Augmentation,
+        augmentation: AugmentationBase,
         seed: int = 0,
         accumulate: int = 1,
         needs_labels: bool = False,
@@ -153,14 +154,22 @@ class ShardData(ShardModule):
             )
         self.start = state_dict["batches"]
 
+    def on_before_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
+        """Keep the draws of training batches on the CPU, too."""
+        if "draws" in batch:
+            # No tensor, which would be transferred.
+            batch["draws_on_cpu"] = batch["draws"].numpy()
+        return batch
+
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip, convert and age training batches on the device they are on.
 
         Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
         """
         if "draws" in batch:
-            draws_BD = batch.pop("draws")
+            draws_BD, on_cpu = batch.pop("draws"), batch.pop("draws_on_cpu", None)
             rgb_B3HW = self.augmentation.on_rgb(to_float(batch.pop("images")), draws_BD)
             luminance_B1HW, batch["chroma"] = self.color_space.encode(rgb_B3HW)
+            draws_BD = draws_BD.cpu() if on_cpu is None else torch.from_numpy(on_cpu)
             batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD)
         return batch

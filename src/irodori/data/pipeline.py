@@ -11,9 +11,10 @@ from torch import Tensor
 from webdataset.autodecode import Decoder
 
 from irodori.data.config import Sample
-from irodori.data.images import IMAGE_SUFFIXES, decode
+from irodori.data.images import decode
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
+from irodori.data.suffixes import IMAGE_SUFFIXES
 from irodori.errors import one_line
 
 Stage = Callable[[Sample], Sample]
@@ -124,5 +125,6 @@ class KeepPlace:
         try:
             return {**sample, **self.stage(sample)}
         except Exception as error:
-            # webdataset's decoder wraps what went wrong.
-            return {**sample, "__error__": one_line(error.__cause__ or error)}
+            cause = error.__cause__  # webdataset's decoder wraps what went wrong
+            reason = one_line(cause if isinstance(cause, Exception) else error)
+            return {**sample, "__error__": reason}

@@ -10,15 +10,11 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 import numpy as np
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
-from irodori.data.images import IMAGE_SUFFIXES
 from irodori.data.index import COLUMNS, NO_CLASS, Shard
 from irodori.data.keys import Keys
+from irodori.data.suffixes import IMAGE_SUFFIXES, METADATA, UNREADABLE_SUFFIXES
 from irodori.errors import IrodoriError, one_line
 
-METADATA = re.compile(r"__[^/]*__($|/)")
-"""The beginnings of names that webdataset's `tar_file_iterator` skips by default."""
-UNREADABLE_SUFFIXES = ("heic", "heif", "gif", "jxl", "psd", "dng", "cr2", "nef", "arw", "ppm")
-"""Suffixes of images that `irodori.data.images.decode` does not read."""
 _UNPACK = {
     b"\x1f\x8b": "gunzip",
     b"BZh": "bunzip2",

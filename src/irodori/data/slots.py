@@ -54,5 +54,9 @@ class BatchSlots:
         """Yield the batches with their images out of the slots, in the main process."""
         for batch in batches:
             if self._pixels is not None and not isinstance(batch["images"], Tensor):
-                batch["images"] = self._pixels[batch["images"]].clone().permute(0, 3, 1, 2)
+                slot_BHW3 = self._pixels[tuple(batch["images"])]  # DataLoader makes it a list
+                copy_BHW3 = torch.empty(
+                    slot_BHW3.shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available()
+                )
+                batch["images"] = copy_BHW3.copy_(slot_BHW3).permute(0, 3, 1, 2)
             yield batch

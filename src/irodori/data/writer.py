@@ -5,8 +5,9 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import webdataset as wds
@@ -15,7 +16,7 @@ from webdataset.tariterators import base_plus_ext
 from irodori.data.files import replacing
 from irodori.data.index import NO_CLASS, Index, Shard, write_index
 from irodori.data.keys import Keys
-from irodori.data.scan import METADATA
+from irodori.data.suffixes import METADATA
 from irodori.errors import IrodoriError
 
 Entry = tuple[str, Path, int]
@@ -32,7 +33,7 @@ class ShardWriter:
         file: a new file, open for writing and reading.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BufferedRandom) -> None:
         self.path = path
         self._file = file
         # Owner, mode and time are fixed, so that the bytes depend on the samples alone.

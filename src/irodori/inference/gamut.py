@@ -36,7 +36,8 @@ def into_gamut(space: ColorSpace, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -
         for step in range(1, STEPS + 1):
             more_11N = share_11N + 0.5**step
             paler_1CN = torch.lerp(gray_1CN, chroma_1CN, more_11N)
-            fits = ~space.outside(luminance_11N, paler_1CN, TOLERANCE)[:, None]
+            tried_13N = space.decode(luminance_11N, paler_1CN)
+            fits = (tried_13N - 0.5).abs_().amax(1, keepdim=True) <= 0.5 + TOLERANCE
             share_11N.add_(fits.to(share_11N), alpha=0.5**step)
         fitting = space.decode(luminance_11N, torch.lerp(gray_1CN, chroma_1CN, share_11N))
         rgb_B3HW.movedim(1, 0)[:, picture_N, row_N, column_N] = fitting[0, :, 0]

@@ -78,7 +78,8 @@ def create_encoder(name: str, pretrained: bool = False) -> nn.Module:
             check_levels(network)
         except Exception as error:
             raise unusable(name, error) from None
-    return network
+    encoder: nn.Module = network
+    return encoder
 
 
 @cache
@@ -109,7 +110,7 @@ def encoder_facts(name: str) -> Facts:
             with torch.device("meta"), torch.no_grad():
                 network: Any = timm.create_model(name, features_only=True, in_chans=1, **options)
                 check_levels(network)
-                return facts_of(network, options)._replace(fixed_size=fixed and not options)
+                return facts_of(network, options)._replace(fixed_size=bool(fixed and not options))
         except Exception as error:
             # timm raises many kinds here; the first option is the one that most models have.
             reason = error if reason is None or isinstance(reason, TypeError) else reason

@@ -46,7 +46,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
         more = f"{lite0.missing()}, or " if name.startswith(lite0.MODEL) else ""
         raise IrodoriError(
             f"the weights of {name} can't be had ({reason}): {more}give the command again with a"
-            " network, or train without them: backbone.pretrained=false"
+            " network, or train without them: encoder.pretrained=false"
         ) from None
     config = network.pretrained_cfg
     return network.state_dict(), f"{config.get('hf_hub_id') or config.get('url')} (timm)"

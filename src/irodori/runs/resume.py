@@ -57,7 +57,9 @@ def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictC
         _apply(config, override, composed)
     changed = differences(stored, config)
     for key in changed:
-        if not MAY_CHANGE.fullmatch(key):
+        # Torch's schedules keep what their checkpoint says.
+        fixed = key.startswith("scheduler.") and _is_torchs(stored.scheduler)
+        if fixed or not MAY_CHANGE.fullmatch(key):
             raise IrodoriError(
                 f"{key} can't be changed in the middle of a run: leave it out, or start a new run"
             )
@@ -72,6 +74,10 @@ def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictC
         )
     config.resume = str(folder)
     return config, lines
+
+
+def _is_torchs(node: DictConfig) -> bool:
+    return str(node.get("_target_")).startswith("torch.")
 
 
 def stored_config(folder: Path) -> DictConfig:

@@ -37,7 +37,6 @@ UNRELATED = {
     # What is logged and written meanwhile.
     "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
-    "trainer.enable_checkpointing",
     "trainer.enable_model_summary",
     "trainer.profiler",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
@@ -30,7 +31,7 @@ from irodori.training.callbacks.resume_metadata import ResumeMetadata
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.hardware import Hardware
+from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
@@ -57,7 +58,7 @@ def build_data(config: DictConfig) -> ShardData:
         nodes=config.trainer.num_nodes,
     )
     # Before other processes are started, which would wait for one that gives up.
-    if data.plan(_world_size(config.trainer), rank=0).micro_batch < 2:
+    if data.plan(world_size(config.trainer), rank=0).micro_batch < 2:
         raise IrodoriError(
             f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
             " and batch norm needs two"
@@ -86,7 +87,7 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         num_classes=len(data.classes),
         chroma_channels=data.color_space.chroma_channels,
     )
-    if _world_size(config.trainer) > 1:
+    if world_size(config.trainer) > 1:
         freeze_unused(network)
     network = network.to(memory_format=torch.channels_last)
     model = Model(
@@ -120,7 +121,7 @@ def _try(optimizer: Callable[..., Any], node: str) -> None:
 def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callback]:
     """Return the run's callbacks, in the order in which they are called."""
     config = run.config
-    plan = data.plan(_world_size(config.trainer), rank=0)
+    plan = data.plan(world_size(config.trainer), rank=0)
     prior = AbPrior.load(Path(config.ab_prior))
     configured = [instantiate(node) for node in config.callbacks.values() if node]
     for callback in configured:
@@ -167,7 +168,7 @@ def build_trainer(
 
         plugins.append(SyncedNorms())
     strategy = node.strategy
-    if strategy == "auto" and _world_size(node) > 1:
+    if strategy == "auto" and world_size(node) > 1:
         # Gradients live in the buckets that are reduced.
         strategy = DDPStrategy(
             gradient_as_bucket_view=True, find_unused_parameters=temporarily_frozen
@@ -182,11 +183,7 @@ def build_trainer(
         logger=False,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
+        # Lightning's own, beside last.ckpt and best.ckpt.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
     return trainer
-
-
-def _world_size(node: DictConfig) -> int:
-    """Return the number of ranks, as far as the configuration says it."""
-    devices = len(node.devices) if not isinstance(node.devices, int | str) else node.devices
-    return int(devices) * int(node.num_nodes) if str(devices).isdigit() else 1

@@ -32,7 +32,7 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
     gpus = torch.cuda.device_count()
-    wanted = devices if isinstance(devices, int) else 1
+    wanted = devices_per_node(trainer)
     if wanted == 0 or trainer.num_nodes < 1:
         raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
     few = 0 < gpus < wanted and accelerator == "auto"
@@ -42,7 +42,7 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
             " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
         )
     if accelerator == "auto":
-        accelerator = "gpu" if gpus >= max(wanted, 1) else "cpu"
+        accelerator = "gpu" if gpus >= wanted else "cpu"
     if trainer.sync_batchnorm and accelerator == "cpu":
         raise IrodoriError(
             "trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU"
@@ -52,6 +52,22 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
         bf16 = accelerator in fast and fast[accelerator]()
         precision = "bf16-mixed" if bf16 else "32-true"
     return Hardware(accelerator, str(precision))
+
+
+def devices_per_node(trainer: DictConfig) -> int:
+    """Return the number of devices, hence of processes, that `trainer.devices` stands for."""
+    devices = trainer.devices
+    if not isinstance(devices, int | str):
+        return len(devices)
+    if str(devices) in ("-1", "auto"):
+        return 1 if trainer.accelerator == "cpu" else max(1, torch.cuda.device_count())
+    # A text names single devices: "0,1".
+    return devices if isinstance(devices, int) else len(devices.split(","))
+
+
+def world_size(trainer: DictConfig) -> int:
+    """Return the number of ranks that a trainer's configuration stands for."""
+    return devices_per_node(trainer) * int(trainer.num_nodes)
 
 
 def cpu_name() -> str:

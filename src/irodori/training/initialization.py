@@ -57,7 +57,7 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
     does, that of the colorization, and where the backbone is another one, all of it.
 
     Returns:
-        a line that says what was loaded, and what was not; and `Model.trained_on` of the checkpoint.
+        a line that says what was loaded, and what was not; and the checkpoint's `trained_on`.
 
     Raises:
         IrodoriError: see `read_checkpoint`; or nothing fits.

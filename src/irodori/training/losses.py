@@ -71,7 +71,10 @@ def ab_cross_entropy(
 
 
 def scene_cross_entropy(logits_BC: Tensor, labels_B: Tensor, valid_B: Tensor) -> Tensor:
-    """Return the cross-entropy in nats; samples without a class (label −1) and invalid ones count zero."""
+    """Return the cross-entropy in nats.
+
+    Samples without a class (label −1) and invalid ones count zero.
+    """
     labels_B = labels_B.masked_fill(~valid_B, -1)
     total = functional.cross_entropy(logits_BC.float(), labels_B, ignore_index=-1, reduction="sum")
     return total / len(valid_B)

@@ -1,6 +1,7 @@
 """The LightningModule: joint network, joint loss, and colorizing of whole photographs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -17,10 +18,11 @@ from irodori.training.objectives import Objective, ObjectiveInput
 from irodori.training.optimizers import (
     MakeOptimizer,
     MakeScheduler,
-    keywords,
     parameter_groups,
     reconfigure,
+    remember_settings,
     schedule,
+    settings_of,
 )
 from irodori.training.settings import MONITOR, EncoderTraining
 
@@ -143,7 +145,7 @@ class ColorizationModule(LightningModule):
     def _groups(self) -> list[dict[str, Any]]:
         assert self.objective is not None
         assert self.make_optimizer is not None
-        settings = keywords(self.make_optimizer)
+        settings = settings_of(self.make_optimizer)
         return parameter_groups(self.network, self.objective, settings, self.encoder)
 
     def configure_optimizers(self) -> Any:
@@ -151,6 +153,7 @@ class ColorizationModule(LightningModule):
         assert self.make_optimizer is not None
         assert self.make_scheduler is not None
         optimizer = self.make_optimizer(self._groups())
+        remember_settings(optimizer)
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,
@@ -189,5 +192,7 @@ class ColorizationModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what a resumed run was initialized with."""
-        self.initialized_from = checkpoint["irodori"].get("initialized_from", self.initialized_from)
+        """Remember what a resumed run was initialized with, and what its weights have seen."""
+        stored = checkpoint["irodori"]
+        self.initialized_from = stored["initialized_from"]
+        self.model = replace(self.model, trained_on=tuple(stored["trained_on"]))

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from torch import nn
@@ -14,11 +13,14 @@ from irodori.training.settings import MONITOR, EncoderTraining
 
 MakeOptimizer = Callable[..., Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
+CONFIGURED = "configured"
+"""The key of a parameter group under which its settings are kept as they were configured."""
 
 
-def keywords(factory: Callable[..., Any]) -> Mapping[str, Any]:
-    """Return the arguments that a factory from a `_partial_` node was given."""
-    return factory.keywords if isinstance(factory, partial) else {}
+def settings_of(make: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments of an optimizer or a schedule that have a value, given or default."""
+    parameters = inspect.signature(make).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def parameter_groups(
@@ -69,34 +71,44 @@ def parameter_groups(
 
 def schedule(make: MakeScheduler, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
     """Return the entry `lr_scheduler` of `configure_optimizers`, stepped after every step."""
-    arguments = {}
-    if "total_steps" in inspect.signature(make).parameters and "total_steps" not in keywords(make):
-        arguments["total_steps"] = total_steps
-    made = make(optimizer, **arguments)
+    asks = "total_steps" in inspect.signature(make).parameters
+    given = asks and settings_of(make).get("total_steps") is not None
+    made = make(optimizer, total_steps=total_steps) if asks and not given else make(optimizer)
     if isinstance(made, ReduceLROnPlateau):
         return {"scheduler": made, "interval": "epoch", "monitor": MONITOR, "strict": False}
     return {"scheduler": made, "interval": "step"}
 
 
+def remember_settings(optimizer: Optimizer) -> None:
+    """Keep the settings of each group in it, and so in checkpoints; a schedule changes others."""
+    for group in optimizer.param_groups:
+        group[CONFIGURED] = {name: group[name] for name in optimizer.defaults}
+
+
 def reconfigure(
     optimizer: Optimizer, scheduler: LRScheduler | None, groups: list[dict[str, Any]]
 ) -> None:
-    """Give a resumed optimizer the configuration's settings in place of its checkpoint's.
+    """Give a resumed optimizer the settings that have changed since its checkpoint.
 
     It keeps its state and its place in the schedule. Where no setting has changed, nothing does.
 
     Args:
-        optimizer: after it has loaded its state.
+        optimizer: after it has loaded its state; see `remember_settings`.
         scheduler: likewise.
         groups: of the configuration, see `parameter_groups`.
     """
-    for group, wanted in zip(optimizer.param_groups, groups, strict=True):
-        wanted = {**optimizer.defaults, **wanted}
-        peak = group.get("initial_lr", group["lr"])
-        lr = group["lr"] if wanted["lr"] == peak else wanted["lr"] * group["lr"] / (peak or 1.0)
-        group.update({**wanted, "params": group["params"], "lr": lr})
-        if "initial_lr" in group:
-            group["initial_lr"] = wanted["lr"]
+    for group, configured in zip(optimizer.param_groups, groups, strict=True):
+        wanted = {name: configured.get(name, x) for name, x in optimizer.defaults.items()}
+        before = group[CONFIGURED]
+        for name, value in wanted.items():
+            if before.get(name) == value:
+                continue
+            if name == "lr" and group.get("initial_lr") == before["lr"]:
+                group["initial_lr"] = value
+                # The schedule's share of it stays.
+                value = value * group["lr"] / before["lr"] if before["lr"] else value
+            group[name] = value
+        group[CONFIGURED] = wanted
     if scheduler is not None and hasattr(scheduler, "base_lrs"):
         scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
     if isinstance(scheduler, LambdaLR):

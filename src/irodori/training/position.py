@@ -21,11 +21,12 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
     Args:
         trainer: its training data is set up.
         batches: see `batches_done`.
-        validating: an epoch's batches are done, and its validation is still to come.
+        validating: the validation after these batches is still to come.
     """
     fit, epoch_loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
     epochs, done = divmod(batches, int(trainer.num_training_batches))
-    if validating:
+    at_end = validating and done == 0
+    if at_end:
         epochs, done = epochs - 1, int(trainer.num_training_batches)
     counters = [
         (fit.epoch_progress.total, epochs),
@@ -36,7 +37,7 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
     for counter, count in counters:
         counter.reset()
         counter.increment_by(count)
-    epoch_loop.batch_progress.is_last_batch = validating
+    epoch_loop.batch_progress.is_last_batch = at_end
     epoch_loop.val_loop.batch_progress.reset()
     # An epoch that is continued keeps its count of batches only if its loop is "restarting".
     fit.restarting = False

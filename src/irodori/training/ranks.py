@@ -39,23 +39,24 @@ class Agreement:
     """
 
     def __init__(self) -> None:
+        self._flags: list[bool] = []
         self._counts: torch.Tensor | None = None
         self._work: Any = None
 
     def ask(self, *flags: bool) -> None:
         """Send this rank's flags; the answer comes while other work is done."""
-        self._counts = torch.tensor(flags, dtype=torch.int32)
+        self._flags = list(flags)
         if several():
+            self._counts = torch.tensor(flags, dtype=torch.int32)
             self._work = distributed.all_reduce(self._counts, group=control_group(), async_op=True)
 
     def answer(self) -> list[bool]:
         """Return for each flag of the last question whether a rank set it; [] if none is open."""
-        if self._counts is None:
-            return []
-        if self._work is not None:
+        flags, self._flags = self._flags, []
+        if flags and self._counts is not None:
             self._work.wait()
-        flags = [count > 0 for count in self._counts.tolist()]
-        self._counts = self._work = None
+            flags = [count > 0 for count in self._counts.tolist()]
+            self._counts = self._work = None
         return flags
 
 

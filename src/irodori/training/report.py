@@ -27,7 +27,8 @@ def print_start(
     plan = data.plan(world_size, 0)
     lines = [
         str(hardware) + (f" · {world_size} processes" if world_size > 1 else ""),
-        f"network: {parameters / 1e6:.2f} M parameters · {type(model.space).__name__} · α = {model.alpha:g}",
+        f"network: {parameters / 1e6:.2f} M parameters · {type(model.space).__name__}"
+        f" · α = {model.alpha:g}",
         *module.initialized_from,
         f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
         f" · {len(data.classes)} scenes · {plan.steps} steps an epoch",

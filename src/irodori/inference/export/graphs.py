@@ -26,8 +26,8 @@ USE = (
     "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
     " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is enlarged twice, cut to H×W,"
     " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
-    " picture's own luminance it gives its colors. A color_space named rgb has three channels of"
-    " sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
+    " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
+    " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
 )
 """How a graph's numbers become colors; stands in its description."""
 

@@ -147,6 +147,7 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Between two optimizer steps: write if it is time, stop if a signal came."""
+        self._end_validation()
         self._last_of_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if batch_idx % trainer.accumulate_grad_batches:
             return
@@ -224,12 +225,15 @@ class Checkpoints(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restart the clock of training; restore the limit of steps, see `on_fit_start`."""
-        if self._validated_after is not None:
-            # Only here have all callbacks done what they do with a validation.
-            self._validations = self._elapsed() - self._validated_after
-            self._validated_after = None
+        self._end_validation()
         self._look()
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
+
+    def _end_validation(self) -> None:
+        """Restart the clock of training, when all callbacks are done with a validation."""
+        if self._validated_after is not None:
+            self._validations = self._elapsed() - self._validated_after
+            self._validated_after = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the end of training, which must succeed.
@@ -241,7 +245,7 @@ class Checkpoints(Callback):
         self.seconds, self._started = self._elapsed(), None
         if not written:
             raise IrodoriError(
-                f"the end of training can't be written to {self.folder / LAST}: make room, and "
+                f"the end of training can't be written to {self.folder / LAST}: make room, and"
                 f" resume by: {resume_command(self.folder.parent)}"
             )
 
@@ -262,7 +266,8 @@ class Checkpoints(Callback):
         if not torch.stack([weight.isfinite().all() for weight in weights]).all():
             raise IrodoriError(
                 f"weights are no finite numbers any more after step {trainer.global_step}: lower"
-                " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written before"
+                " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written"
+                " before"
             )
         before, self._saved = self._saved, position
         for logger in trainer.loggers:

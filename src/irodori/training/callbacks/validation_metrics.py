@@ -6,11 +6,11 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.model import Model
 from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
 from irodori.metrics.factories import Factories, default_metrics
 from irodori.metrics.prior import AbPrior
+from irodori.model import Model
 from irodori.training.ranks import gather
 from irodori.training.results import AS_PREDICTED
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import timm
 import torch
@@ -5,22 +7,37 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 import tiny
-from irodori.color import Lab
+from irodori.color import Lab, Rgb, Yuv
 from irodori.errors import IrodoriError
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
+from irodori.network.decoders import SkipDecoder
+from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import lite0
-from irodori.training.beginning import take_over
+from irodori.training.initialization import load_matching_weights
 
 CLASSES = ("beach", "forest", "street")
 
 
-def model(space="lab", classes=CLASSES, seed=1, **arguments):
+def model(space=Lab, classes=CLASSES, seed=1, backbone=None, decoder=None, width=1 / 16):
     torch.manual_seed(seed)
-    chosen = color_space(space)
-    network = JointNetwork(len(classes), chosen.chroma_channels, **{"width": 1 / 16, **arguments})
-    return Model(network, chosen, classes, 1.0, (0.0, 0.0))
+    if backbone is not None:
+        backbone = TimmBackbone(backbone, width)
+    if decoder is not None:
+        decoder = partial(decoder, width=width)
+    chosen = space()
+    network = JointNetwork(
+        len(classes), chosen.chroma_channels, width=width, backbone=backbone, decoder=decoder
+    )
+    return Model(network, chosen, classes, 1.0, (0.0, 0.0), ({"name": "shard"},))
+
+
+def take_over(new, path):
+    """Load what matches, and return the line that says what."""
+    line, trained_on = load_matching_weights(new, path)
+    assert trained_on == ({"name": "shard"},)
+    return line
 
 
 def saved(made, path):
@@ -53,8 +70,8 @@ def test_all_is_taken_where_all_fits(tmp_path):
     [
         ({"classes": ("cat", "dog")}, HEAD),
         ({"classes": ("forest", "beach", "street")}, HEAD),  # the same number, another meaning
-        ({"space": "yuv"}, LAST),
-        ({"space": "rgb", "classes": ("cat", "dog")}, HEAD | LAST),
+        ({"space": Yuv}, LAST),
+        ({"space": Rgb, "classes": ("cat", "dog")}, HEAD | LAST),
     ],
 )
 def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts):
@@ -71,13 +88,13 @@ def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts)
 
 def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
     path = saved(model(backbone="resnet18"), tmp_path / "a.ckpt")
-    new = model(backbone="resnet18", decoder="skips", seed=2)
+    new = model(backbone="resnet18", decoder=SkipDecoder, seed=2)
     line = take_over(new, path)
     assert "colorization.layers.0" in line.partition("left out: ")[2]
     taken = same(model(backbone="resnet18"), new)
     assert all(name in taken for name in new.network.state_dict() if name.startswith("backbone."))
     # Of another encoder nothing is taken, though many of its layers have the same names and shapes.
-    for backbone in ("paper", "resnet50"):
+    for backbone in (None, "resnet50"):
         other = model(seed=2, backbone=backbone)
         before = {name: value.clone() for name, value in other.network.state_dict().items()}
         assert "backbone.encoder (" in take_over(other, path).partition("left out: ")[2]
@@ -117,7 +134,7 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     assert "init: " in capsys.readouterr().out
     number = len(load_model(start).network.state_dict())
     line = f"init: {number} of {number} tensors from {start}"
-    assert result["training"]["began_with"] == [line]
+    assert result["training"]["initialized_from"] == [line]
     one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("first", "second"))
     weights = {name for name, _ in one.network.named_parameters()}
     assert weights <= same(one, other)
@@ -126,7 +143,7 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     start.unlink()
     result = tiny.resume(tmp_path / "second")
     assert "init: " not in capsys.readouterr().out
-    assert result["training"]["began_with"] == [line]
+    assert result["training"]["initialized_from"] == [line]
 
 
 needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
@@ -141,7 +158,9 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     settings = ["backbone=tf_efficientnet_lite0", f"encoder.freeze_steps={freeze_steps}"]
     settings += [f"trainer.accumulate_grad_batches={accumulate}", "encoder.freeze_batch_norm=false"]
     settings += ["optimizer=adamw", "trainer.max_epochs=-1", "callbacks.pictures=null"]
-    tiny.run(tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1")
+    tiny.run(
+        tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1"
+    )
     assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
@@ -205,7 +224,7 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
     weights, source = pretrained.encoder_weights("resnet18")
     assert source.endswith("(timm)")
     monkeypatch.undo()
-    network = JointNetwork(3, width=1 / 16, backbone="resnet18")
+    network = JointNetwork(3, width=1 / 16, backbone=TimmBackbone("resnet18", 1 / 16))
     network.backbone.encoder.load_state_dict(weights)
     expected = colored.state_dict()["conv1.weight"].sum(1, keepdim=True)
     torch.testing.assert_close(weights["conv1.weight"], expected)
@@ -216,7 +235,7 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
 def test_the_package_needs_no_hub(monkeypatch):
     monkeypatch.setattr(pretrained, "answers", lambda url: pytest.fail("asked"))
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
-    network = JointNetwork(3, width=1 / 16, backbone="tf_efficientnet_lite0")
+    network = JointNetwork(3, width=1 / 16, backbone=TimmBackbone("tf_efficientnet_lite0", 1 / 16))
     network.backbone.encoder.load_state_dict(weights)
 
 
@@ -225,20 +244,9 @@ def test_the_package_needs_no_hub(monkeypatch):
 )
 def test_the_papers_backbone_has_no_encoder_to_set(tmp_path, setting):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val"))
-    with pytest.raises(IrodoriError, match=rf"^backbone\.{setting} is for encoders of timm"):
-        tiny.run(tmp_path / "run", *data, f"backbone.{setting}")
+    with pytest.raises(IrodoriError, match=rf"(?i)^encoder\.{setting} is for pretrained encoders"):
+        tiny.run(tmp_path / "run", *data, f"encoder.{setting}")
     assert not (tmp_path / "run").exists()
-
-
-def test_descriptions_of_before_there_was_a_choice_are_read(tmp_path):
-    made = model()
-    old = saved(made, tmp_path / "a.ckpt")
-    content = torch.load(old, weights_only=True)
-    for later in ("decoder", "output", "temperature"):
-        del content["irodori"]["network"][later]
-    torch.save(content, old)
-    assert same(made, load_model(old)) == set(made.network.state_dict())
-    assert load_model(old).describe() == made.describe()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +260,13 @@ def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     if choice != ["objective=classes"]:
         choice = [*choice, "encoder.pretrained=false", "decoder=skips", "encoder.layer_decay=0.9"]
-    settings = [*data, *choice, "optimizer=adadelta", "callbacks.pictures=null", "trainer.max_epochs=-1"]
+    settings = [
+        *data,
+        *choice,
+        "optimizer=adadelta",
+        "callbacks.pictures=null",
+        "trainer.max_epochs=-1",
+    ]
     tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=4")
     tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
     (tmp_path / "parts/metrics.json").unlink()

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.errors import IrodoriError
-from irodori.training import run_folder
-from irodori.training.run_folder import (
+from irodori.runs import folder as run_folder
+from irodori.runs.folder import (
     CONFIG,
-    claim,
-    command,
+    create_run_folder,
     locked,
     remove_if_empty,
-    sweep_up,
+    remove_stale_files,
+    resume_command,
 )
 
 FORK = multiprocessing.get_context("fork")
@@ -25,7 +25,7 @@ FORK = multiprocessing.get_context("fork")
 
 def claimed(barrier, folder, results, name):
     barrier.wait(10)
-    results.put((name, claim(folder, f"run: {name}\n", chosen=False)))
+    results.put((name, create_run_folder(folder, f"run: {name}\n", named=False)))
 
 
 def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
@@ -45,9 +45,9 @@ def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
 
 
 def test_a_folder_that_the_user_names_must_hold_no_run(tmp_path):
-    assert claim(tmp_path / "mine", "one: 1\n", chosen=True) == tmp_path / "mine"
-    with pytest.raises(IrodoriError, match="holds a run: go on with it by python"):
-        claim(tmp_path / "mine", "two: 2\n", chosen=True)
+    assert create_run_folder(tmp_path / "mine", "one: 1\n", named=True) == tmp_path / "mine"
+    with pytest.raises(IrodoriError, match="holds a run: resume it by python"):
+        create_run_folder(tmp_path / "mine", "two: 2\n", named=True)
     assert (tmp_path / "mine" / CONFIG).read_text() == "one: 1\n"
 
 
@@ -58,8 +58,8 @@ def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(run_folder, "write_config", full)
         with pytest.raises(OSError, match="No space"):
-            claim(tmp_path / "run", "one: 1\n", chosen=True)
-    assert claim(tmp_path / "run", "one: 1\n", chosen=True) == tmp_path / "run"
+            create_run_folder(tmp_path / "run", "one: 1\n", named=True)
+    assert create_run_folder(tmp_path / "run", "one: 1\n", named=True) == tmp_path / "run"
 
 
 def hold(folder, ready, done):
@@ -98,7 +98,7 @@ def test_what_a_killed_run_was_about_to_write_is_cleared_away(tmp_path):
     kept = [tmp_path / CONFIG, tmp_path / "checkpoints" / "last.ckpt"]
     for path in (*parts, *kept):
         path.write_text("x")
-    sweep_up(tmp_path)
+    remove_stale_files(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
@@ -114,7 +114,7 @@ def test_only_an_empty_folder_is_removed(tmp_path):
 @given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1))
 def test_what_is_told_to_be_typed_means_that_folder(name):
     folder = Path("/runs") / name.replace("/", "-")
-    python, program, argument = shlex.split(command(folder))
+    python, program, argument = shlex.split(resume_command(folder))
     assert (python, program) == ("python", "train.py")
     (override,) = OverridesParser.create().parse_overrides([argument])
     assert override.key_or_group == "resume"

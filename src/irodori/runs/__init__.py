@@ -1,0 +1,1 @@
+"""Run folders and how runs are resumed."""

@@ -1,0 +1,49 @@
+"""Running a Hydra program so that a user's mistake is one line on stderr, not a traceback."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from irodori.config.errors import error_line
+from irodori.errors import IrodoriError
+
+PATIENCE = 3.0
+"""Seconds in which the first rank may report what is wrong."""
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn a user's mistake, or Ctrl-C, into one line on stderr and exit status 1.
+
+    Of several ranks the first one reports for all; another one does if the first has no error.
+    """
+    try:
+        yield
+    except (IrodoriError, HydraException, OmegaConfBaseException) as error:
+        line = error_line(error)
+    except KeyboardInterrupt:
+        line = "interrupted"
+    else:
+        return
+    rank = os.environ.get("LOCAL_RANK", "0")
+    if rank != "0":
+        # What starts the ranks ends all when one has ended, and this one if the first has reported.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(PATIENCE)
+        line = f"rank {rank}: {line}"
+    print(f"error: {line}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def run_program(program: Callable[[], None]) -> None:
+    """Call a function decorated with `hydra.main`; mistakes in the configuration are reported."""
+    # Hydra then raises its errors instead of printing them over several lines.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with report_errors():
+        program()

@@ -1,0 +1,52 @@
+"""A run as it was asked for: configuration, folder, overrides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+NOT_STORED = {"resume": None, "allow_changes": False}
+"""How a run is resumed is no part of its configuration."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run, or an evaluation.
+
+    Attributes:
+        config: the configuration; of a resumed run, its own with the changes.
+        folder: the run folder; for a new run the wanted one.
+        overrides: what the user set on the command line.
+        named: the user named this very folder.
+        changes: of a resumed run, a line for each value that differs from its config.yaml.
+    """
+
+    config: DictConfig
+    folder: Path
+    overrides: Sequence[str] = ()
+    named: bool = False
+    changes: Sequence[str] = field(default=())
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a run is resumed."""
+        return self.config.resume is not None
+
+    def in_folder(self, folder: Path) -> "Run":
+        """Return the same run in another folder."""
+        return replace(self, folder=folder)
+
+    def to_yaml(self) -> str:
+        """Return the resolved configuration as config.yaml holds it."""
+        config = self.config.copy()
+        for key, value in NOT_STORED.items():
+            if key in config:
+                config[key] = value
+        return OmegaConf.to_yaml(config, resolve=True)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the resolved configuration as plain types, as loggers store it."""
+        settings: Any = OmegaConf.to_container(self.config, resolve=True)
+        return {key: value for key, value in settings.items() if key not in NOT_STORED}

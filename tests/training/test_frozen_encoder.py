@@ -1,0 +1,91 @@
+"""An encoder that is frozen costs no gradients and stays as it is."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from lightning import Callback
+
+import tiny
+from irodori.config import PROJECT
+from irodori.model import load_model
+
+ENCODER = [
+    "backbone=resnet18",
+    "encoder.pretrained=false",
+    "encoder.freeze_batch_norm=false",
+    "optimizer=adamw",
+]
+
+
+class Watch(Callback):
+    """Notes in each step whether the encoder has gradients, and after it the encoder's state."""
+
+    def __init__(self):
+        self.gradients, self.graphs, self.states = [], [], []
+
+    def on_train_start(self, trainer, module):
+        backbone = module.network.backbone
+        encode = backbone._encode
+
+        def watched(*args):
+            levels = encode(*args)
+            self.graphs.append(any(level.requires_grad for level in levels))
+            return levels
+
+        backbone._encode = watched
+        self.states.append(copy.deepcopy(backbone.encoder.state_dict()))
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        weights = module.network.backbone.encoder.parameters()
+        self.gradients.append(any(weight.grad is not None for weight in weights))
+
+    def on_train_batch_end(self, trainer, module, *args):
+        self.states.append(copy.deepcopy(module.network.backbone.encoder.state_dict()))
+
+
+@pytest.mark.parametrize(
+    ("freeze_steps", "frozen"), [(-1, [True] * 3), (2, [True, True, False]), (0, [False] * 3)]
+)
+def test_gradients_weights_and_statistics(data, tmp_path, freeze_steps, frozen):
+    watch = Watch()
+    settings = [*ENCODER, f"encoder.freeze_steps={freeze_steps}", "trainer.limit_val_batches=0"]
+    made = tiny.parts(tmp_path, *data.on, *settings, callbacks=[watch])
+    made.trainer.fit(made.module, made.data)
+    assert watch.gradients == [not step for step in frozen]
+    # Once for each of the two paths.
+    assert watch.graphs == [not step for step in frozen for _ in range(2)]
+    for before, after, step in zip(watch.states, watch.states[1:], frozen, strict=False):
+        same = {name for name, value in before.items() if torch.equal(value, after[name])}
+        assert (same == set(before)) == step
+        if not step:
+            assert {"conv1.weight", "bn1.running_mean"}.isdisjoint(same)
+
+
+def test_statistics_alone_can_be_frozen(data, tmp_path):
+    watch = Watch()
+    settings = [*ENCODER, "encoder.freeze_batch_norm=true", "trainer.limit_val_batches=0"]
+    made = tiny.parts(tmp_path, *data.on, *settings, callbacks=[watch])
+    made.trainer.fit(made.module, made.data)
+    first, last = watch.states[0], watch.states[-1]
+    assert torch.equal(first["bn1.running_mean"], last["bn1.running_mean"])
+    assert not torch.equal(first["conv1.weight"], last["conv1.weight"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("freeze_steps", [1, -1])
+def test_two_ranks_train_with_a_frozen_encoder(data, tmp_path, freeze_steps):
+    settings = [f"encoder.freeze_steps={freeze_steps}", "trainer.devices=2", "data.workers=0"]
+    folder = tmp_path / "run"
+    command = [sys.executable, PROJECT / "train.py", *data.on, *ENCODER, *settings]
+    command += ["callbacks.pictures=null", f'hydra.run.dir="{folder}"']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((folder / "metrics.json").read_text())["training"]["steps"] == 3
+    network = load_model(folder / "checkpoints/last.ckpt").network
+    steps = network.backbone.encoder.state_dict()["bn1.num_batches_tracked"]
+    # Two paths in each step.
+    assert steps == (4 if freeze_steps == 1 else 0)

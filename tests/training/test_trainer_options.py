@@ -1,0 +1,150 @@
+"""Options of Lightning's Trainer and callbacks of others, in whole runs."""
+
+import sys
+
+import kornia
+import pytest
+import torch
+from lightning import Callback
+
+import tiny
+from irodori.config import PROJECT
+from irodori.training import launch
+from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.module import ColorizationModule
+from irodori.training.settings import MONITOR
+
+sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
+from same_run import differences
+
+
+def test_colors_are_kornias(data, tmp_path, monkeypatch):
+    class CalledError(Exception):
+        pass
+
+    def refuse(*args):
+        raise CalledError
+
+    monkeypatch.setattr(kornia.color, "rgb_to_lab", refuse)
+    with pytest.raises(CalledError):
+        tiny.parts(tmp_path, *data.on)
+    monkeypatch.undo()
+    made = tiny.parts(tmp_path, *data.on)
+    monkeypatch.setattr(kornia.color, "rgb_to_lab", refuse)
+    with pytest.raises(CalledError):
+        made.trainer.fit(made.module, made.data)
+
+
+class Steps(Callback):
+    """Counts micro-batches and validations."""
+
+    batches = validations = 0
+
+    def on_train_batch_end(self, *args):
+        self.batches += 1
+
+    def on_validation_epoch_start(self, *args):
+        self.validations += 1
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    counted, build = Steps(), launch.build_callbacks
+    monkeypatch.setattr(launch, "build_callbacks", lambda *args: [*build(*args), counted])
+    return counted
+
+
+QUICK = ["callbacks.pictures=null", "trainer.max_epochs=2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "batches"),
+    [
+        ("trainer.limit_train_batches=2", 4),
+        ("trainer.limit_train_batches=0.34", 2),
+        ("trainer.fast_dev_run=true", 1),
+        ("trainer.profiler=simple", 6),
+        ("trainer.max_time=01:00:00:00", 6),
+        ("trainer.limit_val_batches=1", 6),
+        ("trainer.overfit_batches=1", 2),
+        ("trainer.val_check_interval=1", 6),
+        ("trainer.num_sanity_val_steps=1", 6),
+    ],
+)
+def test_any_option_of_the_trainer_can_be_set(data, tmp_path, steps, option, batches):
+    result = tiny.run(tmp_path / "run", *data.on, *QUICK, option)
+    assert steps.batches == batches == result["training"]["steps"]
+    assert 0 < result["rows"]["last"]["chroma_rmse"] < 100
+
+
+@pytest.mark.slow
+def test_a_limited_epoch_is_resumed_exactly(data, tmp_path, monkeypatch):
+    limits = ["trainer.limit_train_batches=2", "trainer.max_epochs=3", "data.batch_size=3"]
+    overrides = [*data.on, *limits, "callbacks.checkpoints.every_steps=1"]
+    tiny.run(tmp_path / "whole", *overrides)
+
+    class Killed(BaseException):
+        pass
+
+    step, calls = ColorizationModule.training_step, []
+
+    def killed(*args):
+        calls.append(args)
+        if len(calls) == 4:
+            raise Killed
+        return step(*args)
+
+    monkeypatch.setattr(ColorizationModule, "training_step", killed)
+    with pytest.raises(Killed):
+        tiny.run(tmp_path / "run", *overrides)
+    monkeypatch.undo()
+    tiny.resume(tmp_path / "run")
+    assert differences(tmp_path / "whole", tmp_path / "run") == []
+
+
+@pytest.mark.slow
+def test_callbacks_of_lightning_are_added_by_name(data, tmp_path):
+    callbacks = "callbacks=[default,lr_monitor,early_stopping,top_k]"
+    settings = ["trainer.max_epochs=6", "callbacks.early_stopping.patience=20"]
+    schedule = ["optimizer=adamw", "scheduler=warmup_cosine", "callbacks.pictures=null"]
+    folder = tmp_path / "run"
+    result = tiny.run(folder, *data.on, *settings, *schedule, callbacks)
+    assert result["training"]["epochs"] == 6
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.ckpt")}
+    assert {"checkpoints/last.ckpt", "checkpoints/best.ckpt"} < names
+    assert len(names) == 5
+    header = (folder / "metrics.csv").read_text().splitlines()[0]
+    assert "lr-AdamW" in header
+
+
+@pytest.mark.slow
+def test_a_run_stops_early(data, tmp_path):
+    still = ["optimizer.lr=0", "trainer.max_epochs=9", "callbacks.early_stopping.patience=1"]
+    on = [*data.on, "callbacks=[default,early_stopping]", *still, "callbacks.pictures=null"]
+    assert tiny.run(tmp_path / "run", *on)["training"]["epochs"] < 5
+
+
+@pytest.mark.slow
+def test_a_score_that_is_not_a_number_is_not_the_best(data, tmp_path, monkeypatch):
+    original, calls = ColorizationModule.on_validation_epoch_end, []
+
+    def first_is_nan(module):
+        original(module)
+        calls.append(module)
+        if len(calls) == 1:
+            module.log(MONITOR, torch.tensor(float("nan")))
+
+    best, write = [], Checkpoints._write
+
+    def note(self, trainer, path):
+        if path.name == "best.ckpt":
+            best.append(trainer.global_step)
+        return write(self, trainer, path)
+
+    monkeypatch.setattr(Checkpoints, "_write", note)
+    monkeypatch.setattr(ColorizationModule, "on_validation_epoch_end", first_is_nan)
+    settings = ["trainer.max_epochs=2", "callbacks.pictures=null"]
+    tiny.run(tmp_path / "run", *data.on, *settings)
+    assert best == [6]
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
