@@ -39,7 +39,7 @@ class Folders:
     """
 
     def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
-        self.kept = (cache or default_cache()).expanduser().absolute() / "indexes"
+        self.kept = cache_folder(cache) / "indexes"
         self.cache = shard_cache(cache, limit, network)
         self.network = network
         self._indexes: dict[Path | str, Index | None] = {}
@@ -145,16 +145,17 @@ def _whole(url: str, stat: Stat) -> Shard:
     return Shard(url, Keys(), labels, offsets, sizes, stat.num_bytes, tag=stat.tag)
 
 
-def default_cache() -> Path:
-    """Return where indexes are kept if shards are not: irodori's folder in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "irodori"
+def cache_folder(cache: Path | None) -> Path:
+    """Return a cache folder, irodori's own for None; `~/.cache` is where XDG_CACHE_HOME says."""
+    path, home = str(cache or "~/.cache/irodori"), os.environ.get("XDG_CACHE_HOME")
+    if home and path.startswith("~/.cache/"):
+        path = home + path.removeprefix("~/.cache")
+    return Path(path).expanduser().absolute()
 
 
 def shard_cache(cache: Path | None, limit: int | None, network: Network) -> ShardCache | None:
     """Return the cache of shards in the folder `cache`; None without one."""
-    if cache is None:
-        return None
-    return ShardCache(cache.expanduser().absolute() / "shards", limit, network)
+    return None if cache is None else ShardCache(cache_folder(cache) / "shards", limit, network)
 
 
 def check_whole(shard: Shard) -> None:

@@ -158,6 +158,12 @@ def test_what_cannot_be_had_is_refused(served, tmp_path):
     assert kept(cache) == []
 
 
+def test_a_folder_that_cannot_be_written(served, tmp_path):
+    (tmp_path / "shards").write_text("a file")
+    with pytest.raises(RefusedError, match=r"cannot write .*see data.cache"):
+        cache_in(tmp_path).open(shard(served, 0))
+
+
 def test_locks_exclude_each_other_and_end_with_their_holder(tmp_path):
     with lock(tmp_path / "a"), pytest.raises(Timeout), lock(tmp_path / "a", timeout=0):
         pass

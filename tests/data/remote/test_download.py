@@ -180,13 +180,6 @@ def test_no_server_and_no_folder(tmp_path, capsys):
         download(remote_file("http://x.y:port/a.tar", 0.5), tmp_path / "a.tar", Network(0, 0.5), 1)
 
 
-def test_a_folder_that_cannot_be_written(server, tmp_path):
-    server.files["a.tar"] = CONTENT
-    (tmp_path / "kept").write_text("a file")
-    with pytest.raises(RefusedError, match=r"cannot write .*see data.cache"):
-        get(server, tmp_path)
-
-
 PROCESS = """
 import sys
 from pathlib import Path

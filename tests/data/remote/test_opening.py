@@ -285,6 +285,14 @@ def test_indexes_that_cannot_be_kept_are_said_to_be_so(tmp_path, capsys):
     assert "can't be kept" in lines[0]
 
 
+def test_the_users_cache_folder_is_respected(tmp_path, monkeypatch):
+    pattern = write_local(tmp_path / "own")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    for cache in (None, Path("~/.cache/irodori")):
+        open_index(pattern, None, cache)
+    assert len(list((tmp_path / "xdg" / "irodori" / "indexes").iterdir())) == 3
+
+
 def test_webdatasets_keys_are_kept(tmp_path):
     pattern = write_local(tmp_path / "own")
     index = opened(pattern, tmp_path)

@@ -62,18 +62,23 @@ class ShardCache:
         """Return a file descriptor of the whole shard, which the caller closes; fetch it if absent.
 
         Raises:
-            RefusedError: the shard can't be had.
+            RefusedError: the shard can't be had or written.
         """
         path = self.path(shard)
-        while (descriptor := _opened(path, shard.num_bytes)) is None:
-            with lock(path):
-                # Another process may have fetched it meanwhile.
-                done = path.exists() and path.stat().st_size == shard.num_bytes
-                if not done and (done := self._make_room(path, shard.num_bytes)):
-                    file = remote_file(str(shard.path), self.network.timeout)
-                    download(file, path, self.network, shard.num_bytes, shard.sha256)
-            if not done:
-                time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+        try:
+            while (descriptor := _opened(path, shard.num_bytes)) is None:
+                with lock(path):
+                    # Another process may have fetched it meanwhile.
+                    done = path.exists() and path.stat().st_size == shard.num_bytes
+                    if not done and (done := self._make_room(path, shard.num_bytes)):
+                        file = remote_file(str(shard.path), self.network.timeout)
+                        download(file, path, self.network, shard.num_bytes, shard.sha256)
+                if not done:
+                    time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+        except RefusedError:
+            raise
+        except OSError as error:
+            raise RefusedError(f"cannot write {path}: {error.strerror}; see data.cache") from error
         return descriptor
 
     def drop_if_damaged(self, shard: Shard) -> bool:
@@ -106,7 +111,7 @@ class ShardCache:
         """Return time of last use and bytes (of a part: those that it will have) of each shard."""
         kept: dict[Path, tuple[float, int]] = {}
         for entry in self.folder.iterdir():
-            part = re.fullmatch(r"\.(.+)\.(\d+)\.part", entry.name)
+            part = re.fullmatch(r"\.(.+)\.(\d+)\.download", entry.name)
             if part or not entry.name.startswith("."):
                 with suppress(FileNotFoundError):  # another process was quicker
                     stat = entry.stat()
@@ -124,7 +129,7 @@ def lock(path: Path, timeout: float = -1) -> FileLock:
 
 def part_of(path: Path, num_bytes: int) -> Path:
     """Return where a download of that length lies until it is whole."""
-    return path.with_name(f".{path.name}.{num_bytes}.part")
+    return path.with_name(f".{path.name}.{num_bytes}.download")
 
 
 def tag_of(path: Path) -> Path:
@@ -143,7 +148,8 @@ def download(
         num_bytes, sha256: what the file must be; "" where that is not known.
 
     Raises:
-        RefusedError: it can't be had, isn't as it must be, or can't be written.
+        RefusedError: it can't be had, or isn't as it must be.
+        OSError: it can't be written.
     """
     part = part_of(path, num_bytes)
     for last in (False, True):  # once more if it changed or the network damaged it
@@ -155,11 +161,9 @@ def download(
             part.replace(path)
             tag_of(path).unlink()
             return
-        except RefusedError as error:
-            if last or not isinstance(error, ChangedError):
+        except ChangedError:
+            if last:
                 raise
-        except OSError as error:
-            raise RefusedError(f"cannot write {path}: {error.strerror}; see data.cache") from error
 
 
 def _continue(file: RemoteFile, path: Path, network: Network, num_bytes: int) -> None:

@@ -110,7 +110,7 @@ class WebFile(RemoteFile):
                 said = stream.r.headers
                 place = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", said.get("Content-Range", ""))
                 length = place[2] if place else said.get("Content-Length", "")
-                if not length.isdigit() or "Content-Encoding" in said:
+                if not length.isdigit() or said.get("Content-Encoding", "identity") != "identity":
                     raise RefusedError(f"{shown(self.url)}: the server doesn't say its length")
                 tag, modified = said.get("ETag", ""), said.get("Last-Modified", "")
                 tag = modified if not tag or (modified and tag.startswith("W/")) else tag
