@@ -12,7 +12,7 @@ from torch.utils.data import get_worker_info
 
 from irodori.data.config import Sample
 from irodori.data.index import NO_CLASS
-from irodori.data.remote.source import is_url, name_of
+from irodori.data.remote.urls import is_url, name_of
 from irodori.data.samples import PADDING
 from irodori.data.slots import BatchSlots
 

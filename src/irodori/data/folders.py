@@ -1,12 +1,12 @@
 """The folders that shards lie in, here and behind URLs, with their indexes."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -14,20 +14,16 @@ from irodori.data.index import COLUMNS, INDEX_NAME, Index, Shard, read_index, re
 from irodori.data.kept_index import kept_index
 from irodori.data.keys import Keys
 from irodori.data.remote.cache import ShardCache
-from irodori.data.remote.download import download
-from irodori.data.remote.filesystems import names_in
-from irodori.data.remote.lock import locked
-from irodori.data.remote.range_file import range_file
-from irodori.data.remote.retry import Network, RefusedError, retrying
-from irodori.data.remote.source import Stat, folder_of, in_folder, name_of, source
+from irodori.data.remote.files import NO_RANGES, RangeFile, Stat, names_in, remote_file
+from irodori.data.remote.retry import MissingError, Network, retrying
+from irodori.data.remote.urls import folder_of, in_folder, name_of, shown
 from irodori.data.scan import scan, scan_file
 from irodori.errors import IrodoriError
 
-DEFAULT_CACHE = Path("~/.cache/irodori")
-"""Where indexes are kept if shards are not."""
-
 AT_ONCE = 16
 """Servers' files that are asked for at the same time at the start."""
+INDEXES_LIMIT = 4 * 10**9
+"""Bytes of indexes that are kept; the least recently used make room."""
 
 
 class Folders:
@@ -43,13 +39,13 @@ class Folders:
     """
 
     def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
-        self.kept = (cache or DEFAULT_CACHE).expanduser().absolute() / "indexes"
+        self.kept = cache_folder(cache) / "indexes"
         self.cache = shard_cache(cache, limit, network)
         self.network = network
         self._indexes: dict[Path | str, Index | None] = {}
 
     def index(self, folder: Path | str) -> Index | None:
-        """What the folder's `index.json` says, None where there is none."""
+        """Return what the folder's `index.json` says, None where there is none."""
         if folder not in self._indexes:
             if isinstance(folder, str):
                 self._indexes[folder] = self._fetched(folder)
@@ -59,119 +55,107 @@ class Folders:
         return self._indexes[folder]
 
     def names(self, folder: str) -> list[str]:
-        """The names of the shards in a folder behind a URL: by its index, else as it lists them."""
+        """Return the names of the shards in a folder behind a URL: of its index, else as listed."""
         index = self.index(folder)
         return [shard.name for shard in index.shards] if index else names_in(folder, self.network)
 
     def used(self, paths: Sequence[Path | str]) -> Iterator[tuple[Path | str, Index]]:
-        """The folders whose indexes list some of these shards."""
-        wanted = {_in_index(path) for path in paths}
+        """Yield the folders whose indexes list some of these shards, and these indexes."""
+        wanted = set(map(_in_index, paths))
         for folder in dict.fromkeys(map(_folder, paths)):
             index = self.index(folder)
             if index and any(shard.path in wanted for shard in index.shards):
                 yield folder, index
 
     def shards(self, paths: Sequence[Path | str]) -> list[Shard]:
-        """The shards' columns, in that order.
+        """Return the shards' columns, in that order.
 
         Raises:
             IrodoriError: a shard isn't as its index says, or is no readable tar; the cache has no
                 room for a shard.
         """
-        indexes = [self.index(folder) for folder in dict.fromkeys(map(_folder, paths))]
-        listed = {shard.path: shard for index in indexes if index for shard in index.shards}
-        made: list[Callable[[], Shard]] = []
-        for path in paths:
-            shard = listed.get(_in_index(path))
-            if shard is None:
-                made.append(partial(self._made, path))
-            else:
-                if isinstance(path, Path):
-                    check_whole(shard)
-                # The address as it was given, not as it is built from the index's name.
-                made.append(partial(replace, shard, path=path))
+        listed = {shard.path: shard for _, index in self.used(paths) for shard in index.shards}
+
+        def found(path: Path | str) -> Shard:
+            if (shard := listed.get(_in_index(path))) is None:
+                return self._made(path)
+            if isinstance(path, Path):
+                check_whole(shard)
+            # The address as it was given, not as it is built from the index's name.
+            return replace(shard, path=path)
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            shards = list(pool.map(lambda make: make(), made))
+            shards = list(pool.map(found, paths))
         remote = [shard for shard in shards if isinstance(shard.path, str)]
         if remote and self.cache is not None:
             self.cache.check(remote)
-        elif remote:
-            self._check_ranges(remote[0])
+        elif remote:  # ask for one before the run begins
+            url, num_bytes = str(remote[0].path), remote[0].num_bytes
+            stat = self._stat(url)
+            if not stat.ranges:
+                raise IrodoriError(f"{shown(url)}: {NO_RANGES}")
+            if stat.num_bytes != num_bytes:
+                raise IrodoriError(_differs(shown(url), stat.num_bytes, num_bytes))
         return shards
 
     def _made(self, path: Path | str) -> Shard:
-        """A shard that no index lists: scanned, unless that was done before."""
-        if isinstance(path, Path):
-            try:
-                stat = path.stat()
-            except OSError:
-                return scan(path)  # which says what is wrong
-            tag = str(stat.st_mtime_ns)
-            return kept_index(self.kept, path, stat.st_size, tag, partial(scan, path))
-        remote = self._stat(path)
-        return kept_index(
-            self.kept, path, remote.num_bytes, remote.tag, partial(self._scanned, path, remote)
-        )
+        """Scan a shard that no index lists, unless that was done before."""
+        if isinstance(path, str):
+            stat = self._stat(path)
+            make = partial(self._scanned, path, stat)
+        elif path.is_file():
+            stat = Stat(path.stat().st_size, str(path.stat().st_mtime_ns))
+            make = partial(scan, path)
+        else:
+            return scan(path)  # which says what is wrong
+        return kept_index(self.kept, path, stat.num_bytes, stat.tag, make)
 
     def _scanned(self, url: str, stat: Stat) -> Shard:
         if stat.ranges:
-            with range_file(source(url, self.network.timeout), stat, self.network) as file:
-                return scan_file(url, file, stat.num_bytes)
+            file = remote_file(url, self.network.timeout)
+            content = cast(BinaryIO, RangeFile(file, stat, self.network))
+            return scan_file(url, content, stat.num_bytes)
         if self.cache is None:
-            raise _no_ranges(url)
-        labels, offsets, sizes = (np.empty(0, dtype) for dtype in COLUMNS.values())
-        shard = Shard(url, Keys(), labels, offsets, sizes, stat.num_bytes, tag=stat.tag)
-        self.cache.check([shard])
-        with os.fdopen(self.cache.open(shard), "rb") as file:
-            return scan_file(url, file, stat.num_bytes)
+            raise IrodoriError(f"{shown(url)}: {NO_RANGES}")
+        self.cache.check([shard := _whole(url, stat)])
+        with os.fdopen(self.cache.open(shard), "rb") as kept:
+            return scan_file(url, kept, stat.num_bytes)
 
     def _stat(self, url: str) -> Stat:
-        return retrying(url, source(url, self.network.timeout).stat, self.network)
-
-    def _check_ranges(self, shard: Shard) -> None:
-        """Without a cache: ask for one shard before the run begins."""
-        stat = self._stat(str(shard.path))
-        if not stat.ranges:
-            raise _no_ranges(str(shard.path))
-        if stat.num_bytes != shard.num_bytes:
-            raise IrodoriError(
-                f"{shard.path} has changed: {stat.num_bytes} bytes, {INDEX_NAME} says"
-                f" {shard.num_bytes}; restore the shard, or write the index again"
-            )
+        return retrying(url, remote_file(url, self.network.timeout).stat, self.network)
 
     def _fetched(self, folder: str) -> Index | None:
-        """The `index.json` behind a URL, kept in a file while it stays the same there."""
-        url = in_folder(folder, INDEX_NAME)
+        """Read the `index.json` behind a URL, kept in a file while it stays the same there."""
         try:
-            stat = self._stat(url)
-        except RefusedError as error:
-            if error.missing:
-                return None
-            raise
-        digest = hashlib.sha256(url.encode()).hexdigest()[:24]
-        version = hashlib.sha256(f"{stat.num_bytes} {stat.tag}".encode()).hexdigest()[:8]
-        file = self.kept / f"{digest}-{version}-{INDEX_NAME}"
-        try:
-            with locked(self.kept / ".locks" / digest):
-                if not file.is_file() or not stat.tag:
-                    download(source(url, self.network.timeout), file, self.network, stat.num_bytes)
-                    for other in self.kept.glob(f"{digest}-*-{INDEX_NAME}"):
-                        if other != file:
-                            other.unlink()
-        except RefusedError:
-            raise
-        except OSError as error:
-            raise IrodoriError(
-                f"cannot keep {url} in {self.kept}: {error.strerror}; set data.cache"
-            ) from error
-        return read_index_file(file, partial(in_folder, folder))
+            url = in_folder(folder, INDEX_NAME)
+            index = _whole(url, self._stat(url))
+        except MissingError:
+            return None
+        kept = ShardCache(self.kept, INDEXES_LIMIT, self.network)
+        kept.check([index])
+        if not index.tag:  # it may have changed
+            kept.path(index).unlink(missing_ok=True)
+        os.close(kept.open(index))
+        return read_index_file(kept.path(index), partial(in_folder, folder))
+
+
+def _whole(url: str, stat: Stat) -> Shard:
+    """Return a file as a shard of which no samples are known."""
+    labels, offsets, sizes = (np.empty(0, dtype) for dtype in COLUMNS.values())
+    return Shard(url, Keys(), labels, offsets, sizes, stat.num_bytes, tag=stat.tag)
+
+
+def cache_folder(cache: Path | None) -> Path:
+    """Return a cache folder, irodori's own for None; `~/.cache` is where XDG_CACHE_HOME says."""
+    path, home = str(cache or "~/.cache/irodori"), os.environ.get("XDG_CACHE_HOME")
+    if home and path.startswith("~/.cache/"):
+        path = home + path.removeprefix("~/.cache")
+    return Path(path).expanduser().absolute()
 
 
 def shard_cache(cache: Path | None, limit: int | None, network: Network) -> ShardCache | None:
-    """The cache of shards in the folder `cache`; None without one."""
-    if cache is None:
-        return None
-    return ShardCache(cache.expanduser().absolute() / "shards", limit, network)
+    """Return the cache of shards in the folder `cache`; None without one."""
+    return None if cache is None else ShardCache(cache_folder(cache) / "shards", limit, network)
 
 
 def check_whole(shard: Shard) -> None:
@@ -185,13 +169,16 @@ def check_whole(shard: Shard) -> None:
         raise IrodoriError(
             f"{path} is missing, though {INDEX_NAME} beside it lists it: restore the shard"
         )
-    num_bytes = path.stat().st_size
-    if num_bytes != shard.num_bytes:
-        what = "is truncated" if num_bytes < shard.num_bytes else "has changed"
-        raise IrodoriError(
-            f"{path} {what}: {num_bytes} bytes, {INDEX_NAME} says {shard.num_bytes}; "
-            f"restore the shard, or delete {INDEX_NAME} if the change is meant"
-        )
+    if path.stat().st_size != shard.num_bytes:
+        raise IrodoriError(_differs(path, path.stat().st_size, shard.num_bytes))
+
+
+def _differs(path: Path | str, num_bytes: int, expected: int) -> str:
+    what = "is truncated" if num_bytes < expected else "has changed"
+    return (
+        f"{path} {what}: {num_bytes} bytes, {INDEX_NAME} says {expected};"
+        f" restore the shard, or delete {INDEX_NAME} if the change is meant"
+    )
 
 
 def _folder(path: Path | str) -> Path | str:
@@ -199,12 +186,5 @@ def _folder(path: Path | str) -> Path | str:
 
 
 def _in_index(path: Path | str) -> Path | str:
-    """A shard's place as `index` gives it, whatever way its URL is encoded."""
+    """Return a shard's place as `index` gives it, whatever way its URL is encoded."""
     return in_folder(folder_of(path), name_of(path)) if isinstance(path, str) else path
-
-
-def _no_ranges(url: str) -> IrodoriError:
-    return IrodoriError(
-        f"{url}: the server has no range requests, which reading without a cache needs: name a"
-        " folder as data.cache"
-    )

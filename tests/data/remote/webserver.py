@@ -12,7 +12,8 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves `files` (name → bytes).
 
     mishaps: what happens to the next answers, one each: "cut:N" breaks off after N bytes, "reset"
-    closes without an answer, "slow:S" waits S seconds in the middle, a number is an HTTP status.
+    closes without an answer, "slow:S" waits S seconds in the middle, a number is an HTTP status, ""
+    is a good answer.
     requests: (method, name, range or ""). sent: bytes of bodies that were sent, by name; an answer
     is counted in the dict that stood here when it was asked for, however late it is sent.
     """
@@ -24,6 +25,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.files, self.requests, self.sent = {}, [], {}
         self.mishaps = deque()
         self.mishaps_of = None  # a name; others are answered well
+        self.retry_after = "0"
         self.ranges, self.tags, self.lists = True, True, False
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.before = lambda name: None
@@ -52,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if mishap.isdigit():
-            self.answer(int(mishap), b"no")
+            self.answer(int(mishap), b"no", {"Retry-After": server.retry_after})
             return
         if name == "" and server.lists:
             links = "".join(f'<a href="{file}">{file}</a>' for file in server.files)

@@ -1,1 +1,1 @@
-"""Files behind http(s)://, s3:// and gs:// addresses: asked for, downloaded, cached."""
+"""Files behind URLs of any scheme that fsspec knows: asked for, downloaded, cached."""

@@ -1,26 +1,24 @@
-"""Shards behind URLs, kept on this machine within a bound, shared by all its processes."""
+"""Files behind URLs, kept on this machine within a bound, shared by all its processes."""
 
 import hashlib
 import os
 import random
+import re
 import time
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from irodori.data.index import Shard
-from irodori.data.remote.download import (
-    discard,
-    download,
-    note_of,
-    read_note,
-    sha256_of,
-    write_note,
-)
-from irodori.data.remote.lock import locked
-from irodori.data.remote.retry import Network
-from irodori.data.remote.source import source
+from irodori.data.remote.files import RemoteFile, remote_file
+from irodori.data.remote.retry import ChangedError, Network, RefusedError, retrying
+from irodori.data.remote.urls import shown
 from irodori.errors import IrodoriError
+
+CHUNK = 8 << 20
+"""Bytes that a download asks for at once, and loses at most when it breaks."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,11 @@ class ShardCache:
 
     def check(self, shards: list[Shard]) -> None:
         """Raise IrodoriError where one of these shards can never be kept."""
-        largest = max(shards, key=lambda shard: shard.num_bytes)
-        if self.limit is not None and largest.num_bytes > self.limit:
+        num_bytes, url = max((shard.num_bytes, shown(str(shard.path))) for shard in shards)
+        if self.limit is not None and num_bytes > self.limit:
             raise IrodoriError(
-                f"data.cache_gb={self.limit / 1e9:g} is smaller than the shard {largest.path}"
-                f" ({largest.num_bytes / 1e9:.3g} GB): give the cache room for several shards"
+                f"data.cache_gb={self.limit / 1e9:g} is smaller than the shard {url}"
+                f" ({num_bytes / 1e9:.3g} GB): give the cache room for several shards"
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,94 +54,152 @@ class ShardCache:
             ) from error
 
     def path(self, shard: Shard) -> Path:
-        """Where a shard is kept: another content of the same URL has another place."""
+        """Return where a shard is kept: another content of the same URL has another place."""
         identity = f"{shard.path}\n{shard.num_bytes}\n{shard.sha256 or shard.tag}"
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return self.folder / f"{digest}-{shard.name}"
+        return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{shard.name}"
 
     def open(self, shard: Shard) -> int:
-        """A file descriptor of the whole shard, which the caller closes; fetched if need be.
+        """Return a file descriptor of the whole shard, which the caller closes; fetch it if absent.
 
         Raises:
-            RefusedError: the shard can't be had.
+            RefusedError: the shard can't be had or written.
         """
         path = self.path(shard)
-        descriptor = self._opened(path, shard)
-        while descriptor is None:
-            with self._lock(path):
-                # Another process may have fetched it meanwhile.
-                descriptor = self._opened(path, shard)
-                if descriptor is None and self._make_room(path, shard):
-                    path.unlink(missing_ok=True)  # of another length
-                    address = source(str(shard.path), self.network.timeout)
-                    download(address, path, self.network, shard.num_bytes, shard.sha256)
-                    descriptor = self._opened(path, shard)
-            if descriptor is None:
-                time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+        try:
+            while (descriptor := _opened(path, shard.num_bytes)) is None:
+                with lock(path):
+                    # Another process may have fetched it meanwhile.
+                    done = path.exists() and path.stat().st_size == shard.num_bytes
+                    if not done and (done := self._make_room(path, shard.num_bytes)):
+                        file = remote_file(str(shard.path), self.network.timeout)
+                        download(file, path, self.network, shard.num_bytes, shard.sha256)
+                if not done:
+                    time.sleep(random.uniform(0.02, 0.2))  # for others' downloads to end
+        except RefusedError:
+            raise
+        except OSError as error:
+            raise RefusedError(f"cannot write {path}: {error.strerror}; see data.cache") from error
         return descriptor
 
     def drop_if_damaged(self, shard: Shard) -> bool:
-        """Remove a kept shard whose bytes aren't those of its sha256; whether that was so."""
+        """Remove a kept shard whose bytes aren't those of its sha256; return whether it is gone."""
         path = self.path(shard)
-        with self._lock(path):
-            try:
-                damaged = bool(shard.sha256) and sha256_of(path) != shard.sha256
-            except FileNotFoundError:
-                return True
-            if damaged:
+        with lock(path):
+            if path.exists() and shard.sha256 and sha256_of(path) != shard.sha256:
                 path.unlink(missing_ok=True)
-            return damaged
+            return not path.exists()
 
-    def _opened(self, path: Path, shard: Shard) -> int | None:
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        if os.fstat(descriptor).st_size != shard.num_bytes:
-            os.close(descriptor)
-            return None
-        os.utime(descriptor)  # The time of the last use, whatever the file system's own says.
-        return descriptor
-
-    def _lock(self, path: Path) -> AbstractContextManager[bool]:
-        return locked(self.folder / ".locks" / path.name)
-
-    def _make_room(self, path: Path, shard: Shard) -> bool:
-        """Evict others until the shard fits, and reserve its place by a note."""
+    def _make_room(self, path: Path, num_bytes: int) -> bool:
+        """Evict others until the shard fits, and reserve its place by an empty part."""
         if self.limit is None:
             return True
-        with locked(self.folder / ".locks" / "room"):
-            kept = sorted(entry for entry in self._kept() if entry[2] != path)
-            excess = sum(num_bytes for _, num_bytes, _ in kept) + shard.num_bytes - self.limit
-            for _, num_bytes, other in kept:
-                if excess <= 0:
-                    break
-                # A lock that another holds is on a download under way.
-                with locked(self.folder / ".locks" / other.name, wait=False) as free:
-                    if free:
-                        other.unlink(missing_ok=True)
-                        discard(other)
-                        excess -= num_bytes
-            if excess > 0:
-                return False
-            if not note_of(path).exists():
-                write_note(path, shard.num_bytes, "")
-            return True
+        with lock(self.folder / "room"):
+            kept = self._kept()
+            kept.pop(path, None)
+            excess = sum(size for _, size in kept.values()) + num_bytes - self.limit
+            for other, (_, size) in sorted(kept.items(), key=lambda item: item[1]):
+                if excess > 0:
+                    with suppress(Timeout), lock(other, timeout=0):  # else it is on its way
+                        for file in (other, part_of(other, size), tag_of(other)):
+                            file.unlink(missing_ok=True)
+                        excess -= size
+            if excess <= 0:
+                part_of(path, num_bytes).touch()
+            return excess <= 0
 
-    def _kept(self) -> list[tuple[float, int, Path]]:
-        """Time of the last use, bytes (of a part: those that it will have), and place of each."""
+    def _kept(self) -> dict[Path, tuple[float, int]]:
+        """Return time of last use and bytes (of a part: those that it will have) of each shard."""
         kept: dict[Path, tuple[float, int]] = {}
         for entry in self.folder.iterdir():
-            try:
-                seen = entry.stat().st_mtime, entry.stat().st_size
-            except FileNotFoundError:  # another process was quicker
-                continue
-            if not entry.name.startswith("."):
-                place = entry
-            elif entry.name.endswith(".note"):
-                place = entry.with_name(entry.name[1:].removesuffix(".note"))
-                seen = seen[0], read_note(place)[0]
-            else:
-                continue
-            kept[place] = max(seen, kept.get(place, seen))
-        return [(used, num_bytes, place) for place, (used, num_bytes) in kept.items()]
+            part = re.fullmatch(r"\.(.+)\.(\d+)\.download", entry.name)
+            if part or not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # another process was quicker
+                    stat = entry.stat()
+                    place = entry.with_name(part[1]) if part else entry
+                    kept[place] = stat.st_mtime, int(part[2]) if part else stat.st_size
+        return kept
+
+
+def lock(path: Path, timeout: float = -1) -> FileLock:
+    """Return the lock between processes and threads for what lies at `path`."""
+    file = path.parent / ".locks" / path.name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file, timeout, mode=0o666)
+
+
+def part_of(path: Path, num_bytes: int) -> Path:
+    """Return where a download of that length lies until it is whole."""
+    return path.with_name(f".{path.name}.{num_bytes}.download")
+
+
+def tag_of(path: Path) -> Path:
+    """Return the file that holds the tag of what a part is of."""
+    return path.with_name(f".{path.name}.tag")
+
+
+def download(
+    file: RemoteFile, path: Path, network: Network, num_bytes: int, sha256: str = ""
+) -> None:
+    """Bring a file to `path`, which nobody else may write meanwhile (see `lock`).
+
+    A part that an earlier try or process left is continued if the server's file is unchanged.
+
+    Args:
+        num_bytes, sha256: what the file must be; "" where that is not known.
+
+    Raises:
+        RefusedError: it can't be had, or isn't as it must be.
+        OSError: it can't be written.
+    """
+    part = part_of(path, num_bytes)
+    for last in (False, True):  # once more if it changed or the network damaged it
+        try:
+            _continue(file, path, network, num_bytes)
+            if sha256 and sha256_of(part) != sha256:
+                part.unlink()
+                raise ChangedError(f"{shown(file.url)} has another sha256 than its index names")
+            part.replace(path)
+            tag_of(path).unlink()
+            return
+        except ChangedError:
+            if last:
+                raise
+
+
+def _continue(file: RemoteFile, path: Path, network: Network, num_bytes: int) -> None:
+    """Bring the part to the file's length."""
+    stat = retrying(file.url, file.stat, network)
+    if stat.num_bytes != num_bytes:
+        raise ChangedError(
+            f"{shown(file.url)} has changed: {stat.num_bytes} bytes, not {num_bytes}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part_of(path, num_bytes).open("ab", buffering=0) as part:
+        tag = tag_of(path)
+        known = stat.ranges and stat.tag and tag.exists() and tag.read_text() == stat.tag
+        if not known or part.tell() > num_bytes:
+            part.truncate(0)
+            part.seek(0)
+            tag.write_text(stat.tag)
+        while (start := part.tell()) < num_bytes:
+            size = min(CHUNK, num_bytes - start) if stat.ranges else num_bytes
+            part.write(retrying(file.url, lambda: file.read(start, size, stat), network))  # noqa: B023
+        os.fsync(part.fileno())
+    if retrying(file.url, file.stat, network) != stat:
+        raise ChangedError(f"{shown(file.url)} changed while it was downloaded")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a local file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(path: Path, num_bytes: int) -> int | None:
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        if os.fstat(descriptor).st_size == num_bytes:
+            os.utime(descriptor)  # the time of the last use, whatever the file system's own says
+            return descriptor
+        os.close(descriptor)
+    return None

@@ -3,47 +3,46 @@
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 30.0
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds between two tries: at first, and at most; each is drawn from half of it to all of it."""
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds that are waited at most where the server asks for more."""
 
 Answer = TypeVar("Answer")
 
 
 class RefusedError(OSError):
-    """A file can't be had, and asking again won't help; the message names it.
+    """A file can't be had, and asking again won't help; the message names it."""
 
-    missing: because it isn't there, or isn't shown to us.
-    """
 
-    def __init__(self, message: str, missing: bool = False) -> None:
-        super().__init__(message)
-        self.missing = missing
+class MissingError(RefusedError):
+    """A file isn't there, or isn't shown to us."""
+
+
+class ChangedError(RefusedError):
+    """A file isn't what it was."""
 
 
 class TransientError(OSError):
-    """Something broke that may be whole at the next try.
+    """Something broke that may be whole after `wait` seconds."""
 
-    wait: seconds that the server asks for. progress: whether a good part came before it broke.
-    """
-
-    def __init__(self, message: str, wait: float = 0.0, progress: bool = False) -> None:
+    def __init__(self, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
         self.wait = wait
-        self.progress = progress
 
 
 @dataclass(frozen=True)
 class Network:
     """How patiently servers are asked.
 
-    retries: tries after the first that failed, until a good part of the file has come.
-    timeout: seconds without a byte after which an answer counts as broken off.
+    retries: tries after the first that failed. timeout: seconds without a byte after which an
+    answer counts as broken off.
     """
 
     retries: int = 8
@@ -58,28 +57,37 @@ They get one try each: otherwise every sample of a dead server would take all th
 
 
 def retrying(url: str, ask: Callable[[], Answer], network: Network) -> Answer:
-    """The first good answer of `ask`; a series of retries is told in one line on stderr.
+    """Return the first good answer of `ask`; a series of retries is reported in one line.
 
     Raises:
         RefusedError: by `ask`, or because every try failed.
     """
     places = {url, urlsplit(url).netloc}
-    failures = told = 0
-    while True:
+    for failures in range(network.retries + 1):
         try:
             answer = ask()
         except TransientError as error:
-            failures = 1 if error.progress else failures + 1
-            retries = 0 if _failing & places else network.retries
-            if failures > retries:
+            if failures == network.retries or _failing & places:
                 _failing.update(places)
-                after = f"; gave up after {retries} retries" if retries else ""
+                after = f"; gave up after {failures} retries" if failures else ""
                 raise RefusedError(f"{error}{after}") from error
-            if not told:
-                print(f"{error}; trying again, up to {retries} times", file=sys.stderr, flush=True)
-            told += 1
-            wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1)) * random.uniform(0.5, 1)
-            time.sleep(max(wait, min(error.wait, LONGEST_WAIT)))
+            if not failures:
+                tries = f"trying again, up to {network.retries} times"
+                print(f"{error}; {tries}", file=sys.stderr, flush=True)
+            wait = min(LONGEST_WAIT, FIRST_WAIT * 2**failures) * random.uniform(0.5, 1)
+            time.sleep(max(wait, min(error.wait, LONGEST_RETRY_AFTER)))
         else:
             _failing.difference_update(places)
             return answer
+    raise AssertionError("the last try answers or raises")
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that an answer's Retry-After asks for, as a number or as a date."""
+    said = headers.get("Retry-After", "")
+    try:
+        return (
+            float(said) if said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        )
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,46 @@
+"""The parts of URLs that name shards."""
+
+import re
+from urllib.parse import quote, unquote
+
+
+def is_url(name: object) -> bool:
+    """Return whether a shard is named by a URL, of whatever scheme."""
+    return isinstance(name, str) and re.match(r"[A-Za-z][\w+.-]*://", name) is not None
+
+
+def is_web(url: str) -> bool:
+    """Return whether a URL is of http or https: only these have queries and %-encoded names."""
+    return url.startswith(("http://", "https://"))
+
+
+def split(url: str) -> tuple[str, str, str]:
+    """Return a URL's folder (without its last slash), its last part, and its query with the "?"."""
+    found = re.search(r"[?#]", url) if is_web(url) else None
+    path, query = (url[: found.start()], url[found.start() :]) if found else (url, "")
+    folder, _, name = path.rpartition("/")
+    return folder, name, query
+
+
+def folder_of(url: str) -> str:
+    """Return the folder that a file lies in: without a slash at its end, with the file's query."""
+    folder, _, query = split(url)
+    return folder + query
+
+
+def in_folder(folder: str, name: str) -> str:
+    """Return the URL of the file of that name in a folder (as `folder_of` gives it)."""
+    parent, last, query = split(folder)
+    return f"{parent}/{last}/{quote(name) if is_web(folder) else name}{query}"
+
+
+def name_of(url: str) -> str:
+    """Return the last part of a URL, decoded."""
+    name = split(url)[1]
+    return unquote(name) if is_web(url) else name
+
+
+def shown(url: str) -> str:
+    """Return a URL for messages: without user, password and query, which may be credentials."""
+    folder, name, query = split(url)
+    return re.sub(r"//[^/]*@", "//", f"{folder}/{name}") + ("?…" if query else "")
