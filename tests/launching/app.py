@@ -3,6 +3,7 @@
 With APP_BEHAVIOR it doesn't train at all: a JSON object that gives for a seed what the job does.
 """
 
+import inspect
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 import types
 
-from irodori.config import PROJECT, signature
+from irodori.config import PROJECT, check
 from irodori.errors import IrodoriError
 
 RANK = os.environ.get("RANK", "0")
@@ -65,7 +66,8 @@ if "APP_BEHAVIOR" in os.environ:
     launch.train = pretend
     sys.modules["irodori.training.launch"] = launch
     # Importing Lightning and torch for their signatures would take longer than all the rest.
-    signature.locate = lambda target: lambda *args, **kwargs: None
+    anything = inspect.signature(lambda *args, **kwargs: None)
+    check.imported_signature = lambda target: anything
 else:
     from irodori.training import launch
 
