@@ -11,7 +11,7 @@ import sys
 import time
 import types
 
-from irodori.config import PROJECT, check
+from irodori.config import PROJECT, signature
 from irodori.errors import IrodoriError
 
 RANK = os.environ.get("RANK", "0")
@@ -67,7 +67,7 @@ if "APP_BEHAVIOR" in os.environ:
     sys.modules["irodori.training.launch"] = launch
     # Importing Lightning and torch for their signatures would take longer than all the rest.
     anything = inspect.signature(lambda *args, **kwargs: None)
-    check.imported_signature = lambda target: anything
+    signature.imported_signature = lambda target: anything
 else:
     from irodori.training import launch
 
