@@ -15,8 +15,8 @@ from irodori.errors import IrodoriError
 from irodori.model_file import FORMAT, read_checkpoint
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma
-from irodori.runs.checkpoints import checkpoint_file
 from irodori.utils.describable import build, describe
+from irodori.utils.run_files import checkpoint_file
 
 __all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpoint"]
 

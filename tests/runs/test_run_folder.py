@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from irodori.errors import IrodoriError
 from irodori.runs import folder as run_folder
 from irodori.runs.folder import (
-    CONFIG,
     create_run_folder,
     locked,
     remove_if_empty,
     remove_stale_files,
     resume_command,
 )
+from irodori.utils.run_files import CONFIG
 
 FORK = multiprocessing.get_context("fork")
 

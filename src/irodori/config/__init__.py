@@ -6,11 +6,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from irodori.errors import IrodoriError
+from irodori.utils.run_files import CONFIG
 
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout, which holds conf/ and data/."""
-RUN_CONFIG = "config.yaml"
-"""The file that makes a folder a run folder."""
 
 
 def existing_run(folder: str) -> Path:
@@ -23,8 +22,8 @@ def existing_run(folder: str) -> Path:
     path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
     if path.is_file():
         raise IrodoriError(f"resume={folder} is a file: name the run's folder")
-    if not (path / RUN_CONFIG).is_file():
-        raise IrodoriError(f"resume={folder}: no run is there ({path / RUN_CONFIG} is missing)")
+    if not (path / CONFIG).is_file():
+        raise IrodoriError(f"resume={folder}: no run is there ({path / CONFIG} is missing)")
     return path
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from irodori.config import PROJECT, RUN_CONFIG
+from irodori.config import PROJECT
 from irodori.config.check import check
 from irodori.config.instantiate import instantiate
 from irodori.config.trust import refuse_untrusted
@@ -31,7 +31,6 @@ from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protoco
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model, color_pictures, load_model
-from irodori.runs.checkpoints import checkpoint_file
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer
 from irodori.training.callbacks.bad_images import BadImages
@@ -44,6 +43,7 @@ from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks, gather
 from irodori.training.results import EvaluationResult
 from irodori.training.seen import seen_shards
+from irodori.utils.run_files import CONFIG, checkpoint_file
 
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
 
@@ -98,7 +98,7 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
         IrodoriError: the configuration is damaged, or names classes that aren't trusted.
     """
     folder = checkpoint.resolve().parent.parent
-    if not (folder / RUN_CONFIG).is_file():
+    if not (folder / CONFIG).is_file():
         return None
     run = stored_config(folder)
     # Its data are all that is built of it.

@@ -17,10 +17,11 @@ from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
-from irodori.runs.folder import METRICS, create_run_folder, remove_if_empty
+from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.training.report import CONSOLE
 from irodori.training.results import EvaluationResult, document, table
+from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"
 """Which photographs were measured, one a line."""

@@ -12,16 +12,9 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from irodori.config import RUN_CONFIG
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
-from irodori.runs.checkpoints import BEST as BEST
-from irodori.runs.checkpoints import CHECKPOINTS as CHECKPOINTS
-from irodori.runs.checkpoints import LAST as LAST
-
-CONFIG = RUN_CONFIG
-METRICS = "metrics.json"
-PICTURES = "pictures"
+from irodori.utils.run_files import CONFIG
 
 
 def create_run_folder(folder: Path, config: str, named: bool) -> Path:

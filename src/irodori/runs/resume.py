@@ -15,7 +15,7 @@ from irodori.config import existing_run
 from irodori.config.errors import error_line
 from irodori.config.trust import refuse_untrusted
 from irodori.errors import IrodoriError
-from irodori.runs.folder import CONFIG
+from irodori.utils.run_files import CONFIG
 
 MAY_CHANGE = re.compile(
     r"""

@@ -4,12 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from irodori.config import RUN_CONFIG
 from irodori.errors import IrodoriError
-
-METRICS = "metrics.json"
-PER_IMAGE = "per_image.csv"
-JOB = "job.json"
+from irodori.utils.run_files import CONFIG, JOB, METRICS
 
 
 def run_folders(given: Sequence[Path]) -> list[Path]:
@@ -25,7 +21,7 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
         below = list(_below(folder))
         if not below:
             raise IrodoriError(
-                f"{folder} holds no run: neither {RUN_CONFIG} nor {METRICS} is in it or below"
+                f"{folder} holds no run: neither {CONFIG} nor {METRICS} is in it or below"
             )
         for path in below:
             found.setdefault(path.resolve(), path)
@@ -35,7 +31,7 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     """This folder if it is a run's; else those below it."""
     for place, folders, files in os.walk(folder):
-        if {RUN_CONFIG, METRICS, JOB} & set(files):
+        if {CONFIG, METRICS, JOB} & set(files):
             yield Path(place)
             folders.clear()  # W&B keeps a config.yaml of its own in a run's folder.
         folders.sort(key=lambda name: (len(name), name) if name.isdigit() else (0, name))

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from irodori.config import RUN_CONFIG
 from irodori.errors import IrodoriError, one_line
 from irodori.metrics.catalog import WEIGHT, MetricInfo, stored_metrics
-from irodori.runs.checkpoints import checkpoint_file
-from irodori.studies.folders import JOB, METRICS, PER_IMAGE
 from irodori.studies.statistics import Floats, Ints
+from irodori.utils.run_files import CONFIG, JOB, METRICS, PER_IMAGE, checkpoint_file
 
 REFERENCES = {"mean_color": "mean colour", "gray": "gray"}
 """Rows of every folder that no network made, and what they are called."""
@@ -92,7 +90,7 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     if not (folder / PER_IMAGE).exists():
         return LeftOut(folder, f"no {PER_IMAGE}: written by an older version")
     metrics = _mapping(folder / METRICS)
-    own = _mapping(folder / RUN_CONFIG) if (folder / RUN_CONFIG).exists() else {}
+    own = _mapping(folder / CONFIG) if (folder / CONFIG).exists() else {}
     if not isinstance(metrics.get("rows"), dict):
         raise IrodoriError(f"{folder / METRICS} has no rows: it isn't a run's, or is damaged")
     try:
@@ -106,7 +104,7 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
         checkpoint = Path(own["checkpoint"]) if own.get("checkpoint") else None
         if checkpoint is not None and checkpoint.is_dir():
             checkpoint = checkpoint_file(checkpoint)
-        trained = checkpoint.parent.parent / RUN_CONFIG if checkpoint else None
+        trained = checkpoint.parent.parent / CONFIG if checkpoint else None
         if trained is not None and trained.exists():
             config = _mapping(trained)
         else:

@@ -12,13 +12,14 @@ from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MAIN
-from irodori.runs.folder import BEST, LAST, resume_command
+from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.validation_metrics import MODEL, ValidationMetrics
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import agree
 from irodori.training.results import EvaluationResult
+from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind")
 ROUNDING = 1e-6

@@ -10,6 +10,7 @@ from torch import Tensor
 from irodori.errors import IrodoriError
 from irodori.model import Model, read_checkpoint
 from irodori.training.settings import EncoderTraining
+from irodori.utils.run_files import checkpoint_file
 
 SHOWN = 6
 """Parts of a network that a line names."""
@@ -60,8 +61,9 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
         a line that says what was loaded, and what was not; and the checkpoint's `trained_on`.
 
     Raises:
-        IrodoriError: see `read_checkpoint`; or nothing fits.
+        IrodoriError: see `checkpoint_file` and `read_checkpoint`; or nothing fits.
     """
+    path = checkpoint_file(path)
     description, stored = read_checkpoint(path)
     own = model.network.state_dict()
     wanted = model.describe()

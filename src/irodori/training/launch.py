@@ -16,10 +16,6 @@ from irodori.data.workers import end_workers
 from irodori.errors import IrodoriError, one_line
 from irodori.metrics import per_image
 from irodori.runs.folder import (
-    CHECKPOINTS,
-    CONFIG,
-    LAST,
-    METRICS,
     create_run_folder,
     locked,
     remove_if_empty,
@@ -41,6 +37,7 @@ from irodori.training.report import print_end, print_start
 from irodori.training.results import EvaluationResult, document
 from irodori.training.seen import seen_shards
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
+from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """What the disk may answer to a write, through no fault of the program."""

@@ -12,10 +12,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
-from irodori.runs.folder import CONFIG, resume_command
+from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
 from irodori.training.report import CONSOLE
+from irodori.utils.run_files import CONFIG
 
 IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
 """Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had begun."""

@@ -1,1 +1,1 @@
-"""Small tools that every layer may use; nothing here imports another part of irodori."""
+"""Small tools that every layer may use; nothing here imports more of irodori than its errors."""

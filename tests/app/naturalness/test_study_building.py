@@ -15,7 +15,7 @@ from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Store
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer
-from irodori.runs.folder import BEST, LAST
+from irodori.utils.run_files import BEST, LAST
 
 
 def pictures(path):

@@ -10,7 +10,7 @@ import torch
 
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
-from irodori.runs.checkpoints import CHECKPOINTS, checkpoint_file
+from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
 
 STARTER_NAME = "starter"
 """What the model that comes along is called."""

@@ -10,7 +10,7 @@ import numpy as np
 from irodori.app.naturalness.settings import TRUTH
 from irodori.errors import IrodoriError
 from irodori.inference.job.inputs import find_photos
-from irodori.runs.checkpoints import CHECKPOINTS, checkpoint_file
+from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
 
 if TYPE_CHECKING:
     from irodori.inference.colorizer import Colorizer

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from irodori.config.ranges import Range
 from irodori.errors import IrodoriError
-from irodori.runs.folder import BEST, CHECKPOINTS, LAST, resume_command
+from irodori.runs.folder import resume_command
 from irodori.training.callbacks.watcher import Watcher
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
@@ -21,6 +21,7 @@ from irodori.training.position import batches_done, set_position
 from irodori.training.ranks import Agreement, agree
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import Stopped, StopSignal
+from irodori.utils.run_files import BEST, CHECKPOINTS, LAST
 
 SECONDS = "train/seconds"
 """Seconds of training before a validation, those of all validations left out."""

@@ -13,7 +13,7 @@ from irodori.data.files import replacing
 from irodori.errors import one_line
 from irodori.inference.sheet import gray_of, sheet
 from irodori.model import Model, color_pictures
-from irodori.runs.folder import PICTURES
+from irodori.utils.run_files import PICTURES
 
 
 class Pictures(Callback):

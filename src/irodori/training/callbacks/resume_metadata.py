@@ -4,7 +4,8 @@ from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 
-from irodori.runs.folder import CONFIG, METRICS, write_config
+from irodori.runs.folder import write_config
+from irodori.utils.run_files import CONFIG, METRICS
 
 
 class ResumeMetadata(Callback):

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from irodori.config.check import check
 from irodori.errors import IrodoriError
-from irodori.runs.folder import CONFIG
 from irodori.training.settings import GIVEN, TrainSettings
+from irodori.utils.run_files import CONFIG
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,16 @@
-"""Where a run folder has its checkpoints; free of imports that take time."""
+"""The names of files in a run folder, and its checkpoint; free of imports that take time."""
 
 from pathlib import Path
 
 from irodori.errors import IrodoriError
 
+CONFIG = "config.yaml"
+"""The file that makes a folder a run folder."""
+METRICS = "metrics.json"
+PER_IMAGE = "per_image.csv"
+PICTURES = "pictures"
+JOB = "job.json"
+"""What a sweep knows of its job."""
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
