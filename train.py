@@ -9,13 +9,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from irodori.config import register
-from irodori.config.check import check
 from irodori.errors import IrodoriError
 from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config
 from irodori.runs.run import Run
-from irodori.training.settings import GIVEN, TrainSettings
+from irodori.training.settings import check_settings
 from irodori.training.stopping import StopSignal
 
 register()
@@ -29,7 +28,7 @@ def main(config: DictConfig) -> None:
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
     with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
         run = asked_run(config, settings)
-        check(run.config, TrainSettings, GIVEN)
+        check_settings(run.config)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.training.launch import train
 

@@ -14,7 +14,6 @@ from omegaconf import DictConfig, open_dict
 from PIL import Image
 
 from irodori.config import PROJECT, register
-from irodori.config.check import check
 from irodori.data.writer import write_shards
 
 CLASSES = ("beach", "forest", "street")
@@ -102,10 +101,10 @@ def compose_evaluation(*overrides: str) -> DictConfig:
 
 def config(*overrides: str) -> DictConfig:
     """The same, checked as `train.py` does."""
-    from irodori.training.settings import GIVEN, TrainSettings
+    from irodori.training.settings import check_settings
 
     composed = compose(*overrides)
-    check(composed, TrainSettings, GIVEN)
+    check_settings(composed)
     return composed
 
 
@@ -123,10 +122,10 @@ def resume(folder: Path, *overrides: str) -> dict:
     from irodori.runs.resume import resume_config
     from irodori.runs.run import Run
     from irodori.training.launch import train
-    from irodori.training.settings import GIVEN, TrainSettings
+    from irodori.training.settings import check_settings
 
     composed, changes = resume_config(compose(f'resume="{folder}"', *overrides), list(overrides))
-    check(composed, TrainSettings, GIVEN)
+    check_settings(composed)
     train(Run(composed, folder, overrides, changes=changes))
     return json.loads((folder / "metrics.json").read_text())
 

@@ -25,6 +25,7 @@ def check(
     config: Mapping[Any, Any],
     root: Callable[..., Any] | None = None,
     given: Mapping[str, Mapping[str, Any]] | None = None,
+    relations: Callable[[Mapping[str, Any]], None] = lambda plain: None,
 ) -> None:
     """Check each node that has a `_target_` against the signature of its target.
 
@@ -34,6 +35,9 @@ def check(
         given: for the path of a node, as "network", the arguments that the program gives when it
             builds it, so that the node need not have them; each with the type of values that the
             node may have instead of the target's own ("auto", which the program replaces).
+        relations: raises IrodoriError for settings that don't fit each other. It is called with
+            the resolved configuration when irodori's own nodes are right, before others, whose
+            targets may take seconds to import.
 
     Raises:
         IrodoriError: of the first mistake: an unknown target or argument, a missing one, a wrong
@@ -41,16 +45,21 @@ def check(
     """
     plain, given = resolved(config), given or {}
     given_paths = {below(path, key) for path, keys in given.items() for key in keys}
-    nodes = {}
+    nodes, missing = {}, []
     for path, value in values(plain):
         if value == MISSING and path not in given_paths:
-            raise IrodoriError(f"{path} has no value: give {path}=…")
+            missing.append(path)
         if isinstance(value, dict) and TARGET in value:
             nodes[path] = value
+    if missing:
+        # Interpolations repeat a node elsewhere; the shortest path is where it stands.
+        path = min(missing, key=len)
+        raise IrodoriError(f"{path} has no value: give {path}=…")
     if root is not None and TARGET not in plain:
         _check_arguments(plain, "", signature.object_signature(root), given.get("", {}))
-    # Targets of irodori come first: others may take seconds to import.
     for find in (signature.own_signature, signature.imported_signature):
+        if find is signature.imported_signature:
+            relations(plain)
         for path, node in list(nodes.items()):
             try:
                 found = find(node[TARGET])

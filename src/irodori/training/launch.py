@@ -47,7 +47,7 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
     """Train a run, fill its folder, and print the folder's path as the last line.
 
     Args:
-        run: what is trained, checked by `irodori.config.check`.
+        run: what is trained, checked by `check_settings`.
         stop: signals that ask the run to stop; None: none does.
 
     Raises:
@@ -91,23 +91,10 @@ def prepare(run: Run) -> tuple[Hardware, ShardData, ColorizationModule]:
     """Build what a run needs before it has a folder, so that a mistake leaves none behind.
 
     Raises:
-        IrodoriError: a setting is out of range or doesn't fit another, the data or the hardware.
+        IrodoriError: a setting doesn't fit the data or the hardware.
     """
     config = run.config
     hardware = choose_hardware(config.trainer)
-    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
-        number = config.trainer[key]
-        if number is not None and number < 1:
-            raise IrodoriError(f"trainer.{key}={number}: must be at least 1")
-    limits = (config.trainer.max_epochs, config.trainer.max_steps, config.trainer.max_time)
-    if 0 in limits[:2]:
-        raise IrodoriError("trainer.max_epochs=0 or max_steps=0 trains nothing; -1 means no limit")
-    if limits[0] in (-1, None) and limits[1] == -1 and limits[2] is None:
-        raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
-    if config.alpha > 0 and not config.network.global_features:
-        raise IrodoriError(
-            "network.global_features=false has no scene classification: set alpha=0 with it"
-        )
     seed_everything(config.seed, workers=True, verbose=False)
     data = build_data(config)
     return hardware, data, build_module(run, data, _last_checkpoint(run))

@@ -1,10 +1,12 @@
 """What stands at the root of a training run's configuration; checked before torch is imported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from irodori.config.check import check
 from irodori.config.ranges import Range
+from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MAIN
 
 MONITOR = f"val/{MAIN}"
@@ -67,3 +69,36 @@ GIVEN: dict[str, dict[str, Any]] = {
     "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]},
 }
 """Arguments that the program replaces before it builds a node, see `irodori.config.check`."""
+
+
+def check_settings(config: Mapping[str, Any]) -> None:
+    """Check a composed training configuration, at first without importing torch.
+
+    Raises:
+        IrodoriError: see `irodori.config.check`; or settings don't fit each other.
+    """
+    check(config, TrainSettings, GIVEN, refuse_misfits)
+
+
+def refuse_misfits(config: Mapping[str, Any]) -> None:
+    """Raise IrodoriError for the first settings of a resolved configuration that don't fit."""
+    trainer, data = config["trainer"], config["data"]
+    crop = config["augmentation"].get("crop")
+    if crop is not None and crop > data.get("size", crop):
+        raise IrodoriError(
+            f"augmentation.crop={crop} exceeds data.size={data['size']}: crop less, or scale the"
+            " images to more"
+        )
+    if config["alpha"] > 0 and not config["network"]["global_features"]:
+        raise IrodoriError(
+            "network.global_features=false has no scene classification: set alpha=0 with it"
+        )
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        number = trainer.get(key)
+        if isinstance(number, int) and number < 1:
+            raise IrodoriError(f"trainer.{key}={number}: must be at least 1")
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
+    if 0 in (epochs, steps):
+        raise IrodoriError("trainer.max_epochs=0 or max_steps=0 trains nothing; -1 means no limit")
+    if epochs in (-1, None) and steps in (-1, None) and trainer.get("max_time") is None:
+        raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")

@@ -11,9 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from irodori.config.check import check
 from irodori.errors import IrodoriError
-from irodori.training.settings import GIVEN, TrainSettings
+from irodori.training.settings import check_settings
 from irodori.utils.run_files import CONFIG
 
 
@@ -67,7 +66,7 @@ def make_jobs(
         with open_dict(composed):
             del composed["hydra"]
         try:
-            check(composed, TrainSettings, GIVEN)
+            check_settings(composed)
         except IrodoriError as error:
             raise IrodoriError(f"job {number} ({' '.join(varied)}): {error}") from None
         finally:
