@@ -11,6 +11,7 @@ from irodori.config import register
 from irodori.config.check import check
 from irodori.errors import IrodoriError
 from irodori.evaluation.settings import EvaluateSettings
+from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.run import Run
 
@@ -21,15 +22,16 @@ register()
 def main(config: DictConfig) -> None:
     """Measure a checkpoint, or any method's pictures."""
     settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
     named = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
-    with report_errors():
+    with removed_if_empty(folder), report_errors():
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
         check(config, EvaluateSettings)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.evaluation.launch import evaluate
 
-        evaluate(Run(config, Path(settings.runtime.output_dir), named=named))
+        evaluate(Run(config, folder, named=named))
 
 
 if __name__ == "__main__":

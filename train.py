@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 from irodori.config import register
 from irodori.config.check import check
 from irodori.errors import IrodoriError
+from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config
 from irodori.runs.run import Run
@@ -23,9 +25,10 @@ register()
 def main(config: DictConfig) -> None:
     """Train one run, or one job of a sweep."""
     stop = StopSignal()
+    settings = HydraConfig.get()
     # Caught in here, since Hydra adds lines of its own to what leaves a job.
-    with report_errors(), stop.handled():
-        run = asked_run(config, HydraConfig.get())
+    with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
+        run = asked_run(config, settings)
         check(run.config, TrainSettings, GIVEN)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.training.launch import train
@@ -33,7 +36,7 @@ def main(config: DictConfig) -> None:
         train(run, stop)
 
 
-def asked_run(config: DictConfig, hydra_config: DictConfig) -> Run:
+def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
     """Return the run that the command line asks for.
 
     Raises:
@@ -46,7 +49,9 @@ def asked_run(config: DictConfig, hydra_config: DictConfig) -> Run:
     if config.resume is not None:
         config, changes = resume_config(config, overrides)
         if folder != Path(config.resume):
-            raise IrodoriError(f"resume={config.resume} continues in that folder: leave {folder} out")
+            raise IrodoriError(
+                f"resume={config.resume} continues in that folder: leave {folder} out"
+            )
     if hydra_config.mode == RunMode.MULTIRUN:
         raise IrodoriError(
             "jobs of a sweep need processes of their own: leave out"

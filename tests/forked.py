@@ -192,7 +192,7 @@ def train(folder: Path, *arguments: str, **options: Any) -> tuple[int, list[str]
 def at(owner: str, name: str, call: int, action: Callable[..., None], *values: Any) -> None:
     """A hook: do something at the beginning of the so manieth call of a class's method.
 
-    owner: module and class, as "irodori.training.module:Colorization".
+    owner: module and class, as "irodori.training.module:ColorizationModule".
     """
     import importlib
 

@@ -22,20 +22,94 @@ MEASURED = (
     "accuracy",
 )
 GRAY = 14.0
+PAPER = {
+    "_target_": "irodori.network.paper_backbone.PaperBackbone",
+    "width": 0.125,
+    "global_features": True,
+    "input_mean": 0.0,
+}
+TIMM = {
+    "_target_": "irodori.network.timm_backbone.TimmBackbone",
+    "name": "resnet18",
+    "width": 0.125,
+    "global_features": True,
+}
+DECODERS = {
+    name: {"_target_": f"irodori.network.decoders.{name}", "_partial_": True, "width": 0.125}
+    for name in ("ColorizationDecoder", "SkipDecoder")
+}
+OBJECTIVES = {
+    "mse": {"_target_": "irodori.training.objectives.MeanSquaredError"},
+    "huber": {"_target_": "irodori.training.objectives.Huber", "delta": 0.05},
+    "classes": {"_target_": "irodori.training.objectives.AbClasses", "rebalance": 0.5},
+}
+ADAMW = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.001, "weight_decay": 0.05}
+ADADELTA = {"_target_": "torch.optim.Adadelta", "_partial_": True, "lr": 1.0, "rho": 0.95}
+EMA = {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging", "decay": 0.95}
+SPACES = {
+    "lab": {"_target_": "irodori.color.lab.Lab"},
+    "luv": {"_target_": "irodori.color.luv.Luv"},
+    "yuv": {"_target_": "irodori.color.luma.Yuv"},
+    "rgb": {"_target_": "irodori.color.rgb.Rgb"},
+}
+OUTPUT = {"_target_": "irodori.network.output.ChromaOutput", "_partial_": True}
 CONFIG = {
     "experiment_name": "made",
     "alpha": 1.0,
     "seed": 0,
     "resume": None,
     "allow_changes": False,
-    "color_space": {"name": "lab"},
-    "backbone": {"name": "paper"},
-    "network": {"width": 0.125, "fusion": "relu", "global_features": True},
-    "data": {"train": "/shards/*.tar", "val": "/shards/*.tar", "fold": 0, "workers": 4},
-    "optimizer": {"name": "adamw", "lr": 0.001},
-    "trainer": {"max_epochs": 20, "validate_every": 5, "pictures": 8},
-    "logger": {"name": "csv"},
+    "init": None,
+    "trust": [],
+    "compile": None,
+    "network": {
+        "_target_": "irodori.network.joint.JointNetwork",
+        "width": 0.125,
+        "fusion": "relu",
+        "global_features": True,
+    },
+    "output": OUTPUT,
+    "encoder": {
+        "_target_": "irodori.training.settings.EncoderTraining",
+        "pretrained": False,
+        "freeze_steps": 0,
+        "lr_scale": 1.0,
+        "layer_decay": 1.0,
+        "freeze_batch_norm": False,
+    },
+    "color_space": SPACES["lab"],
+    "backbone": PAPER,
+    "decoder": DECODERS["ColorizationDecoder"],
+    "objective": OBJECTIVES["mse"],
+    "optimizer": ADAMW,
+    "scheduler": {"_target_": "irodori.training.schedules.constant", "_partial_": True},
+    "augmentation": {"_target_": "irodori.data.augment.Augmentation", "crop": 224, "flip": True},
+    "data": {
+        "_target_": "irodori.data.config.DataConfig",
+        "train": "/shards/*.tar",
+        "val": "/shards/*.tar",
+        "fold": 0,
+        "workers": 4,
+        "stages": [],
+    },
+    "trainer": {
+        "_target_": "lightning.pytorch.Trainer",
+        "accelerator": "auto",
+        "max_epochs": 20,
+        "check_val_every_n_epoch": 5,
+        "log_every_n_steps": 50,
+    },
+    "callbacks": {
+        "checkpoints": {
+            "_target_": "irodori.training.callbacks.checkpoints.Checkpoints",
+            "every_steps": 1000,
+        },
+        "pictures": {"_target_": "irodori.training.callbacks.pictures.Pictures", "count": 8},
+    },
+    "metrics": {"psnr": {"_target_": "irodori.metrics.fidelity.PSNR", "_partial_": True}},
+    "logger": {},
 }
+"""The parts of a config.yaml that matter here; `config` adds that the network repeats its parts."""
 PROTOCOL = {"definition": "as in the catalog", "short_side_at_most": 256}
 
 
@@ -48,6 +122,7 @@ def config(**changes):
         for name in path:
             node = node.setdefault(name, {})
         node[last] = deepcopy(value)
+    made["network"] |= {part: deepcopy(made[part]) for part in ("backbone", "decoder", "output")}
     return made
 
 
@@ -206,7 +281,7 @@ def study(root: Path, folds=3, seeds=1, count=12):
                     root / str(number),
                     better + 0.1 * seed,
                     keys_of(fold, count),
-                    color_space__name=name,
+                    color_space=SPACES[name],
                     data__fold=fold,
                     seed=seed,
                 )

@@ -94,7 +94,7 @@ def test_bad_photos_are_left_out(folders, checkpoint):
         ),
         (
             ["photos", "--styles", "styles", "--output", "x.png", "--checkpoint", "c"],
-            "c: no such checkpoint",
+            "c: no such",
         ),
     ],
 )

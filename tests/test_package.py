@@ -12,7 +12,7 @@ from irodori.network import JointNetwork
 
 def test_importing_the_package_and_its_command_loads_no_torch():
     code = (
-        "import sys, irodori, irodori.cli, irodori.config, irodori.entry\n"
+        "import sys, irodori, irodori.cli, irodori.config, irodori.runs.program\n"
         "heavy = {'torch', 'lightning', 'kornia', 'torchvision', 'wandb', 'torchmetrics'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
@@ -25,9 +25,7 @@ def test_importing_the_package_and_its_command_loads_no_torch():
 def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path):
     code = (
         "import sys\n"
-        "from irodori.entry import importing\n"
-        "with importing():\n"
-        "    import tiny, irodori.training.launch\n"
+        "import tiny\n"
         "from pathlib import Path\n"
         "tiny.run(Path(sys.argv[1]), *sys.argv[2:])\n"
         "others = {'timm', 'wandb', 'tensorboard', 'requests', 'urllib3', 'optuna',"
@@ -36,7 +34,8 @@ def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path)
         "print(sorted(others & set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", code, tmp_path / "run", *data.on, "trainer.max_steps=1"]
-    path = {**os.environ, "PYTHONPATH": str(PROJECT / "tests"), "OMP_NUM_THREADS": "1"}
+    places = os.pathsep.join([str(PROJECT / "tests"), str(PROJECT / "src")])
+    path = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, env=path, capture_output=True, text=True, timeout=120, check=True
     )

@@ -13,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ import torch
 from torch.nn import functional
 
 from irodori.network import JointNetwork
+from irodori.network.decoders import SkipDecoder
+from irodori.network.timm_backbone import TimmBackbone
 from irodori.training.hardware import cpu_name
 
 HERE = Path(__file__).parent
@@ -31,8 +34,10 @@ BATCH, PHOTOS = 16, 8
 
 def network(backbone: str) -> JointNetwork:
     """As the smoke runs have it; the paper's with the paper's decoder."""
-    decoder = "paper" if backbone == "paper" else "skips"
-    made = JointNetwork(6, width=0.25, backbone=backbone, decoder=decoder)
+    made = JointNetwork(6, width=0.25)
+    if backbone != "paper":
+        encoder, decoder = TimmBackbone(backbone, 0.25), partial(SkipDecoder, width=0.25)
+        made = JointNetwork(6, width=0.25, backbone=encoder, decoder=decoder)
     return made.to(memory_format=torch.channels_last)
 
 
@@ -93,7 +98,7 @@ def smoke(folder: Path) -> dict[str, dict[str, str]]:
         metrics = json.loads(path.read_text())
         with (path.parent / "per_image.csv").open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["row"] == "last"]
-        name = metrics["training"]["began_with"][0].split(" · ")[0].removeprefix("encoder: ")
+        name = metrics["training"]["initialized_from"][0].split(" · ")[0].removeprefix("encoder: ")
         found[name] = {
             figure: interval([float(row[figure]) for row in rows if row[figure]])
             for figure in FIGURES

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from irodori.model import load_model
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
 from irodori.metrics.pair import Pair
+from irodori.model import load_model
 
 HERE = Path(__file__).parent
 SIZES = (128, 192, 256, 320, 384, 512, 768)

@@ -16,9 +16,6 @@ import lightning
 import torch
 import yaml
 
-from irodori.config import TrainerConfig
-from irodori.training.hardware import choose
-
 HERE = Path(__file__).parent
 
 
@@ -72,7 +69,7 @@ def main() -> None:
     runs = [gather(folder) for folder in folders]
     result = {
         "date": datetime.date.today().isoformat(),
-        "hardware": str(choose(TrainerConfig())),
+        "hardware": runs[0]["training"]["hardware"],
         "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
         "runs": runs,
     }

@@ -2,9 +2,9 @@
 
 `python experiments/starter/aged.py <sweep folder>` takes the runs of `make study-starter`, judges
 each on the photographs of its own fold, as they are and aged (several prints of each, always the
-same ones), and compares the networks that were trained with `augmentation.age` and without. The colours are
-judged with the true luminance, so that nothing but the chrominance counts. Writes aged.csv and
-aged.png beside this file, and prints a table.
+same ones), and compares the networks that were trained with `augmentation.age` and without. The
+colours are judged with the true luminance, so that nothing but the chrominance counts. Writes
+aged.csv and aged.png beside this file, and prints a table.
 """
 
 import csv
@@ -24,15 +24,16 @@ from irodori.data.aging import age
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.model import Model, load_model
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
+from irodori.model import Model, load_model
 from irodori.network.joint import enlarge_chroma
 from irodori.studies.statistics import sign_flip_p
 
 HERE = Path(__file__).parent
 PRINTS = 3
 """Aged versions of each photograph."""
+HUBER = "irodori.training.objectives.Huber"
 SHOWN = (3, 12, 20, 31)
 """Photographs of the first fold in the picture, by their place."""
 
@@ -43,9 +44,9 @@ def main() -> None:
     first: dict[float, Model] = {}
     for folder in sorted(Path(sys.argv[1]).glob("*/checkpoints"), key=lambda path: path.parent):
         config = yaml.safe_load((folder.parent / "config.yaml").read_text())
-        if config["objective"]["name"] != "huber":
+        if config["objective"]["_target_"] != HUBER:
             continue
-        trained, fold = config["data"]["age"], config["data"]["fold"]
+        trained, fold = config["augmentation"]["age"], config["data"]["fold"]
         model = load_model(folder / "last.ckpt")
         if fold == 0:
             first[trained] = model

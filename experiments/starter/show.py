@@ -50,9 +50,9 @@ def runs(sweep: Path) -> list[Path]:
     """The runs of the recipe, one a fold, in their order."""
     found = {}
     for path in sweep.glob("*/config.yaml"):
-        data = yaml.safe_load(path.read_text())["data"]
-        if data["age"] > 0:
-            found[data["fold"]] = path.parent
+        config = yaml.safe_load(path.read_text())
+        if config["augmentation"]["age"] > 0:
+            found[config["data"]["fold"]] = path.parent
     return [found[fold] for fold in sorted(found)]
 
 

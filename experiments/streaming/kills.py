@@ -38,7 +38,7 @@ from irodori.training import checkpoint_files
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.launch import train  # noqa: F401 - for its own imports
-from irodori.training.module import Colorization
+from irodori.training.module import ColorizationModule
 
 HERE = Path(__file__).parent
 PATIENCE = 300.0
@@ -121,10 +121,10 @@ def kill_after_writing(occurrence: int) -> None:
 
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
-    "starting": (1, lambda n: kill_in(irodori.training.launch, "make_callbacks", n)),
+    "starting": (1, lambda n: kill_in(irodori.training.launch, "build_callbacks", n)),
     "loading": (8, lambda n: kill_in(Samples, "_read", n)),
-    "within a step": (6, lambda n: kill_in(Colorization, "training_step", n)),
-    "in validation": (8, lambda n: kill_in(Colorization, "validation_step", n)),
+    "within a step": (6, lambda n: kill_in(ColorizationModule, "training_step", n)),
+    "in validation": (8, lambda n: kill_in(ColorizationModule, "validation_step", n)),
     "while a checkpoint is written": (6, kill_while_writing),
     "after a checkpoint is written": (5, kill_after_writing),
     "at an epoch's end": (2, lambda n: kill_in(TrainMeans, "on_train_epoch_end", n)),

@@ -18,10 +18,10 @@ from irodori.config import PROJECT
 from irodori.data.images import to_short_side
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.model import Model, color_pictures, load_model
 from irodori.inference.picture_grid import picture_grid
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.pair import Pair
+from irodori.model import Model, color_pictures, load_model
 
 HERE = Path(__file__).parent
 FOLD = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from irodori.cli_options import CHECKPOINT, Trust
 from irodori.errors import IrodoriError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def colorize(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A checkpoint of a training run or of `irodori export`.",
+            help=CHECKPOINT,
             show_default="the model that comes along",
         ),
     ] = None,
@@ -79,6 +80,7 @@ def colorize(
         int | None, typer.Option(help="Photos at a time.", show_default="as many as cores")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    trust: Trust = None,
 ) -> None:
     """Colour photos; each keeps its size, its own lightness and what its file says of it."""
     # Imported here, so that `irodori --help` doesn't wait for them.
@@ -105,6 +107,7 @@ def colorize(
             jobs,
             overwrite,
             resume,
+            trust or (),
         )
         options.check()
         if style is None and style_strength != 1:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from irodori.cli_options import Trust
 from irodori.errors import IrodoriError
 
 
@@ -28,6 +29,7 @@ def compare(
     ] = 6,
     title: Annotated[str | None, typer.Option(help="Of the report.")] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log tables and pictures to W&B.")] = False,
+    trust: Trust = None,
 ) -> None:
     """Compare runs photograph by photograph: a report with intervals, tests, plots, pictures."""
     # Imported here, so that `irodori --help` doesn't wait for them.
@@ -37,7 +39,7 @@ def compare(
 
     try:
         comparison = compare_runs(folders, row)
-        report = make_report(comparison, title, pictures)
+        report = make_report(comparison, title, pictures, trust or ())
         path = write_report(report, output)
         show(comparison)
         if wandb:

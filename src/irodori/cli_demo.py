@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from irodori.cli_options import Trust
 from irodori.errors import IrodoriError
 
 
@@ -33,6 +34,7 @@ def demo(
         int, typer.Option(help="Visitors served at the same time; each needs memory of its own.")
     ] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    trust: Trust = None,
 ) -> None:
     """Show a web page that colours photos; nothing is kept, and no other host is called."""
     # Imported here, so that `irodori --help` doesn't wait for them.
@@ -49,7 +51,7 @@ def demo(
             if value < 1:
                 raise IrodoriError(f"{name} is {value}: give a number from 1 on")
         limits = Limits(max_megabytes, max_megapixels, max_photos)
-        models = Models(checkpoint or [], device_of(device))
+        models = Models(checkpoint or [], device_of(device), trust or ())
         serve(models, limits, host, port, waiting, at_once, ready=_tell)
     except IrodoriError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from irodori.cli_options import CHECKPOINT, Trust
 from irodori.errors import IrodoriError
 
 
@@ -17,7 +18,7 @@ def export(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="checkpoints/best.ckpt of a training run, or a safetensors file.",
+            help=CHECKPOINT,
             show_default="the model that comes along",
         ),
     ] = None,
@@ -25,6 +26,7 @@ def export(
         bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    trust: Trust = None,
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
@@ -32,7 +34,7 @@ def export(
     from irodori.inference.export.write import export_model
 
     try:
-        export_model(checkpoint or STARTER, form, output, half, overwrite)
+        export_model(checkpoint or STARTER, form, output, half, overwrite, trust or ())
     except IrodoriError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

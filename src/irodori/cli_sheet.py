@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from irodori.cli_options import CHECKPOINT, Trust
 from irodori.errors import IrodoriError, one_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def sheet(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A checkpoint of a training run or of `irodori export`.",
+            help=CHECKPOINT,
             show_default="the model that comes along",
         ),
     ] = None,
@@ -32,6 +33,7 @@ def sheet(
     ] = 1.0,
     saturation: Annotated[float, typer.Option(help="Of the colours: 0 (gray) to 2.")] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
+    trust: Trust = None,
 ) -> None:
     """Show each photo in the style of each style image, in one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
@@ -42,7 +44,9 @@ def sheet(
     failures: list[str] = []
     written = False
     try:
-        options = Options(style_strength=style_strength, saturation=saturation)
+        options = Options(
+            checkpoint, style_strength=style_strength, saturation=saturation, trust=trust or ()
+        )
         options.check()
         kind = WRITTEN.get(output.suffix.lower())
         if kind not in ("PNG", "JPEG", "WEBP"):
@@ -61,7 +65,7 @@ def sheet(
             raise IrodoriError(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of {MOST}"
             )
-        _write(output, kind, rows, columns, checkpoint, options, failures.append)
+        _write(output, kind, rows, columns, options, failures.append)
         written = True
     except IrodoriError as error:
         failures.append(str(error))
@@ -80,7 +84,6 @@ def _write(
     kind: str,
     photos: list[Path],
     styles: list[Path],
-    checkpoint: Path | None,
     options: "Options",
     told: Callable[[str], None],
 ) -> None:
@@ -89,7 +92,7 @@ def _write(
     from irodori.inference.style_sheet import read_small, style_sheet
 
     settings = Settings(saturation=options.saturation, style_strength=options.style_strength)
-    colorizer = Colorizer.load(checkpoint, settings)
+    colorizer = Colorizer.load(options.checkpoint, settings, trust=options.trust)
     rows, columns = read_small(photos, told), read_small(styles, told)
     if not rows or not columns:
         raise IrodoriError("no photos and styles are left for a sheet")

@@ -15,6 +15,7 @@ from irodori.errors import IrodoriError
 from irodori.model_file import FORMAT, read_checkpoint
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma
+from irodori.runs.checkpoints import checkpoint_file
 from irodori.utils.describable import build, describe
 
 __all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpoint"]
@@ -62,13 +63,13 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
     """Return the model of a checkpoint, on the CPU, in evaluation mode.
 
     Args:
-        path: a checkpoint of a run, or a safetensors file of `irodori export`.
+        path: a run folder, a checkpoint of a run, or a safetensors file of `irodori export`.
         trust: names of packages besides irodori whose classes it may name.
 
     Raises:
-        IrodoriError: see `read_checkpoint` and `build_model`.
+        IrodoriError: see `checkpoint_file`, `read_checkpoint` and `build_model`.
     """
-    path = Path(path)
+    path = checkpoint_file(Path(path))
     description, weights = read_checkpoint(path)
     try:
         return build_model(description, weights, trust)
@@ -135,7 +136,9 @@ def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> Color
     own = space.ranges()
     for key, stored in description["ranges"].items():
         if own.get(key, stored) != stored:
-            raise IrodoriError(f"was trained with other ranges of {type(space).__name__}: {key}={stored}")
+            raise IrodoriError(
+                f"was trained with other ranges of {type(space).__name__}: {key}={stored}"
+            )
     return space
 
 

@@ -13,6 +13,8 @@ from irodori.config.check import check
 from irodori.config.ranges import Range
 from irodori.errors import IrodoriError
 
+NODE = {"_target_": "collections.OrderedDict"}
+
 
 def refused(config, *named, **options):
     with pytest.raises(IrodoriError) as error:
@@ -24,156 +26,75 @@ def refused(config, *named, **options):
 
 
 @pytest.fixture
-def everything(sketch):
+def everything(shapes):
     """Makes a configuration with a node `part` of the class Everything."""
     return lambda **arguments: {
-        "part": {"_target_": f"{sketch.name}.shapes.Everything", "count": 1, **arguments}
+        "part": {"_target_": f"{shapes}.Everything", "count": 1, **arguments}
     }
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"rate": 1},
-        {"rate": 0.5},
-        {"text": None},
-        {"text": "x"},
-        {"pair": [1, 0.5]},
-        {"sides": []},
-        {"sides": [1, 2]},
-        {"shares": [0, 0.5, 1.0]},
-        {"mode": "b"},
-        {"mode": 3},
-        {"path": "/tmp"},
-        {"net": None},
-        {"net": {"_target_": "collections.OrderedDict"}},
-        {"color": "RED"},
-        {"color": "red"},
-        {"anything": [1, {"x": None}]},
-        {"unknown": 3},
-        {"bare": "x"},
-        {"either": 3},
-        {"either": [3]},
-        {"by_name": {"x": 1}},
-        {"function": {"_target_": "collections.OrderedDict", "_partial_": True}},
-        {"implicit": None},
-        {"count": {"_target_": "collections.OrderedDict"}},
-        {"_convert_": "all", "_recursive_": True},
-    ],
-)
-def test_what_an_annotation_means_is_accepted(everything, arguments):
-    check(everything(**arguments))
+def test_what_an_annotation_means_is_accepted(everything):
+    check(everything(rate=1, text=None, pair=[1, 0.5], sides=[1, 2], shares=[0, 0.5], mode="slow"))
+    check(everything(text="x", path="/tmp", net=NODE, anything=[1, {"x": None}], unknown=3))
+    check(everything(bare="x", either=3, function={**NODE, "_partial_": True}, implicit=None))
+    check(everything(either=[3], count=NODE))
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"count": "many"}, "part.count=many: must be an integer"),
-        ({"count": 1.0}, "part.count"),
-        ({"count": True}, "part.count"),
-        ({"count": None}, "part.count"),
-        ({"rate": "fast"}, "part.rate"),
-        ({"rate": False}, "part.rate"),
-        ({"rate": 0}, "above 0"),
-        ({"rate": math.nan}, "above 0"),
-        ({"flag": 1}, "true or false"),
-        ({"flag": "yes"}, "true or false"),
-        ({"text": 7}, "'part.text=\"7\"'"),
-        ({"pair": [1]}, "part.pair=[1]"),
-        ({"pair": [1, 2, 3]}, "part.pair"),
-        ({"pair": [1, "x"]}, "part.pair"),
-        ({"pair": 0.5}, "part.pair"),
-        ({"sides": [1, 2.5]}, "part.sides"),
-        ({"sides": "1"}, "part.sides"),
-        ({"shares": [0.5, 1.5]}, "at most 1"),
-        ({"shares": [math.nan]}, "at most 1"),
-        ({"mode": "c"}, "one of a, b, 3"),
-        ({"path": 3}, "part.path"),
-        ({"net": "resnet"}, "part.net"),
-        ({"color": "GREEN"}, "RED"),
-        ({"either": [3, "x"]}, "part.either"),
-        ({"by_name": {"x": "y"}}, "part.by_name"),
-        ({"function": "f"}, "part.function"),
-        ({"implicit": "x"}, "part.implicit"),
-        ({"cuont": 1}, "did you mean count?"),
-        ({"nothing_like_it": 1}, "part.nothing_like_it"),
-        ({"_partial_": "x"}, "part._partial_"),
-        ({"_convert_": "some"}, "part._convert_"),
-        ({"_args_": [1] * 30}, "part._args_"),
-        ({"_args_": ["x"]}, "part._args_[0]"),
+        ({"count": "many"}, "part.count=many: must be an integer"), ({"count": True}, "part.count"),
+        ({"count": None}, "part.count"), ({"rate": False}, "part.rate"), ({"rate": 0}, "above 0"),
+        ({"rate": math.nan}, "above 0"), ({"flag": 1}, "true or false"),
+        ({"text": 7}, "'part.text=\"7\"'"), ({"pair": [1]}, "part.pair=[1]"),
+        ({"pair": [1, "x"]}, "part.pair"), ({"sides": [1, 2.5]}, "part.sides"),
+        ({"sides": "1"}, "part.sides"), ({"shares": [0.5, 1.5]}, "at most 1"),
+        ({"mode": "c"}, "one of fast, slow"), ({"path": 3}, "part.path"),
+        ({"net": "resnet"}, "part.net"), ({"either": [3, "x"]}, "part.either"),
+        ({"function": "f"}, "part.function"), ({"implicit": "x"}, "part.implicit"),
+        ({"cuont": 1}, "did you mean count?"), ({"nothing_like_it": 1}, "part.nothing_like_it"),
         ({"rate": "???"}, "part.rate has no value: give part.rate=…"),
-        ({"_target_": 3}, "part._target_=3"),
-        ({"_target_": None}, "part._target_=null"),
-        ({"_target_": "???"}, "part._target_ has no value"),
+        ({"_target_": 3}, "part._target_=3"), ({"_target_": "???"}, "part._target_ has no value"),
         ({"_target_": "Everything"}, "part._target_=Everything"),
-        ({"_target_": ["a.b"]}, "part._target_"),
+        ({"_target_": "collections.OrderedDic"}, "did you mean OrderedDict?"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_one_line_with_node_and_key(everything, arguments, named):
     refused(everything(**arguments), named)
 
 
-def test_a_key_may_be_a_number(everything):
-    config = everything()
-    config["part"][3] = 1
-    refused(config, "part.3")
-
-
-def test_an_unknown_target_is_told_with_the_nearest(sketch):
-    target = f"{sketch.name}.shapes.Everythin"
-    refused({"part": {"_target_": target}}, f"part._target_={target}", "did you mean Everything?")
-    refused({"part": {"_target_": "collections.OrderedDic"}}, "did you mean OrderedDict?")
-
-
-def test_a_missing_argument_is_told_but_for_partial_nodes(sketch):
-    node = {"_target_": f"{sketch.name}.shapes.MoreOptions", "size": 3}
-    refused({"part": node}, "part", "needs last")
+def test_a_missing_argument_is_reported_but_for_partial_nodes(shapes):
+    node = {"_target_": f"{shapes}.MoreOptions", "size": 3}
+    refused({"part": node}, "part.last has no value")
     check({"part": {**node, "_partial_": True}})
     refused({"part": {**node, "_partial_": True, "siez": 1}}, "did you mean size?")
 
 
-def test_arguments_that_the_program_gives_need_no_value(sketch):
-    node = {"_target_": f"{sketch.name}.shapes.MoreOptions", "size": "auto"}
+def test_arguments_that_the_program_gives_need_no_value(shapes):
+    node = {"_target_": f"{shapes}.MoreOptions", "size": "auto"}
     given = {"part": {"last": Any, "size": str}}
     check({"part": node}, given=given)
     check({"part": {**node, "last": "???"}}, given=given)
-    refused({"part": {**node, "size": 0}}, "at least 1", given={"part": {"last": Any, "size": str}})
+    refused({"part": {**node, "size": 0}}, "at least 1", given=given)
 
 
-def test_positional_arguments_are_checked(sketch):
-    target = f"{sketch.name}.shapes.Everything"
-    check({"part": {"_target_": target, "_args_": [1, 2.0]}})
-    check({"part": {"_target_": f"{sketch.name}.shapes.function", "_args_": [{}], "other": 1}})
-
-
-def test_nodes_are_found_at_any_depth(sketch):
-    node = {"_target_": f"{sketch.name}.shapes.Everything", "count": "x"}
+def test_nodes_are_found_at_any_depth(everything):
+    node = everything(count="x")["part"]
     refused({"callbacks": {"a": None, "b": node}}, "callbacks.b.count")
     refused({"stages": [{"x": [1, node]}]}, "stages[0].x[1].count")
-    part = {"_target_": f"{sketch.name}.shapes.Everything", "count": 1, "anything": node}
-    refused({"part": part}, "part.anything.count")
+    refused(everything(anything=node), "part.anything.count")
 
 
-def test_targets_of_irodori_come_first(sketch):
-    config = {
-        "first": {"_target_": "no_such_package.X"},
-        "second": {"_target_": f"{sketch.name}.shapes.Everything", "count": "x"},
-    }
-    refused(config, "second.count")
-    config["second"]["count"] = 1
-    refused(config, "first._target_", "no_such_package")
+def test_targets_of_irodori_come_first(everything):
+    first = {"first": {"_target_": "collections.NoSuch"}}
+    refused(first | everything(count="x"), "part.count")
+    refused(first | everything(), "first._target_", "NoSuch")
 
 
-def test_values_of_interpolations_are_checked(sketch):
-    text = f"size: big\npart: {{_target_: {sketch.name}.shapes.Everything, count: '${{size}}'}}"
+def test_values_of_interpolations_are_checked(shapes):
+    text = f"size: big\npart: {{_target_: {shapes}.Everything, count: '${{size}}'}}"
     refused(OmegaConf.create(text), "part.count=big")
     refused(OmegaConf.create("part: ${nothing}"), "nothing")
-    refused(OmegaConf.create("part: ${oc.env:IRODORI_NOT_SET}"), "IRODORI_NOT_SET")
-
-
-@dataclass
-class Encoder:
-    freeze_steps: int = 0
 
 
 @dataclass
@@ -181,19 +102,14 @@ class Root:
     alpha: Annotated[float, Range(least=0)]
     name: str | None = None
     part: Any = None
-    encoder: Encoder = field(default_factory=Encoder)
     trust: list[str] = field(default_factory=list)
 
 
 def test_the_keys_of_the_configuration_are_those_of_its_root():
-    check({"alpha": 1, "part": {"x": 1}, "encoder": {"freeze_steps": 3}}, root=Root)
+    check({"alpha": 1, "part": {"x": 1}}, root=Root)
     refused({"alpha": -1}, "alpha=-1", "at least 0", root=Root)
-    refused({"alpha": 1, "zoo": 1}, "zoo", root=Root)
     refused({"alpha": 1, "nmae": 1}, "did you mean name?", root=Root)
-    refused({"name": "x"}, "alpha", root=Root)
-    refused({"alpha": "???"}, "alpha has no value: give alpha=…", root=Root)
-    refused({"alpha": 1, "encoder": {"freeze_step": 3}}, "encoder.freeze_step", root=Root)
-    refused({"alpha": 1, "encoder": {"freeze_steps": "x"}}, "encoder.freeze_steps=x", root=Root)
+    refused({"name": "x"}, "alpha has no value", root=Root)
 
 
 def test_optimizers_of_torch():
@@ -201,70 +117,44 @@ def test_optimizers_of_torch():
     check({"optimizer": node})
     refused({"optimizer": {**node, "lr": "fast"}}, "optimizer.lr=fast", "torch.optim.AdamW")
     refused({"optimizer": {**node, "beta": 1}}, "optimizer.beta", "betas")
-    refused({"optimizer": {**node, "betas": [0.9]}}, "optimizer.betas")
-    refused({"optimizer": {**node, "_partial_": False}}, "needs params")
+    refused({"optimizer": {**node, "_partial_": False}}, "params")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["lightning.Trainer", "lightning.pytorch.Trainer"])
-def test_lightnings_trainer_with_its_arguments(target):
-    node = {"_target_": target, "max_steps": -1}
+def test_lightnings_trainer_with_its_arguments():
+    node = {"_target_": "lightning.pytorch.Trainer", "max_steps": -1}
     for arguments in (
-        {"limit_train_batches": 10},
-        {"limit_train_batches": 0.5},
-        {"profiler": "simple"},
-        {"strategy": "fsdp"},
-        {"fast_dev_run": True},
-        {"devices": [0, 1]},
-        {"devices": "auto"},
-        {"precision": "bf16-mixed"},
-        {"precision": 32},
-        {"max_time": "00:01:00:00"},
-        {"gradient_clip_val": None},
+        {"limit_train_batches": 10, "profiler": "simple", "strategy": "fsdp"},
+        {"limit_train_batches": 0.5, "fast_dev_run": True, "devices": [0, 1]},
+        {"precision": "bf16-mixed", "max_time": "00:01:00:00", "logger": False},
         {"callbacks": [{"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}]},
-        {"logger": False},
-        {"default_root_dir": "x"},
     ):
         check({"trainer": {**node, **arguments}})
     refused({"trainer": {**node, "max_steps": "fast"}}, "trainer.max_steps=fast", "an integer")
     refused({"trainer": {**node, "max_step": 3}}, "max_steps")
     refused({"trainer": {**node, "precision": "auto"}}, "trainer.precision=auto", "bf16-mixed")
     refused({"trainer": {**node, "callbacks": "EarlyStopping"}}, "trainer.callbacks")
-    check({"trainer": {**node, "precision": "auto"}}, given={"trainer": {"precision": str}})
 
 
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters(exclude_characters="$", codec="utf-8"))
-    | st.sampled_from(["???", "irodori.", "irodori.x.Y", "os.path", "a..b", "${x}", "${oc.env:X}"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["_target_", "_partial_", "_args_", "x", 3, "size"]), inner, max_size=3
-        )
-    ),
-    max_leaves=6,
+WRONG = (
+    st.none() | st.integers() | st.floats() | st.text() | st.sampled_from(["???", "${x}", "a.b"])
 )
 
 
 @given(data=st.data())
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_nothing_but_irodori_errors_is_raised(sketch, data):
-    shapes = f"{sketch.name}.shapes"
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_but_irodori_errors_is_raised(shapes, data):
     config = {
         "part": {"_target_": f"{shapes}.Everything", "count": 1, "anything": [{"x": 1}]},
         "options": {"_target_": f"{shapes}.MoreOptions", "size": 3, "last": True},
-        "made": {"_target_": f"{shapes}.function", "_args_": [{}], "scale": 1.0},
         "other": {"_target_": "collections.Counter"},
     }
-    check(config)
+    values = st.recursive(
+        WRONG, lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=4
+    )
     for _ in range(data.draw(st.integers(1, 3))):
         node = config[data.draw(st.sampled_from(sorted(config)))]
-        if isinstance(node, dict):
-            keys = [*node, "_target_", "_args_", "_partial_", "_convert_", "extra"]
-            node[data.draw(st.sampled_from(keys))] = copy.deepcopy(data.draw(VALUES))
+        key = data.draw(st.sampled_from([*node, "_target_", "_args_", "_partial_", "extra"]))
+        node[key] = copy.deepcopy(data.draw(values))
     with contextlib.suppress(IrodoriError):
         check(config, root=data.draw(st.sampled_from([None, Root])))

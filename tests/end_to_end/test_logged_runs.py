@@ -20,7 +20,7 @@ from forked import Run, at, signal_self
 
 pytestmark = pytest.mark.long
 
-MODULE = "irodori.training.module:Colorization"
+MODULE = "irodori.training.module:ColorizationModule"
 CHECKPOINTS = "irodori.training.callbacks.checkpoints:Checkpoints"
 WANDB = str(Path(sys.executable).with_name("wandb"))
 COMMON = ["experiment=quick", "trainer.max_epochs=3", "trainer.max_steps=-1", "optimizer=adamw"]
@@ -33,7 +33,7 @@ def start(place, data, *overrides, **options):
     return Run(place, *COMMON, *on, *overrides, chosen, **options)
 
 
-def going_on(place, *overrides, **options):
+def resume(place, *overrides, **options):
     return Run(place, f'resume="{place / "run"}"', *overrides, **options)
 
 
@@ -68,14 +68,16 @@ def config_of(folder):
 
 
 def test_tensorboard_shows_each_step_once_though_the_run_was_killed(data, tmp_path):
-    run = killed_after_validation(tmp_path, data, "logger=tensorboard", "callbacks.pictures.count=3")
+    run = killed_after_validation(
+        tmp_path, data, "logger=tensorboard", "callbacks.pictures.count=3"
+    )
     folder = tmp_path / "run" / "tensorboard"
     line = f"TensorBoard: tensorboard --logdir {folder}"
     assert line in run.output.splitlines()
     before = EventAccumulator(str(folder))
     before.Reload()
     assert [event.step for event in before.Scalars("val/chroma_rmse")] == [2, 5]
-    assert line in ended(going_on(tmp_path))
+    assert line in ended(resume(tmp_path))
 
     shown = EventAccumulator(str(folder), {"scalars": 0, "images": 0, "tensors": 0})
     shown.Reload()
@@ -142,8 +144,8 @@ def test_offline_runs_of_a_sweep_are_uploaded_by_wandb_sync(data, tmp_path):
     # Gone on with outside of the sweep, which no variable names any more.
     killed_after_validation(two, data, *mode, "seed=2", **group)
     hook = (at, MODULE, "training_step", 2, signal_self, signal.SIGTERM)
-    assert going_on(two, hook=hook).end() == [75]
-    ended(going_on(two))
+    assert resume(two, hook=hook).end() == [75]
+    ended(resume(two))
     (line,) = [line for line in lines if "W&B" in line]
     pattern = f"{one / 'run'}/wandb/offline-run-*"
     assert line == f"W&B: offline (logger.mode); upload later with: wandb sync {pattern}"

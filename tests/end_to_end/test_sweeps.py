@@ -19,7 +19,7 @@ TWO = ["trainer=ddp", "trainer.devices=2", "trainer.max_steps=1", "callbacks.pic
 
 
 def on_two(data):
-    return [*(text for text in data.on if not text.startswith("trainer.pictures")), *TWO]
+    return [*(text for text in data.on if not text.startswith("callbacks.pictures")), *TWO]
 
 
 def trained(folder, **values):
@@ -77,7 +77,11 @@ def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
 def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     folder = tmp_path / "mine"
     options = [text for text in on_two(data) if not text.startswith("trainer.max_")]
-    options += ["trainer.max_steps=60", "trainer.max_epochs=-1", "trainer.check_val_every_n_epoch=20"]
+    options += [
+        "trainer.max_steps=60",
+        "trainer.max_epochs=-1",
+        "trainer.check_val_every_n_epoch=20",
+    ]
     options += ["seed=1", f"hydra.sweep.dir={folder}"]
     sweep = Sweep(tmp_path, *options)
     sweep.until("mine/0/metrics.csv")
@@ -88,7 +92,7 @@ def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     assert sweep.wait(90) == 75, sweep.lines
     assert not jobs_below(folder)
     assert json.loads((folder / "0" / "job.json").read_text())["status"] == "stopped"
-    assert any(line.startswith("job 0 was stopped; go on with: ") for line in sweep.lines)
+    assert any(line.startswith("job 0 was stopped; resume by: ") for line in sweep.lines)
     assert (folder / "0" / "checkpoints" / "last.ckpt").exists()
 
     again = Sweep(tmp_path, *options)

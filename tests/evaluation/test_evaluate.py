@@ -2,30 +2,36 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchvision.transforms.v2 import functional
 
 import tiny
-from irodori.checks import checked
-from irodori.config import PROJECT, DataConfig, EvaluateConfig, EvaluatedDataConfig
+from irodori.config import PROJECT
+from irodori.config.check import check
+from irodori.data.config import DataConfig
 from irodori.data.images import from_pil
 from irodori.errors import IrodoriError
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
+from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.model import color_pictures, load_model
+from irodori.runs.run import Run
 
 
 def run(folder, *overrides):
     """Evaluate within this process; returns metrics.json and the rows of per_image.csv."""
     own = ("trainer.accelerator=cpu", "perceptual=false")
     composed = tiny.compose_evaluation(*own, *overrides)
-    evaluate(checked(composed, EvaluateConfig), composed, folder, chosen=True)
+    check(composed, EvaluateSettings)
+    evaluate(Run(composed, folder, named=True))
     rows = list(csv.DictReader((folder / "per_image.csv").open()))
     return json.loads((folder / "metrics.json").read_text()), rows
 
@@ -65,7 +71,9 @@ def test_a_checkpoint_gets_its_runs_own_figures_bit_for_bit(data, trained, tmp_p
     # The luminance that the network says is no better than the photograph's own.
     assert again["rows"]["model"]["psnr"] > again["rows"]["model_predicted_luminance"]["psnr"]
 
-    out = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    out = printed.out.splitlines()
     assert out[-1] == f"evaluation: {tmp_path / 'out'}"
     assert any(line.startswith("mean color: a* = ") for line in out)
     assert any(line.startswith("class-balanced AuC: prior ab_prior.json (sha256 ") for line in out)
@@ -107,12 +115,34 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
     assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
 
 
+def test_a_run_folder_stands_for_its_best_checkpoint_and_a_metric_can_be_left_out(
+    trained, tmp_path
+):
+    folder, metrics = trained
+    again, _ = run(tmp_path / "out", f'checkpoint="{folder}"', "metrics.psnr=null")
+    best = {name: value for name, value in metrics["rows"]["best"].items() if name != "psnr"}
+    assert again["rows"]["model"] == best
+
+
+def test_of_a_run_only_classes_that_are_built_have_to_be_trusted(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0], copy)
+    stored = OmegaConf.load(copy / "config.yaml")
+    stored.objective = {"_target_": "mine.Loss"}
+    OmegaConf.save(stored, copy / "config.yaml")
+    again, _ = run(tmp_path / "out", f'checkpoint="{copy}/checkpoints/last.ckpt"')
+    assert again["rows"]["model"] == trained[1]["rows"]["last"]
+    stored.data.stages = [{"_target_": "os.system", "command": "true"}]
+    OmegaConf.save(stored, copy / "config.yaml")
+    assert "os.system" in refuse(tmp_path / "refused", f'checkpoint="{copy}"')
+
+
 def test_what_is_null_is_as_in_the_run_where_null_has_no_meaning_of_its_own():
     run = DataConfig(train="t.tar", val="v.tar", val_size=99, cache="kept", cache_gb=2.0)
-    chosen = data_config(EvaluatedDataConfig(name="run", cache=None), run)
+    chosen = data_config(EvaluatedData(name="run", cache=None), run)
     assert (chosen.val, chosen.val_size) == ("v.tar", 99)
     assert (chosen.cache, chosen.cache_gb) == (None, None)
-    chosen = data_config(EvaluatedDataConfig(name="run", val="o.tar", val_size=7), run)
+    chosen = data_config(EvaluatedData(name="run", val="o.tar", val_size=7), run)
     assert (chosen.train, chosen.val, chosen.val_size, chosen.fold) == ("o.tar", "o.tar", 7, None)
 
 
@@ -120,7 +150,7 @@ def test_a_protocol_names_what_it_took(trained, tmp_path):
     folder, _ = trained
     checkpoint = f'checkpoint="{folder}/checkpoints/last.ckpt"'
     line = refuse(tmp_path / "few", checkpoint, "protocol=imagenet_val5k")
-    assert "judges the first 5000 photographs, and there are 7" in line
+    assert "first 5000 photographs, and there are 7" in line
     squares = ["protocol=imagenet_val5k", "protocol.first=3", "protocol.square=24"]
     metrics, rows = run(tmp_path / "out", checkpoint, *squares)
     assert {(row["width"], row["height"]) for row in rows} == {("24", "24")}

@@ -10,19 +10,17 @@ import sys
 import time
 import types
 
-from irodori.config import PROJECT
+from irodori.config import PROJECT, signature
 from irodori.errors import IrodoriError
 
 RANK = os.environ.get("RANK", "0")
 
 
-def note(composed, folder, **more):
+def note(run, folder, **more):
     """<folder>/rank-<rank>.json: the configuration, and what the environment says."""
-    from omegaconf import OmegaConf
-
     folder.mkdir(parents=True, exist_ok=True)
     seen = {
-        "config": OmegaConf.to_container(composed, resolve=True),
+        "config": run.settings(),
         "world_size": os.environ.get("WORLD_SIZE"),
         "group": os.environ.get("WANDB_RUN_GROUP"),
         "pid": os.getpid(),
@@ -37,12 +35,13 @@ def stop(signum, frame):
     sys.exit(75)
 
 
-def pretend(config, composed, folder, *_, **__):
+def pretend(run, _):
     """Do what APP_BEHAVIOR says for this seed; the score is least at lr=1e-3."""
-    behavior = json.loads(os.environ["APP_BEHAVIOR"]).get(str(config.seed), "train")
+    folder = run.folder
+    behavior = json.loads(os.environ["APP_BEHAVIOR"]).get(str(run.config.seed), "train")
     if behavior == "wait":
         signal.signal(signal.SIGTERM, stop)
-    note(composed, folder)
+    note(run, folder)
     if behavior == "refuse":
         raise IrodoriError("this seed can't be had")
     if behavior == "crash":
@@ -53,7 +52,7 @@ def pretend(config, composed, folder, *_, **__):
         time.sleep(0.1)
     import math
 
-    value = 10.5 + abs(math.log10(config.optimizer.lr) + 3)
+    value = 10.5 + abs(math.log10(run.config.optimizer.lr) + 3)
     row = {"chroma_rmse": value, "accuracy": 0.5}
     if RANK == "0":
         rows = dict.fromkeys(("best", "last", "mean_color", "gray"), row)
@@ -65,25 +64,27 @@ if "APP_BEHAVIOR" in os.environ:
     launch = types.ModuleType("irodori.training.launch")
     launch.train = pretend
     sys.modules["irodori.training.launch"] = launch
+    # Importing Lightning and torch for their signatures would take longer than all the rest.
+    signature.locate = lambda target: lambda *args, **kwargs: None
 else:
     from irodori.training import launch
 
     real = launch.train
 
-    make_trainer = launch.make_trainer
+    build_trainer = launch.build_trainer
     trainers = []
 
     def kept(*arguments):
-        trainers.append(make_trainer(*arguments))
+        trainers.append(build_trainer(*arguments))
         return trainers[-1]
 
-    def noted(config, composed, folder, *arguments, **named):
-        real(config, composed, folder, *arguments, **named)
+    def noted(run, stop):
+        real(run, stop)
         weights = sum(float(x.double().abs().sum()) for x in trainers[-1].model.parameters())
-        note(composed, folder, weights=weights)
+        note(run, run.folder, weights=weights)
 
     launch.train = noted
-    launch.make_trainer = kept
+    launch.build_trainer = kept
 
 if __name__ == "__main__":
     # As the main program, since Hydra looks for conf/ beside it; a sweep's jobs run this file.

@@ -28,7 +28,7 @@ class Sweep:
             "OMP_NUM_THREADS": "1",
             "HOME": str(cwd),
             "COLUMNS": "160",
-            "PYTHONPATH": str(path),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")])),
         }
         if behavior is not None:
             environment["APP_BEHAVIOR"] = json.dumps(behavior)

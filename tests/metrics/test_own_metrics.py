@@ -7,6 +7,7 @@ from functools import partial
 import hydra
 import pytest
 import torch
+from irodori.training.figures import Judged, document, table
 from pairs import smooth
 from rich.console import Console
 
@@ -21,7 +22,6 @@ from irodori.metrics.prior import AbPrior
 from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
-from irodori.training.figures import Judged, document, table
 from made_runs import run
 
 PRIOR = AbPrior.of([smooth(0)], "a picture of a test")

@@ -160,14 +160,14 @@ def test_the_pyramid_is_its_formula():
 
 def test_frozen_batch_norms_keep_their_statistics_and_the_others_do_not():
     backbone = TimmBackbone("resnet18", 1 / 16)
-    encoder.freeze_batch_norm(True)
+    backbone.freeze_batch_norm(True)
     before = {name: value.clone() for name, value in backbone.named_buffers()}
     backbone.eval()
     backbone.train()
     backbone(torch.rand(2, 1, 64, 64))
     for name, value in backbone.named_buffers():
         assert torch.equal(value, before[name]) == name.startswith("encoder."), name
-    encoder.freeze_batch_norm(False)
+    backbone.freeze_batch_norm(False)
     backbone(torch.rand(2, 1, 64, 64))
     moved = [name for name, value in backbone.named_buffers() if name.startswith("encoder.")]
     assert not any(torch.equal(backbone.get_buffer(name), before[name]) for name in moved)

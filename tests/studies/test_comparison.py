@@ -14,7 +14,7 @@ from irodori.studies.comparison import TRUE, compare
 from irodori.studies.curves import curves
 from irodori.studies.tables import as_csv, tables
 from irodori.studies.words import answer
-from made_runs import MEASURED, PROTOCOL, job, keys_of, run, study
+from made_runs import MEASURED, PROTOCOL, SPACES, job, keys_of, run, study
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
 
 
 def test_differences_and_intervals_are_those_of_the_definitions(tmp_path):
-    folders = [run(tmp_path / "a"), run(tmp_path / "b", 0.3, color_space__name="yuv")]
+    folders = [run(tmp_path / "a"), run(tmp_path / "b", 0.3, color_space=SPACES["yuv"])]
     comparison = compare(folders)
     values = [
         np.array([float(line["colorfulness_difference"]) for line in cells(f, "last").values()])
@@ -106,7 +106,7 @@ def test_what_no_reference_is_beaten_by_is_said_with_names_that_hold_commas(tmp_
     for alpha in (0.0, 1.0):
         for space in ("lab", "yuv"):
             folder = tmp_path / f"{space}{alpha:g}"
-            run(folder, better=-20.0, alpha=alpha, color_space__name=space)
+            run(folder, better=-20.0, alpha=alpha, color_space=SPACES[space])
     said = answer(compare([tmp_path]))
     assert re.match("“(lab|yuv), α = [01]” has the lowest", said[0])
     assert said[-1].endswith(
@@ -126,7 +126,7 @@ def test_the_result_doesnt_depend_on_the_order_of_photographs(tmp_path):
 def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
     keys = keys_of(0, 12)
     run(tmp_path / "a", keys=keys)
-    run(tmp_path / "b", keys=keys[3:] + keys_of(5, 4), color_space__name="yuv")
+    run(tmp_path / "b", keys=keys[3:] + keys_of(5, 4), color_space=SPACES["yuv"])
     comparison = compare([tmp_path])
     assert comparison.keys == tuple(keys[3:])
     (warning,) = comparison.warnings
@@ -138,7 +138,7 @@ def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
 
 def test_few_photographs_tell_nothing(tmp_path):
     for name, better in (("lab", 5.0), ("yuv", 0.0)):
-        run(tmp_path / name, better, keys=keys_of(0, 5), color_space__name=name)
+        run(tmp_path / name, better, keys=keys_of(0, 5), color_space=SPACES[name])
     comparison = compare([tmp_path])
     assert comparison.between("lab", "yuv", "chroma_rmse").verdict == "too few photographs"
     assert "5 photographs are too few to tell" in " ".join(answer(comparison))
@@ -154,7 +154,7 @@ def test_few_photographs_tell_nothing(tmp_path):
 )
 def test_what_cant_be_compared_is_refused(tmp_path, changes, said):
     run(tmp_path / "a")
-    run(tmp_path / "b", color_space__name="yuv", **changes)
+    run(tmp_path / "b", color_space=SPACES["yuv"], **changes)
     with pytest.raises(IrodoriError, match=said) as error:
         compare([tmp_path])
     assert "\n" not in str(error.value)
@@ -162,7 +162,7 @@ def test_what_cant_be_compared_is_refused(tmp_path, changes, said):
 
 def test_another_photograph_of_the_same_size_is_noticed_by_its_gray_version(tmp_path):
     run(tmp_path / "a")
-    run(tmp_path / "b", color_space__name="yuv")
+    run(tmp_path / "b", color_space=SPACES["yuv"])
     path = tmp_path / "b" / "per_image.csv"
     lines = path.read_text().splitlines()
     place = next(n for n, line in enumerate(lines) if line.startswith("gray,"))

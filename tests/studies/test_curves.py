@@ -15,7 +15,7 @@ from irodori.studies.equal import equal_steps, equal_time
 from irodori.studies.runs import read_run
 from irodori.studies.tables import as_csv, training_table
 from irodori.studies.training import equal_table, training_section
-from made_runs import keys_of, run
+from made_runs import TIMM, keys_of, run
 
 # As older versions wrote it: neither seconds nor evaluations at the end.
 OLD = """epoch,train/loss_epoch,train/loss_step,val/chroma_rmse,step
@@ -87,7 +87,7 @@ def study(root, **slow):
         quick = {"seconds": 5.0 + fold}
         run(root / f"a{fold}", 1.0, curve_options=quick, **common)
         options = {"seconds": 9.0 + fold, **slow}
-        run(root / f"b{fold}", 1.5, curve_options=options, backbone__name="resnet18", **common)
+        run(root / f"b{fold}", 1.5, curve_options=options, backbone=TIMM, **common)
     return compare([root])
 
 

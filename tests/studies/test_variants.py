@@ -1,30 +1,25 @@
 """Which runs belong together, and what they are called."""
 
-from dataclasses import asdict
-
 import pytest
+from omegaconf import OmegaConf
 
-from irodori.config import Config
+import tiny
 from irodori.errors import IrodoriError
 from irodori.studies.folders import run_folders
 from irodori.studies.runs import FOREIGN, LeftOut, read_run
-from irodori.studies.variants import LATER, UNRELATED, flat, group, learnt_from, name_all
-from made_runs import config, job, run
+from irodori.studies.variants import OFTEN, UNRELATED, flat, group, learnt_from, name_all
+from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config, job, run
 
 
 def named(*changes):
-    return name_all([flat(config(**change)) for change in changes])
-
-
-def later(*changes):
-    """The same of whole configurations, with the settings that old runs lack."""
+    """Names of variants whose configurations have these changes."""
     return name_all([learnt_from(config(**change), "last") for change in changes])
 
 
 def test_a_name_is_what_differs_and_nothing_else():
-    assert named({}, {"color_space__name": "rgb"}) == ["lab", "rgb"]
+    assert named({}, {"color_space": SPACES["rgb"]}) == ["lab", "rgb"]
     assert named({}, {"alpha": 0.0}) == ["α = 1", "α = 0"]
-    both = [{"color_space__name": s, "alpha": a} for s in ("lab", "yuv") for a in (0.03, 1.0)]
+    both = [{"color_space": SPACES[s], "alpha": a} for s in ("lab", "yuv") for a in (0.03, 1.0)]
     assert named(*both) == ["lab, α = 0.03", "lab, α = 1", "yuv, α = 0.03", "yuv, α = 1"]
     assert named({}, {"network__global_features": False}) == [
         "with global features",
@@ -38,62 +33,91 @@ def test_a_name_is_what_differs_and_nothing_else():
 
 
 def test_backbones_decoders_and_objectives_have_words():
-    timm = {"backbone": {"name": "resnet18", "pretrained": True}, "init": None}
-    assert later({}, timm) == ["paper, not pretrained", "resnet18, pretrained"]
-    assert later(timm, {**timm, "backbone__pretrained": False}) == ["pretrained", "not pretrained"]
-    assert later({}, {"decoder__name": "skips"}) == ["paper decoder", "skip decoder"]
-    huber = {"objective": {"name": "huber", "delta": 0.1}}
-    assert later({}, huber, {"objective__name": "classes"}) == ["mse", "huber", "classes"]
-    assert later(huber, {**huber, "objective__delta": 0.2}) == ["delta=0.1", "delta=0.2"]
+    timm = {"backbone": TIMM, "encoder__pretrained": True}
+    assert named({}, timm) == ["paper, not pretrained", "resnet18, pretrained"]
+    other = {**timm, "backbone": {**TIMM, "name": "resnet50"}}
+    assert named(timm, other) == ["resnet18", "resnet50"]
+    assert named(timm, {**timm, "encoder__pretrained": False}) == ["pretrained", "not pretrained"]
+    assert named({}, {"decoder": DECODERS["SkipDecoder"]}) == ["paper decoder", "skip decoder"]
+    objectives = [{"objective": objective} for objective in OBJECTIVES.values()]
+    assert named(*objectives) == ["mse", "huber", "classes"]
+    huber = objectives[1]
+    assert named(huber, {**huber, "objective__delta": 0.2}) == ["delta=0.05", "delta=0.2"]
     # What does nothing to the paper's backbone isn't named beside it.
-    scaled = {"backbone": {"name": "resnet18", "pretrained": True, "lr_scale": 0.3}}
-    assert later({}, scaled) == later({}, timm)
-    timm["backbone"]["pretrained"] = False
-    assert later(
+    assert named({}, {**timm, "encoder__lr_scale": 0.3}) == named({}, timm)
+    assert named(
         timm,
-        {**timm, "backbone__freeze_steps": 50, "backbone__freeze_batch_norm": True},
-        {**timm, "backbone__lr_scale": 0.1, "backbone__layer_decay": 0.7},
+        {**timm, "encoder__freeze_steps": 50, "encoder__freeze_batch_norm": True},
+        {**timm, "encoder__lr_scale": 0.1, "encoder__layer_decay": 0.7},
     ) == [
-        "backbone never frozen, backbone lr × 1, layer decay 1, without frozen batch norm",
-        "backbone frozen for 50 steps, backbone lr × 1, layer decay 1, with frozen batch norm",
-        "backbone never frozen, backbone lr × 0.1, layer decay 0.7, without frozen batch norm",
+        "encoder never frozen, encoder lr × 1, layer decay 1, without frozen batch norm",
+        "encoder frozen for 50 steps, encoder lr × 1, layer decay 1, with frozen batch norm",
+        "encoder never frozen, encoder lr × 0.1, layer decay 0.7, without frozen batch norm",
     ]
     begun = {"init": "/runs/places/checkpoints/best.ckpt"}
-    assert later({}, begun) == ["no init", "init places/best.ckpt"]
+    assert named({}, begun) == ["no init", "init places/best.ckpt"]
 
 
-def test_a_run_from_before_a_setting_is_one_with_its_default(tmp_path):
-    now = {
-        "init": None,
-        "backbone__pretrained": False,
-        "backbone__freeze_steps": 0,
-        "backbone__lr_scale": 1.0,
-        "backbone__layer_decay": 1.0,
-        "backbone__freeze_batch_norm": False,
-        "decoder": {"name": "paper"},
-        "objective": {"name": "mse"},
-    }
-    folders = [
-        run(tmp_path / "before"),
-        run(tmp_path / "now", seed=1, **now),
-        run(tmp_path / "other", seed=1, **now, decoder__name="skips"),
+def test_own_classes_go_by_their_names():
+    own = [{"objective": {"_target_": f"mine.losses.{name}"}} for name in ("Charbonnier", "Other")]
+    assert named({}, *own) == ["mse", "Charbonnier", "Other"]
+    stopping = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "patience": 3}
+    assert named({}, {"callbacks__early_stopping": stopping}) == [
+        "without early stopping",
+        "with early stopping",
     ]
-    same, other = group([read_run(folder, "last") for folder in folders], "last")
-    assert (same.name, other.name) == ("paper decoder", "skip decoder")
-    assert (len(same.runs), len(other.runs)) == (2, 1)
-    assert same.settings["encoder.pretrained"] is False
+
+
+def test_averaged_weights_are_another_variant():
+    assert named({}, {"callbacks__ema": EMA}) == [
+        "without weight averaging",
+        "with weight averaging",
+    ]
+    assert named({"callbacks__ema": EMA}, {"callbacks__ema": {**EMA, "decay": 0.9}}) == [
+        "decay=0.95",
+        "decay=0.9",
+    ]
+    left_out = learnt_from(config(callbacks__ema=None, callbacks__pictures=None), "last")
+    assert left_out == learnt_from(config(), "last")
+
+
+def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
+    wide = {
+        "network__width": 0.5,
+        "backbone__width": 0.5,
+        "decoder": {**DECODERS["ColorizationDecoder"], "width": 0.5},
+    }
+    assert named({}, wide) == ["width 0.125", "width 0.5"]
+    assert len(set(named({}, {"backbone__width": 0.5}))) == 2
     # Nothing is made up of pictures from elsewhere.
     assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
 
 
-def test_defaults_of_later_settings_are_those_of_the_schema():
-    assert flat(asdict(Config())).items() >= LATER.items()
+def test_variants_of_real_configurations():
+    overrides = ["", "backbone=resnet18", "decoder=skips", "objective=classes", "callbacks=ema"]
+    composed = [tiny.compose(*filter(None, [override])) for override in overrides]
+    plain = [OmegaConf.to_container(each, resolve=True) for each in composed]
+    settings = [learnt_from(each, "last") for each in plain]
+    for other, words in zip(
+        settings[1:],
+        (
+            ["paper, not pretrained", "resnet18, pretrained"],
+            ["paper decoder", "skip decoder"],
+            ["mse", "classes"],
+            ["without weight averaging", "with weight averaging"],
+        ),
+        strict=True,
+    ):
+        assert name_all([settings[0], other]) == words
+    # Keys that make no variant are those of configurations.
+    assert set(flat(plain[0])) >= UNRELATED | OFTEN
+    assert set(config()) <= set(plain[0])
 
 
 def test_settings_that_only_one_optimizer_has_are_not_named():
-    adadelta = {"optimizer": {"name": "adadelta", "rho": 0.9}}
-    assert named({}, adadelta) == ["adamw", "adadelta"]
-    assert named(adadelta, {"optimizer": {"name": "adadelta"}}) == ["rho=0.9", ""]
+    assert named({}, {"optimizer": ADADELTA}) == ["AdamW, lr 0.001", "Adadelta, lr 1"]
+    without = {name: value for name, value in ADADELTA.items() if name != "rho"}
+    assert named({"optimizer": ADADELTA}, {"optimizer": without}) == ["rho=0.95", ""]
 
 
 def test_names_are_unique():
@@ -109,9 +133,9 @@ def test_seeds_folds_paths_and_loggers_make_no_variant(tmp_path):
         {"seed": 1},
         {"data__fold": 1},
         {"seed": 2, "data__train": "/elsewhere/*.tar", "data__val": "/elsewhere/*.tar"},
-        {"seed": 3, "logger": {"name": "wandb", "mode": "offline"}, "data__workers": 0},
-        {"seed": 4, "experiment_name": "other", "trainer__pictures": 0},
-        {"seed": 5, "trainer__validate_every": 1},
+        {"seed": 3, "logger": {"_target_": "mine.Logger", "mode": "off"}, "data__workers": 0},
+        {"seed": 4, "experiment_name": "other", "callbacks__pictures": None},
+        {"seed": 5, "trainer__check_val_every_n_epoch": 1},
     ]
     folders = [run(tmp_path / str(n), **change) for n, change in enumerate(changes)]
     (variant,) = group([read_run(folder, "last") for folder in folders], "last")
@@ -119,10 +143,6 @@ def test_seeds_folds_paths_and_loggers_make_no_variant(tmp_path):
     assert {fold: len(runs) for fold, runs in variant.folds().items()} == {0: 6, 1: 1}
     # How often the best was looked for does change it.
     assert len(group([read_run(folder, "best") for folder in folders], "best")) == 2
-
-
-def test_unrelated_keys_are_keys_of_the_schema():
-    assert set(flat(asdict(Config()))) >= UNRELATED
 
 
 def test_the_same_twice_is_refused_and_both_are_named(tmp_path):
@@ -133,7 +153,7 @@ def test_the_same_twice_is_refused_and_both_are_named(tmp_path):
 
 def test_predicted_luminance_is_a_variant(tmp_path):
     rows = {"last_predicted_luminance": -3, "best_predicted_luminance": -3}
-    folder = run(tmp_path / "rgb", color_space__name="rgb", extra_rows=rows)
+    folder = run(tmp_path / "rgb", color_space=SPACES["rgb"], extra_rows=rows)
     other = run(tmp_path / "lab")
     variants = group([read_run(folder, "last"), read_run(other, "last")], "last")
     assert [v.name for v in variants] == ["rgb", "rgb, predicted luminance", "lab"]
@@ -143,7 +163,7 @@ def test_predicted_luminance_is_a_variant(tmp_path):
 def test_evaluations_of_a_known_run_are_seeds_of_its_variant(tmp_path):
     runs, evaluations = [], []
     for seed in (0, 1):
-        runs.append(run(tmp_path / f"run{seed}", seed=seed, color_space__name="yuv"))
+        runs.append(run(tmp_path / f"run{seed}", seed=seed, color_space=SPACES["yuv"]))
         checkpoint = str(runs[-1] / "checkpoints" / "last.ckpt")
         evaluations.append(
             run(tmp_path / f"eval{seed}", training=False, checkpoint=checkpoint, keys=["a", "b"])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from writer import Obj, dumps, function
 
 from irodori.cli_import import import_weights
-from irodori.color import rgb_to_lab, to_uint8
+from irodori.color import LumaAb, rgb_to_lab, to_uint8
 from irodori.errors import IrodoriError
 from irodori.model import color_pictures, load_model
 from irodori.network.backbone import scaled_to
@@ -54,7 +54,7 @@ def test_chrominance_is_the_graphs(tmp_path, name, size):
     assert expected.std() > 0.02, "a reference without colour shows nothing"
     assert (chroma - expected).abs().max() < 1e-5
     assert network.arguments["width"] == WIDTH
-    assert network.arguments["input_mean"] == MEAN
+    assert network.backbone.input_mean == MEAN
     if scenes is None:
         assert logits is None
         assert network.arguments["num_classes"] == 0
@@ -103,8 +103,8 @@ def test_the_style_of_another_photo(tmp_path):
 )
 def test_the_mean_may_be_a_tensor(tmp_path, mean):
     model = imported(tmp_path / "net.t7", Colornet(), mean)
-    assert model.network.arguments["input_mean"] == pytest.approx(MEAN, abs=1e-7)
-    assert model.space.name == "luma_ab"
+    assert model.network.backbone.input_mean == pytest.approx(MEAN, abs=1e-7)
+    assert isinstance(model.space, LumaAb)
 
 
 def replaced(net, place, **fields):
@@ -196,7 +196,7 @@ def test_another_table_is_refused(tmp_path, content, said):
 def test_other_numbers_do_not_hide_the_mean(tmp_path):
     path = tmp_path / "net.t7"
     path.write_bytes(dumps(other(lambda c: c.update(epoch=11, name="x", done=True))))
-    assert importing.read_model(path).network.arguments["input_mean"] == MEAN
+    assert importing.read_model(path).network.backbone.input_mean == MEAN
 
 
 def test_a_bomb_of_containers_is_refused(tmp_path):

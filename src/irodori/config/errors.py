@@ -2,131 +2,121 @@
 
 import re
 import shlex
+import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra import errors as hydra_errors
 from omegaconf import DictConfig
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    InterpolationResolutionError,
-    OmegaConfBaseException,
-)
+from omegaconf import errors as omega_errors
 
-from irodori.config.nearest import nearest
 from irodori.errors import IrodoriError
 
 NOISE = re.compile(
     r"\n\s*(full_key:|object_type=|reference_type=|See https:|To append to your|Or add a second).*"
     r"|\n\s*schema\w*(?=\n|$)|\nConfig search path:(.|\n)*"
 )
-"""Lines in messages of Hydra and OmegaConf that tell a user nothing, or advise `+key=…`."""
+"""Lines in messages of Hydra and OmegaConf that don't help a user, or advise `+key=…`."""
+UNKNOWN_KEY = (omega_errors.ConfigAttributeError, omega_errors.ConfigKeyError)
+LISTED = 12
+"""All names are listed if they are at most this many, and none is near."""
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Return "; did you mean x, y?", or the known names where none is near, or nothing."""
+    names = list(dict.fromkeys(map(str, known)))
+    if near := get_close_matches(str(name), names, n=3):
+        return f"; did you mean {', '.join(near)}?"
+    return f"; there are: {', '.join(names)}" if 0 < len(names) <= LISTED else ""
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Say whether an exception is a user's mistake, which `error_line` puts on one line."""
+    known = (IrodoriError, hydra_errors.HydraException, omega_errors.OmegaConfBaseException)
+    return isinstance(error, known) or _rejected(error) is not None
 
 
 def error_line(error: BaseException) -> str:
     """Return what an exception says to a user, on one line.
 
     Errors of composition name the override and the nearest valid keys or group members; those of
-    Hydra's parser show how the value is quoted. An `IrodoriError` that a resolver raised is told
-    as it is.
+    Hydra's parser show how the value is quoted. Of an `IrodoriError` that a resolver raised, the
+    line is its own message.
     """
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None and cause not in chain:
-        chain.append(cause)
-    for link in chain:
-        if isinstance(link, IrodoriError):
-            return _joined(str(link))
-    if isinstance(error, OverrideParseException):
-        return _unparsed(error.override)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _unknown_member(error)
-    if isinstance(error, ConfigCompositionException):
-        return _not_composed(error)
-    if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key:
-        return _unknown_key(str(error.full_key), error)
-    if isinstance(error, InterpolationResolutionError):
-        return _unresolved(error)
-    if isinstance(error, HydraException) and error.__cause__ is not None:
-        return _joined(str(error), str(error.__cause__))
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return f"{error.full_key}: {_joined(str(error))}"
-    return _joined(str(error)) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, IrodoriError):
+            return _joined(cause)
+        cause = cause.__cause__
+    if (override := _rejected(error)) is not None:
+        return f"{override}: a group takes the name of a member, or a list of names, as text"
+    if isinstance(error, hydra_errors.OverrideParseException):
+        return _unparsed(error.override or "")
+    if isinstance(error, hydra_errors.MissingConfigException) and error.missing_cfg_file:
+        return _unknown_member(str(error.missing_cfg_file), error.options or [])
+    if isinstance(error, hydra_errors.ConfigCompositionException):
+        return _not_composed(str(error), error.__cause__)
+    if isinstance(error, omega_errors.InterpolationResolutionError):
+        # OmegaConf names the exception of a resolver in its message, and drops the exception.
+        raised = re.match(r"(\w+) raised while resolving interpolation: ((?:.|\n)*)", str(error))
+        if raised and raised[1] == IrodoriError.__name__:
+            return _joined(raised[2]).strip('"')
+    if isinstance(error, omega_errors.OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {_joined(error)}"
+    return _joined(error, error.__cause__ or "") or type(error).__name__
 
 
 def quoted(key: str, value: object) -> str:
     """Return the override that gives `value` as text, quoted for Hydra and for the shell."""
-    text = str(value)
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', str(value))
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
     return shlex.quote(f'{key}="{escaped}"')
 
 
-def _joined(*texts: str) -> str:
-    lines = [line.strip() for text in texts for line in NOISE.sub("", f"\n{text}").splitlines()]
-    return " ".join(dict.fromkeys(line for line in lines if line))
+def _joined(*messages: object) -> str:
+    text = "\n".join(NOISE.sub("", f"\n{message}") for message in messages)
+    return " ".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
-def _unparsed(override: str | None) -> str:
-    key, equals, value = (override or "").partition("=")
+def _rejected(error: BaseException) -> str | None:
+    """Return the override of a group for which Hydra raised a ValueError or TypeError."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not frames or frames[-1].f_globals.get("__name__") != "hydra._internal.defaults_list":
+        return None
+    return getattr(frames[-1].f_locals.get("override"), "input_line", None)
+
+
+def _unparsed(override: str) -> str:
+    key, equals, value = override.partition("=")
     if not equals:
         return f"the override {override} has no value: give {override}=…"
     if not re.fullmatch(r"[~+]{0,2}[\w@./:$-]+", key):
         return f"the override {override} can't be read: {key!r} is no key"
-    if value[:1] in "\"'":
-        value = value[1:]
-    if value[-1:] in "\"'":
-        value = value[:-1]
+    value = re.sub(r"^[\"']|[\"']$", "", value)
     return f"the override {override} can't be read; quote its value: {quoted(key, value)}"
 
 
-def _unknown_member(error: MissingConfigException) -> str:
-    group, _, member = str(error.missing_cfg_file).rpartition("/")
-    options = [name for name in error.options or () if not name.startswith("schema")]
+def _unknown_member(path: str, options: Iterable[str]) -> str:
+    group, _, member = path.rpartition("/")
+    near = nearest(member, options)
     if not group:
-        return f"there is no configuration {member}{nearest(member, options)}"
-    line = f"{group}={member}: the group {group} has no {member}{nearest(member, options)}"
-    there_are = f"there are: {', '.join(options)}"
-    return line if not options or line.endswith(there_are) else f"{line} ({there_are})"
+        return f"there is no configuration {member}{near}"
+    others = f" ({', '.join(options)})" if "did you mean" in near else ""
+    return f"{group}={member}: the group {group} has no {member or 'empty name'}{near}{others}"
 
 
-def _not_composed(error: ConfigCompositionException) -> str:
-    text, cause = str(error), error.__cause__
-    if ambiguous := re.match(r"Ambiguous value for argument '((?:.|\n)*?)=((?:.|\n)*)'\n1", text):
-        key, value = ambiguous.groups()
+def _not_composed(text: str, cause: BaseException | None) -> str:
+    if several := re.match(r"Ambiguous value for argument '((?:.|\n)*?)=((?:.|\n)*)'\n1", text):
+        key, value = several.groups()
         return (
             f"the override {key}={value} has several values: for a sweep add -m, for a list write"
             f" {shlex.quote(f'{key}=[{value}]')}, for one text {quoted(key, value)}"
         )
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+    if isinstance(cause, UNKNOWN_KEY):
         found = re.search(r"To append to your config use \+((?:.|\n)*)", text)
-        override = found[1] if found else text
-        return _unknown_key(override, cause)
-    if found := re.match(
-        r"Could not override '(.*)'\.\n(?:Did you mean to override (.*)\?)?", text
-    ):
-        instead = f"; did you mean {found[2]}?" if found[2] else ""
-        return f"{found[1]}: no such group is in the configuration{instead}"
-    return _joined(text, str(cause or ""))
-
-
-def _unknown_key(override: str, error: ConfigAttributeError | ConfigKeyError) -> str:
-    parent, _, key = str(error.full_key).rpartition(".")
-    node = error.parent_node
-    keys = [str(name) for name in node] if isinstance(node, DictConfig) else []
-    where = f"there is no {key} in {parent}" if parent else f"there is no {key}"
-    near = nearest(key, [name for name in keys if parent or name != "hydra"])
-    if parent and not keys:
-        where = f"{parent} holds no keys"
-    return f"{override}: {where}{near}"
-
-
-def _unresolved(error: InterpolationResolutionError) -> str:
-    # OmegaConf names the exception of a resolver in its message, and drops the exception itself.
-    found = re.match(r"(\w+) raised while resolving interpolation: ((?:.|\n)*)", str(error))
-    text = _joined(found[2] if found else str(error)).strip('"')
-    is_told = found is not None and found[1] == IrodoriError.__name__
-    return text if is_told or not error.full_key else f"{error.full_key}: {text}"
+        parent, _, key = str(cause.full_key).rpartition(".")
+        node = cause.parent_node
+        keys = [name for name in node if name != "hydra"] if isinstance(node, DictConfig) else []
+        where = f"there is no {key} in {parent}" if parent else f"there is no {key}"
+        return f"{found[1] if found else _joined(text)}: {where}{nearest(key, keys)}"
+    return _joined(text, cause or "")

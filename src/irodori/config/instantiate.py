@@ -6,14 +6,11 @@ from typing import Any
 
 import hydra.utils
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, ListConfig
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from irodori.config.errors import error_line
 from irodori.errors import IrodoriError, one_line
-
-FAILED = re.compile(r"(?:target |partial\(|locating target )'?([\w.]+)")
-"""How Hydra's messages name the target that failed."""
 
 
 def instantiate(node: Any, **extra: Any) -> Any:
@@ -24,45 +21,24 @@ def instantiate(node: Any, **extra: Any) -> Any:
         extra: further arguments for the target, passed as they are.
 
     Raises:
-        IrodoriError: a target can't be found or refuses its arguments; the line names the node,
-            the target and what it said, and the target's exception is the cause.
+        IrodoriError: a target can't be found or refuses its arguments; the line names the node and
+            what was said about it, and the target's exception is the cause.
     """
-    path = ""
-    if isinstance(node, DictConfig | ListConfig):
-        path = str(node._get_full_key(None) or "")
-    is_target = isinstance(node, dict | DictConfig) and "_target_" in node
-    options: dict[str, Any] = {}
-    if not is_target or "_convert_" not in node:
-        options["_convert_"] = "all"
-    if extra:
-        if not is_target:
-            raise TypeError("only a node with _target_ takes further arguments")
-        options["_partial_"] = True
+    where = str(node._get_full_key(None) or "") if OmegaConf.is_config(node) else ""
     try:
-        made = hydra.utils.instantiate(node, **options)
-        if not extra:
-            return made
+        if node is None or "_target_" not in node:
+            return hydra.utils.instantiate(node, _convert_="all", **extra)
+        convert = node.get("_convert_", "all")
+        make = hydra.utils.instantiate(node, _convert_=convert, _partial_=True)
         # Passed here and not through Hydra, which would turn dicts and dataclasses into nodes.
-        return partial(made, **extra) if node.get("_partial_") else made(**extra)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        full_key = re.search(r"full_key: (\S+)", str(error))
-        target = FAILED.search(str(error))
-        raise _told(full_key[1] if full_key else path, target and target[1], cause) from cause
+        return partial(make, **extra) if node.get("_partial_") else make(**extra)
     except OmegaConfBaseException as error:
         raise IrodoriError(error_line(error)) from error
     except Exception as error:
-        if not extra:
-            raise
-        raise _told(path, str(node["_target_"]), error) from error
-
-
-def _told(path: str, target: str | None, cause: BaseException) -> IrodoriError:
-    where = ": ".join(name for name in (path, target) if name)
-    if isinstance(cause, InstantiationException):
-        message = error_line(cause)
-    elif isinstance(cause, IrodoriError | ValueError | TypeError):
-        message = one_line(cause)
-    else:
-        message = f"{type(cause).__name__}: {one_line(cause)}"
-    return IrodoriError(f"{where}: {message}" if where else message)
+        cause: BaseException = error
+        if isinstance(error, InstantiationException):
+            path = re.search(r"full_key: (\S+)", str(error))
+            where, cause = path[1] if path else where, error.__cause__ or error
+        is_known = isinstance(cause, IrodoriError | ValueError | TypeError | InstantiationException)
+        message = error_line(cause) if is_known else f"{type(cause).__name__}: {one_line(cause)}"
+        raise IrodoriError(f"{where}: {message}" if where else message) from cause

@@ -29,10 +29,6 @@ class Range:
         )
 
     def __str__(self) -> str:
-        limits = (
-            ("at least", self.least),
-            ("above", self.above),
-            ("at most", self.most),
-            ("below", self.below),
-        )
+        words = ("at least", "above", "at most", "below")
+        limits = zip(words, (self.least, self.above, self.most, self.below), strict=True)
         return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)

@@ -7,21 +7,17 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irodori.config.check import TARGET, mappings, resolved, shown
-from irodori.config.source import Definition, UnknownTarget, find
+from irodori.config.annotations import shown
+from irodori.config.check import TARGET, below, resolved, values
+from irodori.config.signature import UnknownTarget, find
 from irodori.errors import IrodoriError
 
-TRUSTED = {
-    "irodori": ("irodori",),
-    "torch.optim": ("torch.optim",),
-    "lightning.Trainer": ("lightning.pytorch.trainer",),
-    "lightning.pytorch.Trainer": ("lightning.pytorch.trainer",),
-    **{
-        f"lightning.pytorch.{name}": (f"lightning.pytorch.{name}", f"lightning.fabric.{name}")
-        for name in ("callbacks", "loggers", "profilers", "strategies", "plugins")
-    },
-}
-"""Targets at or below these paths are trusted if they are defined in or below these modules."""
+LIGHTNING = ("callbacks", "loggers", "profilers", "strategies", "plugins")
+HOMES = (
+    *("irodori", "torch.optim", "lightning.pytorch.trainer"),
+    *(f"lightning.{part}.{name}" for part in ("pytorch", "fabric") for name in LIGHTNING),
+)
+"""Classes are trusted if they are defined in or below these modules."""
 
 
 def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> None:
@@ -36,54 +32,30 @@ def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> No
         config: the stored configuration; its interpolations are resolved.
         trust: names of further packages.
     """
-    packages = [trust] if isinstance(trust, str) else list(trust)
-    plain = resolved(config)
-    for path, node in mappings(plain):
-        for key, value in node.items():
-            if isinstance(value, str) and "${" in value:
-                where = f"{path}.{key}" if path else key
-                raise IrodoriError(f"{where}={shown(value)} can't stand in a stored configuration")
-        if TARGET not in node:
-            continue
-        target = node[TARGET]
-        if reason := _distrusted(target, node.get("_partial_") is True, packages):
-            where = f"{path}.{TARGET}" if path else TARGET
-            raise IrodoriError(f"{where}={shown(target)}: {reason}")
+    packages = ("irodori", *([trust] if isinstance(trust, str) else trust))
+    for path, value in values(resolved(config)):
+        if isinstance(value, str) and "${" in value:
+            raise IrodoriError(f"{path}={shown(value)} can't stand in a stored configuration")
+        if isinstance(value, dict) and TARGET in value:
+            reason = _distrusted(value[TARGET], value.get("_partial_") is True, packages)
+            if reason:
+                raise IrodoriError(f"{below(path, TARGET)}={shown(value[TARGET])}: {reason}")
 
 
-def _distrusted(target: Any, is_partial: bool, packages: list[str]) -> str | None:
+def _distrusted(target: Any, is_partial: bool, packages: Sequence[str]) -> str | None:
     """Return why a target must not be built, or None."""
-    if not isinstance(target, str) or not all(
-        part.isidentifier() and not part.startswith("_") for part in target.split(".")
-    ):
-        return "this is no path of a public class"
-    allowed = {**TRUSTED, **{package: (package,) for package in packages}}
-    homes = [home for path, home in allowed.items() if _is_below(target, path)]
-    if not homes:
-        package = target.partition(".")[0]
-        return (
-            "this class is not irodori's; if you trust the package"
-            f" {package}, allow it with trust=[{package}]"
-        )
     try:
-        found = find(target)
+        module, _, node = find(target)
     except UnknownTarget as error:
         return str(error)
-    if found is None:
-        return "its source isn't found, so that it can't be trusted"
-    if not any(_is_below(found.module, module) for home in homes for module in home):
-        return f"this is {found.path}, which is not defined there"
-    own = [package for package in ("irodori", *packages) if _is_below(target, package)]
-    return None if _is_plain(found, is_partial and bool(own)) else "this is not a plain class"
+    if not _is_in(module, (*HOMES, *packages)):
+        package = target.partition(".")[0]
+        return f"this is not irodori's; if you trust {package}, allow it with trust=[{package}]"
+    is_function = is_partial and _is_in(module, packages) and isinstance(node, ast.FunctionDef)
+    is_public = not any(part.startswith("_") for part in target.split("."))
+    fine = is_public and (is_function or isinstance(node, ast.ClassDef))
+    return None if fine else "this is no public class"
 
 
-def _is_below(path: str, parent: str) -> bool:
-    return path == parent or path.startswith(f"{parent}.")
-
-
-def _is_plain(found: Definition, functions: bool) -> bool:
-    if "." in found.name:
-        return False
-    return isinstance(found.node, ast.ClassDef) or (
-        functions and isinstance(found.node, ast.FunctionDef)
-    )
+def _is_in(module: str, parents: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{parent}.") for parent in parents)

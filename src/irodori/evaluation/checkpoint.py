@@ -31,6 +31,7 @@ from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protoco
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model, color_pictures, load_model
+from irodori.runs.checkpoints import checkpoint_file
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer
 from irodori.training.callbacks.bad_images import BadImages
@@ -47,6 +48,7 @@ from irodori.training.seen import seen_shards
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
 
 
+@quiet_lightning()
 def measure_checkpoint(
     config: EvaluateSettings, prior: AbPrior
 ) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
@@ -59,7 +61,7 @@ def measure_checkpoint(
         IrodoriError: the checkpoint, the shards or the hardware don't allow it.
     """
     assert config.checkpoint is not None
-    path = Path(config.checkpoint)
+    path = checkpoint_file(Path(config.checkpoint))
     model = load_model(path, config.trust)
     run = run_of(path, config.trust)
     settings = trainer_node(config, run)
@@ -72,23 +74,20 @@ def measure_checkpoint(
     lost = LostShards()
     trainer = build_trainer(settings, hardware, [lost, bad, measured], Path.cwd())
     failed = True
-    with quiet_lightning():
-        try:
-            trainer.validate(module, data, verbose=False)
-            reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
-            failed = bool(reasons)
-        finally:
-            end_workers()
-            end_child_ranks(trainer, failed)
+    try:
+        trainer.validate(module, data, verbose=False)
+        reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
+        failed = bool(reasons)
+    finally:
+        end_workers()
+        end_child_ranks(trainer, failed)
     if reasons:
         raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
     protocol = protocol_of(data, config.protocol, model, prior)
     protocol["checkpoint"] = str(path)
     if seen := seen_shards(model.trained_on, data.val_index):
         protocol["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
-    result = EvaluationResult(
-        measured.overall, measured.scenes, measured.records, measured.infos
-    )
+    result = EvaluationResult(measured.overall, measured.scenes, measured.records, measured.infos)
     return result, protocol, photographs_of(result, data, model, trainer)
 
 
@@ -102,9 +101,10 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
     if not (folder / RUN_CONFIG).is_file():
         return None
     run = stored_config(folder)
-    refuse_untrusted(run, trust)
-    # Its data and trainer are all that is used of it.
-    check({key: run[key] for key in ("data", "trainer")})
+    # Its data are all that is built of it.
+    built = {"data": run.data}
+    refuse_untrusted(built, trust)
+    check(built)
     return run
 
 
@@ -174,8 +174,8 @@ def first_by_name(index: Index, protocol: Protocol) -> Index:
     keys = [key for shard in index.shards for key in shard.keys]
     if len(keys) < protocol.first:
         raise IrodoriError(
-            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there are"
-            f" {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
+            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there"
+            f" are {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
         )
     return index.take(sorted(range(len(keys)), key=keys.__getitem__)[: protocol.first])
 

@@ -126,7 +126,7 @@ class Colorizer:
         """Return the colorizer of a checkpoint, or of the bundled model; needs no config file.
 
         Args:
-            checkpoint: of a run, or a safetensors file; None is the bundled model.
+            checkpoint: of a run, or its folder, or a safetensors file; None: the bundled model.
             settings, device, precision, say: see `Colorizer`.
             trust: names of packages besides irodori whose classes the checkpoint may name.
 

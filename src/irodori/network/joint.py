@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class JointNetwork(nn.Module, Describable):
         chroma_channels: Annotated[int, Range(least=1, most=16)] = 2,
         *,
         width: Annotated[float, Range(above=0, most=4)] = 1.0,
-        fusion: str = "relu",
+        fusion: Literal["relu", "sigmoid"] = "relu",
         global_features: bool = True,
         backbone: Backbone | None = None,
         decoder: Callable[..., Decoder] | None = None,

@@ -15,12 +15,12 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from irodori.config import RUN_CONFIG
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
+from irodori.runs.checkpoints import BEST as BEST
+from irodori.runs.checkpoints import CHECKPOINTS as CHECKPOINTS
+from irodori.runs.checkpoints import LAST as LAST
 
 CONFIG = RUN_CONFIG
 METRICS = "metrics.json"
-CHECKPOINTS = "checkpoints"
-LAST = "last.ckpt"
-BEST = "best.ckpt"
 PICTURES = "pictures"
 
 
@@ -61,6 +61,15 @@ def remove_if_empty(folder: Path) -> None:
     """Remove a folder that nothing was written into."""
     with suppress(OSError):
         folder.rmdir()
+
+
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the folder after the block if nothing is in it: Hydra makes it before all checks."""
+    try:
+        yield
+    finally:
+        remove_if_empty(folder)
 
 
 def remove_stale_files(folder: Path) -> None:

@@ -42,11 +42,12 @@ class Grid:
     missing: tuple[str, ...]
 
 
-def picture_grid(comparison: Comparison, count: int) -> Grid:
+def picture_grid(comparison: Comparison, count: int, trust: Sequence[str] = ()) -> Grid:
     """Colour `count` photographs, evenly spread over the common ones, with every variant.
 
     A variant's picture is made by its first seed, and by the fold that was not trained on the
-    photograph. A column that can't be made is left out, and it is said why.
+    photograph. A column that can't be made is left out, and it is said why. `trust` names packages
+    besides irodori whose classes checkpoints may name.
     """
     keys = spread(comparison.keys, count)
     missing: list[str] = []
@@ -54,7 +55,7 @@ def picture_grid(comparison: Comparison, count: int) -> Grid:
     columns: dict[str, dict[str, Tensor]] = {}
     for variant in comparison.variants:
         try:
-            columns[variant.name] = _colored(variant, keys, true)
+            columns[variant.name] = _colored(variant, keys, true, trust)
         except (IrodoriError, OSError, RuntimeError) as error:
             missing.append(f"{variant.name}: {one_line(error)}")
     shown = [key for key in keys if key in true and all(key in c for c in columns.values())]
@@ -80,7 +81,9 @@ def spread(keys: Sequence[str], count: int) -> list[str]:
     return [keys[place] for place in dict.fromkeys(places.tolist())]
 
 
-def _colored(variant: Variant, keys: Sequence[str], true: dict[str, Tensor]) -> dict[str, Tensor]:
+def _colored(
+    variant: Variant, keys: Sequence[str], true: dict[str, Tensor], trust: Sequence[str]
+) -> dict[str, Tensor]:
     """The photographs in a variant's colours; those that aren't known yet are added to `true`.
 
     Raises:
@@ -95,7 +98,7 @@ def _colored(variant: Variant, keys: Sequence[str], true: dict[str, Tensor]) -> 
             continue
         if run.checkpoint is None:
             raise IrodoriError("its pictures come from elsewhere, and no checkpoint is known")
-        model = load_model(run.checkpoint)
+        model = load_model(run.checkpoint, trust)
         unknown = [key for key in own if key not in true]
         if unknown:
             true.update(_photographs(run, unknown))

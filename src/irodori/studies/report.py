@@ -35,13 +35,16 @@ class Report:
     """By name; the document's own are not among them."""
 
 
-def make_report(comparison: Comparison, title: str | None, pictures: int) -> Report:
+def make_report(
+    comparison: Comparison, title: str | None, pictures: int, trust: Sequence[str] = ()
+) -> Report:
     """Draw the plots, colour the pictures and put the sections together.
 
     Args:
         comparison: see `compare`.
         title: of the report.
         pictures: photographs in the grid; 0 makes none.
+        trust: names of packages besides irodori whose classes checkpoints may name.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.
@@ -80,7 +83,7 @@ def make_report(comparison: Comparison, title: str | None, pictures: int) -> Rep
     trained = curves(comparison.variants)
     blocks += training_section(comparison, trained, files)
     if pictures:
-        blocks += _pictures(comparison, pictures, files)
+        blocks += _pictures(comparison, pictures, trust, files)
     blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
     if comparison.left_out:
         said = [(str(left.folder), left.reason) for left in comparison.left_out]
@@ -181,11 +184,13 @@ def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
             return Cell(verdict, note, tone="even")
 
 
-def _pictures(comparison: Comparison, count: int, files: dict[str, bytes]) -> list[Block]:
+def _pictures(
+    comparison: Comparison, count: int, trust: Sequence[str], files: dict[str, bytes]
+) -> list[Block]:
     # Imported here: this brings torch.
     from irodori.studies.pictures import picture_grid
 
-    grid = picture_grid(comparison, count)
+    grid = picture_grid(comparison, count, trust)
     blocks: list[Block] = [Heading("Pictures")]
     if grid.png is not None:
         files["pictures.png"] = grid.png

@@ -13,6 +13,7 @@ import yaml
 from irodori.config import RUN_CONFIG
 from irodori.errors import IrodoriError, one_line
 from irodori.metrics.catalog import WEIGHT, MetricInfo, stored_metrics
+from irodori.runs.checkpoints import checkpoint_file
 from irodori.studies.folders import JOB, METRICS, PER_IMAGE
 from irodori.studies.statistics import Floats, Ints
 
@@ -103,6 +104,8 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     if "model" in metrics["rows"]:
         row = "model"
         checkpoint = Path(own["checkpoint"]) if own.get("checkpoint") else None
+        if checkpoint is not None and checkpoint.is_dir():
+            checkpoint = checkpoint_file(checkpoint)
         trained = checkpoint.parent.parent / RUN_CONFIG if checkpoint else None
         if trained is not None and trained.exists():
             config = _mapping(trained)

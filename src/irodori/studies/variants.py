@@ -32,40 +32,37 @@ UNRELATED = {
     "data.max_bad_share",
     # What changes no more than the last digits of a number.
     "trainer.accelerator",
+    "trainer.strategy",
     "trainer.benchmark",
+    "trainer.deterministic",
     "compile",
     # What is logged and written meanwhile.
     "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
+    "trainer.enable_autolog_hparams",
+    "trainer.detect_anomaly",
     "trainer.profiler",
 }
 """Keys of the configuration that don't change what the last checkpoint is."""
-UNRELATED_GROUPS = ("logger", "metrics", "callbacks")
-CHANGES_WEIGHTS = "callbacks.ema."
-"""Start of the only keys of these groups that change the last checkpoint."""
-NAMES = {
-    "color_space._target_": "color_space",
-    "backbone._target_": "backbone",
-    "decoder._target_": "decoder",
-    "objective._target_": "objective",
-    "optimizer._target_": "optimizer",
-    "scheduler._target_": "scheduler",
-}
-"""Keys whose values name a class, and what the class is called by."""
+UNRELATED_GROUPS = re.compile(
+    r"(logger|metrics|callbacks\.(checkpoints|pictures|progress|progress_bar|lr_monitor|top_k))\b"
+)
+"""Starts of further keys that don't: what conf/ has of these groups; other callbacks may."""
+REPEATED = re.compile(r"network\.(backbone|decoder|output)\b|(backbone|decoder)\.(\w+)$")
+"""Keys that may repeat others: a network has its parts, and these some of its settings."""
 OF_ENCODERS = {
     "encoder.freeze_steps",
     "encoder.lr_scale",
     "encoder.layer_decay",
     "encoder.freeze_batch_norm",
 }
-"""Keys that do nothing to a backbone without a pretrained encoder."""
-OFTEN = "trainer.check_val_every_n_epoch"
-"""Changes only which checkpoint can be the best."""
+"""Keys that do nothing to the paper's backbone, beside which they need no naming."""
+OFTEN = {"trainer.check_val_every_n_epoch", "trainer.val_check_interval"}
+"""Keys that change only which checkpoint can be the best."""
 FIRST = (
     "color_space",
     "backbone",
-    "backbone.name",
     "encoder.pretrained",
     "decoder",
     "objective",
@@ -76,7 +73,6 @@ FIRST = (
 PLAIN = (
     "color_space",
     "backbone",
-    "backbone.name",
     "objective",
     "optimizer",
     "scheduler",
@@ -107,6 +103,8 @@ CLASSES = {
     "timm_backbone.TimmBackbone": "timm",
     "decoders.ColorizationDecoder": "paper",
     "decoders.SkipDecoder": "skip",
+    "output.ChromaOutput": "chroma",
+    "output.AbClassesOutput": "classes",
     "objectives.MeanSquaredError": "mse",
     "objectives.AbClasses": "classes",
     "schedules.warmup_cosine": "warmup cosine",
@@ -116,10 +114,12 @@ SWITCHES = {
     "network.global_features": "global features",
     "encoder.freeze_batch_norm": "frozen batch norm",
     "augmentation.flip": "flips",
-    "callbacks.ema.decay": "weight averaging",
+    "callbacks.ema": "weight averaging",
     "trainer.sync_batchnorm": "synchronized batch norm",
 }
 """Keys that are on or off, and of what."""
+IS_CALLBACK = re.compile(r"callbacks\.\w+$")
+"""Keys whose values are the class of a callback."""
 
 Settings = Mapping[str, Any]
 
@@ -203,29 +203,28 @@ def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
         config: nested; of pictures from elsewhere, it is left without settings.
         row: which checkpoint: `best` depends on how often it was looked for.
     """
-    unrelated = UNRELATED if row == "best" else {*UNRELATED, OFTEN}
+    unrelated = UNRELATED if row == "best" else UNRELATED | OFTEN
     settings = flat(config)
     if isinstance(settings.get("init"), str):
         # Folds of one variant begin with those of another: jobs of its sweep.
         settings["init"] = re.sub(r"(?<=/)\d+(?=/)", "*", settings["init"])
-    if "backbone.name" not in settings:
-        unrelated = unrelated | OF_ENCODERS
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in settings.items():
-        if key.startswith(CHANGES_WEIGHTS):
-            found[key] = value
-        elif key in NAMES:
-            found[NAMES[key]] = class_name(str(value))
-        # The network repeats its parts.
-        elif not (
-            key in unrelated
-            or key.partition(".")[0] in UNRELATED_GROUPS
-            or key.rpartition(".")[2] in ("_target_", "_partial_")
-            or re.match(r"network\.(backbone|decoder|output)\b|(backbone|decoder)\.width$", key)
+        if key in unrelated or UNRELATED_GROUPS.match(key) or key.endswith("._partial_"):
+            continue
+        if (repeated := REPEATED.match(key)) and (
+            repeated[1] or value == settings.get(f"network.{repeated[3]}", repeated)
         ):
+            continue
+        if key.endswith("._target_"):
+            found[key.removesuffix("._target_")] = class_name(str(value))
+        # A callback that is left out is null.
+        elif value is not None or not key.startswith("callbacks."):
             found[key] = value
     if found.get("backbone") == "timm":
-        del found["backbone"]  # Its name says it.
+        found["backbone"] = found.pop("backbone.name")
+    elif found.get("backbone") == "paper":
+        found = {key: value for key, value in found.items() if key not in OF_ENCODERS}
     return found
 
 
@@ -263,6 +262,8 @@ def name_all(all_settings: Sequence[Settings]) -> list[str]:
 
     What else differs the report lists.
     """
+    callbacks = {key for settings in all_settings for key in settings if IS_CALLBACK.match(key)}
+    all_settings = [{**dict.fromkeys(sorted(callbacks)), **settings} for settings in all_settings]
     keys = differing(all_settings)
     # What only some have, such as an optimizer's settings, matters only if nothing else differs.
     common = [key for key in keys if all(key in settings for settings in all_settings)]
@@ -291,8 +292,9 @@ def _label(key: str, value: Any) -> str:
         return WORDS[key][value]
     if key == "init":
         return f"init {_short_path(str(value))}"
-    if key in SWITCHES and (value is None or isinstance(value, bool)):
-        return f"{'with' if value else 'without'} {SWITCHES[key]}"
+    if IS_CALLBACK.match(key) or (key in SWITCHES and isinstance(value, bool)):
+        name = SWITCHES.get(key) or key.rpartition(".")[2].replace("_", " ")
+        return f"{'with' if value else 'without'} {name}"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if key in PLAIN:
         return text

@@ -1,5 +1,6 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,9 @@ from irodori.training.report import CONSOLE
 from irodori.training.seen import shard_identities
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
+
+NOT_YET = (math.nan, math.nan)
+"""Mean a* and b* until `ColorizationModule.complete_model` computes them."""
 
 
 def build_data(config: DictConfig) -> ShardData:
@@ -95,7 +99,7 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         data.color_space,
         data.classes,
         config.alpha,
-        training_mean_ab(data.train_samples),
+        NOT_YET,
         shard_identities(data.train_index),
     )
     encoder = instantiate(config.encoder)
@@ -106,7 +110,14 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
         model = replace(model, trained_on=(*trained_on, *model.trained_on))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
-        model, objective, optimizer, scheduler, encoder, config.compile, lines
+        model,
+        objective,
+        optimizer,
+        scheduler,
+        encoder,
+        config.compile,
+        lines,
+        lambda: training_mean_ab(data.train_samples),
     )
 
 

@@ -98,6 +98,10 @@ def prepare(run: Run) -> tuple[Hardware, ShardData, ColorizationModule]:
     """
     config = run.config
     hardware = choose_hardware(config.trainer)
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        number = config.trainer[key]
+        if number is not None and number < 1:
+            raise IrodoriError(f"trainer.{key}={number}: must be at least 1")
     limits = (config.trainer.max_epochs, config.trainer.max_steps, config.trainer.max_time)
     if 0 in limits[:2]:
         raise IrodoriError("trainer.max_epochs=0 or max_steps=0 trains nothing; -1 means no limit")
@@ -121,20 +125,21 @@ def _last_checkpoint(run: Run) -> Path | None:
 def _fit(
     run: Run, stop: StopSignal, hardware: Hardware, data: ShardData, module: ColorizationModule
 ) -> None:
-    callbacks = build_callbacks(run, data, stop)
-    frozen = module.encoder.freeze_steps > 0
-    trainer = build_trainer(run.config.trainer, hardware, callbacks, run.folder, frozen)
     last = _last_checkpoint(run)
-    if trainer.is_global_zero:
-        print_start(module, data, hardware, trainer.world_size)
-        rows = _report_resume(run, last, data) if run.resumed else 0
-        try:
+    try:
+        callbacks = build_callbacks(run, data, stop)
+        frozen = module.encoder.freeze_steps > 0
+        trainer = build_trainer(run.config.trainer, hardware, callbacks, run.folder, frozen)
+        if trainer.is_global_zero:
+            print_start(module, data, hardware, trainer.world_size)
+            rows = _report_resume(run, last, data) if run.resumed else 0
             trainer.loggers = make_loggers(run, keep_rows=rows)
-        except IrodoriError:
-            if not run.resumed:
-                (run.folder / CONFIG).unlink()
-                remove_if_empty(run.folder)
-            raise
+    except IrodoriError:
+        # Nothing was trained: what remains would pass for a run.
+        if stop.first and not run.resumed:
+            (run.folder / CONFIG).unlink(missing_ok=True)
+            remove_if_empty(run.folder)
+        raise
     status = 1
     try:
         trainer.fit(module, data, ckpt_path=last, weights_only=True)

@@ -1,6 +1,6 @@
 """The LightningModule: joint network, joint loss, and colorizing of whole photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,7 @@ class ColorizationModule(LightningModule):
         encoder: how the backbone's pretrained encoder is trained.
         compile_mode: mode of torch.compile for the network in training; None: eager.
         initialized_from: lines that say what the weights were initialized with.
+        mean_ab: computes `Model.mean_ab`; None if the model has it.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ColorizationModule(LightningModule):
         encoder: EncoderTraining | None = None,
         compile_mode: str | None = None,
         initialized_from: Sequence[str] = (),
+        mean_ab: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -63,6 +65,7 @@ class ColorizationModule(LightningModule):
         if compile_mode is not None:
             self.predict = torch.compile(self.network.predict, mode=compile_mode)
         self.initialized_from = initialized_from
+        self.mean_ab = mean_ab
         self.val_rmse = ChrominanceRMSE(0)
         self.val_accuracy = MeanMetric()
 
@@ -178,6 +181,16 @@ class ColorizationModule(LightningModule):
             backbone.encoder_frozen = frozen
             backbone.freeze_batch_norm(frozen or self.encoder.freeze_batch_norm)
 
+    def complete_model(self) -> Model:
+        """Return the model with the mean color of the training photographs.
+
+        It is computed when it is first needed, so that the first step doesn't wait for it.
+        """
+        if self.mean_ab is not None:
+            self.model = replace(self.model, mean_ab=self.mean_ab())
+            self.mean_ab = None
+        return self.model
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let checkpoints describe themselves, with the versions that wrote them."""
         versions = {
@@ -186,7 +199,7 @@ class ColorizationModule(LightningModule):
             "lightning": lightning.__version__,
         }
         checkpoint["irodori"] = {
-            **self.model.describe(),
+            **self.complete_model().describe(),
             "versions": versions,
             "initialized_from": list(self.initialized_from),
         }

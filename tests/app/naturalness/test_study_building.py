@@ -15,7 +15,7 @@ from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Store
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer
-from irodori.training.run_folder import BEST, LAST
+from irodori.runs.folder import BEST, LAST
 
 
 def pictures(path):
@@ -125,7 +125,7 @@ def test_a_checkpoint_colours_the_truths_gray(tmp_path):
         expected = Colorizer.load()(image)
     (got,) = (row[5] for row in pictures(tmp_path / "study.db") if row[:3] == ("photograph", 0, 1))
     assert np.abs(np.asarray(got, float) - np.asarray(expected, float)).mean() < 3
-    with pytest.raises(IrodoriError, match=r"holds neither best.ckpt nor last.ckpt"):
+    with pytest.raises(IrodoriError, match=r"no checkpoints/best.ckpt or last.ckpt"):
         find_methods(truth, [str(run)])
     for name in (LAST, BEST):
         (run / "checkpoints" / name).touch()

@@ -10,7 +10,7 @@ import torch
 
 from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
-from irodori.runs.folder import BEST, CHECKPOINTS, LAST
+from irodori.runs.checkpoints import CHECKPOINTS, checkpoint_file
 
 STARTER_NAME = "starter"
 """What the model that comes along is called."""
@@ -25,16 +25,23 @@ class Models:
         checkpoints: files, or run folders, of which the best checkpoint is taken, or else the last;
             the model that comes along follows them.
         device: where they run.
+        trust: names of packages besides irodori whose classes the checkpoints may name.
 
     Raises:
         IrodoriError: a folder is no run folder. Whether files can be read, `load` says.
     """
 
-    def __init__(self, checkpoints: Sequence[Path], device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        checkpoints: Sequence[Path],
+        device: str | torch.device = "cpu",
+        trust: Sequence[str] = (),
+    ) -> None:
         self.device = device
+        self.trust = trust
         self._paths: dict[str, Path] = {}
         for given in checkpoints:
-            self._paths[_free(_named(given), self._paths)] = _file(given)
+            self._paths[_free(_named(given), self._paths)] = checkpoint_file(given)
         self._paths[_free(STARTER_NAME, self._paths)] = STARTER
         self._loaded: OrderedDict[str, Colorizer] = OrderedDict()
         self._lock = threading.Lock()
@@ -57,29 +64,14 @@ class Models:
                 # Room is made first: else there would be one more at a time.
                 while len(self._loaded) >= KEPT:
                     self._loaded.popitem(last=False)
-                self._loaded[name] = Colorizer.load(self._paths[name], device=self.device)
+                self._loaded[name] = Colorizer.load(
+                    self._paths[name], device=self.device, trust=self.trust
+                )
             self._loaded.move_to_end(name)
             colorizer = copy.copy(self._loaded[name])
         # The copy has the network in common with the one that is kept.
         colorizer.settings = settings or Settings()
         return colorizer
-
-
-def _file(given: Path) -> Path:
-    """The checkpoint that is meant.
-
-    Raises:
-        IrodoriError: there is none.
-    """
-    if not given.is_dir():
-        if not given.exists():
-            raise IrodoriError(f"{given}: no such checkpoint or run folder")
-        return given
-    for folder in (given / CHECKPOINTS, given):
-        for name in (BEST, LAST):
-            if (folder / name).is_file():
-                return folder / name
-    raise IrodoriError(f"{given}: no run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
 
 
 def _named(given: Path) -> str:

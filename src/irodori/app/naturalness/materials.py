@@ -10,16 +10,13 @@ import numpy as np
 from irodori.app.naturalness.settings import TRUTH
 from irodori.errors import IrodoriError
 from irodori.inference.job.inputs import find_photos
+from irodori.runs.checkpoints import CHECKPOINTS, checkpoint_file
 
 if TYPE_CHECKING:
     from irodori.inference.colorizer import Colorizer
 
 Pixels = np.ndarray
 """H×W×3 uint8, sRGB."""
-# The demo takes them in this order too: people shall judge what a run is worth at its best. Their
-# names aren't imported from `runs.folder`, which brings Hydra with it.
-CHECKPOINTS = ("best.ckpt", "last.ckpt")
-"""Of a run folder, the first that is there."""
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 
 
@@ -110,13 +107,8 @@ def _checkpoint(path: Path) -> Path | None:
         if path.suffix not in CHECKPOINT_SUFFIXES:
             raise IrodoriError(f"{path}: neither a folder nor a checkpoint")
         return path
-    folder = path / "checkpoints"
-    if not folder.is_dir():
-        return None
-    for name in CHECKPOINTS:
-        if (folder / name).is_file():
-            return folder / name
-    raise IrodoriError(f"{folder}: holds neither {' nor '.join(CHECKPOINTS)}")
+    # People shall judge what a run is worth at its best.
+    return checkpoint_file(path) if (path / CHECKPOINTS).is_dir() else None
 
 
 def pictures_of(folder: Path) -> dict[str, Path]:

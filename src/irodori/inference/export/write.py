@@ -1,6 +1,6 @@
 """Writing a checkpoint's model in a format that other programs read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +12,12 @@ from irodori.model_file import write_safetensors
 
 
 def export_model(
-    checkpoint: Path, form: str, output: Path, half: bool = False, overwrite: bool = False
+    checkpoint: Path,
+    form: str,
+    output: Path,
+    half: bool = False,
+    overwrite: bool = False,
+    trust: Sequence[str] = (),
 ) -> None:
     """Write a checkpoint's model as one file, whole or not at all.
 
@@ -20,6 +25,7 @@ def export_model(
         form: one of `FORMATS`.
         half: parameters as fp16; of safetensors only.
         overwrite: an existing output is replaced.
+        trust: names of packages besides irodori whose classes the checkpoint may name.
 
     Raises:
         IrodoriError: see `load_model`; or the output exists, the format is unknown or can't hold
@@ -33,7 +39,7 @@ def export_model(
         raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
     if output.exists() and not overwrite:
         raise IrodoriError(f"{output} exists already: choose another --output, or --overwrite")
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, trust)
     try:
         with replacing(output) as file:
             FORMATS[form](file, model, half)

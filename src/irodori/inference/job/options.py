@@ -1,6 +1,7 @@
 """What a command may choose, checked before any work."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ class Options:
     style: an image whose scene decides the colours; style_strength: how far, 0 … 1. saturation:
     0 … 2. work_size: the short side in pixels of what the network sees, or "native"; None: the
     default. sequence: one scene for all photos. jobs: photos at a time, None: as many as cores.
+    trust: packages besides irodori whose classes the checkpoint may name.
     """
 
     checkpoint: Path | None = None
@@ -34,6 +36,7 @@ class Options:
     jobs: int | None = None
     overwrite: bool = False
     resume: bool = False
+    trust: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise IrodoriError for what is out of range."""
@@ -53,9 +56,11 @@ class Options:
         ):
             if choice is not None and choice not in choices:
                 raise IrodoriError(f"{name} is {choice}: give one of {', '.join(choices)}")
-        for name, file in (("--checkpoint", self.checkpoint), ("--style", self.style)):
-            if file is not None and not os.path.isfile(file):  # noqa: PTH113  (Path's raises)
-                raise IrodoriError(f"{name} {file}: no such file")
+        # Methods of Path raise errors of their own.
+        if self.checkpoint is not None and not os.path.exists(self.checkpoint):  # noqa: PTH110
+            raise IrodoriError(f"--checkpoint {self.checkpoint}: no such file or run folder")
+        if self.style is not None and not os.path.isfile(self.style):  # noqa: PTH113
+            raise IrodoriError(f"--style {self.style}: no such file")
         if self.overwrite and self.resume:
             raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
 

@@ -48,7 +48,11 @@ class Painter:
             style_strength=1.0 if options.sequence else options.style_strength,
         )
         self.colorizer = Colorizer.load(
-            options.checkpoint, settings, device_of(options.device), say=say
+            options.checkpoint,
+            settings,
+            device_of(options.device),
+            say=say,
+            trust=options.trust,
         )
         # A GPU works on one photo at a time, while others are decoded and encoded.
         on_gpu = self.colorizer.device.type == "cuda"

@@ -57,7 +57,9 @@ class ValidationMetrics(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start from nothing."""
-        model = module.model
+        if trainer.state.fn != TrainerFn.VALIDATING:
+            return
+        model = module.complete_model()
         assert isinstance(model, Model)
         self.mean_ab = model.mean_ab
         rows = [MODEL]

@@ -1,4 +1,4 @@
-"""The run on W&B: its id, name, group, tags and setting, which stay when it is gone on with."""
+"""The run on W&B: its id, name, group, tags and setting, which stay when it is resumed."""
 
 import json
 import os
@@ -8,16 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import wandb
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
-from wandb.sdk.wandb_run import Run as WandbRun
 
 from irodori.data.files import replacing
 from irodori.errors import IrodoriError
 from irodori.runs.run import Run
 from irodori.training.loggers.rows import FirstValues, values
-from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.training.loggers.wandb_mode import Mode, wandb_mode
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import REQUEUE
 
@@ -55,68 +54,142 @@ def start_wandb(
         entity: None: WANDB_ENTITY, or the account's own.
 
     Raises:
-        IrodoriError: the mode is unknown, or W&B refuses the run.
+        IrodoriError: the mode is unknown.
     """
-    folder, overrides, settings = run.folder, run.overrides, run.settings()
-    mode, reason = wandb_mode(mode)
-    if mode == "disabled":
-        print(f"W&B: {mode} ({reason})", flush=True)
+    chosen, reason = wandb_mode(mode)
+    folder = shlex.quote(str(run.folder))
+    hint = f"; upload later with: wandb sync {folder}/wandb/offline-run-*"
+    print(f"W&B: {chosen} ({reason}){hint if chosen == 'offline' else ''}", flush=True)
+    if chosen == "disabled":
         return None
-    file = folder / KNOWN
-    begun = file.is_file()
-    experiment_name = settings["experiment_name"]
-    known: dict[str, Any] = (
-        json.loads(file.read_text())
-        if begun
-        else {
-            "id": None,
-            "name": " ".join([experiment_name, *without(overrides, NOT_IN_NAME)]),
-            "group": None,
-            "tags": None,
-            "setting": setting(experiment_name, overrides),
-            "parts": {},
-        }
-    )
-    killed = set_aside(folder, known["parts"])
-    silent = wandb.Settings(silent=True)
-    # The run is made here: Lightning's own call sets options that W&B warns about.
-    try:
-        wandb.setup(settings=silent)
-        experiment = wandb.init(
-            project=project or os.environ.get("WANDB_PROJECT") or PROJECT,
-            entity=entity,
-            id=known["id"],
-            name=known["name"],
-            group=known["group"],
-            tags=known["tags"],
-            resume="allow" if begun and mode == "online" else None,
-            dir=folder,
-            config={**settings, "setting": known["setting"]},
-            mode=mode,
-            settings=silent,
+    project = project or os.environ.get("WANDB_PROJECT") or PROJECT
+    return WandbSteps(run, rows, chosen, project, entity)
+
+
+class WandbSteps(WandbLogger):
+    """Lightning's logger, with optimizer steps as W&B's own steps.
+
+    Without them W&B counts rows, and counts anew in a run that is resumed offline. With them it
+    ignores steps that a run that is resumed online has already. W&B is imported and started with
+    the first row, so that the first step doesn't wait for it.
+
+    Args:
+        run, rows, project, entity: see `start_wandb`.
+        mode: online or offline.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        rows: Sequence[Mapping[str, Any]],
+        mode: Mode,
+        project: str,
+        entity: str | None,
+    ) -> None:
+        super().__init__(save_dir=run.folder, offline=mode == "offline", project=project)
+        self._run, self._rows, self._mode = run, list(rows), mode
+        self._project, self._entity = project, entity
+        self._file = run.folder / KNOWN
+        self._known: dict[str, Any] = {}
+        self._first = self._last = 0
+        self._first_values = FirstValues()
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """Return W&B's run, which is started when it is first asked for.
+
+        Raises:
+            IrodoriError: W&B refuses the run.
+        """
+        if self._experiment is None:
+            self._start()
+        return self._experiment
+
+    def _start(self) -> None:
+        import wandb  # a second, which the first step needn't wait for
+
+        resumes = self._file.is_file()
+        settings = self._run.settings()
+        name, overrides = settings["experiment_name"], self._run.overrides
+        known = self._known = (
+            json.loads(self._file.read_text())
+            if resumes
+            else {
+                "id": None,
+                "name": " ".join([name, *without(overrides, NOT_IN_NAME)]),
+                "group": None,
+                "tags": None,
+                "setting": setting(name, overrides),
+                "parts": {},
+            }
         )
-    except wandb.errors.Error as error:
-        raise IrodoriError(f"W&B: {error}; correct it, or train with logger.mode=offline") from None
-    # In W&B's table of runs stands the best checkpoint's.
-    experiment.define_metric(MONITOR, summary="min")
-    known |= {"id": experiment.id, "group": experiment.group or None}
-    known["tags"] = list(experiment.tags or ()) or None
-    write(file, known)
-    hint = (
-        f": {experiment.url}"
-        if mode == "online"
-        else f"; upload later with: wandb sync {shlex.quote(str(folder))}/wandb/offline-run-*"
-    )
-    print(f"W&B: {mode} ({reason}){hint}", flush=True)
-    if killed:
-        print(
-            "W&B: what a killed part had logged is logged again, but for its pictures", flush=True
-        )
-    first = 0
-    if begun and rows:
-        online = mode == "online"
-        first = int(rows[-1]["step"]) if online else max(known["parts"].values(), default=0)
-    return WandbSteps(experiment, folder, known, first, rows)
+        killed = set_aside(self._run.folder, known["parts"])
+        silent = wandb.Settings(silent=True)
+        # The run is made here: Lightning's own call sets options that W&B warns about.
+        try:
+            wandb.setup(settings=silent)
+            experiment = wandb.init(
+                project=self._project,
+                entity=self._entity,
+                id=known["id"],
+                name=known["name"],
+                group=known["group"],
+                tags=known["tags"],
+                resume="allow" if resumes and self._mode == "online" else None,
+                dir=self._run.folder,
+                config={**settings, "setting": known["setting"]},
+                mode=self._mode,
+                settings=silent,
+            )
+        except wandb.errors.Error as error:
+            raise IrodoriError(
+                f"W&B: {error}; correct it, or train with logger.mode=offline"
+            ) from None
+        # In W&B's table of runs stands the best checkpoint's.
+        experiment.define_metric(MONITOR, summary="min")
+        known |= {"id": experiment.id, "group": experiment.group or None}
+        known["tags"] = list(experiment.tags or ()) or None
+        write(self._file, known)
+        if self._mode == "online":
+            print(f"W&B: {experiment.url}", flush=True)
+        if killed:
+            print("W&B: what a killed part had logged is logged again, except pictures", flush=True)
+        self._experiment = experiment
+        if resumes and self._rows:
+            online, last = self._mode == "online", int(self._rows[-1]["step"])
+            self._first = last if online else max(known["parts"].values(), default=0)
+        self._last = self._first
+        # W&B has the steps before the first; from it on they are logged again.
+        for row in self._rows:
+            self.log_metrics(values(row), int(row["step"]))
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Add the values that this step doesn't have yet."""
+        assert step is not None, "Lightning gives each row a step"
+        experiment = self.experiment
+        if step >= self._first:
+            self._last = step
+            experiment.log(self._first_values(metrics, step), step=step)
+
+    def finish(self, status: int) -> None:
+        """End the run on W&B, or this part of it.
+
+        Args:
+            status: exit status; the run is marked as failed if it isn't 0, and as preempted if it
+                was stopped to be resumed.
+        """
+        if self._experiment is None:
+            return
+        if status == REQUEUE:
+            self._experiment.mark_preempting()
+        self._experiment.finish(exit_code=status)
+        if self._experiment.settings.mode == "offline":
+            self._known["parts"][Path(self._experiment.settings.sync_dir).name] = self._last
+            # On a full disk this part will pass for a killed one.
+            with suppress(OSError):
+                write(self._file, self._known)
 
 
 def set_aside(folder: Path, parts: Mapping[str, int]) -> bool:
@@ -138,61 +211,6 @@ def write(file: Path, known: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
     with replacing(file) as part:
         part.write(json.dumps(known, indent=2).encode() + b"\n")
-
-
-class WandbSteps(WandbLogger):
-    """Lightning's logger, with optimizer steps as W&B's own steps.
-
-    Without them W&B counts rows, and counts anew in a run that is gone on with offline. With them
-    it ignores steps that a run that is gone on with online has already.
-
-    Args:
-        experiment: W&B's run.
-        folder: the run folder.
-        known: content of run.json, where the end of an offline part is noted.
-        first: step that is logged first; W&B has those before.
-        rows: of metrics.csv, those of the steps before; from `first` on they are logged again.
-    """
-
-    def __init__(
-        self,
-        experiment: WandbRun,
-        folder: Path,
-        known: dict[str, Any],
-        first: int,
-        rows: Sequence[Mapping[str, Any]],
-    ) -> None:
-        super().__init__(experiment=experiment, save_dir=folder)
-        self._file = folder / KNOWN
-        self._known = known
-        self._first = self._last = first
-        self._first_values = FirstValues()
-        for row in rows:
-            self.log_metrics(values(row), int(row["step"]))
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Add the values that this step doesn't have yet."""
-        assert step is not None, "Lightning gives each row a step"
-        if step >= self._first:
-            self._last = step
-            self.experiment.log(self._first_values(metrics, step), step=step)
-
-    def finish(self, status: int) -> None:
-        """End the run on W&B, or this part of it.
-
-        Args:
-            status: exit status; the run is marked as failed if it isn't 0, and as preempted if it
-                was stopped to be resumed.
-        """
-        if status == REQUEUE:
-            self.experiment.mark_preempting()
-        self.experiment.finish(exit_code=status)
-        if self.experiment.settings.mode == "offline":
-            self._known["parts"][Path(self.experiment.settings.sync_dir).name] = self._last
-            # On a full disk this part will pass for a killed one.
-            with suppress(OSError):
-                write(self._file, self._known)
 
 
 def setting(experiment_name: str, overrides: Sequence[str]) -> str:
