@@ -25,6 +25,7 @@ class UnknownTarget(IrodoriError):  # noqa: N818
     """A `_target_` names nothing that can be called."""
 
 
+@cache
 def own_signature(target: str) -> Signature | None:
     """Return the signature of a class or function of irodori by its source.
 
@@ -41,6 +42,7 @@ def own_signature(target: str) -> Signature | None:
     return None if made is Foreign else object_signature(made)
 
 
+@cache
 def imported_signature(target: str) -> Signature:
     """Import what a dotted path names, and return its signature.
 

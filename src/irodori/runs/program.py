@@ -7,11 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from irodori.config.errors import error_line
-from irodori.errors import IrodoriError
+from irodori.config.errors import error_line, is_user_error
 
 PATIENCE = 3.0
 """Seconds in which the first rank may report what is wrong."""
@@ -25,7 +21,9 @@ def report_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (IrodoriError, HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if not is_user_error(error):
+            raise
         line = error_line(error)
     except KeyboardInterrupt:
         line = "interrupted"
