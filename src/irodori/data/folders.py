@@ -114,12 +114,12 @@ class Folders:
         if stat.ranges:
             file = remote_file(url, self.network.timeout)
             content = cast(BinaryIO, RangeFile(file, stat, self.network))
-            return scan_file(url, content, stat.num_bytes)
+            return replace(scan_file(shown(url), content, stat.num_bytes), path=url)
         if self.cache is None:
             raise IrodoriError(f"{shown(url)}: {NO_RANGES}")
         self.cache.check([shard := _whole(url, stat)])
         with os.fdopen(self.cache.open(shard), "rb") as kept:
-            return scan_file(url, kept, stat.num_bytes)
+            return replace(scan_file(shown(url), kept, stat.num_bytes), path=url)
 
     def _stat(self, url: str) -> Stat:
         return retrying(url, remote_file(url, self.network.timeout).stat, self.network)

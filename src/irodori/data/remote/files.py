@@ -126,11 +126,13 @@ def remote_file(url: str, timeout: float) -> RemoteFile:
     return (WebFile if is_web(url) else RemoteFile)(url, timeout)
 
 
-class RangeFile(AbstractBufferedFile):  # type: ignore[misc]
+class RangeFile(AbstractBufferedFile):
     """A file behind a URL as a seekable one, read in ranges; reading raises RefusedError."""
 
     def __init__(self, file: RemoteFile, stat: Stat, network: Network) -> None:
-        super().__init__(None, file.url, block_size=READ_AHEAD, size=stat.num_bytes)
+        super().__init__(  # type: ignore[no-untyped-call]
+            None, file.url, block_size=READ_AHEAD, size=stat.num_bytes
+        )
         self.file, self.stat, self.network = file, stat, network
 
     def _fetch_range(self, start: int, end: int) -> bytes:
@@ -162,8 +164,8 @@ def file_system(url: str, timeout: float) -> Iterator[tuple[Any, str]]:
     """Give fsspec's file system for a URL and the file's path in it, and translate its errors.
 
     Raises:
-        RefusedError, TransientError: what the file system raises.
-        IrodoriError: the scheme isn't known, or its package isn't installed.
+        RefusedError, TransientError: what the file system raises; the scheme isn't known.
+        IrodoriError: the scheme's package isn't installed.
     """
     scheme = url.partition("://")[0]
     options: dict[str, Any] = {"use_listings_cache": False}
@@ -182,17 +184,14 @@ def file_system(url: str, timeout: float) -> Iterator[tuple[Any, str]]:
             options["requests_timeout"] = timeout
         # As given, but for blanks and such.
         address = quote(url, safe="%/:=&?~#+!$,;'@()*[]") if is_web(url) else url
-        files, path = fsspec.url_to_fs(address, **options)
+        files, path = fsspec.url_to_fs(address, **options)  # type: ignore[no-untyped-call]
+        _kept[id(files)] = files
+        yield files, path
     except ImportError as error:
         package = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
         raise IrodoriError(
             f"{scheme}:// needs a package that is not installed: {package}"
         ) from error
-    except ValueError as error:
-        raise IrodoriError(f"{shown(url)}: {one_line(error)}; correct the address") from error
-    _kept[id(files)] = files
-    try:
-        yield files, path
     except (RefusedError, TransientError):
         raise
     except Exception as error:
