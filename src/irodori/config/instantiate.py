@@ -31,7 +31,10 @@ def instantiate(node: Any, **extra: Any) -> Any:
         convert = node.get("_convert_", "all")
         make = hydra.utils.instantiate(node, _convert_=convert, _partial_=True)
         # Passed here and not through Hydra, which would turn dicts and dataclasses into nodes.
-        return partial(make, **extra) if node.get("_partial_") else make(**extra)
+        if node.get("_partial_"):
+            # A plain one, where Hydra's own class would hide what it calls.
+            return partial(make.func, *make.args, **{**make.keywords, **extra})
+        return make(**extra)
     except OmegaConfBaseException as error:
         raise IrodoriError(error_line(error)) from error
     except Exception as error:
