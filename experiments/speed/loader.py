@@ -54,7 +54,7 @@ def plain(jpegs: list[Tensor]) -> float:
     """Return processor seconds an image of decoding and scaling alone."""
     start = time.process_time()
     for jpeg in jpegs:
-        resize(decode_jpeg(jpeg, ImageReadMode.RGB), [SIZE, SIZE], antialias=True)
+        resize(decode_jpeg(jpeg, ImageReadMode.RGB), [SIZE, SIZE], antialias=True)  # type: ignore[arg-type]
     return (time.process_time() - start) / len(jpegs)
 
 

@@ -58,4 +58,5 @@ def _product(matrix: Tensor, picture_B3HW: Tensor) -> Tensor:
 def _cube_root(light: Tensor) -> Tensor:
     root = light.abs().clamp(min=NEARLY_BLACK) ** (1 / 3) - NEARLY_BLACK ** (1 / 3)
     line = light.clamp(-NEARLY_BLACK, NEARLY_BLACK) * NEARLY_BLACK ** (-2 / 3)
-    return root * light.sign() + line
+    cube_root: Tensor = root * light.sign() + line
+    return cube_root

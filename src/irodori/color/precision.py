@@ -8,16 +8,17 @@ then wrong by up to three units.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor, backends
 
-_SWITCHES = (
+_SWITCHES: tuple[Any, ...] = (
     backends.cuda.matmul,
-    backends.cudnn.conv,
+    backends.cudnn.conv,  # type: ignore[attr-defined]
     backends.cudnn.rnn,
-    backends.mkldnn.matmul,
-    backends.mkldnn.conv,
+    backends.mkldnn.matmul,  # type: ignore[attr-defined]
+    backends.mkldnn.conv,  # type: ignore[attr-defined]
 )
 _lock = Lock()
 _inside = 0

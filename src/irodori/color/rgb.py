@@ -30,7 +30,8 @@ class Rgb(ColorSpace):
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
         """See `ColorSpace`."""
         luminance_B1HW, chroma_B3HW = native_BDHW.split([1, 3], dim=1)
-        return chroma_B3HW + (luminance_B1HW - kornia.color.rgb_to_y(chroma_B3HW))
+        rgb_B3HW: Tensor = chroma_B3HW + (luminance_B1HW - kornia.color.rgb_to_y(chroma_B3HW))
+        return rgb_B3HW
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
         """Return the luminance three times; see `ColorSpace`."""

@@ -70,7 +70,7 @@ def object_signature(called: Any) -> Signature:
     """
     # Not the class's own signature, which is that of __new__ where a base class has one.
     is_class = isinstance(called, type) and inspect.isfunction(called.__init__)
-    function = called.__init__ if is_class else called
+    function = called.__init__ if is_class else called  # type: ignore[misc]
     try:
         found = inspect.signature(function)
     except (TypeError, ValueError):

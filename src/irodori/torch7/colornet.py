@@ -6,6 +6,7 @@ path, and have to have the same weights.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -197,12 +198,12 @@ def number_of_classes(found: Found) -> int:
     return outputs_of(found.class_steps[-1]) if found.class_steps else 0
 
 
-def fusion_of(found: Found) -> str:
-    """Activation of the fusion layer."""
+def fusion_of(found: Found) -> Literal["relu", "sigmoid"]:
+    """Return the activation of the fusion layer."""
     activation = found.color_steps[0].activation
-    if activation not in FUSIONS:
-        raise IrodoriError(f"its fusion layer's activation is {activation}")
-    return activation
+    if activation == "relu" or activation == "sigmoid":
+        return activation
+    raise IrodoriError(f"its fusion layer's activation is {activation}")
 
 
 def gather(found: Found, network: JointNetwork) -> dict[str, Tensor]:

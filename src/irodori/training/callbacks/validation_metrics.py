@@ -10,7 +10,7 @@ from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
 from irodori.metrics.factories import Factories, default_metrics
 from irodori.metrics.prior import AbPrior
-from irodori.model import Model
+from irodori.training.module import ColorizationModule
 from irodori.training.ranks import gather
 from irodori.training.results import AS_PREDICTED
 
@@ -59,8 +59,8 @@ class ValidationMetrics(Callback):
         """Start from nothing."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
+        assert isinstance(module, ColorizationModule)
         model = module.complete_model()
-        assert isinstance(model, Model)
         self.mean_ab = model.mean_ab
         rows = [MODEL]
         if model.space.predicts_luminance:
