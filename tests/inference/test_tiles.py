@@ -17,8 +17,8 @@ from irodori.inference.memory import TensorMemory, is_out_of_memory
 from irodori.inference.receptive_field import receptive_field
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import Part, color_in_tiles, cut
-from irodori.network import JointNetwork
 from irodori.network.backbone import scaled_to
+from networks import joint
 
 
 def never(line):
@@ -45,7 +45,7 @@ def lively(network):
 def network_of(backbone="paper", decoder="paper", **arguments):
     torch.manual_seed(0)
     arguments = {"width": 1 / 16, **arguments}
-    return lively(JointNetwork(3, backbone=backbone, decoder=decoder, **arguments))
+    return lively(joint(3, backbone=backbone, decoder=decoder, **arguments))
 
 
 @torch.inference_mode()

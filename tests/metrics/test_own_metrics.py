@@ -7,7 +7,6 @@ from functools import partial
 import hydra
 import pytest
 import torch
-from irodori.training.figures import Judged, document, table
 from pairs import smooth
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from irodori.metrics.prior import AbPrior
 from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
+from irodori.training.results import EvaluationResult, document, table
 from made_runs import run
 
 PRIOR = AbPrior.of([smooth(0)], "a picture of a test")
@@ -136,7 +136,7 @@ def test_the_weights_of_a_weighted_metric_count():
 
 def test_files_and_tables_describe_them(tmp_path):
     evaluation = evaluated()
-    judged = Judged(
+    judged = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     ).renamed("model", "last")
     assert judged.only("last").metrics == judged.metrics

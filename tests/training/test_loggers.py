@@ -115,8 +115,9 @@ def test_what_wandb_refuses_is_one_line(tmp_path, monkeypatch):
         raise wandb.errors.UsageError("API key must have 40 characters")
 
     monkeypatch.setattr(wandb, "init", refuse)
+    _, logger = make(tmp_path, "logger=wandb", "logger.mode=online")
     with pytest.raises(IrodoriError, match=r"^W&B: API key .* logger.mode=offline$"):
-        make(tmp_path, "logger=wandb", "logger.mode=online")
+        logger.log_metrics({"train/loss_step": 1.0}, 0)
 
 
 SWEPT = ["experiment=lab_alpha1", "color_space=yuv", "data.train=a.tar"]

@@ -69,6 +69,8 @@ def shown(value: Any) -> str:
     """Return a value as YAML writes it, on one line."""
     if isinstance(value, str):
         return " ".join(value.split())
+    if isinstance(value, float):
+        return str(value)
     return json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
 
 

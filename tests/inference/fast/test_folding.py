@@ -14,12 +14,12 @@ from irodori.config import PROJECT
 from irodori.inference.fast.folding import absorb, fold
 
 PRESETS = sorted(
-    settings["name"]
+    settings["backbone"]["name"]
     for settings in map(
         yaml.safe_load,
         (file.read_text() for file in (PROJECT / "conf" / "backbone").glob("*.yaml")),
     )
-    if "name" in settings
+    if "backbone" in settings
 )
 
 
