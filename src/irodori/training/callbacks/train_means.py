@@ -19,6 +19,7 @@ class TrainMeans(Callback):
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self._loaded: list[dict[str, Any]] = []
+        self._started = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums and counts of every rank."""
@@ -51,11 +52,20 @@ class TrainMeans(Callback):
         batch_idx: int,
     ) -> None:
         """Add a micro-batch, and log its means."""
+        self._start_loggers(trainer)
         for name, (total, count) in outputs["sums"].items():
             if name not in self.sums:
                 self.sums[name] = self._zero(pl_module)
             self.sums[name] += torch.stack([total.double(), count.double()])
             pl_module.log(f"train/{name}_step", total / count.clamp(min=1), on_epoch=False)
+
+    def _start_loggers(self, trainer: Trainer) -> None:
+        """Start loggers that have waited for the first step (see `WandbSteps`)."""
+        if not self._started:
+            self._started = True
+            for logger in trainer.loggers:
+                if hasattr(logger, "start"):
+                    logger.start()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the epoch's means."""

@@ -70,8 +70,8 @@ class WandbSteps(WandbLogger):
     """Lightning's logger, with optimizer steps as W&B's own steps.
 
     Without them W&B counts rows, and counts anew in a run that is resumed offline. With them it
-    ignores steps that a run that is resumed online has already. W&B is imported and started with
-    the first row, so that the first step doesn't wait for it.
+    ignores steps that a run that is resumed online has already. W&B is imported and started after
+    the first step or with the first row, so that the first step doesn't wait for it.
 
     Args:
         run, rows, project, entity: see `start_wandb`.
@@ -97,16 +97,24 @@ class WandbSteps(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return W&B's run, which is started when it is first asked for.
+        """Return W&B's run.
+
+        Raises:
+            AttributeError: it isn't started yet, see `start`; so Lightning, which asks for it before
+                anything is trained, doesn't start it.
+        """
+        if self._experiment is None:
+            raise AttributeError("W&B's run is started after the first step")
+        return self._experiment
+
+    def start(self) -> None:
+        """Start W&B's run unless that is done.
 
         Raises:
             IrodoriError: W&B refuses the run.
         """
-        if self._experiment is None:
-            self._start()
-        return self._experiment
-
-    def _start(self) -> None:
+        if self._experiment is not None:
+            return
         import wandb  # a second, which the first step needn't wait for
 
         resumes = self._file.is_file()
@@ -168,6 +176,7 @@ class WandbSteps(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Add the values that this step doesn't have yet."""
         assert step is not None, "Lightning gives each row a step"
+        self.start()
         experiment = self.experiment
         if step >= self._first:
             self._last = step
