@@ -59,7 +59,7 @@ def user(tmp_path_factory):
 
 
 def on(data):
-    return [setting for setting in data.on if not setting.startswith(("logger=", "backbone="))]
+    return [setting for setting in data.on if not setting.startswith(("logger=", "augmentation."))]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ def test_training_uses_each_of_the_classes(user, trained):
     checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     network = checkpoint["irodori"]["network"]
     assert network["backbone"] == {"_target_": "own_colors.model.Patches", "channels": 16}
+    assert network["decoder"] == {"_target_": "own_colors.model.Upsampled", "_partial_": True}
     assert checkpoint["irodori"]["color_space"]["_target_"] == "own_colors.model.Opponent"
     # The optimizer's own state, and its learning rate after four of twelve or fewer steps.
     assert {state["steps"] for state in checkpoint["optimizer_states"][0]["state"].values()} == {4}

@@ -1,4 +1,4 @@
-"""A color space, a backbone and a stage of the data."""
+"""A color space, a backbone, a decoder, an augmentation and a stage of the data."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from irodori.color import ColorSpace
+from irodori.data.augment import AugmentationBase
 from irodori.network.backbone import Backbone, Global, Local
+from irodori.network.decoders import Decoder
 
 
 class Opponent(ColorSpace):
@@ -51,6 +53,37 @@ class Patches(Backbone):
         """Return their mean over the photo."""
         mean_BC = self.layers(self.resized(luminance_B1HW)).mean((2, 3))
         return Global(mean_BC, mean_BC)
+
+
+class Upsampled(Decoder):
+    """One convolution, and bilinear upsampling."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, skip_channels: dict[int, int]
+    ) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.scale = 4 / stride
+
+    def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
+        """Return the prediction."""
+        prediction_BQHW: Tensor = self.layer(features_BCHW)
+        return nn.functional.interpolate(prediction_BQHW, scale_factor=self.scale, mode="bilinear")
+
+
+class Brightness(AugmentationBase):
+    """The upper left corner, at random a little darker."""
+
+    draws = 1
+
+    def __init__(self, crop: int = 24, least: float = 0.8) -> None:
+        self.crop = crop
+        self.least = least
+
+    def on_rgb(self, rgb_B3HW: Tensor, draws_BD: Tensor) -> Tensor:
+        """Return the pictures."""
+        factor_B111 = self.least + (1 - self.least) * draws_BD.view(-1, 1, 1, 1)
+        return rgb_B3HW[..., : self.crop, : self.crop] * factor_B111
 
 
 def darken(sample: dict[str, Any]) -> dict[str, Any]:

@@ -100,8 +100,8 @@ class WandbSteps(WandbLogger):
         """Return W&B's run.
 
         Raises:
-            AttributeError: it isn't started yet, see `start`; so Lightning, which asks for it before
-                anything is trained, doesn't start it.
+            AttributeError: it isn't started yet, see `start`. Lightning asks for it before anything
+                is trained, and so doesn't start it.
         """
         if self._experiment is None:
             raise AttributeError("W&B's run is started after the first step")
