@@ -32,9 +32,9 @@ def pins() -> dict[str, str]:
 def check() -> None:
     """Import irodori's modules with exactly the pinned versions."""
     wrong = {
-        name: version(name)
+        name: version(name.partition("[")[0])
         for name, oldest in pins().items()
-        if Version(version(name)) != Version(oldest)
+        if Version(version(name.partition("[")[0])) != Version(oldest)
     }
     if wrong:
         sys.exit(f"not the oldest versions: {wrong}")
