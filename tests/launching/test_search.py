@@ -194,7 +194,7 @@ def alone(path):
     return job["status"] == "running" and seen(path.parent)["config"]["seed"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_optuna_it_is_one_line_and_only_when_chosen(start, tmp_path):
     # Python finds no module of this name there.
     hidden = tmp_path / "hidden"

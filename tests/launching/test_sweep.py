@@ -48,7 +48,7 @@ def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_that_fails_is_marked_and_the_others_go_on(start, tmp_path):
     sweep = start("seed=0,1,2,3,4", behavior={"1": "refuse", "2": "kill", "3": "crash"})
     assert sweep.wait() == 1
@@ -143,7 +143,7 @@ def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
         assert f"run: {sweep.folder}/0" in sweep.lines
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_path):
     folder = f"hydra.sweep.dir={tmp_path}/mine"
     first = start("seed=0,1,2", folder, behavior={"1": "wait"})

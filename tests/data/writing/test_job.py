@@ -124,6 +124,7 @@ def test_more_processes_and_threads_give_the_same_bytes(source, shards, tmp_path
     assert contents(tmp_path / "three") == contents(shards)
 
 
+@pytest.mark.long
 def test_fewer_shards_than_processes_give_the_same_bytes(source, tmp_path):
     options = Options(Preparation(size=64), shard_samples=100)
     written(source, tmp_path / "one", options, jobs=1)
@@ -350,7 +351,7 @@ def _session(stat):
     return int(fields[3]) if fields[0] != "Z" else None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_at_once_do_not_write_into_one_output(slow_source, tmp_path):
     first = start(slow_source, tmp_path / "out")
     wait_for_shards(tmp_path / "out", 1)
@@ -365,6 +366,7 @@ def test_two_at_once_do_not_write_into_one_output(slow_source, tmp_path):
     assert first.returncode == 0
 
 
+@pytest.mark.long
 def test_a_shard_that_cannot_be_written_ends_the_job_with_one_line(source, shards, tmp_path):
     def no_more_than_half():
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
