@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
 from irodori.errors import IrodoriError
@@ -95,7 +96,7 @@ def build_model(
     """
     space = build_space(description["color_space"], trust)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Uninitialized():
             network = build(description["network"], trust)
     except (NotImplementedError, RuntimeError):
         if not trust:
@@ -111,7 +112,8 @@ def build_model(
         if found != wanted:
             raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
     check_shapes(network.state_dict(), weights)
-    network = build(description["network"], trust)
+    with _Uninitialized():
+        network = build(description["network"], trust)
     network.load_state_dict(weights)
     first, second = description["mean_ab"]
     return Model(
@@ -122,6 +124,22 @@ def build_model(
         (float(first), float(second)),
         tuple(description.get("trained_on", ())),
     )
+
+
+class _Uninitialized(TorchFunctionMode):
+    """Leaves out the functions of torch.nn.init: all weights are loaded afterwards.
+
+    On the meta device they would import torch's compiler, for seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function, or return its tensor as it is."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> ColorSpace:

@@ -13,10 +13,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from irodori.color import Lab
 from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import color_in_blended_tiles
 from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
+from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
 from irodori.inference.memory import is_out_of_memory
@@ -108,6 +110,7 @@ class Colorizer:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.model = model
+        self.space = FusedLab() if type(model.space) is Lab else model.space
         self.say = say or (lambda line: print(line, file=sys.stderr))
         self.settings = settings or Settings()
         self.device = torch.device(device)
@@ -202,7 +205,7 @@ class Colorizer:
         return Colored(pixels_HW3, self._named(logits_1C), work_size)
 
     def _luminance(self, pixels_HWC: Pixels) -> PhotoLuminance:
-        return PhotoLuminance(pixels_HWC, self.model.space, self.device)
+        return PhotoLuminance(pixels_HWC, self.space, self.device)
 
     def _seen(self, luminance: PhotoLuminance) -> Tensor:
         """The luminance at the size at which the network sees it: 1×1×h×w."""
@@ -262,9 +265,9 @@ class Colorizer:
             own_11HW = luminance.rows(top, bottom)
             chroma_1CHW = enlarged.rows(top, bottom, own_11HW)
             if self.settings.saturation != 1:
-                gray_1CHW = self.model.space.gray_chroma(own_11HW)
+                gray_1CHW = self.space.gray_chroma(own_11HW)
                 chroma_1CHW = torch.lerp(gray_1CHW, chroma_1CHW, self.settings.saturation)
-            rgb_13HW = into_gamut(self.model.space, own_11HW, chroma_1CHW)
+            rgb_13HW = into_gamut(self.space, own_11HW, chroma_1CHW)
             pixels_HW3[top:bottom] = to_levels(rgb_13HW, pixels_HW3.dtype)
         return pixels_HW3
 
