@@ -11,7 +11,7 @@ from irodori.network.timm_backbone import TimmBackbone
 DECODERS = {"paper": ColorizationDecoder, "skips": SkipDecoder}
 
 
-def joint(
+def joint(  # type: ignore[no-untyped-def]
     num_classes=3,
     chroma_channels=2,
     *,

@@ -69,8 +69,8 @@ def object_signature(called: Any) -> Signature:
     What has no signature, as some built-in functions, takes any arguments.
     """
     # Not the class's own signature, which is that of __new__ where a base class has one.
-    is_class = isinstance(called, type) and inspect.isfunction(called.__init__)
-    function = called.__init__ if is_class else called  # type: ignore[misc]
+    is_class = isinstance(called, type) and inspect.isfunction(called.__init__)  # type: ignore[misc]
+    function = called.__init__ if is_class else called
     try:
         found = inspect.signature(function)
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from irodori.data.slots import PREFETCH, BatchSlots
 from irodori.data.workers import prepare_worker
 
 
-class PlannedLoader(wds.WebLoader):
+class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
     """A WebLoader with what Lightning looks for in a DataLoader.
 
     Its length is that of a whole epoch.

@@ -201,8 +201,10 @@ def number_of_classes(found: Found) -> int:
 def fusion_of(found: Found) -> Literal["relu", "sigmoid"]:
     """Return the activation of the fusion layer."""
     activation = found.color_steps[0].activation
-    if activation == "relu" or activation == "sigmoid":
-        return activation
+    if activation == "relu":
+        return "relu"
+    if activation == "sigmoid":
+        return "sigmoid"
     raise IrodoriError(f"its fusion layer's activation is {activation}")
 
 
