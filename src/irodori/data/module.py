@@ -149,7 +149,7 @@ class ShardData(ShardModule):
         """
         if state_dict["data"] != self.fingerprint:
             raise IrodoriError(
-                f"{self.config.train} doesn't hold the samples that this run was begun with:"
+                f"{self.config.train} doesn't hold the samples that this run was started with:"
                 " restore the shards, or start a new run"
             )
         self.start = state_dict["batches"]

@@ -2,7 +2,7 @@
 
 A *position* is a sample's place in the epoch's order. Global batch g holds the positions
 [g·batch_size, (g+1)·batch_size) whatever the number of ranks, so that a run on two ranks sees the
-same batches as a run on one, and can be gone on with on any number of ranks from any batch.
+same batches as a run on one, and can be resumed on any number of ranks from any batch.
 Batches go to a rank's workers in turn.
 """
 

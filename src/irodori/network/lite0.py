@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 as an encoder of one channel, as timm has it under `tf_efficientnet_lite0`.
 
-Written out because the model that comes along stands on it, and to import timm takes longer than to
+Written out because the bundled model is based on it, and to import timm takes longer than to
 colour a photo. Layers have timm's names, so that weights go either way.
 
 M. Tan, Q. Le: *EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks*, 2019; the

@@ -18,7 +18,7 @@ NAME = "metrics.csv"
 class MetricsCSV(Logger):
     """Writes what is logged as rows: the columns are sorted by name, and `step` is the last.
 
-    Lightning's own logger deletes the file of a run that is gone on with, and rewrites it in place
+    Lightning's own logger deletes the file of a resumed run, and rewrites it in place
     when a column is added.
 
     Args:

@@ -19,7 +19,7 @@ from irodori.training.report import CONSOLE
 from irodori.utils.run_files import CONFIG
 
 IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
-"""Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had begun."""
+"""Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had started."""
 
 FIGURES = ("best", "last", "mean_color", "gray")
 
@@ -31,7 +31,7 @@ class SweepSummary(Callback):
         """Print the table, write summary.csv, and end with status 1 if not all jobs are done.
 
         Hydra's sweepers know no job that failed while others go on: this is where its exit status
-        can come from. It is 75 if all that is missing is to go on with jobs that were stopped.
+        can come from. It is 75 if all that is missing is to resume jobs that were stopped.
         """
         try:
             status = summarize(Path(config.hydra.sweep.dir).resolve())

@@ -53,9 +53,9 @@ class TensorBoard(TensorBoardLogger):
         self, folder: Path, settings: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     ) -> None:
         path = folder / FOLDER
-        begun = any(path.glob("events.out.tfevents.*"))
+        resumes = any(path.glob("events.out.tfevents.*"))
         # A run may have logged elsewhere before: then all of its rows are still to be logged.
-        first, again = boundary(rows) if begun else (0, rows)
+        first, again = boundary(rows) if resumes else (0, rows)
         super().__init__(folder, "", FOLDER, default_hp_metric=False, purge_step=first)
         self._first_values = FirstValues()
         self._failed = False
