@@ -22,7 +22,7 @@ from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
 from irodori.training.results import EvaluationResult, document, table
-from made_runs import run
+from made_runs import SPACES, run
 
 PRIOR = AbPrior.of([smooth(0)], "a picture of a test")
 CPU = torch.device("cpu")
@@ -189,7 +189,7 @@ def with_own(folder, warmth, described=True, **changes):
 def test_comparisons_label_and_judge_them(tmp_path, capsys):
     folders = [
         with_own(run(tmp_path / "a"), 3.0),
-        with_own(run(tmp_path / "b", color_space__name="yuv"), 8.0),
+        with_own(run(tmp_path / "b", color_space=SPACES["yuv"]), 8.0),
         # Of a version that described no metrics, and had none of these.
         run(tmp_path / "c", alpha=0.0),
     ]

@@ -16,7 +16,7 @@ from irodori.training.ranks import Agreement, agree, gather, own_value, several
 FORK = multiprocessing.get_context("fork")
 MODULE = SimpleNamespace(device=torch.device("cpu"), log=lambda *args, **kwargs: None)
 STRATEGY = SimpleNamespace(reduce=lambda value, reduce_op: value)
-TRAINER = SimpleNamespace(is_global_zero=True, strategy=STRATEGY)
+TRAINER = SimpleNamespace(is_global_zero=True, strategy=STRATEGY, loggers=[])
 
 
 def draws():

@@ -50,10 +50,13 @@ def check(
         if value == MISSING and path not in given_paths:
             missing.append(path)
         if isinstance(value, dict) and TARGET in value:
+            if not isinstance(value[TARGET], str):
+                where = f"{below(path, TARGET)}={shown(value[TARGET])}"
+                raise IrodoriError(f"{where}: this is no dotted path of a class or function")
             nodes[path] = value
     if missing:
-        # Interpolations repeat a node elsewhere; the shortest path is where it stands.
-        path = min(missing, key=len)
+        # Interpolations repeat a node elsewhere; the path with the fewest dots is where it stands.
+        path = min(missing, key=lambda path: path.count("."))
         raise IrodoriError(f"{path} has no value: give {path}=…")
     if root is not None and TARGET not in plain:
         _check_arguments(plain, "", signature.object_signature(root), given.get("", {}))
