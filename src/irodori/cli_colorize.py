@@ -35,7 +35,7 @@ def colorize(
         Path | None,
         typer.Option(
             help=CHECKPOINT,
-            show_default="the model that comes along",
+            show_default="the bundled model",
         ),
     ] = None,
     style: Annotated[

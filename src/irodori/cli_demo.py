@@ -19,7 +19,7 @@ def demo(
         list[Path] | None,
         typer.Option(
             help="A checkpoint or a run folder to choose on the page; give it again for more.",
-            show_default="the model that comes along, which is always there",
+            show_default="the bundled model, which is always there",
         ),
     ] = None,
     host: Annotated[

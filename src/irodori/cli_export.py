@@ -19,7 +19,7 @@ def export(
         Path | None,
         typer.Option(
             help=CHECKPOINT,
-            show_default="the model that comes along",
+            show_default="the bundled model",
         ),
     ] = None,
     half: Annotated[

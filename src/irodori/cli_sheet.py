@@ -25,7 +25,7 @@ def sheet(
         Path | None,
         typer.Option(
             help=CHECKPOINT,
-            show_default="the model that comes along",
+            show_default="the bundled model",
         ),
     ] = None,
     style_strength: Annotated[

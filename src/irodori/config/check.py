@@ -54,8 +54,9 @@ def check(
                 where = f"{below(path, TARGET)}={shown(value[TARGET])}"
                 raise IrodoriError(f"{where}: this is no dotted path of a class or function")
             nodes[path] = value
+    # Interpolations repeat a node elsewhere; the path with the fewest dots is where it stands.
+    nodes = dict(sorted(nodes.items(), key=lambda item: item[0].count(".")))
     if missing:
-        # Interpolations repeat a node elsewhere; the path with the fewest dots is where it stands.
         path = min(missing, key=lambda path: path.count("."))
         raise IrodoriError(f"{path} has no value: give {path}=…")
     if root is not None and TARGET not in plain:

@@ -13,7 +13,7 @@ from irodori.inference.colorizer import STARTER, Colorizer, Settings
 from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
 
 STARTER_NAME = "starter"
-"""What the model that comes along is called."""
+"""What the bundled model is called."""
 KEPT = 2
 """Models in memory: as many as stand side by side."""
 
@@ -23,7 +23,7 @@ class Models:
 
     Args:
         checkpoints: files, or run folders, of which the best checkpoint is taken, or else the last;
-            the model that comes along follows them.
+            the bundled model follows them.
         device: where they run.
         trust: names of packages besides irodori whose classes the checkpoints may name.
 

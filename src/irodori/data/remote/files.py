@@ -69,7 +69,7 @@ class RemoteFile:
         return Stat(int(info["size"]), next((str(info[k]) for k in _TAGS if info.get(k)), ""))
 
     def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
-        """Return those bytes of the file that `stat` told of (a tag of "" is any)."""
+        """Return those bytes of the file that `stat` describes (a tag of "" is any)."""
         with file_system(self.url, self.timeout) as (files, path):
             content: bytes = files.cat_file(path, start=start, end=start + num_bytes)
         if len(content) != num_bytes:
