@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 from irodori.config import register
 from irodori.config.check import check
-from irodori.errors import IrodoriError
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.run import Run
+from irodori.utils.errors import IrodoriError
 
 register()
 

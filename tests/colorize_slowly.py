@@ -22,6 +22,6 @@ if __name__ == "__main__":
     stand_in = types.ModuleType("irodori.inference.job.painter")
     stand_in.Painter = Painter
     sys.modules[stand_in.__name__] = stand_in
-    from irodori.cli import app
+    from irodori.cli.app import app
 
     app(["colorize", *sys.argv[2:]])

@@ -55,7 +55,7 @@ def test_the_wheel_colours_photos_with_its_own_model(installed, tmp_path):
     assert starter.stat().st_size <= LARGEST
     assert (starter.parent / "MODEL_CARD.md").is_file()
     photo = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
-    command = "import sys; from irodori.cli import app; sys.argv[0] = 'irodori'; app()"
+    command = "import sys; from irodori.cli.app import app; sys.argv[0] = 'irodori'; app()"
     out = run(installed, tmp_path, "-c", command, "colorize", str(photo), "--output", "coloured")
     assert out == "coloured/castle_clinton.jpg\n"
     with Image.open(tmp_path / "coloured" / "castle_clinton.jpg") as made, Image.open(photo) as old:

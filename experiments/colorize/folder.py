@@ -89,7 +89,13 @@ def measure(folder: Path, output: Path, options: Options) -> dict[str, Any]:
 
 def whole_command(folder: Path, output: Path, checkpoint: Path | None) -> dict[str, float]:
     """Seconds of `irodori colorize` as a fresh process: to its first result, and to its end."""
-    command = [sys.executable, "-c", "from irodori.cli import app; app()", "colorize", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from irodori.cli.app import app; app()",
+        "colorize",
+        str(folder),
+    ]
     command += ["--output", str(output)]
     if checkpoint is not None:
         command += ["--checkpoint", str(checkpoint)]

@@ -113,7 +113,7 @@ class SlurmLauncher(SweepLauncher):
         """Refuse a machine without submitit or SLURM."""
         from shutil import which
 
-        from irodori.errors import IrodoriError
+        from irodori.utils.errors import IrodoriError
 
         try:
             import submitit  # noqa: F401

@@ -30,7 +30,7 @@ class OptunaSweeper(Sweeper):
         # Not when the module is imported: Hydra's scan of plugins wants no further imports.
         from hydra.core.plugins import Plugins
 
-        from irodori.errors import IrodoriError
+        from irodori.utils.errors import IrodoriError
 
         try:
             import optuna  # noqa: F401

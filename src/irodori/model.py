@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
-from irodori.errors import IrodoriError
 from irodori.model_file import FORMAT, read_checkpoint
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma
 from irodori.utils.describable import build, describe
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file
 
 __all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpoint"]

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 FORMAT = 3
 """Version of the description that stands under the key KEY of a model file."""

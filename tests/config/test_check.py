@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from irodori.config.check import check
 from irodori.config.ranges import Range
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 NODE = {"_target_": "collections.OrderedDict"}
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from irodori.config.errors import error_line, is_user_error, quoted
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 TRAIN = """
 defaults:

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from irodori.config.instantiate import instantiate
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 PARTS = """
 class Part:

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from irodori.config.trust import refuse_untrusted
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def stored(target, **more):

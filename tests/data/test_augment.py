@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from irodori.data import augment
 from irodori.data.augment import Augmentation, AugmentationBase
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 DRAW = st.floats(0, 1, exclude_max=True, width=32)
 DRAWS = st.lists(st.lists(DRAW, min_size=6, max_size=6), min_size=1, max_size=4)

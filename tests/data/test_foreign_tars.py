@@ -16,7 +16,7 @@ from irodori.data.module import ShardData
 from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.data.scan import scan
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def picture(number):

@@ -16,7 +16,7 @@ from irodori.data.index import COLUMNS, Index, Shard, read_index, shard_row, wri
 from irodori.data.opening import open_index, read_classes
 from irodori.data.scan import scan
 from irodori.data.shard_paths import expand as expand_with
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def write_tar(path, files, **options):

@@ -15,7 +15,7 @@ from irodori.data.index import Index
 from irodori.data.module import ShardData
 from irodori.data.plan import TrainingPlan
 from irodori.data.writer import write_shards
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def write(folder, labels, prefix="t", classes=("sea", "hill", "town")):

@@ -9,7 +9,7 @@ from irodori.data.index import checksums
 from irodori.data.opening import open_index
 from irodori.data.scan import scan
 from irodori.data.writer import write_shard, write_shards
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture

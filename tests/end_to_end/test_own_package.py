@@ -19,7 +19,7 @@ from PIL import Image
 import tiny
 from irodori.config import PROJECT
 from irodori.config.errors import error_line
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 IRODORI = Path(sys.executable).with_name("irodori")
 OWN = PROJECT / "tests" / "own_package"

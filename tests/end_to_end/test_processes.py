@@ -12,8 +12,8 @@ import torch
 
 import tiny
 from irodori.config import PROJECT
-from irodori.errors import IrodoriError
 from irodori.model import load_model
+from irodori.utils.errors import IrodoriError
 
 pytestmark = pytest.mark.slow
 

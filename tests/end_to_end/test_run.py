@@ -16,9 +16,9 @@ import tiny
 from irodori import Colorizer
 from irodori.config import PROJECT
 from irodori.data.images import from_pil
-from irodori.errors import IrodoriError
 from irodori.model import color_pictures, load_model
 from irodori.network import JointNetwork
+from irodori.utils.errors import IrodoriError
 
 
 def weights(folder, name="last"):

@@ -18,12 +18,12 @@ from irodori.config import PROJECT
 from irodori.config.check import check
 from irodori.data.config import DataConfig
 from irodori.data.images import from_pil
-from irodori.errors import IrodoriError
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.model import color_pictures, load_model
 from irodori.runs.run import Run
+from irodori.utils.errors import IrodoriError
 
 
 def run(folder, *overrides):

@@ -7,10 +7,10 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from irodori.color import Lab, Luv, Rgb, YCbCr, Yuv, to_uint8
-from irodori.errors import IrodoriError
 from irodori.inference import colorizer as module
 from irodori.inference.colorizer import Colorizer, Settings
 from irodori.model import Model
+from irodori.utils.errors import IrodoriError
 
 
 def exactly(model, settings=None, **arguments):

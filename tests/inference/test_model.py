@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv
-from irodori.errors import IrodoriError
 from irodori.inference.colorizer import Colorizer
 from irodori.model import Model, load_model
 from irodori.model_file import write_safetensors
 from irodori.network import JointNetwork
+from irodori.utils.errors import IrodoriError
 
 
 def checkpoint_of(model):
@@ -155,7 +155,7 @@ def name_a_hub(content):
 
 
 def call_the_system(content):
-    content["irodori"]["network"]["output"] = {"_target_": "irodori.data.files.os.system"}
+    content["irodori"]["network"]["output"] = {"_target_": "irodori.utils.files.os.system"}
 
 
 def nest(content):
@@ -212,7 +212,7 @@ CHANGES = (
     (describe_nothing, "not a checkpoint of irodori"),
     (name_others, "--trust their_package"),
     (name_a_hub, "hf-hub:someone/model"),
-    (call_the_system, "irodori.data.files.os.system"),
+    (call_the_system, "irodori.utils.files.os.system"),
     (nest, "backbone"),
     (claim_a_wide_network, "width is above 0 and at most 4"),
     (claim_a_network_of_gigabytes, "has the shape"),

@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from irodori.errors import IrodoriError
 from irodori.model import load_model
 from irodori.model_file import KEY, is_safetensors, write_safetensors
+from irodori.utils.errors import IrodoriError
 
 
 def written(model, path, half=False):

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import (
     color_in_blended_tiles,
     fades,
@@ -18,6 +17,7 @@ from irodori.inference.receptive_field import receptive_field
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import Part, color_in_tiles, cut
 from irodori.network.backbone import scaled_to
+from irodori.utils.errors import IrodoriError
 from networks import joint
 
 

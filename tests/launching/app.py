@@ -12,7 +12,7 @@ import time
 import types
 
 from irodori.config import PROJECT, signature
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 RANK = os.environ.get("RANK", "0")
 

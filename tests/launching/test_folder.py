@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from irodori.errors import IrodoriError
 from irodori.training.launching.folder import claim
+from irodori.utils.errors import IrodoriError
 
 CLAIM = """
 import sys

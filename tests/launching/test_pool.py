@@ -10,10 +10,10 @@ import time
 import pytest
 import torch
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
 from irodori.training.launching.pool import Pool, visible_gpus
+from irodori.utils.errors import IrodoriError
 
 # Notes what it sees and from when to when it runs.
 PROGRAM = """

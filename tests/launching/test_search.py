@@ -11,9 +11,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 from sweeps import seen
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.search import Search, distribution, journal
+from irodori.utils.errors import IrodoriError
 
 parse = OverridesParser.create().parse_overrides
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
 from irodori.training.launching.processes import MARK
 from irodori.training.launching.slurm import NodeTask, submit, wait
+from irodori.utils.errors import IrodoriError
 
 NODE = Path(__file__).with_name("node.py")
 pytestmark = pytest.mark.slow

@@ -14,7 +14,6 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from torch import distributed, nn
 
-from irodori.errors import IrodoriError
 from irodori.metrics import feature_distance
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.evaluation import Evaluation
@@ -24,6 +23,7 @@ from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance
 from irodori.metrics.prior import AbPrior
 from irodori.pretrained import lite0
+from irodori.utils.errors import IrodoriError
 from photographs import photographs
 
 FORK = multiprocessing.get_context("fork")

@@ -10,7 +10,6 @@ import torch
 from pairs import smooth
 from rich.console import Console
 
-from irodori.errors import IrodoriError
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
@@ -22,6 +21,7 @@ from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
 from irodori.training.results import EvaluationResult, document, table
+from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 
 PRIOR = AbPrior.of([smooth(0)], "a picture of a test")

@@ -12,7 +12,6 @@ from scipy.linalg import sqrtm
 from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from irodori.errors import IrodoriError
 from irodori.metrics import weight_files
 from irodori.metrics.factories import default_metrics, left_out, make_metrics
 from irodori.metrics.inception import InceptionDistance, kid
@@ -20,6 +19,7 @@ from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.weight_files import ALEXNET, INCEPTION, VGG16
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture(autouse=True)

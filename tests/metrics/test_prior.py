@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pairs import corners, lab, picture, plain, smooth
 from scipy.ndimage import gaussian_filter
 
-from irodori.errors import IrodoriError
 from irodori.metrics.prior import BINS, RAREST, AbPrior, bins_of
+from irodori.utils.errors import IrodoriError
 
 EDGES = np.arange(-115, 116, 10)
 PICTURES = [smooth(0), smooth(1, 30, 5), corners(), picture(2, 1, 1), picture(3)]

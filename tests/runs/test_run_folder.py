@@ -9,7 +9,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.errors import IrodoriError
 from irodori.runs import folder as run_folder
 from irodori.runs.folder import (
     create_run_folder,
@@ -18,6 +17,7 @@ from irodori.runs.folder import (
     remove_stale_files,
     resume_command,
 )
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG
 
 FORK = multiprocessing.get_context("fork")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import METRICS
 from irodori.studies.comparison import TRUE, compare
 from irodori.studies.curves import curves
 from irodori.studies.tables import as_csv, tables
 from irodori.studies.words import answer
+from irodori.utils.errors import IrodoriError
 from made_runs import MEASURED, PROTOCOL, SPACES, job, keys_of, run, study
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.errors import IrodoriError
 from irodori.studies.comparison import compare
 from irodori.studies.curves import Curve, Validation, curves, together, validations
 from irodori.studies.document import Picture, Text
@@ -15,6 +14,7 @@ from irodori.studies.equal import equal_steps, equal_time
 from irodori.studies.runs import read_run
 from irodori.studies.tables import as_csv, training_table
 from irodori.studies.training import equal_table, training_section
+from irodori.utils.errors import IrodoriError
 from made_runs import TIMM, keys_of, run
 
 # As older versions wrote it: neither seconds nor evaluations at the end.

@@ -4,10 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 
 import tiny
-from irodori.errors import IrodoriError
 from irodori.studies.folders import run_folders
 from irodori.studies.runs import FOREIGN, LeftOut, read_run
 from irodori.studies.variants import OFTEN, UNRELATED, flat, group, learnt_from, name_all
+from irodori.utils.errors import IrodoriError
 from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config, job, run
 
 

@@ -8,13 +8,13 @@ from graphs import MEAN, WIDTH, Colornet, Layers
 from typer.testing import CliRunner
 from writer import Obj, dumps, function
 
-from irodori.cli_import import import_weights
+from irodori.cli.import_ import import_weights
 from irodori.color import LumaAb, rgb_to_lab, to_uint8
-from irodori.errors import IrodoriError
 from irodori.model import color_pictures, load_model
 from irodori.network.backbone import scaled_to
 from irodori.network.joint import enlarge_chroma
 from irodori.torch7 import importing
+from irodori.utils.errors import IrodoriError
 
 VARIANTS = {
     "as published": {},

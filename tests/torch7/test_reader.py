@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from writer import Obj, Pairs, Writer, dumps
 
-from irodori.errors import IrodoriError
 from irodori.torch7.importing import read_model
 from irodori.torch7.reader import DEPTH, read, read_file
 from irodori.torch7.values import Object, Storage, Table, Tensor
+from irodori.utils.errors import IrodoriError
 
 
 def ints(*values):

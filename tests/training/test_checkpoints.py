@@ -8,11 +8,11 @@ import torch
 
 import tiny
 from irodori.config import PROJECT
-from irodori.errors import IrodoriError
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.module import ColorizationModule
+from irodori.utils.errors import IrodoriError
 
 sys.path.insert(0, str(PROJECT / "experiments" / "streaming"))
 from same_run import logged

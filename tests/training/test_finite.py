@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import tiny
-from irodori.errors import IrodoriError
 from irodori.training.module import ColorizationModule
+from irodori.utils.errors import IrodoriError
 
 pytestmark = pytest.mark.slow
 

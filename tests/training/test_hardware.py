@@ -3,8 +3,8 @@ import torch
 from omegaconf import OmegaConf
 
 from irodori.config import PROJECT
-from irodori.errors import IrodoriError
 from irodori.training.hardware import Hardware, choose_hardware
+from irodori.utils.errors import IrodoriError
 
 DEFAULT = OmegaConf.load(PROJECT / "conf" / "trainer" / "default.yaml")
 

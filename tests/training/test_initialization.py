@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 
 import tiny
 from irodori.color import Lab, Rgb, Yuv
-from irodori.errors import IrodoriError
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.network.decoders import SkipDecoder
@@ -16,6 +15,7 @@ from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import lite0
 from irodori.training.initialization import load_matching_weights
+from irodori.utils.errors import IrodoriError
 
 CLASSES = ("beach", "forest", "street")
 

@@ -15,13 +15,13 @@ from wandb.sdk.launch.sweeps import utils as sweep_utils
 
 import tiny
 from irodori.config import PROJECT
-from irodori.errors import IrodoriError
 from irodori.runs.run import Run
 from irodori.training.loggers import make_loggers
 from irodori.training.loggers.tensorboard import TensorBoard, boundary
 from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.loggers.wandb_run import setting
 from irodori.training.metrics_csv import MetricsCSV
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from irodori.errors import IrodoriError
 from irodori.training.metrics_csv import NAME, MetricsCSV
+from irodori.utils.errors import IrodoriError
 
 
 def written(folder):

@@ -5,7 +5,6 @@ import torch
 import tiny
 from irodori.color import Lab, to_float
 from irodori.color.ab_bins import bins_of, centers, in_gamut
-from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
 from irodori.model import load_model
 from irodori.network import JointNetwork
@@ -20,6 +19,7 @@ from irodori.training.objectives import (
     ObjectiveInput,
     rebalanced,
 )
+from irodori.utils.errors import IrodoriError
 
 VALID = torch.tensor([True, False, True])
 

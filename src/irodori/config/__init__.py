@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from irodori.config import signature
 from irodori.config.annotations import fits, shown, wanted
 from irodori.config.errors import error_line, nearest, quoted
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 TARGET, MISSING = "_target_", "???"
 SPECIAL = (TARGET, "_partial_", "_recursive_", "_convert_", "_args_")

@@ -10,7 +10,7 @@ from hydra import errors as hydra_errors
 from omegaconf import DictConfig
 from omegaconf import errors as omega_errors
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 NOISE = re.compile(
     r"\n\s*(full_key:|object_type=|reference_type=|See https:|To append to your|Or add a second).*"

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from irodori.config.errors import error_line
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 
 def instantiate(node: Any, **extra: Any) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from irodori.config.errors import nearest
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 
 class UnknownTarget(IrodoriError):  # noqa: N818

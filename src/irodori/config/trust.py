@@ -10,7 +10,7 @@ from typing import Any
 from irodori.config.annotations import shown
 from irodori.config.check import TARGET, below, resolved, values
 from irodori.config.signature import UnknownTarget, find
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 LIGHTNING = ("callbacks", "loggers", "profilers", "strategies", "plugins")
 HOMES = (

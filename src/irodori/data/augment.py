@@ -10,7 +10,7 @@ from torch import Tensor
 from irodori.color.precision import full_precision
 from irodori.config.ranges import Range
 from irodori.data.aging import age
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 SEEDS = 1 << 24
 """The number of different values that a draw, fp32 in [0, 1), has."""

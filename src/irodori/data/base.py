@@ -19,7 +19,7 @@ from irodori.data.plan import ValidationPlan
 from irodori.data.remote.retry import Network
 from irodori.data.samples import Samples
 from irodori.data.shard_reader import ShardReader
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
 """At most so many shards are named whose images can't all be read."""

@@ -5,7 +5,7 @@ from irodori.data.config import DataConfig
 from irodori.data.folders import Folders
 from irodori.data.index import Index
 from irodori.data.opening import index_of
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def open_both(config: DataConfig) -> tuple[Index, Index]:

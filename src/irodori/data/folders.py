@@ -18,7 +18,7 @@ from irodori.data.remote.files import NO_RANGES, RangeFile, Stat, names_in, remo
 from irodori.data.remote.retry import MissingError, Network, retrying
 from irodori.data.remote.urls import folder_of, in_folder, name_of, shown
 from irodori.data.scan import scan, scan_file
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 AT_ONCE = 16
 """Servers' files that are asked for at the same time at the start."""

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irodori.data.files import replacing
 from irodori.data.keys import Keys
 from irodori.data.remote.urls import name_of
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 
 INDEX_NAME = "index.json"
 INDEX_VERSION = 2

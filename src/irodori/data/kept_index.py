@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from irodori.data.index import Shard, read_index_file, shard_row, write_rows
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 SCAN_VERSION = 2
 """Changes when `scan` finds other samples in a shard than it did before."""

@@ -20,7 +20,7 @@ from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
 from irodori.data.slots import BatchSlots
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 SHUFFLES = get_args(get_type_hints(DataConfig)["shuffle"])
 

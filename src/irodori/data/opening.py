@@ -10,7 +10,7 @@ from irodori.data.folders import Folders, check_whole
 from irodori.data.index import NO_CLASS, Index, Shard
 from irodori.data.remote.retry import Network, RefusedError
 from irodori.data.shard_paths import expand, glob_of, pieces
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 PATIENT = Network()
 

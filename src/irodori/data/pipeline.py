@@ -15,7 +15,7 @@ from irodori.data.images import decode
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
 from irodori.data.suffixes import IMAGE_SUFFIXES
-from irodori.errors import one_line
+from irodori.utils.errors import one_line
 
 Stage = Callable[[Sample], Sample]
 Collate = Callable[[list[Sample]], dict[str, Any]]

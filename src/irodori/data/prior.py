@@ -8,8 +8,8 @@ from irodori.data.folders import Folders
 from irodori.data.opening import index_of
 from irodori.data.remote.retry import Network
 from irodori.data.samples import Samples
-from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
+from irodori.utils.errors import IrodoriError
 
 
 def prior_of_shards(pattern: str) -> AbPrior:

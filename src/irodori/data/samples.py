@@ -10,7 +10,7 @@ from irodori.data.index import NO_CLASS, Index, Shard
 from irodori.data.plan import Reading
 from irodori.data.remote.retry import RefusedError
 from irodori.data.shard_reader import ShardReader
-from irodori.errors import one_line
+from irodori.utils.errors import one_line
 
 PADDING: Sample = {"__key__": "", "__error__": "a batch without samples"}
 """Stands for a batch in which a validating rank has no samples left."""

@@ -13,7 +13,7 @@ from webdataset.tariterators import base_plus_ext, group_by_keys
 from irodori.data.index import COLUMNS, NO_CLASS, Shard
 from irodori.data.keys import Keys
 from irodori.data.suffixes import IMAGE_SUFFIXES, METADATA, UNREADABLE_SUFFIXES
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 _UNPACK = {
     b"\x1f\x8b": "gunzip",

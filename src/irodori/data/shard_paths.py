@@ -10,7 +10,7 @@ from braceexpand import braceexpand
 
 from irodori.data.remote.urls import folder_of as url_folder
 from irodori.data.remote.urls import in_folder, is_url, is_web, name_of, split
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path | str]:

@@ -13,11 +13,11 @@ import numpy as np
 import webdataset as wds
 from webdataset.tariterators import base_plus_ext
 
-from irodori.data.files import replacing
 from irodori.data.index import NO_CLASS, Index, Shard, write_index
 from irodori.data.keys import Keys
 from irodori.data.suffixes import METADATA
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 Entry = tuple[str, Path, int]
 """A sample to be written: its key, image file and class id (−1: none)."""

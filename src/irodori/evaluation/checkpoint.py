@@ -25,7 +25,6 @@ from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
 from irodori.data.opening import index_of
 from irodori.data.workers import end_workers
-from irodori.errors import IrodoriError
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
@@ -43,6 +42,7 @@ from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks, gather
 from irodori.training.results import EvaluationResult
 from irodori.training.seen import seen_shards
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"

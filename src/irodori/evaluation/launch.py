@@ -8,8 +8,6 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.config.instantiate import instantiate
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.settings import EvaluateSettings
@@ -21,6 +19,8 @@ from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.training.report import CONSOLE
 from irodori.training.results import EvaluationResult, document, table
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from irodori.color import Lab
 from irodori.data.images import from_pil, to_middle_square
-from irodori.errors import IrodoriError, one_line
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
@@ -19,6 +18,7 @@ from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
 from irodori.training.protocol import describe_photographs
 from irodori.training.results import EvaluationResult
+from irodori.utils.errors import IrodoriError, one_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 

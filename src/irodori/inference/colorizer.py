@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import Lab
-from irodori.errors import IrodoriError
 from irodori.inference.blended_tiles import color_in_blended_tiles
 from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
@@ -26,6 +25,7 @@ from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import color_in_tiles
 from irodori.model import Model, load_model
+from irodori.utils.errors import IrodoriError
 
 WORK_SIZE = 256
 """Short side in pixels at which the network sees photos: what it is trained with."""

@@ -8,11 +8,11 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from irodori.data.images import from_pil
-from irodori.errors import IrodoriError
+from irodori.imageio import read_photo
 from irodori.inference.colorizer import Colorizer, eight_bit
-from irodori.inference.photos import read_photo
 from irodori.inference.picture_grid import picture_grid
 from irodori.inference.sheet import gray_of
+from irodori.utils.errors import IrodoriError
 
 CELL = (256, 192)
 """Width and height of the box that a picture is fitted into, in pixels."""

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import WEIGHT, MetricInfo
 from irodori.metrics.pair import Pair
+from irodori.utils.errors import IrodoriError
 
 
 class ColorizationMetric(Metric):

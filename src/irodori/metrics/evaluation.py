@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from irodori.color import Lab, to_float, to_uint8
-from irodori.errors import IrodoriError
 from irodori.metrics.base import PhotographMetric
 from irodori.metrics.catalog import MAIN, MetricInfo
 from irodori.metrics.factories import Factories, make_metrics
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
+from irodori.utils.errors import IrodoriError
 
 Record = dict[str, Any]
 """A line of per_image.csv: row, key, scene, width, height, and the metrics that are defined."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import hydra
 from omegaconf import OmegaConf
 
-from irodori.errors import IrodoriError
 from irodori.metrics.base import ColorizationMetric, PhotographMetric
 from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.prior import AbPrior
+from irodori.utils.errors import IrodoriError
 
 Factories = Mapping[str, Callable[..., ColorizationMetric] | None]
 """A class derived from `ColorizationMetric`, or a partial of one, by its name in the

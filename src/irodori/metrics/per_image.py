@@ -5,9 +5,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from irodori.data.files import replacing
 from irodori.metrics.catalog import HEAD, METRICS, WEIGHT
 from irodori.metrics.evaluation import Record
+from irodori.utils.files import replacing
 
 NAME = "per_image.csv"
 

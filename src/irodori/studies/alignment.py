@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MAIN, WEIGHT, MetricInfo
 from irodori.studies.runs import REFERENCES, Photographs, Run, known_metrics
 from irodori.studies.statistics import Floats, Stratum
 from irodori.studies.variants import Variant
+from irodori.utils.errors import IrodoriError
 
 SAME_GRAY = 0.05
 """ab units by which the error of a photograph's gray version may differ between machines."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MetricInfo
 from irodori.studies.alignment import Aligned, align
 from irodori.studies.folders import run_folders
@@ -25,6 +24,7 @@ from irodori.studies.statistics import (
     verdict,
 )
 from irodori.studies.variants import Variant, group
+from irodori.utils.errors import IrodoriError
 
 TRUE = "true"
 """The photographs themselves, where a figure of them is known."""

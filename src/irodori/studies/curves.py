@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from irodori.errors import IrodoriError, one_line
 from irodori.studies.runs import Run
 from irodori.studies.statistics import Floats
 from irodori.studies.variants import Variant
+from irodori.utils.errors import IrodoriError, one_line
 
 COLUMN = "val/chroma_rmse"
 SECONDS = "train/seconds"

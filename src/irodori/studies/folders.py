@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG, JOB, METRICS
 
 

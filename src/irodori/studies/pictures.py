@@ -18,12 +18,12 @@ from irodori.data.both import open_both
 from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
-from irodori.errors import IrodoriError, one_line
 from irodori.inference.sheet import gray_of
 from irodori.model import color_pictures, load_model
 from irodori.studies.comparison import Comparison
 from irodori.studies.runs import Run
 from irodori.studies.variants import Variant
+from irodori.utils.errors import IrodoriError, one_line
 
 BOX = (240, 180)
 """Width and height of the box that a picture fits into, in pixels."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError, one_line
 from irodori.metrics.catalog import MAIN, METRICS, MetricInfo
 from irodori.studies import plots
 from irodori.studies.comparison import TRUE, Comparison, Estimate
@@ -22,6 +20,8 @@ from irodori.studies.tables import as_csv, tables, training_table
 from irodori.studies.training import training_section
 from irodori.studies.variants import Variant, differing
 from irodori.studies.words import answer, photographs
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "near zero": " → 0", "neither": ""}
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from irodori.errors import IrodoriError, one_line
 from irodori.metrics.catalog import WEIGHT, MetricInfo, stored_metrics
 from irodori.studies.statistics import Floats, Ints
+from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.run_files import CONFIG, JOB, METRICS, PER_IMAGE, checkpoint_file
 
 REFERENCES = {"mean_color": "mean colour", "gray": "gray"}

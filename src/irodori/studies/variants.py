@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from irodori.errors import IrodoriError
 from irodori.studies.runs import FOREIGN, PREDICTED, Photographs, Run
+from irodori.utils.errors import IrodoriError
 
 UNRELATED = {
     # What else a run is called, and which of several like it this is.

@@ -6,11 +6,11 @@ from pathlib import Path
 import wandb
 from PIL import Image
 
-from irodori.errors import IrodoriError, one_line
 from irodori.studies.comparison import Comparison
 from irodori.studies.report import Report
 from irodori.studies.tables import tables
 from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.utils.errors import IrodoriError, one_line
 
 
 def log(comparison: Comparison, report: Report, output: Path, group: str) -> None:

@@ -11,7 +11,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from irodori.errors import IrodoriError
 from irodori.network import JointNetwork
 from irodori.network.decoders import ColorizationDecoder
 from irodori.network.heads import ACTIVATIONS as FUSIONS
@@ -21,6 +20,7 @@ from irodori.torch7.steps import Step, chain
 from irodori.torch7.values import Object
 from irodori.torch7.values import Tensor as StoredTensor
 from irodori.torch7.weights import Norm, layer_weights, norm_weights
+from irodori.utils.errors import IrodoriError
 
 LOW, MID, GLOBAL, LINEAR, CLASSES = 6, 2, 4, 3, 2
 """Layers of the paper's networks."""

@@ -12,8 +12,8 @@ remains is a chain of layers that calculate, with joints.
 
 from dataclasses import dataclass
 
-from irodori.errors import IrodoriError
 from irodori.torch7.values import Object, Table, Value
+from irodori.utils.errors import IrodoriError
 
 LAYERS = 1000
 """At most; a few bytes can ask for a billion of them by containers within containers."""

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from irodori.color import LumaAb
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError
 from irodori.model import Model
 from irodori.torch7.colornet import to_network
 from irodori.torch7.reader import read_file
 from irodori.torch7.values import Object, Table, Tensor, Value
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 LICENCE = "CC BY-NC-SA 4.0"
 

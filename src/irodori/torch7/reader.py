@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from irodori.errors import IrodoriError
 from irodori.torch7.values import Object, Storage, Table, Tensor, Value
+from irodori.utils.errors import IrodoriError
 
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTIONS = (6, 7, 8)

@@ -5,10 +5,10 @@ A chain goes from one of the network's inputs, or from a joint of two tensors, t
 
 from dataclasses import dataclass
 
-from irodori.errors import IrodoriError
 from irodori.torch7.graph import JOIN, Input, Layer, whole
 from irodori.torch7.values import Object
 from irodori.torch7.weights import CONVOLUTIONS, LINEAR
+from irodori.utils.errors import IrodoriError
 
 ENLARGING = "nn.SpatialUpSamplingNearest"
 NORMS = frozenset(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 Array = NDArray[Any]
 

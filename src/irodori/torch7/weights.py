@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from irodori.errors import IrodoriError
 from irodori.torch7 import values
 from irodori.torch7.graph import whole
 from irodori.torch7.values import Array, Object, Value
+from irodori.utils.errors import IrodoriError
 
 CONVOLUTIONS = frozenset(
     ["nn.SpatialConvolution", "nn.SpatialConvolutionMM", "cudnn.SpatialConvolution"]

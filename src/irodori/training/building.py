@@ -15,7 +15,6 @@ from torch import nn
 
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
-from irodori.errors import IrodoriError, one_line
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
 from irodori.network import JointNetwork
@@ -40,6 +39,7 @@ from irodori.training.report import CONSOLE
 from irodori.training.seen import shard_identities
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
+from irodori.utils.errors import IrodoriError, one_line
 
 NOT_YET = (math.nan, math.nan)
 """Mean a* and b* until `ColorizationModule.complete_model` computes them."""

@@ -8,8 +8,8 @@ import torch
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from irodori.data.files import replacing
-from irodori.errors import one_line
+from irodori.utils.errors import one_line
+from irodori.utils.files import replacing
 
 
 class WholeFiles(TorchCheckpointIO):

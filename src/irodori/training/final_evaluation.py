@@ -8,9 +8,7 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
-from irodori.data.files import replacing
 from irodori.data.module import ShardData
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MAIN
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
@@ -19,6 +17,8 @@ from irodori.training.callbacks.validation_metrics import MODEL, ValidationMetri
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import agree
 from irodori.training.results import EvaluationResult
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from omegaconf import DictConfig
 
-from irodori.errors import IrodoriError
-from irodori.hardware import cpu_has_bf16, gpu_has_bf16
+from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from irodori.errors import IrodoriError
 from irodori.model import Model, read_checkpoint
 from irodori.training.settings import EncoderTraining
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file
 
 SHOWN = 6

@@ -10,10 +10,8 @@ import torch
 from lightning import Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 
-from irodori.data.files import replacing
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
-from irodori.errors import IrodoriError, one_line
 from irodori.metrics import per_image
 from irodori.runs.folder import (
     create_run_folder,
@@ -37,6 +35,8 @@ from irodori.training.report import print_end, print_start
 from irodori.training.results import EvaluationResult, document
 from irodori.training.seen import seen_shards
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

@@ -9,8 +9,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 
 NAME = "metrics.csv"
 

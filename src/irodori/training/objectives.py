@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from irodori.color import ColorSpace, Lab
 from irodori.color.ab_bins import centers, in_gamut
 from irodori.config.ranges import Range
-from irodori.errors import IrodoriError
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput, Output
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass(eq=False)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from irodori.config.check import check
 from irodori.config.ranges import Range
-from irodori.errors import IrodoriError
 from irodori.metrics.catalog import MAIN
+from irodori.utils.errors import IrodoriError
 
 MONITOR = f"val/{MAIN}"
 """What is monitored: the best checkpoint has the least of it."""

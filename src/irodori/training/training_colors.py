@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from irodori.data.samples import Samples
-from irodori.errors import IrodoriError
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
+from irodori.utils.errors import IrodoriError
 
 SAMPLES = 1000
 """At most so many training photographs, evenly spread, are looked at."""

@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import Annotated, Any, TypeGuard, get_args, get_origin
 
 from irodori.config.ranges import Range
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 TARGET, PARTIAL = "_target_", "_partial_"
 """The keys that Hydra uses for the same purpose."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 CONFIG = "config.yaml"
 """The file that makes a folder a run folder."""

@@ -11,7 +11,7 @@ import pytest
 from demo_server import address_of, ended, started
 from typer.testing import CliRunner
 
-from irodori.cli import app
+from irodori.cli.app import app
 
 RUNNER = CliRunner()
 
@@ -22,7 +22,7 @@ def demo(*words):
 
 def test_help_waits_for_nothing():
     code = (
-        "import sys; from irodori.cli import app\n"
+        "import sys; from irodori.cli.app import app\n"
         "try: app(['demo', '--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'gradio', 'numpy'} & set(sys.modules)))"

@@ -19,8 +19,8 @@ from PIL import Image
 import tiny
 from irodori import Colorizer
 from irodori.config import PROJECT
+from irodori.imageio import Encoding, read_photo, write_photo
 from irodori.inference.colorizer import Settings
-from irodori.inference.photos import Encoding, read_photo, write_photo
 
 pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow

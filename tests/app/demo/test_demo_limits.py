@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from irodori.app.demo.limits import Limits, pixels_by_header
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "AVIF"])

@@ -8,8 +8,8 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo import models as module
 from irodori.app.demo.models import Models
-from irodori.errors import IrodoriError
 from irodori.inference.colorizer import Settings
+from irodori.utils.errors import IrodoriError
 
 
 def test_files_and_run_folders_have_names_that_tell_no_path(demo_checkpoint, demo_run):

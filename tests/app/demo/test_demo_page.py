@@ -11,8 +11,8 @@ from PIL import Image
 import tiny
 from irodori import Colorizer
 from irodori.config import PROJECT
+from irodori.imageio import read_photo
 from irodori.inference.colorizer import Settings
-from irodori.inference.photos import read_photo
 
 pytest.importorskip("gradio", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow

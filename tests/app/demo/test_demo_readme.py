@@ -9,8 +9,8 @@ import pytest
 from demo_server import serving
 
 from irodori.config import PROJECT
+from irodori.imageio import Encoding, read_photo, write_photo
 from irodori.inference.colorizer import Colorizer, Settings
-from irodori.inference.photos import Encoding, read_photo, write_photo
 
 pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
 

@@ -13,12 +13,12 @@ from irodori.app.demo.models import Models
 from irodori.app.demo.studio import SHOWN, Studio, Wishes, reason, reduced
 from irodori.color import Lab
 from irodori.data.images import from_pil
-from irodori.errors import IrodoriError
+from irodori.imageio import read_photo, write_photo
+from irodori.imageio.metadata import Metadata
+from irodori.imageio.photo import Encoding, Photo
 from irodori.inference.colorizer import Settings
-from irodori.inference.photos import read_photo, write_photo
-from irodori.inference.photos.metadata import Metadata
-from irodori.inference.photos.photo import Encoding, Photo
 from irodori.inference.sheet import gray_of
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from made_study import COMMAND, Client, folders, process, study
 from typer.testing import CliRunner
 
-from irodori.cli import app
+from irodori.cli.app import app
 
 
 def irodori(*arguments):
@@ -106,7 +106,7 @@ def test_without_a_server_it_is_said_what_to_install(tmp_path, blocked):
         "import sys, importlib.util as u\n"
         f"find = u.find_spec\nu.find_spec = lambda n: None if n == {blocked!r} else find(n)\n"
         f"sys.argv = ['irodori', 'study', 'serve', {str(tmp_path / 's.db')!r}]\n"
-        "from irodori.cli import app\napp()"
+        "from irodori.cli.app import app\napp()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -115,7 +115,7 @@ def test_without_a_server_it_is_said_what_to_install(tmp_path, blocked):
 
 def test_help_waits_for_nothing():
     code = (
-        "import sys\nfrom irodori.cli import app\n"
+        "import sys\nfrom irodori.cli.app import app\n"
         "print({'torch', 'numpy', 'starlette', 'uvicorn', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -13,8 +13,8 @@ from irodori.app.naturalness.building import build
 from irodori.app.naturalness.materials import find_methods
 from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Store
-from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import BEST, LAST
 
 

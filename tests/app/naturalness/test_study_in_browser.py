@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Store
-from irodori.cli import app
+from irodori.cli.app import app
 
 PHONE = {
     "viewport": {"width": 360, "height": 640},

@@ -16,7 +16,7 @@ from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Given
 from irodori.app.naturalness.study import Study, checks_per_person
 from irodori.app.naturalness.wilson import wilson
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 METHODS = ("ground truth", "good", "poor")
 SHARES = {"ground truth": 0.95, "good": 0.85, "poor": 0.35}

@@ -13,7 +13,7 @@ from made_study import served, study
 
 from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import OutOfTurnError, Store, UnknownCodeError, create
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from irodori.data.index import Shard
 from irodori.data.keys import Keys
 from irodori.data.remote.cache import ShardCache, lock, part_of, tag_of
 from irodori.data.remote.retry import Network, RefusedError
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 SIZE = 10_000
 

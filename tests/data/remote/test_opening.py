@@ -12,7 +12,7 @@ from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.retry import Network
 from irodori.data.scan import scan
 from irodori.data.shard_reader import ShardReader
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 QUICK = Network(retries=3, timeout=2.0)
 

@@ -17,7 +17,7 @@ from irodori.data.remote.files import RemoteFile
 from irodori.data.remote.retry import Network, RefusedError
 from irodori.data.samples import Samples
 from irodori.data.shard_reader import ShardReader
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")
@@ -165,7 +165,7 @@ def test_a_package_that_is_not_installed_is_named(tmp_path):
 import sys
 from pathlib import Path
 from irodori.data.opening import open_index
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 sys.modules["s3fs"] = sys.modules["gcsfs"] = None
 for scheme in ("s3", "gs"):
     try:

@@ -24,7 +24,7 @@ from irodori.data.writing.layouts import read_source
 from irodori.data.writing.photo import Preparation
 from irodori.data.writing.source import Entry
 from irodori.data.writing.split import shuffled
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 COMMAND = Path(sys.executable).with_name("irodori")
 SMALL = Options(Preparation(size=64), shard_samples=7)

@@ -7,7 +7,7 @@ from pictures import put
 
 from irodori.data.writing.layouts import read_source
 from irodori.data.writing.source import Entry, key_of, refuse_equal_keys
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def files(root, *names):

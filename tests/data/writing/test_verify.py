@@ -13,7 +13,7 @@ from irodori.data.writing import verify as verifying
 from irodori.data.writing.job import Options, write_source
 from irodori.data.writing.photo import Preparation
 from irodori.data.writing.verify import verify
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 NAME = "train-000001.tar"
 

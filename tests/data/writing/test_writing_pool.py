@@ -7,7 +7,7 @@ import time
 import pytest
 
 from irodori.data.writing.pool import advance, cores, run
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def double(number):

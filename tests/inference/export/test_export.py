@@ -9,15 +9,15 @@ from torch.nn import functional
 from typer import Typer
 from typer.testing import CliRunner
 
-from irodori.cli_export import export
+from irodori.cli.export import export
 from irodori.color import Lab
-from irodori.errors import IrodoriError
 from irodori.inference.export import write
 from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
 from irodori.model import Model, load_model
 from irodori.model_file import KEY
+from irodori.utils.errors import IrodoriError
 from networks import joint
 
 PRESETS = [

@@ -6,9 +6,9 @@ from torch.nn import functional
 from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
-from irodori.errors import IrodoriError
 from irodori.inference.fast import faster
 from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.utils.errors import IrodoriError
 
 KINDS = ({}, {"backbone": "tf_efficientnet_lite0", "decoder": "skips"})
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from irodori.errors import IrodoriError
 from irodori.inference.job.inputs import find_photos
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture

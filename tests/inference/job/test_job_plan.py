@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from irodori.errors import IrodoriError
 from irodori.inference.job.options import Options, work_size_of
 from irodori.inference.job.plan import Task, make_plan
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.fixture(autouse=True)

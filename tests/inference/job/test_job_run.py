@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 import tiny
-from irodori.errors import IrodoriError
 from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
 from irodori.inference.job import work
 from irodori.inference.job.leftovers import remove_leftovers
 from irodori.inference.job.options import Options
 from irodori.inference.job.plan import make_plan
+from irodori.utils.errors import IrodoriError
 
 
 class Painter:

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from irodori.errors import IrodoriError
-from irodori.inference.photos import tiff
-from irodori.inference.photos.sizes import MAX_PIXELS
-from irodori.inference.photos.tags import read_directory
+from irodori.imageio import tiff
+from irodori.imageio.sizes import MAX_PIXELS
+from irodori.imageio.tags import read_directory
+from irodori.utils.errors import IrodoriError
 
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from irodori.errors import IrodoriError
 from irodori.inference.colorizer import STARTER, Colorizer, Settings
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
 
 STARTER_NAME = "starter"

@@ -11,13 +11,13 @@ from PIL import Image
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
-from irodori.errors import IrodoriError, one_line
+from irodori.imageio import Encoding, Photo, format_of, read_photo, write_photo
 from irodori.inference.colorizer import Settings, eight_bit
 from irodori.inference.job.suffixes import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.memory import is_out_of_memory
-from irodori.inference.photos import Encoding, Photo, format_of, read_photo, write_photo
 from irodori.inference.sheet import gray_of
+from irodori.utils.errors import IrodoriError, one_line
 
 SHOWN = 1600
 """Longer side of previews in pixels: more than a page shows of a photo."""

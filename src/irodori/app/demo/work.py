@@ -8,7 +8,7 @@ from typing import NamedTuple
 from irodori.app.demo import markup
 from irodori.app.demo.studio import Studio, Wishes, reason
 from irodori.app.demo.visits import LeftError
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass(frozen=True)

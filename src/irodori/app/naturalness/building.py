@@ -18,7 +18,7 @@ from irodori.app.naturalness.pictures import (
 from irodori.app.naturalness.settings import Settings
 from irodori.app.naturalness.store import Picture, create
 from irodori.app.naturalness.study import Study, checks_per_person
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def build(

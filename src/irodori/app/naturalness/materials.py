@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irodori.app.naturalness.settings import TRUTH
-from irodori.errors import IrodoriError
 from irodori.inference.job.inputs import find_photos
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def read_pixels(path: Path) -> Pixels:
     Raises:
         IrodoriError: it can't be read.
     """
-    from irodori.inference.photos.photo import to_uint8
-    from irodori.inference.photos.reading import read_photo
+    from irodori.imageio.photo import to_uint8
+    from irodori.imageio.reading import read_photo
 
     pixels_HWC = read_photo(path).pixels
     shallow = to_uint8(pixels_HWC) if pixels_HWC.dtype == np.uint16 else pixels_HWC

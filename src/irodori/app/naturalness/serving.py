@@ -7,7 +7,7 @@ import uvicorn
 
 from irodori.app.naturalness.server import application
 from irodori.app.naturalness.store import Store
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 PATIENCE = 5
 """Seconds that requests may take to end when the server is stopped."""

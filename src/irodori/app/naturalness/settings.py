@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 TRUTH = "ground truth"
 """The method whose pictures are the true photographs."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irodori.app.naturalness.study import Kind, Question, Study, study_of
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 APPLICATION = 0x69726F64
 """Of SQLite's header: "irod"."""

@@ -15,7 +15,7 @@ from irodori.data.index import Shard
 from irodori.data.remote.files import RemoteFile, remote_file
 from irodori.data.remote.retry import ChangedError, Network, RefusedError, retrying
 from irodori.data.remote.urls import shown
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 CHUNK = 8 << 20
 """Bytes that a download asks for at once, and loses at most when it breaks."""

@@ -24,7 +24,7 @@ from irodori.data.remote.retry import (
     retrying,
 )
 from irodori.data.remote.urls import is_web, name_of, shown, split
-from irodori.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 READ_AHEAD = 1 << 18
 """Bytes of a shard that are asked for at once to scan it: the headers of several small images."""

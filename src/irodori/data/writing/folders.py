@@ -6,7 +6,7 @@ from pathlib import Path
 
 from irodori.data.index import NO_CLASS
 from irodori.data.writing.source import Entry, Source
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),

@@ -13,7 +13,6 @@ import PIL
 from PIL import features
 
 import irodori
-from irodori.data.files import replacing
 from irodori.data.index import write_index
 from irodori.data.writing import shard, split, state
 from irodori.data.writing.layouts import read_source
@@ -21,7 +20,8 @@ from irodori.data.writing.photo import NEAR_GRAY, QUALITY, Preparation
 from irodori.data.writing.pool import run
 from irodori.data.writing.progress import Meter
 from irodori.data.writing.source import TRAIN, VAL, Source, refuse_equal_keys
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 VAL_SHARE = 0.05
 

@@ -14,7 +14,7 @@ from irodori.data.writing.published import (
     read_places365,
 )
 from irodori.data.writing.source import Source
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Source]]] = {
     "csv": (Path.is_file, read_csv),

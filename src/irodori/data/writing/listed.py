@@ -6,7 +6,7 @@ from pathlib import Path
 
 from irodori.data.index import NO_CLASS
 from irodori.data.writing.source import TRAIN, VAL, Entry, Source
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def read_csv(path: Path) -> Source:

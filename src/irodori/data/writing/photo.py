@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from irodori.data.writing.icc import to_srgb
-from irodori.errors import one_line
+from irodori.utils.errors import one_line
 
 QUALITY = 95
 """JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.

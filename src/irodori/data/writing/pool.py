@@ -11,7 +11,7 @@ from ctypes import c_bool
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 TICK = 0.2
 """Seconds between looks at the count of what is done."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from irodori.data.index import NO_CLASS
 from irodori.data.writing.folders import images_and_others
 from irodori.data.writing.source import TRAIN, VAL, Entry, Source, lines_of
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 CATEGORIES_365 = "categories_places365.txt"
 _TRAIN_365, _VAL_365 = "places365_train_standard.txt", "places365_val.txt"

@@ -10,7 +10,7 @@ from irodori.data.writing.photo import Preparation, Prepared, RejectedError, pre
 from irodori.data.writing.pool import advance, cores
 from irodori.data.writing.source import Entry, key_of
 from irodori.data.writing.state import Record, write_record
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 AT_ONCE = 16
 """So many images a core are prepared between looks at whether to stop."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 TRAIN, VAL = "train", "val"
 

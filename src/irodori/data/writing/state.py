@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from irodori.data.files import replacing
 from irodori.data.index import COLUMNS, INDEX_NAME, Shard, read_index
 from irodori.data.keys import Keys
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 UNFINISHED = ".unfinished"
 """The folder in the output that holds the job and a record of each finished shard."""

@@ -13,7 +13,7 @@ from irodori.data.scan import scan
 from irodori.data.writing.pool import advance, run
 from irodori.data.writing.progress import Meter
 from irodori.data.writing.state import UNFINISHED
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 NAMED = 20
 """At most so many keys are named in a line."""

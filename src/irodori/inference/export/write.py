@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError, one_line
 from irodori.inference.export.graphs import write_onnx, write_torch_export
 from irodori.model import Model, load_model
 from irodori.model_file import write_safetensors
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 
 
 def export_model(

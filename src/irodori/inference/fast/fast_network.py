@@ -4,11 +4,11 @@ from copy import deepcopy
 
 import torch
 
-from irodori.errors import IrodoriError
-from irodori.hardware import cpu_has_bf16, gpu_has_bf16
 from irodori.inference.fast.bf16 import to_bf16
 from irodori.inference.fast.folding import fold
 from irodori.network import JointNetwork
+from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
+from irodori.utils.errors import IrodoriError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from irodori.errors import IrodoriError
 from irodori.inference.job.suffixes import READ
+from irodori.utils.errors import IrodoriError
 
 MAGIC = frozenset("*?[")
 

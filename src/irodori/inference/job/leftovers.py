@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
-"""Names of unfinished files, see `irodori.data.files.replacing`."""
+"""Names of unfinished files, see `irodori.utils.files.replacing`."""
 
 
 def remove_leftovers(targets: Iterable[Path]) -> None:

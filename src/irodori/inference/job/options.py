@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from irodori.errors import IrodoriError
 from irodori.inference.job.suffixes import FORMATS
+from irodori.utils.errors import IrodoriError
 
 NATIVE = "native"
 DEVICES = ("auto", "cpu", "cuda")

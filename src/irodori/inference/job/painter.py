@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from irodori.errors import IrodoriError
+from irodori.imageio import read_photo
 from irodori.inference.colorizer import STEADY, WORK_SIZE, Colored, Colorizer, Settings
 from irodori.inference.job.options import Options
 from irodori.inference.luminance import Pixels
 from irodori.inference.memory import is_out_of_memory
-from irodori.inference.photos import read_photo
+from irodori.utils.errors import IrodoriError
 
 
 class Painter:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from irodori.errors import IrodoriError
 from irodori.inference.job.inputs import MAGIC, Found, find_photos, is_folder
 from irodori.inference.job.names import result_names
 from irodori.inference.job.options import Options
 from irodori.inference.job.suffixes import FORMATS, READ_ONLY, WRITTEN
+from irodori.utils.errors import IrodoriError
 
 STREAM = "-"
 """Standard input or output."""

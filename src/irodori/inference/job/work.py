@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from irodori.errors import IrodoriError, one_line
-from irodori.inference.job.plan import Task
-from irodori.inference.job.suffixes import WRITTEN
-from irodori.inference.job.turns import Stopped, Turns
-from irodori.inference.photos import (
+from irodori.imageio import (
     FORMATS,
     Encoding,
     Photo,
@@ -24,6 +20,10 @@ from irodori.inference.photos import (
     read_photo,
     write_photo,
 )
+from irodori.inference.job.plan import Task
+from irodori.inference.job.suffixes import WRITTEN
+from irodori.inference.job.turns import Stopped, Turns
+from irodori.utils.errors import IrodoriError, one_line
 
 if TYPE_CHECKING:
     # Imported where a photo has been read, so that reading doesn't wait for torch.

@@ -6,9 +6,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.errors import IrodoriError
 from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
+from irodori.utils.errors import IrodoriError
 
 
 class BadImages(Watcher):

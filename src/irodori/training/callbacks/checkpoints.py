@@ -12,7 +12,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from irodori.config.ranges import Range
-from irodori.errors import IrodoriError
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.watcher import Watcher
 from irodori.training.checkpoint_files import WholeFiles
@@ -21,6 +20,7 @@ from irodori.training.position import batches_done, set_position
 from irodori.training.ranks import Agreement, agree
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import Stopped, StopSignal
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import BEST, CHECKPOINTS, LAST
 
 SECONDS = "train/seconds"

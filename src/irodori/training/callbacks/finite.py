@@ -6,9 +6,9 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from irodori.errors import IrodoriError
 from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
+from irodori.utils.errors import IrodoriError
 
 
 class FiniteLoss(Watcher):

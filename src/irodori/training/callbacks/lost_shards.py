@@ -4,9 +4,9 @@ from typing import Any, NoReturn
 
 from lightning import LightningModule, Trainer
 
-from irodori.errors import IrodoriError
 from irodori.training.callbacks.watcher import Watcher
 from irodori.training.ranks import gather
+from irodori.utils.errors import IrodoriError
 
 
 class LostShards(Watcher):

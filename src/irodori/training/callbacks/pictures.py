@@ -9,10 +9,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from irodori.config.ranges import Range
-from irodori.data.files import replacing
-from irodori.errors import one_line
 from irodori.inference.sheet import gray_of, sheet
 from irodori.model import Model, color_pictures
+from irodori.utils.errors import one_line
+from irodori.utils.files import replacing
 from irodori.utils.run_files import PICTURES
 
 

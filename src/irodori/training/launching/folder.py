@@ -5,7 +5,7 @@ import os
 from itertools import count
 from pathlib import Path
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 
 def claim(folder: Path, named: bool) -> Path:

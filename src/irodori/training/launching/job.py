@@ -11,8 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from irodori.errors import IrodoriError
 from irodori.training.settings import check_settings
+from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG
 
 

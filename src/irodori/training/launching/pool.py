@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
 from irodori.training.launching.processes import JobProcess
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass

@@ -19,8 +19,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 import submitit
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.job import Job, arguments
 from irodori.training.launching.pool import describe, say
 from irodori.training.launching.processes import JobProcess
+from irodori.utils.errors import IrodoriError
 
 
 @dataclass

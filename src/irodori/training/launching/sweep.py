@@ -7,11 +7,11 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from irodori.errors import IrodoriError
 from irodori.training.launching import record
 from irodori.training.launching.folder import claim
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.processes import end, marked
+from irodori.utils.errors import IrodoriError
 
 
 def begin(config: DictConfig) -> None:

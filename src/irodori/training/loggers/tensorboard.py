@@ -13,9 +13,9 @@ import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
-from irodori.errors import IrodoriError, one_line
 from irodori.runs.run import Run
 from irodori.training.loggers.rows import FirstValues, at_last_step, values
+from irodori.utils.errors import IrodoriError, one_line
 
 FOLDER = "tensorboard"
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from irodori.errors import IrodoriError
+from irodori.utils.errors import IrodoriError
 
 Mode = Literal["online", "offline", "disabled"]
 MODES: tuple[Mode, ...] = ("online", "offline", "disabled")

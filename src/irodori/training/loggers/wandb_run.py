@@ -12,13 +12,13 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from irodori.data.files import replacing
-from irodori.errors import IrodoriError
 from irodori.runs.run import Run
 from irodori.training.loggers.rows import FirstValues, values
 from irodori.training.loggers.wandb_mode import Mode, wandb_mode
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import REQUEUE
+from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 KNOWN = Path("wandb", "run.json")
 """What stays of a run on W&B, in the run folder."""

@@ -1,0 +1,1 @@
+"""The `irodori` command: a module for each subcommand."""

@@ -1,0 +1,41 @@
+"""`irodori export`: a model for other programs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from irodori.cli.options import CHECKPOINT, Trust
+from irodori.utils.errors import IrodoriError
+
+
+def export(
+    form: Annotated[str, typer.Option("--format", help="onnx, torch-export or safetensors.")],
+    output: Annotated[
+        Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
+    ],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help=CHECKPOINT,
+            show_default="the bundled model",
+        ),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    trust: Trust = None,
+) -> None:
+    """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""
+    # Imported here, so that `irodori --help` doesn't wait for torch.
+    from irodori.inference.colorizer import STARTER
+    from irodori.inference.export.write import export_model
+
+    try:
+        export_model(checkpoint or STARTER, form, output, half, overwrite, trust or ())
+    except IrodoriError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

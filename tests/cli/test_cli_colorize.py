@@ -1,0 +1,262 @@
+"""`irodori colorize` as it is typed."""
+
+import io
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import tiny
+from irodori import Colorizer
+from irodori.cli.app import app
+from irodori.inference.colorizer import Settings
+
+RUNNER = CliRunner()
+SLOWLY = [sys.executable, str(Path(__file__).with_name("colorize_slowly.py"))]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    train = tiny.shards(folder / "train", 8)
+    val = tiny.shards(folder / "val", 3, first=50)
+    tiny.run(folder / "run", *tiny.on(train, val), "trainer.max_steps=1")
+    return folder / "run" / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("one.jpg", "two.png", "sub/three.png")):
+        path = Path("scans", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tiny.photo(number).save(path)
+    return Path("scans")
+
+
+def colorize(*words, checkpoint=None):
+    more = [] if checkpoint is None else ["--checkpoint", checkpoint]
+    return RUNNER.invoke(app, ["colorize", *map(str, [*words, *more])])
+
+
+def slowly(seconds, *words, **more):
+    command = [*SLOWLY, str(seconds), *map(str, words)]
+    return subprocess.run(command, capture_output=True, timeout=120, **more)
+
+
+def refused(done, *parts):
+    assert (done.exit_code, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert all(str(part) in line for part in parts)
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_a_folder_becomes_a_folder_of_colour_photos(scans, checkpoint):
+    done = colorize(scans, "--output", "out", "--format", "png", checkpoint=checkpoint)
+    assert (done.exit_code, done.stderr) == (0, "")
+    targets = {"one.png": "one.jpg", "two.png": "two.png", "sub/three.png": "sub/three.png"}
+    assert sorted(done.stdout.splitlines()) == sorted(f"out/{target}" for target in targets)
+    colorizer = Colorizer.load(checkpoint)
+    for target, photo in targets.items():
+        expected = colorizer(Image.open(scans / photo))
+        assert np.array_equal(pixels(f"out/{target}"), expected)
+
+
+def test_options_reach_the_network(scans, checkpoint):
+    words = (scans / "two.png", "--style", scans / "one.jpg", "--style-strength", "0.5")
+    words = (*words, "--saturation", "1.5", "--work-size", "native", "--output", "x.png")
+    done = colorize(*words, checkpoint=checkpoint)
+    assert (done.exit_code, done.stdout) == (0, "x.png\n")
+    settings = Settings(work_size=None, saturation=1.5, style_strength=0.5)
+    colorizer = Colorizer.load(checkpoint, settings)
+    expected = colorizer(Image.open(scans / "two.png"), Image.open(scans / "one.jpg"))
+    assert np.array_equal(pixels("x.png"), expected)
+    assert not np.array_equal(pixels("x.png"), Colorizer.load(checkpoint)(Image.open("x.png")))
+
+
+def test_a_sequence_has_one_scene(scans, checkpoint):
+    # Photos of unequal scenes, of which one is coloured later.
+    words = (scans, "--sequence", "--format", "png")
+    assert colorize(*words, "--output", "out", checkpoint=checkpoint).exit_code == 0
+    colorizer = Colorizer.load(checkpoint)
+    photos = [np.asarray(Image.open(path)) for path in sorted(scans.glob("**/*.*"))]
+    vector = colorizer.global_features(photos)
+    expected = colorizer.color(np.asarray(Image.open(scans / "two.png")), vector).pixels_HW3
+    assert np.array_equal(pixels("out/two.png"), expected)
+    Path("out/two.png").unlink()
+    done = colorize(*words, "--output", "out", "--resume", checkpoint=checkpoint)
+    assert (done.exit_code, done.stdout) == (0, "out/two.png\n")
+    assert done.stderr == "2 of 3 photos done already\n"
+    assert np.array_equal(pixels("out/two.png"), expected)
+
+
+def test_json(scans, checkpoint):
+    (scans / "bad.jpg").write_bytes(b"no picture")
+    done = colorize(scans, "--output", "out", "--json", checkpoint=checkpoint)
+    assert done.exit_code == 1
+    lines = {line["file"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert set(lines.pop("scans/bad.jpg")) == {"file", "error"}
+    assert set(lines) == {"scans/one.jpg", "scans/two.png", "scans/sub/three.png"}
+    one = lines["scans/one.jpg"]
+    assert (one["output"], one["width"], one["height"]) == ("out/one.jpg", 40, 32)
+    assert one["work_size"] == [40, 32]
+    assert one["seconds"] >= 0
+    assert list(one["scenes"].values()) == sorted(one["scenes"].values(), reverse=True)
+    assert set(one["scenes"]) == set(tiny.CLASSES)
+    assert sum(one["scenes"].values()) == pytest.approx(1, abs=2e-4)
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(scans, checkpoint):
+    (scans / "bad.jpg").write_bytes(b"no picture")
+    (scans / "notes.txt").write_text("1920")
+    done = colorize(scans, "none.jpg", "--output", "out", checkpoint=checkpoint)
+    assert done.exit_code == 1
+    first, *errors, last = done.stderr.splitlines()
+    assert first == "left out, by the ends of their names no photos: 1"
+    assert sorted(error.split(": ")[:2] for error in errors) == [
+        ["error", "none.jpg"],
+        ["error", "scans/bad.jpg"],
+    ]
+    assert last == "2 of 5 photos could not be coloured"
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_what_does_not_fit_is_refused_before_any_work(scans, checkpoint):
+    refused(colorize(scans, "--output", "out", "--checkpoint", "none.ckpt"), "none.ckpt")
+    refused(colorize(scans, "--output", "out", "--checkpoint", scans / "one.jpg"), "one.jpg")
+    style = ("--style", "s.jpg")
+    refused(colorize(scans, "--output", "out", *style, checkpoint=checkpoint), "s.jpg")
+    refused(colorize(scans, "--output", "out", "--saturation", "3"), "--saturation is 3")
+    refused(colorize(scans, "--output", "out", "--work-size", "big"), "--work-size is big")
+    refused(colorize(scans / "one.jpg", "--output", "-", "--json"), "--json")
+    refused(colorize("empty/*.jpg", "--output", "out"), "empty/*.jpg")
+    assert not Path("out").exists()
+    Path("out").mkdir()
+    (Path("out") / "two.png").write_bytes(b"mine")
+    refused(colorize(scans, "--output", "out"), "out/two.png", "--resume", "--overwrite")
+    assert (Path("out") / "two.png").read_bytes() == b"mine"
+
+
+def test_standard_input_to_standard_output(scans):
+    content = (scans / "two.png").read_bytes()
+    done = slowly(0, "-", "--output", "-", "--format", "webp", input=content)
+    assert (done.returncode, done.stderr) == (0, b"")
+    result = Image.open(io.BytesIO(done.stdout))
+    assert (result.format, result.size) == ("WEBP", Image.open(scans / "two.png").size)
+    done = slowly(0, "-", "--output", "x.png", input=content)
+    assert (done.returncode, done.stdout) == (0, b"x.png\n")
+    assert np.array_equal(pixels("x.png"), pixels(scans / "two.png"))
+    done = slowly(0, "-", "--output", "-", input=b"no picture")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"error: standard input: ")
+
+
+def test_names_that_are_no_utf8(scans):
+    path = os.fsencode(scans) + b"/caf\xe9.png"
+    os.rename(scans / "two.png", path)  # noqa: PTH104  (bytes)
+    done = slowly(0, scans, "--output", "out")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"out/caf\xe9.png" in done.stdout.splitlines()
+    assert os.path.exists(b"out/caf\xe9.png")  # noqa: PTH110  (bytes)
+
+
+@pytest.fixture
+def many(scans):
+    for number in range(20):
+        tiny.photo(number).save(scans / f"{number:02}.png")
+    return 23
+
+
+def whole(folder):
+    """The results of a folder, each checked to be a whole picture."""
+    paths = [path for path in folder.rglob("*.*") if not path.name.startswith(".")]
+    for path in paths:
+        Image.open(path).load()
+    return paths
+
+
+def interruptible():
+    """Undo what a shell does to processes in the background: they don't hear Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sent):
+    command = [*SLOWLY, "0.1", str(scans), "--output", "out", "--jobs", "2"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,
+    )
+    assert process.stdout.readline().startswith("out/")
+    time.sleep(random.uniform(0, 0.4))
+    process.send_signal(sent)
+    told = process.communicate(timeout=60)[1]
+    if sent == signal.SIGKILL:
+        assert process.returncode == -9
+    else:
+        status, word = {2: (130, "interrupted"), 15: (143, "terminated")}[sent]
+        assert process.returncode == status
+        assert told == f"{word}: give the same command with --resume to go on\n"
+        assert not list(Path("out").rglob(".*.part"))
+    done = len(whole(Path("out")))
+    assert 1 <= done < many
+    again = slowly(0, scans, "--output", "out", "--resume")
+    assert again.returncode == 0
+    assert again.stderr.decode() == f"{done} of {many} photos done already\n"
+    assert len(whole(Path("out"))) == many
+    assert not list(Path("out").rglob(".*.part"))
+
+
+@pytest.mark.slow
+def test_an_interrupted_command_does_not_wait_for_a_long_photo(scans):
+    command = [*SLOWLY, "60", str(scans), "--output", "out"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=15)[1]
+    assert process.returncode == 130
+    assert told.count("\n") == 1
+    assert not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_bar_with_rate_and_time(scans, many):
+    (scans / "bad.png").write_bytes(b"no picture")
+    parent, child = pty.openpty()
+    command = [*SLOWLY, "0.1", str(scans), "--output", "out", "--jobs", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child) as process:
+        os.close(child)
+        shown = b""
+        while True:
+            try:
+                block = os.read(parent, 4096)
+            except OSError:  # the terminal's other side is closed
+                break
+            shown += block
+        os.close(parent)
+        results = process.stdout.read().decode().splitlines()
+    assert process.returncode == 1
+    assert len(results) == many
+    text = shown.decode()
+    assert f"/{many + 1}" in text
+    assert "photos/s" in text
+    assert "error: scans/bad.png: " in text
+    assert "1 of 24 photos could not be coloured" in text

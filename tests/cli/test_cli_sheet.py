@@ -1,0 +1,109 @@
+"""`irodori sheet` as it is typed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import tiny
+from irodori import Colorizer, JointNetwork
+from irodori.cli.app import app
+from irodori.color import Lab
+from irodori.inference.colorizer import Settings
+from irodori.inference.picture_grid import picture_grid
+from irodori.inference.style_sheet import CELL, GAP
+from irodori.model import Model
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    space = Lab()
+    torch.manual_seed(0)
+    network = JointNetwork(num_classes=3, chroma_channels=space.chroma_channels, width=1 / 16)
+    torch.nn.init.normal_(network.colorization.layers[-1].weight, std=2)
+    model = Model(network.eval(), space, tiny.CLASSES, 0.1, (0.0, 0.0))
+    weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    path = tmp_path_factory.mktemp("model") / "model.ckpt"
+    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, numbers in (("photos", (0, 1)), ("styles", (2, 3, 4))):
+        Path(folder).mkdir()
+        for number in numbers:
+            tiny.photo(number).save(f"{folder}/{number}.png")
+
+
+def sheet(*words):
+    return RUNNER.invoke(app, ["sheet", *map(str, words)])
+
+
+def cell(picture, row, column):
+    left, top = column * (CELL[0] + GAP), row * (CELL[1] + GAP)
+    return np.asarray(picture.crop((left, top, left + CELL[0], top + CELL[1])))
+
+
+def test_photos_against_styles(folders, checkpoint):
+    words = ("photos", "--styles", "styles", "--output", "x.png", "--checkpoint", checkpoint)
+    done = sheet(*words, "--style-strength", "0.75")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "x.png\n", "")
+    picture = Image.open("x.png")
+    assert picture.size == (4 * (CELL[0] + GAP), 3 * (CELL[1] + GAP))
+    assert (cell(picture, 0, 0) == 255).all()
+    colorizer = Colorizer.load(checkpoint, Settings(style_strength=0.75))
+    photos = [Image.open(f"photos/{number}.png") for number in (0, 1)]
+    styles = [Image.open(f"styles/{number}.png") for number in (2, 3, 4)]
+    for row, photo in enumerate(photos, 1):
+        # L*a*b*'s white and sRGB's differ in rounding.
+        assert np.ptp(cell(picture, row, 0), axis=2).max() <= 1
+        for column, style in enumerate(styles, 1):
+            alone = picture_grid([[colorizer(photo, style)]], CELL, GAP)
+            assert np.array_equal(cell(picture, row, column), cell(alone, 0, 0))
+    alone = picture_grid([[styles[1]]], CELL, GAP)
+    assert np.array_equal(cell(picture, 0, 2), cell(alone, 0, 0))
+
+
+def test_bad_photos_are_left_out(folders, checkpoint):
+    Path("photos/bad.jpg").write_bytes(b"no picture")
+    done = sheet("photos", "--styles", "styles", "--output", "x.png", "--checkpoint", checkpoint)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: photos/bad.jpg: ")
+    assert done.stderr.count("\n") == 1
+    assert Image.open("x.png").height == 3 * (CELL[1] + GAP)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["none", "--styles", "styles", "--output", "x.png"], "none: no such folder"),
+        (["photos", "--styles", "none", "--output", "x.png"], "none: no such folder"),
+        (["photos", "--styles", "styles", "--output", "x.gif"], "x.gif: give a name"),
+        (["photos", "--styles", "styles", "--output", "there.png"], "is there already"),
+        (["photos", "--styles", "empty", "--output", "x.png"], "no photo there"),
+        (
+            ["photos", "--styles", "styles", "--output", "x.png", "--saturation", "9"],
+            "--saturation",
+        ),
+        (
+            ["photos", "--styles", "styles", "--output", "x.png", "--checkpoint", "c"],
+            "c: no such",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(folders, words, part):
+    Path("there.png").touch()
+    Path("empty").mkdir()
+    done = sheet(*words)
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert part in line
+    assert not Path("x.png").exists()

@@ -1,0 +1,157 @@
+"""What a file says of its photo is found again in the result, whatever the two formats are."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photo_files import GPS, MAKER, XMP, exif, picture, saved
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from irodori.imageio import Encoding, Metadata, read_photo, write_photo
+from irodori.imageio import exif as blocks
+from irodori.imageio.tags import parse
+
+RGB = picture()
+FORMS = ("JPEG", "PNG", "TIFF", "WEBP")
+
+
+def with_everything(form, endian=">"):
+    block = exif(6, endian=endian)
+    if form == "TIFF":
+        photo = read_photo(saved(RGB, "PNG", exif=exif(1, endian=endian)))
+        file = io.BytesIO()
+        write_photo(file, RGB, photo, Encoding("TIFF"))
+        return file.getvalue()  # by our own writer, which the other tests check by Pillow
+    extra = {"dpi": (300, 300)} if form != "WEBP" else {}
+    if form == "PNG":
+        extra["pnginfo"] = PngInfo()
+        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    else:
+        extra["xmp"] = XMP
+    return saved(RGB, form, exif=block, **extra)
+
+
+def written(photo, form):
+    file = io.BytesIO()
+    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
+    write_photo(file, pixels, photo, Encoding(form))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("target", FORMS)
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
+def test_all_of_it_goes_from_format_to_format(source, target, endian):
+    photo = read_photo(with_everything(source, endian))
+    content = written(photo, target)
+    with Image.open(io.BytesIO(content)) as image:
+        found = image.getexif()
+        assert image.size == (23, 37)
+        assert found.get(0x0112, 1) == 1
+        assert found[0x010F] == "Camera"
+        details = found.get_ifd(0x8769)
+        assert details[0x927C] == MAKER
+        assert float(details[0x829A]) == pytest.approx(0.004)
+        assert (details[0xA001], details[0xA002], details[0xA003]) == (1, 23, 37)
+        assert {k: v for k, v in found.get_ifd(0x8825).items() if k in GPS} == GPS
+        packet = image.info["xmp"]
+        image.load()
+        if target != "WEBP" and source != "WEBP":
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    assert b'dc:title="\xe6\xa0\xaa"' in packet
+    assert b'tiff:Orientation="1"' in packet
+    assert "曲線x".encode()[:7] in content  # text is not decoded on its way
+    again = read_photo(content)
+    assert again.metadata.xmp == photo.metadata.xmp
+    assert again.pixels.shape == (37, 23, 3)
+
+
+@pytest.mark.parametrize("target", FORMS)
+def test_from_tiff(target):
+    source = with_everything("TIFF")
+    first = read_photo(source)
+    content = written(first, target)
+    with Image.open(io.BytesIO(content)) as image:
+        found = image.getexif()
+        assert found[0x010F] == "Camera"
+        assert found.get_ifd(0x8769)[0x927C] == MAKER
+        assert {k: v for k, v in found.get_ifd(0x8825).items() if k in GPS} == GPS
+    np.testing.assert_array_equal(read_photo(source).pixels, RGB)
+
+
+def test_maker_notes_stay_where_they_are():
+    """They hold offsets that count from the block's beginning."""
+    content = saved(RGB, "JPEG", exif=exif(6))
+    before = Image.open(io.BytesIO(content)).info["exif"]
+    after = Image.open(io.BytesIO(written(read_photo(content), "JPEG"))).info["exif"]
+    assert after.index(MAKER) == before.index(MAKER)
+    assert len(after) == len(before)
+    assert sum(a != b for a, b in zip(after, before, strict=True)) <= 6
+
+
+def test_the_thumbnail_goes():
+    block = exif(1)[6:]
+    thumbnail = saved(RGB[:8, :8], "JPEG")
+    offset = struct.unpack(">L", block[4:8])[0]
+    count = struct.unpack(">H", block[offset : offset + 2])[0]
+    end = offset + 2 + 12 * count
+    place = len(block) + 2 + 24 + 4
+    second = struct.pack(">H", 2) + struct.pack(">HHLL", 0x0201, 4, 1, place)
+    second += struct.pack(">HHLL", 0x0202, 4, 1, len(thumbnail)) + bytes(4)
+    block = block[:end] + struct.pack(">L", len(block)) + block[end + 4 :] + second + thumbnail
+    photo = read_photo(saved(RGB, "JPEG", exif=b"Exif\0\0" + block))
+    assert thumbnail not in photo.metadata.exif
+    assert parse(photo.metadata.exif).following[1] == 0
+    assert MAKER in photo.metadata.exif
+
+
+@pytest.mark.parametrize("target", [*FORMS, "BMP"])
+def test_resolution(target):
+    content = saved(RGB, "TIFF", dpi=(600, 300), tiffinfo={0x0112: 8})
+    photo = read_photo(content)
+    assert photo.metadata.dpi == pytest.approx((300, 600))  # turned with the picture
+    assert read_photo(written(photo, target)).metadata.dpi == pytest.approx((300, 600), abs=0.02)
+    centimetres = saved(RGB, "TIFF", resolution_unit=3, resolution=118.11)
+    assert read_photo(centimetres).metadata.dpi == pytest.approx((300, 300), abs=0.01)
+    assert read_photo(saved(RGB, "PNG")).metadata == Metadata()
+
+
+def test_what_jpeg_has_no_room_for_is_left_out():
+    block = Image.Exif()
+    block[0x010E] = "x" * 60_000
+    block[0x010F] = "Camera"
+    block.get_ifd(0x8769)[0x927C] = bytes(70_000)
+    photo = read_photo(saved(RGB, "PNG", exif=block.tobytes()))
+    with Image.open(io.BytesIO(written(photo, "JPEG"))) as image:
+        assert image.getexif()[0x010F] == "Camera"
+        assert len(image.getexif()[0x010E]) == 60_000
+        assert 0x927C not in image.getexif().get_ifd(0x8769)
+    with Image.open(io.BytesIO(written(photo, "PNG"))) as image:
+        assert len(image.getexif().get_ifd(0x8769)[0x927C]) == 70_000
+
+
+def test_png_metadata_behind_the_pixels_is_found():
+    content = saved(RGB, "PNG", exif=exif(6))
+    start = content.index(b"eXIf") - 4
+    size = int.from_bytes(content[start : start + 4], "big") + 12
+    moved = content[:start] + content[start + size : -12] + content[start : start + size]
+    photo = read_photo(moved + content[-12:])
+    assert photo.pixels.shape == (37, 23, 3)
+    assert MAKER in photo.metadata.exif
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_damaged_block_never_raises(data):
+    block = bytearray(exif(6)[6:])
+    for _ in range(data.draw(st.integers(1, 6))):
+        block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
+    block = bytes(block[: data.draw(st.integers(0, len(block)))])
+    made = Metadata(block, None, None).upright(10, 20)
+    blocks.fitting(made.exif, 200)
+    blocks.with_resolution(made.exif, (72.0, 72.0))
+    blocks.for_tiff(made.exif)
