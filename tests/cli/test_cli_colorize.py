@@ -22,7 +22,7 @@ from irodori.cli.app import app
 from irodori.inference.colorizer import Settings
 
 RUNNER = CliRunner()
-SLOWLY = [sys.executable, str(Path(__file__).with_name("colorize_slowly.py"))]
+SLOWLY = [sys.executable, str(Path(__file__).parents[1] / "colorize_slowly.py")]
 
 
 @pytest.fixture(scope="module")
