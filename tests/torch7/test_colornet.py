@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 import typer
-from graphs import MEAN, WIDTH, Colornet, Layers
+from graphs import MEAN, WIDTH, Colornet
 from typer.testing import CliRunner
-from writer import Obj, dumps, function
+from writer import Obj, dumps
 
 from irodori.cli.import_ import import_weights
 from irodori.color import LumaAb, rgb_to_lab, to_uint8
@@ -128,32 +128,30 @@ def swapped(net):
 
 
 WRONG = {
-    "stride 2×2 in place of 1×1": lambda net: replaced(net, ("mid", 0), dW=2, dH=2),
-    "padding 0×0 in place of 1×1": lambda net: replaced(net, ("mid", 0), padW=0, padH=0),
-    "kernel 5×5 in place of 3×3": lambda net: replaced(net, ("mid", 0), kW=5, kH=5),
+    "stride (2.0, 2.0)": lambda net: replaced(net, ("mid", 0), dW=2, dH=2),
+    "padding (0.0, 0.0)": lambda net: replaced(net, ("mid", 0), padW=0, padH=0),
+    "kernel (5.0, 5.0)": lambda net: replaced(net, ("mid", 0), kW=5, kH=5),
     "groups": lambda net: replaced(net, ("mid", 0), groups=2),
-    "weights 8×9 in place of": lambda net: replaced(
-        net, ("mid", 0), weight=np.zeros((8, 9), np.float32)
-    ),
+    "weights (8, 9)": lambda net: replaced(net, ("mid", 0), weight=np.zeros((8, 9), np.float32)),
     "no finite number": nan,
-    "not the same on both paths": two_copies,
-    "is no network's": wide,
-    "follows no layer": swapped,
+    "other weights": two_copies,
+    "at any width": wide,
+    "a Upsample": swapped,
     "threshold": lambda net: replaced(net, ("mid", 2), threshold=0.1),
     "variance isn't above 0": lambda net: replaced(
         net, ("mid", 1), running_var=np.full(32, -1, np.float32)
     ),
-    "an enlargement by 4": lambda net: replaced(net, ("color", 3), scale_factor=4),
-    "joined along dimension 3": lambda net: net.join.fields.update(dimension=3),
-    "in the order of the paper's": lambda net: net.deep.extend(net.mid[:3]),
-    "activation is sigmoid": lambda net: net.mid.__setitem__(2, Obj("nn.Sigmoid")),
-    "running_mean 3 in place of 32": lambda net: replaced(
+    "upsampling by 4": lambda net: replaced(net, ("color", 3), scale_factor=4),
+    "joined as channels": lambda net: net.join.fields.update(dimension=3),
+    "has a Linear": lambda net: net.deep.extend(net.mid[:3]),
+    "has a ReLU": lambda net: net.mid.__setitem__(2, Obj("nn.Sigmoid")),
+    "running_mean (3,)": lambda net: replaced(
         net, ("mid", 1), running_mean=np.zeros(3, np.float32)
     ),
-    "Dropout of an old kind": lambda net: net.mid.append(Obj("nn.Dropout", p=0.5)),
+    "nn.Dropout after": lambda net: net.mid.append(Obj("nn.Dropout", p=0.5)),
     "has no weight": lambda net: net.linear[0].fields.pop("weight"),
     "without eps": lambda net: net.mid[1].fields.pop("eps"),
-    "of class 'nn.Tanh'": lambda net: net.mid.append(Obj("nn.Tanh")),
+    "nn.Tanh after": lambda net: net.mid.append(Obj("nn.Tanh")),
 }
 
 
@@ -177,13 +175,13 @@ def other(change):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (lambda: 1.5, "holds no table"),
-        (lambda: {"mean": 0.4}, "0 networks"),
+        (lambda: 1.5, "holds no table with"),
+        (lambda: {"mean": 0.4}, "0 of them"),
         (lambda: other(lambda c: c.pop("mean")), "which number is the mean"),
         (lambda: other(lambda c: c.update(mean=114.2)), "not between 0 and 1"),
         (lambda: other(lambda c: c.update(mean2=0.2)), "which number is the mean"),
-        (lambda: other(lambda c: c.update(again=Colornet().content()["model"])), "2 networks"),
-        (lambda: {"model": Obj("nn.gModule"), "mean": 0.4}, "no innode"),
+        (lambda: other(lambda c: c.update(again=Colornet().content()["model"])), "2 of them"),
+        (lambda: {"model": Obj("nn.gModule"), "mean": 0.4}, "no innode or"),
     ],
 )
 def test_another_table_is_refused(tmp_path, content, said):
@@ -210,7 +208,7 @@ def test_a_bomb_of_containers_is_refused(tmp_path):
     within = Obj("nn.Sequential", modules=[])
     within.fields["modules"].append(within)
     net.mid[-1] = within
-    with pytest.raises(IrodoriError, match="within each other"):
+    with pytest.raises(IrodoriError, match="leads back"):
         imported(tmp_path / "net.t7", net)
 
 
@@ -231,7 +229,7 @@ def test_a_graph_with_one_input_is_refused(tmp_path):
     net = Colornet()
     paths = Colornet.connect
     net.connect = lambda first, second: paths(net, first, first)
-    with pytest.raises(IrodoriError, match="begin at the same input"):
+    with pytest.raises(IrodoriError, match="two inputs"):
         imported(tmp_path / "net.t7", net)
 
 
@@ -253,8 +251,6 @@ def test_the_command_writes_a_checkpoint_that_colours(tmp_path, command):
     assert f"input mean {MEAN:g}" in done.output
     model = load_model(output)
     assert f"{sum(w.numel() for w in model.network.parameters()):,} parameters" in done.output
-    # 16 layers with both paths and fusion, 5 of colorization, 2 of classification.
-    assert "23 layers" in done.output
     assert len(model.classes) == 5
     picture = (torch.rand(3, 64, 80) * 255).byte()
     (colored,), logits = color_pictures(model.network, model.space, [picture])
@@ -321,16 +317,6 @@ def test_a_cudnn_network(tmp_path):
         assert torch.equal(weight, plain[name]), name
 
 
-def test_functions_that_sharing_leaves_are_passed_over(tmp_path):
-    """Torch's Module:share puts one into each layer; it says nothing about the layer."""
-    net = Colornet(seed=8)
-    net.low[0].fields["accUpdateGradParameters"] = function()
-    imported(tmp_path / "net.t7", net)
-    net.low[0].fields["updateOutput"] = function()
-    with pytest.raises(IrodoriError, match="holds a function"):
-        imported(tmp_path / "net.t7", net)
-
-
 def test_double_weights_are_rounded_and_too_large_ones_refused(tmp_path):
     net = Colornet(seed=9)
     weight = net.mid[0].fields["weight"].astype(np.float64) + 1e-12
@@ -340,9 +326,3 @@ def test_double_weights_are_rounded_and_too_large_ones_refused(tmp_path):
     weight[0, 0] = 1e300
     with pytest.raises(IrodoriError, match="too large"):
         imported(tmp_path / "net.t7", net)
-
-
-def test_layers_makes_what_it_says():
-    old, new = Layers(old=True), Layers()
-    assert old.convolution(2, 3).fields["weight"].shape == (3, 18)
-    assert new.convolution(2, 3).fields["weight"].shape == (3, 2, 3, 3)
