@@ -1,7 +1,6 @@
 """The authors' published weights as a checkpoint of this project."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ import torch
 from irodori.color import LumaAb
 from irodori.model import Model
 from irodori.torch7.colornet import to_network
-from irodori.torch7.reader import Object, Table, Value, read_file
+from irodori.torch7.reader import Object, Table, Value, read
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
@@ -46,39 +45,30 @@ def read_model(file: Path) -> Model:
         OSError: the file can't be read.
     """
     try:
-        content = read_file(file)
-        network = to_network(network_of(content), mean_of(content))
+        model, mean = network_and_mean(read(file.read_bytes()))
+        network = to_network(model, mean)
     except IrodoriError as error:
         raise IrodoriError(f"{file}: {error}") from None
     classes = tuple(f"class {n}" for n in range(1, network.arguments["num_classes"] + 1))
     return Model(network, LumaAb(), classes, 0.0, (0.0, 0.0))
 
 
-def network_of(content: Value) -> Object:
-    """Return the one network in a file's table."""
-    values = content.values() if isinstance(content, Table) else ()
-    found = [value for value in values if isinstance(value, Object) and value.name == "nn.gModule"]
-    if len(found) != 1:
-        raise IrodoriError(f"holds no table with one network (gModule), but {len(found)} of them")
-    return found[0]
-
-
-def mean_of(content: Value) -> float:
-    """Return the one number in a file's table, or of several the one that is called a mean."""
-    assert isinstance(content, Table)
-    numbers = {key: found for key, value in content.items() if (found := number_in(value))}
+def network_and_mean(content: Value) -> tuple[Object, float]:
+    """Return the one network in a file's table, and the one number or the one called a mean."""
+    entries = content.items() if isinstance(content, Table) else ()
+    models = [x for _, x in entries if isinstance(x, Object) and x.name == "nn.gModule"]
+    if len(models) != 1:
+        raise IrodoriError(f"holds no table with one network (gModule), but {len(models)} of them")
+    numbers = {
+        key: float(np.ravel(x)[0])
+        for key, x in entries
+        if isinstance(x, float | np.ndarray) and not isinstance(x, bool) and np.size(x) == 1
+    }
     if len(numbers) > 1:
-        numbers = {key: found for key, found in numbers.items() if "mean" in str(key).lower()}
+        numbers = {key: x for key, x in numbers.items() if "mean" in str(key).lower()}
     if len(numbers) != 1:
         raise IrodoriError("its table doesn't say which number is the mean of the input")
-    ((key, (mean,)),) = numbers.items()
+    ((key, mean),) = numbers.items()
     if not 0 <= mean <= 1:
         raise IrodoriError(f"the mean of its input, {key!r}, is {mean:g} and not between 0 and 1")
-    return mean
-
-
-def number_in(value: Any) -> tuple[float, ...]:
-    """Return the number that a value or a tensor of one element is; none of others."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        return (float(value.item()),)
-    return (value,) if isinstance(value, float) else ()
+    return models[0], mean

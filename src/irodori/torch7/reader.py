@@ -14,12 +14,10 @@ believes the sizes of tensors, so that a damaged file reads other memory.
 """
 
 import math
-import mmap
 import re
 import struct
 from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,22 +74,7 @@ class Object:
 Value = None | bool | float | str | Table | Object | NDArray[Any]
 
 
-def read_file(path: Path) -> Value:
-    """Return the value that a Torch7 file holds; tensors are views of the file.
-
-    Raises:
-        IrodoriError: there is no such file, or see `read`.
-        OSError: it can't be read.
-    """
-    if not path.is_file():
-        raise IrodoriError("no such file")
-    if not path.stat().st_size:
-        raise IrodoriError("is empty")
-    with path.open("rb") as file:
-        return read(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def read(content: bytes | mmap.mmap) -> Value:
+def read(content: bytes) -> Value:
     """Return the first value of a file's content; functions are read as nil, and never run.
 
     Raises:
@@ -125,7 +108,7 @@ _Reading = Generator[None, Value, Value]
 
 
 class _Reader:
-    def __init__(self, content: bytes | mmap.mmap) -> None:
+    def __init__(self, content: bytes) -> None:
         self.content = content
         self.position = 0
         self.numbered: dict[int, Value] = {}
