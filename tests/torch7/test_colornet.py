@@ -1,5 +1,7 @@
 """The authors' network, written by the tests, against its graph run node by node in float64."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,9 @@ from typer.testing import CliRunner
 from writer import Obj, dumps
 
 from irodori.cli.import_ import import_weights
-from irodori.color import LumaAb, rgb_to_lab, to_uint8
-from irodori.model import color_pictures, load_model
+from irodori.color import LumaAb
+from irodori.model import load_model
 from irodori.network.backbone import scaled_to
-from irodori.network.joint import enlarge_chroma
 from irodori.torch7 import importing
 from irodori.utils.errors import IrodoriError
 
@@ -50,7 +51,7 @@ def test_chrominance_is_the_graphs(tmp_path, name):
         expected, scenes = expected
     with torch.no_grad():
         chroma, logits = network(luma)
-    assert expected.std() > 0.02, "a reference without colour shows nothing"
+    assert expected.std() > 0.02, "a reference without color shows nothing"
     assert (chroma - expected).abs().max() < 1e-5
     assert network.arguments["width"] == WIDTH
     assert network.backbone.input_mean == MEAN
@@ -93,32 +94,20 @@ def replaced(net, place, **fields):
     net.__dict__[place[0]][place[1]].fields.update(fields)
 
 
-def wide(net):
-    net.linear[0].fields["weight"] = np.zeros((2**22, 1), np.float32)
-
-
-def nan(net):
-    net.fusion[0].fields["weight"][0, 0] = np.nan
-
-
-def two_copies(net):
-    net.low_again[0].fields["weight"][0, 0] += 1e-3
-
-
-def swapped(net):
-    net.color[3], net.color[4] = net.color[4], net.color[3]
+def changed_number(layer, value):
+    layer.fields["weight"][0, 0] = value
 
 
 WRONG = {
     "stride (2.0, 2.0)": lambda net: replaced(net, ("mid", 0), dW=2, dH=2),
     "padding (0.0, 0.0)": lambda net: replaced(net, ("mid", 0), padW=0, padH=0),
-    "kernel (5.0, 5.0)": lambda net: replaced(net, ("mid", 0), kW=5, kH=5),
     "groups": lambda net: replaced(net, ("mid", 0), groups=2),
     "weights (8, 9)": lambda net: replaced(net, ("mid", 0), weight=np.zeros((8, 9), np.float32)),
-    "no finite number": nan,
-    "other weights": two_copies,
-    "at any width": wide,
-    "a Upsample": swapped,
+    "no finite number": lambda net: changed_number(net.fusion[0], np.nan),
+    "other weights": lambda net: changed_number(net.low_again[0], 0.5),
+    "at any width": lambda net: replaced(
+        net, ("linear", 0), weight=np.zeros((2**22, 1), np.float32)
+    ),
     "threshold": lambda net: replaced(net, ("mid", 2), threshold=0.1),
     "variance isn't above 0": lambda net: replaced(
         net, ("mid", 1), running_var=np.full(32, -1, np.float32)
@@ -127,14 +116,15 @@ WRONG = {
     "joined as channels": lambda net: net.join.fields.update(dimension=3),
     "has a Linear": lambda net: net.deep.extend(net.mid[:3]),
     "has a ReLU": lambda net: net.mid.__setitem__(2, Obj("nn.Sigmoid")),
-    "running_mean (3,)": lambda net: replaced(
-        net, ("mid", 1), running_mean=np.zeros(3, np.float32)
-    ),
     "nn.Dropout after": lambda net: net.mid.append(Obj("nn.Dropout", p=0.5)),
     "has no weight": lambda net: net.linear[0].fields.pop("weight"),
     "without eps": lambda net: net.mid[1].fields.pop("eps"),
-    "nn.Tanh after": lambda net: net.mid.append(Obj("nn.Tanh")),
+    "two inputs": lambda net: setattr(net, "connect", partial(one_input, net)),
 }
+
+
+def one_input(net, first, second):
+    return Colornet.connect(net, first, first)
 
 
 @pytest.mark.parametrize("reason", WRONG)
@@ -171,7 +161,7 @@ def test_another_table_is_refused(tmp_path, content, reason):
         importing.read_model(path)
 
 
-def test_a_bomb_of_containers_is_refused(tmp_path):
+def test_bombs_of_containers_and_loops_are_refused(tmp_path):
     bomb = Obj("nn.Identity")
     for _ in range(40):
         bomb = Obj("nn.ConcatTable", modules=[bomb, bomb])
@@ -184,27 +174,14 @@ def test_a_bomb_of_containers_is_refused(tmp_path):
     net.mid[-1] = within
     with pytest.raises(IrodoriError, match="leads back"):
         imported(tmp_path / "net.t7", net)
-
-
-def test_a_graph_that_leads_back_to_itself_is_refused(tmp_path):
-    net = Colornet()
+    net.mid.pop()
     content = net.content()
     last = net.graph.outnode.sources[0]
-    before = last.sources[0]
-    mapindex = dict(before.data.pairs[:3])["mapindex"]
+    mapindex = dict(last.sources[0].data.pairs[:3])["mapindex"]
     mapindex.pairs[0] = (1, last.data)
-    path = tmp_path / "net.t7"
-    path.write_bytes(dumps(content))
-    with pytest.raises(IrodoriError, match="leads back to itself"):
-        importing.read_model(path)
-
-
-def test_a_graph_with_one_input_is_refused(tmp_path):
-    net = Colornet()
-    paths = Colornet.connect
-    net.connect = lambda first, second: paths(net, first, first)
-    with pytest.raises(IrodoriError, match="two inputs"):
-        imported(tmp_path / "net.t7", net)
+    (tmp_path / "loop.t7").write_bytes(dumps(content))
+    with pytest.raises(IrodoriError, match="leads back"):
+        importing.read_model(tmp_path / "loop.t7")
 
 
 @pytest.fixture
@@ -214,7 +191,7 @@ def command():
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_the_command_writes_a_checkpoint_that_colours(tmp_path, command):
+def test_the_command_writes_a_checkpoint_that_colors(tmp_path, command):
     net = Colornet(seed=3, classes=5)
     source, output = tmp_path / "net.t7", tmp_path / "deep" / "net.ckpt"
     source.write_bytes(dumps(net.content()))
@@ -226,28 +203,11 @@ def test_the_command_writes_a_checkpoint_that_colours(tmp_path, command):
     model = load_model(output)
     assert f"{sum(w.numel() for w in model.network.parameters()):,} parameters" in done.output
     assert len(model.classes) == 5
-    picture = (torch.rand(3, 64, 80) * 255).byte()
-    (colored,), logits = color_pictures(model.network, model.space, [picture])
-    assert logits.shape == (1, 5)
-    luminance, _ = model.space.encode(picture[None] / 255)
-    chroma, _ = importing.read_model(source).network(luminance)
-    again, _ = model.network(luminance)
+    luminance = photo(64, 80)
+    chroma, logits = model.network(luminance)
+    assert logits.shape == (2, 5)
+    again, _ = importing.read_model(source).network(luminance)
     assert torch.equal(chroma, again)
-    expected, _ = net.color_photo(luminance, scaled_to(luminance, 224, 224))
-    # ab = 200·output - 100, on the photo's own luma.
-    full = enlarge_chroma(expected, 64, 80)
-    assert (color_ab(model.space, luminance, full) - (200 * full - 100)).abs().max() < 0.01
-    shown = to_uint8(model.space.decode(luminance, full.float()))[0]
-    assert (shown.int() - colored.int()).abs().max() <= 1
-
-
-def color_ab(space, luminance, chroma):
-    """a* and b* of the decoded colours, by this project's own Lab."""
-    rgb = space.decode(luminance.double(), chroma.double())
-    back = rgb_to_lab(rgb)[:, 1:]
-    inside = ((rgb >= 0) & (rgb <= 1)).all(1, keepdim=True)
-    assert inside.double().mean() > 0.2
-    return torch.where(inside, back, 200 * chroma - 100)
 
 
 def test_an_existing_checkpoint_is_kept(tmp_path, command):

@@ -96,12 +96,13 @@ def test_places365_with_parts_missing(tmp_path):
     (tmp_path / "val_large").mkdir()
     refused(tmp_path, "val_256", "val_large", "both")
     (tmp_path / "val_large").rmdir()
-    (tmp_path / "places365_val.txt").unlink()
-    refused(tmp_path, "places365_val.txt")
     put(tmp_path / "places365_val.txt", b"1.jpg 3\n")
-    refused(tmp_path, "places365_val.txt", "class id 3")
+    refused(tmp_path, "val_256/1.jpg", "class id 3")
     put(tmp_path / "places365_val.txt", b"1.jpg 2\n2.jpg\n")
     refused(tmp_path, "places365_val.txt, line 2", "'2.jpg'")
+    (tmp_path / "places365_val.txt").unlink()
+    refused(tmp_path, "places365_val.txt")
+    put(tmp_path / "places365_val.txt", b"1.jpg 2\n")
     put(tmp_path / "categories_places365.txt", b"/a/airfield 0\n/b/beach 2\n")
     refused(tmp_path, "categories_places365.txt", "0, 1")
 
@@ -198,7 +199,7 @@ def test_a_layout_can_be_forced(tmp_path):
     assert read_source(tmp_path, "folders").classes == ("train/n01", "val/n01")
     refused(tmp_path, "places205", "folders", layout="nonsense")
     refused(tmp_path, "csv", layout="csv")
-    refused(tmp_path, "categories_places365.txt", layout="places365")
+    refused(tmp_path, "data_256", layout="places365")
     refused(tmp_path, "images256", layout="places205")
 
 

@@ -93,7 +93,7 @@ def test_a_changed_class(shards):
     (shards / NAME).write_bytes(content[:place] + b"7" + content[place + 1 :])
     lines = problems(shards)
     assert "sha256" in lines[0]
-    assert lines[1] == f"{NAME}: its labels are not those of the index: {shard.keys[3]!r}"
+    assert lines[1].endswith(f"not those of the index: {shard.keys[3]!r}")
 
 
 def test_another_tar_under_the_name(shards):
@@ -103,7 +103,7 @@ def test_another_tar_under_the_name(shards):
         tar.addfile(info, io.BytesIO(b"abc"))
     text = "\n".join(problems(shards))
     assert "bytes, the index says" in text
-    assert "its keys are not those of the index" in text
+    assert "its keys" in text
     assert "'other'" in text
 
 

@@ -51,7 +51,6 @@ class Summary:
     Attributes:
         files: all that were seen; train + val + the reasons' counts.
         reasons: how many files were left out by kind of reason.
-        classes: number of classes.
         duplicates: pictures that are equal or nearly equal to another one, which are kept.
     """
 
@@ -59,7 +58,6 @@ class Summary:
     train: int
     val: int
     reasons: Counter[str]
-    classes: int
     duplicates: int
     shards: int
     num_bytes: int
@@ -216,7 +214,6 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
         files=len(source.entries) + len(source.others),
         **counts,
         reasons=reasons,
-        classes=len(source.classes),
         duplicates=len(duplicates),
         shards=len(shards),
         num_bytes=sum(shard.num_bytes for shard in shards),

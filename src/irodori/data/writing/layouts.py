@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from irodori.data.index import NO_CLASS
@@ -102,8 +103,13 @@ def read_csv(path: Path) -> Source:
 
 LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Source]]] = {
     "csv": (Path.is_file, read_csv),
-    "places365": (published.is_places365, published.read_places365),
-    "places205": (published.is_places205, published.read_places205),
+    **{
+        name: (
+            partial(published.is_places, layout=name),
+            partial(published.read_places, layout=name),
+        )
+        for name in ("places365", "places205")
+    },
     "imagenet": (published.is_imagenet, published.read_imagenet),
     "folders": (Path.is_dir, read_folders),
 }

@@ -16,75 +16,64 @@ from irodori.data.writing.source import (
 )
 from irodori.utils.errors import IrodoriError
 
-_CATEGORIES_365 = "categories_places365.txt"
-_LISTS_365 = {TRAIN: "places365_train_standard.txt", VAL: "places365_val.txt"}
-_FOLDERS_365 = {
-    TRAIN: ("data_256", "data_large", "data_256_standard", "data_large_standard"),
-    VAL: ("val_256", "val_large"),
+_IMAGES_205 = ("images256", "data/vision/torralba/deeplearning/images256")
+_PLACES: dict[str, tuple[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
+    "places365": (
+        "categories_places365.txt",
+        {
+            TRAIN: (
+                "places365_train_standard.txt",
+                ("data_256", "data_large", "data_256_standard", "data_large_standard"),
+            ),
+            VAL: ("places365_val.txt", ("val_256", "val_large")),
+        },
+    ),
+    "places205": (
+        "categoryIndex_places205.csv",
+        {TRAIN: ("train_places205.csv", _IMAGES_205), VAL: ("val_places205.csv", _IMAGES_205)},
+    ),
 }
-_FOLDERS_205 = ("images256", "data/vision/torralba/deeplearning/images256")
+"""The list of class names, and of each side the list of images and the folders it may lie in."""
 _KAGGLE = "ILSVRC/Data/CLS-LOC"
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
-def is_places365(root: Path) -> bool:
-    """Return whether the lists of Places365 lie there."""
-    return _find(root, _CATEGORIES_365) is not None
+def is_places(root: Path, layout: str) -> bool:
+    """Return whether a list of this version of Places lies there."""
+    categories, sides = _PLACES[layout]
+    return any(_find(root, name) for name in (categories, *(name for name, _ in sides.values())))
 
 
-def read_places365(root: Path) -> Source:
-    """Read `data_256/a/abbey/….jpg` (or `data_large/`), `val_256/` (or `val_large/`) and lists.
+def read_places(root: Path, layout: str) -> Source:
+    """Read a version of Places as downloaded: images, such as `data_256/a/abbey/….jpg`, and lists.
 
-    What is there of training and validation is taken.
+    What is there of training and validation is taken. Without the list of class names they are
+    those of the images' folders.
     """
-    categories = _find(root, _CATEGORIES_365)
-    if categories is None:
-        raise IrodoriError(
-            f"{root}: no {_CATEGORIES_365}: put the lists of Places365 beside images"
-        )
-    classes = _class_names(categories)
-    entries: list[Entry] = []
-    for split, name in _LISTS_365.items():
-        folder = _existing(root, _FOLDERS_365[split])
-        listed = _find(root, name)
+    categories, sides = _PLACES[layout]
+    rows: list[tuple[str, int, str]] = []
+    for split, (name, folders) in sides.items():
+        folder, listed = _existing(root, folders), _find(root, name)
         if folder is not None and listed is None:
             raise IrodoriError(f"{root}: {folder}/ is there, but not its list {name}: add it")
         if folder is not None and listed is not None:
-            entries += _listed_entries(listed, folder, split, classes)
-    if not entries:
-        raise IrodoriError(f"{root}: neither data_256, data_large, val_256 nor val_large: add them")
-    return Source("places365", root, entries, classes)
-
-
-def is_places205(root: Path) -> bool:
-    """Return whether the lists of Places205 lie there."""
-    return _find(root, "train_places205.csv") is not None
-
-
-def read_places205(root: Path) -> Source:
-    """Read `images256/a/abbey/….jpg` and `trainvalsplit_places205/{train,val}_places205.csv`."""
-    folder = _existing(root, _FOLDERS_205)
-    if folder is None:
-        raise IrodoriError(f"{root}: no folder images256: unpack the images of Places205 there")
-    found = {split: _find(root, f"{split}_places205.csv") for split in (TRAIN, VAL)}
-    lists = {split: path for split, path in found.items() if path is not None}
-    categories = _find(root, "categoryIndex_places205.csv")
-    if categories is not None:
-        classes = _class_names(categories)
-    else:  # the folders of the images say it, too
-        names: dict[int, str] = {}
-        for listed in lists.values():
-            for image, label in _pairs(listed):
-                names.setdefault(label, _without_letter(image.rpartition("/")[0]))
-        classes = tuple(names.get(label, str(label)) for label in range(max(names, default=-1) + 1))
-    entries = [
-        entry
-        for split, listed in lists.items()
-        for entry in _listed_entries(listed, folder, split, classes)
-    ]
-    if not entries:
-        raise IrodoriError(f"{root}: no train_places205.csv: put the lists of Places205 there")
-    return Source("places205", root, entries, classes)
+            rows += [(f"{folder}/{path}", label, split) for path, label in _pairs(listed)]
+    if not rows:
+        wanted = ", ".join(name for _, folders in sides.values() for name in folders)
+        raise IrodoriError(f"{root} holds none of the folders {wanted} with its list: add them")
+    named = _find(root, categories)
+    pairs = _pairs(named) if named else [(path.rpartition("/")[0], n) for path, n, _ in rows]
+    names = {label: _class_name(path) for path, label in reversed(pairs)}
+    if named and sorted(label for _, label in pairs) != list(range(len(pairs))):
+        raise IrodoriError(f"{named}: the class ids are not 0, 1, …: download the list again")
+    classes = tuple(names.get(label, str(label)) for label in range(max(names) + 1))
+    beyond = next((row for row in rows if row[1] >= len(classes)), None)
+    if beyond is not None:
+        raise IrodoriError(
+            f"{root}: {beyond[0]} is listed with class id {beyond[1]}, but {categories} has "
+            f"{len(classes)} classes"
+        )
+    return Source(layout, root, [Entry(*row) for row in rows], classes)
 
 
 def is_imagenet(root: Path) -> bool:
@@ -182,23 +171,7 @@ def _pairs(listed: Path) -> list[tuple[str, int]]:
     return pairs
 
 
-def _class_names(categories: Path) -> tuple[str, ...]:
-    """Return class names from lines "/a/abbey 0", in the order of their ids 0, 1, …."""
-    pairs = sorted((label, name) for name, label in _pairs(categories))
-    if not pairs or [label for label, _ in pairs] != list(range(len(pairs))):
-        raise IrodoriError(f"{categories}: the class ids are not 0, 1, …: download the list again")
-    return tuple(_without_letter(name) for _, name in pairs)
-
-
-def _without_letter(path: str) -> str:
+def _class_name(path: str) -> str:
     """Return "abbey" for "a/abbey": the first letter is only a folder."""
-    first, _, rest = path.partition("/")
-    return rest if len(first) == 1 and rest else path
-
-
-def _listed_entries(listed: Path, folder: str, split: str, classes: Sequence[str]) -> list[Entry]:
-    pairs = _pairs(listed)
-    beyond = next((label for _, label in pairs if label >= len(classes)), None)
-    if beyond is not None:
-        raise IrodoriError(f"{listed}: class id {beyond}, but there are {len(classes)} classes")
-    return [Entry(f"{folder}/{path}", label, split) for path, label in pairs]
+    match = re.search(r"(?:^|/)[a-z]/(.+)", path)
+    return match[1] if match else path

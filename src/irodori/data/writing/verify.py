@@ -86,18 +86,15 @@ def _problems(shard: Shard, classes: int) -> Iterator[str]:
     except IrodoriError as error:
         yield str(error).removeprefix(str(shard.local)).removeprefix(":").strip()
         return
-    if list(found.keys) != list(shard.keys):
-        different = sorted(set(found.keys) ^ set(shard.keys))
-        yield (
-            f"its keys are not those of the index: {_listed(different)}"
-            if different
-            else "its keys come in another order than in the index"
-        )
-        return
-    for what in ("labels", "offsets", "sizes"):
-        other = np.flatnonzero(getattr(found, what) != getattr(shard, what))
-        if other.size:
-            yield f"its {what} are not those of the index: {_keys(shard, other)}"
+    ours, theirs = _rows(found), _rows(shard)
+    if ours != theirs:
+        different = sorted({row[0] for row in set(ours) ^ set(theirs)})
+        yield f"its keys, labels or offsets are not those of the index: {_listed(different)}"
+
+
+def _rows(shard: Shard) -> list[tuple[str, int, int, int]]:
+    columns = (column.tolist() for column in (shard.labels, shard.offsets, shard.sizes))
+    return list(zip(shard.keys, *columns, strict=True))
 
 
 def _keys(shard: Shard, positions: npt.NDArray[np.int64]) -> str:
