@@ -34,7 +34,7 @@ from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
 from irodori.data.writing.workers import ordered_results
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
-from irodori.utils.progress import show_progress
+from irodori.utils.progress_bar import show_progress
 
 VAL_SHARE = 0.05
 CHUNK = 16

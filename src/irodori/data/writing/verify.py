@@ -13,7 +13,7 @@ from irodori.data.index import INDEX_NAME, Shard, checksums, read_index
 from irodori.data.scan import scan
 from irodori.data.writing.state import UNFINISHED
 from irodori.utils.errors import IrodoriError
-from irodori.utils.progress import show_progress
+from irodori.utils.progress_bar import show_progress
 
 NAMED = 20
 """At most so many keys are named in a line."""
