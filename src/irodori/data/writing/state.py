@@ -109,9 +109,8 @@ def read_record(output: Path, name: str) -> Record | None:
         return None
     index = read_index_file(path, lambda file_name: output / file_name)
     shard = index.shards[0] if index.shards else None
-    if shard is not None and (
-        not shard.local.is_file() or shard.local.stat().st_size != shard.num_bytes
-    ):
+    tar = output / f"{name}.tar"
+    if shard is not None and not (tar.is_file() and tar.stat().st_size == shard.num_bytes):
         return None
     return Record(shard, tuple((path, reason) for path, reason in index.made_by["rejected"]))
 

@@ -51,10 +51,11 @@ def verify(folder: Path, jobs: int) -> Verdict:
         ThreadPoolExecutor(jobs) as pool,
     ):
         for shard, problems in zip(index.shards, pool.map(check, index.shards), strict=True):
-            lines += [f"{shard.local.relative_to(folder)}: {problem}" for problem in problems]
+            name = Path(shard.path).relative_to(folder)
+            lines += [f"{name}: {problem}" for problem in problems]
             damaged += bool(problems)
             advance(len(shard))
-    extra = sorted(set(folder.rglob("*.tar")) - {shard.local for shard in index.shards})
+    extra = sorted(set(folder.rglob("*.tar")) - {Path(shard.path) for shard in index.shards})
     lines += [f"{path.relative_to(folder)}: not in the index" for path in extra]
     return Verdict(tuple(lines), damaged + len(extra), len(index.shards), len(index))
 
@@ -69,7 +70,8 @@ def _check(shard: Shard, classes: int) -> list[str]:
 
 
 def _problems(shard: Shard, classes: int) -> Iterator[str]:
-    num_bytes = shard.local.stat().st_size
+    path = Path(shard.path)
+    num_bytes = path.stat().st_size
     if num_bytes != shard.num_bytes:
         yield f"{num_bytes} bytes, the index says {shard.num_bytes}"
     sha256, crc32 = checksums(shard)
@@ -82,9 +84,9 @@ def _problems(shard: Shard, classes: int) -> Iterator[str]:
     if beyond.size:
         yield f"a class id beyond {classes - 1} in the index: {_keys(shard, beyond)}"
     try:
-        found = scan(shard.local)
+        found = scan(path)
     except IrodoriError as error:
-        yield str(error).removeprefix(str(shard.local)).removeprefix(":").strip()
+        yield str(error).removeprefix(str(path)).removeprefix(":").strip()
         return
     ours, theirs = _rows(found), _rows(shard)
     if ours != theirs:
