@@ -1,9 +1,11 @@
 """Preparing one image for a shard: it is copied, converted or rejected."""
 
 import hashlib
+import importlib
 import io
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +15,6 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from irodori.data.writing.icc import to_srgb
 from irodori.data.writing.options import Options
 from irodori.utils.errors import one_line
-
-try:
-    import pillow_heif
-except ModuleNotFoundError:  # the extra "heif"
-    pillow_heif = None
-else:
-    pillow_heif.register_heif_opener()
 
 QUALITY = 95
 """JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.
@@ -35,7 +30,6 @@ TILES = 4
 """Pictures are compared by the mean colors of TILES×TILES tiles."""
 
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", *(["HEIF"] if pillow_heif else []))
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -99,7 +93,7 @@ def prepare(content: bytes, options: Options) -> Prepared:
     if not content:
         raise RejectedError("empty file")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             return _prepare(image, content, options)
     except UnidentifiedImageError:
         raise RejectedError(_unidentified(content)) from None
@@ -121,7 +115,7 @@ def fingerprint(content: bytes, decode: bool) -> bytes:
     if not decode:
         return hashlib.blake2b(content, digest_size=TILES * TILES * 3).digest()
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             image.draft("RGB", (64, 64))
             tiles = image.convert("RGB").resize((TILES, TILES), Image.Resampling.BOX)
             return _upright(tiles, image.getexif().get(_ORIENTATION)).tobytes()
@@ -140,10 +134,22 @@ def colorfulness(image: Image.Image) -> float:
     return math.sqrt((counts * (np.arange(256) - 128) ** 2).sum() / counts[0].sum())
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return Pillow's names of the formats that are read, HEIF only with the extra "heif"."""
+    formats = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ModuleNotFoundError:
+        return formats
+    return (*formats, "HEIF")
+
+
 def _unidentified(content: bytes) -> str:
-    if content[4:8] == b"ftyp" and not pillow_heif and content[8:10] in (b"he", b"mi", b"ms"):
+    heic = content[4:8] == b"ftyp" and content[8:10] in (b"he", b"mi", b"ms")
+    if heic and "HEIF" not in _formats():
         return "HEIC, which needs an extra: pip install 'irodori[heif]'"
-    return "damaged: its header" if content.startswith(_MAGIC) else "no image of a known kind"
+    return "damaged: its header" if heic or content.startswith(_MAGIC) else "no image of a known kind"
 
 
 def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
