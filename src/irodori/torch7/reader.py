@@ -47,7 +47,7 @@ _TENSOR = re.compile(r"torch\.(Cuda)?([A-Z][a-z]+)?(Tensor|Storage)")
 class Table(dict[Any, Any]):
     """A Lua table, equal only to itself; keys are numbers, strings, tables and objects."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 

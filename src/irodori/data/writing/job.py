@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -72,7 +72,7 @@ class _Job:
 
     def over_files(
         self, function: Callable[..., list[Result]], entries: Sequence[Entry], what: str, done: int
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Yield what `function(root, options, paths)` returns for each entry, in order."""
         paths = [entry.path for entry in entries]
         chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from irodori.data.writing.source import VAL, Entry, key_of
 
@@ -43,10 +43,10 @@ def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
     centered = unique - unique.mean(0)
     _, axes = np.linalg.eigh(centered.T @ centered)
     radius = NEAR * math.sqrt(unique.shape[1])
-    candidates = cKDTree(centered @ axes[:, -AXES:]).query_pairs(radius, output_type="ndarray")
+    candidates = KDTree(centered @ axes[:, -AXES:]).query_pairs(radius, output_type="ndarray")
     left, right = centered[candidates.T]
     pairs = candidates[np.linalg.norm(left - right, axis=1) < radius]
-    graph = coo_matrix((np.ones(len(pairs)), pairs.T), (len(unique), len(unique)))
+    graph = coo_array((np.ones(len(pairs)), pairs.T), (len(unique), len(unique)))
     _, components = connected_components(graph, directed=False)
     first: dict[int, int] = {}
     for i, component in zip(known, components[inverse].tolist(), strict=True):
@@ -98,7 +98,8 @@ def split(
                 chosen.update(group)
                 left -= len(group)
         if wanted and left == wanted and len(candidates) > 1:
-            chosen.update(min(candidates, key=len))
+            smallest = min(candidates, key=len)
+            chosen.update(smallest)
     return (
         [entry for i, entry in enumerate(entries) if i not in chosen],
         [entry for i, entry in enumerate(entries) if i in chosen],

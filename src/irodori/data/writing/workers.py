@@ -5,7 +5,7 @@ import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 def ordered_results(
     function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `function` of each task, in order, from `jobs` processes; 1: from this process.
 
     Raises:
