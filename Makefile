@@ -11,6 +11,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)-oldest
 
+# Compiled modules are kept: else every process would compile torch and Lightning again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup train test test-all test-long lint lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
 	study-objectives study-starter starter pictures benchmark
@@ -19,13 +22,15 @@ setup: $(VENV)/installed
 
 # torch and torchvision first and together, so that pip takes a pair that fits. What is imported is
 # compiled then: compiling all of it would take half a minute.
+PIP := -m pip install --quiet --no-compile --disable-pip-version-check
+
 $(VENV)/installed: pyproject.toml
 	@echo "Setting up $(VENV): PyTorch is large, this takes some minutes."
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
 		{ echo "irodori needs Python 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile torch torchvision
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	$(BIN)/python $(PIP) torch torchvision
+	$(BIN)/python $(PIP) --editable '.[dev]'
 	touch $@
 
 train: setup
@@ -126,7 +131,7 @@ lower-bounds: setup
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> $$($(OLDEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/torch.pth
 	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
-	$(OLDEST)/bin/python -m pip install --quiet --no-compile --requirement $(OLDEST)/pins.txt
+	$(OLDEST)/bin/python $(PIP) --requirement $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python tests/lower_bounds.py check
 	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 

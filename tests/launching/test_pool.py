@@ -68,10 +68,8 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("gpus", "at_once", "accelerator", "most"),
     [
-        ([], None, "auto", 1),
         ([], 2, "auto", 2),
         (["0", "1", "2"], None, "auto", 3),
-        (["0", "1", "2"], 2, "auto", 2),
         (["0", "1", "2"], None, "cpu", 1),
     ],
 )

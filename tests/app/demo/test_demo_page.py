@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from demo_server import serving
 from PIL import Image
 
 import tiny
@@ -62,24 +61,11 @@ NAMELESS = """() => [...document.querySelectorAll('input, select, textarea, butt
   .map(e => e.outerHTML.slice(0, 200))"""
 
 
-@pytest.fixture(scope="module")
-def temporary(tmp_path_factory):
-    return tmp_path_factory.mktemp("temporary")
-
-
-@pytest.fixture(scope="module")
-def address(browser, demo_checkpoint, demo_run, temporary):
-    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run)
-    limits = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
-    with serving(*words, *limits, TMPDIR=str(temporary)) as address:
-        yield address
-
-
 @pytest.fixture
-def open_page(visits, address):
+def open_page(visits, demo):
     def opened(**options):
         page = visits.page(**options)
-        page.goto(address, timeout=WORK)
+        page.goto(demo.address, timeout=WORK)
         page.get_by_role("button", name="Colour", exact=True).wait_for(timeout=WORK)
         return page
 
@@ -174,6 +160,7 @@ def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tm
     assert [float(w[:-1]) for w in widths] == pytest.approx(shares, abs=0.06)
 
 
+@pytest.mark.long
 def test_style_and_saturation(open_page, photo, tmp_path):
     style = tmp_path / "style.png"
     tiny.photo(5).save(style)
@@ -198,6 +185,7 @@ def test_style_and_saturation(open_page, photo, tmp_path):
         assert not np.array_equal(pixels, unlike.pixels_HW3)
 
 
+@pytest.mark.long
 def test_two_models_side_by_side(open_page, photo, demo_checkpoint, demo_run, tmp_path):
     page = open_page(viewport={"width": 1400, "height": 900})
     send(page, photo)
@@ -214,6 +202,7 @@ def test_two_models_side_by_side(open_page, photo, demo_checkpoint, demo_run, tm
         assert np.array_equal(pixels, expected(photo, checkpoint).pixels_HW3)
 
 
+@pytest.mark.long
 def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
     bad, wide = tmp_path / "bad <b>name.jpg", tmp_path / "wide.png"
     bad.write_bytes(b"no photo")
@@ -234,6 +223,7 @@ def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
     assert page.locator(".refused b").count() == 0
 
 
+@pytest.mark.long
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page, tmp_path):
     page = open_page()
     large = tmp_path / "large.png"
@@ -242,6 +232,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page, tmp_pa
     page.get_by_text(re.compile("exceeds? the maximum allowed size")).first.wait_for()
 
 
+@pytest.mark.long
 def test_nothing_to_do_and_too_many(open_page, tmp_path):
     page = open_page()
     color(page, "Choose a photo or an example first.")
@@ -252,6 +243,7 @@ def test_nothing_to_do_and_too_many(open_page, tmp_path):
     color(page, "5 photos are too many: up to 4 at a time.")
 
 
+@pytest.mark.long
 def test_an_example_by_keyboard_alone(open_page, demo_checkpoint, tmp_path):
     page = open_page()
 
@@ -311,15 +303,11 @@ def test_ten_visitors_at_once(open_page, demo_checkpoint, tmp_path):
         assert np.array_equal(pixels, expected(path, demo_checkpoint).pixels_HW3)
 
 
-def test_with_the_page_all_files_of_the_visit_go(open_page, photo, temporary):
-    (root,) = temporary.glob("irodori-demo-*")
-
+def test_with_the_page_all_files_of_the_visit_go(open_page, photo, demo):
     def files():
-        return {path for path in root.rglob("*") if path.is_file() and path.stat().st_size}
+        return {path for path in demo.files.rglob("*") if path.is_file() and path.stat().st_size}
 
     page = open_page()
-    # Those of earlier visits have gone, or are about to.
-    time.sleep(2)
     before = files()
     send(page, photo)
     color(page)
@@ -327,14 +315,14 @@ def test_with_the_page_all_files_of_the_visit_go(open_page, photo, temporary):
     assert page.request.get(link).status == 200
     assert len(files() - before) >= 4
     page.close()
-    for _ in range(100):
-        if not files() - before:
-            break
-        time.sleep(0.1)
+    end = time.monotonic() + 20
+    while files() - before and time.monotonic() < end:
+        time.sleep(0.05)
     assert files() - before == set()
     assert page.context.request.get(link).status == 403
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 def test_it_can_be_read_on_small_and_large_screens(open_page, photo, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})

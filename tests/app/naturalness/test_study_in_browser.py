@@ -65,6 +65,7 @@ def at_the_end(page):
     page.get_by_role("heading", name="Thank you").wait_for()
 
 
+@pytest.mark.long
 def test_by_keyboard_alone(visits, tmp_path):
     path = study(tmp_path, QUICK, photographs=4)
     with served(path) as client:
@@ -89,6 +90,7 @@ def test_by_keyboard_alone(visits, tmp_path):
         assert answered(path, 0) == wanted
 
 
+@pytest.mark.long
 def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
     path = study(tmp_path, Settings(seconds=1.2, minimum=0.6, checks=0), photographs=4)
     known = dict(sqlite3.connect(path).execute("SELECT token, method FROM pictures").fetchall())
@@ -116,6 +118,7 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
         assert given.showings == 1
 
 
+@pytest.mark.long
 def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
     path = study(tmp_path, Settings(seconds=1.0, minimum=0.5, checks=0), photographs=3)
     hide = """hidden => {
@@ -235,7 +238,7 @@ def test_three_people_and_their_results(visits, tmp_path):
     assert picture.evaluate("image => image.naturalWidth") > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pairs_on_a_phone_and_going_on_elsewhere_by_the_code(visits, tmp_path):
     path = study(tmp_path, Settings(pairs=True, seconds=0.3, minimum=0.1, checks=0.2), 7)
     wanted = choices(path, 0)
@@ -303,9 +306,10 @@ def check_page(page):
         assert named.count() == page.get_by_role(role).count(), role
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("pairs", [False, True])
-@pytest.mark.parametrize("size", [(360, 640), (640, 360), (1280, 800)])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("pairs", "size"), [(False, (360, 640)), (True, (640, 360)), (True, (1280, 800))]
+)
 def test_everything_can_be_read_and_reached(visits, tmp_path, pairs, size):
     path = study(tmp_path, Settings(pairs=pairs, seconds=20, minimum=0.1), 4)
     width, height = size
