@@ -32,7 +32,7 @@ def norms_left(network):
     ]
 
 
-LARGE = ("convnext_tiny", "resnet50")
+LARGE = ("convnext_tiny", "mobilenetv4_conv_small", "resnet50")
 
 
 @pytest.mark.parametrize("output", [{}, {"output": "ab_classes", "temperature": 0.38}])
