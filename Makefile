@@ -37,7 +37,7 @@ train: setup
 	$(BIN)/python train.py experiment=lab_alpha1
 
 # A test a core: most wait for processes that they start, and none has work for more than a thread.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 15
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal --durations 15
 
 test: setup
 	$(PYTEST) -m "not slow and not long"

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,11 @@ import numpy as np
 import pytest
 from demo_server import serving
 from PIL import Image
+from typer.testing import CliRunner
 
 import tiny
 from irodori import Colorizer
+from irodori.cli.app import app
 from irodori.config import PROJECT
 from irodori.imageio import Encoding, read_photo, write_photo
 from irodori.inference.colorizer import Settings
@@ -95,9 +96,8 @@ def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
     photo = tmp_path / "deep.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 65535, (40, 50), np.uint16)).save(photo)
     file, _ = client.predict(handle_file(photo), api_name="/colorize")
-    command = [Path(sys.executable).with_name("irodori"), "colorize", photo, "--output", tmp_path]
-    command += ["--format", "png", "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["colorize", photo, "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
+    assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
     assert Path(file).read_bytes() == (tmp_path / "c.png").read_bytes()
     assert pixels(file).dtype == np.uint16
 
