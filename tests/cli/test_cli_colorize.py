@@ -85,7 +85,9 @@ def test_options_reach_the_network(scans, checkpoint):
     colorizer = Colorizer.load(checkpoint, settings)
     expected = colorizer(Image.open(scans / "two.png"), Image.open(scans / "one.jpg"))
     assert np.array_equal(pixels("x.png"), expected)
-    assert not np.array_equal(pixels("x.png"), Colorizer.load(checkpoint)(Image.open("x.png")))
+    assert not np.array_equal(
+        pixels("x.png"), Colorizer.load(checkpoint)(Image.open(scans / "two.png"))
+    )
 
 
 def test_a_sequence_has_one_scene(scans, checkpoint):

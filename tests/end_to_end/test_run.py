@@ -142,7 +142,6 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
     # Three rows of pictures: colour on the right, none on the left.
     picture = np.asarray(Image.open(folder / "pictures" / "best.png")).astype(int)
     chroma = picture.max(2) - picture.min(2)
-    assert picture.shape[1] > 600
     assert chroma[:, :200].max() <= 2
     assert chroma.max() > 30
 

@@ -279,8 +279,7 @@ def test_the_coarse_part_is_that_of_the_reduced_photo():
         functional.adaptive_avg_pool2d(found, (3, 4)), flat, atol=0.01, rtol=0
     )
     # Detail stays.
-    lines = functional.interpolate(flat, (60, 80)) + chroma - chroma
-    torch.testing.assert_close(lines.mean(), found.mean(), atol=1e-3, rtol=0)
+    assert torch.corrcoef(torch.stack([found.flatten(), chroma.flatten()]))[0, 1] > 0.95
     assert with_coarse(torch.zeros(1, 2, 60, 80), coarse).max() <= 1
 
 
