@@ -195,17 +195,6 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page, tmp_pa
 
 
 @pytest.mark.long
-def test_nothing_to_do_and_too_many(open_page, tmp_path):
-    page = open_page()
-    color(page, "Choose a photo or an example first.")
-    paths = [tmp_path / f"photo{number}.png" for number in range(5)]
-    for path in paths:
-        tiny.photo(0).save(path)
-    send(page, *paths)
-    color(page, "5 photos are too many: up to 4 at a time.")
-
-
-@pytest.mark.long
 def test_an_example_by_keyboard_alone(open_page, demo_checkpoint, tmp_path):
     page = open_page()
 
