@@ -121,22 +121,6 @@ def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
 
 
 @pytest.mark.long
-def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
-    # The name is the same whatever the clock says.
-    config = tmp_path / "more" / "experiment"
-    config.mkdir(parents=True)
-    (config / "same.yaml").write_text("# @package _global_\nhydra: {sweep: {dir: runs/here}}\n")
-    flags = ["--config-dir", str(tmp_path / "more")]
-    sweeps = [start("experiment=same", "seed=1", behavior={}, flags=flags) for _ in range(3)]
-    assert [sweep.wait() for sweep in sweeps] == [0, 0, 0], [sweep.lines for sweep in sweeps]
-    names = sorted(sweep.folder.name for sweep in sweeps)
-    assert names == ["here", "here-2", "here-3"]
-    for sweep in sweeps:
-        assert (sweep.folder / "0" / "metrics.json").exists()
-        assert f"run: {sweep.folder}/0" in sweep.lines
-
-
-@pytest.mark.long
 def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_path):
     folder = f"hydra.sweep.dir={tmp_path}/mine"
     first = start("seed=0,1,2", folder, behavior={"1": "wait"})
