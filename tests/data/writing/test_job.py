@@ -325,7 +325,7 @@ def test_a_killed_job_goes_on_to_the_same_bytes(slow_source, whole, tmp_path, se
     assert kept >= len(before) - 2  # each worker may have been between a shard and its record
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_no_worker_outlives_a_killed_job(slow_source, tmp_path):
     process = start(slow_source, tmp_path / "out", start_new_session=True)
     wait_for_shards(tmp_path / "out", 1)

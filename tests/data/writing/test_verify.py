@@ -54,7 +54,6 @@ def shard_of(shards, name=NAME):
     return next(s for s in read_index(shards).shards if s.path.name == name)
 
 
-@pytest.mark.slow
 def test_whole_ones(whole):
     verdict = verify(whole, jobs=2)
     assert (verdict.problems, verdict.shards, verdict.images) == ((), 5, 24)
