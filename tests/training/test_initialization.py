@@ -150,7 +150,6 @@ needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.m
 
 
 @needs_lite0
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("freeze_steps", "accumulate"), [pytest.param(0, 1, marks=pytest.mark.long), (2, 2)]
 )
@@ -250,7 +249,6 @@ def test_the_papers_backbone_has_no_encoder_to_set(tmp_path, setting):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
     [
@@ -277,7 +275,6 @@ def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
     assert same(one, other) == set(one.network.state_dict())
 
 
-@pytest.mark.long
 def test_bf16_averaged_weights_and_an_encoder_go_together(tmp_path):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     data = [setting for setting in data if "precision" not in setting]

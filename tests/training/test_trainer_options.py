@@ -60,12 +60,12 @@ QUICK = ["callbacks.pictures=null", "trainer.max_epochs=2"]
         ("trainer.limit_train_batches=2", 4),
         ("trainer.limit_train_batches=0.34", 2),
         ("trainer.fast_dev_run=true", 1),
-        pytest.param("trainer.profiler=simple", 6, marks=pytest.mark.long),
-        pytest.param("trainer.max_time=01:00:00:00", 6, marks=pytest.mark.long),
-        pytest.param("trainer.limit_val_batches=1", 6, marks=pytest.mark.long),
-        pytest.param("trainer.overfit_batches=1", 2, marks=pytest.mark.long),
+        ("trainer.profiler=simple", 6),
+        ("trainer.max_time=01:00:00:00", 6),
+        ("trainer.limit_val_batches=1", 6),
+        ("trainer.overfit_batches=1", 2),
         ("trainer.val_check_interval=1", 6),
-        pytest.param("trainer.num_sanity_val_steps=1", 6, marks=pytest.mark.long),
+        ("trainer.num_sanity_val_steps=1", 6),
     ],
 )
 def test_any_option_of_the_trainer_can_be_set(data, tmp_path, steps, option, batches):

@@ -195,14 +195,7 @@ for _ in range(25):
 """
 
 
-@pytest.mark.parametrize(
-    "limit",
-    [
-        pytest.param(SIZE, marks=pytest.mark.long),
-        3 * SIZE,
-        pytest.param(8 * SIZE, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize("limit", [SIZE, 3 * SIZE, 8 * SIZE])
 def test_processes_share_a_bounded_cache(served, tmp_path, limit):
     served.mishaps += ["cut:6000", 500, "reset", 429, "cut:9000"]
     processes = [
