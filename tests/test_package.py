@@ -23,7 +23,7 @@ def test_neither_the_command_nor_a_configuration_waits_for_large_packages():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path):
     code = (
         "import sys\n"
