@@ -156,6 +156,7 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
 EXPERIMENTS = sorted(path.stem for path in (PROJECT / "conf/experiment").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_trains(data, tmp_path, name):
     once = ["trainer.max_steps=1", "encoder.pretrained=false"]
@@ -169,6 +170,7 @@ def test_every_experiment_trains(data, tmp_path, name):
     assert model.classes == tiny.CLASSES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["luma_ab", "oklab"])
 def test_another_color_space_trains(data, tmp_path, name):
     tiny.run(tmp_path, f"color_space={name}", *data.on, "trainer.max_steps=1")
@@ -176,6 +178,7 @@ def test_another_color_space_trains(data, tmp_path, name):
     assert type(space).__name__.lower() == name.replace("_", "")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(data, tmp_path):
     on = [*data.on, "optimizer=adamw", "trainer.max_steps=2"]
     for name in ("a", "b"):
@@ -191,6 +194,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(data, tmp_pa
     assert not same(starts["zero"], starts["three"])
 
 
+@pytest.mark.slow
 def test_with_alpha_0_the_scenes_are_not_learned_and_with_alpha_1_they_are(data, tmp_path):
     def step(folder, *more):
         torch.manual_seed(0)
@@ -262,6 +266,7 @@ def test_what_cannot_be_is_refused_in_one_line_and_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bad_shards_are_refused_by_name(data, tmp_path):
     pattern = tiny.shards(tmp_path / "cut", 6)
     shard = tmp_path / "cut" / "shards" / "part-0.tar"
@@ -309,6 +314,7 @@ def test_validation_photographs_without_classes_leave_no_nan_behind(data, tmp_pa
     assert "accuracy" not in json.loads(text)["rows"]["best"]
 
 
+@pytest.mark.slow
 def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
     train = tiny.shards(tmp_path / "train", 12, damaged=(4,))
     val = tiny.shards(tmp_path / "val", 7, first=100, damaged=(1, 5))
@@ -348,6 +354,7 @@ def test_a_step_on_the_gpu(data, tmp_path):
     assert np.isfinite(metrics["rows"]["best"]["chroma_rmse"])
 
 
+@pytest.mark.slow
 def test_the_best_is_never_worse_than_the_last(data, tmp_path, capsys):
     # Three steps an epoch: the last two steps are not validated while training.
     on = [*data.on, "optimizer=adamw", "optimizer.lr=0.02", "trainer.max_epochs=-1"]
