@@ -156,8 +156,15 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
 EXPERIMENTS = sorted(path.stem for path in (PROJECT / "conf/experiment").glob("*.yaml"))
 
 
+FEW = ("lab_alpha1", "lite0_pretrained", "rgb_alpha1", "starter")
+"""Of each kind one; the others differ from these in a setting."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in FEW else pytest.mark.long) for name in EXPERIMENTS],
+)
 def test_every_experiment_trains(data, tmp_path, name):
     once = ["trainer.max_steps=1", "encoder.pretrained=false"]
     metrics = tiny.run(tmp_path, f"experiment={name}", *data.on, *once)
@@ -170,7 +177,7 @@ def test_every_experiment_trains(data, tmp_path, name):
     assert model.classes == tiny.CLASSES
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["luma_ab", "oklab"])
 def test_another_color_space_trains(data, tmp_path, name):
     tiny.run(tmp_path, f"color_space={name}", *data.on, "trainer.max_steps=1")

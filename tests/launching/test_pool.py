@@ -113,7 +113,7 @@ def test_what_the_machine_cannot_run_is_refused(tmp_path):
         Pool([], at_once=0).check([])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path):
     # A grandchild in a session of its own, which holds the output open.
     program = """

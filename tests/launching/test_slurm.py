@@ -55,6 +55,7 @@ def task(folder):
     return None
 
 
+@pytest.mark.long
 def test_ranks_get_the_jobs_overrides(tmp_path, capsys):
     job, handles = begin(tmp_path, 1, devices=2)
     wait([job], handles)
