@@ -246,21 +246,6 @@ def test_a_published_split_takes_no_share(tmp_path):
     assert sides(tmp_path / "out") == {"train/a/1": "tra", "train/b/2": "tra", "val/a/3": "val"}
 
 
-@pytest.mark.parametrize(
-    ("options", "part"),
-    [
-        (Options(size=4), "--size"),
-        (Options(near_gray=-1), "--near-gray"),
-        (Options(decode=False), "--near-gray 0"),
-        (Options(val_share=1.0), "--val-share"),
-        (Options(shard_samples=0), "--shard-samples"),
-    ],
-)
-def test_options_out_of_range(source, tmp_path, options, part):
-    refused(part, source=source, output=tmp_path / "out", options=options)
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_full_disk_ends_the_job_with_one_line_and_it_is_resumed(
     source, shards, tmp_path, monkeypatch
 ):
