@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
-from irodori.model_file import FORMAT, read_checkpoint
+from irodori.utils.model_file import FORMAT, read_checkpoint
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma
 from irodori.utils.describable import build, describe

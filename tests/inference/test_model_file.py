@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from irodori.model import load_model
-from irodori.model_file import KEY, is_safetensors, write_safetensors
+from irodori.utils.model_file import KEY, is_safetensors, write_safetensors
 from irodori.utils.errors import IrodoriError
 
 

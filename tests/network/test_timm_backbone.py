@@ -204,7 +204,7 @@ def test_encoders_of_one_stride_get_others(name, stride):
         assert [level.shape[2:] for level in made] == [
             (height // s, width // s) for s in (8, 16, 32)
         ]
-    ((own, channels),) = zip(backbone.facts.strides, backbone.facts.channels, strict=True)
+    ((own, channels),) = zip(backbone.info.strides, backbone.info.channels, strict=True)
     assert own == stride
     assert backbone.simple_pyramid.channels[own] == channels
 
@@ -246,12 +246,12 @@ def test_a_frozen_encoder_computes_no_gradients(name):
     (chroma.mean() + logits.mean()).backward()
     assert graphs
     assert not any(graphs)
-    encoder = {id(weight) for weight in network.backbone.encoder_parameters()}
+    encoder = {id(weight) for weight in network.backbone.encoder.parameters()}
     for key, weight in network.named_parameters():
         assert (weight.grad is None) == (id(weight) in encoder), key
     network.backbone.encoder_frozen = False
     network(torch.rand(2, 1, 32, 32))[0].mean().backward()
-    assert any(weight.grad is not None for weight in network.backbone.encoder_parameters())
+    assert any(weight.grad is not None for weight in network.backbone.encoder.parameters())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from irodori.network import JointNetwork
 from irodori.network.decoders import SkipDecoder
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import encoder as pretrained
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 from irodori.training.initialization import load_matching_weights
 from irodori.utils.errors import IrodoriError
 
@@ -146,7 +146,7 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     assert result["training"]["initialized_from"] == [line]
 
 
-needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+needs_lite0 = pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
 
 
 @needs_lite0
@@ -161,7 +161,8 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     tiny.run(
         tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1"
     )
-    assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
+    source = lite.PACKAGES[lite.LITE0].source
+    assert f"encoder: tf_efficientnet_lite0.in1k · {source}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
     def moved():
@@ -216,9 +217,10 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
     torch.save(colored.state_dict(), path)
     create = timm.create_model
 
-    def from_file(name, pretrained, **arguments):
-        return create(name, pretrained, pretrained_cfg_overlay={"file": str(path)}, **arguments)
+    def from_file(name, **arguments):
+        return create(name, **arguments | {"pretrained_cfg_overlay": {"file": str(path)}})
 
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(timm, "create_model", from_file)
     monkeypatch.setattr(pretrained, "answers", lambda url: True)
     weights, source = pretrained.encoder_weights("resnet18")

@@ -10,7 +10,7 @@ from irodori.model import load_model
 from irodori.network import JointNetwork
 from irodori.network.joint import enlarge_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.training.objectives import (
     AbClasses,
@@ -77,7 +77,7 @@ def test_each_class_is_its_loss(prior):
     assert [o.name for o in (MeanSquaredError, Huber, AbClasses)] == ["mse", "huber", "classes"]
 
 
-@pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+@pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
 def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     perceptual = pytest.importorskip("irodori.training.perceptual").Perceptual(weight=0.3)
     photos = to_float(torch.stack([part[:, :32, :32] for part in photographs()[:3]]))
@@ -88,7 +88,7 @@ def test_the_perceptual_loss_is_colors_and_features_of_pictures():
 
     predicted = prediction.sigmoid()
     colored = Lab().decode(luminance, enlarge_chroma(predicted, 32, 32))
-    encoder = lite0.lite0_features()
+    encoder = lite.lite0_features()
     expected = 0.0
     for number in (0, 2):
         expected += (predicted[number] - reduce_chroma(chroma)[number]).abs().mean() / 3
@@ -112,7 +112,7 @@ def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     assert gradient[1].abs().sum() == 0
 
 
-@pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+@pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
 def test_a_run_trains_on_the_perceptual_objective(data, tmp_path):
     overrides = ["objective=perceptual", "callbacks.pictures=null", "trainer.max_steps=1"]
     result = tiny.run(tmp_path / "run", *data.on, *overrides)

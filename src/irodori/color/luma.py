@@ -30,14 +30,12 @@ class Yuv(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (0.436, 0.615)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, u, v = kornia.color.rgb_to_yuv(rgb_B3HW).unbind(1)
         blueness = (V_RED * u - U_RED * v) / DETERMINANT
         redness = (U_BLUE * v - V_BLUE * u) / DETERMINANT
         return self._native(y, blueness, redness)
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, blueness, redness = native_BDHW.unbind(1)
         blueness = blueness * ((1 - KB) / self.chroma_range[0])
         redness = redness * ((1 - KR) / self.chroma_range[1])
@@ -62,7 +60,6 @@ class YCbCr(Yuv):
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, blueness, redness = kornia.color.rgb_to_ycbcr(rgb_B3HW).unbind(1)
         # kornia's three-digit scales make Cb and Cr up to 3.0e-4 wrong.
         return self._native(y, (blueness - 0.5) / 0.564, (redness - 0.5) / 0.713)

@@ -36,7 +36,7 @@ class ColorizationDecoder(Decoder):
 
     Args:
         in_channels, out_channels, stride, skip_channels: see `Decoder`; skips aren't used.
-        width: multiplies the channels of every layer; 1.0 is the paper.
+        width: multiplies the channels of every layer.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class ColorizationDecoder(Decoder):
         )
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """See `Decoder`."""
         prediction_BQHW: Tensor = self.layers(features_BCHW)
         return prediction_BQHW
 
@@ -92,7 +91,6 @@ class SkipDecoder(Decoder):
         self.output = nn.Conv2d(c32, out_channels, 3, stride=stride, padding=1)
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """See `Decoder`."""
         at4_BCHW = self.merge4(joined(self.enlarge4(features_BCHW), skips.get(4)))
         at2_BCHW = self.merge2(joined(self.enlarge2(at4_BCHW), skips.get(2)))
         prediction_BQHW: Tensor = self.output(self.last(at2_BCHW))

@@ -39,7 +39,6 @@ class ChromaOutput(Output):
         self.channels = chroma_channels
 
     def forward(self, prediction_BQHW: Tensor, height: int, width: int) -> Tensor:
-        """See `Output`."""
         return at_least_fp32(prediction_BQHW)[..., :height, :width].sigmoid()
 
 

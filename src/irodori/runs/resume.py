@@ -11,11 +11,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from irodori.config import existing_run
 from irodori.config.errors import error_line
 from irodori.config.trust import refuse_untrusted
 from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CONFIG
+from irodori.utils.run_files import CONFIG, existing_run
 
 MAY_CHANGE = re.compile(
     r"""

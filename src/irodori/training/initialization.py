@@ -31,8 +31,7 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
         IrodoriError: the weights can't be had, or there is no encoder, and settings for one.
     """
     backbone = model.network.backbone
-    weights = list(backbone.encoder_parameters())
-    if not weights:
+    if backbone.encoder is None:
         for name, value in vars(EncoderTraining()).items():
             if getattr(encoder, name) != value:
                 raise IrodoriError(
@@ -45,8 +44,7 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
     if encoder.pretrained and load:
         source = backbone.load_pretrained()
     if encoder.freeze_steps < 0:
-        for weight in weights:
-            weight.requires_grad_(False)
+        backbone.encoder.requires_grad_(False)
         source += ", frozen"
     return [f"encoder: {name} · {source}"]
 

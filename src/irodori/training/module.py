@@ -176,7 +176,7 @@ class ColorizationModule(LightningModule):
     def _freeze_encoder(self) -> None:
         """Freeze the encoder, or let it learn, as the next step wants it."""
         backbone = self.network.backbone
-        if any(True for _ in backbone.encoder_parameters()):
+        if backbone.encoder is not None:
             frozen = self.encoder.frozen_at(self.trainer.global_step)
             backbone.encoder_frozen = frozen
             backbone.freeze_batch_norm(frozen or self.encoder.freeze_batch_norm)

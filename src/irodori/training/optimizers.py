@@ -39,13 +39,10 @@ def parameter_groups(
         objective: parameters of its own come with those outside the encoder.
         settings: the optimizer's arguments; `lr` and `weight_decay` where it has them.
         encoder: how the encoder is trained.
-
-    Raises:
-        ValueError: there is a layer_decay, and this encoder's layers can't be counted.
     """
-    layers: list[list[nn.Parameter]] = []
-    if whole := list(network.backbone.encoder_parameters()):
-        layers = network.backbone.encoder_layers() if encoder.layer_decay < 1 else [whole]
+    layers = network.backbone.encoder_layers()
+    if layers and encoder.layer_decay == 1:
+        layers = [[weight for layer in layers for weight in layer]]
     in_encoder = {id(weight) for layer in layers for weight in layer}
     others = [*network.parameters(), *objective.parameters()]
     rest = [weight for weight in others if id(weight) not in in_encoder]

@@ -16,7 +16,7 @@ from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
 from irodori.model import Model, load_model
-from irodori.model_file import KEY
+from irodori.utils.model_file import KEY
 from irodori.utils.errors import IrodoriError
 from networks import joint
 

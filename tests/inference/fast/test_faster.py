@@ -96,7 +96,7 @@ def test_luminance_loses_nothing_before_its_mean_is_subtracted(make_network):
     luminance = photos((64, 64))
     fast(luminance)
     (got,) = seen
-    assert torch.equal(got, ((luminance - backbone.facts.mean) / backbone.facts.std).bfloat16())
+    assert torch.equal(got, ((luminance - backbone.info.mean) / backbone.info.std).bfloat16())
 
 
 @torch.no_grad()
