@@ -142,7 +142,7 @@ WRONG = (
 
 
 @given(data=st.data())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_but_irodori_errors_is_raised(shapes, data):
     config = {
         "part": {"_target_": f"{shapes}.Everything", "count": 1, "anything": [{"x": 1}]},

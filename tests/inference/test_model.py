@@ -13,9 +13,9 @@ from PIL import Image
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv
 from irodori.inference.colorizer import Colorizer
 from irodori.model import Model, load_model
-from irodori.utils.model_file import write_safetensors
 from irodori.network import JointNetwork
 from irodori.utils.errors import IrodoriError
+from irodori.utils.model_file import write_safetensors
 
 
 def checkpoint_of(model):

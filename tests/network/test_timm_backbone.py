@@ -13,12 +13,12 @@ from networks import joint
 PRESETS = (
     "resnet18",
     pytest.param("resnet50", marks=pytest.mark.long),
-    "convnext_tiny",
+    pytest.param("convnext_tiny", marks=pytest.mark.long),
     "tf_efficientnet_lite0",
     "mobilenetv4_conv_small",
     "pvt_v2_b0",
 )
-SIZES = ((1, 1), (2, 45), (33, 47), (64, 96))
+SIZES = ((1, 1), (33, 47), (64, 96))
 
 
 @pytest.fixture(scope="module", params=PRESETS)
@@ -70,16 +70,22 @@ def test_at_its_own_size_the_encoder_runs_once(network):
     torch.testing.assert_close(once.scene_BC, other.scene_BC)
 
 
-def test_gradients_reach_every_parameter(network):
+def test_its_description_builds_it_again_and_gradients_reach_every_parameter(network):
     trained = build(describe(network))
-    chroma, logits = trained(torch.rand(4, 1, 64, 64))
+    trained.load_state_dict(network.state_dict())
+    luminance = torch.rand(1, 1, 50, 30)
+    with torch.no_grad():
+        assert torch.equal(network(luminance)[0], trained.eval()(luminance)[0])
+    chroma, logits = trained.train()(torch.rand(4, 1, 64, 64))
     (chroma.square().mean() + logits.square().mean()).backward()
     missing = [name for name, p in trained.named_parameters() if p.grad is None]
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["resnet18", "hrnet_w18_small"])
-@pytest.mark.parametrize("decoder", ["paper", "skips"])
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [("resnet18", "paper"), ("hrnet_w18_small", "paper"), ("hrnet_w18_small", "skips")],
+)
 def test_what_no_gradient_reaches_asks_for_none(name, decoder):
     trained = joint(5, width=1 / 16, backbone=name, decoder=decoder)
     before = {key: value.clone() for key, value in trained.state_dict().items()}
@@ -120,22 +126,6 @@ def test_the_encoder_sees_luminance_less_its_mean_over_its_deviation(network):
     assert torch.equal(enlarged[..., 70:], enlarged[..., 69:70].expand(-1, -1, -1, 26))
     size = config["input_size"][1:]
     torch.testing.assert_close(scaled, (scaled_to(photo, *size) - mean) / deviation)
-
-
-def test_the_description_builds_the_same_network_again(network):
-    again = build(describe(network)).eval()
-    again.load_state_dict(network.state_dict())
-    luminance = torch.rand(1, 1, 50, 30)
-    with torch.no_grad():
-        assert torch.equal(network(luminance)[0], again(luminance)[0])
-
-
-def test_without_global_features_nothing_global_is_there():
-    network = joint(5, width=1 / 16, backbone="resnet18", global_features=False).eval()
-    names = " ".join(name for name, _ in network.named_parameters())
-    assert not any(part in names for part in ("global", "fusion", "classification"))
-    chroma, logits = network(torch.rand(1, 1, 30, 50))
-    assert (chroma.shape, logits) == ((1, 2, 15, 25), None)
 
 
 def test_the_pyramid_is_its_formula():

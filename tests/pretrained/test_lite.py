@@ -99,7 +99,9 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
         with pytest.raises(IrodoriError, match=r"57934424\.pth is damaged \(No such file"):
             lite.packaged_weights(lite.LITE0)
         path.write_bytes(b"<html>not found</html>")
-        with pytest.raises(IrodoriError, match=r"damaged \(its SHA-256 is .* not 57934424") as error:
+        with pytest.raises(
+            IrodoriError, match=r"damaged \(its SHA-256 is .* not 57934424"
+        ) as error:
             lite.packaged_weights(lite.LITE0)
         assert "\n" not in str(error.value)
     for nothing in (None, SimpleNamespace(origin=None)):

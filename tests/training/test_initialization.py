@@ -146,7 +146,9 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     assert result["training"]["initialized_from"] == [line]
 
 
-needs_lite0 = pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
+needs_lite0 = pytest.mark.skipif(
+    lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0"
+)
 
 
 @needs_lite0

@@ -33,14 +33,14 @@ def check(
         config: the composed configuration (a DictConfig, or plain dicts and lists).
         root: class or function whose arguments are the keys of the configuration itself.
         given: for the path of a node, as "network", the arguments that the program gives when it
-            builds it, so that the node need not have them; each with the type of values that the
-            node may have instead of the target's own ("auto", which the program replaces).
+            builds it, so that the node needs none; each with the type of what the node may have
+            instead of the target's own type ("auto", which the program replaces).
         relations: raises IrodoriError for settings that don't fit each other. It is called with
             the resolved configuration when irodori's own nodes are right, before others, whose
             targets may take seconds to import.
 
     Raises:
-        IrodoriError: of the first mistake: an unknown target or argument, a missing one, a wrong
+        IrodoriError: the first mistake: an unknown target or argument, a missing one, a wrong
             type, a number out of its `Range`; the line names node, key and nearest valid names.
     """
     plain, given = resolved(config), given or {}

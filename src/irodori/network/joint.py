@@ -122,9 +122,7 @@ class JointNetwork(nn.Module, Describable):
         local = self.backbone.local_features(luminance_B1HW)
         return self._chroma(self._prediction(luminance_B1HW, local, global_BC), luminance_B1HW)
 
-    def _prediction(
-        self, luminance_B1HW: Tensor, local: Local, global_BC: Tensor | None
-    ) -> Tensor:
+    def _prediction(self, luminance_B1HW: Tensor, local: Local, global_BC: Tensor | None) -> Tensor:
         """Return the decoder's prediction, see `predict`."""
         features_BCHW = local.features_BCHW
         if self.fusion is not None:

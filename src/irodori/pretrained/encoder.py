@@ -1,4 +1,4 @@
-"""ImageNet weights for any encoder of timm: from a package where there is one, else from its hub."""
+"""ImageNet weights for any encoder of timm, from a package or from the hub."""
 
 from typing import Any
 

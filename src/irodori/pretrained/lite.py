@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from irodori.utils.errors import IrodoriError
 
 MEAN = STD = 0.5
-"""Of the input, RGB in [0,1]; all three channels have the same.
+"""The mean and standard deviation of the input, RGB in [0,1], of all three channels.
 
 The package's README, which is an older network's, has ImageNet's own (0.485, 0.456, 0.406 and
 0.229, 0.224, 0.225); timm has these. On the 206 photographs of data/sample, these fit what the
