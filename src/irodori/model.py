@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma
+from irodori.network.joint import upsample_chroma
 from irodori.utils.describable import build, describe
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import FORMAT, read_checkpoint
@@ -206,7 +206,7 @@ def color_pictures(
         if style is not None:
             style_B1HW = space.encode(to_float(style[None]))[0].expand(len(indices), -1, -1, -1)
         chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
-        full_BCHW = enlarge_chroma(chroma_BCHW, height, width)
+        full_BCHW = upsample_chroma(chroma_BCHW, height, width)
         if own_luminance:
             rgb_B3HW = space.decode(luminance_B1HW, full_BCHW)
         else:

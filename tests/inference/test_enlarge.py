@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from irodori.inference.enlarge import EPSILON, METHODS, RADIUS, Enlarged
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import upsample_chroma, reduce_chroma
 
 
 def random(*shape, seed=0):
@@ -41,7 +41,7 @@ def test_at_the_size_that_was_seen_bilinear_is_the_networks_own(size):
     chroma = random(1, 2, *((side + 1) // 2 for side in size))
     enlarged = Enlarged(chroma, random(1, 1, *size), *size, "bilinear")
     found = enlarged.rows(0, size[0], random(1, 1, *size))
-    torch.testing.assert_close(found, enlarge_chroma(chroma, *size), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found, upsample_chroma(chroma, *size), atol=1e-6, rtol=0)
 
 
 def test_bilinear_is_torchs_at_a_whole_factor():

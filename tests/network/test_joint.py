@@ -7,7 +7,7 @@ from torch import nn
 from irodori.network import JointNetwork
 from irodori.network.backbone import scaled_to
 from irodori.network.heads import Fusion
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import upsample_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput
 from irodori.utils.describable import build, describe
 from networks import joint
@@ -230,7 +230,7 @@ def test_any_size_goes_in_and_comes_out(tiny, height, width):
     assert logits.shape == (1, 5)
     assert 0 <= chroma.min() <= chroma.max() <= 1
     assert torch.isfinite(logits).all()
-    full = enlarge_chroma(chroma, height, width)
+    full = upsample_chroma(chroma, height, width)
     assert full.shape == (1, 2, height, width)
     assert 0 <= full.min() <= full.max() <= 1
 
@@ -305,7 +305,7 @@ def test_a_ramp_does_not_shift(size):
     height, width = size
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     ramps = torch.stack([0.01 * x, 0.01 * y])[None].float()
-    again = enlarge_chroma(reduce_chroma(ramps), height, width)
+    again = upsample_chroma(reduce_chroma(ramps), height, width)
     inside = (again - ramps)[..., 3:-3, 3:-3]
     assert inside.abs().max() < 1e-5
 
@@ -313,4 +313,4 @@ def test_a_ramp_does_not_shift(size):
 def test_chroma_of_another_size_is_not_enlarged():
     for size in ((4, 5), (5, 4)):
         with pytest.raises(ValueError, match="not half of 8×8"):
-            enlarge_chroma(torch.rand(1, 2, *size), 8, 8)
+            upsample_chroma(torch.rand(1, 2, *size), 8, 8)

@@ -8,7 +8,7 @@ from irodori.color.ab_bins import bins_of, centers, in_gamut
 from irodori.metrics.prior import AbPrior
 from irodori.model import load_model
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import upsample_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.pretrained import lite
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
@@ -87,7 +87,7 @@ def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     value = loss(prediction, chroma, VALID, luminance)
 
     predicted = prediction.sigmoid()
-    colored = Lab().decode(luminance, enlarge_chroma(predicted, 32, 32))
+    colored = Lab().decode(luminance, upsample_chroma(predicted, 32, 32))
     encoder = lite.lite0_features()
     expected = 0.0
     for number in (0, 2):

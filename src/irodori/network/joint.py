@@ -168,7 +168,7 @@ def reduce_chroma(chroma_BCHW: Tensor) -> Tensor:
     return functional.avg_pool2d(chroma_BCHW, 2, ceil_mode=True)
 
 
-def enlarge_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
+def upsample_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
     """Return predicted chrominance at the luminance's size: bilinear ×2, cut to height×width.
 
     Raises:

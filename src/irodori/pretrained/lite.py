@@ -21,6 +21,8 @@ ImageNet's by 4.1. The likeliest class has a mean probability of 0.51 with these
 ImageNet's. The authors' own 127/255 and 128/255 can't be told from these (1.2 and 0.51).
 """
 LITE0 = "tf_efficientnet_lite0"
+HEAD = ("conv_head.", "bn2.", "classifier.")
+"""The layers that classify."""
 
 
 class Package(NamedTuple):
@@ -66,7 +68,7 @@ PACKAGES = {
 
 
 def packaged_weights(model: str) -> dict[str, Tensor]:
-    """Return the weights that a package has for a model of timm, under timm's names.
+    """Return the weights that a package has for a model of timm, without the head.
 
     Raises:
         IrodoriError: the package is missing, or its file is another one.
@@ -89,7 +91,8 @@ def packaged_weights(model: str) -> dict[str, Tensor]:
     # The layers have other names there, and the same order.
     with torch.device("meta"):
         names = timm.create_model(model).state_dict()
-    return dict(zip(names, weights.values(), strict=True))
+    renamed = zip(names, weights.values(), strict=True)
+    return {name: weight for name, weight in renamed if not name.startswith(HEAD)}
 
 
 def lite0_features() -> nn.Module:

@@ -13,7 +13,7 @@ from irodori.color.ab_bins import centers, in_gamut
 from irodori.config.ranges import Range
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import upsample_chroma, reduce_chroma
 from irodori.network.output import AbClassesOutput, Output
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.utils.errors import IrodoriError
@@ -54,7 +54,7 @@ class ObjectiveInput:
     def predicted_rgb_B3HW(self) -> Tensor:
         """The predicted picture, sRGB B×3×H×W, not clipped to [0,1]; it can be differentiated."""
         height, width = self.luminance_B1HW.shape[-2:]
-        full_BCHW = enlarge_chroma(self.predicted_BCHW, height, width)
+        full_BCHW = upsample_chroma(self.predicted_BCHW, height, width)
         return self.color_space.decode(self.luminance_B1HW, full_BCHW)
 
     @cached_property
