@@ -7,7 +7,7 @@ from torch import nn
 from irodori.network import JointNetwork
 from irodori.network.backbone import scaled_to
 from irodori.network.heads import Fusion
-from irodori.network.joint import upsample_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput
 from irodori.utils.describable import build, describe
 from networks import joint

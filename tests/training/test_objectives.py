@@ -8,7 +8,7 @@ from irodori.color.ab_bins import bins_of, centers, in_gamut
 from irodori.metrics.prior import AbPrior
 from irodori.model import load_model
 from irodori.network import JointNetwork
-from irodori.network.joint import upsample_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.pretrained import lite
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse

@@ -13,7 +13,7 @@ from irodori.color.ab_bins import centers, in_gamut
 from irodori.config.ranges import Range
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
-from irodori.network.joint import upsample_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput, Output
 from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.utils.errors import IrodoriError

@@ -7,7 +7,7 @@ from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
 from irodori.inference.fast import faster
-from irodori.network.joint import upsample_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.utils.errors import IrodoriError
 
 KINDS = ({}, {"backbone": "tf_efficientnet_lite0", "decoder": "skips"})
