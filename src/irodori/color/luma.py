@@ -1,8 +1,7 @@
 """ITU-R BT.601: the two color-difference spaces on its luma, YUV and YCbCr.
 
-Scaled to [0, 1], the chroma of YUV and of YCbCr are the same numbers, since both are B - Y and
-R - Y over their full range. The two spaces differ in their native units only: a network trains
-on them alike.
+Both are B - Y and R - Y over their full range, so that they differ in their native units only:
+scaled to [0, 1] their chroma are the same numbers.
 """
 
 from typing import ClassVar
@@ -53,8 +52,7 @@ class Yuv(ColorSpace):
 class YCbCr(Yuv):
     """Y, Cb and Cr of JPEG files (JFIF, full-range BT.601): Cb and Cr in ±0.5, centered on 0.
 
-    `decode` goes through YUV: kornia's `ycbcr_to_rgb` clips to [0, 1], where a loss has no
-    gradient.
+    `decode` is that of YUV: kornia's `ycbcr_to_rgb` clips, where a loss has no gradient.
     """
 
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5)

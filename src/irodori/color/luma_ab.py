@@ -26,11 +26,9 @@ class LumaAb(ColorSpace):
     """BT.601 luma of sRGB, and CIE a* and b* scaled by ±100.
 
     The scale is that of the published network (a* and b* are 200·output - 100), which doesn't hold
-    all of sRGB: b* reaches -107.9, so the chroma that `encode` gives reaches -0.04.
-
-    `decode` gives the color with the luma and these a* and b*. Where a channel has negative light
-    (a color outside of sRGB), the luma is that of the picture that is shown, with the channel at 0;
-    more than full light in a channel isn't considered. Unlike `Lab` it lets Z below 0.
+    all of sRGB: b* reaches -107.9, so the chroma that `encode` gives reaches -0.04. Where a channel
+    has negative light (a color outside of sRGB), `decode` keeps the luma of the picture that is
+    shown, with the channel at 0.
     """
 
     chroma_range: ClassVar[tuple[float, ...]] = (100.0, 100.0)

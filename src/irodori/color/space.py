@@ -47,30 +47,18 @@ class ColorSpace(Describable, ABC):
 
     @abstractmethod
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return luminance and chroma in native units.
-
-        Args:
-            rgb_B3HW: sRGB in [0, 1], fp32 or float64. It must not be changed.
-
-        Returns:
-            B×(1 + C)×H×W of the same type, luminance first.
-        """
+        """Return luminance and chroma in native units: sRGB in [0, 1] → B×(1 + C)×H×W."""
 
     @abstractmethod
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """Return the sRGB picture of luminance and chroma in native units, not clipped.
+        """Return the sRGB picture B×3×H×W of native values, not clipped, with finite gradients.
 
-        Args:
-            native_BDHW: B×(1 + C)×H×W, fp32 or float64, as of `native_from_rgb`. Chroma may be
-                outside of sRGB.
-
-        Returns:
-            sRGB B×3×H×W of the same type, with finite gradients.
+        Chroma may be outside of sRGB.
         """
 
     @property
     def chroma_channels(self) -> int:
-        """The number of channels that the network predicts: 2 or 3."""
+        """Return the number of channels that the network predicts: 2 or 3."""
         return len(self.chroma_range)
 
     def encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,11 +88,7 @@ class ColorSpace(Describable, ABC):
         return self.encode(rgb_B3HW)[0]
 
     def decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Join luminance and chrominance; can be differentiated.
-
-        Args:
-            luminance_B1HW: in [0, 1].
-            chroma_BCHW: in [0, 1], of the same height and width.
+        """Join luminance and chrominance in [0, 1]; can be differentiated.
 
         Returns:
             sRGB B×3×H×W, fp32 (or float64 if either argument is). Not every pair of luminance and

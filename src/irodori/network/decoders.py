@@ -19,14 +19,11 @@ class Decoder(nn.Module, Describable):
     """
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """Decode features.
+        """Return the prediction B×out_channels×4h/stride×4w/stride, or what the skips cover of it.
 
         Args:
             features_BCHW: B×in_channels×h×w at stride 8.
             skips: finer features by stride, see `Local`.
-
-        Returns:
-            B×out_channels×4h/stride×4w/stride, or as much of it as the skips cover.
         """
         raise NotImplementedError
 

@@ -52,9 +52,6 @@ class AbClassesOutput(Output):
     Args:
         chroma_channels: 2, those of L*a*b*.
         temperature: near 0 only the mode counts, 1 is the plain mean; 0.38 in the source.
-
-    Raises:
-        ValueError: an argument is out of range.
     """
 
     stride = 2
