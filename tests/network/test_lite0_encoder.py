@@ -6,7 +6,7 @@ import timm
 import torch
 
 from irodori.network.lite0 import Lite0
-from irodori.network.timm_encoder import LITE0, encoder_info, info_of
+from irodori.network.timm_encoder import LITE0, encoder_info
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_it_is_timms(both, size, training):
 
 
 def test_what_is_known_of_it_is_what_timm_knows(both):
-    assert info_of(both[0], {}) == encoder_info(LITE0.name.partition(".")[0]) == LITE0
+    assert encoder_info(both[0]) == LITE0
 
 
 def test_it_is_initialized_as_timms():

@@ -9,7 +9,7 @@ from torch.nn import functional
 from irodori.config.ranges import Range
 from irodori.network.backbone import Backbone, Global, Local, divided
 from irodori.network.blocks import conv_block, linear_block, scaled
-from irodori.network.timm_encoder import STRIDES, create_encoder, encoder_info
+from irodori.network.timm_encoder import STRIDES, create_encoder
 
 LOCAL = STRIDES[0]
 SKIPS = (4, 2)
@@ -44,11 +44,10 @@ class TimmBackbone(Backbone):
         global_features: bool = True,
     ) -> None:
         super().__init__()
-        self.info = encoder_info(name)
+        self.encoder, self.info = create_encoder(name)
         # With the tag of its weights, which decides how the input is scaled.
         self.name = self.arguments["name"] = self.info.name
         self.input_size = self.info.size
-        self.encoder = create_encoder(self.name)
         channels = dict(zip(self.info.strides, self.info.channels, strict=True))
         self.simple_pyramid: SimplePyramid | None = None
         if len(channels) == 1:

@@ -1,7 +1,7 @@
 """Encoders of timm: how they are created, and what is known of them."""
 
 from difflib import get_close_matches
-from functools import cache
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,79 +13,48 @@ STRIDES = (8, 16, 32)
 """Strides of the levels that local and global features are made of."""
 LARGEST = 224
 """Side in pixels of what the global path sees, at most, where levels have a single stride."""
+ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+"""Arguments by which models of a fixed input size take pictures of any size."""
 
 
 class EncoderInfo(NamedTuple):
-    """What is known of an encoder.
-
-    Attributes:
-        name: with the tag of its weights; those of other tags may be for other inputs.
-        strides, channels: of its levels.
-        size: height and width at which it sees whole photos: those it was trained with.
-        mean, std: of luminance, as it expects it.
-        input_scale: photos are scaled by it, so that the strides are powers of 2.
-        channels_last: whether levels are B×h×w×C.
-        options: further arguments of `timm.create_model`, for pictures of any size.
-        fixed_size: whether timm says that it takes one size only, in spite of them.
-    """
+    """What is known of an encoder."""
 
     name: str
+    """With the tag of its weights; those of other tags may be for other inputs."""
     strides: tuple[int, ...]
     channels: tuple[int, ...]
+    """Of the levels, as the strides."""
     size: tuple[int, int]
+    """Height and width at which it sees whole photos: those it was trained with."""
     mean: float
     std: float
+    """Of luminance, as the mean."""
     input_scale: float = 1.0
+    """Photos are scaled by it, so that the strides are powers of 2."""
     channels_last: bool = False
-    options: tuple[tuple[str, Any], ...] = ()
-    fixed_size: bool = False
+    """Whether levels are B×h×w×C."""
 
 
 LITE0 = EncoderInfo(
     "tf_efficientnet_lite0.in1k", (2, 4, 8, 16, 32), (16, 24, 40, 112, 320), (224, 224), 0.5, 0.5
 )
 """What timm says of it, see `irodori.network.lite0`."""
-OPTIONS: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
-"""Arguments by which models of a fixed input size take pictures of any size."""
 
 
-def create_encoder(name: str, **options: Any) -> nn.Module:
+def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
     """Return a model of timm for one channel that gives features at several strides.
 
     Args:
-        name: see `EncoderInfo`.
+        name: with or without the tag of its weights.
         options: further arguments of `timm.create_model`, such as `pretrained`.
-
-    Raises:
-        ValueError: see `encoder_info`.
-    """
-    if name == LITE0.name and not options:
-        return Lite0()
-    import timm
-
-    info = encoder_info(name)
-    options |= dict(info.options)
-    network: Any = timm.create_model(name, features_only=True, in_chans=1, **options)
-    if info.fixed_size and torch.get_default_device().type != "meta":
-        # Where it looks up positions beyond its table, only real numbers show it.
-        try:
-            check_levels(network)
-        except Exception as error:
-            raise unusable(name, error) from None
-    encoder: nn.Module = network
-    return encoder
-
-
-@cache
-def encoder_info(name: str) -> EncoderInfo:
-    """Return what is known of a model of timm, after a check that it can be an encoder.
 
     Raises:
         ValueError: timm has no such model, or it doesn't take pictures of any size, or it has no
             level at stride 8 and more than one.
     """
-    if name in (LITE0.name, LITE0.name.partition(".")[0]):
-        return LITE0
+    if name in (LITE0.name, LITE0.name.partition(".")[0]) and not options:
+        return Lite0(), LITE0
     # A prefix would make timm fetch a model's configuration from a hub.
     if ":" in name or "/" in name:
         raise ValueError(f"{name!r} is no name of a model of timm: it has a ':' or a '/'")
@@ -98,35 +67,31 @@ def encoder_info(name: str) -> EncoderInfo:
         raise ValueError(f"timm has no model {name!r}{hint}")
     fixed = timm.get_pretrained_cfg_value(name, "fixed_input_size")
     reason: Exception | None = None
-    for options in OPTIONS if fixed else OPTIONS[-1:]:
+    for more in ANY_SIZE if fixed else ANY_SIZE[-1:]:
+        create = partial(timm.create_model, name, features_only=True, in_chans=1, **more)
         try:
-            # On the meta device nothing is computed, nor held in memory.
-            with torch.device("meta"):
-                network: Any = timm.create_model(name, features_only=True, in_chans=1, **options)
-                check_levels(network)
-                return info_of(network, options)._replace(fixed_size=bool(fixed and not options))
+            network: Any = create()
+            check_levels(network)
+            info = encoder_info(network)
         except Exception as error:
             # timm raises many kinds here; the first option is the one that most models have.
             reason = error if reason is None or isinstance(reason, TypeError) else reason
-    raise unusable(name, reason)
-
-
-def unusable(name: str, reason: Exception | None) -> ValueError:
-    """Return the error for a model that can't be an encoder."""
+        else:
+            return create(**options) if options else network, info
     line = (str(reason).strip() or type(reason).__name__).splitlines()[0]
-    return ValueError(f"{name} of timm can't be a backbone: {line}")
+    raise ValueError(f"{name} of timm can't be a backbone: {line}") from None
 
 
 @torch.no_grad()
 def check_levels(network: Any) -> None:
     """Raise ValueError unless levels have their sizes, for pictures that aren't square.
 
-    Some models raise errors of their own for pictures larger than what they were trained with.
+    Some models raise errors of their own for pictures larger than what they were trained with, and
+    some only with real numbers, not on the meta device.
     """
     strides, channels = network.feature_info.reduction(), network.feature_info.channels()
     step = strides[-1]
     height, width = (side // step * step for side in network.pretrained_cfg["input_size"][1:])
-    training = network.training
     network.eval()
     for size in ((2 * step, 3 * step), (height + step, width + 2 * step)):
         levels = network(torch.zeros(1, 1, *size))
@@ -134,7 +99,7 @@ def check_levels(network: Any) -> None:
             shape = level.permute(0, 3, 1, 2).shape if is_channels_last(network) else level.shape
             if shape != (1, count, size[0] // stride, size[1] // stride):
                 raise ValueError(f"at stride {stride} it gives {tuple(shape)} for {size}")
-    network.train(training)
+    network.train()
 
 
 def is_channels_last(network: Any) -> bool:
@@ -142,7 +107,7 @@ def is_channels_last(network: Any) -> bool:
     return getattr(network, "output_fmt", "NCHW") == "NHWC"
 
 
-def info_of(network: Any, options: dict[str, Any]) -> EncoderInfo:
+def encoder_info(network: Any) -> EncoderInfo:
     """Return what an encoder of timm says of itself."""
     config, levels = network.pretrained_cfg, network.feature_info
     height, width = config["input_size"][1:]
@@ -164,5 +129,4 @@ def info_of(network: Any, options: dict[str, Any]) -> EncoderInfo:
         std=sum(config["std"]) / 3,
         input_scale=scale,
         channels_last=is_channels_last(network),
-        options=tuple(options.items()),
     )

@@ -46,7 +46,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
         if offline:
             raise ConnectionError(f"{constants.ENDPOINT} can't be reached")
         with torch.random.fork_rng(devices=[]):
-            network = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
+            network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
     except Exception as error:
         # Of many kinds, by what the source is.
         more = f"{package.missing()}, or " if package else ""
