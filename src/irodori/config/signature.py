@@ -171,9 +171,11 @@ def outline(name: str) -> ModuleType:
     """Run a module of irodori with stand-ins for other packages."""
     # In the name of a module that is imported: dataclasses look up their own.
     module, spec = ModuleType(__name__), spec_of(name)
-    loader: Any = spec and spec.loader
+    if spec is None:
+        raise ModuleNotFoundError(name)
+    loader: Any = spec.loader
     module.__package__ = name if folders_of(name) else name.rpartition(".")[0]
-    module.__file__ = spec and spec.origin
+    module.__file__ = spec.origin
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_outline}
     exec(loader.get_code(name), module.__dict__)
     return module

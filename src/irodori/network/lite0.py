@@ -77,7 +77,9 @@ class Block(nn.Sequential):
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """B×inputs×H×W → B×outputs×H/stride×W/stride."""
-        output_BCHW: Tensor = super().forward(features_BCHW)
+        output_BCHW = features_BCHW
+        for layer in self:
+            output_BCHW = layer(output_BCHW)
         return output_BCHW + features_BCHW if self.residual else output_BCHW
 
 

@@ -31,7 +31,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
 
     model = name.partition(".")[0]
     package = PACKAGES.get(model)
-    config = timm.get_pretrained_cfg(name)
+    config: Any = timm.get_pretrained_cfg(name)
     source = f"{config.hf_hub_id or config.url} (timm)"
     given: dict[str, Any] = {}
     offline = False
