@@ -76,6 +76,7 @@ def test_its_description_builds_it_again_and_gradients_reach_every_parameter(net
     luminance = torch.rand(1, 1, 50, 30)
     with torch.no_grad():
         assert torch.equal(network(luminance)[0], trained.eval()(luminance)[0])
+    trained.backbone.input_size = (64, 64)
     chroma, logits = trained.train()(torch.rand(4, 1, 64, 64))
     (chroma.square().mean() + logits.square().mean()).backward()
     missing = [name for name, p in trained.named_parameters() if p.grad is None]
@@ -88,6 +89,7 @@ def test_its_description_builds_it_again_and_gradients_reach_every_parameter(net
 )
 def test_what_no_gradient_reaches_asks_for_none(name, decoder):
     trained = joint(5, width=1 / 16, backbone=name, decoder=decoder)
+    trained.backbone.input_size = (64, 64)
     before = {key: value.clone() for key, value in trained.state_dict().items()}
     freeze_unused(trained)
     assert trained.training
@@ -227,6 +229,7 @@ def test_an_encoder_of_a_fixed_size_takes_any():
 def test_a_frozen_encoder_computes_no_gradients(name):
     torch.manual_seed(0)
     network = joint(3, backbone=name, decoder="skips")
+    network.backbone.input_size = (32, 32)
     network.backbone.encoder_frozen = True
     graphs = []
     network.backbone.encoder.register_forward_hook(
@@ -254,6 +257,7 @@ def test_a_frozen_encoder_computes_no_gradients(name):
 )
 def test_on_cpus_depthwise_encoders_are_trained_in_fp32(name, frozen, dtype):
     network = joint(3, backbone=name, decoder="skips")
+    network.backbone.input_size = (32, 32)
     network.backbone.encoder_frozen = frozen
     seen = []
     network.backbone.encoder.register_forward_hook(lambda *arguments: seen.append(arguments[2][0]))
