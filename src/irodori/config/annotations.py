@@ -55,6 +55,8 @@ def wanted(annotation: Any) -> str:
         text = f"one of {', '.join(map(shown, arguments))}"
     elif kind is tuple:
         text = f"[{', '.join(map(wanted, arguments))}]"
+    elif not isinstance(kind, type):
+        text = "a node"
     elif kind in WORDS:
         text = WORDS[kind]
     elif _is_list(kind):
