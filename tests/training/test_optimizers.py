@@ -178,14 +178,6 @@ def test_an_encoder_learns_layer_by_layer(resnet):
         assert decay[id(weight)] == (0.3 if weight.ndim > 1 else 0.0)
 
 
-def test_layers_that_timm_does_not_count_are_asked_for_by_layer_decay_only():
-    network = network_with("poolformer_s12")
-    groups = groups_of(network, adamw(lr=1e-3), EncoderTraining(lr_scale=0.5))
-    assert {group["lr"] for group in groups} == {1e-3, 5e-4}
-    with pytest.raises(ValueError, match="poolformer_s12"):
-        groups_of(network, adamw(lr=1e-3), EncoderTraining(layer_decay=0.9))
-
-
 def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):
     before = EncoderTraining(lr_scale=0.5, layer_decay=0.7)
     after = EncoderTraining(lr_scale=0.25, layer_decay=0.9)

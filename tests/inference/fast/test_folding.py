@@ -32,7 +32,7 @@ def norms_left(network):
     ]
 
 
-LARGE = ("convnext_tiny", "resnet50")
+LARGE = ("convnext_tiny", "resnet50", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
 
 
 @pytest.mark.parametrize("output", [{}, {"output": "ab_classes", "temperature": 0.38}])
