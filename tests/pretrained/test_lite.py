@@ -68,7 +68,7 @@ def test_the_features_for_rgb_are_those_of_the_packages_own_network():
 
 def test_the_inputs_convention_is_the_one_that_fits_the_weights():
     """By what the first batch norm has stored, and by the likeliest class's probability."""
-    pictures = batch(24, 224).float()
+    pictures = batch(40, 224).float()
     imagenet = [torch.tensor(channels)[:, None, None] for channels in IMAGENET]
     weights = torch.load(PACKAGE.path(), weights_only=True)
     stored = weights["_bn0.running_var"]
@@ -79,7 +79,7 @@ def test_the_inputs_convention_is_the_one_that_fits_the_weights():
         found = nn.functional.conv2d(padded, weights["_conv_stem.weight"], stride=2).var((0, 2, 3))
         alive = stored > 1e-3
         distance.append((found / stored)[alive].log().abs().median().item())
-        _, logits_BC = packages_own(0, inputs[:8])
+        _, logits_BC = packages_own(0, inputs[:16])
         certain.append(logits_BC.softmax(1).amax(1).mean().item())
     assert distance[0] < 0.4 < 1 < distance[1]
     assert certain[0] > certain[1] > 0.3
