@@ -17,8 +17,7 @@ from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
 from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
-from irodori.training.report import CONSOLE
-from irodori.training.results import EvaluationResult, document, table
+from irodori.training.results import CONSOLE, EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS

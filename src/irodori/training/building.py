@@ -1,14 +1,13 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
@@ -20,23 +19,19 @@ from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
-from irodori.training.callbacks.bad_images import BadImages
-from irodori.training.callbacks.buffers import BroadcastBuffers
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.finite import FiniteLoss
-from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.resume_metadata import ResumeMetadata
 from irodori.training.callbacks.train_means import TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
+from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
-from irodori.training.report import CONSOLE
-from irodori.training.seen import shard_identities
+from irodori.training.protocol import shard_identities
+from irodori.training.results import CONSOLE
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
@@ -51,10 +46,9 @@ def build_data(config: DictConfig) -> ShardData:
     Raises:
         IrodoriError: the shards can't be had, or a setting doesn't fit another.
     """
-    space = instantiate(config.color_space)
     data = ShardData(
         instantiate(config.data),
-        space,
+        instantiate(config.color_space),
         instantiate(config.augmentation),
         seed=config.seed,
         accumulate=config.trainer.accumulate_grad_batches,
@@ -70,21 +64,23 @@ def build_data(config: DictConfig) -> ShardData:
     return data
 
 
-def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationModule:
+def build_module(config: DictConfig, data: ShardData, new: bool) -> ColorizationModule:
     """Return the module of a configuration.
 
     Args:
-        run: the run.
+        config: the configuration.
         data: what it is trained on.
-        last: the checkpoint that the run resumes from, None where it starts.
+        new: False where a checkpoint with all weights is loaded afterwards.
 
     Raises:
         IrodoriError: a setting doesn't fit another, or weights can't be had.
     """
-    config = run.config
-    # Before anything that takes time.
     optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
-    _try(optimizer, "optimizer")
+    try:
+        # Settings that are out of range are refused before anything that takes time.
+        optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise IrodoriError(f"optimizer: {one_line(error)}") from None
     objective: Objective = instantiate(config.objective)
     network: JointNetwork = instantiate(
         config.network,
@@ -94,20 +90,14 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
     if world_size(config.trainer) > 1:
         freeze_unused(network)
     network = network.to(memory_format=torch.channels_last)
-    model = Model(
-        network,
-        data.color_space,
-        data.classes,
-        config.alpha,
-        NOT_YET,
-        shard_identities(data.train_index),
-    )
+    trained_on = shard_identities(data.train_index)
+    model = Model(network, data.color_space, data.classes, config.alpha, NOT_YET, trained_on)
     encoder = instantiate(config.encoder)
-    lines = initialize_encoder(model, encoder, load=last is None)
-    if config.init is not None and last is None:
-        line, trained_on = load_matching_weights(model, Path(config.init))
+    lines = initialize_encoder(model, encoder, load=new)
+    if config.init is not None and new:
+        line, seen = load_matching_weights(model, Path(config.init))
         lines.append(line)
-        model = replace(model, trained_on=(*trained_on, *model.trained_on))
+        model = replace(model, trained_on=(*seen, *trained_on))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
         model,
@@ -121,19 +111,10 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
     )
 
 
-def _try(optimizer: Callable[..., Any], node: str) -> None:
-    """Make an optimizer of a single weight, which refuses settings that are out of range."""
-    try:
-        optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise IrodoriError(f"{node}: {one_line(error)}") from None
-
-
 def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callback]:
     """Return the run's callbacks, in the order in which they are called."""
     config = run.config
     plan = data.plan(world_size(config.trainer), rank=0)
-    prior = AbPrior.load(Path(config.ab_prior))
     configured = [instantiate(node) for node in config.callbacks.values() if node]
     for callback in configured:
         if isinstance(callback, Checkpoints):
@@ -141,16 +122,20 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
     if not config.trainer.enable_progress_bar or not CONSOLE.is_terminal:
         configured = [c for c in configured if not isinstance(c, ImagesBar)]
     metrics = {name: instantiate(node) for name, node in config.metrics.items() if node}
+
+    def update_folder(trainer: Trainer, _: Any) -> None:
+        if run.resumed and trainer.is_global_zero:
+            run.update_folder(trainer.global_step)
+
     return [
-        ValidationMetrics(data.classes, prior, metrics=metrics),
+        ValidationMetrics(data.classes, AbPrior.load(Path(config.ab_prior)), metrics),
         RandomStates(),
         TrainMeans(),
-        LostShards(),
-        BadImages(data.config.max_bad_share, plan.batches * plan.micro_batch),
+        ReadErrors(data.config.max_bad_share, plan.batches * plan.micro_batch),
         FiniteLoss(),
         *configured,
-        *([ResumeMetadata(run.folder, run.to_yaml())] if run.resumed else []),
-        BroadcastBuffers(),
+        # Once the checkpoint is loaded: a change that doesn't fit it leaves the folder as it was.
+        LambdaCallback(on_train_start=update_folder),
     ]
 
 

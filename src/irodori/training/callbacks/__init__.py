@@ -1,1 +1,1 @@
-"""Callbacks of a training run: scores, pictures, damaged images, progress."""
+"""Callbacks of a training run."""

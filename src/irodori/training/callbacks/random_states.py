@@ -22,9 +22,9 @@ class RandomStates(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the states of Python's, NumPy's and torch's generators on every rank."""
         name, keys, *rest = np.random.get_state(legacy=True)
-        version, internal, gauss = random.getstate()
         state = {
-            "python": (version, list(internal), gauss),
+            "python": random.getstate(),
+            # Checkpoints are read without unpickling NumPy's arrays.
             "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
@@ -38,12 +38,10 @@ class RandomStates(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the generators."""
         state = own_value(self._loaded)
-        if state is None:
-            return
-        version, internal, gauss = state["python"]
-        random.setstate((version, tuple(internal), gauss))
-        name, keys, *rest = state["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-        torch.set_rng_state(state["torch"])
-        if state["cuda"]:
+        if state is not None:
+            version, internal, gauss = state["python"]
+            random.setstate((version, tuple(internal), gauss))
+            name, keys, *rest = state["numpy"]
+            np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+            torch.set_rng_state(state["torch"])
             torch.cuda.set_rng_state_all(state["cuda"])

@@ -13,13 +13,12 @@ class TrainMeans(Callback):
     """Logs means over images of what `ColorizationModule.training_step` returns as `sums`.
 
     Sums and counts stay on the device between logs. An epoch's means continue exactly after an
-    interruption; with another number of ranks the first one takes over what all had summed.
+    interruption; with another number of ranks the first one takes what all had summed.
     """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self._loaded: list[dict[str, Any]] = []
-        self._started = False
+        self._loaded: list[dict[str, list[float]]] = []
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums and counts of every rank."""
@@ -33,15 +32,12 @@ class TrainMeans(Callback):
         """Continue with the loaded sums."""
         sums = own_value(self._loaded)
         if sums is None and trainer.is_global_zero and self._loaded:
-            sums = {
-                name: [sum(column) for column in zip(*(r[name] for r in self._loaded), strict=True)]
-                for name in self._loaded[0]
+            columns = {
+                name: zip(*(r[name] for r in self._loaded), strict=True) for name in self._loaded[0]
             }
+            sums = {name: [sum(column) for column in pair] for name, pair in columns.items()}
         for name, pair in (sums or {}).items():
-            self.sums[name] = self._zero(pl_module) + torch.tensor(pair, dtype=torch.float64)
-
-    def _zero(self, module: LightningModule) -> Tensor:
-        return torch.zeros(2, dtype=torch.float64, device=module.device)
+            self.sums[name] = torch.tensor(pair, dtype=torch.float64).to(pl_module.device)
 
     def on_train_batch_end(
         self,
@@ -52,20 +48,14 @@ class TrainMeans(Callback):
         batch_idx: int,
     ) -> None:
         """Add a micro-batch, and log its means."""
-        self._start_loggers(trainer)
+        for logger in trainer.loggers:
+            # W&B waits for the first step, see `WandbSteps`.
+            if hasattr(logger, "start"):
+                logger.start()
         for name, (total, count) in outputs["sums"].items():
-            if name not in self.sums:
-                self.sums[name] = self._zero(pl_module)
-            self.sums[name] += torch.stack([total.double(), count.double()])
+            pair_2 = torch.stack([total.double(), count.double()])
+            self.sums[name] = self.sums[name] + pair_2 if name in self.sums else pair_2
             pl_module.log(f"train/{name}_step", total / count.clamp(min=1), on_epoch=False)
-
-    def _start_loggers(self, trainer: Trainer) -> None:
-        """Start loggers that have waited for the first step (see `WandbSteps`)."""
-        if not self._started:
-            self._started = True
-            for logger in trainer.loggers:
-                if hasattr(logger, "start"):
-                    logger.start()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the epoch's means."""

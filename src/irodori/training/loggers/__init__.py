@@ -1,5 +1,6 @@
 """The loggers of a run: metrics.csv always, and what is configured beside it."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -34,8 +35,6 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
     return [metrics] if logger is None else [metrics, logger]
 
 
-def close_loggers(loggers: list[Logger], status: int) -> None:
-    """Finish the loggers that have a `finish(status)`: W&B marks runs as failed or preempted."""
-    for logger in loggers:
-        if hasattr(logger, "finish"):
-            logger.finish(status)
+def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a row of metrics.csv, which may be texts, without its step."""
+    return {name: float(value) for name, value in row.items() if name != "step"}
