@@ -11,7 +11,7 @@ from torch import distributed
 
 from irodori.training.callbacks.random_states import RandomStates
 from irodori.training.callbacks.train_means import TrainMeans
-from irodori.training.ranks import Agreement, agree, gather, own_value, several
+from irodori.training.ranks import agree, gather, own_value, several
 
 FORK = multiprocessing.get_context("fork")
 MODULE = SimpleNamespace(device=torch.device("cpu"), log=lambda *args, **kwargs: None)
@@ -26,9 +26,7 @@ def draws():
 def asked(rank):
     """What a rank is told of both ranks' flags and values."""
     flags = [rank == 1, False, True]
-    question = Agreement()
-    question.ask(*flags)
-    told = {"answer": question.answer(), "again": question.answer(), "agree": agree(*flags)}
+    told = {"agree": agree(*flags)}
     values = gather({"rank": rank})
     told |= {"values": values, "mine": own_value(values), "other": own_value(values[:1])}
     for seed in (random.seed, np.random.seed, torch.manual_seed):
@@ -60,8 +58,7 @@ def test_two_ranks_tell_each_other(tmp_path):
     for process in processes:
         process.join()
     for rank in (0, 1):
-        assert told[rank]["answer"] == told[rank]["agree"] == [True, False, True]
-        assert told[rank]["again"] == []
+        assert told[rank]["agree"] == [True, False, True]
         assert told[rank]["values"] == [{"rank": 0}, {"rank": 1}]
         assert told[rank]["mine"] == {"rank": rank}
         assert told[rank]["other"] is None
@@ -75,10 +72,6 @@ def test_alone_there_is_nobody_to_ask():
     assert gather("x") == ["x"]
     assert own_value(["x"]) == "x"
     assert own_value(["x", "y"]) is None
-    question = Agreement()
-    assert question.answer() == []
-    question.ask(True, False)
-    assert question.answer() == [True, False]
 
 
 def test_numbers_drawn_after_loading_are_those_that_would_have_been(tmp_path):

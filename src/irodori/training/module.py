@@ -13,8 +13,7 @@ from torchmetrics import MeanMetric
 import irodori
 from irodori.metrics import ChrominanceRMSE
 from irodori.model import Model, color_pictures
-from irodori.training.losses import scene_cross_entropy
-from irodori.training.objectives import Objective, ObjectiveInput
+from irodori.training.objectives import Objective, ObjectiveInput, scene_cross_entropy
 from irodori.training.optimizers import (
     MakeOptimizer,
     MakeScheduler,

@@ -23,7 +23,6 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import BEST, CHECKPOINTS, LAST
 
 SECONDS = "train/seconds"
-"""Seconds of training before a validation, those of all validations left out."""
 
 
 class Checkpoints(Callback):
@@ -33,20 +32,14 @@ class Checkpoints(Callback):
     each validation, after each epoch, at the end, and when a signal asks the run to stop. If a
     checkpoint can't be written, a line says so, and the one before stays.
 
-    It has the run's clocks, too, which continue from a checkpoint. `train/seconds`, logged with
-    each validation, leaves out validations and what is written with them: they take a slower
-    network longer, too.
+    It has the run's clocks, too, which continue from a checkpoint: `seconds` of training with its
+    validations, and `trained`, logged with each validation as `train/seconds`, without these and
+    what is written with them, which take a slower network longer, too.
 
     Args:
         every_steps: optimizer steps between checkpoints; None for no such limit.
         every_minutes: time between checkpoints; None for no such limit.
         clock: returns seconds.
-
-    Attributes:
-        stop: the signals that it looks at.
-        best: the least validation error so far.
-        seconds: of training and its validations, also before an interruption.
-        trained: of training alone.
     """
 
     def __init__(
@@ -158,15 +151,7 @@ class Checkpoints(Callback):
             self._save(trainer, validating=True)
         self.stop.install()
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
         """Stop if a signal came, or a watcher has a problem."""
         if self._agree(self.stop.name is not None)[0]:
             self._stop()
@@ -196,11 +181,7 @@ class Checkpoints(Callback):
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the end of training.
-
-        Raises:
-            IrodoriError: it can't be written.
-        """
+        """Write the end of training, or raise IrodoriError."""
         written = self._save(trainer, validating=False)
         self._tick()
         self._time = None

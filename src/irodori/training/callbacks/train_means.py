@@ -40,12 +40,7 @@ class TrainMeans(Callback):
             self.sums[name] = torch.tensor(pair, dtype=torch.float64).to(pl_module.device)
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
     ) -> None:
         """Add a micro-batch, and log its means."""
         for logger in trainer.loggers:

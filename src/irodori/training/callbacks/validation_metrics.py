@@ -35,11 +35,7 @@ class ValidationMetrics(Callback):
     """
 
     def __init__(
-        self,
-        classes: Sequence[str],
-        prior: AbPrior,
-        metrics: Factories,
-        perceptual: bool = False,
+        self, classes: Sequence[str], prior: AbPrior, metrics: Factories, perceptual: bool = False
     ) -> None:
         self.classes = classes
         self.prior = prior
@@ -69,13 +65,7 @@ class ValidationMetrics(Callback):
         )
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
     ) -> None:
         """Add a batch's photographs to the rows."""
         if trainer.state.fn != TrainerFn.VALIDATING:

@@ -60,12 +60,7 @@ class ReadErrors(Watcher):
         self._count(batch)
 
     def on_validation_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
     ) -> None:
         """Count a validation batch."""
         self._count(batch)
@@ -139,9 +134,7 @@ class FiniteLoss(Watcher):
         """Keep the loss on the device."""
         self._losses.append((trainer.global_step + 1, self._keys, loss.detach()))
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Look at the losses when rows are logged."""
         steps = self._losses[-1][0] - self._losses[0][0] + 1
         if steps >= trainer.log_every_n_steps:  # type: ignore[attr-defined]

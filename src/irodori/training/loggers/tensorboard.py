@@ -20,15 +20,7 @@ FOLDER = "tensorboard"
 
 
 def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoard":
-    """Return TensorBoard's logger.
-
-    Args:
-        run: the run, whose settings are logged as the text `config`.
-        rows: of metrics.csv, those of the steps before.
-
-    Raises:
-        IrodoriError: the package is missing.
-    """
+    """Return TensorBoard's logger, or raise IrodoriError if its package is missing."""
     if find_spec("tensorboard") is None:
         raise IrodoriError(
             "logger=tensorboard needs a package: pip install 'irodori[tensorboard]', or choose"
@@ -102,9 +94,6 @@ def void_from(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str,
 
     A validation is logged at the step before it. Where the last step's is still to come, or to be
     done again, so is all that was logged at this step.
-
-    Args:
-        rows: of metrics.csv, those that stay, in their order.
     """
     last = int(rows[-1]["step"])
     at_last = [row for row in rows if int(row["step"]) == last]

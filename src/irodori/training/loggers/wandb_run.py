@@ -41,13 +41,8 @@ def start_wandb(
 ) -> Logger | None:
     """Return W&B's logger, None if it is disabled; print in one line which mode was chosen.
 
-    A resumed run keeps its id, name, group, tags and setting. Runs of a sweep share the group that
-    WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B takes id, project
-    and sweep from the agent's variables.
-
     Args:
-        run: the run. W&B stores its settings, and `setting` beside them: runs of one setting that
-            differ in seed and fold have it in common.
+        run: the run.
         rows: of metrics.csv, those of the steps before.
         mode: auto is WANDB_MODE, then online if there is a key, else offline.
         project: None: WANDB_PROJECT, or irodori.
@@ -73,9 +68,10 @@ class WandbSteps(WandbLogger):
     steps that it has of a resumed run. Offline, a resumed run is logged anew from its beginning,
     since W&B loses the end of what a killed process has logged; its earlier parts are set aside.
 
-    Args:
-        run, rows, project, entity: see `start_wandb`.
-        offline: W&B logs to the run folder.
+    A resumed run keeps its id, name, group, tags and setting. W&B stores the run's settings, and
+    `setting` beside them, which runs that differ in seed and fold have in common. Runs of a sweep
+    share the group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run,
+    W&B takes id, project and sweep from the agent's variables.
     """
 
     def __init__(
@@ -93,22 +89,13 @@ class WandbSteps(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return W&B's run.
-
-        Raises:
-            AttributeError: it isn't started yet, see `start`. Lightning asks for it before anything
-                is trained, and so doesn't start it.
-        """
+        """Return W&B's run, or raise AttributeError: Lightning, which asks first, ignores that."""
         if self._experiment is None:
             raise AttributeError("W&B's run is started after the first step")
         return self._experiment
 
     def start(self) -> None:
-        """Start W&B's run unless that is done.
-
-        Raises:
-            IrodoriError: W&B refuses the run.
-        """
+        """Start W&B's run unless that is done; raise IrodoriError if W&B refuses it."""
         if self._experiment is not None:
             return
         import wandb  # a second, which the first step needn't wait for
@@ -174,26 +161,15 @@ class WandbSteps(WandbLogger):
         self.experiment.log(dict(metrics), step=step)
 
     def finish(self, status: int) -> None:
-        """End the run on W&B, or this part of it.
-
-        Args:
-            status: exit status; the run is marked as failed if it isn't 0, and as preempted if it
-                was stopped to be resumed.
-        """
-        if self._experiment is None:
-            return
-        if status == REQUEUE:
-            self._experiment.mark_preempting()
-        self._experiment.finish(exit_code=status)
+        """End the run on W&B: as failed if the status isn't 0, preempted if it is to be resumed."""
+        if self._experiment is not None:
+            if status == REQUEUE:
+                self._experiment.mark_preempting()
+            self._experiment.finish(exit_code=status)
 
 
 def setting(experiment_name: str, overrides: Sequence[str]) -> str:
-    """Return what runs that differ in nothing but seed and fold have in common.
-
-    Args:
-        experiment_name: name of the experiment.
-        overrides: what the user set, in any order.
-    """
+    """Return what runs that differ in nothing but seed and fold have in common."""
     return " ".join([experiment_name, *sorted(without(overrides, NOT_IN_SETTING))])
 
 
@@ -202,7 +178,5 @@ def without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
     return [
         text
         for text in overrides
-        if not f"{text.partition('=')[0].lstrip('+~')}.".startswith(
-            tuple(f"{key}." for key in keys)
-        )
+        if not f"{text.partition('=')[0].lstrip('+~')}.".startswith(tuple(f"{k}." for k in keys))
     ]
