@@ -10,6 +10,7 @@ import torch
 from pairs import smooth
 from rich.console import Console
 
+from irodori.evaluation.results import EvaluationResult, document, table
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
@@ -20,7 +21,6 @@ from irodori.metrics.prior import AbPrior
 from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
-from irodori.training.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 

@@ -26,6 +26,8 @@ from irodori.data.index import Index
 from irodori.data.opening import index_of
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.protocol import protocol_of
+from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
@@ -36,10 +38,8 @@ from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import ReadErrors
 from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
-from irodori.training.protocol import protocol_of
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
-from irodori.training.results import EvaluationResult
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG, checkpoint_file
 

@@ -14,6 +14,8 @@ from torch import nn
 
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
+from irodori.evaluation.protocol import shard_identities
+from irodori.evaluation.results import CONSOLE
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
 from irodori.network import JointNetwork
@@ -30,8 +32,6 @@ from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
-from irodori.training.protocol import shard_identities
-from irodori.training.results import CONSOLE
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
@@ -65,12 +65,7 @@ def build_data(config: DictConfig) -> ShardData:
 
 
 def build_module(config: DictConfig, data: ShardData, new: bool) -> ColorizationModule:
-    """Return the module of a configuration.
-
-    Args:
-        config: the configuration.
-        data: what it is trained on.
-        new: False where a checkpoint with all weights is loaded afterwards.
+    """Return the module of a configuration; `new` is False where a checkpoint is loaded into it.
 
     Raises:
         IrodoriError: a setting doesn't fit another, or weights can't be had.
@@ -149,7 +144,7 @@ def build_trainer(
     """Return Lightning's trainer.
 
     Args:
-        node: the group trainer.
+        node: the group trainer of the configuration.
         hardware: takes the place of "auto".
         callbacks: all of them.
         folder: the run folder.

@@ -9,6 +9,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from irodori.data.module import ShardData
+from irodori.evaluation.results import EvaluationResult
 from irodori.metrics.catalog import MAIN
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
@@ -16,7 +17,6 @@ from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import agree
-from irodori.training.results import EvaluationResult
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import BEST, LAST

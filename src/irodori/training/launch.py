@@ -12,6 +12,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
+from irodori.evaluation.protocol import OWN_SIZE, protocol_of
+from irodori.evaluation.results import AS_PREDICTED, CONSOLE, EvaluationResult, document, table
 from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
 from irodori.runs.folder import (
@@ -29,10 +31,8 @@ from irodori.training.final_evaluation import callback_of, evaluate_checkpoints
 from irodori.training.hardware import Hardware, choose_hardware
 from irodori.training.loggers import make_loggers
 from irodori.training.module import ColorizationModule
-from irodori.training.protocol import OWN_SIZE, protocol_of
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
-from irodori.training.results import AS_PREDICTED, CONSOLE, EvaluationResult, document, table
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing

@@ -132,7 +132,7 @@ class ColorizationModule(LightningModule):
             self.val_accuracy.update((logits_BC.argmax(1) == labels_B)[known_B].float())
         as_predicted: list[Tensor] | None = None
         if space.predicts_luminance and self.trainer.validating:
-            as_predicted, _ = color_pictures(network, space, images, own_luminance=False)
+            as_predicted = color_pictures(network, space, images, own_luminance=False)[0]
         return {
             "colored": colored,
             "as_predicted": as_predicted,

@@ -54,11 +54,10 @@ def own_value(values: Sequence[Value]) -> Value | None:
 def end_child_ranks(trainer: Trainer, failed: bool, patience: float = 10.0) -> None:
     """End the ranks that Lightning has started as children of this process; none outlives it.
 
-    Args:
-        trainer: its strategy knows the processes; under torchrun or SLURM there are none.
-        failed: some may wait for what never comes.
-        patience: seconds that a rank may take for its own end.
+    If the run has failed, they are ended at once: some may wait for what never comes. Others have
+    `patience` seconds for their own end.
     """
+    # Under torchrun or SLURM there are none.
     started: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
     processes = started.copy()
     # Lightning looks every few seconds whether one of these has failed, and then kills this one.

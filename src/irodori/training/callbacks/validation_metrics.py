@@ -6,12 +6,12 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from irodori.evaluation.results import AS_PREDICTED, EvaluationResult
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.factories import Factories
 from irodori.metrics.prior import AbPrior
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import gather
-from irodori.training.results import AS_PREDICTED, EvaluationResult
 
 
 class ValidationMetrics(Callback):

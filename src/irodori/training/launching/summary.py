@@ -13,11 +13,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.evaluation.results import CONSOLE
 from irodori.metrics.catalog import MAIN
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
-from irodori.training.results import CONSOLE
 from irodori.utils.run_files import CONFIG
 
 STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
