@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import distributed
 
-from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.ranks import agree, gather, own_value, several
 
 FORK = multiprocessing.get_context("fork")

@@ -23,8 +23,7 @@ from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.progress import ImagesBar
-from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
 from irodori.training.checkpoint_files import WholeFiles
