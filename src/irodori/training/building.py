@@ -121,6 +121,12 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
         if run.resumed and trainer.is_global_zero:
             run.update_folder(trainer.global_step)
 
+    def start_loggers(trainer: Trainer, _: Any, __: Any, batch: int) -> None:
+        # W&B takes seconds, which the first step needn't wait for.
+        for logger in trainer.loggers if batch > 0 else ():
+            if hasattr(logger, "start"):
+                logger.start()
+
     return [
         ValidationMetrics(data.classes, AbPrior.load(Path(config.ab_prior)), metrics),
         RandomStates(),
@@ -129,7 +135,7 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
         FiniteLoss(),
         *configured,
         # Once the checkpoint is loaded: a change that doesn't fit it leaves the folder as it was.
-        LambdaCallback(on_train_start=update_folder),
+        LambdaCallback(on_train_start=update_folder, on_train_batch_start=start_loggers),
     ]
 
 

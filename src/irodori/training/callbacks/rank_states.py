@@ -49,9 +49,7 @@ class RandomStates(Callback):
 
 
 class TrainMeans(Callback):
-    """Logs means over images of what `ColorizationModule.training_step` returns as `sums`.
-
-    Those of a step are this rank's, those of an epoch all ranks'.
+    """Logs means over images of `sums` of a step on this rank, and of an epoch on all ranks.
 
     Sums and counts stay on the device between logs. An epoch's means continue exactly after an
     interruption; with another number of ranks the first one takes what all had summed.
@@ -84,10 +82,6 @@ class TrainMeans(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
     ) -> None:
         """Add a micro-batch, and log its means."""
-        for logger in trainer.loggers:
-            # W&B waits for the first step, see `WandbSteps`.
-            if hasattr(logger, "start"):
-                logger.start()
         for name, (total, count) in outputs["sums"].items():
             pair_2 = torch.stack([total.double(), count.double()])
             self.sums[name] = self.sums[name] + pair_2 if name in self.sums else pair_2

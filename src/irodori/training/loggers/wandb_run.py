@@ -64,7 +64,7 @@ def start_wandb(
 class WandbSteps(WandbLogger):
     """Lightning's logger, with optimizer steps as W&B's own steps.
 
-    W&B is imported and started after the first step, which needn't wait for it. Online, W&B ignores
+    W&B is imported and started after the first step, or with the first row. Online, W&B ignores
     steps that it has of a resumed run. Offline, a resumed run is logged anew from its beginning,
     since W&B loses the end of what a killed process has logged; its earlier parts are set aside.
 
