@@ -40,11 +40,7 @@ NOT_YET = (math.nan, math.nan)
 
 
 def build_data(config: DictConfig) -> ShardData:
-    """Return the data of a configuration.
-
-    Raises:
-        IrodoriError: the shards can't be had, or a setting doesn't fit another.
-    """
+    """Return the data of a configuration, or raise IrodoriError if a setting doesn't fit it."""
     data = ShardData(
         instantiate(config.data),
         instantiate(config.color_space),
@@ -146,14 +142,9 @@ def build_trainer(
     folder: Path,
     temporarily_frozen: bool = False,
 ) -> Trainer:
-    """Return Lightning's trainer.
+    """Return Lightning's trainer, as the group `trainer` of the configuration says.
 
-    Args:
-        node: the group trainer of the configuration.
-        hardware: takes the place of "auto".
-        callbacks: all of them.
-        folder: the run folder.
-        temporarily_frozen: some weights get gradients only later, which DDP has to know.
+    `temporarily_frozen`: some weights get gradients only later, which DDP has to know.
     """
     if hardware.accelerator == "gpu":
         torch.set_float32_matmul_precision("high")

@@ -34,11 +34,7 @@ def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:
 def evaluate_checkpoints(
     trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
 ) -> EvaluationResult:
-    """Return the validation metrics of the best and the last checkpoint, and of the references.
-
-    Raises:
-        IrodoriError: a checkpoint can't be written.
-    """
+    """Return the validation metrics of the best and the last checkpoint, and of the references."""
     # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
     # the average.
     trainer.callbacks = [  # type: ignore[attr-defined]

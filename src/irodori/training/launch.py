@@ -43,15 +43,11 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
-    """Train a run, fill its folder, and print the folder's path as the last line.
-
-    Args:
-        run: what is trained, checked by `check_settings`.
-        stop: signals that ask the run to stop; None: none does.
+    """Train a run, checked by `check_settings`; print its folder's path as the last line.
 
     Raises:
         IrodoriError: the configuration, the data, the hardware or the disk doesn't allow it.
-        Stopped: a signal asked the run to stop.
+        Stopped: one of the signals asked the run to stop.
     """
     stop = stop or StopSignal()
     folder = run.folder
@@ -83,11 +79,7 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
 
 
 def prepare(run: Run) -> tuple[Hardware, ShardData, ColorizationModule]:
-    """Build what a run needs before it has a folder, so that a mistake leaves none behind.
-
-    Raises:
-        IrodoriError: a setting doesn't fit the data or the hardware.
-    """
+    """Build what a run needs before it has a folder, so that a mistake leaves none behind."""
     hardware = choose_hardware(run.config.trainer)
     seed_everything(run.config.seed, workers=True, verbose=False)
     data = build_data(run.config)
@@ -225,8 +217,7 @@ def _report_resume(run: Run, data: ShardData) -> int:
     """Print where a run is resumed; return the rows of metrics.csv that stay.
 
     Raises:
-        IrodoriError: the checkpoint can't be read, was written on other data, or lies behind the
-            run's end.
+        IrodoriError: the checkpoint can't be read, is of other data, or lies behind the run's end.
     """
     for change in run.changes:
         print(f"changed: {change}", flush=True)

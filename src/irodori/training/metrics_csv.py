@@ -16,19 +16,10 @@ NAME = "metrics.csv"
 
 
 class MetricsCSV(Logger):
-    """Writes what is logged as rows: the columns are sorted by name, and `step` is the last.
+    """Writes what is logged as rows, every `flush_every` steps: columns by name, and `step` last.
 
-    Lightning's own logger deletes the file of a resumed run, and rewrites it in place
-    when a column is added.
-
-    Args:
-        folder: the run folder.
-        flush_every: steps after which the file is written.
-        keep: rows of a file that is there already which stay; the others are replaced. A line says
-            if there are fewer.
-
-    Raises:
-        IrodoriError: the file that is there can't be read.
+    Of a file that is there already, `keep` rows stay; a line says if there are fewer. Lightning's
+    own logger deletes the file of a resumed run, and rewrites it in place when a column is added.
     """
 
     # Files of other callbacks lie in the run folder itself.
@@ -83,11 +74,7 @@ class MetricsCSV(Logger):
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file, with the texts that aren't empty; none without a file.
-
-    Raises:
-        IrodoriError: the file can't be read, or is no CSV file.
-    """
+    """Return a file's rows, with the texts that aren't empty; IrodoriError if it can't be read."""
     if not path.exists():
         return []
     try:

@@ -86,11 +86,7 @@ def reconfigure(
     """Give a resumed optimizer the settings that have changed since its checkpoint.
 
     It keeps its state and its position in the schedule. Where no setting has changed, nothing does.
-
-    Args:
-        optimizer: after it has loaded its state; see `remember_settings`.
-        scheduler: likewise.
-        groups: of the configuration, see `parameter_groups`.
+    `groups` are the configuration's, see `parameter_groups`.
     """
     for group, configured in zip(optimizer.param_groups, groups, strict=True):
         wanted = {name: configured.get(name, x) for name, x in optimizer.defaults.items()}

@@ -32,12 +32,8 @@ def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoa
 class TensorBoard(TensorBoardLogger):
     """Lightning's logger, writing into one folder, where a resumed run continues.
 
-    If a file can't be written, a line says so, and the run continues without.
-
-    Args:
-        folder: the run folder.
-        settings: the resolved configuration, logged as the text `config`.
-        rows: of metrics.csv, those of the steps before; what TensorBoard has beyond them is void.
+    What it has of a resumed run beyond the rows of metrics.csv is void. The settings are logged as
+    the text `config`. If a file can't be written, a line says so, and the run continues without.
     """
 
     def __init__(
