@@ -53,9 +53,8 @@ QUICK = ["callbacks.pictures=null", "trainer.max_epochs=2"]
     [
         ("trainer.limit_train_batches=2", 4),
         ("trainer.fast_dev_run=true", 1),
-        ("trainer.profiler=simple", 6),
-        ("trainer.max_time=01:00:00:00", 6),
-        ("trainer.overfit_batches=1", 2),
+        pytest.param("trainer.profiler=simple", 6, marks=pytest.mark.long),
+        pytest.param("trainer.overfit_batches=1", 2, marks=pytest.mark.long),
         ("trainer.val_check_interval=1", 6),
     ],
 )
