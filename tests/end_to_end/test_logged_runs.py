@@ -215,8 +215,9 @@ def test_an_online_run_that_an_agent_of_a_sweep_starts(data, tmp_path):
             )
         )
     assert server.errors == []
-    (line,) = [line for line in lines if "W&B" in line]
-    assert re.fullmatch(r"W&B: online \(key found\): http://\S+/someone/sweeps/runs/run45678", line)
+    mode, url = [line for line in lines if "W&B" in line]
+    assert mode == "W&B: online (key found)"
+    assert re.fullmatch(r"W&B: http://\S+/someone/sweeps/runs/run45678", url)
     assert not [line for line in lines if "wandb:" in line]
     (name,) = server.runs
     run = server.runs[name]

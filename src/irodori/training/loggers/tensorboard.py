@@ -46,6 +46,7 @@ class TensorBoard(TensorBoardLogger):
             first, missing = void_from(rows)
         super().__init__(folder, "", FOLDER, default_hp_metric=False, purge_step=first)
         self._failed = False
+        self._steps: dict[str, int | None] = {}
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
         # Indented lines are code in Markdown.
         self._write("add_text", "config", textwrap.indent(text, "    "), first)
@@ -56,7 +57,10 @@ class TensorBoard(TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add scalars, at once on disk; Lightning's method makes a ValueError of a full disk."""
         for name, value in metrics.items():
-            self._write("add_scalar", name, value, step)
+            # Each row of a step has its epoch.
+            if self._steps.get(name) != step:
+                self._write("add_scalar", name, value, step)
+                self._steps[name] = step
 
     def log_image(self, key: str, images: Sequence[Image.Image], step: int, **_: Any) -> None:
         """Add pictures, as `WandbLogger.log_image` does; TensorBoard has no captions."""
