@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
@@ -42,7 +41,6 @@ class MetricsCSV(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """Do nothing: config.yaml holds them."""
 
-    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row."""
         assert step is not None, "Lightning gives each row a step"
@@ -50,7 +48,6 @@ class MetricsCSV(Logger):
         if (step + 1) % self.flush_every == 0:
             self.save()
 
-    @rank_zero_only
     def save(self) -> None:
         """Write the file; where it can't be, its rows are kept for the next time."""
         names = sorted(set().union(*self.rows) - {"step"})
@@ -67,7 +64,6 @@ class MetricsCSV(Logger):
                 print(f"{self.path} can't be written for now: {one_line(error)}", flush=True)
             self._failed = True
 
-    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write the file at the end of training or of a validation."""
         self.save()

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import Logger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.runs.run import Run
 from irodori.training.loggers import numbers_of
@@ -87,7 +85,6 @@ class WandbSteps(WandbLogger):
         self._project, self._entity = project, entity
 
     @property
-    @rank_zero_experiment
     def experiment(self) -> Any:
         """Return W&B's run, or raise AttributeError: Lightning, which asks first, ignores that."""
         if self._experiment is None:
@@ -154,7 +151,6 @@ class WandbSteps(WandbLogger):
         if MONITOR in row and picture.is_file():
             self.log_image("pictures", [str(picture)], step)
 
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Add a row, and start W&B's run if it is the first."""
         self.start()
