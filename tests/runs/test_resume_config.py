@@ -236,7 +236,7 @@ def test_changed_settings_of_the_optimizer_hold(copied):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "overrides", "told"),
+    ("damage", "overrides", "message"),
     [
         (lambda path: path.write_bytes(b"no checkpoint"), [], "last.ckpt can't be read: "),
         (lambda path: os.truncate(path, 100_000), [], "last.ckpt can't be read: "),
@@ -244,7 +244,7 @@ def test_changed_settings_of_the_optimizer_hold(copied):
         (None, ["trainer.max_epochs=2", "OTHER"], "doesn't hold the samples"),
     ],
 )
-def test_what_does_not_fit_leaves_the_run_as_it_was(copied, data, damage, overrides, told):
+def test_what_does_not_fit_leaves_the_run_as_it_was(copied, data, damage, overrides, message):
     checkpoint = copied / "checkpoints" / "last.ckpt"
     if damage is not None:
         own = checkpoint.read_bytes()
@@ -256,7 +256,7 @@ def test_what_does_not_fit_leaves_the_run_as_it_was(copied, data, damage, overri
     if "OTHER" in overrides:
         changes.append(f'data.val="{data.train}"')
     before = contents(copied)
-    with pytest.raises(IrodoriError, match=told):
+    with pytest.raises(IrodoriError, match=message):
         tiny.resume(copied, *changes, *(["allow_changes=true"] if changes else []))
     assert contents(copied) == before
 

@@ -1,4 +1,4 @@
-"""Color spaces start from the same weights, see the same photographs, and are judged alike."""
+"""Color spaces start from the same weights, see the same photographs, and are measured alike."""
 
 from itertools import islice
 
