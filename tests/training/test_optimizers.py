@@ -1,4 +1,3 @@
-import math
 from functools import partial
 
 import pytest
@@ -44,21 +43,6 @@ def adamw(**settings):
 
 def cosine(warmup=0.05, final=0.0):
     return partial(schedules.warmup_cosine, warmup=warmup, final=final)
-
-
-@given(st.integers(1, 10_000), SHARE, SHARE, st.data())
-def test_the_schedule_is_the_formula(steps, warmup, final, data):
-    step = data.draw(st.integers(0, steps))
-    rising = max(1, min(round(warmup * steps), steps - 1))
-    value = warmup_cosine_share(step, steps, warmup, final)
-    if step < rising:
-        assert value == pytest.approx((step + 1) / rising)
-    elif rising < steps:
-        angle = math.pi * (step - rising) / (steps - rising)
-        assert value == pytest.approx(final + (1 - final) * (1 + math.cos(angle)) / 2)
-    assert 0 <= value <= 1
-    if step < steps:
-        assert value > 0
 
 
 @given(st.integers(2, 500), st.floats(0, 0.9), SHARE)

@@ -40,14 +40,14 @@ class Perceptual(Objective):
         """Return the loss, see `Objective`."""
         error_B = (inputs.predicted_BCHW - inputs.target_BCHW).abs().mean((1, 2, 3))
         with torch.no_grad():
-            wanted = self._features(inputs.target_rgb_B3HW)
-        found = self._features(inputs.predicted_rgb_B3HW)
+            targets = self._features(inputs.target_rgb_B3HW)
         distances = [
-            (one - other).square().sum(1).mean((1, 2))
-            for one, other in zip(found, wanted, strict=True)
+            (predicted - target).square().sum(1).mean((1, 2))
+            for predicted, target in zip(
+                self._features(inputs.predicted_rgb_B3HW), targets, strict=True
+            )
         ]
-        error_B = error_B + self.weight * torch.stack(distances).mean(0)
-        return (error_B * inputs.valid_B).sum() / len(inputs.valid_B)
+        return inputs.mean(error_B + self.weight * torch.stack(distances).mean(0))
 
     def _features(self, rgb_B3HW: Tensor) -> list[Tensor]:
         """Return the levels' features of sRGB pictures, of unit length over channels."""
