@@ -3,7 +3,6 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from irodori.data.keys import Keys
 
 texts = st.lists(st.text(st.characters(exclude_categories=("Cs",))))

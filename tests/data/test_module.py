@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from irodori.data.both import common_classes, refuse_small_cache
 from PIL import Image
 
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float
 from irodori.data.augment import Augmentation
-from irodori.data.both import common_classes, refuse_small_cache
 from irodori.data.config import DataConfig
 from irodori.data.index import Index
 from irodori.data.module import ShardData

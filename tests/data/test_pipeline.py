@@ -16,20 +16,20 @@ import torch
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from irodori.data.collate import TrainingBatches, augmentation_draws
+from irodori.data.collate import validation_batch as collate_validation
+from irodori.data.slots import BatchSlots
 from lightning.pytorch.utilities import combined_loader
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from irodori.data import shard_reader
-from irodori.data.collate import TrainingBatches, augmentation_draws
-from irodori.data.collate import validation_batch as collate_validation
 from irodori.data.images import to_short_side, to_square
 from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
 from irodori.data.pipeline import PlannedBatches, pipeline
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
-from irodori.data.slots import BatchSlots
 from irodori.data.writer import write_shards
 
 SIZE = 8

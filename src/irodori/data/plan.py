@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from irodori.utils.errors import IrodoriError
+
 
 class Reading(NamedTuple):
     """One loader batch: the epoch, and its samples with their positions in the epoch's order."""
@@ -44,7 +46,7 @@ class TrainingPlan:
             walks through shards; None for a permutation of all samples.
 
     Raises:
-        ValueError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
+        IrodoriError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
             samples.
     """
 
@@ -58,14 +60,14 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise ValueError(f"data.batch_size={self.batch_size} is below 1")
+            raise IrodoriError(f"data.batch_size={self.batch_size} is below 1")
         if self.batch_size % (self.world_size * self.accumulate):
-            raise ValueError(
+            raise IrodoriError(
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
                 f" × trainer.accumulate={self.accumulate} must divide it"
             )
         if self.batch_size > self.samples:
-            raise ValueError(
+            raise IrodoriError(
                 f"data.batch_size={self.batch_size} exceeds the {self.samples} training samples"
             )
 
@@ -125,7 +127,7 @@ class ValidationPlan:
         world_size, rank: of the process.
 
     Raises:
-        ValueError: the batch is below 1.
+        IrodoriError: the batch is below 1.
     """
 
     samples: int
@@ -135,7 +137,7 @@ class ValidationPlan:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise ValueError(f"data.val_batch_size={self.batch_size} is below 1")
+            raise IrodoriError(f"data.val_batch_size={self.batch_size} is below 1")
 
     @property
     def batches(self) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from irodori.data.base import ShardModule
+from irodori.data.module import ShardModule
 from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model

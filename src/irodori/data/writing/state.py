@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from irodori.data.index import COLUMNS, INDEX_NAME, Shard, read_index
-from irodori.data.keys import Keys
+from irodori.data.index import COLUMNS, INDEX_NAME, Keys, Shard, read_index
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
