@@ -5,14 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from irodori.data.both import common_classes, refuse_small_cache
 from PIL import Image
 
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float
 from irodori.data.augment import Augmentation
+from irodori.data.class_names import common_classes
 from irodori.data.config import DataConfig
 from irodori.data.index import Index
 from irodori.data.module import ShardData
+from irodori.data.opening import refuse_small_cache
 from irodori.data.plan import TrainingPlan
 from irodori.data.writer import write_shards
 from irodori.utils.errors import IrodoriError

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.utils.errors import IrodoriError
 
 
 @st.composite
@@ -204,13 +205,13 @@ def test_the_remainder_is_another_one_each_epoch(shards):
     ],
 )
 def test_batches_that_do_not_fit_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(IrodoriError, match=message) as caught:
         TrainingPlan(**arguments)
     assert "\n" not in str(caught.value)
 
 
 def test_a_validation_batch_of_none_is_refused():
-    with pytest.raises(ValueError, match=r"data\.val_batch_size=0 is below 1"):
+    with pytest.raises(IrodoriError, match=r"data\.val_batch_size=0 is below 1"):
         ValidationPlan(5, 0)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
 """At most so many shards are named whose images can't all be read."""
-SHUFFLES = get_args(get_type_hints(DataConfig)["shuffle"])
 
 
 class ShardModule(LightningDataModule):
@@ -39,9 +38,6 @@ class ShardModule(LightningDataModule):
         config: of which batch size, workers, and how servers are asked are used.
         index: the samples.
         resize: brings a decoded 3×H×W uint8 image to the size that it is validated at.
-
-    Raises:
-        IrodoriError: the batch size is below 1.
     """
 
     def __init__(
@@ -52,7 +48,6 @@ class ShardModule(LightningDataModule):
         self.val_index = index
         self.val_resize = resize
         self.val_samples = self.samples(index)
-        self.val_plan(world_size=1, rank=0)
 
     def samples(self, index: Index) -> Samples:
         """Return the samples of an index; name shards with images that can't be read."""
@@ -61,11 +56,7 @@ class ShardModule(LightningDataModule):
         return Samples(index, shard_cache(cache, limit, network), network)
 
     def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
-        """Return what a rank validates on.
-
-        Raises:
-            IrodoriError: the batch size is below 1.
-        """
+        """Return what a rank validates on."""
         return ValidationPlan(len(self.val_index), self.config.val_batch_size, world_size, rank)
 
     def val_dataloader(self) -> wds.WebLoader:
@@ -116,8 +107,6 @@ class ShardData(ShardModule):
         needs_labels: bool = False,
         nodes: int = 1,
     ) -> None:
-        if config.shuffle not in SHUFFLES:
-            raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
         if augmentation.crop > config.size:
             raise IrodoriError(
                 f"augmentation.crop={augmentation.crop} exceeds data.size={config.size}: crop less,"

@@ -46,8 +46,7 @@ class TrainingPlan:
             walks through shards; None for a permutation of all samples.
 
     Raises:
-        IrodoriError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
-            samples.
+        IrodoriError: ranks × micro-batches don't divide the batch, or it exceeds the samples.
     """
 
     samples: int
@@ -59,8 +58,6 @@ class TrainingPlan:
     shard_sizes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise IrodoriError(f"data.batch_size={self.batch_size} is below 1")
         if self.batch_size % (self.world_size * self.accumulate):
             raise IrodoriError(
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
@@ -125,19 +122,12 @@ class ValidationPlan:
         samples: number of samples.
         batch_size: images per rank and step.
         world_size, rank: of the process.
-
-    Raises:
-        IrodoriError: the batch is below 1.
     """
 
     samples: int
     batch_size: int
     world_size: int = 1
     rank: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise IrodoriError(f"data.val_batch_size={self.batch_size} is below 1")
 
     @property
     def batches(self) -> int:

@@ -35,7 +35,7 @@ Answer = TypeVar("Answer")
 _failing: set[str] = set()
 """Files and hosts that this process gave up on and that haven't answered since. They get one try
 each: otherwise every sample of a dead server would take all the waits again."""
-_file_systems: list[Any] = []
+_file_systems: dict[int, Any] = {}
 """Keeps file systems alive: if a forked loader process dropped its parent's, their connections
 would be closed, and so taken off the epoll that both processes share."""
 
@@ -55,9 +55,7 @@ class ChangedError(RefusedError):
 class TransientError(OSError):
     """A request broke that may succeed after `wait` seconds."""
 
-    def __init__(self, message: str, wait: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait = wait
+    wait = 0.0
 
 
 @dataclass(frozen=True)
@@ -188,11 +186,16 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
         try:
             answer = ask(*_file_system(url, network.timeout))
         except ImportError as error:
-            raise IrodoriError(_not_installed(url, error)) from error
+            scheme = url.partition("://")[0]
+            hint = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
+            raise IrodoriError(
+                f"{scheme}:// needs a package that is not installed: {hint}"
+            ) from error
+        except RefusedError:
+            raise
         except Exception as error:
-            known = isinstance(error, (RefusedError, TransientError))
-            problem = error if known else _translated(error, url)
-            if not isinstance(problem, TransientError):
+            problem = _translated(error, url)
+            if isinstance(problem, RefusedError):
                 raise problem from error
             if failures == network.retries or _failing & places:
                 _failing.update(places)
@@ -222,35 +225,30 @@ def _file_system(url: str, timeout: float) -> tuple[Any, str]:
     elif url.startswith("gs://"):
         options["requests_timeout"] = timeout
     files, path = fsspec.url_to_fs(url, **options)  # type: ignore[no-untyped-call]
-    if not any(files is kept for kept in _file_systems):
-        _file_systems.append(files)
+    _file_systems[id(files)] = files
     return files, path
 
 
-def _not_installed(url: str, error: ImportError) -> str:
-    scheme = url.partition("://")[0]
-    package = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
-    return f"{scheme}:// needs a package that is not installed: {package}"
-
-
-def _translated(error: Exception, url: str) -> OSError:
+def _translated(error: Exception, url: str) -> RefusedError | TransientError:
     """Return one of our errors for one of a client's, which have no common base."""
     url, reason = redacted(url), one_line(error).replace(url, redacted(url))
-    response = getattr(error, "response", None)
-    status = getattr(error, "status", getattr(response, "status_code", None))  # aiohttp's, hf's
-    status = getattr(error, "code", None) if status is None else status  # gcsfs's
     if isinstance(error, FileNotFoundError):
         return MissingError(f"{url} does not exist")
     if isinstance(error, TimeoutError):
         return TransientError(f"{url}: no answer in time")
-    if isinstance(status, int) and status >= 400:
-        reason = f"{url}: HTTP {status} {getattr(error, 'message', '')}".rstrip()
-        if status in (408, 429) or status >= 500:
-            headers = getattr(error, "headers", getattr(response, "headers", None))
-            return TransientError(reason, wait=_retry_after(headers or {}))
-        return (MissingError if status in (403, 410) else RefusedError)(reason)
     if isinstance(error, PermissionError):
         return MissingError(f"{url}: no access ({reason})")
+    # aiohttp's, the status of other packages' responses, gcsfs's.
+    response = getattr(error, "response", error)
+    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    status = status or getattr(error, "code", None)
+    if isinstance(status, int) and status >= 400:
+        reason = f"{url}: HTTP {status} {getattr(error, 'message', '')}".rstrip()
+        if status not in (408, 429) and status < 500:
+            return (MissingError if status in (403, 410) else RefusedError)(reason)
+        problem = TransientError(reason)
+        problem.wait = _retry_after(getattr(response, "headers", None) or {})
+        return problem
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     passing = isinstance(error, OSError) or re.search("Connect|Timeout|Payload|HTTPClient", kinds)
     return (TransientError if passing and "SSL" not in kinds else RefusedError)(f"{url}: {reason}")
