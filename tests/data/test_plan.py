@@ -200,19 +200,12 @@ def test_the_remainder_is_another_one_each_epoch(shards):
         ),
         ({"samples": 9, "batch_size": 10}, "exceeds the 9 training samples"),
         ({"samples": 0, "batch_size": 1}, "exceeds the 0 training samples"),
-        ({"samples": 9, "batch_size": 0}, "data.batch_size=0 is below 1"),
-        ({"samples": 9, "batch_size": -2, "world_size": 2}, "data.batch_size=-2 is below 1"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(IrodoriError, match=message) as caught:
         TrainingPlan(**arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_a_validation_batch_of_none_is_refused():
-    with pytest.raises(IrodoriError, match=r"data\.val_batch_size=0 is below 1"):
-        ValidationPlan(5, 0)
 
 
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))
