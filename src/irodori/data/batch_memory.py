@@ -1,6 +1,7 @@
 """The way of images from loader processes to the main process."""
 
 import mmap
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,11 +17,13 @@ PREFETCH = 2
 
 
 class BatchMemory:
-    """A ring of scaled images for each forked worker, which the main process copies batches from.
+    """A ring of scaled images for each forked worker, out of which the main process reads batches.
 
     DataLoader makes a shared-memory file for every batch, and the kernel has to clear and map each
     of its pages: for 256×256 pixels that takes a third as long as to decode the photographs.
-    A worker writes a batch only after it was asked for, but for its first image.
+
+    A worker is at most PREFETCH batches ahead, and one more image. Rows of a batch that the main
+    process still holds are never written to; while they are in the way, batches go by message.
 
     Args:
         workers: loader processes.
@@ -30,38 +33,39 @@ class BatchMemory:
 
     def __init__(self, workers: int, batch_size: int, size: int) -> None:
         self.size = size
-        self._rings: Tensor | None = None
+        rows = (PREFETCH + 3) * batch_size
+        # Anonymous memory, of which a container has more than of /dev/shm.
+        self._rings = _shared(workers, rows, size, size, 3)
+        self._held = _shared(workers, rows)
         self._next = 0
-        if workers:
-            shape = workers, (PREFETCH + 2) * batch_size, size, size, 3
-            # Anonymous memory, of which a container has more than of /dev/shm.
-            memory = mmap.mmap(-1, torch.Size(shape).numel())
-            self._rings = torch.frombuffer(memory, dtype=torch.uint8).view(shape)
 
     def __getstate__(self) -> dict[str, Any]:
         # Only a forked process has the same memory.
-        return {**self.__dict__, "_rings": None}
+        return {**self.__dict__, "_rings": _shared(0), "_held": _shared(0)}
 
     def resize(self, image_3HW: Tensor) -> Tensor:
         """Scale to 3×size×size; in a worker, into the ring, while the result is in the caches."""
         image_3HW = to_square(image_3HW, self.size)
-        if (ring := self._ring) is None:
+        worker = get_worker_info()
+        if worker is None or not len(self._rings) or self._held[worker.id, self._next]:
             return image_3HW
         # Decoders leave pixels, not planes: turning them would take half as long as to decode them.
-        row_HW3 = ring[self._next].copy_(image_3HW.permute(1, 2, 0))
-        self._next = (self._next + 1) % len(ring)
-        return row_HW3.permute(2, 0, 1)
+        row_HW3 = torch.from_numpy(self._rings[worker.id, self._next])
+        self._next = (self._next + 1) % self._rings.shape[1]
+        return row_HW3.copy_(image_3HW.permute(1, 2, 0)).permute(2, 0, 1)
 
     def collate(self, images: Sequence[Tensor]) -> dict[str, Any]:
         """Return B images 3×size×size as `pixels` (B×size×size×3), or where they lie as `ring`."""
-        if (ring := self._ring) is not None:
-            start, size = images[0].data_ptr(), ring[0].numel()
-            first = (start - ring.data_ptr()) / size
-            expected = range(start, start + size * len(images), size)
+        worker = get_worker_info()
+        if worker is not None and len(self._rings):
+            ring = self._rings[worker.id]
+            start, step = images[0].data_ptr(), ring.strides[0]
+            first = (start - ring.ctypes.data) / step
+            expected = range(start, start + step * len(images), step)
             # Not so where a stand-in or an image of a later stage is among them.
             consecutive = [image.data_ptr() for image in images] == list(expected)
             if consecutive and first in range(len(ring) - len(images) + 1):
-                return {"ring": (get_worker_info().id, int(first), len(images))}
+                return {"ring": (worker.id, int(first), len(images))}
         return {"pixels": np.stack([image_3HW.permute(1, 2, 0).numpy() for image_3HW in images])}
 
     def received(self, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -72,21 +76,20 @@ class BatchMemory:
         """
         for batch in batches:
             if "ring" in batch:
-                assert self._rings is not None
                 worker, first, count = batch.pop("ring")
-                pixels_BHW3 = self._rings[worker, first : first + count]
-                copy_BHW3 = torch.empty(
-                    pixels_BHW3.shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available()
-                )
-                batch["images"] = copy_BHW3.copy_(pixels_BHW3).permute(0, 3, 1, 2)
-            else:
-                batch["images"] = tensors(batch.pop("pixels")).permute(0, 3, 1, 2)
+                rows = slice(first, first + count)
+                batch["pixels"] = self._rings[worker, rows]
+                self._held[worker, rows] = 1
+                # The tensor keeps the array, and its views keep the tensor's memory.
+                weakref.finalize(batch["pixels"], self._held[worker, rows].fill, 0)
+            batch["images"] = tensors(batch.pop("pixels")).permute(0, 3, 1, 2)
             yield tensors(batch)
 
-    @property
-    def _ring(self) -> Tensor | None:
-        worker = get_worker_info()
-        return None if worker is None or self._rings is None else self._rings[worker.id]
+
+def _shared(*shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return zeros that forked processes share."""
+    size = int(np.prod(shape))
+    return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8, size).reshape(shape)
 
 
 def tensors(value: Any) -> Any:

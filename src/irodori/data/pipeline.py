@@ -11,7 +11,6 @@ import torch
 import webdataset as wds
 from numpy.typing import NDArray
 from torch import Tensor
-from webdataset.autodecode import Decoder
 
 from irodori.data.batch_memory import BatchMemory
 from irodori.data.config import Sample
@@ -73,8 +72,8 @@ def training_pipeline(
         wds.split_by_worker,  # batches go to the workers in turn
         partial(samples.planned, seed=plan.seed),
         wds.map(KeepPlace(decode_sample)),
-        *(wds.map(KeepPlace(stage)) for stage in stages),
-        wds.map(KeepPlace(partial(resize_sample, resize=memory.resize))),
+        *(wds.map(KeepPlace(stage)) for stage in (*stages, check_image) if stages),
+        wds.map(KeepPlace(partial(resize_image, resize=memory.resize))),
         wds.batched(plan.micro_batch, partial(training_batch, draws=draws, memory=memory)),
     )
 
@@ -89,7 +88,7 @@ def validation_pipeline(
         wds.split_by_worker,
         samples.planned,
         wds.map(KeepPlace(decode_sample)),
-        wds.map(KeepPlace(partial(resize_sample, resize=resize))),
+        wds.map(KeepPlace(partial(resize_image, resize=resize))),
         wds.batched(batches.plan.batch_size, validation_batch),
     )
 
@@ -110,42 +109,33 @@ class KeepPlace:
         if "__error__" in sample:
             return sample
         try:
-            return {**sample, **self.stage(sample)}
+            # In place, so that a large image isn't kept while the next one is decoded.
+            sample.update(self.stage(sample))
         except Exception as error:
-            cause = error.__cause__  # webdataset's decoder wraps what went wrong
-            reason = one_line(cause if isinstance(cause, Exception) else error)
-            return {**sample, "__error__": reason}
-
-
-def decode_file(suffix: str, content: bytes) -> Tensor | int:
-    """Decode an image to 3×H×W uint8, or a class, as a handler of `wds.decode`."""
-    return int(content) if suffix == ".cls" else decode(content)
-
-
-_DECODER = Decoder([decode_file], pre=[], post=[])
+            sample["__error__"] = one_line(error)
+        return sample
 
 
 def decode_sample(sample: Sample) -> Sample:
-    """Return the sample with its files decoded, and its image under `image`."""
+    """Return a sample's `image` (3×H×W uint8), out of the file of an image, and its `cls`."""
     suffix = next(name for name in sample if name in IMAGE_SUFFIXES)
-    sample = _DECODER(sample)
-    sample["image"] = sample.pop(suffix)
-    return sample
+    return {"image": decode(sample.pop(suffix)), "cls": int(sample.get("cls", NO_CLASS))}
 
 
-def resize_sample(sample: Sample, resize: Callable[[Tensor], Tensor]) -> Sample:
-    """Return the sample with its image scaled.
-
-    Raises:
-        TypeError: a stage of the user's left something else than 3×H×W uint8.
-    """
+def check_image(sample: Sample) -> Sample:
+    """Raise TypeError where a stage of the user's left something else than 3×H×W uint8."""
     image_3HW = sample["image"]
     if not isinstance(image_3HW, Tensor):
         raise TypeError(f"data.stages made its image a {type(image_3HW).__name__}, not a tensor")
     if image_3HW.dtype != torch.uint8 or image_3HW.ndim != 3 or len(image_3HW) != 3:
         shape = "×".join(map(str, image_3HW.shape))
         raise TypeError(f"data.stages made its image {shape} {image_3HW.dtype}, not 3×H×W uint8")
-    return {"image": resize(image_3HW)}
+    return {}
+
+
+def resize_image(sample: Sample, resize: Callable[[Tensor], Tensor]) -> Sample:
+    """Return a sample's image, scaled."""
+    return {"image": resize(sample["image"])}
 
 
 def training_batch(samples: list[Sample], draws: int, memory: BatchMemory) -> Batch:
