@@ -1,8 +1,6 @@
 """The index of a set of shards: which samples there are, their classes, and where their bytes lie.
 
-With it every worker can read any sample by one seek, and who reads what is decided before a
-shard is opened. It comes from `index.json` beside the shards, or from scanning any webdataset
-`.tar`.
+With it every worker can read any sample by one seek, and who reads what is decided beforehand.
 """
 
 import hashlib

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from irodori.data.config import Sample
 from irodori.data.images import decode
 from irodori.data.index import NO_CLASS
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.remote.urls import is_url, name_of
+from irodori.data.remote.urls import name_of
 from irodori.data.samples import PADDING, Samples
 from irodori.data.scan import IMAGE_SUFFIXES
 from irodori.utils.errors import one_line
@@ -59,8 +58,6 @@ def training_pipeline(
     """Return the pipeline of a rank's training batches; in a loader process, it yields its share.
 
     Args:
-        batches: what is read, in order.
-        samples: where it is read from.
         draws: uniform random numbers that a sample's augmentation takes.
         memory: scales images, and takes them to the main process.
         stages: the user's, sample → sample.
@@ -175,9 +172,10 @@ def collate(samples: list[Sample], size: int = 8) -> Batch:
     bad, lost = [], []
     for sample in samples:
         if "__lost__" in sample:
-            lost.append(f"{shard_of(sample)} can't be had: {sample['__lost__']}")
+            lost.append(f"{name_of(sample['__url__'])} can't be had: {sample['__lost__']}")
         elif "__error__" in sample:
-            bad.append(f"{shard_of(sample)}: {sample['__key__']}: {sample['__error__']}")
+            shard = name_of(sample["__url__"])
+            bad.append(f"{shard}: {sample['__key__']}: {sample['__error__']}")
     return {
         "images": [stand_in if "__error__" in sample else sample["image"] for sample in samples],
         "labels": np.array([int(sample.get("cls", NO_CLASS)) for sample in samples], np.int64),
@@ -186,12 +184,6 @@ def collate(samples: list[Sample], size: int = 8) -> Batch:
         "bad": bad,
         "lost": lost,
     }
-
-
-def shard_of(sample: Sample) -> str:
-    """Return the name of a sample's shard."""
-    url: str = sample["__url__"]
-    return name_of(url) if is_url(url) else Path(url).name
 
 
 def augmentation_draws(

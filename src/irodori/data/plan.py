@@ -30,20 +30,16 @@ class TrainingPlan:
 
     A remainder smaller than one global batch is left out, another one each epoch.
 
-    There are two kinds of orders. One is a permutation of all samples: any order is as good where
-    every sample can be read by itself. Where whole shards are fetched from afar, each place of the
-    global batch walks through shards of its own: a batch still holds samples of as many shards as
-    it has places, but a rank needs only as many shards at a time as it has places in the batch,
-    and over an epoch few more than its share of all.
-
     Args:
         samples: number of samples of the training set.
         batch_size: images per optimizer step, over all ranks and micro-batches.
         accumulate: micro-batches per optimizer step.
         world_size, rank: of the process.
         seed: any integer ≥ 0.
-        shard_sizes: the numbers of samples of the shards, in the index's order, for an order that
-            walks through shards; None for a permutation of all samples.
+        shard_sizes: the numbers of samples of the shards, where whole ones are fetched from afar:
+            each place of the global batch then walks through shards of its own. A batch still holds
+            samples of as many shards as it has places, but a rank needs only as many shards at a
+            time as it has places in the batch. None for a permutation of all samples.
 
     Raises:
         IrodoriError: ranks × micro-batches don't divide the batch, or it exceeds the samples.

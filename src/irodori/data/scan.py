@@ -5,7 +5,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from webdataset.tariterators import base_plus_ext, group_by_keys
@@ -28,15 +28,6 @@ _UNPACK = {
     b"\xfd7zXZ": "unxz",
     b"\x28\xb5\x2f\xfd": "unzstd",
 }
-
-
-class Member(NamedTuple):
-    """A file in a tar: its name, where its bytes lie, and of a .cls the content."""
-
-    name: str
-    offset: int
-    size: int
-    text: bytes
 
 
 def scan(path: Path) -> Shard:
@@ -79,8 +70,7 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
     unread: list[tuple[str, str]] = []
     try:
         for sample in group_by_keys(_members(path, file, num_bytes)):
-            key = sample.pop("__key__")
-            sample.pop("__url__")
+            key = sample["__key__"]
             if key in seen:
                 raise IrodoriError(
                     f"{path}: key {key!r} stands there twice: a sample's files must have "
@@ -89,8 +79,8 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
             seen.add(key)
             suffix, others = _image_of(sample)
             if suffix is not None:
-                label = _label(path, key, sample, suffix)
-                rows[key] = label, sample[suffix].offset, sample[suffix].size
+                image = sample[suffix]
+                rows[key] = _label(path, file, sample, suffix), image.offset_data, image.size
             elif "cls" in sample and not others:
                 raise IrodoriError(
                     f"{path}: key {key!r} has a .cls but no image (.{', .'.join(IMAGE_SUFFIXES)}):"
@@ -109,7 +99,7 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
     return Shard(path, Keys(rows), *arrays, num_bytes=num_bytes, unread=line)
 
 
-def _image_of(sample: dict[str, Member]) -> tuple[str | None, list[tuple[str, str]]]:
+def _image_of(sample: dict[str, Any]) -> tuple[str | None, list[tuple[str, str]]]:
     """Return the suffix of a sample's image; if none, why and by name the files that look so."""
     for suffix in IMAGE_SUFFIXES:
         if suffix in sample:
@@ -127,18 +117,20 @@ def _image_of(sample: dict[str, Member]) -> tuple[str | None, list[tuple[str, st
     return None, several + unreadable
 
 
-def _label(path: Path | str, key: str, sample: dict[str, Member], image: str) -> int:
+def _label(path: Path | str, file: BinaryIO, sample: dict[str, Any], image: str) -> int:
     """Return the class id beside an image: in `.cls`, or in `.v2.cls` for `.v2.jpg`."""
     dotted = f"{image.rpartition('.')[0]}.cls".removeprefix(".")
     member = sample.get("cls") or sample.get(dotted)
     if member is None:
         return NO_CLASS
-    if not re.fullmatch(rb"[0-9]{1,9}", member.text):
+    file.seek(member.offset_data)
+    text = file.read(min(member.size, 64)).strip()
+    if not re.fullmatch(rb"[0-9]{1,9}", text):
         raise IrodoriError(
-            f"{path}: key {key!r} has the class {member.text.decode(errors='replace')!r}: "
+            f"{path}: key {sample['__key__']!r} has the class {text.decode(errors='replace')!r}: "
             "a .cls holds a whole number from 0"
         )
-    return int(member.text)
+    return int(text)
 
 
 def _unread_line(images: int, unread: list[tuple[str, str]]) -> str:
@@ -177,14 +169,8 @@ def _members(path: Path | str, file: BinaryIO, num_bytes: int) -> Iterator[dict[
                 if member.offset_data + member.size > num_bytes:
                     key = base_plus_ext(member.name)[0] or member.name
                     raise IrodoriError(f"{path} is truncated in key {key!r}: {repair}")
-                if not member.isreg() or METADATA.match(member.name):
-                    continue
-                text = b""
-                if member.name.lower().endswith(".cls"):
-                    file.seek(member.offset_data)
-                    text = file.read(min(member.size, 64)).strip()
-                data = Member(member.name, member.offset_data, member.size, text)
-                yield {"fname": member.name, "data": data, "__url__": str(path)}
+                if member.isreg() and not METADATA.match(member.name):
+                    yield {"fname": member.name, "data": member, "__url__": str(path)}
             end = archive.offset
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise IrodoriError(f"{path} is no whole tar: {one_line(error)} {last}; {repair}") from error

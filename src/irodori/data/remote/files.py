@@ -27,7 +27,7 @@ READ_AHEAD = 1 << 18
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds between two tries: at first, and at most; each is drawn from half of it to all of it."""
 LONGEST_RETRY_AFTER = 300.0
-"""Seconds that are waited at most where the server asks for more."""
+"""The same where the server asks for more."""
 NO_RANGES = "the server has no range requests, which reading without a cache needs: set data.cache"
 
 Answer = TypeVar("Answer")
@@ -60,11 +60,7 @@ class TransientError(OSError):
 
 @dataclass(frozen=True)
 class Network:
-    """How patiently servers are asked.
-
-    retries: tries after the first that failed. timeout: seconds without a byte after which an
-    answer counts as broken off.
-    """
+    """How often a server is asked again, and after how many seconds of silence."""
 
     retries: int = 8
     timeout: float = 30.0
@@ -84,10 +80,7 @@ class Stat(NamedTuple):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL; holds no connection, so that it may go to any process.
-
-    Methods raise RefusedError where the file can't be had, or every try failed.
-    """
+    """A file behind a URL, for any process; methods raise RefusedError where it can't be had."""
 
     url: str
     network: Network
@@ -108,19 +101,20 @@ class RemoteFile:
     def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
         """Return a range of the file that `stat` describes (a tag of "" is any)."""
         url = redacted(self.url)
+        changed = ChangedError(f"{url} has changed since its index was made")
 
         def ask(files: Any, path: str) -> bytes:
             content: bytes
             if is_web(self.url):
                 now, content = self._get(files, path, start, num_bytes)
                 if now.num_bytes != stat.num_bytes or (stat.tag and now.tag != stat.tag):
-                    raise ChangedError(f"{url} has changed since its index was made")
+                    raise changed
                 if not now.ranges and num_bytes < now.num_bytes:
                     raise RefusedError(f"{url}: {NO_RANGES}")
             else:
                 content = files.cat_file(path, start=start, end=start + num_bytes)
             if len(content) != num_bytes:
-                raise ChangedError(f"{url} has changed since its index was made")
+                raise changed
             return content
 
         return ask_patiently(self.url, ask, self.network)
