@@ -64,11 +64,6 @@ def test_paths_globs_and_braces(shards, monkeypatch):
     assert expand("my*/t-1.tar") == [shards[1]]
 
 
-def test_a_path_may_hold_what_looks_like_a_pattern(tmp_path):
-    path = write_tar(tmp_path / "{a,b}*.tar", sample("a"))
-    assert expand(str(path)) == [path]
-
-
 def test_urls_are_expanded_but_never_globbed():
     assert expand("https://x.org/t-{08..10}.tar?sig=a*") == [
         f"https://x.org/t-{n}.tar?sig=a*" for n in ("08", "09", "10")
@@ -220,12 +215,6 @@ def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
     assert (stored["name"], stored["samples"]) == ("t-0.tar", 2)
 
 
-def test_shards_with_their_index_may_be_moved(shards, tmp_path):
-    write_index(shards[0].parent, [scan(path) for path in shards], list("pqrs"), {})
-    moved = shards[0].parent.rename(tmp_path / "elsewhere")
-    assert read_index(moved).shards[0].path == moved / "t-0.tar"
-
-
 def test_a_shard_whose_name_looks_like_a_pattern_is_opened(tmp_path):
     path = write_tar(tmp_path / "{a*.tar", sample("a"))
     assert len(open_index(str(path), None, tmp_path)) == 1
@@ -251,16 +240,6 @@ def test_a_label_beyond_the_classes(shards, tmp_path):
     classes.write_text("a\nb\n")
     args = (f"{shards[0].parent}/*.tar", str(classes), tmp_path)
     fails(f"{shards[0]}: key 'b0' has class id 3, but there are only 2 classes", open_index, *args)
-
-
-def test_indexes_that_name_different_classes(tmp_path):
-    for name in ("one", "two"):
-        path = write_tar(tmp_path / name / "a.tar", sample("a"))
-        write_index(path.parent, [scan(path)], [name], {})
-    pattern = f"{tmp_path}/{{one,two}}/a.tar"
-    fails("name different classes", open_index, pattern, None, tmp_path)
-    (tmp_path / "classes.txt").write_text("both")
-    assert open_index(pattern, str(tmp_path / "classes.txt"), tmp_path).classes == ("both",)
 
 
 @pytest.mark.parametrize(

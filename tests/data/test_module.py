@@ -110,14 +110,6 @@ def test_batches_are_converted_on_their_own_device(config):
         torch.testing.assert_close(batch[key].cpu(), right[key], rtol=0, atol=1e-3)
 
 
-def test_the_seed_decides_order_and_draws(config):
-    def batches(seed):
-        data = shard_data(config, seed=seed)
-        return [(batch["keys"], batch["draws"].tolist()) for batch in data.train_dataloader()]
-
-    assert batches(1) == batches(1) != batches(2)
-
-
 def test_shuffling_by_shards_is_a_walk_through_them(config):
     data = shard_data(changed(config, shuffle="shards"), seed=5)
     sizes = tuple(map(len, data.train_index.shards))
@@ -193,19 +185,6 @@ def test_a_run_is_resumed_in_epochs_as_long_as_the_trainer_has_them(config, limi
     assert batches(length + 1) == whole[1:]
 
 
-def test_epochs_differ_and_are_those_of_the_plan(config):
-    loader = shard_data(config, seed=2).train_dataloader()
-    plan = TrainingPlan(8, 4, seed=2)
-    for epoch in (0, 1, 2):
-        loader.sampler.set_epoch(epoch)
-        numbers = [[int(k[1]) * 4 + int(k[3]) for k in batch["keys"]] for batch in loader]
-        assert numbers == [reading.samples.tolist() for reading in plan.readings(epoch)]
-
-
-def test_a_batch_that_micro_batches_do_not_divide_is_refused(config):
-    assert "trainer.accumulate=3" in refusal(config, accumulate=3)
-
-
 def test_one_shard_leaves_nothing_to_train_on(tmp_path):
     pattern = write(tmp_path / "a", [[0, 1]])
     message = refusal(DataConfig(train=pattern, val=pattern, fold=0, batch_size=1))
@@ -270,11 +249,3 @@ def test_classes_of_training_and_validation_are_those_of_one_list(train, val, to
             common_classes(train, val)
     else:
         assert common_classes(train, val) == tuple(together.split())
-
-
-def test_other_class_names_in_validation_are_refused(tmp_path, config):
-    other = write(tmp_path / "a", [[0, 1]], "v", classes=("hill", "sea", "town"))
-    assert "different classes" in refusal(changed(config, val=other))
-    more = write(tmp_path / "b", [[0, 3]], "v", classes=("sea", "hill", "town", "wood"))
-    data = shard_data(changed(config, val=more))
-    assert data.classes == data.val_index.classes == ("sea", "hill", "town", "wood")

@@ -1,10 +1,6 @@
 import io
-import json
 import multiprocessing
 import os
-import shutil
-import subprocess
-import sys
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -116,42 +112,32 @@ def check_whole(batch):
         assert image[:, 0, 0].tolist() == list(color_of(number))
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_workers_change_nothing_and_each_training_sample_comes_once_an_epoch(index, workers):
-    plan = TrainingPlan(len(index), 5, seed=3)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_that_are_held_are_not_overwritten(index, workers):
+    """An epoch has more of them than the workers' memory."""
+    plan = TrainingPlan(len(index), 2, seed=3)
     load = training_loader(index, plan, workers)
-    assert len(load) == plan.steps == 4
+    assert len(load) == plan.steps == 11
+    held = []
     for epoch in (0, 1):
         load.sampler.set_epoch(epoch)
-        batches = list(load)
+        held.append(list(load))
+    for epoch, batches in enumerate(held):
         expected = [reading.samples.tolist() for reading in plan.readings(epoch)]
         assert [numbers(batch) for batch in batches] == expected
-        assert len({sample for batch in expected for sample in batch}) == 20
-        for batch, place in zip(batches, plan.readings(epoch), strict=True):
-            assert batch["images"].shape == (5, 3, SIZE, SIZE)
-            assert batch["images"].dtype == torch.uint8
+        for batch, reading in zip(batches, plan.readings(epoch), strict=True):
+            assert batch["images"].shape == (2, 3, SIZE, SIZE)
             check_whole(batch)
-            draws = augmentation_draws(3, epoch, place.positions.tolist(), DRAWS)
+            draws = augmentation_draws(3, epoch, reading.positions.tolist(), DRAWS)
             assert np.array_equal(batch["draws"], draws)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("world_size", [1, 3])
-def test_validation_sees_every_sample_once_at_its_own_size(index, workers, world_size):
-    seen, steps = [], set()
-    for rank in range(world_size):
-        plan = ValidationPlan(len(index), 4, world_size, rank)
-        batches = list(validation_loader(index, plan, workers))
-        steps.add(len(batches))
-        for batch in batches:
-            assert "draws" not in batch
-            assert batch["valid"].dtype == torch.bool
-            check_whole(batch)
-            for number, image in zip(numbers(batch), batch["images"], strict=True):
-                assert image.shape == (3, 10 + number % 3, 9 + number % 5)
-            seen += numbers(batch)
-    assert sorted(seen) == list(range(23))
-    assert len(steps) == 1
+@pytest.mark.parametrize("workers", [0, 2])
+def test_validation_images_keep_their_size(index, workers):
+    for batch in validation_loader(index, ValidationPlan(len(index), 4), workers):
+        check_whole(batch)
+        for number, image in zip(numbers(batch), batch["images"], strict=True):
+            assert image.shape == (3, 10 + number % 3, 9 + number % 5)
 
 
 def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
@@ -184,18 +170,6 @@ def test_a_batch_of_nothing_but_damaged_images(tmp_path):
     assert len(batch["bad"]) == 2
     assert batch["draws"].shape == (2, DRAWS)
     assert validation_batch(index, 0, 1)["valid"].tolist() == [False, False]
-
-
-def test_an_animation_is_damaged_and_does_not_end_the_batch(tmp_path):
-    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "blue")]
-    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
-    frames[0].save(tmp_path / "b.png")
-    samples = [("a", tmp_path / "a.webp", 0), ("b", tmp_path / "b.png", 0)]
-    write_shards([samples], tmp_path / "out", "s", ["x"], {})
-    index = open_index(str(tmp_path / "out/s-*.tar"), None, tmp_path)
-    batch = training_batch(index, 0, 1)
-    assert batch["valid"].tolist() == [False, True]
-    assert batch["bad"] == ["s-0.tar: a: the image is animated"]
 
 
 @pytest.mark.parametrize("change", ["cut", "gone"])
@@ -290,7 +264,16 @@ def test_samples_are_those_of_webdataset(index):
     )
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
+    load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=1)
+    darker = webdataset.map(lambda sample: {**sample, "image": sample["image"] // 2})
+    load.pipeline[0].dataset.pipeline.insert(-1, darker)
+    for batch in load:
+        for number, image in zip(numbers(batch), batch["images"], strict=True):
+            assert image[:, 0, 0].tolist() == [level // 2 for level in color_of(number)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
 def test_an_epoch_is_resumed_at_any_batch(index, workers):
     """And the next epoch begins at its start, in loader processes that live on."""
     plan = TrainingPlan(len(index), 3, seed=3)
@@ -412,13 +395,6 @@ def test_a_stage_that_leaves_no_image_is_named(index, image):
     assert "data.stages" in batch["bad"][0]
 
 
-def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
-    load = training_loader(index, TrainingPlan(len(index), 5, seed=3))
-    dataset = load.pipeline[0].dataset
-    dataset.pipeline.insert(-1, webdataset.map(lambda sample: {**sample, "cls": 7}))
-    assert next(iter(load))["labels"].tolist() == [7] * 5
-
-
 def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
     before = set(multiprocessing.active_children())
     load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=2)
@@ -432,30 +408,3 @@ def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
 def test_the_loaders_length_is_that_of_a_whole_epoch(index):
     assert len(training_loader(index, TrainingPlan(23, 6, accumulate=3), start=4)) == 9
     assert len(validation_loader(index, ValidationPlan(23, 6, world_size=2))) == 2
-
-
-@pytest.mark.long
-def test_two_ranks_with_two_workers_each_see_every_sample_once(tmp_path):
-    write(tmp_path, [9, 1, 13])
-    shutil.copytree(tmp_path / "shards", tmp_path / "val")
-    script = Path(__file__).with_name("two_ranks.py")
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "shards"), str(tmp_path)],
-        check=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    one, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
-    for epoch in ("0", "1"):
-        mine, others = one["train"][epoch], other["train"][epoch]
-        assert len(mine) == len(others) == 5  # steps of 2 × 2 of the 23 samples
-        seen = [key for batch in mine + others for key in batch["keys"]]
-        assert len(seen) == len(set(seen)) == 20
-        draws = [tuple(draw) for batch in mine + others for draw in batch["draws"]]
-        assert len(set(draws)) == 20
-        assert len(one["val"][epoch]) == len(other["val"][epoch]) == 4
-        photos = [key for batch in one["val"][epoch] + other["val"][epoch] for key in batch]
-        assert sorted(photos) == sorted(f"k{number}" for number in range(23))
-    first, second = ([batch["keys"] for batch in one["train"][epoch]] for epoch in ("0", "1"))
-    assert first != second
-    assert one["train"]["0"][0]["draws"] != one["train"]["1"][0]["draws"]

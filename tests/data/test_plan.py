@@ -80,23 +80,6 @@ def test_a_global_batch_is_the_same_whatever_the_ranks(sizes, epoch):
     assert [set(batch.tolist()) for batch in split] == [set(batch.tolist()) for batch in alone]
 
 
-@given(training(), st.integers(0, 3))
-def test_a_position_names_its_sample_whatever_the_ranks(sizes, epoch):
-    samples, batch_size, accumulate, world_size, shards = sizes
-    order = TrainingPlan(samples, batch_size, shard_sizes=shards).order(epoch)
-    for readings in ranks(
-        TrainingPlan,
-        samples,
-        batch_size,
-        accumulate,
-        world_size=world_size,
-        epoch=epoch,
-        shard_sizes=shards,
-    ):
-        for reading in readings:
-            assert (order[reading.positions] == reading.samples).all()
-
-
 @given(training(), st.integers(0, 3), st.data())
 def test_any_batch_can_be_begun_with_on_any_number_of_ranks(sizes, epoch, data):
     samples, batch_size, accumulate, world_size, shards = sizes

@@ -20,10 +20,14 @@ from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
 from irodori.data.loader import web_loader
-from irodori.data.opening import open_both, refuse_missing_labels, refuse_small_cache, storage
+from irodori.data.opening import (
+    ShardOpener,
+    open_both,
+    refuse_missing_labels,
+    refuse_small_cache,
+)
 from irodori.data.pipeline import PlannedBatches, training_pipeline, validation_pipeline
 from irodori.data.plan import TrainingPlan, ValidationPlan
-from irodori.data.remote.cache import shard_cache
 from irodori.data.samples import Samples
 from irodori.utils.errors import IrodoriError
 
@@ -52,8 +56,7 @@ class ShardModule(LightningDataModule):
     def samples(self, index: Index) -> Samples:
         """Return the samples of an index; name shards with images that can't be read."""
         report_unread(index)
-        cache, limit, network = storage(self.config)
-        return Samples(index, shard_cache(cache, limit, network), network)
+        return ShardOpener.of(self.config).samples(index)
 
     def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
         """Return what a rank validates on."""

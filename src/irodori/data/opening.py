@@ -31,7 +31,7 @@ from irodori.data.index import (
     read_index_file,
     write_index,
 )
-from irodori.data.remote.cache import ShardCache, cache_folder, shard_cache
+from irodori.data.remote.cache import ShardCache, cache_folder
 from irodori.data.remote.files import (
     NO_RANGES,
     MissingError,
@@ -43,6 +43,7 @@ from irodori.data.remote.files import (
     names_in,
 )
 from irodori.data.remote.urls import folder_of, in_folder, name_of, redacted
+from irodori.data.samples import Samples
 from irodori.data.scan import scan, scan_file
 from irodori.data.shard_paths import expand, glob_of, pieces
 from irodori.utils.errors import IrodoriError
@@ -115,14 +116,21 @@ class ShardOpener:
 
     def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
         self.indexes = ShardCache(cache_folder(cache) / "indexes", INDEXES_LIMIT, network)
-        self.shards = shard_cache(cache, limit, network)
+        folder = None if cache is None else cache_folder(cache) / "shards"
+        self.shards = folder and ShardCache(folder, limit, network)
         self.network = network
         self._folders: dict[Path | str, Index | None] = {}
 
     @classmethod
     def of(cls, config: DataConfig) -> "ShardOpener":
         """Return the opener that a configuration describes."""
-        return cls(*storage(config))
+        cache = None if config.cache is None else Path(config.cache)
+        limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
+        return cls(cache, limit, Network(config.retries, config.timeout))
+
+    def samples(self, index: Index) -> Samples:
+        """Return an index's samples, read as the configuration says."""
+        return Samples(index, self.shards, self.network)
 
     def open(self, pattern: str, classes_file: str | None = None) -> Index:
         """Return the index of the shards that `pattern` names (see `expand`).
@@ -252,13 +260,6 @@ class ShardOpener:
             for shard in listed:
                 if shard.path not in named and fnmatchcase(str(shard.path), glob):
                     _check_length(shard)
-
-
-def storage(config: DataConfig) -> tuple[Path | None, int | None, Network]:
-    """Return where shards behind URLs are kept, in how many bytes, and how servers are asked."""
-    cache = None if config.cache is None else Path(config.cache)
-    limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
-    return cache, limit, Network(config.retries, config.timeout)
 
 
 def refuse_small_cache(config: DataConfig, index: Index, nodes: int) -> None:

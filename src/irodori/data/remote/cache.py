@@ -137,13 +137,6 @@ class ShardCache:
                 excess -= stats[file].st_size
 
 
-def shard_cache(
-    folder: Path | None, limit: int | None, network: Network, kind: str = "shards"
-) -> ShardCache | None:
-    """Return the cache in a folder of the user's; None without one."""
-    return None if folder is None else ShardCache(cache_folder(folder) / kind, limit, network)
-
-
 def cache_folder(cache: Path | None) -> Path:
     """Return a cache folder, irodori's own for None; `~/.cache` is where XDG_CACHE_HOME says."""
     path, home = str(cache or "~/.cache/irodori"), os.environ.get("XDG_CACHE_HOME")
