@@ -1,6 +1,4 @@
-import io
 import multiprocessing
-import os
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -12,104 +10,29 @@ import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.utilities import combined_loader
-from PIL import Image
+from plain_shards import (
+    DRAWS,
+    SIZE,
+    check_whole,
+    color_of,
+    numbers,
+    training_loader,
+    validation_batch,
+    validation_loader,
+    write,
+)
 
 from irodori.data import samples as samples_module
-from irodori.data.batch_memory import BatchMemory
-from irodori.data.images import to_short_side
-from irodori.data.loader import web_loader
-from irodori.data.opening import open_index
 from irodori.data.pipeline import (
-    PlannedBatches,
     augmentation_draws,
-    training_pipeline,
-    validation_pipeline,
 )
-from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
+from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
-from irodori.data.writer import write_shards
-
-SIZE = 8
-DRAWS = 6
-
-
-def color_of(number):
-    """A colour that names a sample."""
-    return ((number * 37) % 256, (number * 91) % 256, (number * 153) % 256)
-
-
-def write(folder, counts, bad=()):
-    """Shards of plain PNGs, each of a colour and size of its own; those in `bad` are damaged."""
-    photos = folder / "photos"
-    photos.mkdir()
-    number, shards = 0, []
-    for count in counts:
-        samples = []
-        for _ in range(count):
-            path = photos / f"{number}.{'jpg' if number in bad else 'png'}"
-            if number in bad:
-                buffer = io.BytesIO()
-                Image.new("RGB", (64, 64), color_of(number)).save(buffer, "JPEG")
-                path.write_bytes(buffer.getvalue()[:-200])
-            else:
-                Image.new("RGB", (9 + number % 5, 10 + number % 3), color_of(number)).save(path)
-            samples.append((f"k{number}", path, number % 3))
-            number += 1
-        shards.append(samples)
-    write_shards(shards, folder / "shards", "s", ["a", "b", "c"], {})
-    return open_index(str(folder / "shards" / "s-*.tar"), None, folder)
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
     return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
-
-
-def training_loader(index, plan, workers=0, epoch=0, start=0, stages=()):
-    memory = BatchMemory(workers, plan.micro_batch, SIZE)
-    batches = PlannedBatches(plan, epoch, start)
-    data = training_pipeline(batches, Samples(index), DRAWS, memory, stages)
-    return web_loader(data, workers, memory)
-
-
-def validation_loader(index, plan, workers=0):
-    resize = partial(to_short_side, size=256)
-    return web_loader(validation_pipeline(PlannedBatches(plan), Samples(index), resize), workers)
-
-
-def given_samples(kind, *samples):
-    """A plan of one batch with these samples."""
-
-    class Given(kind):
-        batches = 1
-
-        def readings(self, epoch, start=0):
-            yield Reading(epoch, np.arange(len(samples)), np.array(samples, np.int64))
-
-    return Given(max(1, len(samples)), max(1, len(samples)))
-
-
-def training_batch(index, *samples, stages=()):
-    (batch,) = training_loader(index, given_samples(TrainingPlan, *samples), stages=stages)
-    return batch
-
-
-def validation_batch(index, *samples):
-    (batch,) = validation_loader(index, given_samples(ValidationPlan, *samples))
-    return batch
-
-
-def numbers(batch):
-    return [int(key[1:]) for key in batch["keys"]]
-
-
-def check_whole(batch):
-    """Every image and label is that of its key."""
-    assert batch["bad"] == []
-    assert batch["valid"].tolist() == [True] * len(batch["keys"])
-    for number, label, image in zip(numbers(batch), batch["labels"], batch["images"], strict=True):
-        assert label == number % 3
-        assert image[:, 0, 0].tolist() == list(color_of(number))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -138,75 +61,6 @@ def test_validation_images_keep_their_size(index, workers):
         check_whole(batch)
         for number, image in zip(numbers(batch), batch["images"], strict=True):
             assert image.shape == (3, 10 + number % 3, 9 + number % 5)
-
-
-def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
-    index = write(tmp_path, [3, 4], bad={0, 4})
-    batch = training_batch(index, 2, 4, 5, 0)
-    assert batch["keys"] == ["k2", "k4", "k5", "k0"]
-    assert batch["labels"].tolist() == [2, 1, 2, 0]
-    assert batch["valid"].tolist() == [True, False, True, False]
-    assert [line.split(": ")[:2] for line in batch["bad"]] == [["s-1.tar", "k4"], ["s-0.tar", "k0"]]
-    for line in batch["bad"]:
-        assert len(line.split(": ")[2]) > 5
-        assert "\n" not in line
-    assert [tuple(image[:, 0, 0].tolist()) for image in batch["images"]] == [
-        color_of(number) for number in (2, 2, 5, 2)
-    ]
-    assert torch.equal(batch["images"][1], batch["images"][0])
-    first = training_batch(index, 0, 6)
-    assert first["valid"].tolist() == [False, True]
-    assert torch.equal(first["images"][0], first["images"][1])
-    photos = validation_batch(index, 4, 3)
-    assert photos["valid"].tolist() == [False, True]
-    assert len(photos["images"]) == 2
-
-
-def test_a_batch_of_nothing_but_damaged_images(tmp_path):
-    index = write(tmp_path, [4], bad={0, 1})
-    batch = training_batch(index, 0, 1)
-    assert batch["images"].shape == (2, 3, SIZE, SIZE)
-    assert batch["valid"].tolist() == [False, False]
-    assert len(batch["bad"]) == 2
-    assert batch["draws"].shape == (2, DRAWS)
-    assert validation_batch(index, 0, 1)["valid"].tolist() == [False, False]
-
-
-@pytest.mark.parametrize("change", ["cut", "gone"])
-def test_a_shard_that_changed_after_it_was_indexed(tmp_path, change):
-    index = write(tmp_path, [3, 3])
-    path = index.shards[1].path
-    if change == "gone":
-        path.unlink()
-    else:
-        os.truncate(path, int(index.shards[1].offsets[1]) + 20)
-    batch = validation_batch(index, 0, 3, 4, 5)
-    whole = [True, change == "cut", False, False]
-    assert batch["valid"].tolist() == whole
-    assert [line.split(": ")[:2] for line in batch["bad"]] == [
-        ["s-1.tar", f"k{number}"]
-        for number, good in zip((0, 3, 4, 5), whole, strict=True)
-        if not good
-    ]
-    assert all(len(line.split(": ")[2]) > 5 for line in batch["bad"])
-    if change == "cut":
-        assert all("the shard ends" in line for line in batch["bad"])
-
-
-def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
-    index = write(tmp_path, [3])
-    shard = index.shards[0]
-    with shard.path.open("r+b") as file:
-        # The last byte before the image's end: a decoder would not look at it.
-        file.seek(int(shard.offsets[1] + shard.sizes[1]) - 1)
-        last = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([last ^ 1]))
-    batch = validation_batch(index, 0, 1, 2)
-    assert batch["valid"].tolist() == [True, False, True]
-    assert batch["bad"] == [
-        "s-0.tar: k1: its bytes are not those that the index has the checksum of"
-    ]
 
 
 def test_an_empty_validation_batch(index):
@@ -339,60 +193,6 @@ def test_every_sample_exactly_once_whatever_ranks_and_workers(index, data, world
 
 def every(readings, worker, workers):
     return islice(readings, worker, None, workers)
-
-
-# --- the user's stages
-
-
-def mirrored(sample):
-    return {**sample, "image": sample["image"].flip(2), "cls": sample["cls"] + 10}
-
-
-def noisy(sample):
-    noise = np.random.default_rng(sample["__seed__"]).integers(0, 256, (3, 4, 4), dtype=np.uint8)
-    return {"image": torch.from_numpy(noise)}
-
-
-def picky(sample):
-    if sample["__key__"] == "k2":
-        raise KeyError("depth")
-    return sample
-
-
-def test_a_stage_changes_samples(index):
-    batch = training_batch(index, 4, 5, stages=(mirrored,))
-    assert batch["labels"].tolist() == [11, 12]
-    assert numbers(batch) == [4, 5]
-
-
-def test_what_a_stage_draws_is_the_samples_own(index):
-    plan = TrainingPlan(len(index), 4, seed=3)
-    alone, shared = (
-        {
-            key: image
-            for batch in load
-            for key, image in zip(batch["keys"], batch["images"], strict=True)
-        }
-        for load in (training_loader(index, plan, w, 1, stages=(noisy,)) for w in (0, 2))
-    )
-    assert all(torch.equal(alone[key], shared[key]) for key in alone)
-    assert not torch.equal(*list(alone.values())[:2])
-
-
-def test_a_sample_that_a_stage_fails_for_keeps_its_place(index):
-    batch = training_batch(index, 1, 2, 3, stages=(picky,))
-    assert batch["valid"].tolist() == [True, False, True]
-    assert batch["bad"] == ["s-0.tar: k2: 'depth'"]
-    assert torch.equal(batch["images"][1], batch["images"][0])
-
-
-@pytest.mark.parametrize(
-    "image", [torch.zeros(3, 8, 8), torch.zeros(8, 8, dtype=torch.uint8), None]
-)
-def test_a_stage_that_leaves_no_image_is_named(index, image):
-    batch = training_batch(index, 1, stages=(lambda sample: {"image": image},))
-    assert batch["valid"].tolist() == [False]
-    assert "data.stages" in batch["bad"][0]
 
 
 def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
