@@ -125,6 +125,12 @@ class Index:
         return shard, positions - self.starts[shard]
 
 
+def columns_of(rows: Iterable[Sequence[int]]) -> dict[str, Any]:
+    """Return a shard's columns of rows that begin with label, offset and size."""
+    table = np.array([row[: len(COLUMNS)] for row in rows], np.int64).reshape(-1, len(COLUMNS))
+    return {name: table[:, i].astype(dtype) for i, (name, dtype) in enumerate(COLUMNS.items())}
+
+
 def write_index(
     folder: Path,
     shards: Iterable[Shard],

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import webdataset as wds
+from webdataset.utils import identity
 
 from irodori.data.batch_memory import PREFETCH, BatchMemory, tensors
 from irodori.data.pipeline import PlannedBatches
@@ -55,6 +56,8 @@ def web_loader(
         prefetch_factor=PREFETCH if workers else None,
         persistent_workers=workers > 0,
         worker_init_fn=prepare_worker,
+        # DataLoader's own would make tensors of arrays, in the worker (see `BatchMemory.received`).
+        collate_fn=identity,
         # Its own, so that making an iterator draws nothing from the run's generator, and the
         # rank's own: Lightning seeds the workers of no WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),

@@ -11,8 +11,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import numpy as np
-
 from irodori.data.class_names import (
     check_labels,
     common_classes,
@@ -22,11 +20,11 @@ from irodori.data.class_names import (
 )
 from irodori.data.config import DataConfig
 from irodori.data.index import (
-    COLUMNS,
     INDEX_NAME,
     Index,
     Keys,
     Shard,
+    columns_of,
     read_index,
     read_index_file,
     write_index,
@@ -116,8 +114,9 @@ class ShardOpener:
 
     def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
         self.indexes = ShardCache(cache_folder(cache) / "indexes", INDEXES_LIMIT, network)
-        folder = None if cache is None else cache_folder(cache) / "shards"
-        self.shards = folder and ShardCache(folder, limit, network)
+        self.shards: ShardCache | None = None
+        if cache is not None:
+            self.shards = ShardCache(cache_folder(cache) / "shards", limit, network)
         self.network = network
         self._folders: dict[Path | str, Index | None] = {}
 
@@ -296,8 +295,7 @@ def refuse_missing_labels(index: Index) -> None:
 
 def _whole(url: str, stat: Stat) -> Shard:
     """Return a file as a shard of which no samples are known."""
-    columns = (np.empty(0, dtype) for dtype in COLUMNS.values())
-    return Shard(url, Keys(), *columns, num_bytes=stat.num_bytes, tag=stat.tag)
+    return Shard(url, Keys(), num_bytes=stat.num_bytes, tag=stat.tag, **columns_of([]))
 
 
 def _check_length(shard: Shard) -> None:

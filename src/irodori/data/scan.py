@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
-from irodori.data.index import COLUMNS, NO_CLASS, Keys, Shard
+from irodori.data.index import NO_CLASS, Keys, Shard, columns_of
 from irodori.utils.errors import IrodoriError, one_line
 
 IMAGE_SUFFIXES = (
@@ -94,9 +93,7 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
     if not rows:
         what = f": {line}" if line else ""
         raise IrodoriError(f"{path}: no images in this shard{what}; write it again or leave it out")
-    columns = zip(*rows.values(), strict=True)
-    arrays = [np.array(*pair) for pair in zip(columns, COLUMNS.values(), strict=True)]
-    return Shard(path, Keys(rows), *arrays, num_bytes=num_bytes, unread=line)
+    return Shard(path, Keys(rows), num_bytes=num_bytes, unread=line, **columns_of(rows.values()))
 
 
 def _image_of(sample: dict[str, Any]) -> tuple[str | None, list[tuple[str, str]]]:

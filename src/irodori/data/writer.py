@@ -13,7 +13,7 @@ import numpy as np
 import webdataset as wds
 from webdataset.tariterators import base_plus_ext
 
-from irodori.data.index import COLUMNS, NO_CLASS, Keys, Shard, write_index
+from irodori.data.index import NO_CLASS, Keys, Shard, columns_of, write_index
 from irodori.data.scan import METADATA
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
@@ -78,14 +78,14 @@ class ShardWriter:
         self.end()
         num_bytes = self._file.tell()
         self._file.seek(0)
-        *columns, crc32 = zip(*self._rows.values(), strict=True)
+        rows = list(self._rows.values())
         return Shard(
             self.path,
             Keys(self._rows),
-            *map(np.array, columns, COLUMNS.values()),
             num_bytes=num_bytes,
             sha256=hashlib.file_digest(self._file, "sha256").hexdigest(),
-            crc32=np.array(crc32, np.uint32),
+            crc32=np.array([crc32 for *_, crc32 in rows], np.uint32),
+            **columns_of(rows),
         )
 
 
