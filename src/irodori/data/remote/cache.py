@@ -114,7 +114,7 @@ class ShardCache:
             for first in range(0, len(starts), AT_ONCE):
                 group = starts[first : first + AT_ONCE]
                 sizes = [min(step, num_bytes - start) for start in group]
-                out.writelines(pool.map(lambda *r: file.read(*r, stat), group, sizes))
+                out.writelines(pool.map(file.read, group, sizes, [stat] * len(group)))
             out.flush()
             os.fsync(out.fileno())
         whole = part.stat().st_size == num_bytes and file.stat() == stat

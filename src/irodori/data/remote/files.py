@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import fsspec
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
@@ -209,6 +208,8 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
 def _file_system(url: str, timeout: float) -> tuple[Any, str]:
     options: dict[str, Any] = {"use_listings_cache": False}
     if is_web(url):
+        import aiohttp  # takes long, and only web servers need it
+
         silence = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
         options |= {"client_kwargs": {"timeout": silence, "trust_env": True}, "encoded": True}
         url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # as given, but for blanks and such
