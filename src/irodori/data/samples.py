@@ -128,8 +128,8 @@ class Samples:
         if self.cache is not None:
             with self.cache.open(shard) as file:
                 return os.pread(file.fileno(), size, offset)
-        file = RemoteFile(shard.path, self.network)
-        return file.read(offset, size, Stat(shard.num_bytes, shard.tag))
+        remote = RemoteFile(shard.path, self.network)
+        return remote.read(offset, size, Stat(shard.num_bytes, shard.tag))
 
     def _file(self, path: Path) -> int:
         if path not in self._files:
