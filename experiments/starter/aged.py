@@ -28,7 +28,7 @@ from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.model import Model, load_model
 from irodori.network.joint import enlarge_chroma
-from irodori.studies.statistics import sign_flip_p
+from irodori.evaluation.statistics import sign_flip_p
 
 HERE = Path(__file__).parent
 PRINTS = 3

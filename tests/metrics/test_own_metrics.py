@@ -17,9 +17,9 @@ from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
-from irodori.studies.comparison import compare
-from irodori.studies.report import figure_table
-from irodori.studies.terminal import show
+from irodori.evaluation.comparison.comparison import compare
+from irodori.evaluation.comparison.report import metrics_table
+from irodori.evaluation.comparison.summary import show
 from irodori.training.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run

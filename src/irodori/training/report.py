@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from irodori.metrics.catalog import stored_metrics
-from irodori.training.results import AS_PREDICTED, table
+from irodori.training.results import table
 
 if TYPE_CHECKING:
     # Not at run time: Hydra imports the sweep's summary, and this, before a mistake is reported.

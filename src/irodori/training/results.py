@@ -10,8 +10,6 @@ from rich.table import Table
 
 from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
-AS_PREDICTED = "_predicted_luminance"
-"""Ends the name of a row whose pictures keep the luminance that the network says."""
 MOST_SCENES = 20
 """More scenes than these stand in metrics.json only."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")

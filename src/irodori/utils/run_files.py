@@ -7,6 +7,8 @@ from irodori.utils.errors import IrodoriError
 CONFIG = "config.yaml"
 """The file that makes a folder a run folder."""
 METRICS = "metrics.json"
+METRICS_CSV = "metrics.csv"
+"""What was logged, a row a step or epoch."""
 PER_IMAGE = "per_image.csv"
 PICTURES = "pictures"
 JOB = "job.json"

@@ -6,13 +6,12 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.metrics.catalog import METRICS, MetricInfo
+from irodori.metrics.catalog import AS_PREDICTED, METRICS, MetricInfo
 from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
 from irodori.metrics.factories import Factories, default_metrics
 from irodori.metrics.prior import AbPrior
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import gather
-from irodori.training.results import AS_PREDICTED
 
 MODEL = "model"
 REFERENCES = ("mean_color", "gray")

@@ -1,37 +1,30 @@
-"""What a run or an evaluation left in its folder."""
+"""Reading what a run or an evaluation left in its folder."""
 
-import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import yaml
 
-from irodori.metrics.catalog import WEIGHT, MetricInfo, stored_metrics
-from irodori.studies.statistics import Floats, Ints
+from irodori.metrics.catalog import AS_PREDICTED, WEIGHT, MetricInfo, stored_metrics
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.run_files import CONFIG, JOB, METRICS, PER_IMAGE, checkpoint_file
+from irodori.utils.run_files import (
+    CHECKPOINTS,
+    CONFIG,
+    JOB,
+    METRICS,
+    PER_IMAGE,
+    checkpoint_file,
+)
 
-REFERENCES = {"mean_color": "mean colour", "gray": "gray"}
+REFERENCES = {"mean_color": "mean color", "gray": "gray"}
 """Rows of every folder that no network made, and what they are called."""
-PREDICTED = "_predicted_luminance"
-"""Ends the name of a row whose luminance is the network's own and not the photograph's."""
 FOREIGN = "pictures of"
 """The only setting of pictures that no known run's network made."""
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """The metrics of one row of a run, photograph by photograph."""
-
-    keys: tuple[str, ...]
-    sizes: Ints
-    """N×2: width and height in pixels."""
-    values: Mapping[str, Floats]
-    """Of each metric, and of its weights if it has any, N numbers; NaN where it isn't defined."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +33,15 @@ class Run:
 
     folder: Path
     config: Mapping[str, Any]
-    """Of the run whose network it is, nested; of predictions from elsewhere, the evaluation's."""
+    """The configuration of the run that trained the network; of other pictures, what made them."""
     data: Mapping[str, Any]
     """Group data of the folder's own configuration."""
     metrics: Mapping[str, Any]
+    """The content of metrics.json."""
     row: str
     """The row that is compared: last, best, or of an evaluation model."""
-    rows: Mapping[str, Photographs]
+    rows: Mapping[str, pd.DataFrame]
+    """For each row of per_image.csv its photographs by key: width, height, metrics, weights."""
     checkpoint: Path | None
     described: Mapping[str, MetricInfo]
     """The metrics that are known, by name: the catalog's, and the run's own."""
@@ -58,12 +53,12 @@ class Run:
 
     @property
     def seed(self) -> Any:
-        """Of the training."""
+        """The seed of the training."""
         return self.config.get("seed")
 
     @property
     def fold(self) -> int | None:
-        """That was held out in training."""
+        """The fold that was held out in training."""
         return (self.config.get("data") or {}).get("fold")
 
 
@@ -75,8 +70,36 @@ class LeftOut:
     reason: str
 
 
+def run_folders(given: Sequence[Path]) -> list[Path]:
+    """Return the folders of runs, evaluations and sweeps' jobs, each once.
+
+    Raises:
+        IrodoriError: a folder doesn't exist or holds no run.
+    """
+    found: dict[Path, Path] = {}
+    for folder in given:
+        if not folder.is_dir():
+            raise IrodoriError(f"{folder} is no folder: name run folders, or a sweep's folder")
+        below = list(_run_folders_below(folder))
+        if not below:
+            raise IrodoriError(
+                f"{folder} holds no run: neither {CONFIG} nor {METRICS} is in it or below"
+            )
+        for path in below:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _run_folders_below(folder: Path) -> Iterator[Path]:
+    for path, folders, files in os.walk(folder):
+        if {CONFIG, METRICS, JOB} & set(files):
+            yield Path(path)
+            folders.clear()  # W&B keeps a config.yaml of its own in a run's folder.
+        folders.sort(key=lambda name: (len(name), name) if name.isdigit() else (0, name))
+
+
 def read_run(folder: Path, row: str) -> Run | LeftOut:
-    """A run's figures, or why there are none.
+    """Return a run's metrics, or why there are none.
 
     Args:
         folder: of the run or the evaluation.
@@ -98,7 +121,7 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     except ValueError as error:
         raise IrodoriError(f"{folder / METRICS}: {one_line(error)}; leave this run out") from None
     config: Mapping[str, Any] = own
-    checkpoint: Path | None = folder / "checkpoints" / f"{row}.ckpt"
+    checkpoint: Path | None = folder / CHECKPOINTS / f"{row}.ckpt"
     if "model" in metrics["rows"]:
         row = "model"
         checkpoint = Path(own["checkpoint"]) if own.get("checkpoint") else None
@@ -111,14 +134,12 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
             # Nothing else of an evaluation says what made the pictures.
             made_by = str(own.get("predictions") or checkpoint or folder.name)
             config = {"experiment_name": made_by, FOREIGN: made_by}
-    rows = read_photographs(
-        folder / PER_IMAGE,
-        {row, row + PREDICTED, *REFERENCES} & set(metrics["rows"]),
-        [column for name in described for column in (name, name + WEIGHT)],
-    )
+    wanted = {row, row + AS_PREDICTED, *REFERENCES} & set(metrics["rows"])
+    columns = {column for name in described for column in (name, name + WEIGHT)}
+    rows = read_photographs(folder / PER_IMAGE, wanted, columns)
     if row not in rows:
-        there = ", ".join(metrics["rows"])
-        raise IrodoriError(f"{folder / PER_IMAGE} has no row {row} (it has: {there})")
+        known = ", ".join(metrics["rows"])
+        raise IrodoriError(f"{folder / PER_IMAGE} has no row {row} (it has: {known})")
     return Run(folder, config, own.get("data") or {}, metrics, row, rows, checkpoint, described)
 
 
@@ -141,7 +162,7 @@ def known_metrics(runs: Iterable[Run]) -> dict[str, MetricInfo]:
 
 
 def _status(folder: Path) -> str:
-    """What is known of a run without figures."""
+    """Return what is known of a run without metrics."""
     if not (folder / JOB).exists():
         return f"unfinished: no {METRICS}"
     job = _mapping(folder / JOB)
@@ -150,7 +171,7 @@ def _status(folder: Path) -> str:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """The content of a JSON or YAML file."""
+    """Return the content of a JSON or YAML file."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
@@ -161,10 +182,8 @@ def _mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_photographs(
-    path: Path, wanted: set[str], metrics: Sequence[str]
-) -> dict[str, Photographs]:
-    """Return the wanted rows of a per_image.csv, each with its photographs.
+def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[str, pd.DataFrame]:
+    """Return the wanted rows of a per_image.csv, each as a table of its photographs by key.
 
     Args:
         path: of the file.
@@ -172,44 +191,29 @@ def read_photographs(
         metrics: columns to read, where the file has them.
 
     Raises:
-        IrodoriError: it is damaged, or a key stands twice in a row.
+        IrodoriError: it is damaged, or a key appears twice in a row.
     """
+    needed = ["row", "key", "width", "height"]
     try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            reader = csv.reader(file)
-            header = next(reader)
-            place = {name: number for number, name in enumerate(header)}
-            lines: dict[str, list[list[str]]] = {name: [] for name in sorted(wanted)}
-            for line in reader:
-                if len(line) != len(header):
-                    raise ValueError(f"line {reader.line_num} has {len(line)} cells")
-                if (row := line[place["row"]]) in lines:
-                    lines[row].append(line)
-        there = [name for name in metrics if name in place]
-        rows = {row: _photographs(part, place, there) for row, part in lines.items() if part}
-    except (OSError, ValueError, LookupError, StopIteration, csv.Error) as error:
+        table = pd.read_csv(
+            path,
+            usecols=lambda name: name in metrics or name in needed,
+            dtype=dict.fromkeys(metrics, float) | {"row": str, "key": str},
+            keep_default_na=False,  # a key may be "NA"
+            na_values={name: [""] for name in metrics},
+            float_precision="round_trip",
+            encoding_errors="surrogateescape",
+        )
+        table = table[table["row"].isin(wanted)].astype({"width": int, "height": int})
+        rows = {row: part.set_index("key") for row, part in table.groupby("row")}
+    except (OSError, ValueError, LookupError) as error:
         raise IrodoriError(
             f"{path} is damaged ({one_line(error)}): leave this run out, or evaluate it again"
         ) from None
-    for row, found in rows.items():
-        if len(set(found.keys)) < len(found.keys):
-            twice = next(key for i, key in enumerate(found.keys) if key in found.keys[:i])
+    for row, part in rows.items():
+        if not part.index.is_unique:
+            twice = part.index[part.index.duplicated()][0]
             raise IrodoriError(
                 f"{path}: {twice} stands twice in row {row}: keys must be unique over all shards"
             )
-    return rows
-
-
-def _photographs(
-    lines: Sequence[Sequence[str]], place: Mapping[str, int], metrics: Sequence[str]
-) -> Photographs:
-    columns = list(zip(*lines, strict=True))
-    sizes = np.array([columns[place["width"]], columns[place["height"]]]).astype(np.int64)
-    return Photographs(
-        tuple(columns[place["key"]]),
-        sizes.T,
-        {
-            name: np.array([float(text) if text else np.nan for text in columns[place[name]]])
-            for name in metrics
-        },
-    )
+    return {row: part.drop(columns="row") for row, part in rows.items()}

@@ -6,26 +6,31 @@ from pathlib import Path
 import wandb
 from PIL import Image
 
-from irodori.studies.comparison import Comparison
-from irodori.studies.report import Report
-from irodori.studies.tables import tables
+from irodori.evaluation.comparison.report import Report
+from irodori.evaluation.document import Picture
 from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.utils.errors import IrodoriError, one_line
 
 
-def log(comparison: Comparison, report: Report, output: Path, group: str) -> None:
-    """Log as run `compare`, offline without a key.
+def log(report: Report, output: Path, group: str) -> None:
+    """Log the tables and pictures of a report as a run named `compare`, offline without a key.
 
     Args:
-        comparison: its tables are logged whole.
-        report: its pictures are logged.
-        output: W&B's own files lie in its folder wandb/.
+        report: see `make_report`.
+        output: folder for W&B's own files.
         group: of the run: the sweep's name, so that it stands beside its jobs.
 
     Raises:
         IrodoriError: the mode is unknown, or W&B refuses.
     """
     mode, reason = wandb_mode("auto")
+    logged: dict[str, object] = {
+        name: wandb.Table(dataframe=table) for name, table in report.tables.items()
+    }
+    for block in report.document.blocks:
+        if isinstance(block, Picture):
+            picture = Image.open(io.BytesIO(block.light))
+            logged[Path(block.file).stem] = wandb.Image(picture, caption=block.alt)
     try:
         with wandb.init(
             project="irodori",
@@ -35,13 +40,6 @@ def log(comparison: Comparison, report: Report, output: Path, group: str) -> Non
             mode=mode,
             settings=wandb.Settings(silent=True),
         ) as run:
-            logged: dict[str, object] = {
-                name: wandb.Table(columns=table["columns"], data=table["data"])
-                for name, table in tables(comparison).items()
-            }
-            for name, content in report.files.items():
-                if name.endswith(".png"):
-                    logged[Path(name).stem] = wandb.Image(Image.open(io.BytesIO(content)))
             run.log(logged)
     except wandb.errors.Error as error:
         raise IrodoriError(f"W&B: {one_line(error)}; mend it, or set WANDB_MODE=offline") from None

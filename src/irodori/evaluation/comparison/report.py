@@ -1,0 +1,365 @@
+"""The sections of a comparison's report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from irodori.evaluation.comparison import plots
+from irodori.evaluation.comparison.comparison import TRUE, Comparison, Estimate
+from irodori.evaluation.comparison.summary import answer, photographs
+from irodori.evaluation.comparison.training import curves, last_before, limit, training_table
+from irodori.evaluation.comparison.variants import Variant, differing
+from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.statistics import ENOUGH, RESAMPLES
+from irodori.metrics.catalog import MetricInfo
+from irodori.utils.progress import Reporter, silent
+
+ARROWS = {"lower": " ↓", "higher": " ↑", "near zero": " → 0", "neither": ""}
+TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A document, and its tables for other programs."""
+
+    document: Document
+    tables: Mapping[str, pd.DataFrame]
+    """By the name of the file, without its suffix."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The tables as CSV files, by name; what isn't defined is an empty cell."""
+        return {
+            f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
+        }
+
+
+def make_report(
+    comparison: Comparison,
+    title: str | None,
+    pictures: int,
+    trust: Sequence[str] = (),
+    report: Reporter = silent,
+) -> Report:
+    """Draw the plots, color the pictures and put the sections together.
+
+    Args:
+        comparison: see `compare`.
+        title: of the report.
+        pictures: photographs that are shown side by side; 0: none.
+        trust: names of packages besides irodori whose classes checkpoints may name.
+        report: is told what is being done.
+
+    Raises:
+        IrodoriError: a metrics.csv is damaged.
+    """
+    report("drawing the plots")
+    trained = curves(comparison.variants, comparison.main.name)
+    blocks: list[Block] = [Text(" ".join(answer(comparison)), "answer")]
+    blocks += [Text(warning, "warning") for warning in comparison.warnings]
+    if comparison.left_out:
+        count = len(comparison.left_out)
+        runs = "1 run is" if count == 1 else f"{count} runs are"
+        blocks.append(Text(f"{runs} left out: see the end.", "warning"))
+    blocks += [Heading("Metrics"), metrics_table(comparison), Text(_how_to_read(comparison), "note")]
+    if len(comparison.variants) > 1:
+        blocks += [Heading(f"Which is better in {comparison.main.title}")]
+        blocks += [verdict_table(comparison), Text(VERDICTS, "note")]
+    blocks += [Heading("How large the errors are"), plots.forest(comparison), Text(FOREST, "note")]
+    if (plot := plots.trade_off(comparison)) is not None:
+        blocks += [Heading("Errors and colorfulness"), plot, Text(TRADE_OFF, "note")]
+    blocks += training_section(comparison, trained)
+    if pictures:
+        blocks += _pictures(comparison, pictures, trust, report)
+    blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
+    if comparison.left_out:
+        reasons = [(str(left.folder), left.reason) for left in comparison.left_out]
+        blocks += [Heading("Left out"), List(reasons)]
+    tables = comparison.tables()
+    if trained:
+        tables["training"] = training_table(trained)
+    return Report(Document(title or "Comparison of colorizations", blocks), tables)
+
+
+VERDICTS = (
+    "Each row against each column, as difference of the means; below it p, corrected for the number"
+    " of pairs. Better and worse: corrected p < 0.05, and the interval of the difference is"
+    " without 0."
+)
+FOREST = (
+    "Points are means, lines 95 % intervals. Intervals of two variants may overlap and the variants"
+    " still differ, since both have colored the same photographs: the table above says which do."
+)
+TRADE_OFF = (
+    "Pale pictures err less than vivid ones that are wrong: good pictures have small errors and the"
+    " colorfulness of the true photographs."
+)
+
+
+def metrics_table(comparison: Comparison) -> Table:
+    """Return a table with a row a metric, and a column a variant or reference."""
+    names = comparison.rows
+    if any(name == TRUE for name, _ in comparison.estimates):
+        names = (*names, TRUE)
+    rows = [
+        [
+            Cell(metric.title + ARROWS[metric.better], metric.unit),
+            *(_estimate_cell(comparison, name, metric) for name in names),
+        ]
+        for metric in comparison.metrics
+    ]
+    return Table(["", *names], rows)
+
+
+def _estimate_cell(comparison: Comparison, name: str, metric: MetricInfo) -> Cell:
+    estimate = comparison.estimates.get((name, metric.name))
+    if estimate is None:
+        return Cell(metric.text(None))
+    strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
+    return Cell(_number(metric, estimate.mean), _limits(metric, estimate), strong)
+
+
+def _number(metric: MetricInfo, value: float) -> str:
+    """Return the value with a minus as wide as a plus."""
+    return metric.text(value).replace("-", "−")
+
+
+def _limits(metric: MetricInfo, estimate: Estimate) -> str:
+    if np.isnan(estimate.low):
+        return ""
+    return f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
+
+
+def _how_to_read(comparison: Comparison) -> str:
+    sentences = ["Means with 95 % intervals below."]
+    if len(comparison.variants) > 1:
+        sentences.append(
+            "Bold: the best, where it can be told apart from every other variant and is not worse"
+            " than the mean color or gray; where nothing is bold, the metric names no winner."
+        )
+    if any(variant.seeds == 1 for variant in comparison.variants):
+        sentences.append(
+            "Where a variant was trained with one seed only, its interval says how the metric would"
+            " vary with the photographs, and not how it would vary with another seed."
+        )
+    return " ".join(sentences)
+
+
+def verdict_table(comparison: Comparison) -> Table:
+    """Return a row a variant, a column a variant or reference: verdict and difference."""
+    main = comparison.main
+    columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
+    rows = [
+        [Cell(name), *(_verdict_cell(comparison, name, other) for other in columns)]
+        for name in comparison.names
+    ]
+    return Table(["", *columns], rows)
+
+
+def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
+    difference = comparison.between(name, other, comparison.main.name)
+    if difference is None:
+        return Cell("" if name == other else "–")
+    value = _number(comparison.main, difference.difference)
+    sign = "+" if difference.difference > 0 else ""
+    p = difference.p_corrected
+    note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
+    return Cell(difference.verdict, note, tone=TONES.get(difference.verdict, "even"))
+
+
+def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
+    """Return plot, table and words on training; nothing without curves."""
+    plot = plots.training(comparison, curves)
+    if plot is None:
+        return []
+    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
+    below = (
+        "Means of a variant's runs on their validation photographs, shaded from the lowest to the"
+        " highest run."
+    )
+    if not np.isnan(seconds):
+        below += " Minutes are of training alone: validations are left out."
+    blocks: list[Block] = [Heading("Training"), plot, Text(below, "note")]
+    if len(curves) > 1:
+        blocks += [
+            Heading("After equal steps and after equal time"),
+            equal_table(comparison.main, curves),
+            Text(_what_is_equal(comparison.main, steps, seconds), "note"),
+        ]
+    if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
+        blocks.append(
+            Text(
+                f"Nothing is shown over time: the runs of {'; '.join(untimed)} have not noted"
+                " train/seconds, as older versions did not.",
+                "note",
+            )
+        )
+    return blocks
+
+
+def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table:
+    """Return a row a variant: the metric after equal steps and, where known, after equal time."""
+    header, rows = [""], [[Cell(name)] for name in curves]
+    for amount, words in (("steps", _steps), ("seconds", _minutes)):
+        at_most = limit(curves, amount)
+        if np.isnan(at_most):
+            continue
+        header += [f"after {words(at_most)}", "steps done"]
+        for row, curve in zip(rows, curves.values(), strict=True):
+            epoch = last_before(curve, amount, at_most)
+            if epoch is None:
+                row += [Cell("–", "not validated by then"), Cell("–")]
+                continue
+            there = curve.loc[epoch]
+            limits = f"{metric.text(there['low'])} … {metric.text(there['high'])}"
+            row += [Cell(metric.text(there["mean"]), limits), Cell(f"{there['steps']:,.0f}")]
+    return Table(header, rows)
+
+
+def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
+    sentences = [
+        f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
+        " below it the lowest … the highest run. That is the range over seeds and folds, each fold"
+        " with photographs of its own, and no confidence interval. Steps and minutes are means over"
+        " the runs, too. Of each variant the last validation at or before the limit is taken.",
+        f"{_steps(steps)}: the most that every variant has been validated after.",
+    ]
+    if not np.isnan(seconds):
+        sentences.append(
+            f"{_minutes(seconds)}: what the fastest variant took to its last validation,"
+            " validations left out; they mean something where all runs had the same machine, and"
+            " nothing beside them."
+        )
+    sentences.append(
+        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
+        " reached it. After equal steps that is every variant whose training ends there; after"
+        " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
+        " is told only by runs whose schedule ends with it."
+    )
+    return " ".join(sentences)
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:,.0f} steps"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes"
+
+
+def _pictures(
+    comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
+) -> list[Block]:
+    report("loading PyTorch for the pictures")
+    from irodori.evaluation.comparison.pictures import side_by_side
+
+    found = side_by_side(comparison, count, trust, report)
+    blocks: list[Block] = []
+    if found.png is not None:
+        alt = f"{photographs(len(found.keys))} as rows: {', '.join(found.columns)} as columns"
+        width = 110 * len(found.columns)
+        blocks.append(Picture("pictures.png", alt, found.png, min_width=width))
+        blocks.append(
+            Text(
+                f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}."
+                " Each is colored by the variant's first seed, from the checkpoint that is"
+                " reported on.",
+                "note",
+            )
+        )
+    if found.missing:
+        blocks.append(Text(f"Without pictures: {'; '.join(found.missing)}.", "note"))
+    return [Heading("Pictures"), *blocks] if blocks else []
+
+
+def _cost(comparison: Comparison) -> list[Block]:
+    rows = []
+    for variant in comparison.variants:
+        trained = [run.metrics["training"] for run in variant.runs if "training" in run.metrics]
+        if trained and not variant.predicted_luminance:
+            rows.append([Cell(text) for text in _cost_row(variant, pd.DataFrame(trained))])
+    if not rows:
+        return []
+    header = ["", "runs", "seeds", "parameters", "epochs", "images/s", "minutes a run", "hardware"]
+    return [Heading("Cost"), Table(header, rows)]
+
+
+def _cost_row(variant: Variant, trained: pd.DataFrame) -> list[str]:
+    def mean(name: str, form: str, unit: float = 1.0) -> str:
+        value = pd.to_numeric(trained.get(name, pd.Series(dtype=float))).mean()
+        return "–" if np.isnan(value) else form.format(value / unit)
+
+    machines = trained.get("hardware", pd.Series(dtype=str)).dropna().unique()
+    return [
+        variant.name,
+        str(len(variant.runs)),
+        str(variant.seeds),
+        mean("parameters", "{:.2f} M", 1e6),
+        mean("epochs", "{:.3g}"),
+        mean("images_per_second", "{:,.0f}"),
+        mean("seconds", "{:.1f}", 60),
+        "; ".join(machines) or "–",
+    ]
+
+
+def _protocol(comparison: Comparison) -> list[Block]:
+    shards = ", ".join(comparison.shards) or "not named"
+    points = [
+        ("Photographs", f"{photographs(len(comparison.keys))}, the same for all; shards: {shards}"),
+        (
+            "Networks",
+            f"the {comparison.row} checkpoint of each run; of an evaluation, the checkpoint or the"
+            " pictures that it names. Runs that differ only in seed and fold are one variant: folds"
+            " are pooled, so that each photograph is colored by a network that wasn't trained on"
+            " it, and the seeds of a fold are averaged photograph by photograph",
+        ),
+        (
+            "Intervals",
+            f"percentile bootstrap, 95 %, {RESAMPLES:,} resamples of the photographs and, where"
+            " there are several, of the seeds of a fold",
+        ),
+        (
+            "Tests",
+            f"paired sign-flip permutation test of the mean difference ({RESAMPLES:,} patterns of"
+            " signs, or all), two-sided, corrected by Holm's procedure for all pairs of one metric,"
+            " those with gray and mean color among them; it takes the networks as they are, and"
+            f" with fewer than {ENOUGH} photographs nothing is told apart. Of metrics that are best"
+            " near 0, distances from 0 are compared, photograph by photograph",
+        ),
+        *((metric.title, metric.definition) for metric in comparison.metrics),
+        *(
+            (name.replace("_", " "), _in_words(value))
+            for name, value in comparison.protocol.items()
+            if not name.startswith("definition")  # they stand above, at each metric
+        ),
+    ]
+    return [Heading("Protocol"), List(points)]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _configuration(comparison: Comparison) -> list[Block]:
+    """Return a table of the keys that differ, and nothing else of the configuration."""
+    variants = [v for v in comparison.variants if not v.predicted_luminance]
+    keys = differing([variant.settings for variant in variants])
+    if not keys:
+        return []
+    header = ["", *(variant.name for variant in variants)]
+    rows = [[Cell(key), *(Cell(_setting(variant, key)) for variant in variants)] for key in keys]
+    return [Heading("What differs in the configuration"), Table(header, rows)]
+
+
+def _setting(variant: Variant, key: str) -> str:
+    value = variant.settings.get(key, "–")
+    # As YAML writes it.
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
