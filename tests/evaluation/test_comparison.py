@@ -1,4 +1,4 @@
-"""From run folders to estimates and differences."""
+"""From run folders to estimates, differences and an answer."""
 
 import csv
 import json
@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from irodori.evaluation.comparison.comparison import TRUE, compare
+from irodori.evaluation.comparison.summary import answer
 from irodori.metrics.catalog import METRICS
-from irodori.studies.comparison import TRUE, compare
-from irodori.studies.curves import curves
-from irodori.studies.tables import as_csv, tables
-from irodori.studies.words import answer
 from irodori.utils.errors import IrodoriError
 from made_runs import MEASURED, PROTOCOL, SPACES, job, keys_of, run, study
 
@@ -51,10 +49,10 @@ def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
     folder = run(tmp_path / "run")
     comparison = compare([folder])
     rows = json.loads((folder / "metrics.json").read_text())["rows"]
-    for row, name in (("last", "made"), ("gray", "gray"), ("mean_color", "mean colour")):
-        for figure in ("chroma_rmse", "ssim", "colorfulness_difference"):
-            found = comparison.estimates[name, figure].mean
-            assert found == pytest.approx(rows[row][figure])
+    for row, name in (("last", "made"), ("gray", "gray"), ("mean_color", "mean color")):
+        for metric in ("chroma_rmse", "ssim", "colorfulness_difference"):
+            found = comparison.estimates[name, metric].mean
+            assert found == pytest.approx(rows[row][metric])
     assert ("gray", "accuracy") not in comparison.estimates
     assert comparison.between("made", "gray", "chroma_rmse").verdict == "better"
 
@@ -78,7 +76,7 @@ def test_differences_and_intervals_are_those_of_the_definitions(tmp_path):
     )
     assert found.p == pytest.approx(theirs.pvalue)
     assert found.low < found.difference < found.high
-    # Five pairs: with gray and mean colour, each of both.
+    # Five pairs: with gray and mean color, each of both.
     assert found.p <= found.p_corrected <= 5 * found.p
     other = comparison.between("yuv", "lab", "chroma_rmse")
     assert (other.difference, other.low, other.high) == (-found.difference, -found.high, -found.low)
@@ -99,19 +97,59 @@ def test_verdicts_and_words(comparison):
     assert said.startswith("lab has the lowest chrominance RMSE: ")
     assert "better than luv and rgb" in said
     assert "can't be told apart from yuv:" in said
-    assert "All of them are better than the mean colour and all gray." in said
+    assert "All of them are better than the mean color and all gray." in said
 
 
-def test_what_no_reference_is_beaten_by_is_said_with_names_that_hold_commas(tmp_path):
+def test_names_that_hold_commas_are_quoted(tmp_path):
     for alpha in (0.0, 1.0):
         for space in ("lab", "yuv"):
-            folder = tmp_path / f"{space}{alpha:g}"
-            run(folder, better=-20.0, alpha=alpha, color_space=SPACES[space])
-    said = answer(compare([tmp_path]))
-    assert re.match("“(lab|yuv), α = [01]” has the lowest", said[0])
-    assert said[-1].endswith(
-        "and “yuv, α = 1” are not distinguishably better than the mean colour and all gray."
-    )
+            run(tmp_path / f"{space}{alpha:g}", alpha=alpha, color_space=SPACES[space])
+    assert re.match("“(lab|yuv), α = [01]” has the lowest", answer(compare([tmp_path]))[0])
+
+
+@pytest.mark.parametrize(
+    ("better", "relation"), [(-9.0, "are worse than"), (-5.6, "can't be told apart from")]
+)
+def test_no_variant_wins_that_is_no_better_than_the_mean_color(tmp_path, better, relation):
+    """And the words are those of the table, also where a difference is for the worse."""
+    # On half of the photographs as far above the mean color as below it on the others.
+    for name, more in (("lab", 0.0), ("yuv", 0.1)):
+        folder = run(tmp_path / name, better - more, color_space=SPACES[name], noise=0.1)
+        if relation != "are worse than":
+            balance(folder)
+    comparison = compare([tmp_path])
+    said = answer(comparison)
+    assert said[0].startswith("No variant wins.")
+    assert not any("has the lowest" in sentence for sentence in said)
+    assert f"Both {relation} the mean color" in said[-1]
+    for name in comparison.names:
+        verdict = comparison.verdict(name, "mean color", "chroma_rmse")
+        assert verdict == ("worse" if better == -9.0 else "not distinguishable")
+        assert not comparison.stands_out(name, METRICS["chroma_rmse"])
+
+
+def balance(folder):
+    """Set errors to those of the mean color, and some more or less."""
+    path = folder / "per_image.csv"
+    lines = list(csv.DictReader(path.open()))
+    errors = {line["key"]: line["chroma_rmse"] for line in lines if line["row"] == "mean_color"}
+    for number, line in enumerate(lines):
+        if line["row"] == "last":
+            line["chroma_rmse"] = float(errors[line["key"]]) + (-1) ** number
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def test_another_metric_may_decide(tmp_path):
+    for name, better in (("lab", 2.0), ("yuv", 0.0)):
+        run(tmp_path / name, better, color_space=SPACES[name])
+    said = answer(compare([tmp_path], metric="ssim"))
+    assert re.match(r"lab has the highest SSIM: 0\.\d{4} \(95 % interval", said[0])
+    for name in ("colorfulness", "warmth"):
+        with pytest.raises(IrodoriError, match=f"--metric {name} is no metric to rank by"):
+            compare([tmp_path], metric=name)
 
 
 def test_the_result_doesnt_depend_on_the_order_of_photographs(tmp_path):
@@ -131,7 +169,7 @@ def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
     assert comparison.keys == tuple(keys[3:])
     (warning,) = comparison.warnings
     assert warning == (
-        "Different photographs: compared on the 9 that all have (judged: lab 12, yuv 13)."
+        "Different photographs: compared on the 9 that all have (measured: lab 12, yuv 13)."
     )
     assert comparison.estimates["lab", "chroma_rmse"].photographs == 9
 
@@ -174,11 +212,11 @@ def test_another_photograph_of_the_same_size_is_noticed_by_its_gray_version(tmp_
         compare([tmp_path])
 
 
-def test_a_photograph_judged_in_two_folds_is_refused(tmp_path):
+def test_a_photograph_measured_in_two_folds_is_refused(tmp_path):
     keys = keys_of(0, 6)
     run(tmp_path / "a", keys=keys, data__fold=0)
     run(tmp_path / "b", keys=keys, data__fold=1)
-    with pytest.raises(IrodoriError, match="was judged by folds 0 and 1 of made"):
+    with pytest.raises(IrodoriError, match="was measured by folds 0 and 1 of made"):
         compare([tmp_path])
 
 
@@ -213,7 +251,8 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
         ("config.yaml", "a: [", "config.yaml can't be read"),
         ("per_image.csv", "", "per_image.csv is damaged"),
         ("per_image.csv", "row,key\nlast,a\n", "per_image.csv is damaged"),
-        ("per_image.csv", "row,key,width,height\nlast,a,1\n", "line 2 has 3 cells"),
+        ("per_image.csv", "row,key,width,height\nlast,a,1\n", "per_image.csv is damaged"),
+        ("per_image.csv", "row,key,width,height,psnr\nlast,a,1,1", "last line is cut off"),
         ("per_image.csv", "row,key,width,height\ngray,a,1,1\n", "has no row last"),
         (
             "per_image.csv",
@@ -230,7 +269,7 @@ def test_damaged_files_are_one_line(tmp_path, file, content, said):
     assert "\n" not in str(error.value)
 
 
-def test_figures_of_the_whole_set_have_no_interval(tmp_path):
+def test_metrics_of_the_whole_set_have_no_interval(tmp_path):
     folder = run(tmp_path / "run")
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["rows"]["last"]["kid"] = 12.5
@@ -241,24 +280,16 @@ def test_figures_of_the_whole_set_have_no_interval(tmp_path):
 
 
 def test_tables_hold_everything_unrounded(comparison):
-    made = tables(comparison)
-    rows = {(row[0], row[1]): row for row in made["figures"]["data"]}
+    tables = comparison.tables()
+    estimates = tables["estimates"].set_index(["variant", "metric"])
     lab = comparison.estimates["lab", "ssim"]
-    assert rows["lab", "ssim"] == ["lab", "ssim", lab.mean, lab.low, lab.high, 36, 2]
-    text = as_csv(made["differences"]).decode()
+    assert estimates.loc[("lab", "ssim")].tolist() == [lab.mean, lab.low, lab.high, 36, 2]
+    text = tables["differences"].to_csv(index=False)
     (line,) = [
         row
         for row in csv.DictReader(text.splitlines())
-        if (row["variant"], row["other"], row["figure"]) == ("lab", "rgb", "chroma_rmse")
+        if (row["variant"], row["other"], row["metric"]) == ("lab", "rgb", "chroma_rmse")
     ]
     found = comparison.differences["lab", "rgb", "chroma_rmse"]
     assert float(line["p_corrected"]) == found.p_corrected
     assert line["verdict"] == "better"
-
-
-def test_curves_leave_the_final_evaluations_out(comparison):
-    curve = curves(comparison.variants)["lab"]
-    assert curve.epochs_E.tolist() == [5, 10, 15, 20]
-    assert (np.diff(curve.mean_E) < 0).all()
-    assert (curve.low_E <= curve.mean_E).all()
-    assert curve.high_E.max() < 50

@@ -11,22 +11,32 @@ from PIL import Image
 
 import tiny
 from irodori.color import Lab, Rgb
+from irodori.evaluation.comparison.comparison import compare
+from irodori.evaluation.comparison.pictures import side_by_side, spread
+from irodori.evaluation.comparison.plots import trade_off
+from irodori.evaluation.comparison.report import make_report
+from irodori.evaluation.document import (
+    Cell,
+    Document,
+    Heading,
+    List,
+    Picture,
+    Table,
+    Text,
+    to_html,
+    to_markdown,
+    write_report,
+)
 from irodori.model import Model
 from irodori.network import JointNetwork
-from irodori.studies.comparison import compare
-from irodori.studies.document import Cell, Document, Picture, Table, Text
-from irodori.studies.html import html
-from irodori.studies.markdown import markdown
-from irodori.studies.pictures import picture_grid, spread
-from irodori.studies.plots import trade_off
-from irodori.studies.report import make_report, write_report
+from irodori.utils.progress import silent
 from made_runs import SPACES, job, run, study
 
 VOID = {"meta", "img", "source", "link", "br"}
 
 
 class Checker(HTMLParser):
-    """Whether tags are closed in order; what is loaded, and what is said."""
+    """Checks that tags are closed in order; collects what is loaded, and the text."""
 
     def __init__(self):
         super().__init__()
@@ -67,7 +77,7 @@ def report(tmp_path_factory):
 
 
 def test_html_is_whole_and_needs_nothing_else(report):
-    checker = check(html(report.document))
+    checker = check(to_html(report.document))
     assert checker.text.count("Which <space>?") == 2
     for said in ("not distinguishable", "color_space", "no <memory>", "Holm", "sample-2.tar"):
         assert said in checker.text
@@ -75,14 +85,6 @@ def test_html_is_whole_and_needs_nothing_else(report):
     for other in ("max_epochs", "optimizer", "/shards/"):
         assert other not in checker.text
     assert checker.tags.count("source") == checker.tags.count("img") == 3
-
-
-def test_markdown_names_the_files(report):
-    text = markdown(report.document)
-    files = re.findall(r"^!\[.+\]\((.+)\)$", text, re.MULTILINE)
-    assert files == ["errors.png", "trade_off.png", "curves.png"]
-    assert set(files) <= set(report.files)
-    assert "| lab |  | not distinguishable" in text
 
 
 def test_plots_are_pictures_for_light_and_dark(report):
@@ -97,57 +99,67 @@ def test_plots_are_pictures_for_light_and_dark(report):
         assert dark.getpixel((0, 0)) < 50
 
 
-def test_missing_checkpoints_are_said_and_the_rest_is_made(report):
+def test_missing_checkpoints_are_named_and_the_rest_is_made(report):
     (said,) = [
         block.text
         for block in report.document.blocks
         if isinstance(block, Text) and block.text.startswith("Without pictures")
     ]
     assert "no such checkpoint" in said
-    assert "pictures.png" not in report.files
 
 
-def test_writing_replaces_what_is_there(report, tmp_path):
+def test_writing_replaces_what_is_there_and_markdown_names_the_files(report, tmp_path):
     output = tmp_path / "new" / "folder"
-    write_report(report, output)
+    write_report(report.document, report.files, output)
     (output / "report.md").write_text("old")
-    assert write_report(report, output) == output / "report.html"
-    assert {path.name for path in output.iterdir()} == {
-        "report.html", "report.md", "figures.csv", "differences.csv", "errors.png", "trade_off.png",
-        "curves.png", "training.csv",
-    }  # fmt: skip
-    assert (output / "report.md").read_text().startswith("# Which")
+    assert write_report(report.document, report.files, output) == output / "report.html"
+    plots = ["errors.png", "trade_off.png", "curves.png"]
+    others = {"report.html", "report.md", "estimates.csv", "differences.csv", "training.csv"}
+    assert {path.name for path in output.iterdir()} == {*plots, *others}
+    text = (output / "report.md").read_text()
+    assert text.startswith("# Which")
+    assert re.findall(r"^!\[.+\]\((.+)\)$", text, re.MULTILINE) == plots
+    assert "| lab |  | not distinguishable" in text
 
 
-def test_texts_are_escaped():
+def test_each_block_is_html_and_markdown_with_its_texts_escaped():
     hostile = "<script>|*_`"
-    document = Document(
-        hostile, [Text(hostile), Table(["", hostile], [[Cell(hostile), Cell("1", hostile)]])]
+    cells = [[Cell(hostile), Cell("1", hostile)], [Cell("b", strong=True), Cell("2", tone="bad")]]
+    blocks = [
+        Heading("H"), Text(hostile), Text("W", "warning"), List([("a", hostile), ("b", "c")]),
+        Table(["", hostile], cells), Picture("p.png", "P", b"png"),
+    ]  # fmt: skip
+    document = Document(hostile, blocks)
+    checker = check(to_html(document))
+    assert checker.text.count(hostile) == 7
+    assert {"h2", "dl", "table", "img", "strong"} <= set(checker.tags)
+    escaped = r"\<script\>\|\*\_\`"
+    assert to_markdown(document) == (
+        f"# {escaped}\n\n## H\n\n{escaped}\n\n> **W**\n\n- **a**: {escaped}\n- **b**: c\n\n"
+        f"|  | {escaped} |\n| --- | ---: |\n| {escaped} | 1 ({escaped}) |\n| **b** | 2 |\n\n"
+        "![P](p.png)\n"
     )
-    assert "script" not in check(html(document)).tags
-    assert "\\<script\\>\\|\\*\\_\\`" in markdown(document)
 
 
-def test_a_single_variant_without_curves_or_photographs_to_show(tmp_path):
-    comparison = compare([run(tmp_path / "run", curve=False)])
-    report = make_report(comparison, None, 0)
-    assert {"curves.png", "training.csv"}.isdisjoint(report.files)
-    text = markdown(report.document)
-    assert "Who is better" not in text
-    assert "Pictures" not in text
-    assert "What differs" not in text
+def test_what_there_is_nothing_of_has_no_section(tmp_path):
+    folder = run(tmp_path / "run", curve=False)
+    path = folder / "per_image.csv"
+    path.write_text(path.read_text().replace("colorfulness", "other"))
+    report = make_report(compare([folder]), None, 0)
+    assert set(report.files) == {"estimates.csv", "differences.csv"}
+    headings = {block.text for block in report.document.blocks if isinstance(block, Heading)}
+    assert headings == {"Metrics", "How large the errors are", "Cost", "Protocol"}
 
 
 def test_many_variants_with_long_names(tmp_path):
     for number in range(10):
         run(tmp_path / str(number), alpha=number / 7, network__fusion="sigmoid" * (number % 2 + 1))
-    check(html(make_report(compare([tmp_path]), None, 0).document))
+    check(to_html(make_report(compare([tmp_path]), None, 0).document))
 
 
 def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
     """The mean of equal numbers may be outside of their interval by rounding."""
-    folder = run(tmp_path / "run")
-    comparison = compare([folder])
+    comparison = compare([run(tmp_path / "run")])
     gray = comparison.estimates["gray", "colorfulness"]
     shifted = replace(gray, low=gray.mean + 1e-15)
     estimates = {**comparison.estimates, ("gray", "colorfulness"): shifted}
@@ -177,23 +189,23 @@ def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
             )
             checkpoint(folder / "checkpoints" / "last.ckpt", name, fold)
     comparison = compare([tmp_path / "runs"])
-    grid = picture_grid(comparison, 4)
-    assert grid.missing == ()
-    assert grid.columns == ("gray", "lab", "rgb", "true")
-    assert len(grid.keys) == 4
-    picture = Image.open(io.BytesIO(grid.png)).convert("RGB")
+    found = side_by_side(comparison, 4, (), silent)
+    assert found.missing == ()
+    assert found.columns == ("gray", "lab", "rgb", "true")
+    assert len(found.keys) == 4
+    picture = Image.open(io.BytesIO(found.png)).convert("RGB")
     left, middle, right = (picture.getpixel((248 * n + 120, 34 + 90)) for n in (0, 1, 3))
     assert max(left) - min(left) <= 2  # gray
     assert middle != left
-    number = int(grid.keys[0].removeprefix("photo"))
+    number = int(found.keys[0].removeprefix("photo"))
     photo = tiny.photo(number)
     expected = photo.getpixel((photo.width // 2, photo.height // 2))
     assert max(abs(a - b) for a, b in zip(right, expected, strict=True)) < 25
     # A fold's checkpoint is read for its own photographs only.
     (tmp_path / "runs" / "rgb1" / "checkpoints" / "last.ckpt").unlink()
-    grid = picture_grid(comparison, 4)
-    assert grid.columns == ("gray", "lab", "true")
-    assert "rgb1" in grid.missing[0]
+    found = side_by_side(comparison, 4, (), silent)
+    assert found.columns == ("gray", "lab", "true")
+    assert "rgb1" in found.missing[0]
 
 
 def test_keys_are_spread_evenly():

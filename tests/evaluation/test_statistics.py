@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.studies.statistics import (
+from irodori.evaluation.statistics import (
     Stratum,
     bootstrap,
     holm,
@@ -57,7 +57,7 @@ def test_the_bootstrap_depends_on_its_seed_alone_and_not_on_blocks(monkeypatch):
     first = bootstrap([whole(*values)], ones(30), 100)
     assert np.array_equal(first, bootstrap([whole(*values)], ones(30), 100))
     assert not np.array_equal(first, bootstrap([whole(*values)], ones(30), 100, seed=1))
-    monkeypatch.setattr("irodori.studies.statistics.BLOCK", 70)
+    monkeypatch.setattr("irodori.evaluation.statistics.BLOCK", 70)
     assert bootstrap([whole(*values[:1])], ones(30), 99).shape == (99, 1, 1)
     assert np.isfinite(bootstrap([whole(*values)], ones(30), 99)).all()
 

@@ -1,12 +1,20 @@
-"""Which runs belong together, and what they are called."""
+"""Runs that belong together, and what they are called."""
 
 import pytest
 from omegaconf import OmegaConf
 
 import tiny
-from irodori.studies.folders import run_folders
-from irodori.studies.runs import FOREIGN, LeftOut, read_run
-from irodori.studies.variants import OFTEN, UNRELATED, flat, group, learnt_from, name_all
+from irodori.config.labels import Label
+from irodori.evaluation.comparison.runs import FOREIGN, LeftOut, read_run, run_folders
+from irodori.evaluation.comparison.variants import (
+    BEST_ONLY,
+    LABELS,
+    NO_EFFECT,
+    flat,
+    group,
+    learnt_from,
+    name_all,
+)
 from irodori.utils.errors import IrodoriError
 from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config, job, run
 
@@ -25,22 +33,22 @@ def test_a_name_is_what_differs_and_nothing_else():
         "with global features",
         "without global features",
     ]
-    assert named({}, {"trainer__max_epochs": 5}) == ["20 epochs", "5 epochs"]
+    assert named({}, {"trainer__max_epochs": 5}) == ["max_epochs=20", "max_epochs=5"]
     assert named({"network__dropout": 0.1}, {"network__dropout": 0.2}) == [
         "dropout=0.1",
         "dropout=0.2",
     ]
 
 
-def test_backbones_decoders_and_objectives_have_words():
+def test_classes_go_by_the_names_that_conf_has():
     timm = {"backbone": TIMM, "encoder__pretrained": True}
-    assert named({}, timm) == ["paper, not pretrained", "resnet18, pretrained"]
+    assert named({}, timm) == ["paper", "resnet18"]
     other = {**timm, "backbone": {**TIMM, "name": "resnet50"}}
     assert named(timm, other) == ["resnet18", "resnet50"]
     assert named(timm, {**timm, "encoder__pretrained": False}) == ["pretrained", "not pretrained"]
-    assert named({}, {"decoder": DECODERS["SkipDecoder"]}) == ["paper decoder", "skip decoder"]
+    assert named({}, {"decoder": DECODERS["SkipDecoder"]}) == ["paper decoder", "skips decoder"]
     objectives = [{"objective": objective} for objective in OBJECTIVES.values()]
-    assert named(*objectives) == ["mse", "huber", "classes"]
+    assert named({}, *objectives[1:]) == ["mse", "huber", "classes"]
     huber = objectives[1]
     assert named(huber, {**huber, "objective__delta": 0.2}) == ["delta=0.05", "delta=0.2"]
     # What does nothing to the paper's backbone isn't named beside it.
@@ -48,14 +56,14 @@ def test_backbones_decoders_and_objectives_have_words():
     assert named(
         timm,
         {**timm, "encoder__freeze_steps": 50, "encoder__freeze_batch_norm": True},
-        {**timm, "encoder__lr_scale": 0.1, "encoder__layer_decay": 0.7},
+        {**timm, "encoder__lr_scale": 0.1},
     ) == [
-        "encoder never frozen, encoder lr × 1, layer decay 1, without frozen batch norm",
-        "encoder frozen for 50 steps, encoder lr × 1, layer decay 1, with frozen batch norm",
-        "encoder never frozen, encoder lr × 0.1, layer decay 0.7, without frozen batch norm",
+        "freeze_steps=0, lr_scale=1, without freeze batch norm",
+        "freeze_steps=50, lr_scale=1, with freeze batch norm",
+        "freeze_steps=0, lr_scale=0.1, without freeze batch norm",
     ]
-    begun = {"init": "/runs/places/checkpoints/best.ckpt"}
-    assert named({}, begun) == ["no init", "init places/best.ckpt"]
+    pretrained = {"init": "/runs/places/checkpoints/best.ckpt"}
+    assert named({}, pretrained) == ["no init", "init places/best.ckpt"]
 
 
 def test_own_classes_go_by_their_names():
@@ -70,8 +78,8 @@ def test_own_classes_go_by_their_names():
 
 def test_averaged_weights_are_another_variant():
     assert named({}, {"callbacks__ema": EMA}) == [
-        "without weight averaging",
-        "with weight averaging",
+        "without ema",
+        "with ema",
     ]
     assert named({"callbacks__ema": EMA}, {"callbacks__ema": {**EMA, "decay": 0.9}}) == [
         "decay=0.95",
@@ -87,9 +95,9 @@ def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
         "backbone__width": 0.5,
         "decoder": {**DECODERS["ColorizationDecoder"], "width": 0.5},
     }
-    assert named({}, wide) == ["width 0.125", "width 0.5"]
+    assert named({}, wide) == ["width=0.125", "width=0.5"]
     assert len(set(named({}, {"backbone__width": 0.5}))) == 2
-    # Nothing is made up of pictures from elsewhere.
+    # Pictures from elsewhere have no settings.
     assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
 
 
@@ -101,21 +109,24 @@ def test_variants_of_real_configurations():
     for other, words in zip(
         settings[1:],
         (
-            ["paper, not pretrained", "resnet18, pretrained"],
-            ["paper decoder", "skip decoder"],
+            ["paper", "resnet18"],
+            ["paper decoder", "skips decoder"],
             ["mse", "classes"],
-            ["without weight averaging", "with weight averaging"],
+            ["without ema", "with ema"],
         ),
         strict=True,
     ):
         assert name_all([settings[0], other]) == words
-    # Keys that make no variant are those of configurations.
-    assert set(flat(plain[0])) >= UNRELATED | OFTEN
+    # Keys with notes are those of configurations.
+    keys = [key for key, _ in flat(plain[0])]
+    nodes = {".".join(key.split(".")[:n]) for key in keys for n in (1, 2)}
+    own = {key for key in NO_EFFECT if key.partition(".")[0] != "callbacks"}
+    assert nodes >= own | BEST_ONLY | LABELS.keys()
     assert set(config()) <= set(plain[0])
 
 
 def test_settings_that_only_one_optimizer_has_are_not_named():
-    assert named({}, {"optimizer": ADADELTA}) == ["AdamW, lr 0.001", "Adadelta, lr 1"]
+    assert named({}, {"optimizer": ADADELTA}) == ["AdamW", "Adadelta"]
     without = {name: value for name, value in ADADELTA.items() if name != "rho"}
     assert named({"optimizer": ADADELTA}, {"optimizer": without}) == ["rho=0.95", ""]
 
@@ -190,3 +201,9 @@ def test_folders_of_sweeps_runs_and_anything_above_them(tmp_path):
     for folder, said in ((tmp_path / "empty", "holds no run"), (tmp_path / "no", "is no folder")):
         with pytest.raises(IrodoriError, match=said):
             run_folders([folder])
+
+
+def test_a_label_has_words_for_values_and_for_false():
+    assert Label("α = {}")(0.1) == "α = 0.1"
+    pretrained = Label("pretrained", false="not pretrained")
+    assert (pretrained(True), pretrained(False)) == ("pretrained", "not pretrained")

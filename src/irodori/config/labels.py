@@ -1,7 +1,7 @@
 """What a comparison of runs needs to know of a key, stated beside the key.
 
-    alpha: Annotated[float, Label("α = {}")] = 1.0
-    seed: Annotated[int, NoEffect()] = 0
+alpha: Annotated[float, Label("α = {}")] = 1.0
+seed: Annotated[int, NoEffect()] = 0
 """
 
 from collections.abc import Iterator

@@ -1,14 +1,13 @@
 """A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning import Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -21,7 +20,6 @@ from irodori.data.base import ShardModule, storage
 from irodori.data.both import open_both
 from irodori.data.config import DataConfig
 from irodori.data.folders import Folders
-from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
 from irodori.data.opening import index_of
 from irodori.data.workers import end_workers
@@ -37,15 +35,37 @@ from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
-from irodori.training.protocol import protocol_of
+from irodori.training.protocol import protocol_of, resize_of
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks, gather
 from irodori.training.results import EvaluationResult
 from irodori.training.seen import seen_shards
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressLines
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
+
+
+class BatchProgress(Callback):
+    """Prints now and then how many batches are measured."""
+
+    def __init__(self) -> None:
+        self.report = ProgressLines()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Print it on the first rank."""
+        if trainer.is_global_zero:
+            total = int(trainer.num_val_batches[dataloader_idx])
+            self.report("measuring batches of photographs", batch_idx, total)
 
 
 @quiet_lightning()
@@ -72,7 +92,7 @@ def measure_checkpoint(
     measured = ValidationMetrics(model.classes, prior, config.perceptual, config.metrics)
     bad = BadImages(config.data.max_bad_share, epoch_images=len(data.val_index))
     lost = LostShards()
-    trainer = build_trainer(settings, hardware, [lost, bad, measured], Path.cwd())
+    trainer = build_trainer(settings, hardware, [lost, bad, measured, BatchProgress()], Path.cwd())
     failed = True
     try:
         trainer.validate(module, data, verbose=False)
@@ -157,9 +177,7 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
     else:
         index = open_both(chosen)[1]
     index = Index(with_classes(index, model.classes).shards, model.classes, index.made_by)
-    resize: Callable[[Tensor], Tensor] = partial(to_short_side, size=chosen.val_size)
-    if config.protocol.square is not None:
-        resize = partial(to_middle_square, size=config.protocol.square)
+    resize = resize_of(config.protocol, chosen.val_size)
     return ShardModule(chosen, first_by_name(index, config.protocol), resize)
 
 

@@ -100,6 +100,4 @@ def label_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 def label_point(axes: Axes, text: str, point: tuple[float, float], **style: Any) -> None:
     """Write a text above a point."""
-    axes.annotate(
-        text, point, (0, 8), textcoords="offset points", ha="center", fontsize=9, **style
-    )
+    axes.annotate(text, point, (0, 8), textcoords="offset points", ha="center", fontsize=9, **style)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from irodori.metrics.catalog import stored_metrics
+from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.training.results import table
 
 if TYPE_CHECKING:

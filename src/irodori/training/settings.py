@@ -50,7 +50,8 @@ class TrainSettings:
     encoder: Any
     trainer: Annotated[Any, UNRELATED_TO_RESULTS]
     callbacks: Annotated[
-        Any, NoEffect(("checkpoints", "pictures", "progress", "progress_bar", "lr_monitor", "top_k"))
+        Any,
+        NoEffect(("checkpoints", "pictures", "progress", "progress_bar", "lr_monitor", "top_k")),
     ]
     metrics: Annotated[Any, NoEffect()]
     logger: Annotated[Any, NoEffect()]
@@ -61,9 +62,9 @@ class TrainSettings:
     allow_changes: Annotated[bool, NoEffect()] = False
     init: str | None = None
     trust: Annotated[Sequence[str], NoEffect()] = ()
-    compile: Annotated[
-        Literal["default", "reduce-overhead", "max-autotune"] | None, NoEffect()
-    ] = None
+    compile: Annotated[Literal["default", "reduce-overhead", "max-autotune"] | None, NoEffect()] = (
+        None
+    )
 
 
 @dataclass(frozen=True)

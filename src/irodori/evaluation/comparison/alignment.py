@@ -122,11 +122,13 @@ def refuse_different_photographs(runs: Iterable[Run]) -> None:
         table = run.rows.get("gray", run.rows[run.row])
         gray = table[MAIN] if "gray" in run.rows and MAIN in table else np.nan
         own = table[["width", "height"]].assign(gray=gray, folder=run.folder)
-        both = own.join(known, rsuffix="_first", how="inner")
+        both = own.join(known.add_suffix("_first"), how="inner")
         other_size = (both.width != both.width_first) | (both.height != both.height_first)
         other_gray = (both.gray - both.gray_first).abs() > SAME_GRAY
         for key, there in both[other_size | other_gray].iterrows():
-            problem = f"its gray version is {there.gray_first:.2f} and {there.gray:.2f} ab units off"
+            problem = (
+                f"its gray version is {there.gray_first:.2f} and {there.gray:.2f} ab units off"
+            )
             if other_size[key]:
                 problem = (
                     f"{there.width_first}×{there.height_first} and"

@@ -173,6 +173,8 @@ def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
 
 def _legend_below(axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
+    # Of points with intervals, the points alone.
+    handles = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
     figure = axes.get_figure()
     assert figure is not None
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9)

@@ -18,7 +18,8 @@ from irodori.evaluation.statistics import ENOUGH, RESAMPLES
 from irodori.metrics.catalog import MetricInfo
 from irodori.utils.progress import Reporter, silent
 
-ARROWS = {"lower": " ↓", "higher": " ↑", "near zero": " → 0", "neither": ""}
+# With spaces that don't break.
+ARROWS = {"lower": "\u00a0↓", "higher": "\u00a0↑", "near zero": "\u00a0→\u00a00", "neither": ""}
 TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
 
 
@@ -65,7 +66,11 @@ def make_report(
         count = len(comparison.left_out)
         runs = "1 run is" if count == 1 else f"{count} runs are"
         blocks.append(Text(f"{runs} left out: see the end.", "warning"))
-    blocks += [Heading("Metrics"), metrics_table(comparison), Text(_how_to_read(comparison), "note")]
+    blocks += [
+        Heading("Metrics"),
+        metrics_table(comparison),
+        Text(_how_to_read(comparison), "note"),
+    ]
     if len(comparison.variants) > 1:
         blocks += [Heading(f"Which is better in {comparison.main.title}")]
         blocks += [verdict_table(comparison), Text(VERDICTS, "note")]

@@ -1,5 +1,6 @@
 """Reading what a run or an evaluation left in its folder."""
 
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -195,13 +196,15 @@ def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[st
     """
     needed = ["row", "key", "width", "height"]
     try:
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            raise ValueError("its last line is cut off")
         table = pd.read_csv(
-            path,
+            io.BytesIO(content),
             usecols=lambda name: name in metrics or name in needed,
             dtype=dict.fromkeys(metrics, float) | {"row": str, "key": str},
             keep_default_na=False,  # a key may be "NA"
             na_values={name: [""] for name in metrics},
-            float_precision="round_trip",
             encoding_errors="surrogateescape",
         )
         table = table[table["row"].isin(wanted)].astype({"width": int, "height": int})

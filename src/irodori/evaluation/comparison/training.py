@@ -67,7 +67,7 @@ def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame({"steps": [], "seconds": [], "value": []}, dtype=float)
     try:
-        rows = pd.read_csv(path, float_precision="round_trip").astype({"epoch": float, "step": int})
+        rows = pd.read_csv(path).astype({"epoch": float, "step": int})
         values = rows.get(f"val/{metric}", pd.Series(np.nan, rows.index))
         validated = values.notna() & (rows["step"] <= rows["step"][values.isna()].max())
         seconds = rows.get(SECONDS, pd.Series(np.nan, rows.index))
