@@ -1,7 +1,6 @@
 """Evaluate: `python evaluate.py checkpoint=<file>`, or `predictions=<folder> truth=<folder>`."""
 
 import os
-import sys
 from pathlib import Path
 
 import hydra
@@ -31,7 +30,7 @@ def main(config: DictConfig) -> None:
             raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
         check(config, EvaluateSettings)
         if (given := config.checkpoint or config.predictions) and "LOCAL_RANK" not in os.environ:
-            print(f"evaluating {given} …", file=sys.stderr, flush=True)
+            print(f"evaluating {given} …", flush=True)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.evaluation.launch import evaluate
 

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.evaluation.comparison.comparison import compare
-from irodori.evaluation.comparison.report import equal_table, training_section
+from irodori.evaluation.comparison.compare import compare
 from irodori.evaluation.comparison.runs import read_run
 from irodori.evaluation.comparison.training import (
     average,
     curves,
+    equal_table,
     last_before,
     limit,
+    training_section,
     training_table,
     validations,
 )

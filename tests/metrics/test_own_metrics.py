@@ -10,6 +10,9 @@ import torch
 from pairs import smooth
 from rich.console import Console
 
+from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.report import metrics_table
+from irodori.evaluation.comparison.summary import show
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
@@ -17,9 +20,6 @@ from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
-from irodori.evaluation.comparison.comparison import compare
-from irodori.evaluation.comparison.report import metrics_table
-from irodori.evaluation.comparison.summary import show
 from irodori.training.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
@@ -194,24 +194,24 @@ def test_comparisons_label_and_judge_them(tmp_path, capsys):
         run(tmp_path / "c", alpha=0.0),
     ]
     comparison = compare(folders[:2])
-    assert comparison.figures[-2:] == (Warmth.info, Brightness.info)
+    assert comparison.metrics[-2:] == (Warmth.info, Brightness.info)
     assert comparison.estimates["yuv", "warmth"].mean == pytest.approx(8.3, abs=0.1)
     assert comparison.estimates["yuv", "brightness"].mean == -8
     assert comparison.best(Warmth.info) == "yuv"
     assert comparison.between("yuv", "lab", "warmth").verdict == "better"
     assert comparison.best(Brightness.info) == "lab"
-    rows = {row[0].text: row for row in figure_table(comparison).rows}
-    assert rows["own warmth ↑"][0].note == "ab units"
-    assert rows["own warmth ↑"][2].strong
-    assert "own brightness → 0" in rows
+    rows = {row[0].text: row for row in metrics_table(comparison).rows}
+    assert rows["own warmth\u00a0↑"][0].note == "ab units"
+    assert rows["own warmth\u00a0↑"][2].strong
+    assert "own brightness\u00a0→\u00a00" in rows
     show(comparison)
     assert "warmth" in capsys.readouterr().out
-    assert Warmth.info in compare(folders).figures
+    assert Warmth.info in compare(folders).metrics
 
 
 def test_runs_that_describe_no_metrics_or_wrong_ones(tmp_path):
     without = with_own(run(tmp_path / "without"), 3.0, described=False)
-    assert {info.name for info in compare([without]).figures} <= METRICS.keys()
+    assert {info.name for info in compare([without]).metrics} <= METRICS.keys()
     for number, changes in enumerate(({"better": "warmer"}, {"digits": "2"}, {"title": None})):
         wrong = with_own(run(tmp_path / f"wrong{number}"), 3.0, **changes)
         with pytest.raises(IrodoriError, match=r"wrong\d/metrics.json: .*warmth") as caught:

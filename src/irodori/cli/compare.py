@@ -40,7 +40,7 @@ def compare(
     report = ProgressLines()
     report("looking for runs")
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.evaluation.comparison.comparison import compare as compare_runs
+    from irodori.evaluation.comparison.compare import compare as compare_runs
     from irodori.evaluation.comparison.report import make_report
     from irodori.evaluation.comparison.summary import show
     from irodori.evaluation.document import write_report

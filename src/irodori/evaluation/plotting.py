@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from irodori.evaluation.document import Picture
 
 COLORS = ("#3b76c4", "#d9822b", "#2a9d72", "#c0507f", "#8a6bbd", "#a98c2c", "#4aa3b5", "#b3543e")
-"""The colors of variants, in turn; readable on light and on dark pages, also for the color-blind."""
+"""The colors of variants, in turn; readable on light and dark pages, also for the color-blind."""
 MARKERS = "osD^vP*X"
 DPI = 200
 WIDTH = 7.2

@@ -75,12 +75,13 @@ class Protocol:
 class EvaluateSettings:
     """The root of conf/evaluate/evaluate.yaml.
 
-    checkpoint: a checkpoint of train.py, its run folder, or a folder of runs, of which the newest is
-    taken; its run's config.yaml lies one folder above, if it is there. predictions: a folder with any method's pictures. truth: with
-    `predictions`, the folder with the true photographs, under the same names. ab_prior: frequencies
-    of ab bins that class-balanced AuC is weighted by. perceptual: measure LPIPS, and distances of
-    sets by features, where their weights are at hand. pictures: how many of the worst and of the
-    best photographs are shown; 0: none. trust: packages whose classes may be used.
+    checkpoint: a checkpoint of train.py, its run folder, or a folder of runs, of which the newest
+    is taken; its run's config.yaml lies one folder above, if it is there. predictions: a folder
+    with any method's pictures. truth: with `predictions`, the folder with the true photographs,
+    under the same names. ab_prior: frequencies of ab bins that class-balanced AuC is weighted by.
+    perceptual: measure LPIPS, and distances of sets by features, where their weights are at hand.
+    pictures: how many of the worst and of the best photographs are shown; 0: none. trust: packages
+    whose classes may be used.
     """
 
     ab_prior: str

@@ -1,6 +1,5 @@
 """Lines that say what a command is doing, on a terminal and without one."""
 
-import sys
 import time
 from typing import Protocol
 
@@ -20,7 +19,7 @@ def silent(task: str, done: int = 0, total: int = 0) -> None:
 
 
 class ProgressLines:
-    """A reporter that prints each task as it begins, and now and then how far it is, to stderr."""
+    """A reporter that prints each task as it begins, and now and then how far it is."""
 
     def __init__(self) -> None:
         self._task = ""
@@ -30,5 +29,5 @@ class ProgressLines:
         """Print a line where the task is new, or five seconds after the last one."""
         if task != self._task or time.monotonic() - self._printed >= EVERY:
             share = f" {done:,} of {total:,}" if done else ""
-            print(f"{task} …{share}", file=sys.stderr, flush=True)
+            print(f"{task} …{share}", flush=True)
             self._task, self._printed = task, time.monotonic()

@@ -11,7 +11,7 @@ import pandas as pd
 from irodori.evaluation.comparison import plots
 from irodori.evaluation.comparison.comparison import TRUE, Comparison, Estimate
 from irodori.evaluation.comparison.summary import answer, photographs
-from irodori.evaluation.comparison.training import curves, last_before, limit, training_table
+from irodori.evaluation.comparison.training import curves, training_section, training_table
 from irodori.evaluation.comparison.variants import Variant, differing
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
 from irodori.evaluation.statistics import ENOUGH, RESAMPLES
@@ -174,86 +174,6 @@ def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
     p = difference.p_corrected
     note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     return Cell(difference.verdict, note, tone=TONES.get(difference.verdict, "even"))
-
-
-def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
-    """Return plot, table and words on training; nothing without curves."""
-    plot = plots.training(comparison, curves)
-    if plot is None:
-        return []
-    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
-    below = (
-        "Means of a variant's runs on their validation photographs, shaded from the lowest to the"
-        " highest run."
-    )
-    if not np.isnan(seconds):
-        below += " Minutes are of training alone: validations are left out."
-    blocks: list[Block] = [Heading("Training"), plot, Text(below, "note")]
-    if len(curves) > 1:
-        blocks += [
-            Heading("After equal steps and after equal time"),
-            equal_table(comparison.main, curves),
-            Text(_what_is_equal(comparison.main, steps, seconds), "note"),
-        ]
-    if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
-        blocks.append(
-            Text(
-                f"Nothing is shown over time: the runs of {'; '.join(untimed)} have not noted"
-                " train/seconds, as older versions did not.",
-                "note",
-            )
-        )
-    return blocks
-
-
-def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table:
-    """Return a row a variant: the metric after equal steps and, where known, after equal time."""
-    header, rows = [""], [[Cell(name)] for name in curves]
-    for amount, words in (("steps", _steps), ("seconds", _minutes)):
-        at_most = limit(curves, amount)
-        if np.isnan(at_most):
-            continue
-        header += [f"after {words(at_most)}", "steps done"]
-        for row, curve in zip(rows, curves.values(), strict=True):
-            epoch = last_before(curve, amount, at_most)
-            if epoch is None:
-                row += [Cell("–", "not validated by then"), Cell("–")]
-                continue
-            there = curve.loc[epoch]
-            limits = f"{metric.text(there['low'])} … {metric.text(there['high'])}"
-            row += [Cell(metric.text(there["mean"]), limits), Cell(f"{there['steps']:,.0f}")]
-    return Table(header, rows)
-
-
-def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
-    sentences = [
-        f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
-        " below it the lowest … the highest run. That is the range over seeds and folds, each fold"
-        " with photographs of its own, and no confidence interval. Steps and minutes are means over"
-        " the runs, too. Of each variant the last validation at or before the limit is taken.",
-        f"{_steps(steps)}: the most that every variant has been validated after.",
-    ]
-    if not np.isnan(seconds):
-        sentences.append(
-            f"{_minutes(seconds)}: what the fastest variant took to its last validation,"
-            " validations left out; they mean something where all runs had the same machine, and"
-            " nothing beside them."
-        )
-    sentences.append(
-        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
-        " reached it. After equal steps that is every variant whose training ends there; after"
-        " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
-        " is told only by runs whose schedule ends with it."
-    )
-    return " ".join(sentences)
-
-
-def _steps(steps: float) -> str:
-    return f"{steps:,.0f} steps"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.3g} minutes"
 
 
 def _pictures(

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from irodori.evaluation.comparison import plots
+from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import Run
 from irodori.evaluation.comparison.variants import Variant
-from irodori.metrics.catalog import MAIN
+from irodori.evaluation.document import Block, Cell, Heading, Table, Text
+from irodori.metrics.catalog import MAIN, MetricInfo
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.run_files import METRICS_CSV
 
@@ -116,3 +119,83 @@ def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         taken = [(name, last_before(curve, amount, at_most)) for name, curve in curves.items()]
         table[f"equal_{amount}"] = np.where(table.index.isin(taken), at_most, np.nan)
     return table.reset_index()
+
+
+def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
+    """Return plot, table and words on training; nothing without curves."""
+    plot = plots.training(comparison, curves)
+    if plot is None:
+        return []
+    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
+    below = (
+        "Means of a variant's runs on their validation photographs, shaded from the lowest to the"
+        " highest run."
+    )
+    if not np.isnan(seconds):
+        below += " Minutes are of training alone: validations are left out."
+    blocks: list[Block] = [Heading("Training"), plot, Text(below, "note")]
+    if len(curves) > 1:
+        blocks += [
+            Heading("After equal steps and after equal time"),
+            equal_table(comparison.main, curves),
+            Text(_what_is_equal(comparison.main, steps, seconds), "note"),
+        ]
+    if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
+        blocks.append(
+            Text(
+                f"Nothing is shown over time: the runs of {'; '.join(untimed)} have not noted"
+                " train/seconds, as older versions did not.",
+                "note",
+            )
+        )
+    return blocks
+
+
+def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table:
+    """Return a row a variant: the metric after equal steps and, where known, after equal time."""
+    header, rows = [""], [[Cell(name)] for name in curves]
+    for amount, words in (("steps", _steps), ("seconds", _minutes)):
+        at_most = limit(curves, amount)
+        if np.isnan(at_most):
+            continue
+        header += [f"after {words(at_most)}", "steps done"]
+        for row, curve in zip(rows, curves.values(), strict=True):
+            epoch = last_before(curve, amount, at_most)
+            if epoch is None:
+                row += [Cell("–", "not validated by then"), Cell("–")]
+                continue
+            there = curve.loc[epoch]
+            limits = f"{metric.text(there['low'])} … {metric.text(there['high'])}"
+            row += [Cell(metric.text(there["mean"]), limits), Cell(f"{there['steps']:,.0f}")]
+    return Table(header, rows)
+
+
+def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
+    sentences = [
+        f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
+        " below it the lowest … the highest run. That is the range over seeds and folds, each fold"
+        " with photographs of its own, and no confidence interval. Steps and minutes are means over"
+        " the runs, too. Of each variant the last validation at or before the limit is taken.",
+        f"{_steps(steps)}: the most that every variant has been validated after.",
+    ]
+    if not np.isnan(seconds):
+        sentences.append(
+            f"{_minutes(seconds)}: what the fastest variant took to its last validation,"
+            " validations left out; they mean something where all runs had the same machine, and"
+            " nothing beside them."
+        )
+    sentences.append(
+        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
+        " reached it. After equal steps that is every variant whose training ends there; after"
+        " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
+        " is told only by runs whose schedule ends with it."
+    )
+    return " ".join(sentences)
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:,.0f} steps"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes"

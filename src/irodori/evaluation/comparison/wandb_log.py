@@ -25,7 +25,8 @@ def log(report: Report, output: Path, group: str) -> None:
     """
     mode, reason = wandb_mode("auto")
     logged: dict[str, object] = {
-        name: wandb.Table(dataframe=table) for name, table in report.tables.items()
+        name: wandb.Table(list(table), table.astype(object).where(table.notna(), None).to_numpy())
+        for name, table in report.tables.items()
     }
     for block in report.document.blocks:
         if isinstance(block, Picture):
