@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from pairs import AWKWARD, lab, picture, pixels, smooth
+from pairs import AWKWARD, lab, picture, pixels, plain, smooth
 from skimage.color import deltaE_ciede2000
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 

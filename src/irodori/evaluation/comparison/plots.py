@@ -120,9 +120,10 @@ def _reach(estimate: Estimate) -> list[list[float]]:
 def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Picture | None:
     """Draw validation curves, the mean of a variant's runs with their range.
 
-    They are over steps, and beside it over minutes where all runs have noted them.
+    They are over steps, and beside it over minutes where all runs have noted them. There is no plot
+    where nobody was validated twice.
     """
-    if not curves:
+    if all(len(curve) < 2 for curve in curves.values()):
         return None
     columns, lines = _legend_grid(list(curves))
 

@@ -123,17 +123,18 @@ def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
     """Return plot, table and words on training; nothing without curves."""
-    plot = plots.training(comparison, curves)
-    if plot is None:
+    if not curves:
         return []
     steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
-    below = (
-        "Means of a variant's runs on their validation photographs, shaded from the lowest to the"
-        " highest run."
-    )
-    if not np.isnan(seconds):
-        below += " Minutes are of training alone: validations are left out."
-    blocks: list[Block] = [Heading("Training"), plot, Text(below, "note")]
+    blocks: list[Block] = []
+    if (plot := plots.training(comparison, curves)) is not None:
+        below = (
+            "Means of a variant's runs on their validation photographs, shaded from the lowest to"
+            " the highest run."
+        )
+        if not np.isnan(seconds):
+            below += " Minutes are of training alone: validations are left out."
+        blocks += [Heading("Training"), plot, Text(below, "note")]
     if len(curves) > 1:
         blocks += [
             Heading("After equal steps and after equal time"),
