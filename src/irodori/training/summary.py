@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.metrics.catalog import MAIN, METRICS
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
@@ -72,9 +73,9 @@ def resume_hint(folder: Path) -> str:
 
 def table(jobs: list[tuple[Path, Record]]) -> Table:
     """A line a job."""
-    made = Table(
-        title="Chrominance RMSE of the sweep (ab units, lower is better)", title_justify="left"
-    )
+    main = METRICS[MAIN]
+    title = f"The sweep's {main.title} ({main.unit}, {main.better} is better)"
+    made = Table(title=title, title_justify="left")
     made.add_column("job", overflow="fold")
     for name in (*FIGURES, "accuracy"):
         made.add_column(name.replace("_", " "), justify="right", no_wrap=True)
@@ -87,7 +88,7 @@ def table(jobs: list[tuple[Path, Record]]) -> Table:
         accuracy = figures["best"].get("accuracy")
         made.add_row(
             label,
-            *(f"{figures[name]['chroma_rmse']:.2f}" for name in FIGURES),
+            *(main.text(figures[name][MAIN]) for name in FIGURES),
             "" if accuracy is None else f"{accuracy:.0f}%",
         )
     return made
@@ -108,7 +109,7 @@ def write_csv(path: Path, jobs: list[tuple[Path, Record]]) -> None:
                     job.status,
                     job.exit_status,
                     *(varied.get(key) for key in keys),
-                    *(figures.get(name, {}).get("chroma_rmse") for name in FIGURES),
+                    *(figures.get(name, {}).get(MAIN) for name in FIGURES),
                     figures.get("best", {}).get("accuracy"),
                 ]
             )
