@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from irodori.evaluation.comparison.compare import compare
-from irodori.evaluation.comparison.comparison import TRUE
+from irodori.evaluation.comparison.runs import TRUE
 from irodori.evaluation.comparison.summary import answer
 from irodori.metrics.catalog import METRICS
 from irodori.utils.errors import IrodoriError

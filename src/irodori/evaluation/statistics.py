@@ -62,7 +62,7 @@ def bootstrap(
         weights_NK: weight of N photographs in the mean of each of K metrics; 0 where undefined.
         resamples: R.
         seed: of the resampling; the result depends on nothing else.
-        report: is told of the progress.
+        report: takes the progress.
 
     Returns:
         R×V×K means; NaN where a resample drew no photograph with a weight.

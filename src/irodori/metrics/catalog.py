@@ -15,7 +15,7 @@ WEIGHT = "_weight"
 AS_PREDICTED = "_predicted_luminance"
 """Ends the name of a row whose pictures keep the luminance that the network says."""
 MAIN = "chroma_rmse"
-"""The metric that checkpoints are chosen by, and variants are compared by unless told otherwise."""
+"""The metric that chooses checkpoints, and ranks variants unless another is named."""
 
 
 @dataclass(frozen=True)

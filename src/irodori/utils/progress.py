@@ -8,7 +8,7 @@ EVERY = 5.0
 
 
 class Reporter(Protocol):
-    """Is told what is being done, in words, and how much of it is done."""
+    """Takes what is being done, in words, and how much of it is done."""
 
     def __call__(self, task: str, done: int = 0, total: int = 0) -> None:
         """Take note."""

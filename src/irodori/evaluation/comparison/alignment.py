@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from irodori.evaluation.comparison.runs import REFERENCES, Run, known_metrics
+from irodori.evaluation.comparison.runs import REFERENCES, TRUE, Run, known_metrics
 from irodori.evaluation.comparison.variants import Variant
 from irodori.evaluation.statistics import Floats, Stratum
 from irodori.metrics.catalog import MAIN, WEIGHT, MetricInfo
@@ -57,13 +57,27 @@ def align(variants: Sequence[Variant]) -> Aligned:
     )
     names = [metric.name for metric in metrics]
     strata = {variant.name: _strata(variant, keys, names) for variant in variants}
+    photographs = pd.concat(tables).groupby("key").first().reindex(keys)
+    # Their own colorfulness is that of any pictures less the pictures' difference to it.
+    others = {
+        TRUE: pd.DataFrame(
+            {
+                name: photographs[name] - photographs[f"{name}_difference"]
+                for name in names
+                if f"{name}_difference" in photographs
+            },
+            index=keys,
+        )
+    }
     for row, name in REFERENCES.items():
-        there = [run.rows[row] for run in runs if row in run.rows]
-        # They are the same pictures in every run.
-        mean = pd.concat(there).groupby("key").mean() if there else pd.DataFrame()
-        values_NK = mean.reindex(index=keys, columns=names).to_numpy(np.float64)
+        same = [run.rows[row] for run in runs if row in run.rows]
+        others[name] = pd.concat(same).groupby("key").mean() if same else pd.DataFrame()
+    for name, table in others.items():
+        values_NK = table.reindex(index=keys, columns=names).to_numpy(np.float64)
         strata[name] = (Stratum(np.arange(len(keys)), values_NK[None]),)
-    weights_NK = _weights(tables, keys, names)
+    ones = pd.Series(1.0, keys)
+    weights = [photographs.get(name + WEIGHT, ones).fillna(0.0) for name in names]
+    weights_NK = np.stack(weights, axis=1)
     for parts in strata.values():
         for stratum in parts:
             values_nK = stratum.values_SNK.mean(0)
@@ -105,14 +119,6 @@ def _strata(variant: Variant, keys: pd.Index, metrics: Sequence[str]) -> tuple[S
             values_SNK = np.stack([value.to_numpy(np.float64) for value in values])
             strata.append(Stratum(keys.get_indexer(common), values_SNK))
     return tuple(strata)
-
-
-def _weights(tables: Sequence[pd.DataFrame], keys: pd.Index, metrics: Sequence[str]) -> Floats:
-    """Return N×K: 1, or what the photograph weighs in a metric that has weights of its own."""
-    together = pd.concat(tables).groupby("key").last().reindex(keys)
-    ones = pd.Series(1.0, keys)
-    columns = [together.get(metric + WEIGHT, ones).fillna(0.0) for metric in metrics]
-    return np.stack(columns, axis=1) if columns else np.ones((len(keys), 0))
 
 
 def refuse_different_photographs(runs: Iterable[Run]) -> None:

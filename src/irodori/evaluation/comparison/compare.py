@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from irodori.evaluation.comparison.alignment import Aligned, align
-from irodori.evaluation.comparison.comparison import TRUE, Comparison, Difference, Estimate
+from irodori.evaluation.comparison.comparison import Comparison, Difference, Estimate
 from irodori.evaluation.comparison.runs import (
     REFERENCES,
+    TRUE,
     LeftOut,
     Run,
     known_metrics,
@@ -48,7 +49,7 @@ def compare(
         folders: of runs, evaluations and sweeps.
         row: last or best.
         metric: name of the metric that the answer is about.
-        report: is told what is being done.
+        report: takes what is being done.
 
     Raises:
         IrodoriError: no run is finished, or they can't be compared.
@@ -77,11 +78,10 @@ def compare(
     aligned = align(variants)
     names = (*(variant.name for variant in variants), *REFERENCES.values())
     columns = _with_distances(aligned)
-    strata = [columns.strata[name] for name in names]
+    strata = [columns.strata[name] for name in (*names, TRUE)]
     resampled = bootstrap(strata, columns.weights_NK, report=report)
     estimates = {
-        **_estimates(columns, names, resampled),
-        **_true_colorfulness(columns, names[0]),
+        **_estimates(columns, (*names, TRUE), resampled),
         **_of_the_set(variants, metrics.values()),
     }
     known = {name for _, name in estimates}
@@ -204,24 +204,6 @@ def _differences(
                 mean, low, high, float(p), float(corrected), count, says
             )
     return differences
-
-
-def _true_colorfulness(columns: Aligned, name: str) -> dict[tuple[str, str], Estimate]:
-    """Return the photographs' own: that of any pictures less their difference to it."""
-    index = {metric.name: k for k, metric in enumerate(columns.metrics)}
-    found = {}
-    for metric in ("colorfulness", "colorfulness_abs"):
-        if not {metric, f"{metric}_difference"} <= index.keys():
-            continue
-        k, d = index[metric], index[f"{metric}_difference"]
-        values_NK = _values(columns, name)
-        weights_N1 = columns.weights_NK[:, [k]]
-        true = Stratum(np.arange(len(values_NK)), (values_NK[:, [k]] - values_NK[:, [d]])[None])
-        mean = float(means([true], weights_N1)[0])
-        if np.isfinite(mean):
-            limits = interval(bootstrap([[true]], weights_N1)[:, 0, 0])
-            found[TRUE, metric] = Estimate(mean, *limits, int((weights_N1 > 0).sum()))
-    return found
 
 
 def _of_the_set(

@@ -6,12 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from irodori.evaluation.comparison.runs import REFERENCES, LeftOut
+from irodori.evaluation.comparison.runs import REFERENCES, TRUE, LeftOut
 from irodori.evaluation.comparison.variants import Variant
 from irodori.metrics.catalog import MetricInfo
 
-TRUE = "true"
-"""The photographs themselves, where a metric of them is known."""
 OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
 
 

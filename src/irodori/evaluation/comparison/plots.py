@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from irodori.evaluation.comparison.comparison import TRUE, Comparison, Estimate
-from irodori.evaluation.comparison.runs import REFERENCES
+from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.runs import REFERENCES, TRUE
 from irodori.evaluation.document import Picture
 from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
 from irodori.metrics.catalog import METRICS, MetricInfo

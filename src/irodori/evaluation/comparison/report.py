@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from irodori.evaluation.comparison import plots
-from irodori.evaluation.comparison.comparison import TRUE, Comparison, Estimate
+from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.runs import TRUE
 from irodori.evaluation.comparison.summary import answer, photographs
 from irodori.evaluation.comparison.training import curves, training_section, training_table
 from irodori.evaluation.comparison.variants import Variant, differing
@@ -53,7 +54,7 @@ def make_report(
         title: of the report.
         pictures: photographs that are shown side by side; 0: none.
         trust: names of packages besides irodori whose classes checkpoints may name.
-        report: is told what is being done.
+        report: takes what is being done.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.

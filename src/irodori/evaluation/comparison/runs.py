@@ -24,6 +24,8 @@ from irodori.utils.run_files import (
 
 REFERENCES = {"mean_color": "mean color", "gray": "gray"}
 """Rows of every folder that no network made, and what they are called."""
+TRUE = "true"
+"""The photographs themselves, whose colorfulness is known."""
 FOREIGN = "pictures of"
 """The only setting of pictures that no known run's network made."""
 

@@ -14,7 +14,7 @@ SHOWN = ("ciede2000", "colorfulness", "accuracy")
 
 
 def answer(comparison: Comparison) -> list[str]:
-    """Return which variant is best in the main metric, and from which others it can be told."""
+    """Say which variant is best in the main metric, and which others may be as good."""
     main = comparison.main
     best = comparison.best(main)
     if best is None:

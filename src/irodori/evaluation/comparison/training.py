@@ -189,7 +189,7 @@ def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
         "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
         " reached it. After equal steps that is every variant whose training ends there; after"
         " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
-        " is told only by runs whose schedule ends with it."
+        " is known only from runs whose schedule ends with it."
     )
     return " ".join(sentences)
 
