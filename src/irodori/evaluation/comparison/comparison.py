@@ -105,10 +105,10 @@ class Comparison:
         return min(known, key=lambda name: distance(known[name]))
 
     def stands_out(self, name: str, metric: MetricInfo) -> bool:
-        """Say whether a variant is better than all others, and worse than no reference."""
-        others = [self.verdict(name, other, metric.name) for other in self.names if other != name]
-        references = [self.verdict(name, other, metric.name) for other in REFERENCES.values()]
-        return bool(others) and {*others} == {"better"} and "worse" not in references
+        """Say whether a variant is better than all others, and than the references that have it."""
+        verdicts = [self.verdict(name, other, metric.name) for other in self.rows if other != name]
+        others, references = verdicts[: len(self.names) - 1], verdicts[len(self.names) - 1 :]
+        return bool(others) and {*others} == {"better"} and {*references} <= {"better", None}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return `estimates` and `differences`, not rounded, as CSV files and W&B have them."""

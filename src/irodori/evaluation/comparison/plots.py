@@ -84,7 +84,7 @@ def trade_off(comparison: Comparison) -> Picture | None:
             )  # fmt: skip
             if name not in comparison.names:
                 # Gray and the mean color lie close together: one is named above, one below.
-                below = y.mean < max(y.mean for _, y in points.values())
+                below = y.mean < max(points[n][1].mean for n in points if n not in comparison.names)
                 axes.annotate(
                     name, (x.mean, y.mean), (7, -14 if below else 6), fontsize=9,
                     textcoords="offset points", color=theme.reference,

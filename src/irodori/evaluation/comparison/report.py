@@ -144,8 +144,8 @@ def _how_to_read(comparison: Comparison) -> str:
     sentences = ["Means with 95 % intervals below."]
     if len(comparison.variants) > 1:
         sentences.append(
-            "Bold: the best, where it can be told apart from every other variant and is not worse"
-            " than the mean color or gray; where nothing is bold, the metric names no winner."
+            "Bold: the best, where it is better than every other variant, the mean color and gray,"
+            " by more than chance; where nothing is bold, the metric names no winner."
         )
     if any(variant.seeds == 1 for variant in comparison.variants):
         sentences.append(

@@ -73,15 +73,19 @@ def _against_references(comparison: Comparison) -> list[str]:
         for verdict, names in verdicts.items():
             found.setdefault((verdict, tuple(names)), []).append(reference)
     sentences = []
+    count = len(comparison.names)
+    everybody = {1: "It is", 2: "Both are"}.get(count, "All of them are")
+    nobody = {1: "It can't", 2: "Neither can"}.get(count, "None of them can")
     for (verdict, names), references in found.items():
-        everybody = {1: "It", 2: "Both"}.get(len(comparison.names), "All of them")
-        subject = everybody if names == comparison.names else listed(names)
-        verb = "is" if len(names) == 1 else "are"
         objects = listed(["all gray" if name == "gray" else f"the {name}" for name in references])
+        every = names == comparison.names
         if verdict == "not distinguishable":
-            sentences.append(f"{subject} can't be told apart from {objects}.")
+            subject = nobody if every else f"{listed(names)} can't"
+            sentences.append(f"{subject} be told apart from {objects}.")
         else:
-            sentences.append(f"{subject} {verb} {verdict} than {objects}.")
+            verb = "is" if len(names) == 1 else "are"
+            subject = everybody if every else f"{listed(names)} {verb}"
+            sentences.append(f"{subject} {verdict} than {objects}.")
     return sentences
 
 
