@@ -151,12 +151,6 @@ def test_what_there_is_nothing_of_has_no_section(tmp_path):
     assert headings == {"Metrics", "How large the errors are", "Cost", "Protocol"}
 
 
-def test_many_variants_with_long_names(tmp_path):
-    for number in range(10):
-        run(tmp_path / str(number), alpha=number / 7, network__fusion="sigmoid" * (number % 2 + 1))
-    check(to_html(make_report(compare([tmp_path]), None, 0).document))
-
-
 def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
     """The mean of equal numbers may be outside of their interval by rounding."""
     comparison = compare([run(tmp_path / "run")])

@@ -18,7 +18,7 @@ from irodori.evaluation.statistics import (
 
 
 def whole(*values_SN):
-    """One stratum of one figure, S seeds."""
+    """One stratum of one metric, S seeds."""
     values = np.array(values_SN, np.float64)
     return [Stratum(np.arange(values.shape[1]), values[..., None])]
 
@@ -34,16 +34,6 @@ def test_the_bootstrap_agrees_with_scipy():
         (values,), np.mean, n_resamples=20_000, method="percentile", rng=2
     ).confidence_interval
     assert ours == pytest.approx(theirs, abs=0.02)
-
-
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    random = np.random.default_rng(3)
-    covered = 0
-    for trial in range(1000):
-        values = random.normal(5.0, 2.0, 50)
-        low, high = interval(bootstrap([whole(values)], ones(50), 500, trial)[:, 0, 0])
-        covered += low <= 5.0 <= high
-    assert 0.92 <= covered / 1000 <= 0.97
 
 
 def test_a_resample_is_the_same_photographs_for_all_variants():
@@ -108,15 +98,7 @@ def test_small_samples_are_tested_exactly_as_by_scipy(differences):
         (values,), np.sum, permutation_type="samples", n_resamples=np.inf
     )
     assert sign_flip_p(values[:, None])[0] == pytest.approx(theirs.pvalue)
-
-
-def test_exact_p_is_that_of_the_definition():
-    values = np.array([3.0, -1.0, 2.0, 5.0, 0.5])
-    signs = np.array(np.meshgrid(*[[-1, 1]] * 5)).reshape(5, -1)
-    sums = np.abs(values @ signs)
-    assert sign_flip_p(values[:, None])[0] == (sums >= abs(values.sum()) - 1e-9).mean()
-    assert sign_flip_p(np.zeros((4, 1)))[0] == 1
-    assert np.isnan(sign_flip_p(np.array([[1.0], [np.nan]]))[0])
+    assert np.isnan(sign_flip_p(np.append(values, np.nan)[:, None])[0])
 
 
 def test_large_samples_agree_with_the_t_test_and_scipy():
@@ -130,13 +112,6 @@ def test_large_samples_agree_with_the_t_test_and_scipy():
             (values,), np.mean, permutation_type="samples", n_resamples=5000, vectorized=True, rng=8
         )
         assert ours[number] == pytest.approx(theirs.pvalue, abs=0.03)
-
-
-@pytest.mark.parametrize("photographs", [8, 40])
-def test_false_alarms_are_as_rare_as_they_should_be(photographs):
-    """2,000 pairs without a difference, tested at once; few photographs exactly."""
-    differences = np.random.default_rng(9).standard_t(3, (photographs, 2000))
-    assert (sign_flip_p(differences, 2000) < 0.05).mean() == pytest.approx(0.05, abs=0.015)
 
 
 @given(st.lists(st.floats(0, 1), max_size=10))

@@ -124,30 +124,20 @@ def test_own_metrics_are_measured_as_those_of_irodori():
     assert "brightness" not in evaluated(perceptual=False).overall()["model"]
 
 
-def test_the_weights_of_a_weighted_metric_count():
-    metric = Certainty(2)
-    logits, probabilities = torch.tensor([[3.0, 0.0], [0.0, 1.0]]), []
-    for label, logits_C in enumerate(logits):
-        metric.update(logits_C, label)
-        probabilities.append(logits_C.softmax(0).max().item())
-    expected = (probabilities[0] + 2 * probabilities[1]) / 3
-    assert metric.compute().item() == pytest.approx(expected)
-
-
 def test_files_and_tables_describe_them(tmp_path):
     evaluation = evaluated()
-    judged = EvaluationResult(
+    result = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     ).renamed("model", "last")
-    assert judged.only("last").metrics == judged.metrics
-    per_image.write(tmp_path, judged.records)
+    assert result.only("last").metrics == result.metrics
+    per_image.write(tmp_path, result.records)
     with (tmp_path / "per_image.csv").open() as file:
         header, first, *_ = csv.reader(file)
     own = ["warmth", "certainty", "certainty_weight"]
     assert header == ["row", "key", "scene", "width", "height", MAIN, *own]
     assert float(first[header.index("warmth")]) == pytest.approx(2 * blue_to_yellow(0))
 
-    stored = json.loads(json.dumps(document(judged, {"name": "a test"})))
+    stored = json.loads(json.dumps(document(result, {"name": "a test"})))
     assert stored["protocol"]["definitions"]["warmth"] == "mean b*, scaled"
     assert stored["protocol"]["definitions"][MAIN] == METRICS[MAIN].definition
     read = stored_metrics(stored)
@@ -156,9 +146,9 @@ def test_files_and_tables_describe_them(tmp_path):
         assert read[metric.info.name] == metric.info
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(table("made", judged.rows, judged.scenes, read))
+        console.print(table("made", result.rows, result.scenes, read))
     lines = captured.get().splitlines()
-    value = f"{judged.rows['last']['warmth']:.1f}"
+    value = f"{result.rows['last']['warmth']:.1f}"
     assert any("↑" in line and "own warmth" in line and value in line for line in lines)
     assert any("→0" in line and "own brightness" in line for line in lines)
 
@@ -223,10 +213,7 @@ def test_runs_that_describe_no_metrics_or_wrong_ones(tmp_path):
         compare([one, other])
 
 
-@pytest.mark.parametrize(
-    "root", [DEFAULT.parents[1], DEFAULT.parents[2]], ids=["evaluate", "train"]
-)
-def test_a_yaml_of_ones_own_adds_a_metric(root, tmp_path, monkeypatch):
+def test_a_yaml_of_ones_own_adds_a_metric(tmp_path, monkeypatch):
     package = tmp_path / "warm.py"
     package.write_text(
         "from irodori.metrics import MetricInfo, PairMetric\n"
@@ -245,7 +232,7 @@ def test_a_yaml_of_ones_own_adds_a_metric(root, tmp_path, monkeypatch):
         "defaults: [default]\nwarm:\n  _target_: warm.Warm\n  _partial_: true\n  channel: 2\n"
     )
     (tmp_path / "conf" / "root.yaml").write_text(
-        f"defaults: [metrics: mine, _self_]\nhydra:\n  searchpath: ['file://{root}']\n"
+        f"defaults: [metrics: mine, _self_]\nhydra:\n  searchpath: ['file://{DEFAULT.parents[1]}']\n"
     )
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         composed = hydra.compose("root", overrides=["metrics.psnr=null", "metrics.lpips_alex=null"])

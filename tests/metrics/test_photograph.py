@@ -19,7 +19,6 @@ from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
 from irodori.metrics.base import PairMetric
 from irodori.metrics.catalog import METRICS
-from irodori.metrics.colorfulness import Colorfulness
 from irodori.metrics.factories import default_metrics, left_out, make_metrics, metric_classes
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.pair import Pair
@@ -50,12 +49,6 @@ def test_each_metric_of_the_catalog_has_a_class_in_the_order_of_tables():
     classes = metric_classes(default_metrics()).values()
     infos = [info for metric in classes for info in metric.infos()]
     assert infos == list(METRICS.values())
-
-
-def test_torchmetrics_knows_which_values_are_good():
-    assert PSNR(1).higher_is_better is True
-    assert [m.higher_is_better for m in pair_metrics(1) if m.info.better == "lower"] == [False] * 3
-    assert Colorfulness(1).higher_is_better is None
 
 
 def test_what_cannot_be_measured_is_named(monkeypatch):
@@ -264,10 +257,3 @@ def test_the_catalog_needs_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
-
-
-def test_public_names_come_when_asked_for():
-    for name in irodori.metrics.__all__:
-        assert getattr(irodori.metrics, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'Pear'"):
-        _ = irodori.metrics.Pear
