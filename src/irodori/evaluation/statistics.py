@@ -151,7 +151,8 @@ def sign_flip_p(differences_NP: Floats, resamples: int = RESAMPLES, seed: int = 
 
 def _all_signs(photographs: int) -> Floats:
     bits = (np.arange(2**photographs)[:, None] >> np.arange(photographs)) & 1
-    return 2.0 * bits - 1
+    signs: Floats = 2 * bits.astype(np.float64) - 1
+    return signs
 
 
 def _random_signs(photographs: int, resamples: int, seed: int) -> Iterator[Floats]:
