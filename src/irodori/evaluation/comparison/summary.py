@@ -76,15 +76,15 @@ def _against_references(comparison: Comparison) -> list[str]:
     count = len(comparison.names)
     everybody = {1: "It is", 2: "Both are"}.get(count, "All of them are")
     nobody = {1: "It can't", 2: "Neither can"}.get(count, "None of them can")
-    for (verdict, names), references in found.items():
+    for (verdict, variants), references in found.items():
         objects = listed(["all gray" if name == "gray" else f"the {name}" for name in references])
-        every = names == comparison.names
+        every = variants == comparison.names
         if verdict == "not distinguishable":
-            subject = nobody if every else f"{listed(names)} can't"
+            subject = nobody if every else f"{listed(variants)} can't"
             sentences.append(f"{subject} be told apart from {objects}.")
         else:
-            verb = "is" if len(names) == 1 else "are"
-            subject = everybody if every else f"{listed(names)} {verb}"
+            verb = "is" if len(variants) == 1 else "are"
+            subject = everybody if every else f"{listed(variants)} {verb}"
             sentences.append(f"{subject} {verdict} than {objects}.")
     return sentences
 

@@ -79,9 +79,9 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     members: dict[str, list[Run]] = defaultdict(list)
     settings_of: dict[str, Settings] = {}
     for run in runs:
-        settings = learnt_from(run.config, row)
-        identity = repr(sorted(settings.items()))
-        settings_of[identity] = settings
+        learnt = learnt_from(run.config, row)
+        identity = repr(sorted(learnt.items()))
+        settings_of[identity] = learnt
         for other in members[identity]:
             if (other.fold, other.seed) == (run.fold, run.seed):
                 raise IrodoriError(
