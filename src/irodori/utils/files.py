@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedRandom]:
-    """A binary file that appears as `path` when the block ends well, and not at all otherwise."""
+    """Open a binary file that appears as `path` when the block ends well, and not otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps ranks that write the same file apart.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to disk, too."""
+    """Write a folder's new names to the disk, too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

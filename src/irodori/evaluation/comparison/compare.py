@@ -36,7 +36,10 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import Reporter, silent
 from irodori.utils.run_files import BEST
 
-OF_THE_DATA = ("shards", "samples", "judged", "mean_color", "checkpoint", "predictions", "truth")
+OF_THE_DATA = (
+    *("shards", "samples", "evaluated", "mean_color", "checkpoint", "predictions", "truth"),
+    "judged",  # what older versions called "evaluated"
+)
 """Entries of a protocol that say which photographs were measured, not how."""
 
 
