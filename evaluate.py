@@ -1,5 +1,6 @@
 """Evaluate: `python evaluate.py checkpoint=<file>`, or `predictions=<folder> truth=<folder>`."""
 
+import os
 from pathlib import Path
 
 import hydra
@@ -28,6 +29,8 @@ def main(config: DictConfig) -> None:
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
         check(config, EvaluateSettings)
+        if (given := config.checkpoint or config.predictions) and "LOCAL_RANK" not in os.environ:
+            print(f"evaluating {given} …", flush=True)
         # Imported only now, so that a mistake in the configuration is reported at once.
         from irodori.evaluation.launch import evaluate
 

@@ -24,11 +24,11 @@ from irodori.data.aging import age
 from irodori.data.images import to_short_side
 from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
+from irodori.evaluation.statistics import sign_flip_p
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.model import Model, load_model
 from irodori.network.joint import upsample_chroma
-from irodori.studies.statistics import sign_flip_p
 
 HERE = Path(__file__).parent
 PRINTS = 3

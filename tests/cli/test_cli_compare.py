@@ -26,7 +26,7 @@ def test_a_sweep_becomes_a_report(tmp_path, monkeypatch):
     *said, logged, last = done.stdout.splitlines()
     assert logged == "W&B: offline (WANDB_MODE)"
     media = {path.name.split("_")[0] for path in out.glob("wandb/offline-run-*/files/media/*/*")}
-    assert media == {"figures", "differences", "errors", "trade", "curves"}
+    assert media == {"estimates", "differences", "training", "errors", "trade", "curves"}
     assert last == f"report: {tmp_path / 'out' / 'report.html'}"
     assert any("chrominance RMSE" in line for line in said)
     assert "lab has the lowest chrominance RMSE" in done.stdout
@@ -45,7 +45,7 @@ def test_mistakes_are_one_line_and_nothing_is_written(tmp_path):
 
 def test_mistakes_and_help_dont_wait_for_torch():
     code = (
-        "import sys, irodori.studies.comparison, irodori.studies.terminal\n"
+        "import sys, irodori.evaluation.comparison.compare, irodori.evaluation.comparison.summary\n"
         "from irodori.cli.app import app\n"
         "print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     )

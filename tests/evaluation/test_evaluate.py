@@ -1,7 +1,8 @@
-"""evaluate.py: a checkpoint as its run judged it, and any method's pictures."""
+"""evaluate.py: a checkpoint as its run measured it, and any method's pictures."""
 
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -17,13 +18,14 @@ import tiny
 from irodori.config import PROJECT
 from irodori.config.check import check
 from irodori.data.config import DataConfig
-from irodori.data.images import from_pil
+from irodori.data.images import from_pil, to_square
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.model import color_pictures, load_model
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError
+from irodori.utils.run_files import checkpoint_file
 
 
 def run(folder, *overrides):
@@ -53,7 +55,7 @@ def trained(data, tmp_path_factory):
     return folder, metrics
 
 
-def test_a_checkpoint_gets_its_runs_own_figures_bit_for_bit(data, trained, tmp_path, capsys):
+def test_a_checkpoint_gets_its_runs_own_metrics_bit_for_bit(data, trained, tmp_path, capsys):
     folder, metrics = trained
     capsys.readouterr()
     again, rows = run(tmp_path / "out", f'checkpoint="{folder}/checkpoints/last.ckpt"')
@@ -80,7 +82,7 @@ def test_a_checkpoint_gets_its_runs_own_figures_bit_for_bit(data, trained, tmp_p
     files = (tmp_path / "out" / "files.txt").read_text().splitlines()
     assert files[0] == "part-0.tar: photo100"
     assert len(files) == 7
-    # Gray on the left of each triple, and colour on the right.
+    # Gray on the left of each triple, and color on the right.
     picture = np.asarray(Image.open(tmp_path / "out" / "extremes.png")).astype(int)
     chroma = picture.max(2) - picture.min(2)
     assert chroma[30:, :200].max() <= 2
@@ -115,11 +117,18 @@ def test_other_shards_and_other_batches(data, trained, tmp_path):
     assert again["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"])
 
 
-def test_a_run_folder_stands_for_its_best_checkpoint_and_a_metric_can_be_left_out(
-    trained, tmp_path
-):
+def test_a_folder_stands_for_a_runs_best_checkpoint_and_a_metric_can_be_left_out(trained, tmp_path):
     folder, metrics = trained
-    again, _ = run(tmp_path / "out", f'checkpoint="{folder}"', "metrics.psnr=null")
+    # Of a folder of runs it is the newest one's.
+    old = tmp_path / "experiment" / "old" / "checkpoints" / "last.ckpt"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
+    new = tmp_path / "experiment" / "new"
+    new.symlink_to(folder)
+    assert checkpoint_file(folder) == folder / "checkpoints" / "best.ckpt"
+    again, _ = run(tmp_path / "out", f'checkpoint="{new.parent}"', "metrics.psnr=null")
+    assert again["protocol"]["checkpoint"] == str(new / "checkpoints" / "best.ckpt")
     best = {name: value for name, value in metrics["rows"]["best"].items() if name != "psnr"}
     assert again["rows"]["model"] == best
 
@@ -164,8 +173,35 @@ def test_a_protocol_names_what_it_took(trained, tmp_path):
         for place, mode in ((truth, "RGB"), (gray, "L")):
             place.mkdir(exist_ok=True)
             tiny.photo(number).convert(mode).save(place / f"photo{number}.png")
-    pictures, _ = run(tmp_path / "pictures", f"predictions={gray}", f"truth={truth}", *squares)
+    both = [f"predictions={gray}", f"truth={truth}"]
+    pictures, _ = run(tmp_path / "pictures", *both, *squares)
     assert pictures["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"], rel=1e-6)
+
+
+def test_whole_pictures_can_be_stretched(trained, tmp_path):
+    stretched = ["protocol=stretch256", "protocol.stretch=24"]
+    checkpoint = f'checkpoint="{trained[0]}/checkpoints/last.ckpt"'
+    metrics, rows = run(tmp_path / "out", checkpoint, *stretched)
+    assert {(row["width"], row["height"]) for row in rows} == {("24", "24")}
+    assert "the whole picture, stretched to 24×24 pixels" in metrics["protocol"]["photographs"]
+    # Pictures of that size are taken as they are, others are stretched like the truth.
+    truth, small, gray = (tmp_path / name for name in ("truth", "small", "gray"))
+    for folder in (truth, small, gray):
+        folder.mkdir()
+    for number in range(100, 107):
+        photo = tiny.photo(number)
+        photo.save(truth / f"{number}.png")
+        photo.convert("L").save(gray / f"{number}.png")
+        functional.to_pil_image(to_square(from_pil(photo), 24)).save(small / f"{number}.png")
+    exact, _ = run(tmp_path / "exact", f"predictions={small}", f"truth={truth}", *stretched)
+    assert exact["rows"]["model"]["chroma_rmse"] == 0
+    assert exact["rows"]["gray"] == pytest.approx(metrics["rows"]["gray"], rel=1e-6)
+    near, _ = run(tmp_path / "near", f"predictions={gray}", f"truth={truth}", *stretched)
+    assert near["rows"]["model"]["chroma_rmse"] == pytest.approx(
+        near["rows"]["gray"]["chroma_rmse"], rel=0.01
+    )
+    line = refuse(tmp_path / "refused", checkpoint, *stretched, "protocol.square=24")
+    assert "square or stretch" in line
 
 
 @pytest.fixture
@@ -185,7 +221,7 @@ def pictures(trained, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*negative Z values:UserWarning")
-def test_any_methods_pictures_get_the_same_figures(pictures, trained, tmp_path):
+def test_any_methods_pictures_get_the_same_metrics(pictures, trained, tmp_path):
     mine, truth = pictures
     metrics, rows = run(tmp_path / "out", f"predictions={mine}", f"truth={truth}")
     expected = {
@@ -201,18 +237,18 @@ def test_any_methods_pictures_get_the_same_figures(pictures, trained, tmp_path):
     # Each photograph, against scikit-image.
     for row in rows[:7]:
         true = np.asarray(Image.open(truth / f"{row['key']}.png"))
-        coloured = np.asarray(Image.open(mine / f"{row['key']}.bmp"))
-        one, other = rgb2lab(coloured), rgb2lab(true)
+        colored = np.asarray(Image.open(mine / f"{row['key']}.bmp"))
+        one, other = rgb2lab(colored), rgb2lab(true)
         error = np.sqrt(np.mean((one - other)[..., 1:] ** 2))
         similar = structural_similarity(
-            true, coloured, channel_axis=2, data_range=255, gaussian_weights=True,
+            true, colored, channel_axis=2, data_range=255, gaussian_weights=True,
             sigma=1.5, use_sample_covariance=False,
         )  # fmt: skip
         assert float(row["chroma_rmse"]) == pytest.approx(error, abs=1e-3)
         delta = deltaE_ciede2000(one, other)
         assert float(row["ciede2000"]) == pytest.approx(delta.mean(), abs=1e-3)
         assert float(row["ciede2000_p95"]) == pytest.approx(np.percentile(delta, 95), abs=2e-3)
-        assert float(row["psnr"]) == pytest.approx(peak_signal_noise_ratio(true, coloured))
+        assert float(row["psnr"]) == pytest.approx(peak_signal_noise_ratio(true, colored))
         assert float(row["ssim"]) == pytest.approx(similar, abs=1e-6)
 
 

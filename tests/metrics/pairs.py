@@ -1,4 +1,4 @@
-"""Pairs of pictures that tests of figures look at."""
+"""Pairs of pictures that tests of metrics look at."""
 
 import itertools
 
@@ -16,7 +16,7 @@ def picture(seed, height=9, width=13):
 
 
 def smooth(seed, height=17, width=24):
-    """Something more like a photograph: colours change slowly."""
+    """Something more like a photograph: colors change slowly."""
     random = np.random.default_rng(seed)
     rows, columns = np.linspace(0, 3, height)[:, None], np.linspace(0, 4, width)
     phase = random.uniform(0, 6, (3, 2, 1, 1))
@@ -25,7 +25,7 @@ def smooth(seed, height=17, width=24):
 
 
 def plain(color, height=6, width=6):
-    """One colour everywhere."""
+    """One color everywhere."""
     return torch.tensor(color, dtype=torch.uint8)[:, None, None].expand(3, height, width)
 
 

@@ -1,4 +1,4 @@
-"""Distances of sets: their formulas, ranks, and what Lite0's say of photographs."""
+"""Distances of sets: their formulas, ranks, and the features of Lite0."""
 
 import math
 import multiprocessing
@@ -82,17 +82,6 @@ def test_kernel_distance_is_that_of_its_sums_over_different_photographs(width, c
     assert kernel_distance(one, one) == pytest.approx(0, abs=1e-6)
 
 
-def test_kernel_distance_does_not_depend_on_the_number_of_photographs():
-    """Of many sets of 5 from one population, the mean is the distance of the populations."""
-    true = features(4, 6000, 3)
-    predicted = true + features(5, 6000, 3) / 3
-    small = [
-        kernel_distance(one, other)
-        for one, other in zip(predicted.split(5), true.split(5), strict=True)
-    ]
-    assert np.mean(small) == pytest.approx(kernel_distance(predicted, true), rel=0.1)
-
-
 @pytest.mark.parametrize("count", [4, 7, 10])
 def test_kid_is_the_mean_over_subsets_of_its_sums(count):
     one, other = features(2, count, 5), features(3, count, 5)
@@ -126,35 +115,26 @@ class Tiny(FeatureDistance):
         return self.network(picture_13HW.float().flatten(1)) / 100
 
 
-def by_ranks(rank, store, results, numbers, kind):
+def by_ranks(rank, store, results, numbers):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    results.put(of_smooth(kind, numbers[rank]))
+    results.put(of_smooth(numbers[rank]))
     distributed.destroy_process_group()
 
 
-def of_smooth(kind, numbers):
-    distance = kind(frechet_from=6)
+def of_smooth(numbers):
+    distance = Tiny(frechet_from=6)
     for number in numbers:
         distance.update(smooth(number), smooth(number + 50))
     return distance.compute()
 
 
-@pytest.mark.parametrize(
-    ("kind", "numbers"),
-    [
-        (Tiny, ([0, 1, 2, 3, 4], [5])),
-        (Tiny, ([], range(6))),
-        (Tiny, (range(6), [])),
-        (Lite0Distance, ([0, 1], [2, 3, 4, 5])),
-    ],
-)
-def test_two_ranks_join_their_features(tmp_path, kind, numbers):
-    kind()  # forked processes have its network
+@pytest.mark.parametrize("numbers", [([0, 1, 2, 3, 4], [5]), ([], range(6))])
+def test_two_ranks_join_their_features(tmp_path, numbers):
     results = FORK.Queue()
     processes = [
-        FORK.Process(target=by_ranks, args=[rank, tmp_path / "store", results, numbers, kind])
+        FORK.Process(target=by_ranks, args=[rank, tmp_path / "store", results, numbers])
         for rank in (0, 1)
     ]
     for process in processes:
@@ -162,8 +142,8 @@ def test_two_ranks_join_their_features(tmp_path, kind, numbers):
     told = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    alone = of_smooth(kind, range(6))
-    assert list(alone) == [kind.frechet.name, kind.kernel.name]
+    alone = of_smooth(range(6))
+    assert list(alone) == ["fid", "kid"]
     for values in told:
         assert values == pytest.approx(alone, rel=1e-6)
 
@@ -182,30 +162,14 @@ def test_sets_of_few_photographs_have_fewer_metrics():
 
 
 def colored(photo_3HW, saturation):
-    """The photograph with its colours moved towards its gray: 1 leaves it, 0 is gray."""
+    """The photograph with its colors moved towards its gray: 1 leaves it, 0 is gray."""
     gray_1HW = photo_3HW.double().mean(0, keepdim=True)
     return (gray_1HW + saturation * (photo_3HW - gray_1HW)).round().to(torch.uint8)
 
 
-@pytest.mark.long
-def test_lite0_tells_gray_photographs_from_paler_ones():
-    photos = photographs(24, 160)
-    found = []
-    for saturation in (1, 0.9, 0.6, 0):
-        distance = Lite0Distance(frechet_from=4)
-        for photo in photos:
-            distance.update(colored(photo, saturation), photo)
-        found.append(list(distance.compute().values()))
-    same, slightly, more, gray = np.array(found)
-    assert same == pytest.approx(0, abs=1e-2)
-    assert (slightly > 0.1).all()
-    assert (more > 3 * slightly).all()
-    assert (gray > 3 * more).all()
-
-
 def test_lite0_distance_is_that_of_the_networks_features():
     """Features transcribed: Pillow scales with antialiasing, too, plane by plane in fp32."""
-    photos = photographs(6)
+    photos = photographs(4)
     predicted = [colored(photo, 0.3) for photo in photos]
     assert len({photo.shape for photo in photos}) > 1
     network = lite.lite0_features().double()
@@ -217,7 +181,7 @@ def test_lite0_distance_is_that_of_the_networks_features():
         return network(inputs_13HW)[-1].mean((0, 2, 3))
 
     one, other = (torch.stack([*map(transcribed, set_)]) for set_ in (predicted, photos))
-    distance = Lite0Distance(frechet_from=6)
+    distance = Lite0Distance(frechet_from=4)
     for pair in zip(predicted, photos, strict=True):
         with torch.autocast("cpu", torch.bfloat16):
             distance.update(*pair)
@@ -236,7 +200,7 @@ def steps():
 def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch):
     prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
 
-    def figures(perceptual):
+    def measured(perceptual):
         evaluation = Evaluation(
             ["model", "gray"], ["sea"], default_metrics(), torch.device("cpu"), prior, perceptual
         )
@@ -245,14 +209,14 @@ def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch)
             evaluation.add("model", str(number), 0, smooth(number + 9, 20, 20), true)
         return evaluation.overall()
 
-    found = figures(perceptual=True)
+    found = measured(perceptual=True)
     assert "lite0_kernel" in found["model"]
     assert "lite0_frechet" not in found["model"]
     assert "lite0_kernel" not in found["gray"]
-    assert "lite0_kernel" not in figures(perceptual=False)["model"]
+    assert "lite0_kernel" not in measured(perceptual=False)["model"]
     assert not {"lite0_frechet", "lite0_kernel"} & steps().keys()
     monkeypatch.setattr(lite.Package, "missing", lambda package: "install it")
     assert {steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
-    assert "lite0_kernel" not in figures(perceptual=True)["model"]
+    assert "lite0_kernel" not in measured(perceptual=True)["model"]
     with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel .*: install it$"):
         Lite0Distance()

@@ -10,6 +10,9 @@ import torch
 from pairs import smooth
 from rich.console import Console
 
+from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.report import metrics_table
+from irodori.evaluation.comparison.summary import show
 from irodori.evaluation.results import EvaluationResult, document, table
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
@@ -18,9 +21,6 @@ from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
-from irodori.studies.comparison import compare
-from irodori.studies.report import figure_table
-from irodori.studies.terminal import show
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 
@@ -124,16 +124,6 @@ def test_own_metrics_are_measured_as_those_of_irodori():
     assert "brightness" not in evaluated(perceptual=False).overall()["model"]
 
 
-def test_the_weights_of_a_weighted_metric_count():
-    metric = Certainty(2)
-    logits, probabilities = torch.tensor([[3.0, 0.0], [0.0, 1.0]]), []
-    for label, logits_C in enumerate(logits):
-        metric.update(logits_C, label)
-        probabilities.append(logits_C.softmax(0).max().item())
-    expected = (probabilities[0] + 2 * probabilities[1]) / 3
-    assert metric.compute().item() == pytest.approx(expected)
-
-
 def test_files_and_tables_describe_them(tmp_path):
     evaluation = evaluated()
     result = EvaluationResult(
@@ -194,24 +184,24 @@ def test_comparisons_label_and_judge_them(tmp_path, capsys):
         run(tmp_path / "c", alpha=0.0),
     ]
     comparison = compare(folders[:2])
-    assert comparison.figures[-2:] == (Warmth.info, Brightness.info)
+    assert comparison.metrics[-2:] == (Warmth.info, Brightness.info)
     assert comparison.estimates["yuv", "warmth"].mean == pytest.approx(8.3, abs=0.1)
     assert comparison.estimates["yuv", "brightness"].mean == -8
     assert comparison.best(Warmth.info) == "yuv"
     assert comparison.between("yuv", "lab", "warmth").verdict == "better"
     assert comparison.best(Brightness.info) == "lab"
-    rows = {row[0].text: row for row in figure_table(comparison).rows}
-    assert rows["own warmth ↑"][0].note == "ab units"
-    assert rows["own warmth ↑"][2].strong
-    assert "own brightness → 0" in rows
+    rows = {row[0].text: row for row in metrics_table(comparison).rows}
+    assert rows["own warmth\u00a0↑"][0].note == "ab units"
+    assert rows["own warmth\u00a0↑"][2].strong
+    assert "own brightness\u00a0→\u00a00" in rows
     show(comparison)
     assert "warmth" in capsys.readouterr().out
-    assert Warmth.info in compare(folders).figures
+    assert Warmth.info in compare(folders).metrics
 
 
 def test_runs_that_describe_no_metrics_or_wrong_ones(tmp_path):
     without = with_own(run(tmp_path / "without"), 3.0, described=False)
-    assert {info.name for info in compare([without]).figures} <= METRICS.keys()
+    assert {info.name for info in compare([without]).metrics} <= METRICS.keys()
     for number, changes in enumerate(({"better": "warmer"}, {"digits": "2"}, {"title": None})):
         wrong = with_own(run(tmp_path / f"wrong{number}"), 3.0, **changes)
         with pytest.raises(IrodoriError, match=r"wrong\d/metrics.json: .*warmth") as caught:
@@ -223,10 +213,7 @@ def test_runs_that_describe_no_metrics_or_wrong_ones(tmp_path):
         compare([one, other])
 
 
-@pytest.mark.parametrize(
-    "root", [DEFAULT.parents[1], DEFAULT.parents[2]], ids=["evaluate", "train"]
-)
-def test_a_yaml_of_ones_own_adds_a_metric(root, tmp_path, monkeypatch):
+def test_a_yaml_of_ones_own_adds_a_metric(tmp_path, monkeypatch):
     package = tmp_path / "warm.py"
     package.write_text(
         "from irodori.metrics import MetricInfo, PairMetric\n"
@@ -245,7 +232,7 @@ def test_a_yaml_of_ones_own_adds_a_metric(root, tmp_path, monkeypatch):
         "defaults: [default]\nwarm:\n  _target_: warm.Warm\n  _partial_: true\n  channel: 2\n"
     )
     (tmp_path / "conf" / "root.yaml").write_text(
-        f"defaults: [metrics: mine, _self_]\nhydra:\n  searchpath: ['file://{root}']\n"
+        f"defaults: [metrics: mine, _self_]\nhydra:\n  searchpath: ['file://{DEFAULT.parents[1]}']\n"
     )
     with hydra.initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         composed = hydra.compose("root", overrides=["metrics.psnr=null", "metrics.lpips_alex=null"])

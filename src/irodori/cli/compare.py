@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from irodori.cli.options import Trust
+from irodori.metrics.catalog import MAIN
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressLines
 
 
 def compare(
@@ -24,28 +26,35 @@ def compare(
             "photographs that they are reported on."
         ),
     ] = "last",
+    metric: Annotated[
+        str, typer.Option(help="Metric that decides, by its name in metrics.json.")
+    ] = MAIN,
     pictures: Annotated[
-        int, typer.Option(help="Photographs that are shown side by side.", min=0)
+        int, typer.Option(help="Number of photographs that are shown side by side.", min=0)
     ] = 6,
-    title: Annotated[str | None, typer.Option(help="Of the report.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log tables and pictures to W&B.")] = False,
     trust: Trust = None,
 ) -> None:
     """Compare runs photograph by photograph: a report with intervals, tests, plots, pictures."""
+    report = ProgressLines()
+    report("looking for runs")
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.studies.comparison import compare as compare_runs
-    from irodori.studies.report import make_report, write_report
-    from irodori.studies.terminal import show
+    from irodori.evaluation.comparison.compare import compare as compare_runs
+    from irodori.evaluation.comparison.report import make_report
+    from irodori.evaluation.comparison.summary import show
+    from irodori.evaluation.document import write_report
 
     try:
-        comparison = compare_runs(folders, row)
-        report = make_report(comparison, title, pictures, trust or ())
-        path = write_report(report, output)
+        comparison = compare_runs(folders, row, metric, report)
+        made = make_report(comparison, title, pictures, trust or (), report)
+        path = write_report(made.document, made.files, output)
         show(comparison)
         if wandb:
-            from irodori.studies.wandb_log import log
+            report("logging to W&B")
+            from irodori.evaluation.comparison.wandb_log import log
 
-            log(comparison, report, output, group=folders[0].resolve().name)
+            log(made, output, group=folders[0].resolve().name)
     except IrodoriError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from irodori.config.labels import NoEffect
 from irodori.config.ranges import Range
 
 Sample = dict[str, Any]
@@ -19,20 +20,20 @@ class DataConfig:
     same numbers for a sample of an epoch, whatever the ranks and loader processes.
     """
 
-    train: str
-    val: str
-    fold: int | None = None
+    train: Annotated[str, NoEffect()]
+    val: Annotated[str, NoEffect()]
+    fold: Annotated[int | None, NoEffect()] = None
     val_seen: bool = False
-    classes: str | None = None
-    cache: str | None = "~/.cache/irodori"
-    cache_gb: Annotated[float | None, Range(above=0)] = None
-    retries: Annotated[int, Range(least=0)] = 8
-    timeout: Annotated[float, Range(above=0)] = 30.0
+    classes: Annotated[str | None, NoEffect()] = None
+    cache: Annotated[str | None, NoEffect()] = "~/.cache/irodori"
+    cache_gb: Annotated[float | None, Range(above=0), NoEffect()] = None
+    retries: Annotated[int, Range(least=0), NoEffect()] = 8
+    timeout: Annotated[float, Range(above=0), NoEffect()] = 30.0
     shuffle: Literal["samples", "shards"] = "samples"
     batch_size: Annotated[int, Range(least=1)] = 128
-    val_batch_size: Annotated[int, Range(least=1)] = 32
-    workers: Annotated[int, Range(least=0)] = 4
+    val_batch_size: Annotated[int, Range(least=1), NoEffect()] = 32
+    workers: Annotated[int, Range(least=0), NoEffect()] = 4
     size: Annotated[int, Range(least=1)] = 256
     val_size: Annotated[int, Range(least=1)] = 256
-    max_bad_share: Annotated[float, Range(least=0, most=1)] = 0.01
+    max_bad_share: Annotated[float, Range(least=0, most=1), NoEffect()] = 0.01
     stages: Sequence[Callable[[Sample], Sample]] = ()

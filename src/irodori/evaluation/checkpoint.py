@@ -1,14 +1,13 @@
 """A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning import Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -18,13 +17,12 @@ from irodori.config.check import check
 from irodori.config.instantiate import instantiate
 from irodori.config.trust import refuse_untrusted
 from irodori.data.config import DataConfig
-from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
 from irodori.data.module import ShardModule
 from irodori.data.opening import ShardOpener, open_both
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.protocol import protocol_of
+from irodori.evaluation.protocol import protocol_of, resize_of
 from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
@@ -39,9 +37,31 @@ from irodori.training.module import ColorizationModule
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressLines
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
+
+
+class BatchProgress(Callback):
+    """Prints now and then how many batches are measured."""
+
+    def __init__(self) -> None:
+        self.report = ProgressLines()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Print it on the first rank."""
+        if trainer.is_global_zero:
+            total = int(trainer.num_val_batches[dataloader_idx])
+            self.report("measuring batches of photographs", batch_idx, total)
 
 
 @quiet_lightning()
@@ -67,7 +87,7 @@ def measure_checkpoint(
     module = ColorizationModule(model)
     measured = ValidationMetrics(model.classes, prior, config.metrics, config.perceptual)
     errors = ReadErrors(config.data.max_bad_share, epoch_images=len(data.val_index))
-    trainer = build_trainer(settings, hardware, [errors, measured], Path.cwd())
+    trainer = build_trainer(settings, hardware, [errors, measured, BatchProgress()], Path.cwd())
     failed = True
     try:
         trainer.validate(module, data, verbose=False)
@@ -145,9 +165,7 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
     else:
         index = open_both(chosen)[1]
     index = Index(with_classes(index, model.classes).shards, model.classes, index.made_by)
-    resize: Callable[[Tensor], Tensor] = partial(to_short_side, size=chosen.val_size)
-    if config.protocol.square is not None:
-        resize = partial(to_middle_square, size=config.protocol.square)
+    resize = resize_of(config.protocol, chosen.val_size)
     return ShardModule(chosen, first_by_name(index, config.protocol), resize)
 
 

@@ -110,5 +110,5 @@ def notes(result: EvaluationResult, protocol: Mapping[str, Any], photographs: in
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")
     for name, info in result.metrics.items():
         if name in measured and not info.per_photograph:
-            lines.append(f"{info.title}: of {photographs} photographs")
+            lines.append(f"{info.title} ({photographs} photographs): {info.definition}")
     return lines

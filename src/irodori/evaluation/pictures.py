@@ -10,15 +10,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from irodori.color import Lab
-from irodori.data.images import from_pil, to_middle_square
+from irodori.data.images import from_pil
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.protocol import describe_photographs
+from irodori.evaluation.protocol import describe_photographs, resize_of
 from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.progress import ProgressLines
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -32,7 +33,7 @@ def measure_pictures(
     on. Where the true photographs lie in folders, these are their scenes.
 
     Returns:
-        the figures, the protocol, and the photographs.
+        The metrics, the protocol, and the photographs.
 
     Raises:
         IrodoriError: a picture is missing, can't be read, or has another size than the photograph.
@@ -47,8 +48,10 @@ def measure_pictures(
     rows = ("model", "mean_color", "gray")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluation = Evaluation(rows, classes, config.metrics, device, prior, config.perceptual)
-    for name, scene, (predicted_path, true_path) in zip(names, scenes, pairs, strict=True):
-        predicted, true = both(predicted_path, true_path, config.protocol, device)
+    report = ProgressLines()
+    for number, (name, scene, paths) in enumerate(zip(names, scenes, pairs, strict=True)):
+        report("measuring pictures", number, len(names))
+        predicted, true = both(*paths, config.protocol, device)
         label = classes.index(scene) if scene else -1
         pictures = (predicted, with_ab(true, prior.mean_ab), with_ab(true, (0.0, 0.0)))
         for row, picture in zip(rows, pictures, strict=True):
@@ -144,31 +147,24 @@ def both(
 ) -> tuple[Tensor, Tensor]:
     """A prediction and its photograph, as they are measured: 3×H×W uint8 each.
 
-    A protocol's square is cut out of either, but of a prediction that is that square already.
+    Either is brought to the protocol's size, but for a prediction that has it already.
 
     Raises:
         IrodoriError: one can't be read, or the sizes differ.
     """
-    one, other = (read(path) for path in (predicted, true))
-    if protocol.square is not None:
-        side = protocol.square
-        if one.shape[1:] != (side, side):
-            refuse_sizes(one, other, predicted, f"; or {side}×{side}")
-            one = to_middle_square(one, side)
-        other = to_middle_square(other, side)
-    else:
-        refuse_sizes(one, other, predicted, "")
-    return one.to(device), other.to(device)
-
-
-def refuse_sizes(one: Tensor, other: Tensor, path: Path, more: str) -> None:
-    """Raise IrodoriError unless two pictures are of one size."""
-    if one.shape != other.shape:
-        sizes = [f"{picture.shape[2]}×{picture.shape[1]}" for picture in (one, other)]
+    picture, photo = (read(path) for path in (predicted, true))
+    side = protocol.side
+    if picture.shape != photo.shape and picture.shape[1:] != (side, side):
+        sizes = [f"{image.shape[2]}×{image.shape[1]}" for image in (picture, photo)]
         raise IrodoriError(
-            f"{path} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures are measured at the"
-            f" photograph's size{more}"
+            f"{predicted} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures are measured at"
+            " the photograph's size" + (f"; or {side}×{side}" if side else "")
         )
+    if side is not None:
+        resize = resize_of(protocol, short_side=side)
+        photo = resize(photo)
+        picture = picture if picture.shape == photo.shape else resize(picture)
+    return picture.to(device), photo.to(device)
 
 
 def read(path: Path) -> Tensor:

@@ -1,8 +1,12 @@
 """What metrics were measured on, and how: it stands in metrics.json beside them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from torch import Tensor
+
+from irodori.data.images import to_middle_square, to_short_side, to_square
 from irodori.data.index import Index
 from irodori.data.module import ShardModule
 from irodori.evaluation.settings import Protocol
@@ -30,6 +34,20 @@ def protocol_of(
     return described
 
 
+def resize_of(protocol: Protocol, short_side: int) -> Callable[[Tensor], Tensor]:
+    """Return the function that brings a photograph (3×H×W uint8) to the protocol's size.
+
+    Args:
+        protocol: see there.
+        short_side: where the protocol names no size, longer short sides are scaled down to it.
+    """
+    if protocol.square is not None:
+        return partial(to_middle_square, size=protocol.square)
+    if protocol.stretch is not None:
+        return partial(to_square, size=protocol.stretch)
+    return partial(to_short_side, size=short_side)
+
+
 def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
     """Return in words which photographs are measured, and at what size.
 
@@ -42,6 +60,11 @@ def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
         size = (
             f"the middle square, scaled to {protocol.square}×{protocol.square} pixels (bilinear,"
             " antialiased)"
+        )
+    elif protocol.stretch is not None:
+        size = (
+            f"the whole picture, stretched to {protocol.stretch}×{protocol.stretch} pixels"
+            " (bilinear, antialiased)"
         )
     elif short_side is not None:
         size = f"at their own size, short sides over {short_side} pixels scaled down to that"

@@ -12,8 +12,6 @@ from rich.table import Table
 from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
 CONSOLE = Console(highlight=False)
-AS_PREDICTED = "_predicted_luminance"
-"""Ends the name of a row whose pictures keep the luminance that the network predicts."""
 MOST_SCENES = 20
 """More scenes than these stand in metrics.json only."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")

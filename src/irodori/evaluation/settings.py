@@ -49,24 +49,39 @@ class Protocol:
     """Which photographs are measured, and at what size.
 
     first: only so many photographs, the first by name; None: all. square: the middle square of
-    each, scaled to this side in pixels; None: the whole photograph.
+    each is cut out and scaled to this side in pixels. stretch: each whole photograph is stretched
+    to a square of this side. Both None: photographs keep their size.
+
+    Raises:
+        ValueError: both are given.
     """
 
     name: str
     first: Annotated[int, Range(least=1)] | None = None
     square: Annotated[int, Range(least=1)] | None = None
+    stretch: Annotated[int, Range(least=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.square is not None and self.stretch is not None:
+            raise ValueError("give square or stretch, not both")
+
+    @property
+    def side(self) -> int | None:
+        """The side of the squares that are measured; None: photographs keep their size."""
+        return self.square or self.stretch
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
     """The root of conf/evaluate/evaluate.yaml.
 
-    checkpoint: a checkpoint of train.py, or its run folder; its run's config.yaml lies one folder
-    above, if it is there. predictions: a folder with any method's pictures. truth: with
-    `predictions`, the folder with the true photographs, under the same names. ab_prior: frequencies
-    of ab bins that class-balanced AuC is weighted by. perceptual: measure LPIPS, and distances of
-    sets by features, where their weights are at hand. pictures: how many of the worst and of the
-    best photographs are shown; 0: none. trust: packages whose classes may be used.
+    checkpoint: a checkpoint of train.py, its run folder, or a folder of runs, of which the newest
+    is taken; its run's config.yaml lies one folder above, if it is there. predictions: a folder
+    with any method's pictures. truth: with `predictions`, the folder with the true photographs,
+    under the same names. ab_prior: frequencies of ab bins that class-balanced AuC is weighted by.
+    perceptual: measure LPIPS, and distances of sets by features, where their weights are at hand.
+    pictures: how many of the worst and of the best photographs are shown; 0: none. trust: packages
+    whose classes may be used.
     """
 
     ab_prior: str

@@ -12,8 +12,10 @@ HEAD = ("row", "key", "scene", "width", "height")
 """The first columns of per_image.csv."""
 WEIGHT = "_weight"
 """Ends the name of the column that holds a photograph's weight in the mean of a metric."""
+AS_PREDICTED = "_predicted_luminance"
+"""Ends the name of a row whose pictures keep the luminance that the network says."""
 MAIN = "chroma_rmse"
-"""The metric that checkpoints are chosen and variants are compared by."""
+"""The metric that chooses checkpoints, and ranks variants unless another is named."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class CIEDE2000P95(PairMetric):
 
 
 def percentile(values: Tensor, percent: float) -> Tensor:
-    """Return the percentile of all values, linear between neighbours as NumPy's default.
+    """Return the percentile of all values, linear between neighbors as NumPy's default.
 
     `torch.quantile` refuses more than 2²⁴ values: a photograph of 16 megapixels.
 

@@ -10,8 +10,7 @@ from lightning.pytorch.loggers import Logger
 
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
-
-NAME = "metrics.csv"
+from irodori.utils.run_files import METRICS_CSV
 
 
 class MetricsCSV(Logger):
@@ -26,7 +25,7 @@ class MetricsCSV(Logger):
 
     def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
         super().__init__()
-        self.path = folder / NAME
+        self.path = folder / METRICS_CSV
         self.flush_every = flush_every
         self.rows = read(self.path)[:keep] if keep else []
         self._failed = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from irodori.config.check import check
+from irodori.config.labels import Label, NoEffect
 from irodori.config.ranges import Range
 from irodori.metrics.catalog import MAIN
 from irodori.utils.errors import IrodoriError
@@ -12,35 +13,58 @@ from irodori.utils.errors import IrodoriError
 MONITOR = f"val/{MAIN}"
 """The metric that the best checkpoint has the least of."""
 
+UNRELATED_TO_RESULTS = NoEffect(
+    (
+        # What changes no more than the last digits of a number.
+        "accelerator",
+        "strategy",
+        "benchmark",
+        "deterministic",
+        # What is logged and written meanwhile.
+        "log_every_n_steps",
+        "enable_progress_bar",
+        "enable_model_summary",
+        "enable_autolog_hparams",
+        "detect_anomaly",
+        "profiler",
+    )
+)
+"""The arguments of Lightning's Trainer that make no other variant."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
     """The root of conf/train.yaml; the nodes name classes of their own."""
 
-    experiment_name: str
-    color_space: Any
-    backbone: Any
-    decoder: Any
+    experiment_name: Annotated[str, NoEffect()]
+    color_space: Annotated[Any, Label("{}")]
+    backbone: Annotated[Any, Label("{}")]
+    decoder: Annotated[Any, Label("{} decoder")]
     output: Any
     network: Any
-    objective: Any
-    optimizer: Any
-    scheduler: Any
+    objective: Annotated[Any, Label("{}")]
+    optimizer: Annotated[Any, Label("{}")]
+    scheduler: Annotated[Any, Label("{}")]
     augmentation: Any
     data: Any
     encoder: Any
-    trainer: Any
-    callbacks: Any
-    metrics: Any
-    logger: Any
-    ab_prior: str
-    alpha: Annotated[float, Range(least=0, below=float("inf"))] = 1.0
-    seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0
-    resume: str | None = None
-    allow_changes: bool = False
+    trainer: Annotated[Any, UNRELATED_TO_RESULTS]
+    callbacks: Annotated[
+        Any,
+        NoEffect(("checkpoints", "pictures", "progress", "progress_bar", "lr_monitor", "top_k")),
+    ]
+    metrics: Annotated[Any, NoEffect()]
+    logger: Annotated[Any, NoEffect()]
+    ab_prior: Annotated[str, NoEffect()]
+    alpha: Annotated[float, Range(least=0, below=float("inf")), Label("α = {}")] = 1.0
+    seed: Annotated[int, Range(least=0, most=2**32 - 1), NoEffect()] = 0
+    resume: Annotated[str | None, NoEffect()] = None
+    allow_changes: Annotated[bool, NoEffect()] = False
     init: str | None = None
-    trust: Sequence[str] = ()
-    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
+    trust: Annotated[Sequence[str], NoEffect()] = ()
+    compile: Annotated[Literal["default", "reduce-overhead", "max-autotune"] | None, NoEffect()] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -54,7 +78,7 @@ class EncoderTraining:
     freeze_batch_norm: its batch norms keep their running statistics.
     """
 
-    pretrained: bool = False
+    pretrained: Annotated[bool, Label("pretrained", false="not pretrained")] = False
     freeze_steps: Annotated[int, Range(least=-1)] = 0
     lr_scale: Annotated[float, Range(least=0)] = 1.0
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0

@@ -8,6 +8,8 @@ from irodori.utils.errors import IrodoriError
 CONFIG = "config.yaml"
 """The file that makes a folder a run folder."""
 METRICS = "metrics.json"
+METRICS_CSV = "metrics.csv"
+"""What was logged, a row a step or epoch."""
 PER_IMAGE = "per_image.csv"
 PICTURES = "pictures"
 JOB = "job.json"
@@ -18,7 +20,10 @@ BEST = "best.ckpt"
 
 
 def checkpoint_file(given: Path) -> Path:
-    """Return the file that is meant by a checkpoint or a run folder: of the latter best, or last.
+    """Return the checkpoint that is meant by a file or a folder.
+
+    In a run folder that is the best, or else the last; in a folder of runs, such as that of an
+    experiment or a sweep, that of the run whose checkpoint is the newest.
 
     Raises:
         IrodoriError: there is none.
@@ -31,6 +36,9 @@ def checkpoint_file(given: Path) -> Path:
         for name in (BEST, LAST):
             if (folder / name).is_file():
                 return folder / name
+    runs = [path for depth in ("*", "*/*") for path in given.glob(f"{depth}/{CHECKPOINTS}/*.ckpt")]
+    if runs:
+        return checkpoint_file(max(runs, key=lambda path: path.stat().st_mtime).parent)
     raise IrodoriError(f"{given}: no run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from irodori.app.naturalness.wilson import wilson
-from irodori.studies.statistics import Floats, sign_flip_p
+from irodori.evaluation.statistics import Floats, sign_flip_p
 
 Ints = npt.NDArray[np.int64]
 

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from irodori.app.naturalness.results import Outcome
 from irodori.app.naturalness.settings import TRUTH
 from irodori.app.naturalness.words import between, percent, what
-from irodori.studies.plots import Plot, Theme, color, draw, marker
+from irodori.evaluation.document import Picture
+from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
 
 PAPER = {
     "ground truth": 0.972,
@@ -15,7 +16,7 @@ PAPER = {
 """Shares judged natural that the paper reported, of ten people."""
 
 
-def shares_plot(outcome: Outcome) -> Plot:
+def shares_plot(outcome: Outcome) -> Picture:
     """Shares with Wilson's intervals, and (thin) those for other people and photographs."""
     shown = [one for one in outcome.shares if one.answers]
     shown.sort(key=lambda one: (one.method != TRUTH, -one.share))
@@ -38,28 +39,18 @@ def shares_plot(outcome: Outcome) -> Plot:
                 100 * one.share, place, marker(names, one.method), color=tint, markersize=8,
                 markeredgecolor=theme.paper,
             )  # fmt: skip
-            axes.annotate(
-                percent(one.share), (100 * one.share, place), (0, 8), ha="center", fontsize=9,
-                textcoords="offset points",
-            )  # fmt: skip
+            label_point(axes, percent(one.share), (100 * one.share, place))
         for place, share in enumerate(reported.values(), len(shown)):
             axes.plot(
                 100 * share, place, "o", markersize=7, color=theme.reference,
                 markerfacecolor="none",
             )  # fmt: skip
-            axes.annotate(
-                percent(share), (100 * share, place), (0, 8), ha="center", fontsize=9,
-                textcoords="offset points", color=theme.reference,
-            )  # fmt: skip
+            label_point(axes, percent(share), (100 * share, place), color=theme.reference)
         if pairs:
             axes.axvline(50, color=theme.reference, linewidth=1, linestyle="--")
         labels = [*(one.method for one in shown), *(f"the paper: {name}" for name in reported)]
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(len(labels) - 0.5, -0.7)
+        label_rows(axes, labels)
         axes.set_xlim(-3, 103)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"{what(outcome)} (%)" + (", 50: as often as the true one" * pairs))
 
     said = "; ".join(

@@ -14,9 +14,9 @@ from irodori.app.naturalness.agreement import Agreement
 from irodori.app.naturalness.plot import PAPER, shares_plot
 from irodori.app.naturalness.results import Difference, Outcome, Share
 from irodori.app.naturalness.words import answer, between, dropped, people, percent, what
-from irodori.studies import report
-from irodori.studies.document import Block, Cell, Document, Heading, List, Picture, Table, Text
-from irodori.studies.statistics import ENOUGH
+from irodori.evaluation import document
+from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.statistics import ENOUGH
 
 
 def show(outcome: Outcome) -> None:
@@ -41,14 +41,11 @@ def write_report(outcome: Outcome, output: Path) -> Path:
     Raises:
         IrodoriError: they can't be written.
     """
-    plot = shares_plot(outcome)
-    picture = Picture(f"{plot.name}.png", plot.alt, plot.light, plot.dark)
     files = {
-        picture.file: plot.light,
         "results.json": (json.dumps(as_data(outcome), indent=2) + "\n").encode(),
         "answers.csv": answers_csv(outcome),
     }
-    return report.write_report(report.Report(_document(outcome, picture), files), output)
+    return document.write_report(_document(outcome, shares_plot(outcome)), files, output)
 
 
 def _document(outcome: Outcome, picture: Picture) -> Document:

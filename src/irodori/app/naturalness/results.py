@@ -18,7 +18,7 @@ from irodori.app.naturalness.clusters import (
 from irodori.app.naturalness.store import Given
 from irodori.app.naturalness.study import Study
 from irodori.app.naturalness.wilson import wilson
-from irodori.studies.statistics import ENOUGH, SIGNIFICANT, holm
+from irodori.evaluation.statistics import ENOUGH, SIGNIFICANT, holm
 from irodori.utils.errors import IrodoriError
 
 Dropped = Literal["", "failed attention checks", "left before the end", "viewed too briefly"]

@@ -4,7 +4,7 @@ import math
 
 from irodori.app.naturalness.results import Outcome, Share
 from irodori.app.naturalness.settings import TRUTH
-from irodori.studies.words import listed
+from irodori.evaluation.document import listed
 
 
 def percent(share: float) -> str:

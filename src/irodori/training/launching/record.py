@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from irodori.metrics.catalog import MAIN
 from irodori.training.launching.job import Job
 
 REQUEUE = 75
@@ -92,11 +93,11 @@ def read_all(sweep: Path) -> list[tuple[Path, Record]]:
 
 
 def score(folder: Path) -> float | None:
-    """The best chroma RMSE of a job that is done, in ab units; None of any other."""
+    """The main metric of a done job's best checkpoint; None of any other."""
     known, figures = read(folder), rows(folder)
     if known is None or known.status != "done" or figures is None:
         return None
-    return float(figures["best"]["chroma_rmse"])
+    return float(figures["best"][MAIN])
 
 
 def rows(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,254 @@
+"""Comparing the runs in folders."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irodori.evaluation.comparison.alignment import Aligned, align
+from irodori.evaluation.comparison.comparison import Comparison, Difference, Estimate
+from irodori.evaluation.comparison.runs import (
+    REFERENCES,
+    TRUE,
+    LeftOut,
+    Run,
+    known_metrics,
+    read_run,
+    run_folders,
+)
+from irodori.evaluation.comparison.variants import Variant, group
+from irodori.evaluation.statistics import (
+    Floats,
+    Stratum,
+    bootstrap,
+    holm,
+    interval,
+    means,
+    sign_flip_p,
+    verdict,
+)
+from irodori.metrics.catalog import MAIN, MetricInfo
+from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import Reporter, silent
+from irodori.utils.run_files import BEST
+
+OF_THE_DATA = (
+    *("shards", "samples", "evaluated", "mean_color", "checkpoint", "predictions", "truth"),
+    "judged",  # what older versions called "evaluated"
+)
+"""Entries of a protocol that say which photographs were measured, not how."""
+
+
+def compare(
+    folders: Sequence[Path], row: str = "last", metric: str = MAIN, report: Reporter = silent
+) -> Comparison:
+    """Compare the runs in these folders.
+
+    Args:
+        folders: of runs, evaluations and sweeps.
+        row: last or best.
+        metric: name of the metric that the answer is about.
+        report: takes what is being done.
+
+    Raises:
+        IrodoriError: no run is finished, or they can't be compared.
+    """
+    if row not in ("last", "best"):
+        raise IrodoriError(f"--row {row} is unknown: last or best")
+    paths = run_folders(folders)
+    found = []
+    for number, folder in enumerate(paths):
+        report(f"reading {len(paths)} run folders", number, len(paths))
+        found.append(read_run(folder, row))
+    runs = [run for run in found if isinstance(run, Run)]
+    left_out = tuple(run for run in found if isinstance(run, LeftOut))
+    if not runs:
+        first = left_out[0]
+        raise IrodoriError(
+            f"nothing to compare: {first.folder} is left out ({first.reason})"
+            + (f", and {len(left_out) - 1} more" if len(left_out) > 1 else "")
+        )
+    metrics = known_metrics(runs)
+    if metric not in metrics or metrics[metric].better == "neither":
+        ranked = ", ".join(name for name, info in metrics.items() if info.better != "neither")
+        raise IrodoriError(f"--metric {metric} is no metric to rank by: choose one of {ranked}")
+    protocol = common_protocol(runs)
+    variants = tuple(group(runs, row))
+    aligned = align(variants)
+    names = (*(variant.name for variant in variants), *REFERENCES.values())
+    columns = _with_distances(aligned)
+    strata = [columns.strata[name] for name in (*names, TRUE)]
+    resampled = bootstrap(strata, columns.weights_NK, report=report)
+    estimates = {
+        **_estimates(columns, (*names, TRUE), resampled),
+        **_of_the_set(variants, metrics.values()),
+    }
+    known = {name for _, name in estimates}
+    return Comparison(
+        row,
+        metrics[metric],
+        variants,
+        tuple(aligned.keys),
+        tuple(info for name, info in metrics.items() if name in known),
+        estimates,
+        _differences(columns, names, len(variants), resampled, report),
+        protocol,
+        tuple(sorted({s for run in runs for s in run.metrics["protocol"].get("shards", [])})),
+        left_out,
+        tuple(_warnings(row, variants, aligned)),
+    )
+
+
+def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return how all of them were measured, without the photographs that they were measured on.
+
+    Raises:
+        IrodoriError: they were measured differently.
+    """
+
+    def how(run: Run) -> dict[str, Any]:
+        protocol = run.metrics.get("protocol", {})
+        kept = {name: value for name, value in protocol.items() if name not in OF_THE_DATA}
+        definitions = kept.pop("definitions", {})
+        return kept | {f"definition of {name}": text for name, text in definitions.items()}
+
+    first = how(runs[0])
+    for run in runs[1:]:
+        other = how(run)
+        for name in sorted({*first, *other}):
+            # Not every run has every metric.
+            optional = name.startswith("definition of ") and not (name in first and name in other)
+            if first.get(name) != other.get(name) and not optional:
+                here, there = (
+                    json.dumps(protocol.get(name), ensure_ascii=False)
+                    for protocol in (first, other)
+                )
+                raise IrodoriError(
+                    f"measured differently: {name} is {here} in {runs[0].folder} and {there} in"
+                    f" {run.folder}; evaluate both with one protocol"
+                )
+    return first
+
+
+def _with_distances(aligned: Aligned) -> Aligned:
+    """Add the distance from 0 of the metrics that are best near it, as further columns."""
+    near = [k for k, metric in enumerate(aligned.metrics) if metric.better == "near zero"]
+
+    def extended(stratum: Stratum) -> Stratum:
+        values = stratum.values_SNK
+        distances = np.abs(values[..., near])
+        return replace(stratum, values_SNK=np.concatenate([values, distances], axis=-1))
+
+    return replace(
+        aligned,
+        weights_NK=np.concatenate([aligned.weights_NK, aligned.weights_NK[:, near]], axis=1),
+        strata={name: tuple(map(extended, parts)) for name, parts in aligned.strata.items()},
+    )
+
+
+def _estimates(
+    columns: Aligned, names: Sequence[str], resampled_RVK: Floats
+) -> dict[tuple[str, str], Estimate]:
+    """Return the means of the metrics with their intervals."""
+    estimates = {}
+    for v, name in enumerate(names):
+        mean_K = means(columns.strata[name], columns.weights_NK)
+        for k, metric in enumerate(columns.metrics):
+            if np.isfinite(mean_K[k]):
+                estimates[name, metric.name] = Estimate(
+                    float(mean_K[k]),
+                    *interval(resampled_RVK[:, v, k]),
+                    int((columns.weights_NK[:, k] > 0).sum()),
+                )
+    return estimates
+
+
+def _values(columns: Aligned, name: str) -> Floats:
+    """Return N×K values, averaged over seeds."""
+    values_NK = np.full(columns.weights_NK.shape, np.nan)
+    for stratum in columns.strata[name]:
+        values_NK[stratum.photographs] = stratum.values_SNK.mean(0)
+    return values_NK
+
+
+def _differences(
+    columns: Aligned,
+    names: Sequence[str],
+    variants: int,
+    resampled_RVK: Floats,
+    report: Reporter,
+) -> dict[tuple[str, str, str], Difference]:
+    """Return those of all pairs with a variant, corrected over all of them for each metric."""
+    pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if a < variants]
+    weights_NK = columns.weights_NK
+    values = [_values(columns, name) for name in names]
+    near = [metric.name for metric in columns.metrics if metric.better == "near zero"]
+    differences = {}
+    for k, metric in enumerate(columns.metrics):
+        report("testing the differences", k, len(columns.metrics))
+        column = len(columns.metrics) + near.index(metric.name) if metric.name in near else k
+        rows = weights_NK[:, column] > 0
+        weights_N1 = weights_NK[rows, column, None]
+        raw_NP = np.stack([values[a][rows, column] - values[b][rows, column] for a, b in pairs], 1)
+        p_P = sign_flip_p(raw_NP * weights_N1) if rows.any() else np.full(len(pairs), np.nan)
+        count = int(rows.sum())
+        for pair, (p, corrected) in enumerate(zip(p_P, holm(p_P.tolist()), strict=True)):
+            if not np.isfinite(p):
+                continue
+            a, b = pairs[pair]
+            mean = float((raw_NP[:, pair] * weights_N1[:, 0]).sum() / weights_N1.sum())
+            low, high = interval(resampled_RVK[:, a, column] - resampled_RVK[:, b, column])
+            says = verdict(mean, low, high, float(corrected), metric.better, count)
+            differences[names[a], names[b], metric.name] = Difference(
+                mean, low, high, float(p), float(corrected), count, says
+            )
+    return differences
+
+
+def _of_the_set(
+    variants: Sequence[Variant], metrics: Iterable[MetricInfo]
+) -> dict[tuple[str, str], Estimate]:
+    """Return metrics of whole sets: the mean over the runs, each on its own photographs."""
+    measured: dict[str, list[tuple[Run, str]]] = {}
+    for variant in variants:
+        for run in variant.runs:
+            own = {variant.row(run): variant.name, **REFERENCES}
+            for row in own.keys() & run.metrics["rows"].keys():
+                measured.setdefault(own[row], []).append((run, row))
+    found = {}
+    for metric in metrics:
+        for name, places in measured.items():
+            values = [run.metrics["rows"][row].get(metric.name) for run, row in places]
+            if not metric.per_photograph and None not in values:
+                count = min(len(run.rows[row]) for run, row in places)
+                mean = float(np.mean(values))
+                found[name, metric.name] = Estimate(mean, np.nan, np.nan, count)
+    return found
+
+
+def _warnings(row: str, variants: Sequence[Variant], aligned: Aligned) -> list[str]:
+    warnings = []
+    runs = [run for variant in variants for run in variant.runs]
+    if row == "best" and not all(run.evaluation for run in runs):
+        warnings.append(
+            "The best checkpoints were chosen on the photographs that they are reported on: their"
+            " metrics are too good, by more the more often a run was validated. Without --row best,"
+            " the last checkpoints are compared, which weren't chosen."
+        )
+    warnings += [
+        f"{run.folder.name} evaluates {BEST}, which was chosen on the validation photographs of its"
+        " run: its metrics are too good if these are the same."
+        for run in runs
+        if run.evaluation and run.checkpoint is not None and run.checkpoint.name == BEST
+    ]
+    if any(count != len(aligned.keys) for count in aligned.measured.values()):
+        measured = ", ".join(f"{name} {count:,}" for name, count in aligned.measured.items())
+        warnings.append(
+            f"Different photographs: compared on the {len(aligned.keys):,} that all have"
+            f" (measured: {measured})."
+        )
+    return warnings

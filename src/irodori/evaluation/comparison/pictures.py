@@ -1,0 +1,148 @@
+"""The same photographs as every variant colors them, side by side."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from irodori.color import Lab
+from irodori.data.config import DataConfig
+from irodori.data.images import to_short_side
+from irodori.data.module import ShardModule
+from irodori.data.opening import open_both
+from irodori.evaluation.comparison.comparison import Comparison
+from irodori.evaluation.comparison.runs import Run
+from irodori.evaluation.comparison.variants import Variant
+from irodori.inference.picture_grid import picture_grid
+from irodori.inference.sheet import gray_of
+from irodori.model import color_pictures, load_model
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.progress import Reporter
+
+BOX = (240, 180)
+"""Largest width and height of a picture, in pixels."""
+GAP = 8
+TITLE = 34
+"""Height of the line of titles, in pixels."""
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A sheet of pictures, or why parts of it are missing."""
+
+    png: bytes | None
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def side_by_side(
+    comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
+) -> SideBySide:
+    """Color `count` photographs, evenly spread over the common ones, with every variant.
+
+    A variant's picture is made by its first seed, and by the fold that was not trained on the
+    photograph. A column that can't be made is left out, and the reason is returned. `trust` names
+    packages besides irodori whose classes checkpoints may name.
+    """
+    keys = spread(comparison.keys, count)
+    missing: list[str] = []
+    true: dict[str, Tensor] = {}
+    columns: dict[str, dict[str, Tensor]] = {}
+    for number, variant in enumerate(comparison.variants):
+        report(f"coloring {len(keys)} photographs", number, len(comparison.variants))
+        try:
+            columns[variant.name] = _colored(variant, keys, true, trust)
+        except (IrodoriError, OSError, RuntimeError) as error:
+            missing.append(f"{variant.name}: {one_line(error)}")
+    shown = [key for key in keys if key in true and all(key in c for c in columns.values())]
+    if not columns or not shown:
+        return SideBySide(None, (), (), tuple(missing))
+    titles = ("gray", *columns, "true")
+    rows = [
+        [gray_of(Lab(), true[key]), *(column[key] for column in columns.values()), true[key]]
+        for key in shown
+    ]
+    file = io.BytesIO()
+    titled_grid(titles, rows).save(file, "png")
+    return SideBySide(file.getvalue(), titles, tuple(shown), tuple(missing))
+
+
+def spread(keys: Sequence[str], count: int) -> list[str]:
+    """Return at most `count` keys, evenly spread."""
+    indices = np.linspace(0, len(keys) - 1, min(count, len(keys))).round().astype(int)
+    return [keys[index] for index in dict.fromkeys(indices.tolist())]
+
+
+def _colored(
+    variant: Variant, keys: Sequence[str], true: dict[str, Tensor], trust: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return the photographs in a variant's colors; add those not yet known to `true`.
+
+    Raises:
+        IrodoriError, OSError, RuntimeError: a checkpoint or a photograph can't be had.
+    """
+    colored: dict[str, Tensor] = {}
+    for runs in variant.folds().values():
+        run = min(runs, key=lambda run: (run.seed is not None, run.seed))
+        own = [key for key in keys if key in variant.photographs(run).index]
+        if not own:
+            continue
+        if run.checkpoint is None:
+            raise IrodoriError("its pictures come from elsewhere, and no checkpoint is known")
+        model = load_model(run.checkpoint, trust)
+        if unknown := [key for key in own if key not in true]:
+            true.update(_photographs(run, unknown))
+        for key in own:
+            # One by one: a full-size photograph's features take much memory.
+            (colored[key],), _ = color_pictures(
+                model.network,
+                model.space,
+                [true[key]],
+                own_luminance=not variant.predicted_luminance,
+            )
+    return colored
+
+
+def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
+    """Return photographs as the run was validated on them: 3×H×W uint8 RGB."""
+    known = {field.name for field in fields(DataConfig)}
+    given: dict[str, Any] = {name: value for name, value in run.data.items() if name in known}
+    if not given.get("val"):
+        raise IrodoriError(f"{run.folder} doesn't say which shards it was validated on")
+    config = DataConfig(**{"train": given["val"], **given, "stages": ()})
+    _, index = open_both(config)
+    data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
+    all_keys = [key for shard in index.shards for key in shard.keys]
+    number = {key: n for n, key in enumerate(all_keys) if key in keys}
+    if absent := [key for key in keys if key not in number]:
+        raise IrodoriError(f"{absent[0]} is not in {config.val} any more")
+    return {key: data.val_resize(data.val_samples.image(number[key])) for key in keys}
+
+
+def titled_grid(titles: Sequence[str], rows: Sequence[Sequence[Tensor]]) -> Image.Image:
+    """Return pictures (3×H×W uint8) in rows, with a title over each column."""
+    height = max(min(BOX[1], round(BOX[0] * p.shape[1] / p.shape[2])) for row in rows for p in row)
+    pictures = [[functional.to_pil_image(picture) for picture in row] for row in rows]
+    grid = picture_grid(pictures, (BOX[0], height), GAP)
+    canvas = Image.new("RGB", (grid.width - GAP, TITLE + grid.height - GAP), "white")
+    canvas.paste(grid, (0, TITLE))
+    draw = ImageDraw.Draw(canvas)
+    for column, title in enumerate(titles):
+        middle = (column * (BOX[0] + GAP) + BOX[0] // 2, TITLE // 2)
+        draw.text(middle, title, "#22252b", font=_font(title), anchor="mm")
+    return canvas
+
+
+def _font(title: str) -> ImageFont.FreeTypeFont:
+    """Return the plots' font, as large as the title has room for."""
+    path = font_manager.findfont("DejaVu Sans")
+    sizes = (ImageFont.truetype(path, size) for size in range(16, 8, -1))
+    return next((f for f in sizes if f.getlength(title) <= BOX[0]), ImageFont.truetype(path, 9))

@@ -1,0 +1,181 @@
+"""The plots of a comparison."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.runs import REFERENCES, TRUE
+from irodori.evaluation.document import Picture
+from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
+from irodori.metrics.catalog import METRICS, MetricInfo
+
+COLORFULNESS = METRICS["colorfulness"]
+
+
+def axis_title(metric: MetricInfo) -> str:
+    """Return title, unit and direction."""
+    direction = "" if metric.better == "neither" else f"{metric.better} is better"
+    if metric.better == "near zero":
+        direction = "best near 0"
+    notes = ", ".join(note for note in (metric.unit, direction) if note)
+    return f"{metric.title} ({notes})" if notes else metric.title
+
+
+def forest(comparison: Comparison) -> Picture:
+    """Draw the main metric of variants and references with intervals."""
+    main = comparison.main
+    found = {
+        name: comparison.estimates[name, main.name]
+        for name in comparison.rows
+        if (name, main.name) in comparison.estimates
+    }
+    rows = sorted(
+        found.items(),
+        key=lambda row: (
+            row[0] in REFERENCES.values(),
+            -row[1].mean if main.better == "higher" else row[1].mean,
+        ),
+    )
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for place, (name, estimate) in enumerate(rows):
+            tint = color(comparison.names, name, theme)
+            axes.errorbar(
+                estimate.mean, place, xerr=_reach(estimate), fmt=marker(comparison.names, name),
+                color=tint, elinewidth=2.4, markersize=8, markeredgecolor=theme.paper,
+            )  # fmt: skip
+            label_point(axes, main.text(estimate.mean), (estimate.mean, place))
+        label_rows(axes, [name for name, _ in rows])
+        axes.set_xlabel(axis_title(main))
+
+    values = "; ".join(
+        f"{name} {main.text(e.mean)} ({main.text(e.low)} to {main.text(e.high)})"
+        for name, e in rows
+    )
+    alt = f"{main.title} with 95 % intervals: {values}"
+    return draw("errors", alt, 1.0 + 0.42 * len(rows), paint)
+
+
+def trade_off(comparison: Comparison) -> Picture | None:
+    """Draw the main metric against colorfulness: pictures can be right because they are pale."""
+    main = comparison.main
+    points = {
+        name: (x, y)
+        for name in comparison.rows
+        if (x := comparison.estimates.get((name, COLORFULNESS.name)))
+        and (y := comparison.estimates.get((name, main.name)))
+    }
+    if not points or main == COLORFULNESS:
+        return None
+    true = comparison.estimates.get((TRUE, COLORFULNESS.name))
+    columns, lines = _legend_grid(comparison.names)
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for name, (x, y) in points.items():
+            axes.errorbar(
+                x.mean, y.mean, xerr=_reach(x), yerr=_reach(y),
+                fmt=marker(comparison.names, name), color=color(comparison.names, name, theme),
+                markersize=7, elinewidth=1.4, markeredgecolor=theme.paper,
+                label=name if name in comparison.names else None,
+            )  # fmt: skip
+            if name not in comparison.names:
+                # Gray and the mean color lie close together: one is named above, one below.
+                below = y.mean < max(points[n][1].mean for n in points if n not in comparison.names)
+                axes.annotate(
+                    name, (x.mean, y.mean), (7, -14 if below else 6), fontsize=9,
+                    textcoords="offset points", color=theme.reference,
+                )  # fmt: skip
+        if true is not None:
+            axes.axvspan(true.low, true.high, color=theme.reference, alpha=0.15, linewidth=0)
+            axes.axvline(true.mean, color=theme.reference, linewidth=1.2, linestyle="--")
+            axes.annotate(
+                "true photographs", (true.mean, 0.03), (-5, 0), rotation=90, fontsize=9,
+                xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
+                color=theme.reference,
+            )  # fmt: skip
+        axes.set_xlabel(axis_title(COLORFULNESS))
+        axes.set_ylabel(axis_title(main))
+        _legend_below(axes, columns)
+
+    values = "; ".join(
+        f"{name} {COLORFULNESS.text(x.mean)}, {main.text(y.mean)}"
+        for name, (x, y) in points.items()
+    )
+    if true is not None:
+        values += f"; true photographs {COLORFULNESS.text(true.mean)}"
+    alt = f"Colorfulness and {main.title} with 95 % intervals: {values}"
+    return draw("trade_off", alt, 4.2 + 0.2 * lines, paint)
+
+
+def _reach(estimate: Estimate) -> list[list[float]]:
+    """Return how far the interval goes below and above the mean; rounding may give less than 0."""
+    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
+    return [[max(0.0, below)], [max(0.0, above)]]
+
+
+def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Picture | None:
+    """Draw validation curves, the mean of a variant's runs with their range.
+
+    They are over steps, and beside it over minutes where all runs have noted them. There is no plot
+    where nobody was validated twice.
+    """
+    if all(len(curve) < 2 for curve in curves.values()):
+        return None
+    columns, lines = _legend_grid(list(curves))
+
+    def lines_over(axes: Axes, theme: Theme, amount: str, scale: float) -> None:
+        for name, curve in curves.items():
+            tint, amounts = color(comparison.names, name, theme), curve[amount] / scale
+            axes.plot(
+                amounts, curve["mean"], "-" + marker(comparison.names, name), color=tint,
+                markersize=4.5, linewidth=1.8, label=name,
+            )  # fmt: skip
+            axes.fill_between(
+                amounts, curve["low"], curve["high"], color=tint, alpha=0.14, linewidth=0
+            )
+
+    def over_steps(axes: Axes, theme: Theme) -> None:
+        lines_over(axes, theme, "steps", 1)
+        axes.set_xlabel("optimizer steps")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+        axes.set_ylabel(axis_title(comparison.main).replace(" (", "\n("))
+        _legend_below(axes, columns)
+
+    def over_minutes(axes: Axes, theme: Theme) -> None:
+        lines_over(axes, theme, "seconds", 60)
+        axes.set_xlabel("minutes of training")
+
+    timed = all(curve["seconds"].notna().all() for curve in curves.values())
+    panels = (over_steps, over_minutes) if timed else (over_steps,)
+    course = "; ".join(
+        f"{name} from {_point(comparison.main, curve, 0)} to {_point(comparison.main, curve, -1)}"
+        for name, curve in curves.items()
+    )
+    alt = f"Validation {comparison.main.title} over training: {course}"
+    return draw("curves", alt, 3.5 + 0.2 * lines, *panels)
+
+
+def _point(metric: MetricInfo, curve: pd.DataFrame, at: int) -> str:
+    row = curve.iloc[at]
+    minutes = "" if math.isnan(row.seconds) else f" ({row.seconds / 60:.1f} minutes)"
+    return f"{metric.text(row['mean'])} after {row.steps:,.0f} steps{minutes}"
+
+
+def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
+    """Return columns and rows of a legend that is as wide as the plot."""
+    letters = 100
+    columns = max(1, min(len(names), letters // (max(map(len, names)) + 8)))
+    return columns, math.ceil(len(names) / columns)
+
+
+def _legend_below(axes: Axes, columns: int) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    # Of points with intervals, the points alone.
+    handles = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9)

@@ -1,0 +1,291 @@
+"""The sections of a comparison's report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from irodori.evaluation.comparison import plots
+from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.runs import TRUE
+from irodori.evaluation.comparison.summary import answer, photographs
+from irodori.evaluation.comparison.training import curves, training_section, training_table
+from irodori.evaluation.comparison.variants import Variant, differing
+from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.statistics import ENOUGH, RESAMPLES
+from irodori.metrics.catalog import MetricInfo
+from irodori.utils.progress import Reporter, silent
+
+# With spaces that don't break.
+ARROWS = {"lower": "\u00a0↓", "higher": "\u00a0↑", "near zero": "\u00a0→\u00a00", "neither": ""}
+TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A document, and its tables for other programs."""
+
+    document: Document
+    tables: Mapping[str, pd.DataFrame]
+    """By the name of the file, without its suffix."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The tables as CSV files, by name; what isn't defined is an empty cell."""
+        return {
+            f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
+        }
+
+
+def make_report(
+    comparison: Comparison,
+    title: str | None,
+    pictures: int,
+    trust: Sequence[str] = (),
+    report: Reporter = silent,
+) -> Report:
+    """Draw the plots, color the pictures and put the sections together.
+
+    Args:
+        comparison: see `compare`.
+        title: of the report.
+        pictures: photographs that are shown side by side; 0: none.
+        trust: names of packages besides irodori whose classes checkpoints may name.
+        report: takes what is being done.
+
+    Raises:
+        IrodoriError: a metrics.csv is damaged.
+    """
+    report("drawing the plots")
+    trained = curves(comparison.variants, comparison.main.name)
+    blocks: list[Block] = [Text(" ".join(answer(comparison)), "answer")]
+    blocks += [Text(warning, "warning") for warning in comparison.warnings]
+    if comparison.left_out:
+        count = len(comparison.left_out)
+        runs = "1 run is" if count == 1 else f"{count} runs are"
+        blocks.append(Text(f"{runs} left out: see the end.", "warning"))
+    blocks += [
+        Heading("Metrics"),
+        metrics_table(comparison),
+        Text(_how_to_read(comparison), "note"),
+    ]
+    if len(comparison.variants) > 1:
+        blocks += [Heading(f"Which is better in {comparison.main.title}")]
+        blocks += [verdict_table(comparison), Text(VERDICTS, "note")]
+    blocks += [Heading("How large the errors are"), plots.forest(comparison), Text(FOREST, "note")]
+    if (plot := plots.trade_off(comparison)) is not None:
+        blocks += [Heading("Errors and colorfulness"), plot, Text(TRADE_OFF, "note")]
+    blocks += training_section(comparison, trained)
+    if pictures:
+        blocks += _pictures(comparison, pictures, trust, report)
+    blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
+    if comparison.left_out:
+        reasons = [(str(left.folder), left.reason) for left in comparison.left_out]
+        blocks += [Heading("Left out"), List(reasons)]
+    tables = comparison.tables()
+    if trained:
+        tables["training"] = training_table(trained)
+    return Report(Document(title or "Comparison of colorizations", blocks), tables)
+
+
+VERDICTS = (
+    "Each row against each column, as difference of the means; below it p, corrected for the number"
+    " of pairs. Better and worse: corrected p < 0.05, and the interval of the difference is"
+    " without 0."
+)
+FOREST = (
+    "Points are means, lines 95 % intervals. Intervals of two variants may overlap and the variants"
+    " still differ, since both have colored the same photographs: the table above says which do."
+)
+TRADE_OFF = (
+    "Pale pictures err less than vivid ones that are wrong: good pictures have small errors and the"
+    " colorfulness of the true photographs."
+)
+
+
+def metrics_table(comparison: Comparison) -> Table:
+    """Return a table with a row a metric, and a column a variant or reference."""
+    names = comparison.rows
+    if any(name == TRUE for name, _ in comparison.estimates):
+        names = (*names, TRUE)
+    rows = [
+        [
+            Cell(metric.title + ARROWS[metric.better], metric.unit),
+            *(_estimate_cell(comparison, name, metric) for name in names),
+        ]
+        for metric in comparison.metrics
+    ]
+    return Table(["", *names], rows)
+
+
+def _estimate_cell(comparison: Comparison, name: str, metric: MetricInfo) -> Cell:
+    estimate = comparison.estimates.get((name, metric.name))
+    if estimate is None:
+        return Cell(metric.text(None))
+    strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
+    return Cell(_number(metric, estimate.mean), _limits(metric, estimate), strong)
+
+
+def _number(metric: MetricInfo, value: float) -> str:
+    """Return the value with a minus as wide as a plus."""
+    return metric.text(value).replace("-", "−")
+
+
+def _limits(metric: MetricInfo, estimate: Estimate) -> str:
+    if np.isnan(estimate.low):
+        return ""
+    return f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
+
+
+def _how_to_read(comparison: Comparison) -> str:
+    sentences = ["Means with 95 % intervals below."]
+    if len(comparison.variants) > 1:
+        sentences.append(
+            "Bold: the best, where it is better than every other variant, the mean color and gray,"
+            " by more than chance; where nothing is bold, the metric names no winner."
+        )
+    if any(variant.seeds == 1 for variant in comparison.variants):
+        sentences.append(
+            "Where a variant was trained with one seed only, its interval says how the metric would"
+            " vary with the photographs, and not how it would vary with another seed."
+        )
+    return " ".join(sentences)
+
+
+def verdict_table(comparison: Comparison) -> Table:
+    """Return a row a variant, a column a variant or reference: verdict and difference."""
+    main = comparison.main
+    columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
+    rows = [
+        [Cell(name), *(_verdict_cell(comparison, name, other) for other in columns)]
+        for name in comparison.names
+    ]
+    return Table(["", *columns], rows)
+
+
+def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
+    difference = comparison.between(name, other, comparison.main.name)
+    if difference is None:
+        return Cell("" if name == other else "–")
+    value = _number(comparison.main, difference.difference)
+    sign = "+" if difference.difference > 0 else ""
+    p = difference.p_corrected
+    note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
+    return Cell(difference.verdict, note, tone=TONES.get(difference.verdict, "even"))
+
+
+def _pictures(
+    comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
+) -> list[Block]:
+    report("loading PyTorch for the pictures")
+    from irodori.evaluation.comparison.pictures import side_by_side
+
+    found = side_by_side(comparison, count, trust, report)
+    blocks: list[Block] = []
+    if found.png is not None:
+        alt = f"{photographs(len(found.keys))} as rows: {', '.join(found.columns)} as columns"
+        width = 110 * len(found.columns)
+        blocks.append(Picture("pictures.png", alt, found.png, min_width=width))
+        blocks.append(
+            Text(
+                f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}."
+                " Each is colored by the variant's first seed, from the checkpoint that is"
+                " reported on.",
+                "note",
+            )
+        )
+    if found.missing:
+        blocks.append(Text(f"Without pictures: {'; '.join(found.missing)}.", "note"))
+    return [Heading("Pictures"), *blocks] if blocks else []
+
+
+def _cost(comparison: Comparison) -> list[Block]:
+    rows = []
+    for variant in comparison.variants:
+        trained = [run.metrics["training"] for run in variant.runs if "training" in run.metrics]
+        if trained and not variant.predicted_luminance:
+            rows.append([Cell(text) for text in _cost_row(variant, pd.DataFrame(trained))])
+    if not rows:
+        return []
+    header = ["", "runs", "seeds", "parameters", "epochs", "images/s", "minutes a run", "hardware"]
+    return [Heading("Cost"), Table(header, rows)]
+
+
+def _cost_row(variant: Variant, trained: pd.DataFrame) -> list[str]:
+    def mean(name: str, form: str, unit: float = 1.0) -> str:
+        value = pd.to_numeric(trained.get(name, pd.Series(dtype=float))).mean()
+        return "–" if np.isnan(value) else form.format(value / unit)
+
+    machines = trained.get("hardware", pd.Series(dtype=str)).dropna().unique()
+    return [
+        variant.name,
+        str(len(variant.runs)),
+        str(variant.seeds),
+        mean("parameters", "{:.2f} M", 1e6),
+        mean("epochs", "{:.3g}"),
+        mean("images_per_second", "{:,.0f}"),
+        mean("seconds", "{:.1f}", 60),
+        "; ".join(machines) or "–",
+    ]
+
+
+def _protocol(comparison: Comparison) -> list[Block]:
+    shards = ", ".join(comparison.shards) or "not named"
+    points = [
+        ("Photographs", f"{photographs(len(comparison.keys))}, the same for all; shards: {shards}"),
+        (
+            "Networks",
+            f"the {comparison.row} checkpoint of each run; of an evaluation, the checkpoint or the"
+            " pictures that it names. Runs that differ only in seed and fold are one variant: folds"
+            " are pooled, so that each photograph is colored by a network that wasn't trained on"
+            " it, and the seeds of a fold are averaged photograph by photograph",
+        ),
+        (
+            "Intervals",
+            f"percentile bootstrap, 95 %, {RESAMPLES:,} resamples of the photographs and, where"
+            " there are several, of the seeds of a fold",
+        ),
+        (
+            "Tests",
+            f"paired sign-flip permutation test of the mean difference ({RESAMPLES:,} patterns of"
+            " signs, or all), two-sided, corrected by Holm's procedure for all pairs of one metric,"
+            " those with gray and mean color among them; it takes the networks as they are, and"
+            f" with fewer than {ENOUGH} photographs nothing is told apart. Of metrics that are best"
+            " near 0, distances from 0 are compared, photograph by photograph",
+        ),
+        *((metric.title, metric.definition) for metric in comparison.metrics),
+        *(
+            (name.replace("_", " "), _in_words(value))
+            for name, value in comparison.protocol.items()
+            if not name.startswith("definition")  # they stand above, at each metric
+        ),
+    ]
+    return [Heading("Protocol"), List(points)]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _configuration(comparison: Comparison) -> list[Block]:
+    """Return a table of the keys that differ, and nothing else of the configuration."""
+    variants = [v for v in comparison.variants if not v.predicted_luminance]
+    keys = differing([variant.settings for variant in variants])
+    if not keys:
+        return []
+    header = ["", *(variant.name for variant in variants)]
+    rows = [[Cell(key), *(Cell(_setting(variant, key)) for variant in variants)] for key in keys]
+    return [Heading("What differs in the configuration"), Table(header, rows)]
+
+
+def _setting(variant: Variant, key: str) -> str:
+    value = variant.settings.get(key, "–")
+    # As YAML writes it.
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,125 @@
+"""The answer of a comparison in sentences and in the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from irodori.evaluation.comparison.comparison import Comparison
+from irodori.evaluation.comparison.runs import REFERENCES
+from irodori.evaluation.document import listed
+from irodori.evaluation.statistics import ENOUGH
+from irodori.metrics.catalog import METRICS
+
+SHOWN = ("ciede2000", "colorfulness", "accuracy")
+"""Metrics that the terminal shows beside the main one and the user's; the report has them all."""
+
+
+def answer(comparison: Comparison) -> list[str]:
+    """Say which variant is best in the main metric, and which others may be as good."""
+    main = comparison.main
+    best = comparison.best(main)
+    if best is None:
+        return [f"No variant has the {main.title}, so there is no answer."]
+    estimate = comparison.estimates[best, main.name]
+    count = estimate.photographs
+    value = (
+        f"{main.text(estimate.mean)} {main.unit}".rstrip()
+        + f" (95 % interval {main.text(estimate.low)} to {main.text(estimate.high)}) on"
+        f" {photographs(count)}"
+    )
+    others = [name for name in comparison.names if name != best]
+    if count < ENOUGH:
+        return [
+            f"The {main.title} of {listed([best])} is {value}.",
+            f"{count} photographs are too few to tell whether a difference is real: take at least"
+            f" {ENOUGH}, better a hundred.",
+        ]
+    against = {comparison.verdict(best, name, main.name) for name in REFERENCES.values()}
+    most = {"lower": "lowest", "higher": "highest"}.get(main.better, "best")
+    if not others:
+        sentences = [f"The {main.title} of {listed([best])} is {value}."]
+    elif against <= {"better", None}:
+        sentences = [f"{listed([best])} has the {most} {main.title}: {value}."]
+    else:
+        # What it isn't better than, the last sentences say.
+        sentences = [
+            f"No variant wins. The {most} {main.title} is that of {listed([best])}: {value}."
+        ]
+    worse = [name for name in others if comparison.verdict(best, name, main.name) == "better"]
+    alike = [name for name in others if name not in worse]
+    if worse:
+        sentences.append(
+            f"It is better than {listed(worse)}, and the difference is more than chance."
+        )
+    if alike:
+        sentences.append(
+            f"It can't be told apart from {listed(alike)}: on other photographs"
+            f" {'that one' if len(alike) == 1 else 'one of them'} may as well come first."
+        )
+    return [*sentences, *_against_references(comparison)]
+
+
+def _against_references(comparison: Comparison) -> list[str]:
+    """Say which variants are better and worse than pictures without a network, and which neither.
+
+    What holds for the same variants beside several references is one sentence.
+    """
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for reference in REFERENCES.values():
+        verdicts: dict[str, list[str]] = {}
+        for name in comparison.names:
+            verdict = comparison.verdict(name, reference, comparison.main.name)
+            if verdict is not None:
+                verdicts.setdefault(verdict, []).append(name)
+        for verdict, names in verdicts.items():
+            found.setdefault((verdict, tuple(names)), []).append(reference)
+    sentences = []
+    count = len(comparison.names)
+    everybody = {1: "It is", 2: "Both are"}.get(count, "All of them are")
+    nobody = {1: "It can't", 2: "Neither can"}.get(count, "None of them can")
+    for (verdict, variants), references in found.items():
+        objects = listed(["all gray" if name == "gray" else f"the {name}" for name in references])
+        every = variants == comparison.names
+        if verdict == "not distinguishable":
+            subject = nobody if every else f"{listed(variants)} can't"
+            sentences.append(f"{subject} be told apart from {objects}.")
+        else:
+            verb = "is" if len(variants) == 1 else "are"
+            subject = everybody if every else f"{listed(variants)} {verb}"
+            sentences.append(f"{subject} {verdict} than {objects}.")
+    return sentences
+
+
+def photographs(count: int) -> str:
+    """Return the number in words."""
+    return "1 photograph" if count == 1 else f"{count:,} photographs"
+
+
+def show(comparison: Comparison) -> None:
+    """Print the table, what has to be known of it, and the answer."""
+    # A variant's name isn't markup, whatever it looks like.
+    console = Console(highlight=False, markup=False, emoji=False)
+    main = comparison.main
+    table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
+    table.add_column("variant", overflow="fold", min_width=12)
+    table.add_column(main.title, justify="right", no_wrap=True)
+    others = [m for m in comparison.metrics if m.name in SHOWN or m.name not in METRICS]
+    others = [metric for metric in others if metric != main]
+    for metric in others:
+        table.add_column(metric.title, justify="right", overflow="fold")
+    for name in comparison.rows:
+        estimate = comparison.estimates.get((name, main.name))
+        if estimate is None:
+            continue
+        cells = [f"{main.text(estimate.mean)} {main.text(estimate.low)}…{main.text(estimate.high)}"]
+        for metric in others:
+            beside = comparison.estimates.get((name, metric.name))
+            cells.append(metric.text(None if beside is None else beside.mean))
+        best = name in comparison.names and comparison.stands_out(name, main)
+        end = name == comparison.names[-1]
+        table.add_row(name, *cells, style="bold" if best else None, end_section=end)
+    console.print(table)
+    for warning in comparison.warnings:
+        console.print(f"warning: {warning}", style="yellow")
+    for left in comparison.left_out:
+        console.print(f"left out: {left.folder}: {left.reason}", style="yellow")
+    console.print(" ".join(answer(comparison)))

@@ -1,0 +1,202 @@
+"""Validations in training: curves, and variants after equal steps and after equal time."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from irodori.evaluation.comparison import plots
+from irodori.evaluation.comparison.comparison import Comparison
+from irodori.evaluation.comparison.runs import Run
+from irodori.evaluation.comparison.variants import Variant
+from irodori.evaluation.document import Block, Cell, Heading, Table, Text
+from irodori.metrics.catalog import MAIN, MetricInfo
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.run_files import METRICS_CSV
+
+SECONDS = "train/seconds"
+
+
+def curves(variants: Sequence[Variant], metric: str = MAIN) -> dict[str, pd.DataFrame]:
+    """Return the validation curves of a metric, for the variants that have any, by name.
+
+    Each is a table indexed by epochs trained, with a row for each validation that all runs of the
+    variant have: `runs`; `steps` and `seconds` of training, means over the runs, since folds may
+    differ in size and no two runs are equally fast (NaN if a run lacks its seconds); and `mean`,
+    `low` and `high` of the metric over the runs.
+
+    Raises:
+        IrodoriError: a metrics.csv is damaged.
+    """
+    found = {}
+    for variant in variants:
+        if variant.predicted_luminance:
+            continue
+        runs = [run for run in variant.runs if not run.evaluation]
+        curve = average([validations(run, metric) for run in runs])
+        if not curve.empty:
+            found[variant.name] = curve
+    return found
+
+
+def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the curve of several runs, over the epochs that all of them have; see `curves`."""
+    if not runs:
+        return pd.DataFrame()
+    by_epoch = pd.concat(runs).groupby(level=0)
+    curve = by_epoch["value"].agg(["mean", "min", "max", "count"])
+    curve = curve.set_axis(["mean", "low", "high", "runs"], axis=1)
+    curve["steps"] = by_epoch["steps"].mean()
+    curve["seconds"] = by_epoch["seconds"].mean()
+    curve = curve[curve["runs"] == len(runs)]
+    # Where one run has not noted its seconds, a mean over the others means nothing.
+    if not pd.concat(runs).loc[curve.index, "seconds"].notna().all():
+        curve = curve.assign(seconds=np.nan)
+    return curve[["runs", "steps", "seconds", "mean", "low", "high"]]
+
+
+def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
+    """Return a run's validations in training by epochs trained: `steps`, `seconds` and `value`.
+
+    The evaluations at the end, of the last checkpoint and of the best if it is another, are logged
+    as validations, too. Lightning gives a validation the number of the step before it, counted from
+    0, which a row of that epoch's training losses has as well; it gives an evaluation after
+    training the number of steps, which no row of training has.
+
+    Raises:
+        IrodoriError: the file is damaged.
+    """
+    path = run.folder / METRICS_CSV
+    if not path.exists():
+        return pd.DataFrame({"steps": [], "seconds": [], "value": []}, dtype=float)
+    try:
+        rows = pd.read_csv(path).astype({"epoch": float, "step": int})
+        values = rows.get(f"val/{metric}", pd.Series(np.nan, rows.index))
+        validated = values.notna() & (rows["step"] <= rows["step"][values.isna()].max())
+        seconds = rows.get(SECONDS, pd.Series(np.nan, rows.index))
+        found = pd.DataFrame({"steps": rows["step"] + 1, "seconds": seconds, "value": values})
+        found = found[validated].set_index(rows["epoch"][validated].astype(int) + 1).astype(float)
+        return found[~found.index.duplicated(keep="last")]
+    except (OSError, ValueError, LookupError) as error:
+        raise IrodoriError(f"{path} is damaged: {one_line(error)}; restore or remove it") from None
+
+
+def limit(curves: Mapping[str, pd.DataFrame], amount: str) -> float:
+    """Return how much training every variant has been validated after.
+
+    In time, variants are compared by the means over their runs: were each run measured by its own
+    clock, those of the fastest variant that are slower than its mean would lack their last
+    validation.
+
+    Args:
+        curves: of one variant at least.
+        amount: steps or seconds.
+
+    Returns:
+        steps or seconds; NaN where a run has not noted its seconds.
+    """
+    return float(np.min([curve[amount].iloc[-1] for curve in curves.values()]))
+
+
+def last_before(curve: pd.DataFrame, amount: str, limit: float) -> int | None:
+    """Return the epoch of the last validation at or before a limit; None if there is none."""
+    before = curve.index[curve[amount] <= limit]
+    return None if before.empty else int(before[-1])
+
+
+def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return all curves in one table, not rounded, for training.csv.
+
+    `equal_steps` and `equal_seconds` are the limits where a row is the validation that is taken for
+    them, else empty.
+
+    Args:
+        curves: of one variant at least.
+    """
+    table = pd.concat(curves, names=["variant", "epochs"])
+    for amount in ("steps", "seconds"):
+        at_most = limit(curves, amount)
+        taken = [(name, last_before(curve, amount, at_most)) for name, curve in curves.items()]
+        table[f"equal_{amount}"] = np.where(table.index.isin(taken), at_most, np.nan)
+    return table.reset_index()
+
+
+def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
+    """Return plot, table and words on training; nothing without curves."""
+    if not curves:
+        return []
+    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
+    blocks: list[Block] = []
+    if (plot := plots.training(comparison, curves)) is not None:
+        below = (
+            "Means of a variant's runs on their validation photographs, shaded from the lowest to"
+            " the highest run."
+        )
+        if not np.isnan(seconds):
+            below += " Minutes are of training alone: validations are left out."
+        blocks += [Heading("Training"), plot, Text(below, "note")]
+    if len(curves) > 1:
+        blocks += [
+            Heading("After equal steps and after equal time"),
+            equal_table(comparison.main, curves),
+            Text(_what_is_equal(comparison.main, steps, seconds), "note"),
+        ]
+    if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
+        blocks.append(
+            Text(
+                f"Nothing is shown over time: the runs of {'; '.join(untimed)} have not noted"
+                " train/seconds, as older versions did not.",
+                "note",
+            )
+        )
+    return blocks
+
+
+def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table:
+    """Return a row a variant: the metric after equal steps and, where known, after equal time."""
+    header, rows = [""], [[Cell(name)] for name in curves]
+    for amount, words in (("steps", _steps), ("seconds", _minutes)):
+        at_most = limit(curves, amount)
+        if np.isnan(at_most):
+            continue
+        header += [f"after {words(at_most)}", "steps done"]
+        for row, curve in zip(rows, curves.values(), strict=True):
+            epoch = last_before(curve, amount, at_most)
+            if epoch is None:
+                row += [Cell("–", "not validated by then"), Cell("–")]
+                continue
+            there = curve.loc[epoch]
+            limits = f"{metric.text(there['low'])} … {metric.text(there['high'])}"
+            row += [Cell(metric.text(there["mean"]), limits), Cell(f"{there['steps']:,.0f}")]
+    return Table(header, rows)
+
+
+def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
+    sentences = [
+        f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
+        " below it the lowest … the highest run. That is the range over seeds and folds, each fold"
+        " with photographs of its own, and no confidence interval. Steps and minutes are means over"
+        " the runs, too. Of each variant the last validation at or before the limit is taken.",
+        f"{_steps(steps)}: the most that every variant has been validated after.",
+    ]
+    if not np.isnan(seconds):
+        sentences.append(
+            f"{_minutes(seconds)}: what the fastest variant took to its last validation,"
+            " validations left out; they mean something where all runs had the same machine, and"
+            " nothing beside them."
+        )
+    sentences.append(
+        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
+        " reached it. After equal steps that is every variant whose training ends there; after"
+        " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
+        " is known only from runs whose schedule ends with it."
+    )
+    return " ".join(sentences)
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:,.0f} steps"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes"

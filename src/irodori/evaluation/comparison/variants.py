@@ -1,0 +1,232 @@
+"""Grouping runs that differ by nothing but chance into variants, named by what sets them apart."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from irodori.config import PROJECT
+from irodori.config.labels import Label, NoEffect, notes
+from irodori.data.config import DataConfig
+from irodori.evaluation.comparison.runs import FOREIGN, Run
+from irodori.metrics.catalog import AS_PREDICTED
+from irodori.training.settings import EncoderTraining, TrainSettings
+from irodori.utils.errors import IrodoriError
+
+NODES = {"": TrainSettings, "data.": DataConfig, "encoder.": EncoderTraining}
+"""The classes whose fields say what a comparison has to know of a key."""
+LABELS = {node + name: label for node, kind in NODES.items() for name, label in notes(kind, Label)}
+NO_EFFECT = {
+    f"{node}{name}{key and '.'}{key}"
+    for node, kind in NODES.items()
+    for name, note in notes(kind, NoEffect)
+    for key in note.keys or ("",)
+}
+"""Keys that make no other variant, and nodes all of whose keys don't."""
+BEST_ONLY = {"trainer.check_val_every_n_epoch", "trainer.val_check_interval"}
+"""Keys that change only which checkpoint can be the best."""
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Runs of one configuration: seeds and folds."""
+
+    name: str
+    settings: Settings
+    """The settings that change what is learnt, by dotted key."""
+    runs: tuple[Run, ...]
+    predicted_luminance: bool = False
+    """For RGB: pictures have the luminance that the network predicted, not the photograph's."""
+
+    def row(self, run: Run) -> str:
+        """Return the name of this variant's row in one of its runs."""
+        return run.row + AS_PREDICTED * self.predicted_luminance
+
+    def photographs(self, run: Run) -> pd.DataFrame:
+        """Return what one of its runs measured."""
+        return run.rows[self.row(run)]
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds."""
+        return len({run.seed for run in self.runs})
+
+    def folds(self) -> dict[int | None, list[Run]]:
+        """Return the runs that measured the same photographs, by the fold that was held out.
+
+        Evaluations of all folds measure the same photographs, and are several as seeds are.
+        """
+        folds: dict[int | None, list[Run]] = defaultdict(list)
+        for run in self.runs:
+            folds[None if run.evaluation else run.fold].append(run)
+        return dict(folds)
+
+
+def group(runs: Sequence[Run], row: str) -> list[Variant]:
+    """Return the variants that runs belong to, in the order in which they come.
+
+    Raises:
+        IrodoriError: two runs are of one variant, fold and seed.
+    """
+    members: dict[str, list[Run]] = defaultdict(list)
+    settings_of: dict[str, Settings] = {}
+    for run in runs:
+        learnt = learnt_from(run.config, row)
+        identity = repr(sorted(learnt.items()))
+        settings_of[identity] = learnt
+        for other in members[identity]:
+            if (other.fold, other.seed) == (run.fold, run.seed):
+                raise IrodoriError(
+                    f"{other.folder} and {run.folder} are the same variant, fold ({run.fold}) and"
+                    f" seed ({run.seed}): leave one of them out"
+                )
+        members[identity].append(run)
+    # Pictures from elsewhere have no settings that could be set beside those of a run.
+    trained = [identity for identity, known in settings_of.items() if FOREIGN not in known]
+    names = dict(zip(trained, name_all([settings_of[i] for i in trained]), strict=True))
+    variants = []
+    for identity, settings in settings_of.items():
+        group_runs = tuple(members[identity])
+        name = names.get(identity, "")
+        if identity not in names or len(trained) == 1:
+            title = group_runs[0].config.get("experiment_name") or group_runs[0].folder.name
+            name = _short_path(title)
+        variants.append(Variant(name, settings, group_runs))
+        if all(run.row + AS_PREDICTED in run.rows for run in group_runs):
+            full = f"{name}, predicted luminance"
+            variants.append(Variant(full, settings, group_runs, predicted_luminance=True))
+    return variants
+
+
+def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """Return the settings that change what is learnt, by dotted key; classes by their short names.
+
+    Args:
+        config: nested; of pictures from elsewhere, it is left without settings.
+        row: which checkpoint: `best` depends on how often it was looked for.
+    """
+    found: dict[str, Any] = {}
+    for key, value in flat(config):
+        parents = {key[: match.start()] for match in re.finditer(r"\.|$", key)}
+        if parents & NO_EFFECT or (row != "best" and key in BEST_ONLY):
+            continue
+        if key.endswith("._target_"):
+            found[key.removesuffix("._target_")] = class_name(str(value))
+        # A callback that is left out is null.
+        elif not key.endswith("._partial_") and (
+            value is not None or not key.startswith("callbacks.")
+        ):
+            found[key] = value
+    if isinstance(found.get("init"), str):
+        # Folds of one variant begin with those of another: jobs of its sweep.
+        found["init"] = re.sub(r"(?<=/)\d+(?=/)", "*", found["init"])
+    # A network has its parts, which stand at the root, too, and may repeat its settings.
+    found = {key: value for key, value in found.items() if not _is_repeated(key, value, found)}
+    if found.get("backbone") == "timm":
+        found["backbone"] = found.pop("backbone.name")
+    elif found.get("backbone") == "paper":
+        # It has no pretrained encoder that these settings could matter to.
+        found = {key: value for key, value in found.items() if not key.startswith("encoder.")}
+    return found
+
+
+def _is_repeated(key: str, value: Any, settings: Settings) -> bool:
+    node, _, rest = key.partition(".")
+    if node == "network":
+        return rest.partition(".")[0] in settings
+    return node in ("backbone", "decoder") and settings.get(f"network.{rest}", settings) == value
+
+
+def flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a nested configuration by dotted key."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
+
+
+def class_name(target: str) -> str:
+    """Return what a class is called in names of variants: as in conf/, or by its own name."""
+    name = target.rpartition(".")[2]
+    if target.startswith("irodori."):
+        return _choices().get(target, name.lower())
+    return name
+
+
+@cache
+def _choices() -> dict[str, str]:
+    """Return the name that conf/ has for each class of irodori."""
+    names: dict[str, str] = {}
+    for path in sorted((PROJECT / "conf").glob("*/*.yaml")):
+        content = yaml.safe_load(path.read_text()) or {}
+        for node in (content, content.get(path.parent.name) or {}):
+            if "_target_" in node:
+                names.setdefault(node["_target_"], path.stem)
+    return names
+
+
+def differing(all_settings: Sequence[Settings]) -> list[str]:
+    """Return the keys that don't have the same value everywhere, those with a label first."""
+    keys = dict.fromkeys([*LABELS, *(key for settings in all_settings for key in settings)])
+    return [key for key in keys if len({_value(settings, key) for settings in all_settings}) > 1]
+
+
+def _value(settings: Settings, key: str) -> str:
+    return repr(settings[key]) if key in settings else ""
+
+
+def name_all(all_settings: Sequence[Settings]) -> list[str]:
+    """Return a name for each: of what differs no more than it takes to tell them apart.
+
+    What else differs the report lists.
+    """
+    callbacks = {key: None for settings in all_settings for key in settings if _is_callback(key)}
+    all_settings = [{**callbacks, **settings} for settings in all_settings]
+    keys = differing(all_settings)
+    # What only some have, such as an optimizer's settings, matters only if nothing else differs.
+    common = [key for key in keys if all(key in settings for settings in all_settings)]
+    names: list[str] = []
+    for chosen in ([key for key in common if key in LABELS], common, keys):
+        names = [
+            ", ".join(_words(key, settings[key]) for key in chosen if key in settings)
+            for settings in all_settings
+        ]
+        if len(set(names)) == len(names):
+            break
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return unique
+
+
+def _words(key: str, value: Any) -> str:
+    """Return a setting in few words."""
+    if key == "init":
+        return f"init {_short_path(value)}" if value else "no init"
+    if key in LABELS:
+        return LABELS[key](value)
+    name = key.rpartition(".")[2]
+    if _is_callback(key) or isinstance(value, bool):
+        return f"{'with' if value else 'without'} {name.replace('_', ' ')}"
+    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+
+
+def _is_callback(key: str) -> bool:
+    return key.startswith("callbacks.") and key.count(".") == 1
+
+
+def _short_path(text: str) -> str:
+    """Return the end of a path, without the folder that every checkpoint lies in."""
+    parts = [part for part in Path(text).parts if part != "checkpoints"]
+    return "/".join(parts[-2:])

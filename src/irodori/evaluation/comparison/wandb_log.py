@@ -1,0 +1,47 @@
+"""A comparison on W&B: its tables and pictures as a run of its own."""
+
+import io
+from pathlib import Path
+
+import wandb
+from PIL import Image
+
+from irodori.evaluation.comparison.report import Report
+from irodori.evaluation.document import Picture
+from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.utils.errors import IrodoriError, one_line
+
+
+def log(report: Report, output: Path, group: str) -> None:
+    """Log the tables and pictures of a report as a run named `compare`, offline without a key.
+
+    Args:
+        report: see `make_report`.
+        output: folder for W&B's own files.
+        group: of the run: the sweep's name, so that it stands beside its jobs.
+
+    Raises:
+        IrodoriError: the mode is unknown, or W&B refuses.
+    """
+    mode, reason = wandb_mode("auto")
+    logged: dict[str, object] = {
+        name: wandb.Table(list(table), table.astype(object).where(table.notna(), None).to_numpy())
+        for name, table in report.tables.items()
+    }
+    for block in report.document.blocks:
+        if isinstance(block, Picture):
+            picture = Image.open(io.BytesIO(block.light))
+            logged[Path(block.file).stem] = wandb.Image(picture, caption=block.alt)
+    try:
+        with wandb.init(
+            project="irodori",
+            name="compare",
+            group=group,
+            dir=output,
+            mode=mode,
+            settings=wandb.Settings(silent=True),
+        ) as run:
+            run.log(logged)
+    except wandb.errors.Error as error:
+        raise IrodoriError(f"W&B: {one_line(error)}; mend it, or set WANDB_MODE=offline") from None
+    print(f"W&B: {mode} ({reason})")

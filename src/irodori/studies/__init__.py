@@ -1,1 +1,0 @@
-"""Comparing runs: which variant is better, and is the difference real?"""

@@ -1,0 +1,297 @@
+"""From run folders to estimates, differences and an answer."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.runs import TRUE
+from irodori.evaluation.comparison.summary import answer
+from irodori.metrics.catalog import METRICS
+from irodori.utils.errors import IrodoriError
+from made_runs import MEASURED, PROTOCOL, SPACES, job, keys_of, run, study
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    return compare([study(tmp_path_factory.mktemp("study") / "sweep", seeds=2)])
+
+
+def cells(folder, row):
+    with (folder / "per_image.csv").open() as file:
+        return {line["key"]: line for line in csv.DictReader(file) if line["row"] == row}
+
+
+def test_folds_are_pooled_and_seeds_averaged(comparison):
+    assert comparison.names == ("lab", "yuv", "luv", "rgb")
+    assert len(comparison.keys) == 36
+    lab = comparison.variants[0]
+    values, weights = [], []
+    for fold in (0, 1, 2):
+        rows = [cells(run.folder, "last") for run in lab.runs if run.fold == fold]
+        assert len(rows) == 2
+        for key in rows[0]:
+            values.append({n: np.mean([float(r[key][n]) for r in rows]) for n in MEASURED})
+            weights.append(float(rows[0][key]["auc_balanced_weight"]))
+    for name in MEASURED:
+        own = np.average(
+            [v[name] for v in values], weights=weights if name == "auc_balanced" else None
+        )
+        assert comparison.estimates["lab", name].mean == pytest.approx(own)
+    true = np.mean([v["colorfulness"] - v["colorfulness_difference"] for v in values])
+    assert comparison.estimates[TRUE, "colorfulness"].mean == pytest.approx(true)
+
+
+def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
+    folder = run(tmp_path / "run")
+    comparison = compare([folder])
+    rows = json.loads((folder / "metrics.json").read_text())["rows"]
+    for row, name in (("last", "made"), ("gray", "gray"), ("mean_color", "mean color")):
+        for metric in ("chroma_rmse", "ssim", "colorfulness_difference"):
+            found = comparison.estimates[name, metric].mean
+            assert found == pytest.approx(rows[row][metric])
+    assert ("gray", "accuracy") not in comparison.estimates
+    assert comparison.between("made", "gray", "chroma_rmse").verdict == "better"
+
+
+def test_differences_and_intervals_are_those_of_the_definitions(tmp_path):
+    folders = [run(tmp_path / "a"), run(tmp_path / "b", 0.3, color_space=SPACES["yuv"])]
+    comparison = compare(folders)
+    values = [
+        np.array([float(line["colorfulness_difference"]) for line in cells(f, "last").values()])
+        for f in folders
+    ]
+    near = comparison.differences["lab", "yuv", "colorfulness_difference"]
+    assert near.difference == pytest.approx((abs(values[0]) - abs(values[1])).mean())
+    errors = [
+        np.array([float(line["chroma_rmse"]) for line in cells(f, "last").values()])
+        for f in folders
+    ]
+    found = comparison.differences["lab", "yuv", "chroma_rmse"]
+    theirs = scipy.stats.permutation_test(
+        (errors[0] - errors[1],), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found.low < found.difference < found.high
+    # Five pairs: with gray and mean color, each of both.
+    assert found.p <= found.p_corrected <= 5 * found.p
+    other = comparison.between("yuv", "lab", "chroma_rmse")
+    assert (other.difference, other.low, other.high) == (-found.difference, -found.high, -found.low)
+
+
+def test_verdicts_and_words(comparison):
+    assert comparison.between("rgb", "lab", "chroma_rmse").verdict == "worse"
+    assert comparison.between("lab", "yuv", "chroma_rmse").verdict == "not distinguishable"
+    assert comparison.between("lab", "yuv", "colorfulness").verdict in (
+        "higher",
+        "lower",
+        "not distinguishable",
+    )
+    assert comparison.best(METRICS["chroma_rmse"]) == "lab"
+    assert comparison.best(METRICS["colorfulness"]) is None
+    assert not comparison.stands_out("lab", METRICS["chroma_rmse"])
+    said = " ".join(answer(comparison))
+    assert said.startswith("lab has the lowest chrominance RMSE: ")
+    assert "better than luv and rgb" in said
+    assert "can't be told apart from yuv:" in said
+    assert "All of them are better than the mean color and all gray." in said
+
+
+def test_names_that_hold_commas_are_quoted(tmp_path):
+    for alpha in (0.0, 1.0):
+        for space in ("lab", "yuv"):
+            run(tmp_path / f"{space}{alpha:g}", alpha=alpha, color_space=SPACES[space])
+    assert re.match("“(lab|yuv), α = [01]” has the lowest", answer(compare([tmp_path]))[0])
+
+
+@pytest.mark.parametrize(
+    ("better", "relation"),
+    [(-9.0, "Both are worse than"), (-5.6, "Neither can be told apart from")],
+)
+def test_no_variant_wins_that_is_no_better_than_the_mean_color(tmp_path, better, relation):
+    """And the words are those of the table, also where a difference is for the worse."""
+    # On half of the photographs as far above the mean color as below it on the others.
+    for name, more in (("lab", 0.0), ("yuv", 0.1)):
+        folder = run(tmp_path / name, better - more, color_space=SPACES[name], noise=0.1)
+        if better != -9.0:
+            balance(folder)
+    comparison = compare([tmp_path])
+    said = answer(comparison)
+    assert said[0].startswith("No variant wins.")
+    assert not any("has the lowest" in sentence for sentence in said)
+    assert f"{relation} the mean color" in said[-1]
+    for name in comparison.names:
+        verdict = comparison.verdict(name, "mean color", "chroma_rmse")
+        assert verdict == ("worse" if better == -9.0 else "not distinguishable")
+        assert not comparison.stands_out(name, METRICS["chroma_rmse"])
+
+
+def balance(folder):
+    """Set errors to those of the mean color, and some more or less."""
+    path = folder / "per_image.csv"
+    lines = list(csv.DictReader(path.open()))
+    errors = {line["key"]: line["chroma_rmse"] for line in lines if line["row"] == "mean_color"}
+    for number, line in enumerate(lines):
+        if line["row"] == "last":
+            line["chroma_rmse"] = float(errors[line["key"]]) + (-1) ** number
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def test_another_metric_may_decide(tmp_path):
+    for name, better in (("lab", 2.0), ("yuv", 0.0)):
+        run(tmp_path / name, better, color_space=SPACES[name])
+    said = answer(compare([tmp_path], metric="ssim"))
+    assert re.match(r"lab has the highest SSIM: 0\.\d{4} \(95 % interval", said[0])
+    for name in ("colorfulness", "warmth"):
+        with pytest.raises(IrodoriError, match=f"--metric {name} is no metric to rank by"):
+            compare([tmp_path], metric=name)
+
+
+def test_the_result_doesnt_depend_on_the_order_of_photographs(tmp_path):
+    keys = keys_of(0, 9)
+    there = compare([run(tmp_path / "a", keys=keys)])
+    path = tmp_path / "a" / "per_image.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
+    assert compare([tmp_path / "a"]).estimates == there.estimates
+
+
+def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
+    keys = keys_of(0, 12)
+    run(tmp_path / "a", keys=keys)
+    run(tmp_path / "b", keys=keys[3:] + keys_of(5, 4), color_space=SPACES["yuv"])
+    comparison = compare([tmp_path])
+    assert comparison.keys == tuple(keys[3:])
+    (warning,) = comparison.warnings
+    assert warning == (
+        "Different photographs: compared on the 9 that all have (measured: lab 12, yuv 13)."
+    )
+    assert comparison.estimates["lab", "chroma_rmse"].photographs == 9
+
+
+def test_few_photographs_tell_nothing(tmp_path):
+    for name, better in (("lab", 5.0), ("yuv", 0.0)):
+        run(tmp_path / name, better, keys=keys_of(0, 5), color_space=SPACES[name])
+    comparison = compare([tmp_path])
+    assert comparison.between("lab", "yuv", "chroma_rmse").verdict == "too few photographs"
+    assert "5 photographs are too few to tell" in " ".join(answer(comparison))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"protocol": {**PROTOCOL, "short_side_at_most": 128}}, "short_side_at_most is 256 in .*a"),
+        ({"size": (32, 40)}, "is another photograph in .*40×32 and 32×40 pixels"),
+        ({"keys": ["x", "y"]}, "lab and yuv have no photograph in common"),
+    ],
+)
+def test_what_cant_be_compared_is_refused(tmp_path, changes, said):
+    run(tmp_path / "a")
+    run(tmp_path / "b", color_space=SPACES["yuv"], **changes)
+    with pytest.raises(IrodoriError, match=said) as error:
+        compare([tmp_path])
+    assert "\n" not in str(error.value)
+
+
+def test_another_photograph_of_the_same_size_is_noticed_by_its_gray_version(tmp_path):
+    run(tmp_path / "a")
+    run(tmp_path / "b", color_space=SPACES["yuv"])
+    path = tmp_path / "b" / "per_image.csv"
+    lines = path.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("gray,"))
+    row = lines[place].split(",")
+    row[5] = str(float(row[5]) + 1)
+    lines[place] = ",".join(row)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(IrodoriError, match=r"photo0-000 is another photograph .*gray version"):
+        compare([tmp_path])
+
+
+def test_a_photograph_measured_in_two_folds_is_refused(tmp_path):
+    keys = keys_of(0, 6)
+    run(tmp_path / "a", keys=keys, data__fold=0)
+    run(tmp_path / "b", keys=keys, data__fold=1)
+    with pytest.raises(IrodoriError, match="was measured by folds 0 and 1 of made"):
+        compare([tmp_path])
+
+
+def test_unfinished_runs_are_left_out_and_named(tmp_path):
+    run(tmp_path / "0")
+    job(tmp_path / "1", 1, "running")
+    run(tmp_path / "2", seed=1)
+    (tmp_path / "2" / "per_image.csv").unlink()
+    comparison = compare([tmp_path])
+    assert [(left.folder.name, left.reason) for left in comparison.left_out] == [
+        ("1", "job 1: running"),
+        ("2", "no per_image.csv: written by an older version"),
+    ]
+    with pytest.raises(IrodoriError, match=r"nothing to compare: .*job 1: running"):
+        compare([tmp_path / "1"])
+
+
+def test_the_best_row_is_marked_and_others_refused(tmp_path):
+    run(tmp_path / "0")
+    (warning,) = compare([tmp_path], "best").warnings
+    assert "chosen on the photographs that they are reported on" in warning
+    with pytest.raises(IrodoriError, match="--row first is unknown: last or best"):
+        compare([tmp_path], "first")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("metrics.json", "{", "metrics.json can't be read"),
+        ("metrics.json", "{}", "has no rows"),
+        ("metrics.json", "[]", "doesn't hold what it should"),
+        ("config.yaml", "a: [", "config.yaml can't be read"),
+        ("per_image.csv", "", "per_image.csv is damaged"),
+        ("per_image.csv", "row,key\nlast,a\n", "per_image.csv is damaged"),
+        ("per_image.csv", "row,key,width,height\nlast,a,1\n", "per_image.csv is damaged"),
+        ("per_image.csv", "row,key,width,height,psnr\nlast,a,1,1", "last line is cut off"),
+        ("per_image.csv", "row,key,width,height\ngray,a,1,1\n", "has no row last"),
+        (
+            "per_image.csv",
+            "row,key,width,height\nlast,a,1,1\nlast,a,1,1\n",
+            "a stands twice in row last",
+        ),
+    ],
+)
+def test_damaged_files_are_one_line(tmp_path, file, content, said):
+    folder = run(tmp_path / "run")
+    (folder / file).write_text(content)
+    with pytest.raises(IrodoriError, match=said) as error:
+        compare([folder])
+    assert "\n" not in str(error.value)
+
+
+def test_metrics_of_the_whole_set_have_no_interval(tmp_path):
+    folder = run(tmp_path / "run")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["rows"]["last"]["kid"] = 12.5
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    kid = compare([folder]).estimates["made", "kid"]
+    assert kid.mean == 12.5
+    assert np.isnan(kid.low)
+
+
+def test_tables_hold_everything_unrounded(comparison):
+    tables = comparison.tables()
+    estimates = tables["estimates"].set_index(["variant", "metric"])
+    lab = comparison.estimates["lab", "ssim"]
+    assert estimates.loc[("lab", "ssim")].tolist() == [lab.mean, lab.low, lab.high, 36, 2]
+    text = tables["differences"].to_csv(index=False)
+    (line,) = [
+        row
+        for row in csv.DictReader(text.splitlines())
+        if (row["variant"], row["other"], row["metric"]) == ("lab", "rgb", "chroma_rmse")
+    ]
+    found = comparison.differences["lab", "rgb", "chroma_rmse"]
+    assert float(line["p_corrected"]) == found.p_corrected
+    assert line["verdict"] == "better"

@@ -1,0 +1,209 @@
+"""The report's files: HTML that needs nothing else, Markdown, plots, pictures."""
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+import torch
+from PIL import Image
+
+import tiny
+from irodori.color import Lab, Rgb
+from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.pictures import side_by_side, spread
+from irodori.evaluation.comparison.plots import trade_off
+from irodori.evaluation.comparison.report import make_report
+from irodori.evaluation.document import (
+    Cell,
+    Document,
+    Heading,
+    List,
+    Picture,
+    Table,
+    Text,
+    to_html,
+    to_markdown,
+    write_report,
+)
+from irodori.model import Model
+from irodori.network import JointNetwork
+from irodori.utils.progress import silent
+from made_runs import SPACES, job, run, study
+
+VOID = {"meta", "img", "source", "link", "br"}
+
+
+class Checker(HTMLParser):
+    """Checks that tags are closed in order; collects what is loaded, and the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources, self.text, self.tags = [], [], "", []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "srcset", "href"):
+                self.sources.append(value)
+            if tag == "img" and name == "alt":
+                assert value
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def check(text):
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    assert all(source.startswith("data:image/png;base64,") for source in checker.sources)
+    assert "script" not in checker.tags
+    return checker
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report")
+    study(root / "sweep")
+    job(root / "sweep" / "99", 99, "failed", "no <memory>")
+    return make_report(compare([root / "sweep"]), "Which <space>?", 2)
+
+
+def test_html_is_whole_and_needs_nothing_else(report):
+    checker = check(to_html(report.document))
+    assert checker.text.count("Which <space>?") == 2
+    for said in ("not distinguishable", "color_space", "no <memory>", "Holm", "sample-2.tar"):
+        assert said in checker.text
+    # Nothing else of the configuration.
+    for other in ("max_epochs", "optimizer", "/shards/"):
+        assert other not in checker.text
+    assert checker.tags.count("source") == checker.tags.count("img") == 3
+
+
+def test_plots_are_pictures_for_light_and_dark(report):
+    pictures = [block for block in report.document.blocks if isinstance(block, Picture)]
+    for picture in pictures:
+        light, dark = (
+            Image.open(io.BytesIO(content)).convert("L")
+            for content in (picture.light, picture.dark)
+        )
+        assert light.size == dark.size
+        assert light.getpixel((0, 0)) > 250
+        assert dark.getpixel((0, 0)) < 50
+
+
+def test_missing_checkpoints_are_named_and_the_rest_is_made(report):
+    (said,) = [
+        block.text
+        for block in report.document.blocks
+        if isinstance(block, Text) and block.text.startswith("Without pictures")
+    ]
+    assert "no such checkpoint" in said
+
+
+def test_writing_replaces_what_is_there_and_markdown_names_the_files(report, tmp_path):
+    output = tmp_path / "new" / "folder"
+    write_report(report.document, report.files, output)
+    (output / "report.md").write_text("old")
+    assert write_report(report.document, report.files, output) == output / "report.html"
+    plots = ["errors.png", "trade_off.png", "curves.png"]
+    others = {"report.html", "report.md", "estimates.csv", "differences.csv", "training.csv"}
+    assert {path.name for path in output.iterdir()} == {*plots, *others}
+    text = (output / "report.md").read_text()
+    assert text.startswith("# Which")
+    assert re.findall(r"^!\[.+\]\((.+)\)$", text, re.MULTILINE) == plots
+    assert "| lab |  | not distinguishable" in text
+
+
+def test_each_block_is_html_and_markdown_with_its_texts_escaped():
+    hostile = "<script>|*_`"
+    cells = [[Cell(hostile), Cell("1", hostile)], [Cell("b", strong=True), Cell("2", tone="bad")]]
+    blocks = [
+        Heading("H"), Text(hostile), Text("W", "warning"), List([("a", hostile), ("b", "c")]),
+        Table(["", hostile], cells), Picture("p.png", "P", b"png"),
+    ]  # fmt: skip
+    document = Document(hostile, blocks)
+    checker = check(to_html(document))
+    assert checker.text.count(hostile) == 7
+    assert {"h2", "dl", "table", "img", "strong"} <= set(checker.tags)
+    escaped = r"\<script\>\|\*\_\`"
+    assert to_markdown(document) == (
+        f"# {escaped}\n\n## H\n\n{escaped}\n\n> **W**\n\n- **a**: {escaped}\n- **b**: c\n\n"
+        f"|  | {escaped} |\n| --- | ---: |\n| {escaped} | 1 ({escaped}) |\n| **b** | 2 |\n\n"
+        "![P](p.png)\n"
+    )
+
+
+def test_what_there_is_nothing_of_has_no_section(tmp_path):
+    folder = run(tmp_path / "run", curve=False)
+    path = folder / "per_image.csv"
+    path.write_text(path.read_text().replace("colorfulness", "other"))
+    report = make_report(compare([folder]), None, 0)
+    assert set(report.files) == {"estimates.csv", "differences.csv"}
+    headings = {block.text for block in report.document.blocks if isinstance(block, Heading)}
+    assert headings == {"Metrics", "How large the errors are", "Cost", "Protocol"}
+
+
+def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
+    """The mean of equal numbers may be outside of their interval by rounding."""
+    comparison = compare([run(tmp_path / "run")])
+    gray = comparison.estimates["gray", "colorfulness"]
+    shifted = replace(gray, low=gray.mean + 1e-15)
+    estimates = {**comparison.estimates, ("gray", "colorfulness"): shifted}
+    assert trade_off(replace(comparison, estimates=estimates)).light
+
+
+def checkpoint(path, name, seed):
+    space = {"lab": Lab, "rgb": Rgb}[name]()
+    torch.manual_seed(seed)
+    network = JointNetwork(num_classes=3, chroma_channels=space.chroma_channels, width=1 / 16)
+    model = Model(network.eval(), space, tiny.CLASSES, 1.0, (0.0, 0.0))
+    path.parent.mkdir()
+    weights = {f"network.{key}": value for key, value in network.state_dict().items()}
+    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
+
+
+def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
+    shards = tiny.shards(tmp_path / "data", 12)
+    folds = [[f"photo{n}" for n in range(6)], [f"photo{n}" for n in range(6, 12)]]
+    for fold in (0, 1):
+        for name in ("lab", "rgb"):
+            folder = run(
+                tmp_path / "runs" / f"{name}{fold}",
+                keys=folds[fold],
+                color_space=SPACES[name],
+                data={"train": shards, "val": shards, "fold": fold, "val_size": 256},
+            )
+            checkpoint(folder / "checkpoints" / "last.ckpt", name, fold)
+    comparison = compare([tmp_path / "runs"])
+    found = side_by_side(comparison, 4, (), silent)
+    assert found.missing == ()
+    assert found.columns == ("gray", "lab", "rgb", "true")
+    assert len(found.keys) == 4
+    picture = Image.open(io.BytesIO(found.png)).convert("RGB")
+    left, middle, right = (picture.getpixel((248 * n + 120, 34 + 90)) for n in (0, 1, 3))
+    assert max(left) - min(left) <= 2  # gray
+    assert middle != left
+    number = int(found.keys[0].removeprefix("photo"))
+    photo = tiny.photo(number)
+    expected = photo.getpixel((photo.width // 2, photo.height // 2))
+    assert max(abs(a - b) for a, b in zip(right, expected, strict=True)) < 25
+    # A fold's checkpoint is read for its own photographs only.
+    (tmp_path / "runs" / "rgb1" / "checkpoints" / "last.ckpt").unlink()
+    found = side_by_side(comparison, 4, (), silent)
+    assert found.columns == ("gray", "lab", "true")
+    assert "rgb1" in found.missing[0]
+
+
+def test_keys_are_spread_evenly():
+    keys = [str(number) for number in range(101)]
+    assert spread(keys, 5) == ["0", "25", "50", "75", "100"]
+    assert spread(keys[:3], 6) == ["0", "1", "2"]
+    assert spread(keys, 1) == ["0"]
