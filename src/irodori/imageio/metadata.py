@@ -1,7 +1,7 @@
 """What a file says about its photo, beside the pixels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from irodori.imageio import exif, xmp
@@ -59,3 +59,8 @@ def bare_exif(info: Mapping[Any, Any]) -> bytes | None:
     """The EXIF block of Pillow's `info`."""
     block = info.get("exif")
     return exif.bare(block) if isinstance(block, bytes) else None
+
+
+def with_sidecar(metadata: Metadata, packet: bytes) -> Metadata:
+    """Return the metadata with what an `.xmp` file beside the photo says in place of its own XMP."""
+    return replace(metadata, xmp=packet)

@@ -1,5 +1,6 @@
 """A photo as it is coloured: upright pixels in sRGB, and what its file says about it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,13 +38,42 @@ class Photo:
 
     pixels: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16, upright, contiguous. alpha: H×W of the
     same dtype, None for a photo without transparency. metadata: of the upright picture. format:
-    Pillow's name of the file's format, one of `FORMATS` or "HEIF" (HEIC and AVIF).
+    Pillow's name of the file's format, one of `FORMATS` or "HEIF" (HEIC and AVIF). notes: what was
+    left out or assumed, each a phrase for one line.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     metadata: Metadata
     format: str
+    notes: tuple[str, ...] = ()
+
+
+class Header(NamedTuple):
+    """What a file says of its picture before anything is decoded.
+
+    decoded_bytes: that decoding takes. format: as `Photo.format`.
+    """
+
+    width: int
+    height: int
+    decoded_bytes: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a result says of how it was colorized.
+
+    model and model_hash: the network's name and SHA-256. settings: how it was used. source_type:
+    one of IPTC's digital source types. label: burn a small visible mark into the picture.
+    """
+
+    model: str
+    model_hash: str
+    settings: Mapping[str, object]
+    source_type: str = "compositeWithTrainedAlgorithmicMedia"
+    label: bool = False
 
 
 @dataclass(frozen=True)

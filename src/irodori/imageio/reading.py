@@ -5,11 +5,12 @@ import io
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from irodori.imageio import png, tiff
 from irodori.imageio.metadata import Metadata
-from irodori.imageio.photo import Photo
+from irodori.imageio.photo import Header, Photo
 from irodori.imageio.pixels import Pixels, to_arrays
 from irodori.imageio.sizes import MAX_PIXELS, refuse_size
 from irodori.imageio.tags import DamagedError
@@ -20,7 +21,23 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
 
 
-def read_photo(source: Path | bytes) -> Photo:
+def probe(source: Path | bytes) -> Header:
+    """Read a file's header alone; IrodoriError for what is refused by it."""
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with Image.open(file) as image:
+        samples = len(image.getbands())
+        return Header(*image.size, image.width * image.height * samples, image.format or "")
+
+
+def is_colored(photo: Photo) -> bool:
+    """Whether a photo is in color already: beyond the tint of an old print."""
+    colors = photo.pixels[:: max(1, photo.pixels.shape[0] // 256)].astype(int)
+    return photo.pixels.shape[2] == 3 and bool(np.ptp(colors, axis=2).mean() > 1)
+
+
+def read_photo(
+    source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None
+) -> Photo:
     """Decode a photo; the first picture of a file that holds several.
 
     JPEG, PNG, TIFF, WebP, BMP, AVIF, and HEIC where pillow-heif is installed, of 1 to 16 bits a

@@ -9,7 +9,7 @@ from PIL import Image
 
 from irodori.imageio import exif, png, tiff
 from irodori.imageio.metadata import Metadata
-from irodori.imageio.photo import FORMATS, Encoding, Photo, to_uint8
+from irodori.imageio.photo import FORMATS, Encoding, Photo, Provenance, to_uint8
 from irodori.imageio.profiles import srgb
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
@@ -53,7 +53,11 @@ def format_of(photo: Photo, options: Encoding) -> str:
 
 
 def write_photo(
-    target: Path | BinaryIO, pixels_HW3: np.ndarray, like: Photo, options: Encoding
+    target: Path | BinaryIO,
+    pixels_HW3: np.ndarray,
+    like: Photo,
+    options: Encoding,
+    provenance: Provenance | None = None,
 ) -> None:
     """Write a coloured photo with the metadata and the transparency of the photo that it was.
 
