@@ -27,7 +27,7 @@ def color_in_blended_tiles(
     global_BC: Tensor | None,
     tile: int,
     work_size: int,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Tensor:
     """Chrominance of a photo: its coarse part from the whole photo reduced, detail from tiles.
 
@@ -41,7 +41,7 @@ def color_in_blended_tiles(
     border and has fallen to a hundredth 128 pixels further in.
 
     Args:
-        network, luminance_1HW, global_BC, say: see `color_in_tiles`.
+        network, luminance_1HW, global_BC, report: see `color_in_tiles`.
         tile: the side of the square that goes through the network at once, in pixels.
         work_size: longer side in pixels to which the whole photo is reduced.
 
@@ -67,7 +67,7 @@ def color_in_blended_tiles(
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            tile = smaller(min(tile, max(height, width)), smallest, say)
+            tile = smaller(min(tile, max(height, width)), smallest, report)
     return with_coarse(chroma_1CHW, coarse_1Chw)[0]
 
 

@@ -28,7 +28,7 @@ def color_in_tiles(
     global_BC: Tensor | None,
     tile: int,
     field: Field,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Tensor:
     """Chrominance of a photo, computed tile by tile: what `network.color` says of the whole.
 
@@ -43,7 +43,7 @@ def color_in_tiles(
         tile: the side of the square that goes through the network at once, overlaps included, in
             pixels; see `tile_for`. It is enlarged where overlaps leave nothing of it.
         field: the network's.
-        say: is told in one line when tiles are made smaller.
+        report: takes a line when tiles are made smaller.
 
     Returns:
         C×⌈H/2⌉×⌈W/2⌉, on the CPU, fp32.
@@ -84,7 +84,7 @@ def color_in_tiles(
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            tile = smaller(min(tile, max(height, width)), smallest, say)
+            tile = smaller(min(tile, max(height, width)), smallest, report)
             pending = [finer for coarse in pending for finer in parts_of(coarse)]
             continue
         pending.pop()
@@ -125,7 +125,7 @@ def color_part(
     return chroma_1Chw[0]
 
 
-def smaller(tile: int, smallest: int, say: Callable[[str], None]) -> int:
+def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
     """The side of tiles after memory ran out with this one: half, but no less than the smallest.
 
     Raises:
@@ -137,5 +137,5 @@ def smaller(tile: int, smallest: int, say: Callable[[str], None]) -> int:
             " choose a smaller --work-size"
         )
     half = max(tile // 2, smallest)
-    say(f"not enough memory for tiles of {tile}×{tile} pixels: going on with {half}×{half}")
+    report(f"not enough memory for tiles of {tile}×{tile} pixels: going on with {half}×{half}")
     return half

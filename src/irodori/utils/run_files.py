@@ -31,3 +31,17 @@ def checkpoint_file(given: Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     raise IrodoriError(f"{given}: no run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
+
+
+def model_name(given: Path) -> str:
+    """Return the name of a run by its last two folders, or of a file without its suffix."""
+    path = given.resolve()
+    if path.is_dir():
+        folder, kind = path, ""
+    elif path.parent.name == CHECKPOINTS:
+        folder, kind = path.parent.parent, f" ({path.stem})"
+    else:
+        return path.stem
+    if folder.name == CHECKPOINTS:
+        folder = folder.parent
+    return f"{folder.parent.name}/{folder.name}{kind}"
