@@ -19,6 +19,8 @@ from irodori.utils.errors import IrodoriError
 if TYPE_CHECKING:
     from irodori.inference.job.plan import JobOptions, Plan
 
+THREADS = ("photo", "AnyIO")
+"""Names of threads that may be busy for long: this command's, and those of the web page."""
 LISTED = 10
 """Files that are left out are named up to so many; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
@@ -195,7 +197,7 @@ def ended_by_signals(interrupted: str, terminated: str) -> Iterator[None]:
 
 def _leave(status: int, line: str) -> NoReturn:
     print(line, file=sys.stderr, flush=True)
-    if threading.active_count() > 1:
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
         # Ending in order would wait for threads that are in the middle of a photo.
         sys.stdout.flush()
         os._exit(status)

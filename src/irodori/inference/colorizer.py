@@ -21,9 +21,9 @@ from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
 from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import Field, receptive_field
+from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import color_in_tiles
-from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.model import Model, load_model
 from irodori.utils.errors import IrodoriError
 
@@ -43,7 +43,7 @@ sample, by networks of experiments/starter that hadn't seen them, the chrominanc
 MOST_SEEN = 4
 """Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
 LEAST_SIDE = 32
-"""Pixels that a side of what the network sees has at least; beyond 1:256 it sees photos squeezed."""
+"""Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
 STEADY = 64
 """Photos of a sequence that its global features are taken from, at most."""
 
@@ -70,8 +70,8 @@ class Colorizer:
         settings: how.
         device: where the network runs.
         precision: see `faster`.
-        report: takes a line for the user, when memory ran out and work goes on in smaller parts; None:
-            to stderr.
+        report: takes a line for the user when memory ran out and work goes on in smaller parts;
+            None: to stderr.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Colorizer:
         return Image.fromarray(eight_bit(self.color(from_pil(image), vector).pixels_HW3))
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
-        """Return scene names with their probabilities, the likeliest first; empty without scenes."""
+        """Return scenes with their probabilities, the likeliest first; empty without scenes."""
         if self.model.network.classification is None:
             return {}
         with torch.inference_mode():
@@ -131,7 +131,7 @@ class Colorizer:
         return self._named(logits_1C)
 
     def global_features(self, photos: Sequence[Pixels]) -> Tensor:
-        """Return the mean of photos' global features, 1×G: of a style image, or of a whole sequence.
+        """Return the mean of photos' global features, 1×G: of a style image, or of a sequence.
 
         Args:
             photos: at least one; of more than STEADY, that many are looked at, evenly spread.
@@ -209,11 +209,11 @@ class Colorizer:
 
     @cached_property
     def _field(self) -> Field | None:
-        """Return the network's receptive field; its weights don't matter, and in fp32 it is found on any machine."""
+        """The network's receptive field; in fp32, where it is found on any machine."""
         return receptive_field(self.model.network)
 
     def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
-        """Return chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""
+        """Return chrominance of what the network sees, 1×C×⌈h/2⌉×⌈w/2⌉: in one piece or tiles."""
         height, width = seen_11hw.shape[-2:]
         if height * width <= AT_ONCE:
             try:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from irodori.imageio import Provenance
@@ -18,9 +19,16 @@ def provenance_of(
 ) -> Provenance:
     """Return the provenance of what a checkpoint colorizes; None: the bundled model."""
     file = checkpoint_file(checkpoint or STARTER)
-    return Provenance(model_name(file), _sha256(file), asdict(settings), source_type, label)
+    return Provenance(
+        model_name(file),
+        _sha256(file, file.stat().st_mtime_ns),
+        asdict(settings),
+        source_type,
+        label,
+    )
 
 
-def _sha256(path: Path) -> str:
+@cache
+def _sha256(path: Path, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The server's process: gradio's page behind the door, and an orderly end."""
+"""The server's process: gradio's page behind its guard, and an orderly end."""
 
 import logging
 import os
@@ -81,7 +81,7 @@ def serve(
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder for all temporary files of this process, deleted at its end.
+    """Return a folder for all temporary files of this process, deleted at its end.
 
     Those of processes that were killed are deleted first.
     """

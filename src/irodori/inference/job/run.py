@@ -123,7 +123,7 @@ def colorize_photos(
 
     targets = [task.target for task in plan.tasks if task.target is not None]
     remove_stale_files(targets)
-    pool = ThreadPoolExecutor(jobs)
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="photo")
     working = [pool.submit(work) for _ in range(jobs)]
     try:
         photos = [task.source for task in plan.everything if task.source is not None]
