@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from irodori.inference.colorizer import STARTER, Colorizer, Settings
+from irodori.inference.colorizer import STARTER, Colorizer
+from irodori.inference.settings import ColorizeSettings
 from irodori.metrics.pair import Pair
 from irodori.model import load_model
 
@@ -39,7 +40,7 @@ def main() -> None:
         true.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
         true_3HW = tensor(true)
         for size in SIZES:
-            colorizer = Colorizer(model, Settings(work_size=size))
+            colorizer = Colorizer(model, ColorizeSettings(work_size=size))
             start = time.perf_counter()
             colored = colorizer(true)
             seconds = time.perf_counter() - start

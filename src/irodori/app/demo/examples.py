@@ -27,7 +27,8 @@ def copied_to(folder: Path) -> list[Example]:
         rows = list(csv.DictReader(file))
     for row in rows:
         shutil.copyfile(FOLDER / row["file"], folder / row["file"])
-    return [Example(**{**row, "file": folder / row["file"]}) for row in rows]
+    names = ("title", "author", "licence", "source")
+    return [Example(folder / row["file"], *(row[name] for name in names)) for row in rows]
 
 
 def attribution(examples: list[Example]) -> str:
