@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import PIL
 import torch
+from irodori.inference.job.options import Options
 from PIL import Image
 
 import irodori
 from irodori.config import PROJECT
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.inference.job.options import Options
 from irodori.inference.job.plan import make_plan
 from irodori.inference.job.run import color_photos, cores, make_painter
 

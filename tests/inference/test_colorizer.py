@@ -7,12 +7,12 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from irodori.color import Lab, Luv, Rgb, YCbCr, Yuv, to_uint8
-from irodori.inference import colorizer as module
-from irodori.inference.colorizer import Colorizer, seen_size
-from irodori.inference.settings import ColorizeSettings
 from irodori.config import PROJECT
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
+from irodori.inference import colorizer as module
+from irodori.inference.colorizer import Colorizer, seen_size
+from irodori.inference.settings import ColorizeSettings
 from irodori.model import Model
 from irodori.utils.errors import IrodoriError
 

@@ -12,12 +12,12 @@ from irodori.inference.blended_tiles import (
     spans,
     with_coarse,
 )
-from irodori.inference.memory import TensorMemory, is_out_of_memory
+from irodori.inference.memory import TensorMemory
 from irodori.inference.receptive_field import receptive_field
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import Part, color_in_tiles, cut
 from irodori.network.backbone import scaled_to
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 from networks import joint
 
 

@@ -14,9 +14,8 @@ from irodori.imageio import read_photo
 from irodori.inference.colorizer import STEADY, Colored, Colorizer
 from irodori.inference.job.plan import JobOptions
 from irodori.inference.luminance import Pixels
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.provenance import provenance_of
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 
 class BatchColorizer:

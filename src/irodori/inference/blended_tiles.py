@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.tiles import Part, color_part, halved, smaller
 from irodori.network import JointNetwork
 from irodori.network.backbone import scaled_to
+from irodori.utils.errors import is_out_of_memory
 
 SMALLEST = 512
 """Side in pixels below which tiles say little of a photo."""

@@ -19,13 +19,12 @@ from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import color_in_tiles
 from irodori.model import Model, load_model
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
 """The bundled model."""

@@ -1,4 +1,4 @@
-"""Memory: whether it ran out, and how much a network takes."""
+"""How much memory a network takes."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -6,16 +6,6 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-
-MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""What torch says on the CPU, where it has no exception of its own for this."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out, on the CPU or on a GPU."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in MESSAGES)
 
 
 class TensorMemory(TorchDispatchMode):

@@ -20,7 +20,8 @@ import tiny
 from irodori import Colorizer
 from irodori.config import PROJECT
 from irodori.imageio import Encoding, read_photo, write_photo
-from irodori.inference.colorizer import Settings
+from irodori.inference.settings import ColorizeSettings
+from irodori.utils.errors import IrodoriError
 
 pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow
@@ -92,15 +93,15 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
         style_strength=0.7,
         api_name="/colorize",
     )
-    settings = Settings(saturation=1.4, style_strength=0.7)
+    settings = ColorizeSettings(saturation=1.4, style_strength=0.7)
     colorizer = Colorizer.load(demo_run / "checkpoints" / "best.ckpt", settings)
     vector = colorizer.global_features([pixels(style)])
     colored = colorizer.color(pixels(HISTORICAL), vector)
     expected = tmp_path / "expected.jpg"
     write_photo(expected, colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
-    assert Path(file).read_bytes() == expected.read_bytes()
+    assert np.array_equal(pixels(file), pixels(expected))
     assert scenes == pytest.approx(colored.scenes, rel=1e-4)
-    assert Path(file).name == "castle_clinton-coloured.jpg"
+    assert Path(file).name == "castle_clinton-colorized.jpg"
 
 
 def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
@@ -112,7 +113,7 @@ def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
     command = [Path(sys.executable).with_name("irodori"), "colorize", photo, "--output", tmp_path]
     command += ["--format", "png", "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
     subprocess.run(command, check=True, capture_output=True)
-    assert Path(file).read_bytes() == (tmp_path / "c.png").read_bytes()
+    assert np.array_equal(pixels(file), pixels(tmp_path / "c.png"))
     assert pixels(file).dtype == np.uint16
 
 
@@ -228,6 +229,18 @@ def test_ten_at_once_are_all_served(address, demo_checkpoint, tmp_path):
             assert np.array_equal(np.asarray(made), np.asarray(colorizer(photo)))
 
 
+def test_the_page_refuses_a_gradio_that_lacks_a_guard(monkeypatch, tmp_path):
+    from gradio import processing_utils
+
+    from irodori.app.demo.application import application
+    from irodori.app.demo.limits import Limits
+    from irodori.app.demo.models import Models
+
+    monkeypatch.delattr(processing_utils, "save_url_to_cache")
+    with pytest.raises(IrodoriError, match="save_url_to_cache"):
+        application(Models([]), Limits(), tmp_path, 1, 1)
+
+
 @pytest.mark.long
 def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
     from gradio_client import Client, handle_file
@@ -254,11 +267,11 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
 
 
 def test_results_and_uploads_go_by_age(address, temporary):
-    """The API's callers have no page that is closed; see visits.AGE."""
-    from irodori.app.demo.visits import Visits
+    """The API's callers have no page that is closed; see upload_store.AGE."""
+    from irodori.app.demo.upload_store import UploadStore
 
     (root,) = temporary.glob("irodori-demo-*")
     names = {path.name for path in root.iterdir()}
     assert [name for name in names if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)]
-    Visits(root, frozenset({root / "examples"})).sweep(time.time() + 10_000)
+    UploadStore(root, 1, frozenset({root / "examples"})).sweep(time.time() + 10_000)
     assert [path.name for path in root.iterdir()] == ["examples"]

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from demo_server import serving
 
 from irodori.config import PROJECT
 from irodori.imageio import Encoding, read_photo, write_photo
-from irodori.inference.colorizer import Colorizer, Settings
+from irodori.inference.colorizer import Colorizer
+from irodori.inference.settings import ColorizeSettings
 
 pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
 
@@ -31,17 +33,17 @@ def test_python_and_curl(tmp_path):
     assert ADDRESS in in_python
     assert ADDRESS in in_sh
     with serving() as address:
-        shown = in_python.replace(ADDRESS, address) + "print(scenes['building'], coloured)\n"
+        shown = in_python.replace(ADDRESS, address) + "print(scenes['building'], colorized)\n"
         command = [sys.executable, "-c", shown]
         told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         share, by_python = told.stdout.splitlines()[-1].split(" ", 1)
         subprocess.run(["sh", "-ec", in_sh.replace(ADDRESS, address)], cwd=tmp_path, check=True)
     photo = read_photo(PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg")
-    colored = Colorizer.load(settings=Settings(saturation=1.2)).color(photo.pixels)
+    colored = Colorizer.load(settings=ColorizeSettings(saturation=1.2)).color(photo.pixels)
     write_photo(tmp_path / "expected.jpg", colored.pixels_HW3, photo, Encoding())
-    expected = (tmp_path / "expected.jpg").read_bytes()
-    assert (tmp_path / "coloured.jpg").read_bytes() == expected
-    assert Path(by_python).read_bytes() == expected
+    expected = read_photo(tmp_path / "expected.jpg").pixels
+    for path in (tmp_path / "colorized.jpg", Path(by_python)):
+        assert np.array_equal(read_photo(path).pixels, expected)
     assert float(share) == pytest.approx(colored.scenes["building"], rel=1e-3)
 
 

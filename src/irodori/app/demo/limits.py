@@ -61,6 +61,7 @@ class Limits:
         if megapixels > self.megapixels or header.decoded_bytes > self.decoded_bytes:
             raise IrodoriError(
                 f"{megapixels:.1f} million pixels, {header.decoded_bytes / 1e6:.0f} MB decoded;"
-                f" this page takes up to {self.megapixels:g} million, {self.decoded_bytes / 1e6:.0f} MB:"
-                " scale the photo down, or use `irodori colorize`"
+                f" this page takes up to {self.megapixels:g} million,"
+                f" {self.decoded_bytes / 1e6:.0f} MB: scale the photo down, or use"
+                " `irodori colorize`"
             )

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-import torch
 from PIL import Image
 
 from irodori.app.demo.limits import Limits
@@ -15,10 +14,9 @@ from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Photo, format_of, read_photo, to_uint8, write_photo
 from irodori.inference.job.names import suffix_for
 from irodori.inference.luminance import Pixels
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.settings import ColorizeSettings
 from irodori.inference.sheet import gray_of
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 
 SHOWN = 1600
 """Longer side of previews in pixels: more than a page shows of a photo."""
@@ -187,6 +185,6 @@ def reason(error: Exception) -> str:
     """Return why a photo could not be colorized, in words for its visitor."""
     if isinstance(error, IrodoriError):
         return str(error)
-    if is_out_of_memory(error) or isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return "not enough memory here: scale the photo down, or try again later"
     return f"could not be colorized ({type(error).__name__}: {one_line(error)})"

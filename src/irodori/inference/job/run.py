@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
+import numpy as np
 import psutil
 
 from irodori.imageio import (
@@ -31,13 +32,9 @@ from irodori.inference.job.names import suffix_for
 from irodori.inference.job.plan import ColorizeTask, JobOptions, Plan
 from irodori.inference.job.queue import Admission, AdmissionQueue
 from irodori.inference.settings import NATIVE
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.cores import available_cores
+from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 from irodori.utils.files import remove_stale_files
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from irodori.inference.colorizer import Colored
 
 MEMORY = 1_280_000_000
 """Bytes for each photo at a time: 32 megapixels. Larger photos wait for each other."""
@@ -54,16 +51,8 @@ class OutputError(IrodoriError):
     """Results can't be written at all."""
 
 
-class Model(Protocol):
-    """What colorizes: `irodori.inference.batch_colorizer.BatchColorizer`."""
-
-    provenance: Provenance | None
-
-    def __call__(self, pixels_HWC: "np.ndarray", sharing: int) -> "Colored":
-        """Colorize a photo while `sharing` photos share the cores."""
-
-
-Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Model]
+Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
+"""Makes a `BatchColorizer`, or what is like one."""
 
 
 @dataclass
@@ -86,13 +75,11 @@ class Outcome:
     error: str | None = None
 
 
-def load_model(
-    options: JobOptions, photos: Sequence[Path], jobs: int, report: Callable[[str], None]
-) -> Model:
+def load_model(*arguments: Any) -> Any:
     """Load the model as the options say; torch is imported here, while photos are being read."""
     from irodori.inference.batch_colorizer import BatchColorizer
 
-    return BatchColorizer(options, photos, jobs, report)
+    return BatchColorizer(*arguments)
 
 
 def colorize_photos(
@@ -150,7 +137,7 @@ class _Job:
     ) -> None:
         budget = min(MEMORY * jobs, psutil.virtual_memory().available // 2)
         self.queue = AdmissionQueue(plan.tasks, self._cost, budget, jobs)
-        self.model: Future[Model] = Future()
+        self.model: Future[Any] = Future()
         self.options, self.encoding, self.report = options, plan.encoding, report
         self.targets = {task.target for task in plan.everything}
         self.stopped = threading.Event()
@@ -174,7 +161,7 @@ class _Job:
         except OutputError:
             raise
         except Exception as error:
-            retry = admission.shared and _out_of_memory(error)
+            retry = admission.shared and is_out_of_memory(error)
             if retry:
                 self.report(f"{task}: not enough memory; it is tried again alone")
                 return None
@@ -243,7 +230,7 @@ class _Job:
     def _write(
         self,
         target: Path | None,
-        pixels_HW3: "np.ndarray",
+        pixels_HW3: np.ndarray,
         photo: Photo,
         encoding: Encoding,
         provenance: Provenance | None,
@@ -262,13 +249,6 @@ class _Job:
             ) from None
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
     """Return the photo with what an `.xmp` file beside it says: `a.xmp` or `a.jpg.xmp`."""
     if source is not None:
@@ -279,20 +259,11 @@ def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
     return photo
 
 
-def _out_of_memory(error: BaseException | None) -> bool:
-    """Return whether memory ran out, in the error itself or in what it came from."""
-    from irodori.inference.memory import is_out_of_memory
-
-    while error is not None and not is_out_of_memory(error):
-        error = error.__context__
-    return error is not None
-
-
 def _reason(task: ColorizeTask, error: Exception) -> str:
     if isinstance(error, IrodoriError):
         # The file is named already.
         return str(error).removeprefix(f"{task.source}: ").removeprefix(f"{task.target}: ")
-    if _out_of_memory(error):
+    if is_out_of_memory(error):
         return "not enough memory, even alone: give a smaller --work-size, or scale it down"
     if isinstance(error, OSError):
         return error.strerror or one_line(error)
