@@ -121,8 +121,10 @@ def test_all_files_together_are_bounded_with_those_that_arrive(store):
 
 def test_what_an_aborted_upload_leaves_is_deleted(store):
     photo = sent(store, "a.jpg")
-    with pytest.raises(KeyError), store.receiving(100):
-        (store.root / "tmpabc").write_bytes(b"half")
-        raise KeyError
+    receiving = store.receiving(100)
+    receiving.__enter__()
+    (store.root / "tmpabc").write_bytes(b"half")
+    with pytest.raises(KeyError):
+        receiving.__exit__(KeyError, KeyError(), None)
     assert not (store.root / "tmpabc").exists()
     assert photo.exists()
