@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from irodori.imageio import Encoding, Metadata, read_photo, write_photo
 from irodori.imageio import exif as blocks
-from irodori.imageio.tags import parse
+from irodori.imageio.exif import parse
 
 RGB = picture()
 FORMS = ("JPEG", "PNG", "TIFF", "WEBP")

@@ -1,9 +1,17 @@
 """Photos in and out: of a file, nothing but the color is changed."""
 
-from irodori.imageio.kinds import READ, UNREAD, WRITTEN
-from irodori.imageio.metadata import Metadata, with_sidecar
-from irodori.imageio.photo import FORMATS, Encoding, Header, Photo, Provenance, to_uint8
-from irodori.imageio.reading import is_colored, probe, read_photo
+from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN
+from irodori.imageio.metadata import with_sidecar
+from irodori.imageio.photo import (
+    Encoding,
+    Header,
+    Metadata,
+    Photo,
+    Provenance,
+    is_colored,
+    to_uint8,
+)
+from irodori.imageio.reading import probe, read_photo
 from irodori.imageio.writing import format_of, write_photo
 
 __all__ = [
