@@ -224,7 +224,7 @@ def test_formats_follow_the_results_names(scans):
     Path("1.heic").write_bytes(Path("scans/1.png").read_bytes())
     color(["0.jpg", "1.heic", "scans/2.png"])
     assert Image.open("out/0.jpg").format == "PNG"  # as it was
-    assert Image.open("out/1.jpg").format == "JPEG"
+    assert Image.open("out/1.jpg.png").format == "PNG"  # nothing is lost
     color(["scans/2.png"], output="x.jpg", encoding=Encoding(quality=50))
     assert Image.open("x.jpg").format == "JPEG"
     color(["scans/2.png"], output="out/z.tif")

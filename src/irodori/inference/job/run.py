@@ -210,22 +210,19 @@ class _Job:
     ) -> tuple[Encoding, Path | None, tuple[str, ...]]:
         """Return how a result is written, where, and the photo's notes.
 
-        By what the user chose; else in the photo's own format where the result has its name, else
-        as the result's name says; and where that can't hold the photo, by another name.
+        In the format that the user chose, else in the photo's own or what stands for that; and
+        where the result's name says another one, by another name.
         """
         target, quality = task.target, self.encoding.quality
         if self.encoding.format is not None or target is None or task.source is None:
             return self.encoding, target, photo.notes
-        natural = format_of(photo, Encoding())
-        if natural == photo.format and target.suffix == task.source.suffix:
-            return Encoding(natural, quality), target, photo.notes
-        named = WRITTEN.get(target.suffix.lower(), natural)
-        try:
-            return Encoding(format_of(photo, Encoding(named)), quality), target, photo.notes
-        except IrodoriError as error:
-            target = target.with_name(target.name + suffix_for(Path(target.name), natural))
-            note = f"{one_line(error)}: written as {target.name}"
-            return Encoding(natural, quality), target, (*photo.notes, note)
+        format = format_of(photo, Encoding())
+        own_name = format == photo.format and target.suffix == task.source.suffix
+        if own_name or WRITTEN.get(target.suffix.lower(), format) == format:
+            return Encoding(format, quality), target, photo.notes
+        target = target.with_name(target.name + suffix_for(Path(target.name), format))
+        notes = (*photo.notes, f"{format} holds all of it: written as {target.name}")
+        return Encoding(format, quality), target, notes
 
     def _write(
         self,
@@ -254,8 +251,12 @@ def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
     if source is not None:
         for sidecar in (source.with_name(source.name + ".xmp"), source.with_suffix(".xmp")):
             if sidecar.is_file():
-                packet = sidecar.read_bytes()
-                return replace(photo, metadata=with_sidecar(photo.metadata, packet))
+                try:
+                    metadata = with_sidecar(photo.metadata, sidecar.read_bytes())
+                except (ValueError, OSError) as error:
+                    note = f"{sidecar.name} left out: {one_line(error)}"
+                    return replace(photo, notes=(*photo.notes, note))
+                return replace(photo, metadata=metadata)
     return photo
 
 
