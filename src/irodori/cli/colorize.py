@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,8 +18,6 @@ from irodori.utils.errors import IrodoriError
 if TYPE_CHECKING:
     from irodori.inference.job.plan import JobOptions, Plan
 
-THREADS = ("photo", "AnyIO")
-"""Names of threads that may be busy for long: this command's, and those of the web page."""
 LISTED = 10
 """Files that are left out are named up to so many; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
@@ -188,7 +185,8 @@ def ended_by_signals(interrupted: str, terminated: str) -> Iterator[None]:
     try:
         yield
     except IrodoriError as error:
-        _leave(1, f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         _leave(130, interrupted)
     except _Terminated:
@@ -197,8 +195,6 @@ def ended_by_signals(interrupted: str, terminated: str) -> Iterator[None]:
 
 def _leave(status: int, line: str) -> NoReturn:
     print(line, file=sys.stderr, flush=True)
-    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
-        # Ending in order would wait for threads that are in the middle of a photo.
-        sys.stdout.flush()
-        os._exit(status)
-    raise typer.Exit(status)
+    sys.stdout.flush()
+    # Ending in order would wait for threads that are in the middle of a photo.
+    os._exit(status)

@@ -183,6 +183,9 @@ def refusal(*arguments, **options):
 def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
     output = tmp_path / "a.onnx"
     assert "--format onxx is unknown: it is one of onnx" in refusal(checkpoint, "onxx", output)
+    assert "--part photo goes with" in refusal(
+        checkpoint, "torch-export", tmp_path / "a.pt2", part="photo"
+    )
     assert "--half goes with --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
     assert "no such checkpoint" in refusal(tmp_path / "gone", "onnx", output)
     (tmp_path / "file").write_text("")

@@ -117,6 +117,7 @@ def test_a_photo_in_color_is_left_as_it_is_and_named(scans):
     assert "--recolor" in first.left
     assert first.target is None
     assert len(list(Path("out").iterdir())) == 5
+    assert "--recolor" in errors_of(color(["scans/0.png"], output="one.png"))["0.png"]
     outcomes = color(["scans/0.png"], recolor=True)
     assert outcomes[0].left is None
     assert Path("out/0.png").exists()

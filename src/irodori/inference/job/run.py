@@ -139,6 +139,8 @@ class _Job:
         self.queue = AdmissionQueue(plan.tasks, self._cost, budget, jobs)
         self.model: Future[Any] = Future()
         self.options, self.encoding, self.report = options, plan.encoding, report
+        # A file that is asked for is expected to be there afterwards.
+        self.one = not plan.found.sources
         self.targets = {task.target for task in plan.everything}
         self.stopped = threading.Event()
 
@@ -185,6 +187,8 @@ class _Job:
         photo = _with_sidecar(read_photo(source, page=self.options.page), task.source)
         size = (photo.pixels.shape[1], photo.pixels.shape[0])
         if is_colored(photo) and not self.options.recolor:
+            if self.one:
+                raise IrodoriError("in color already: give --recolor to colorize it")
             why = "in color already: left as it is (--recolor colorizes it)"
             return Outcome(task, size=size, notes=photo.notes, left=why)
         model = self.model.result()
