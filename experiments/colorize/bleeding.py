@@ -1,9 +1,9 @@
-"""How far colours bleed over edges when chrominance is enlarged from a working size.
+"""How far colors bleed over edges when chrominance is enlarged from a working size.
 
-`python experiments/colorize/bleeding.py <full-size colour photographs>` reduces the true
+`python experiments/colorize/bleeding.py <full-size color photographs>` reduces the true
 chrominance of each photograph to a working size, as a perfect network would say it, enlarges it
 again by each method, joins it with the photograph's own luminance, and measures CIEDE2000 in a band
-around the true colour edges. Writes bleeding.csv and bleeding.png beside this file.
+around the true color edges. Writes bleeding.csv and bleeding.png beside this file.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from torch import Tensor
 
 from irodori.color import Lab, rgb_to_lab, to_float
 from irodori.color.difference import ciede2000
-from irodori.inference.enlarge import METHODS, Enlarged
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PhotoLuminance, to_levels
+from irodori.inference.upsample import METHODS, GuidedUpsampler
 from irodori.network.joint import reduce_chroma
 
 HERE = Path(__file__).parent
@@ -141,10 +141,10 @@ def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
     reduced_12hw = reduce_chroma(chroma_12hw)
     full_11HW = luminance.whole()
     if method in METHODS:
-        enlarged = Enlarged(reduced_12hw, seen_11hw, height, width, method)
+        enlarged = GuidedUpsampler(reduced_12hw, seen_11hw, height, width, method)
         chroma_12HW = enlarged.rows(0, height, full_11HW)
     else:
-        plain = Enlarged(reduced_12hw, seen_11hw, height, width, "bilinear")
+        plain = GuidedUpsampler(reduced_12hw, seen_11hw, height, width, "bilinear")
         chroma_12HW = LIBRARY[method](full_11HW, plain.rows(0, height, full_11HW), round(2 / scale))
     return to_levels(into_gamut(LAB, full_11HW, chroma_12HW), true_HW3.dtype)
 

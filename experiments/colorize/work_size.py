@@ -1,7 +1,7 @@
-"""At which size a network should see photos: errors of colours over working sizes.
+"""At which size a network should see photos: errors of colors over working sizes.
 
-`python experiments/colorize/work_size.py <full-size colour photographs> [--checkpoint <file>]`
-colours each photograph from its luminance with several working sizes and compares it with the true
+`python experiments/colorize/work_size.py <full-size color photographs> [--checkpoint <file>]`
+colors each photograph from its luminance with several working sizes and compares it with the true
 one. Writes work_size.csv beside this file, and prints a table.
 """
 
@@ -27,7 +27,7 @@ LARGEST = 1600
 
 
 def main() -> None:
-    """Colour, compare, write, print."""
+    """Color, compare, write, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photographs", type=Path, nargs="+", help="files")
     parser.add_argument("--checkpoint", type=Path, default=STARTER)

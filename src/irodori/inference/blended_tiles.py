@@ -1,4 +1,4 @@
-"""Colouring a photo in tiles with a network whose every place sees the whole of it."""
+"""Coloring a photo in tiles with a network whose every place sees the whole of it."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def color_in_blended_tiles(
 ) -> Tensor:
     """Chrominance of a photo: its coarse part from the whole photo reduced, detail from tiles.
 
-    With attention over all places a tile isn't coloured as it would be within the photo. So the
+    With attention over all places a tile isn't colored as it would be within the photo. So the
     means over the places of the reduced photo's chrominance are taken from that, and tiles give
     only what differs from these means; where they overlap, they are blended linearly.
 

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from irodori.color import Lab
 from irodori.inference.blended_tiles import color_in_blended_tiles
-from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
@@ -23,6 +22,7 @@ from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.inference.tile_size import tile_for
 from irodori.inference.tiles import color_in_tiles
+from irodori.inference.upsample import GuidedUpsampler
 from irodori.model import Model, load_model
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 
@@ -248,14 +248,14 @@ class Colorizer:
             turned = self._luminance(np.ascontiguousarray(luminance.pixels_HWC.swapaxes(0, 1)))
             pixels_WH3 = self._joined(turned, chroma_1Chw.mT, seen_11hw.mT, check)
             return np.ascontiguousarray(pixels_WH3.swapaxes(0, 1))
-        enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width)
+        upsampler = GuidedUpsampler(chroma_1Chw, seen_11hw, height, width)
         pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
         step = max(1, PART // width)
         for top in range(0, height, step):
             check()
             bottom = min(top + step, height)
             own_11HW = luminance.rows(top, bottom)
-            chroma_1CHW = enlarged.rows(top, bottom, own_11HW)
+            chroma_1CHW = upsampler.rows(top, bottom, own_11HW)
             if self.settings.saturation != 1:
                 gray_1CHW = self.space.gray_chroma(own_11HW)
                 chroma_1CHW = torch.lerp(gray_1CHW, chroma_1CHW, self.settings.saturation)
@@ -276,7 +276,7 @@ def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
     """Return the size at which the network sees a photo of this size."""
     short = min(height, width)
     most = MOST_SEEN * work_size**2
-    # Enlarged no further than to what the network is trained with.
+    # GuidedUpsampler no further than to what the network is trained with.
     wanted = min(work_size, max(short, WORK_SIZE))
     scale = min(wanted / short, (most / (height * width)) ** 0.5)
     height, width = (max(round(side * scale), LEAST_SIDE) for side in (height, width))

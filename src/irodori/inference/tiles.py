@@ -1,4 +1,4 @@
-"""Colouring a photo in tiles, as if it were seen whole."""
+"""Coloring a photo in tiles, as if it were seen whole."""
 
 from collections.abc import Callable
 from typing import NamedTuple

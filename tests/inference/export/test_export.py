@@ -41,7 +41,7 @@ def model_of(backbone, decoder, **arguments):
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None
             nn.init.uniform_(layer.bias, -0.3, 0.5)
-    # The norms see pictures once, so that numbers stay moderate and colours vary.
+    # The norms see pictures once, so that numbers stay moderate and colors vary.
     coarse = torch.rand(6, 1, 6, 6) * torch.linspace(0.2, 1, 6)[:, None, None, None]
     with torch.no_grad():
         network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))

@@ -37,7 +37,7 @@ def serve(
         host: name or address to listen at.
         port: 0 takes a free one.
         waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are coloured at the same time.
+        at_once: visitors whose photos are colored at the same time.
         ready: is told the address.
 
     Raises:

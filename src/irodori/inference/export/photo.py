@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.inference.colorizer import LEAST_SIDE, MARGIN, MOST_SEEN
-from irodori.inference.enlarge import extremes, slopes
 from irodori.inference.export.graphs import described, to_onnx, traced
 from irodori.inference.export.traceable import scaled_by_products, use_static_padding
 from irodori.inference.fast.folding import fold
 from irodori.inference.gamut import STEPS, TOLERANCE
 from irodori.inference.settings import WORK_SIZE
+from irodori.inference.upsample import extremes, slopes
 from irodori.model import Model
 from irodori.model_file import KEY
 from irodori.network.joint import reduce_chroma
@@ -172,7 +172,7 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 
 
 def between(size: int, work_size: int, count: int) -> Tensor:
-    """Return the matrix size×count that samples between neighbors, as `enlarge.places` says."""
+    """Return the matrix size×count that samples between neighbors, as `upsample.positions` says."""
     lines = torch.arange(size, dtype=torch.float64)
     places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
     # Symbolic sizes are no bounds of `clamp`.
