@@ -24,8 +24,8 @@ class GuidedUpsampler:
     Luminance is known at full size, and color changes where it does. `guided` takes from the
     guided filter (K. He, J. Sun, X. Tang, 2010) how chrominance goes with luminance around each
     pixel, its slope, and adds to the bilinear upsampling that slope times the detail of luminance,
-    which is what its own bilinear upsampling lacks; no further than to the minimum and the maximum of
-    the pixels around. So chrominance keeps its means, which the filter itself would blur, and no
+    which is what its own bilinear upsampling lacks; no further than to the minimum and the maximum
+    of the pixels around. So chrominance keeps its means, which the filter itself would blur, and no
     window needs to see beyond a few pixels (residual interpolation: D. Kiku and others, 2013, for
     another purpose).
 
@@ -86,7 +86,7 @@ class GuidedUpsampler:
         return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
 
     def _planes(self, first: int, last: int) -> Tensor:
-        """Return all that is upsampled of rows first … last − 1 of chrominance: 1×P×(last − first)×w.
+        """Return all that is upsampled of chrominance's rows first … last − 1: 1×P×(last − first)×w.
 
         Chrominance; and for `guided` its slopes, its minima and maxima, and luminance.
         """
