@@ -86,7 +86,7 @@ class GuidedUpsampler:
         return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
 
     def _planes(self, first: int, last: int) -> Tensor:
-        """Return all that is upsampled of chrominance's rows first … last − 1: 1×P×(last − first)×w.
+        """Return all that is upsampled of rows first … last − 1: 1×P×(last − first)×w.
 
         Chrominance; and for `guided` its slopes, its minima and maxima, and luminance.
         """
