@@ -24,7 +24,7 @@ from PIL import (
 from irodori.imageio import color, headers, png
 from irodori.imageio.decoded import Decoded, from_image
 from irodori.imageio.headers import Size
-from irodori.imageio.kinds import READ, UNREAD, kind_of, unread_reason
+from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow
 from irodori.imageio.photo import Header, Metadata, Photo
 from irodori.imageio.tiff import Page
@@ -35,9 +35,15 @@ MAX_PIXELS = 300_000_000
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
 
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
+
+
 # Pillow's classes, since Image.open warns of large pictures and refuses larger ones.
 _PILLOW: dict[str, type[Image.Image]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG": _Jpeg,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
@@ -102,14 +108,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
             file.seek(0)
             if not head:
                 raise IrodoriError("empty file")
-            suffix = source.suffix.lower() if isinstance(source, Path) else ""
-            kind, reason = kind_of(head), UNREAD.get(suffix) or unread_reason(head)
-            if reason is not None and (kind is None or kind == "TIFF"):
-                raise IrodoriError(reason)
-            if kind is None:
-                known = sorted({name[1:] for name in READ})
-                raise IrodoriError(f"no photo of a known kind ({', '.join(known)})")
-            yield file, kind
+            yield file, kind_of(head, source.suffix.lower() if isinstance(source, Path) else "")
     except IrodoriError as error:
         raise IrodoriError(f"{where}{error}") from None
     except MemoryError:
