@@ -236,7 +236,6 @@ def test_cmyk_without_a_profile_is_pillows():
 
 
 def test_what_is_refused_says_why(tmp_path):
-    rgb = Image.fromarray(RGB)
     floats = tiff(DEEP_GRAY[..., 0].astype(np.float32), photometric="minisblack")
     for content, reason in (
         (b"", "empty file"),

@@ -259,7 +259,7 @@ def _read_at(file: BinaryIO, offset: int, order: str, big: bool, depth: int = 0)
 
 
 def _read(file: BinaryIO, place: int, size: int) -> bytes:
-    found = file.read(size) if file.seek(min(place, 1 << 62)) >= 0 else b""
+    found = file.read(size) if file.seek(min(place, 1 << 40)) >= 0 else b""
     if len(found) < size:
         raise DamagedError("its directory is cut off")
     return found
