@@ -95,8 +95,12 @@ def test_of_an_mpo_the_first_picture():
 def test_no_page_of_a_tiff_is_lost_in_silence():
     first = Image.fromarray(RGB)
     content = saved(first, "TIFF", save_all=True, append_images=[ImageOps.invert(first)] * 2)
-    with pytest.raises(IrodoriError, match="3 pages; save each as a file of its own"):
+    with pytest.raises(IrodoriError, match=r"3 pages.*--page.*tiffsplit"):
         read_photo(content)
+    same(read_photo(content, page=1), RGB)
+    same(read_photo(content, page=3), 255 - RGB)
+    with pytest.raises(IrodoriError, match="no page 4: it has 3"):
+        read_photo(content, page=4)
 
 
 def test_a_thumbnail_beside_it_is_no_page():
@@ -232,21 +236,19 @@ def test_cmyk_without_a_profile_is_pillows():
 
 
 def test_what_is_refused_says_why(tmp_path):
-    rgb = Image.fromarray(RGB)
     floats = tiff(DEEP_GRAY[..., 0].astype(np.float32), photometric="minisblack")
-    moving = {"save_all": True, "append_images": [ImageOps.invert(rgb)]}
     for content, reason in (
         (b"", "empty file"),
         (b"words and words", "no photo of a known kind"),
-        (saved(rgb, "GIF"), "no photo of a known kind"),
+        (b"%PDF-1.7 and so on", "pdfimages"),
+        (b"\0\0\0\x20ftypisom" + bytes(40), "ffmpeg"),
+        (b"FUJIFILMCCD-RAW 0201", "develop it"),
         (floats, "floating-point"),
-        (saved(rgb, "PNG", **moving), "animated"),
-        (saved(rgb, "WEBP", **moving), "animated"),
         (b"\xff\xd8\xff" + bytes(100), "truncated"),
         (b"RIFF\x20\0\0\0WEBP" + bytes(40), "damaged"),
         (b"BM" + bytes(60), "damaged"),
         (b"II*\0" + bytes(40), "damaged"),
-        (tiff(DEEP, photometric="rgb", subfiletype=1), "raw photograph"),
+        (tiff(DEEP[..., 0], photometric="cfa"), "develop it"),
     ):
         with pytest.raises(IrodoriError, match=reason) as caught:
             read_photo(content)
@@ -277,7 +279,8 @@ def test_absurd_sizes_are_refused_by_the_header():
 
 
 @pytest.mark.slow
-def test_photos_beyond_pillows_own_limit_are_read():
+@pytest.mark.filterwarnings("error")
+def test_photos_beyond_pillows_own_limit_are_read_without_a_word():
     large = Image.new("1", (20000, 10000))
     assert read_photo(saved(large, "PNG")).pixels.shape == (10000, 20000, 1)
 
@@ -300,11 +303,7 @@ def test_orientation_is_applied_once(orientation):
         saved(rgba, "WEBP", lossless=True, exact=True, exif=block),
         saved(rgba, "TIFF", tiffinfo={0x0112: orientation}),
     ):
-        photo = read_photo(content)
-        same(photo, upright[..., :3], upright[..., 3])
-        again = Image.Exif()
-        again.load(b"Exif\0\0" + photo.metadata.exif)
-        assert again[0x0112] == 1
+        same(read_photo(content), upright[..., :3], upright[..., 3])
     jpeg = saved(RGB, "JPEG", exif=block)
     wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg))))
     same(read_photo(jpeg), wanted)
@@ -320,8 +319,6 @@ def test_orientation_is_applied_once(orientation):
 def test_orientation_in_xmp_counts_where_exif_is_silent():
     photo = read_photo(saved(RGB, "JPEG", xmp=XMP))
     assert photo.pixels.shape == (37, 23, 3)
-    assert b'tiff:Orientation="1"' in photo.metadata.xmp
-    assert b"<exif:PixelXDimension>23<" in photo.metadata.xmp
 
 
 FILES = {
@@ -401,7 +398,7 @@ def test_heic_without_its_decoder_says_what_to_install(monkeypatch):
 def test_avif():
     smooth = np.asarray(Image.fromarray(RGB).resize((64, 48)))
     photo = read_photo(saved(smooth, "AVIF", quality=95))
-    assert photo.format == "HEIF"
+    assert photo.format == "AVIF"
     assert np.abs(photo.pixels.astype(int) - smooth).mean() < 4
 
 

@@ -127,8 +127,10 @@ def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
 
 def parse(block: bytes | None) -> Directory | None:
     """Return the first directory of an EXIF block; None if there is none or it is damaged."""
+    if block is None or block[:4] not in (b"II*\0", b"MM\0*"):
+        return None
     try:
-        return read_directories(io.BytesIO(block))[0] if block else None
+        return read_directories(io.BytesIO(block))[0]
     except DamagedError:
         return None
 
@@ -204,21 +206,23 @@ def for_result(
         rule[1] = Field(ASCII, 4, b"R98\0")
     if not directory.fields and not directory.children:
         return None
-    content = _without_thumbnail(block) + bytes(len(block) % 2)
+    content = (_without_thumbnail(block) if source.next else block) + bytes(len(block) % 2)
     pointer = struct.pack(f"{directory.order}L", len(content))
     return content[:4] + pointer + content[8:] + packed(directory, len(content), in_place=True)
 
 
 def shortened(block: bytes | None, limit: int) -> bytes | None:
     """Return a block of at most `limit` bytes: the largest values go until it fits."""
-    while block is not None and len(block) > limit and (directory := parse(block)):
+    directory = parse(block)
+    if block is None or directory is None or len(block) <= limit:
+        return block
+    while (block := to_block(directory)) and len(block) > limit:
         homes = [directory, *directory.children.values()]
-        block = to_block(directory)  # without what is no longer pointed to
-        if block is not None and len(block) > limit:
-            sizes = [(len(f.value), tag, home) for home in homes for tag, f in home.fields.items()]
-            _, tag, home = max(sizes, key=lambda size: size[:2])
-            del home.fields[tag]
-            block = to_block(directory)
+        sizes = [(len(f.value), tag, home) for home in homes for tag, f in home.fields.items()]
+        if not sizes:
+            return None
+        _, tag, home = max(sizes, key=lambda size: size[:2])
+        del home.fields[tag]
     return block
 
 
@@ -255,7 +259,7 @@ def _read_at(file: BinaryIO, offset: int, order: str, big: bool, depth: int = 0)
 
 
 def _read(file: BinaryIO, place: int, size: int) -> bytes:
-    found = file.read(size) if file.seek(min(place, 1 << 62)) >= 0 else b""
+    found = file.read(size) if file.seek(min(place, 1 << 40)) >= 0 else b""
     if len(found) < size:
         raise DamagedError("its directory is cut off")
     return found

@@ -87,10 +87,8 @@ def jpeg_xl(content: bytes) -> Size:
     small = take(1)
     height = side()
     ratio = take(3)
-    width = (
-        side() if ratio == 0 else height * _JXL_RATIOS[ratio - 1][0] // _JXL_RATIOS[ratio - 1][1]
-    )
-    return Size(width, height, 4, 16)
+    above, below = _JXL_RATIOS[ratio]
+    return Size(height * above // below if ratio else side(), height, 4, 16)
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

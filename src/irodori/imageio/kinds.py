@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from irodori.utils.errors import IrodoriError
+
 
 class Format(NamedTuple):
     """What a format of results can hold: 16 bits a channel, transparency, pixels a side."""
@@ -55,27 +57,24 @@ _NAMED = {
 UNREAD = {f".{suffix}": what for what, suffixes in _NAMED.items() for suffix in suffixes.split()}
 """Suffixes of what is known by name but not read: what it is and what to do."""
 
-_PATTERN = re.compile(
-    b"|".join(b"(?P<%s>%s)" % (kind.encode(), start) for kind, (_, _, start) in _KINDS.items()),
-    re.DOTALL,
-)
-_CONTENTS = {
-    rb"%PDF": ".pdf",
-    rb"8BPS": ".psd",
-    rb"....ftypcrx|FUJIFILMCCD-RAW|IIRO|IIU\0|II\x1a\0|II\*\0....CR": ".raw",
-    rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI ": ".mp4",
-}
+# Raw photographs that begin as TIFFs do, and what begins as no photo does.
+_RAW = rb"FUJIFILMCCD-RAW|....ftypcrx|IIRO|IIU\0|II\x1a\0|II\*\0....CR"
+_OTHERS = {".pdf": rb"%PDF", ".psd": rb"8BPS"}
+_OTHERS[".mp4"] = rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI "
+_STARTS = {".raw": _RAW, **{kind: start for kind, (_, _, start) in _KINDS.items()}, **_OTHERS}
 
 
-def kind_of(head: bytes) -> str | None:
-    """Return the kind of a file by its first 32 bytes, None if it is no known one."""
-    found = _PATTERN.match(head)
-    return found.lastgroup if (found and unread_reason(head) is None) or not found else None
+def kind_of(head: bytes, suffix: str = "") -> str:
+    """Return the kind of a file by its first 32 bytes; the name tells raw photographs from TIFFs.
 
-
-def unread_reason(head: bytes) -> str | None:
-    """Return what a file is that is known but not read, by its first bytes, and what to do."""
-    for pattern, suffix in _CONTENTS.items():
-        if re.match(pattern, head, re.DOTALL) and not _PATTERN.match(head):
-            return UNREAD[suffix]
-    return None
+    Raises:
+        IrodoriError: it is no photo of a kind that is read; with what to do about it.
+    """
+    starts = _STARTS.items()
+    kind = next((name for name, start in starts if re.match(start, head, re.DOTALL)), suffix)
+    if kind == "TIFF" and suffix in UNREAD:
+        kind = suffix
+    if kind in _KINDS:
+        return kind
+    known = ", ".join(sorted(name[1:] for name in READ))
+    raise IrodoriError(UNREAD.get(kind, f"no photo of a known kind ({known})"))

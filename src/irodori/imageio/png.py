@@ -59,6 +59,10 @@ def decode(content: bytes) -> Decoded:
         return Decoded(values[..., :inks], space, alpha, profile, metadata, notes)
     kept = b"".join(chunk for kind, chunk in chunks if kind in _CRITICAL)
     with PngImagePlugin.PngImageFile(io.BytesIO(_SIGNATURE + kept)) as image:
+        key = image.info.get("transparency")
+        if content[_COLOR] == 0 and content[_DEPTH] in (2, 4) and isinstance(key, int):
+            # Pillow stretches the levels, but not the transparent one.
+            image.info["transparency"] = key * 255 // ((1 << content[_DEPTH]) - 1)
         return from_image(image, profile)._replace(metadata=metadata, notes=notes)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from PIL import (
 from irodori.imageio import color, headers, png
 from irodori.imageio.decoded import Decoded, from_image
 from irodori.imageio.headers import Size
-from irodori.imageio.kinds import READ, UNREAD, kind_of, unread_reason
+from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow
 from irodori.imageio.photo import Header, Metadata, Photo
 from irodori.imageio.tiff import Page
@@ -35,9 +36,15 @@ MAX_PIXELS = 300_000_000
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
 
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
+
+
 # Pillow's classes, since Image.open warns of large pictures and refuses larger ones.
 _PILLOW: dict[str, type[Image.Image]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG": _Jpeg,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
@@ -45,6 +52,7 @@ _PILLOW: dict[str, type[Image.Image]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
 }
+_DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_BOX = b"JpgTiffExif->JP2"
 
@@ -102,14 +110,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
             file.seek(0)
             if not head:
                 raise IrodoriError("empty file")
-            suffix = source.suffix.lower() if isinstance(source, Path) else ""
-            kind, reason = kind_of(head), UNREAD.get(suffix) or unread_reason(head)
-            if reason is not None and (kind is None or kind == "TIFF"):
-                raise IrodoriError(reason)
-            if kind is None:
-                known = sorted({name[1:] for name in READ})
-                raise IrodoriError(f"no photo of a known kind ({', '.join(known)})")
-            yield file, kind
+            yield file, kind_of(head, source.suffix.lower() if isinstance(source, Path) else "")
     except IrodoriError as error:
         raise IrodoriError(f"{where}{error}") from None
     except MemoryError:
@@ -178,13 +179,18 @@ def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
             image.seek((page or 1) - 1)
             notes.append(f"picture {page or 1} of {count}")
         if deep:
-            decoded = _from_levels(imagecodecs.jpeg8_decode(content), 12)
+            decoded = _from_levels(imagecodecs.jpeg8_decode(content), 4095)
         elif kind == "JPEG2000":
             profile, metadata = _in_boxes(content, metadata)
             bits = headers.jpeg2000(content).bits
             decoded = from_image(image) if bits <= 8 else _from_levels(
-                imagecodecs.jpeg2k_decode(content), bits
+                imagecodecs.jpeg2k_decode(content), (1 << bits) - 1
             )  # fmt: skip
+        elif kind == "PPM" and (found := _DEEP_PNM.match(content)) and int(found[4]) > 255:
+            width, height, most = (int(number) for number in found.groups()[1:])
+            shape = (height, width, 3 if found[1] == b"6" else 1)
+            values = np.frombuffer(content, ">u2", int(np.prod(shape)), found.end())
+            decoded = _from_levels(values.reshape(shape), most)
         else:
             decoded = from_image(image)
         return decoded._replace(profile=profile, metadata=metadata, notes=notes)
@@ -192,21 +198,21 @@ def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
 
 def _jpeg_xl(content: bytes) -> Decoded:
     values = imagecodecs.jpegxl_decode(content)
-    bits = 8 * values.dtype.itemsize
     notes = ["first picture of an animation"] if values.ndim == 4 else []
-    decoded = _from_levels(values[0] if values.ndim == 4 else values, bits)
+    values = values[0] if values.ndim == 4 else values
+    decoded = _from_levels(values, 255 if values.dtype == np.uint8 else 65535)
     _, metadata = _in_boxes(content, Metadata())
     # The decoder turns the picture itself.
     return decoded._replace(metadata=metadata, notes=notes, upright=True)
 
 
-def _from_levels(values: np.ndarray, bits: int) -> Decoded:
-    """Gray or RGB, perhaps with alpha, of decoders that give levels alone."""
+def _from_levels(values: np.ndarray, most: int) -> Decoded:
+    """Gray or RGB, perhaps with alpha, of 8 bits or up to 16, of which `most` is white."""
     values = np.atleast_3d(values)
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
-    if bits not in (8, 16):
-        values = np.rint(values * (65535 / ((1 << bits) - 1))).astype(np.uint16)
+    if most > 255:
+        values = np.rint(values * (65535 / most)).clip(0, 65535).astype(np.uint16)
     inks = 3 if values.shape[2] > 2 else 1
     alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
     space = "gray" if inks == 1 else "rgb"

@@ -1,6 +1,7 @@
 """TIFF: a page in its own depth, and results with all that the photo's file said."""
 
 import io
+import logging
 import os
 import struct
 from typing import BinaryIO
@@ -17,6 +18,9 @@ from irodori.imageio.headers import TRUNCATED, Size
 from irodori.imageio.metadata import iptc_of
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
+
+# What tifffile logs of damaged files is for who sets logging up, not for standard error.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
 _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT, _DEPTH, _DNG = 330, 338, 339, 32997, 50706
