@@ -194,11 +194,13 @@ class _Job:
         model = self.model.result()
         colored = model(photo.pixels, self.queue.sharing(admission))
         encoding, target, notes = self._encoding(task, photo)
-        if target != task.target and target is not None and os.path.lexists(target):
-            if target in self.targets or not (self.options.resume or self.options.overwrite):
-                raise IrodoriError(f"{target} exists already")
-            if self.options.resume:
+        if target != task.target and target is not None:
+            if target in self.targets:
+                raise IrodoriError(f"{target} is another photo's result: give a --format")
+            if os.path.lexists(target) and self.options.resume:
                 return Outcome(task, size=size, notes=notes, left=f"done already: {target}")
+            if os.path.lexists(target) and not self.options.overwrite:
+                raise IrodoriError(f"{target} exists already")
         if self.stopped.is_set():
             raise IrodoriError("stopped")
         self._write(target, colored.pixels_HW3, photo, encoding, model.provenance)
@@ -254,7 +256,7 @@ def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
     """Return the photo with what an `.xmp` file beside it says: `a.xmp` or `a.jpg.xmp`."""
     if source is not None:
         for sidecar in (source.with_name(source.name + ".xmp"), source.with_suffix(".xmp")):
-            if sidecar.is_file():
+            if os.path.isfile(sidecar):  # noqa: PTH113  (Path's own raises for long names)
                 try:
                     metadata = with_sidecar(photo.metadata, sidecar.read_bytes())
                 except (ValueError, OSError) as error:
