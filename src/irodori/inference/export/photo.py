@@ -15,7 +15,7 @@ from irodori.inference.export.traceable import scaled_by_products, use_static_pa
 from irodori.inference.fast.folding import fold
 from irodori.inference.gamut import STEPS, TOLERANCE
 from irodori.inference.settings import WORK_SIZE
-from irodori.inference.upsample import extremes, slopes
+from irodori.inference.upsampling import slopes
 from irodori.model import Model
 from irodori.model_file import KEY
 from irodori.network.joint import reduce_chroma
@@ -95,7 +95,8 @@ class JoinedPhoto(nn.Module):
         """B×3×H×W, B×C×h/2×w/2 and B×1×h×w → sRGB B×3×H×W in [0,1]."""
         own_B1HW = luminance_of(self.space, rgb_B3HW)
         reduced_B1hw = reduce_chroma(seen_B1hw)
-        low_BChw, high_BChw = extremes(chroma_BChw)
+        low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
+        high_BChw = functional.max_pool2d(chroma_BChw, 3, stride=1, padding=1)
         slope_BChw = slopes(reduced_B1hw, chroma_BChw)
         planes = (chroma_BChw, slope_BChw, low_BChw, high_BChw, reduced_B1hw)
         rows_Hh, columns_Ww = (
@@ -172,7 +173,7 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 
 
 def between(size: int, work_size: int, count: int) -> Tensor:
-    """Return the matrix size×count that samples between neighbors, as `upsample.positions` says."""
+    """Return the matrix size×count that samples between neighbors, at `upsampling.source_positions`."""
     lines = torch.arange(size, dtype=torch.float64)
     places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
     # Symbolic sizes are no bounds of `clamp`.

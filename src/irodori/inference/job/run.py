@@ -41,8 +41,7 @@ MEMORY = 1_280_000_000
 PER_PIXEL = 36
 """Bytes that a pixel takes besides its decoding: luminance, colors, the encoded result."""
 LARGE_WORK_SIZE, TILES = 512, 1 << 30
-"""Working size up to which the network's memory doesn't count, and what it takes above, see
-`irodori.inference.tile_size`."""
+"""Working size up to which the network's memory doesn't count, and about what it takes above."""
 PATIENCE = 1.0
 """Seconds in which photos that are being written may end when the job ends early."""
 
