@@ -306,7 +306,7 @@ def test_what_needs_the_whole_photo_is_refused_where_it_is_too_large(monkeypatch
     model = Model(network, Lab(), ("one", "two", "three"), 0.0, (0.0, 0.0))
     monkeypatch.setattr(module, "TILE", 64)
     with pytest.raises(IrodoriError, match="--work-size"):
-        exactly(model, Settings(work_size=None)).color(large())
+        exactly(model, ColorizeSettings("native")).color(large())
 
 
 def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):

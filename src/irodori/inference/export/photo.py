@@ -173,7 +173,7 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 
 
 def between(size: int, work_size: int, count: int) -> Tensor:
-    """Return the matrix size×count that samples between neighbors, at `upsampling.source_positions`."""
+    """Return the matrix size×count that samples at `upsampling.source_positions`."""
     lines = torch.arange(size, dtype=torch.float64)
     places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
     # Symbolic sizes are no bounds of `clamp`.
