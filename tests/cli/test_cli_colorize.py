@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -241,6 +240,7 @@ def test_standard_input_to_standard_output(scans):
     assert done.stderr.startswith(b"error: standard input: ")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there, names are Unicode")
 def test_names_that_are_no_utf8(scans):
     path = os.fsencode(scans) + b"/caf\xe9.png"
     os.rename(scans / "two.png", path)  # noqa: PTH104  (bytes)
@@ -316,6 +316,7 @@ def test_an_interrupted_command_does_not_wait_for_a_long_photo(scans):
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar_with_rate_and_time(scans, many):
     (scans / "bad.png").write_bytes(b"no picture")
+    pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
     command = [*SLOWLY, "0.1", str(scans), "--output", "out", "--jobs", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child) as process:

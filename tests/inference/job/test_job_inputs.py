@@ -9,6 +9,9 @@ from irodori.inference.job.inputs import find_photos
 from irodori.utils.errors import IrodoriError
 
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX's")
+
+
 @pytest.fixture
 def scans(tmp_path, monkeypatch):
     """A folder of empty files; finding looks at names alone."""
@@ -101,6 +104,7 @@ def test_what_is_known_but_not_read_is_named_with_what_to_do(scans):
     assert "pdfimages" in skipped["c.pdf"]
 
 
+@POSIX
 def test_links_are_followed_and_loops_end(scans):
     Path("scans/1920/loop").symlink_to(scans.absolute())
     Path("scans/1920/self").symlink_to(".")
@@ -137,6 +141,7 @@ def test_a_folder_that_cannot_be_read_is_told(scans, monkeypatch):
     assert len(result.sources) == 2
 
 
+@POSIX
 def test_a_link_in_a_circle_is_a_bad_photo_and_no_end(scans):
     (scans / "round.jpg").symlink_to("round.jpg")
     (scans / "round").symlink_to("round")
