@@ -8,7 +8,6 @@ import pytest
 from irodori.inference.job.inputs import find_photos
 from irodori.utils.errors import IrodoriError
 
-
 POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX's")
 
 
