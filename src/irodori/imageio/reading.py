@@ -152,7 +152,7 @@ def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
         return headers.BY_CONTENT[kind](file.read())
     with _pillow(file, kind) as image:
         samples = 4 if image.mode == "P" else len(image.getbands())
-        return Size(*image.size, samples, 16 if image.mode.startswith("I") else 8)
+        return Size(*image.size, samples, 16 if kind == "PPM" else 8)
 
 
 def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:

@@ -52,6 +52,8 @@ class Page:
             raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")
         if directory.number(_DEPTH, 1) > 1:
             raise IrodoriError("a volume, no photo")
+        if directory.cut_off & exif.STORAGE - {_XMP, _IPTC, _PHOTOSHOP, _PROFILE}:
+            raise IrodoriError(TRUNCATED)
         end = file.seek(0, os.SEEK_END)
         for starts, sizes in _PARTS:
             for start, size in zip(
