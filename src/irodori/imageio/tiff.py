@@ -196,8 +196,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     directory = exif.read_directories(content)[0]
     own = (exif.ORIENTATION, exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
     described = exif.without_storage(described, *own)
-    copied = {tag: one._replace(place=0) for tag, one in described.fields.items()}
-    directory.fields = {**copied, **directory.fields}
+    directory.fields = {**described.fields, **directory.fields}
     directory.children = described.children
     for tag, kind, value in (
         (_PROFILE, exif.UNDEFINED, srgb()),

@@ -1,20 +1,11 @@
 """How much a visitor may send; asked before anything is decoded."""
 
-import importlib
-import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
-
-from irodori.imageio import tiff
-from irodori.imageio.sizes import MAX_PIXELS
-from irodori.imageio.tags import read_directory
+from irodori.imageio import probe
+from irodori.imageio.reading import MAX_PIXELS
 from irodori.utils.errors import IrodoriError
-
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
 @dataclass(frozen=True)
@@ -57,34 +48,16 @@ class Limits:
             )
         pixels = pixels_by_header(path)
         if pixels > self.megapixels * 1e6:
-            found = "too many" if pixels == math.inf else f"{pixels / 1e6:.1f} million"
             raise IrodoriError(
-                f"{found} pixels; this page takes up to {self.megapixels:g} million:"
-                " scale the photo down, or use `irodori colorize`"
+                f"{pixels / 1e6:.1f} million pixels; this page takes up to"
+                f" {self.megapixels:g} million: scale the photo down, or use `irodori colorize`"
             )
 
 
-def pixels_by_header(path: Path) -> float:
-    """How many pixels a photo says it has; inf: more than are ever read, 0: it isn't known.
-
-    Every kind of file that `read_photo` decodes says it here: Pillow's by Pillow, which decodes
-    nothing before it is asked to, and TIFFs, of which Pillow knows but some, by their directory.
-    """
+def pixels_by_header(path: Path) -> int:
+    """How many pixels a photo says it has; 0 where it isn't read, which reading it will explain."""
     try:
-        with path.open("rb") as file:
-            head = file.read(12)
-            file.seek(0)
-            if head.startswith(tiff.MAGIC):
-                directory = read_directory(file)
-                return directory.number(_TIFF_WIDTH, 0) * directory.number(_TIFF_HEIGHT, 0)
-            if head[4:8] == b"ftyp":
-                with suppress(ModuleNotFoundError):
-                    heif: Any = importlib.import_module("pillow_heif")
-                    heif.register_heif_opener()
-            with Image.open(file) as image:
-                return image.width * image.height
-    except Image.DecompressionBombError:
-        return math.inf
-    except Exception:
-        # Of many kinds, by what the file is; what is wrong with it, reading it will say.
+        header = probe(path)
+    except IrodoriError:
         return 0
+    return header.width * header.height
