@@ -17,11 +17,11 @@ _EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005  # these point to direct
 _COLOR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
 _CENTIMETER = 3
 
-# What describes how a TIFF file stores its pixels and is no metadata of the photo: sizes, strips,
-# tiles, tables, colors, layers; and XMP, IPTC and the profile, which go their own ways.
-_STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
-_STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
-_STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
+STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
+STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
+STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
+"""What describes how a TIFF file stores its pixels and is no metadata of the photo: sizes, strips,
+tiles, tables, colors, layers; and XMP, IPTC and the profile, which go their own ways."""
 
 # Bytes of a value of each kind, and NumPy's names of the numbers that it is made of.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -49,13 +49,15 @@ class Directory:
     """Tags and their values.
 
     order: "<" or ">", how numbers are stored. children: directories by the tags that point to them.
-    next: the offset of the next directory (of a thumbnail or a second page), 0 for none.
+    next: the offset of the next directory (of a thumbnail or a second page), 0 for none. cut_off:
+    tags whose values lie outside the file.
     """
 
     order: str = "<"
     fields: dict[int, Field] = field(default_factory=dict)
     children: dict[int, "Directory"] = field(default_factory=dict)
     next: int = 0
+    cut_off: set[int] = field(default_factory=set)
 
     def numbers(self, tag: int) -> list[float]:
         """Return the numbers of a tag, none if it isn't there; of rationals, their quotients."""
@@ -169,7 +171,7 @@ def to_block(directory: Directory) -> bytes | None:
 
 def without_storage(directory: Directory, *others: int) -> Directory:
     """Return what a directory says of its photo, not of how its pixels are stored, nor `others`."""
-    left_out = _STORAGE.union(others)
+    left_out = STORAGE.union(others)
     fields = {tag: one for tag, one in directory.fields.items() if tag not in left_out}
     return Directory(directory.order, fields, directory.children)
 
@@ -254,7 +256,7 @@ def _read_at(file: BinaryIO, offset: int, order: str, big: bool, depth: int = 0)
                 child = Directory(order, {tag: one}).number(tag)
                 directory.children[tag] = _read_at(file, child, order, big, depth + 1)
         except DamagedError:
-            continue
+            directory.cut_off.add(tag)
     return directory
 
 

@@ -11,16 +11,7 @@ from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PpmImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import color, headers, png
 from irodori.imageio.decoded import Decoded, from_image
@@ -36,35 +27,23 @@ MAX_PIXELS = 300_000_000
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
 
+_DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_EXIF_BOX = b"JpgTiffExif->JP2"
+
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
     def _read_dpi_from_exif(self) -> None:
         """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
 
 
-# Pillow's classes, since Image.open warns of large pictures and refuses larger ones.
-_PILLOW: dict[str, type[Image.Image]] = {
-    "JPEG": _Jpeg,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-}
-_DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
-_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-_EXIF_BOX = b"JpgTiffExif->JP2"
-
-
-def probe(source: Path | bytes) -> Header:
+def probe(source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None) -> Header:
     """Return what a file says by its header alone; nothing is decoded.
 
-    Raises:
-        IrodoriError: as `read_photo`, for what is refused by its header.
+    Takes and raises what `read_photo` does, for what is refused by its header.
     """
     with _opened(source) as (file, kind):
-        return _header(file, kind)
+        return _header(file, kind, page, max_bytes)
 
 
 def read_photo(
@@ -124,9 +103,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
         raise IrodoriError(f"{where}{reason}") from None
 
 
-def _header(
-    file: BinaryIO, kind: str, page: int | None = None, max_bytes: int | None = None
-) -> Header:
+def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) -> Header:
     width, height, samples, bits, _ = _size(file, kind, page)
     file.seek(0)
     size = width * height * samples * max(1, (bits + 7) // 8)
@@ -152,7 +129,7 @@ def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
         return headers.BY_CONTENT[kind](file.read())
     with _pillow(file, kind) as image:
         samples = 4 if image.mode == "P" else len(image.getbands())
-        return Size(*image.size, samples, 16 if image.mode.startswith("I") else 8)
+        return Size(*image.size, samples, 16 if kind == "PPM" else 8)
 
 
 def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
@@ -236,8 +213,12 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
 
 
 def _pillow(file: BinaryIO, kind: str) -> Any:
+    """A Pillow image, not loaded; Image.open would warn of large ones and refuse larger ones."""
+    if kind == "JPEG":
+        return _Jpeg(file)
     if kind != "HEIF":
-        return _PILLOW[kind](file)
+        Image.init()
+        return Image.OPEN[kind][0](file, "")
     try:
         heif: Any = importlib.import_module("pillow_heif")
     except ModuleNotFoundError:

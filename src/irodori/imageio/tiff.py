@@ -52,6 +52,8 @@ class Page:
             raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")
         if directory.number(_DEPTH, 1) > 1:
             raise IrodoriError("a volume, no photo")
+        if directory.cut_off & exif.STORAGE - {_XMP, _IPTC, _PHOTOSHOP, _PROFILE}:
+            raise IrodoriError(TRUNCATED)
         end = file.seek(0, os.SEEK_END)
         for starts, sizes in _PARTS:
             for start, size in zip(
@@ -194,8 +196,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     directory = exif.read_directories(content)[0]
     own = (exif.ORIENTATION, exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
     described = exif.without_storage(described, *own)
-    copied = {tag: one._replace(place=0) for tag, one in described.fields.items()}
-    directory.fields = {**copied, **directory.fields}
+    directory.fields = {**described.fields, **directory.fields}
     directory.children = described.children
     for tag, kind, value in (
         (_PROFILE, exif.UNDEFINED, srgb()),
