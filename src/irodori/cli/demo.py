@@ -25,7 +25,7 @@ def demo(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
     max_megabytes: Annotated[float, typer.Option(help="Megabytes of a photo's file.")] = 50,
     max_megapixels: Annotated[
-        float, typer.Option(help="Megapixels of a photo; decoded it may take 8 bytes for each.")
+        float, typer.Option(help="Megapixels of a photo; decoded it may take 12 bytes for each.")
     ] = 50,
     max_photos: Annotated[
         int, typer.Option(help="Photos that a visitor colorizes at a time.")

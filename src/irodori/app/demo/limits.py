@@ -7,8 +7,8 @@ from irodori.imageio import probe
 from irodori.inference.settings import check_range
 from irodori.utils.errors import IrodoriError
 
-DECODED = 8
-"""Bytes that a pixel takes at most: four channels of 16 bits."""
+DECODED = 12
+"""Bytes that a pixel takes at most; four channels of 16 bits or a progressive JPEG take less."""
 
 
 @dataclass(frozen=True)
