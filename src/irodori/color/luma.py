@@ -7,10 +7,10 @@ on them alike.
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 KR, KG, KB = 0.299, 0.587, 0.114
