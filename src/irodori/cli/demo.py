@@ -22,7 +22,7 @@ def demo(
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 7860,
     max_megabytes: Annotated[float, typer.Option(help="Megabytes of a photo's file.")] = 50,
     max_megapixels: Annotated[
         float, typer.Option(help="Megapixels of a photo; decoded it may take 12 bytes for each.")

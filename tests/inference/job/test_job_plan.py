@@ -103,6 +103,7 @@ def test_nothing_that_is_read_is_replaced(options):
         {"jobs": 1025},
         {"page": 0},
         {"device": "tpu"},
+        {"source_type": "photograph"},
         {"style": Path("none.jpg")},
         {"checkpoint": Path("none.ckpt")},
         {"settings": ColorizeSettings(style_strength=0.5)},

@@ -14,6 +14,13 @@ from irodori.utils.errors import IrodoriError
 STREAM = "-"
 """Standard input or output."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
+SOURCE_TYPES = (
+    *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
+    *("humanEdits", "algorithmicallyEnhanced", "trainedAlgorithmicMedia", "algorithmicMedia"),
+    *("composite", "compositeCapture", "compositeSynthetic", Provenance.source_type),
+    *("digitalCreation", "dataDrivenMedia", "virtualRecording", "screenCapture"),
+)
+"""IPTC's terms, http://cv.iptc.org/newscodes/digitalsourcetype."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class JobOptions:
         recolor: colorize photos that are in color already, too.
         dates: results get the times of their photos' files.
         provenance: results say that they were colorized.
-        source_type: one of IPTC's digital source types.
+        source_type: one of `SOURCE_TYPES`.
         label: burn a small visible mark into results.
         overwrite, resume: replace or skip results that exist.
         device: one of `DEVICES`.
@@ -61,8 +68,12 @@ class JobOptions:
     def __post_init__(self) -> None:
         check_range("--jobs", self.jobs or 1, 1, 1024)
         check_range("--page", 1 if self.page is None else self.page, 1, 1_000_000)
-        if self.device not in DEVICES:
-            raise IrodoriError(f"--device is {self.device}: give one of {', '.join(DEVICES)}")
+        for name, value, choices in (
+            ("--device", self.device, DEVICES),
+            ("--source-type", self.source_type, SOURCE_TYPES),
+        ):
+            if value not in choices:
+                raise IrodoriError(f"{name} is {value}: give one of {', '.join(choices)}")
         # Methods of Path raise errors of their own.
         if self.checkpoint is not None and not os.path.exists(self.checkpoint):  # noqa: PTH110
             raise IrodoriError(f"--checkpoint {self.checkpoint}: no such file or run folder")
