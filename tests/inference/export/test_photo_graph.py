@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from irodori.color import Lab, Rgb, Yuv
-from irodori.inference.colorizer import Colorizer, seen_size
+from irodori.inference.colorizer import STARTER, Colorizer, seen_size
+from irodori.model import load_model
 from irodori.model_file import KEY
 
 onnx = pytest.importorskip("onnx", reason="needs `pip install 'irodori[export]'`")
@@ -31,19 +32,18 @@ def as_input(pixels_HW1):
     return torch.from_numpy(pixels_HW1 / 255).float().permute(2, 0, 1)[None].repeat(1, 3, 1, 1)
 
 
-def check(run, model, sizes):
+def check(run, model, mean, most):
     colorizer = Colorizer(model, precision="fp32")
-    for size in sizes:
+    for size in SIZES:
         pixels = picture(*size)
         wanted = colorizer.color(pixels)
         colorized, logits = run(as_input(pixels))
         levels = colorized[0].permute(1, 2, 0).numpy() * 255
         assert levels.shape == (*size, 3)
-        # Levels of the scaled picture may be rounded the other way, which is a step of luminance.
         difference = np.abs(levels - wanted.pixels_HW3)
-        assert difference.mean() < 0.4
-        assert difference.max() < 3
-        assert np.ptp(levels, axis=2).max() > 5
+        assert difference.mean() < mean
+        assert difference.max() < most
+        assert np.ptp(levels, axis=2).max() > 3
         shares = dict(zip(model.classes, logits.softmax(1)[0].tolist(), strict=True))
         assert shares == pytest.approx(wanted.scenes, abs=5e-3)
 
@@ -56,15 +56,17 @@ def test_its_parts_are_colorizers(make_model, made_by):
 
     def run(rgb):
         size = seen_size(*rgb.shape[2:], 256)
-        scaled = functional.interpolate(rgb, size, mode="bilinear", antialias=True)
+        levels = (rgb * 255).byte()
+        scaled = functional.interpolate(levels, size, mode="bilinear", antialias=True) / 255
         chroma, luminance, logits = seen(scaled)
         return joined(rgb, chroma, luminance), logits
 
-    check(run, model, SIZES)
+    check(run, model, 0.3, 0.7)
 
 
 @pytest.mark.slow
-def test_onnxruntime_colorizes_pictures_of_odd_sizes(model):
+def test_onnxruntime_colorizes_pictures_of_odd_sizes():
+    model = load_model(STARTER)
     runtime = pytest.importorskip("onnxruntime")
     file = io.BytesIO()
     photo_graph.write_photo_onnx(file, model)
@@ -76,7 +78,8 @@ def test_onnxruntime_colorizes_pictures_of_odd_sizes(model):
     def run(rgb):
         return [torch.from_numpy(part) for part in session.run(None, {"rgb": rgb.numpy()})]
 
-    check(run, model, SIZES)
+    # Levels of the scaled picture may be rounded the other way, which is a step of luminance.
+    check(run, model, 0.4, 4)
     both = torch.cat(
         [as_input(picture(97, 131)), as_input(picture(97, 131).max() - picture(97, 131))]
     )

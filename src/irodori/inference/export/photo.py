@@ -51,11 +51,21 @@ resize (float[B,3,H,W] rgb) => (float[B,3,H,W] same, float[B,3,h,w] scaled) {{
     is_longer = Equal(bounded, longer)
     seen = Where(is_longer, cut, bounded)
     seen_sides = Cast<to=7>(seen)
+    white = Constant<value: tensor = float[1] {{255}}>()
+    levels = Mul(rgb, white)
+    height, width = Split<num_outputs=2>(seen_sides)
+    own_height, own_width = Split<num_outputs=2>(whole)
+    narrow = Concat<axis=0>(count, own_height, width)
     sizes = Concat<axis=0>(count, seen_sides)
-    scaled = Resize<mode="linear", antialias=1>(rgb, , , sizes)
+    across = Resize<mode="linear", antialias=1>(levels, , , narrow)
+    across_levels = Round(across)
+    down = Resize<mode="linear", antialias=1>(across_levels, , , sizes)
+    down_levels = Round(down)
+    scaled = Div(down_levels, white)
 }}
 """
-"""`colorizer.seen_size` and `PhotoLuminance.at`, in ONNX's own language."""
+"""`colorizer.seen_size` and `PhotoLuminance.at`, which scales 8-bit levels across and then down and
+rounds after each, in ONNX's own language."""
 
 
 class SeenPhoto(nn.Module):
@@ -70,8 +80,7 @@ class SeenPhoto(nn.Module):
 
     def forward(self, rgb_B3hw: Tensor) -> tuple[Tensor, ...]:
         """B×3×h×w in [0,1] → B×C×⌈h/2⌉×⌈w/2⌉, B×1×h×w, B×classes."""
-        # Colorizer scales 8-bit levels.
-        luminance_B1hw = luminance_of(self.space, (rgb_B3hw * 255).round() / 255)
+        luminance_B1hw = luminance_of(self.space, rgb_B3hw)
         global_BC, logits_BC = None, None
         if self.network.fusion is not None:
             global_BC, logits_BC = self.network.global_features(
