@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import color, headers, png
-from irodori.imageio.decoded import Decoded, from_image
+from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.headers import Size
 from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow
@@ -188,8 +188,7 @@ def _from_levels(values: np.ndarray, most: int) -> Decoded:
     values = np.atleast_3d(values)
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
-    if most > 255:
-        values = np.rint(values * (65535 / most)).clip(0, 65535).astype(np.uint16)
+    values = scaled(values, most)
     inks = 3 if values.shape[2] > 2 else 1
     alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
     space = "gray" if inks == 1 else "rgb"

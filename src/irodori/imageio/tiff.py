@@ -12,7 +12,7 @@ from PIL import TiffImagePlugin
 
 from irodori.imageio import exif
 from irodori.imageio.color import srgb
-from irodori.imageio.decoded import Decoded, from_image
+from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.exif import Directory, Field
 from irodori.imageio.headers import TRUNCATED, Size
 from irodori.imageio.metadata import iptc_of
@@ -164,10 +164,8 @@ class Page:
         if bits > 16 or values.dtype.kind == "i":
             if values.min() < 0 or values.max() > 65535:
                 raise IrodoriError(f"{bits}-bit values beyond 0 to 65535; save it with 16 bits")
-            values = values.astype(np.uint16)
-        elif bits not in (8, 16):
-            dtype = np.uint8 if bits < 8 else np.uint16
-            values = np.rint(values * (np.iinfo(dtype).max / ((1 << bits) - 1))).astype(dtype)
+            bits = 16
+        values = scaled(values, (1 << bits) - 1)
         if photometric == 0:
             values = np.invert(values)
         return values if values.flags.writeable else values.copy()
