@@ -65,4 +65,4 @@ def scaled(levels: np.ndarray, most: int) -> np.ndarray:
         return levels.astype(dtype, copy=False)
     white = np.iinfo(dtype).max
     table = np.rint(np.arange(white + 1) * (white / most)).clip(0, white).astype(dtype)
-    return table[levels.astype(dtype, copy=False)]
+    return np.asarray(table[levels.astype(dtype, copy=False)])

@@ -39,7 +39,7 @@ class Field(NamedTuple):
     """The value of a tag; place: where it lies in what it was read from, 0 for a new one."""
 
     kind: int
-    count: int
+    length: int
     value: bytes
     place: int = 0
 

@@ -129,7 +129,7 @@ def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
         return headers.BY_CONTENT[kind](file.read())
     with _pillow(file, kind) as image:
         samples = 4 if image.mode == "P" else len(image.getbands())
-        return Size(*image.size, samples, 16 if kind == "PPM" else 8)
+        return Size(image.width, image.height, samples, 16 if kind == "PPM" else 8)
 
 
 def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
@@ -200,7 +200,7 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
     profile, found = None, {}
     for kind, body in headers.boxes(content):
         if kind == b"brob":  # compressed by Brotli
-            kind, body = body[:4], imagecodecs.brotli_decode(body[4:])
+            kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:]))
         if kind == b"colr" and body[:1] == b"\2":
             profile = body[3:]
         elif kind == b"Exif" or (kind == b"uuid" and body.startswith(_EXIF_BOX)):

@@ -23,7 +23,8 @@ from irodori.utils.errors import IrodoriError
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
-_SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT, _DEPTH, _DNG = 330, 338, 339, 32997, 50706
+_COLOR_MAP, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 320, 330, 338, 339
+_DEPTH, _DNG = 32997, 50706
 _XMP, _IPTC, _PHOTOSHOP, _PROFILE = 700, 33723, 34377, 34675
 _PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips and tiles
 _RAW = (32803, 34892)  # photometric interpretations: a color filter's mosaic, linear raw
@@ -122,8 +123,8 @@ class Page:
                 if page.axes == "SYX":
                     values = np.moveaxis(values, 0, 2)
                 if photometric == 3:
-                    values = (page.colormap // 256).astype(np.uint8)[:, values.astype(int)]
-                    values = np.moveaxis(values, 0, -1)
+                    table = np.array(directory.numbers(_COLOR_MAP)).reshape(3, -1).T // 256
+                    values = table.astype(np.uint8)[values.astype(int)]
         except Exception:  # old JPEG, Y'CbCr without JPEG, ThunderScan: libtiff's matter
             if self.size.bits > 8:
                 raise
@@ -179,7 +180,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         content,
         pixels,
         bigtiff=False,
-        byteorder=described.order,
+        byteorder="<" if described.order == "<" else ">",
         photometric="rgb",
         extrasamples=None if pixels.shape[2] == 3 else ["unassalpha"],
         compression="zlib",

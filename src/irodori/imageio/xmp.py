@@ -39,10 +39,9 @@ _GONE = {
     *(f"http://ns.google.com/photos/1.0/{what}/" for what in ("camera", "container", "depthmap")),
 }
 _SOURCE_TYPE, _HISTORY = "Iptc4xmpExt:DigitalSourceType", "xmpMM:History"
-_STALE = (_SOURCE_TYPE, "xmpMM:InstanceID", "xmp:Thumbnails", "crs:ConvertToGrayscale")
-_STALE += tuple(
-    f"tiff:{what}"
-    for what in ("BitsPerSample", "PhotometricInterpretation", "SamplesPerPixel", "Compression")
+_STALE = (
+    *(_SOURCE_TYPE, "xmpMM:InstanceID", "xmp:Thumbnails", "crs:ConvertToGrayscale"),
+    *("tiff:BitsPerSample", "tiff:PhotometricInterpretation", "tiff:SamplesPerPixel"),
 )
 _DOCUMENT, _ORIGINAL = "xmpMM:DocumentID", "xmpMM:OriginalDocumentID"
 # All others are plain text.
