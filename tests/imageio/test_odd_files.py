@@ -127,6 +127,34 @@ def test_of_an_animation_the_first_picture_which_is_said(form):
     assert len(photo.notes) == 1
 
 
+def test_a_picture_of_several_is_chosen():
+    first = Image.fromarray(GRAY)
+    content = saved(first, "GIF", save_all=True, append_images=[ImageOps.invert(first)])
+    np.testing.assert_array_equal(read_photo(content, page=2).pixels[..., 0], 255 - GRAY)
+    for one in (content, saved(GRAY[..., None], "PNG"), saved(GRAY[..., None], "JPEG")):
+        with pytest.raises(IrodoriError, match="no page 3"):
+            read_photo(one, page=3)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_metadata_of_jpeg_xl(damaged):
+    stream = imagecodecs.jpegxl_encode(GRAY, lossless=True)
+    packed = imagecodecs.brotli_encode(made.CLAIMS)
+    packed = packed[: len(packed) // 2] if damaged else packed
+    boxes = (
+        (b"JXL ", b"\r\n\x87\n"),
+        (b"ftyp", b"jxl \0\0\0\0jxl "),
+        (b"Exif", bytes(4) + made.turned_exif()[6:]),
+        (b"brob", b"xml " + packed),
+        (b"jxlc", stream),
+    )
+    content = b"".join((8 + len(b)).to_bytes(4, "big") + kind + b for kind, b in boxes)
+    photo = read_photo(content)
+    np.testing.assert_array_equal(photo.pixels[..., 0], GRAY)
+    assert b"a caption" in photo.metadata.exif
+    assert photo.metadata.xmp == (None if damaged else made.CLAIMS)
+
+
 def test_an_unusable_profile_and_damaged_metadata_are_told():
     for extra, word in (
         ({"icc_profile": b"nonsense"}, "profile"),

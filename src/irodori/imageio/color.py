@@ -55,15 +55,21 @@ def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ())
 
 
 @lru_cache(maxsize=32)
-def is_sound(profile: bytes, space: str) -> bool:
-    """Whether a profile can be used for pictures of a color space ("gray", "rgb" or "cmyk")."""
+def deviation(profile: bytes, space: str) -> float:
+    """Return by how many of 255 levels a profile's colors differ from sRGB's at most.
+
+    inf: it can't be used for pictures of this color space ("gray", "rgb" or "cmyk").
+    """
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    channels = {"gray": 1, "rgb": 3, "cmyk": 4}[space]
+    grid = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(-1, 1, channels)
     try:
-        _transformed(
-            np.zeros((1, 1, {"gray": 1, "cmyk": 4}.get(space, 3)), np.uint8), profile, space
-        )
+        moved = _transformed(grid, profile, space).astype(int)
     except Exception:  # LittleCMS says many things
-        return False
-    return profile[16:20] == _SPACES[space]
+        return np.inf
+    if profile[16:20] != _SPACES[space]:
+        return np.inf
+    return 255.0 if space == "cmyk" else float(np.abs(moved - grid).max())
 
 
 def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.ndarray:
@@ -78,7 +84,7 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
         profile = imagecodecs.cms_profile("lab4")
     if profile is None:
         return _from_inks(levels_HWC) if space == "cmyk" else levels_HWC
-    if space in ("gray", "rgb") and _is_srgb(profile, space):
+    if space != "lab" and deviation(profile, space) <= _SAME:
         return levels_HWC
     if space == "gray":
         ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1).astype(levels_HWC.dtype)
@@ -100,15 +106,6 @@ def _from_inks(inks_HW4: np.ndarray) -> np.ndarray:
         light = most - inks
         row[...] = (light[:, :3] * light[:, 3:] + most // 2) // most
     return target
-
-
-@lru_cache(maxsize=32)
-def _is_srgb(profile: bytes, space: str) -> bool:
-    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
-    if space == "gray":
-        grid = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    return bool(np.abs(_transformed(grid, profile, space).astype(int) - grid).max() <= _SAME)
 
 
 def _transformed(levels_HWC: np.ndarray, profile: bytes, space: str) -> np.ndarray:

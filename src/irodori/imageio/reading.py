@@ -4,7 +4,7 @@ import importlib
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +26,7 @@ MAX_PIXELS = 300_000_000
 """Larger photos are refused by their header: a few bytes can claim any size."""
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
+_MOST_BROTLI = 1 << 22
 
 _DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -69,7 +70,7 @@ def read_photo(
         decoded = _decoded(file, kind, page)
         notes = list(decoded.notes)
         profile = decoded.profile
-        if profile and decoded.space != "lab" and not color.is_sound(profile, decoded.space):
+        if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
@@ -136,6 +137,8 @@ def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
     if kind == "TIFF":
         return Page(file, page).decode(file)
     content = file.read()
+    if kind in ("PNG", "JXL") and page not in (None, 1):
+        raise IrodoriError(f"no page {page}: it has 1")
     if kind == "PNG":
         return png.decode(content)
     if kind == "JXL":
@@ -199,8 +202,9 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
     """The profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
     profile, found = None, {}
     for kind, body in headers.boxes(content):
-        if kind == b"brob":  # compressed by Brotli
-            kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:]))
+        if kind == b"brob":
+            with suppress(RuntimeError, ValueError):  # damaged or large metadata
+                kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:], out=_MOST_BROTLI))
         if kind == b"colr" and body[:1] == b"\2":
             profile = body[3:]
         elif kind == b"Exif" or (kind == b"uuid" and body.startswith(_EXIF_BOX)):
