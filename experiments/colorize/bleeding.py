@@ -21,12 +21,13 @@ from scipy.ndimage import (  # type: ignore[attr-defined]
     gaussian_gradient_magnitude as gradient,
 )
 from torch import Tensor
+from torch.nn import functional
 
 from irodori.color import Lab, rgb_to_lab, to_float
 from irodori.color.difference import ciede2000
-from irodori.inference.enlarge import METHODS, Enlarged
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PhotoLuminance, to_levels
+from irodori.inference.upsampling import GuidedUpsampler
 from irodori.network.joint import reduce_chroma
 
 HERE = Path(__file__).parent
@@ -61,6 +62,7 @@ def joint_bilateral(luminance: Tensor, chroma: Tensor, step: int) -> Tensor:
 
 STRIP = 64
 """Rows that the joint bilateral filter is given at a time: it takes kernel² times their memory."""
+METHODS = ("nearest", "bilinear", "guided")
 LIBRARY = {"kornia guided": fast_guided_filter, "kornia joint bilateral": joint_bilateral}
 SHOWN = (*METHODS, *LIBRARY)
 
@@ -140,12 +142,14 @@ def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
     seen_11hw, chroma_12hw = LAB.encode(as_tensor(np.asarray(image)))
     reduced_12hw = reduce_chroma(chroma_12hw)
     full_11HW = luminance.whole()
-    if method in METHODS:
-        enlarged = Enlarged(reduced_12hw, seen_11hw, height, width, method)
-        chroma_12HW = enlarged.rows(0, height, full_11HW)
+    if method == "guided":
+        upsampler = GuidedUpsampler(reduced_12hw, seen_11hw, height, width)
+        chroma_12HW = upsampler.rows(0, height, full_11HW)
     else:
-        plain = Enlarged(reduced_12hw, seen_11hw, height, width, "bilinear")
-        chroma_12HW = LIBRARY[method](full_11HW, plain.rows(0, height, full_11HW), round(2 / scale))
+        mode = "nearest-exact" if method == "nearest" else "bilinear"
+        chroma_12HW = functional.interpolate(reduced_12hw, (height, width), mode=mode)
+        if method in LIBRARY:
+            chroma_12HW = LIBRARY[method](full_11HW, chroma_12HW, round(2 / scale))
     return to_levels(into_gamut(LAB, full_11HW, chroma_12HW), true_HW3.dtype)
 
 

