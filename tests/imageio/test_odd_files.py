@@ -18,6 +18,22 @@ RGB16 = {"photometric": "rgb"}
 FOUR = {"photometric": "rgb", "extrasamples": ["unspecified"]}
 
 
+def size_said_twice():
+    """A JPEG 2000 file whose box claims gigabytes that its codestream doesn't have."""
+    content = saved(GRAY[..., None], "JPEG2000")
+    at = content.index(b"ihdr")
+    return content[: at + 4] + (1 << 30).to_bytes(4, "big") + content[at + 8 :]
+
+
+def test_a_size_is_believed_only_if_it_is_said_once():
+    assert read_photo(saved(GRAY[..., None], "JPEG2000")).pixels.shape == (48, 64, 1)
+    with pytest.raises(IrodoriError):
+        read_photo(size_said_twice())
+    png = saved(GRAY[..., None], "PNG")
+    with pytest.raises(IrodoriError):
+        read_photo(png[:33] + made.thin_png(1000, 900_000)[8:33] + png[33:])
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -35,6 +35,8 @@ def decode(content: bytes) -> Decoded:
     """
     chunks = list(_chunks(content))
     kinds = [kind for kind, _ in chunks]
+    if kinds.count(b"IHDR") != 1:
+        raise IrodoriError("damaged: its header")
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
     # Metadata may stand behind the pixels, where Pillow finds it only by decoding them; and damaged
     # metadata must not cost the photo.

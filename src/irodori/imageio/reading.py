@@ -67,7 +67,7 @@ def read_photo(
     """
     with _opened(source) as (file, kind):
         header = _header(file, kind, page, max_bytes)
-        decoded = _decoded(file, kind, page)
+        decoded = _decoded(file, header, page)
         notes = list(decoded.notes)
         profile = decoded.profile
         if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
@@ -133,7 +133,8 @@ def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
         return Size(image.width, image.height, samples, 16 if kind == "PPM" else 8)
 
 
-def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
+def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
+    kind = header.format
     if kind == "TIFF":
         return Page(file, page).decode(file)
     content = file.read()
@@ -148,6 +149,8 @@ def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
     # Pillow opens what has 12 bits if it doesn't know.
     shallow = content[:at] + b"\x08" + content[at + 1 :] if deep else content
     with _pillow(io.BytesIO(shallow), kind) as image:
+        if image.size != header[:2]:  # a file can say its size in several places
+            raise IrodoriError("damaged: its header")
         metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
         notes = []
         if image.info.get("mp"):

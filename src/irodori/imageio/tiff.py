@@ -128,6 +128,9 @@ class Page:
             return decoded._replace(metadata=described, notes=self.notes, upright=True)
         with tifffile.TiffFile(file) as tiff:
             page = tiff.pages[self.index]
+            width, height, samples, bits, _ = self.size
+            if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
+                raise IrodoriError("damaged: its header")
             values = page.asarray()
             if page.axes == "SYX":
                 values = np.moveaxis(values, 0, 2)
