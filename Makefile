@@ -1,6 +1,6 @@
 # make setup: .venv with everything, by pip.   make train: train on the embedded sample.
-# make test: the fast tests.                   make test-all: those and the slow ones.
-# make test-long: the few that take minutes.
+# make test: the fast tests.                   make test-all: those and the slow ones, as in CI.
+# make test-long: the others.
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
 # make study-starter, starter, pictures: the model that comes along, and what shows it.
@@ -11,7 +11,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST := $(VENV)-oldest
 
-.PHONY: setup train test test-all test-long lint lower-bounds clean \
+# Compiled modules are kept: else every process would compile torch and Lightning again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup train test test-all test-long lint oldest lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
 	study-objectives study-starter starter pictures benchmark
 
@@ -19,20 +22,25 @@ setup: $(VENV)/installed
 
 # torch and torchvision first and together, so that pip takes a pair that fits. What is imported is
 # compiled then: compiling all of it would take half a minute.
-$(VENV)/installed: pyproject.toml
+PIP := -m pip install --quiet --no-compile --disable-pip-version-check
+
+$(VENV)/torch:
 	@echo "Setting up $(VENV): PyTorch is large, this takes some minutes."
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
 		{ echo "irodori needs Python 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile torch torchvision
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	$(BIN)/python $(PIP) torch torchvision
+	touch $@
+
+$(VENV)/installed: pyproject.toml $(VENV)/torch
+	$(BIN)/python $(PIP) --editable '.[dev]'
 	touch $@
 
 train: setup
 	$(BIN)/python train.py experiment=lab_alpha1
 
 # A test a core: most wait for processes that they start, and none has work for more than a thread.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 15
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal --durations 15
 
 test: setup
 	$(PYTEST) -m "not slow and not long"
@@ -120,13 +128,21 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The oldest allowed versions in an environment of their own, which sees torch in the first one.
-lower-bounds: setup
-	$(PYTHON) -m venv --clear $(OLDEST)
-	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
-		> $$($(OLDEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/torch.pth
+# The oldest allowed versions in an environment of their own, with links to torch's files.
+SITE = $$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+LINK := import os, shutil, sys; \
+	shutil.copytree(*sys.argv[1:], copy_function=os.link, dirs_exist_ok=True)
+
+oldest: $(OLDEST)/linked
+
+$(OLDEST)/linked: $(VENV)/torch
+	$(PYTHON) -m venv --clear --without-pip $(OLDEST)
+	$(BIN)/python -c "$(LINK)" $(call SITE,$(VENV)) $(call SITE,$(OLDEST))
+	touch $@
+
+lower-bounds: oldest
 	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
-	$(OLDEST)/bin/python -m pip install --quiet --no-compile --requirement $(OLDEST)/pins.txt
+	$(OLDEST)/bin/python $(PIP) --requirement $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python tests/lower_bounds.py check
 	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 

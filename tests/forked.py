@@ -1,6 +1,7 @@
-"""`train.py` in processes of its own that start at once: forked off one that has imported it all.
+"""`train.py` and the other commands in processes that start at once.
 
-Importing torch and Lightning takes longer than a run on tiny shards.
+They are forked off one that has imported everything: importing torch and Lightning takes longer
+than a run on tiny shards.
 """
 
 import contextlib
@@ -20,12 +21,13 @@ import psutil
 from irodori.config import PROJECT
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["irodori.training.launch", "lightning", "wandb", "kornia"])
+CONTEXT.set_forkserver_preload(["irodori.training.launch", "irodori.evaluation.launch", "kornia"])
 PATIENCE = 90.0
 """Seconds after which a run counts as hanging."""
 
 
-def trained(
+def run_program(
+    program: str,
     arguments: list[str],
     log: Path,
     folder: Path,
@@ -33,7 +35,7 @@ def trained(
     first: int,
     hook: tuple[Any, ...] | None,
 ) -> None:
-    """What a process does: run train.py as if it were started in `folder` by a shell."""
+    """Run a program in this process as if a shell had started it in `folder`."""
     from lightning.pytorch.utilities import rank_zero_only
 
     # Lightning looked at the environment when it was imported.
@@ -50,6 +52,7 @@ def trained(
     for name in [name for name in os.environ if name.startswith(("WANDB", "PL_", "PYTEST"))]:
         del os.environ[name]
     os.environ |= {"OMP_NUM_THREADS": "1", "HOME": str(folder), "COLUMNS": "160", **variables}
+    sys.path[:0] = filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))
     os.chdir(folder)
     multiprocessing.set_start_method("fork", force=True)  # as in a process that a shell starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -59,19 +62,25 @@ def trained(
     if hook is not None:
         function, *values = hook
         function(*values)
-    sys.argv = ["train.py", *arguments]
+    sys.argv = [program, *arguments]
     try:
-        runpy.run_path(str(PROJECT / "train.py"), run_name="__main__")
+        if program == "irodori":
+            from irodori.cli.app import app
+
+            app()
+        else:
+            runpy.run_path(str(PROJECT / program), run_name="__main__")
     finally:
         sys.stdout.flush()
 
 
 class Run:
-    """A run of `train.py`, on one rank or on several that torchrun might have started.
+    """A run of a program, on one rank or on several that torchrun might have started.
 
     Args:
         folder: where it is started, and its output goes, in `output`.
-        arguments: of `train.py`.
+        arguments: its command line.
+        program: `train.py`, `evaluate.py` or `irodori`.
         ranks: processes; they share a process group, which is the first one's id.
         hook: called in each process before it begins: a function and its arguments.
         hook_rank: only on this rank.
@@ -81,6 +90,7 @@ class Run:
         self,
         folder: Path,
         *arguments: str,
+        program: str = "train.py",
         ranks: int = 1,
         hook: tuple[Any, ...] | None = None,
         hook_rank: int | None = None,
@@ -106,8 +116,9 @@ class Run:
             }
             own = hook if hook_rank in (None, rank) else None
             process = CONTEXT.Process(
-                target=trained,
+                target=run_program,
                 args=[
+                    program,
                     list(arguments),
                     self.log,
                     folder,

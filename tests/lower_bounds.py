@@ -7,8 +7,6 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-from packaging.version import Version
-
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 # Of these the oldest tested version is the one that plain pip installs.
 NEWEST = {"torch", "torchvision"}
@@ -31,6 +29,8 @@ def pins() -> dict[str, str]:
 
 def check() -> None:
     """Import irodori's modules with exactly the pinned versions."""
+    from packaging.version import Version
+
     wrong = {
         name: version(name.partition("[")[0])
         for name, oldest in pins().items()

@@ -10,11 +10,12 @@ from irodori.inference.colorizer import Colorizer
 from irodori.network import JointNetwork
 
 
-def test_importing_the_package_and_its_command_loads_no_torch():
+def test_neither_the_command_nor_a_configuration_waits_for_large_packages():
     code = (
-        "import sys, irodori, irodori.cli, irodori.config, irodori.runs.program\n"
-        "heavy = {'torch', 'lightning', 'kornia', 'torchvision', 'wandb', 'torchmetrics'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
+        "import sys, irodori.cli.app, irodori.config, irodori.runs.program\n"
+        "large = {'torch', 'lightning', 'kornia', 'torchvision', 'wandb', 'torchmetrics', 'numpy',"
+        " 'gradio', 'starlette', 'uvicorn', 'matplotlib'}\n"
+        "print(sorted(large & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
@@ -22,6 +23,7 @@ def test_importing_the_package_and_its_command_loads_no_torch():
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.long
 def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path):
     code = (
         "import sys\n"

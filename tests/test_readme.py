@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 import webdataset
+from typer.testing import CliRunner
 
 import tiny
+from irodori.cli.app import app
+from irodori.config.check import check
+from irodori.evaluation.settings import EvaluateSettings
 from made_runs import study
 
 PROJECT = Path(__file__).parents[1]
@@ -21,6 +25,7 @@ COMMANDS = [
     for block in re.findall(r"```bash\n(.*?)```", TEXT, flags=re.S)
     for line in block.splitlines()
 ]
+SERVING = re.findall(r"^irodori (?:demo|study).*", TEXT, flags=re.M)
 VARIANTS = [
     command
     for command in COMMANDS
@@ -73,32 +78,31 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_readme_has_commands() -> None:
-    assert len(COMMANDS) >= 8
-    assert all(command.split()[0] in ("make", "python", "irodori") for command in COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + SERVING)
+def test_commands_are_composed_or_parsed(command: str) -> None:
+    program, *words = shlex.split(re.sub(r"\$\(.*?\)", "runs/there/", command))
+    if program == "make":
+        assert "python" in run([program, "-n", *words], PROJECT).stdout
+    elif program == "irodori":
+        # Unknown options are refused before the help is shown.
+        parsed = CliRunner().invoke(app, [*words, "--help"])
+        assert parsed.exit_code == 0, parsed.output
+    elif words[0] == "evaluate.py":
+        check(tiny.compose_evaluation(*words[1:]), EvaluateSettings)
+    else:
+        assert (program, words[0]) == ("python", "train.py")
+        settings = [word for word in words[1:] if word != "-m" and not word.startswith("hydra.")]
+        swept = [setting for setting in settings if "-m" in words and "," in setting]
+        tiny.config(*(word.partition(",")[0] if word in swept else word for word in settings))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
-def test_make_targets(command: str, folder: Path) -> None:
-    words = shlex.split(command)
-    assert "python" in run([words[0], "-n", *words[1:]], folder).stdout
-
-
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_in_their_order(folder: Path) -> None:
     for command in COMMANDS:
-        if command.startswith("make"):
-            continue
-        if command in VARIANTS:
-            # Variants are composed, to save minutes; own shards are trained on.
-            tiny.config(*shlex.split(command)[2:])
+        if command.startswith("make") or command in VARIANTS:
             continue
         if " -m " in command:
-            # So are sweeps, which other tests run; what comes of one is made up.
-            words = [word for word in shlex.split(command)[3:] if not word.startswith("hydra.")]
-            settings = [word.partition(",")[0] for word in words]
-            tiny.config(*settings)
+            # Other tests run sweeps; what comes of one is made up.
             (place,) = re.findall(r"hydra.sweep.dir=(\S+)", command)
             study(folder / place)
             continue

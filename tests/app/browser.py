@@ -68,3 +68,52 @@ class Visits:
             context.close()
         assert not self.elsewhere, f"calls to other hosts: {self.elsewhere}"
         assert not self.errors, f"errors on the page: {self.errors}"
+
+
+CONTRASTS = """() => {
+  const channels = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const over = (top, below) => {
+    const a = top[3] ?? 1;
+    return [0, 1, 2].map(i => top[i] * a + below[i] * (1 - a));
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim();
+    const element = walker.currentNode.parentElement;
+    if (!text || /^(SCRIPT|STYLE|NOSCRIPT)$/.test(element.tagName)) continue;
+    const box = element.getBoundingClientRect();
+    if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    if (box.width < 2 || box.height < 2) continue;
+    const layers = [];
+    let picture = false;
+    for (let one = element; one; one = one.parentElement) {
+      const style = getComputedStyle(one);
+      if (style.backgroundImage !== 'none') picture = true;
+      layers.push(channels(style.backgroundColor));
+    }
+    if (picture) continue;
+    const below = layers.reverse().reduce((c, layer) => over(layer, c), [255, 255, 255]);
+    const color = over(channels(getComputedStyle(element).color), below);
+    const [low, high] = [luminance(below), luminance(color)].sort((a, b) => a - b);
+    found.push([text.slice(0, 60), (high + 0.05) / (low + 0.05)]);
+  }
+  return found;
+}"""
+NAMELESS = """() => [...document.querySelectorAll('input, select, textarea, button, a[href]')]
+  .filter(e => e.checkVisibility() && e.type !== 'hidden')
+  .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.title
+      || e.getAttribute('aria-labelledby') || e.labels?.[0]?.textContent.trim()))
+  .map(e => e.outerHTML.slice(0, 200))"""
+
+
+def check_readable(page):
+    """Text stands out from its ground (WCAG AA), nothing is cut off, and controls have names."""
+    contrasts = page.evaluate(CONTRASTS)
+    assert contrasts
+    assert [found for found in contrasts if found[1] < 4.5] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate("document.documentElement.lang") == "en"

@@ -85,7 +85,9 @@ def test_options_reach_the_network(scans, checkpoint):
     colorizer = Colorizer.load(checkpoint, settings)
     expected = colorizer(Image.open(scans / "two.png"), Image.open(scans / "one.jpg"))
     assert np.array_equal(pixels("x.png"), expected)
-    assert not np.array_equal(pixels("x.png"), Colorizer.load(checkpoint)(Image.open("x.png")))
+    assert not np.array_equal(
+        pixels("x.png"), Colorizer.load(checkpoint)(Image.open(scans / "two.png"))
+    )
 
 
 def test_a_sequence_has_one_scene(scans, checkpoint):
@@ -195,7 +197,9 @@ def interruptible():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sent):
     command = [*SLOWLY, "0.1", str(scans), "--output", "out", "--jobs", "2"]
     process = subprocess.Popen(
@@ -225,7 +229,7 @@ def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sen
     assert not list(Path("out").rglob(".*.part"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_command_does_not_wait_for_a_long_photo(scans):
     command = [*SLOWLY, "60", str(scans), "--output", "out"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)

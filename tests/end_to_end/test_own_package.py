@@ -4,11 +4,9 @@ tests/own_package is what such a user writes; it is installed beside irodori, as
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +15,11 @@ from hydra.errors import HydraException
 from PIL import Image
 
 import tiny
+from forked import Run
 from irodori.config import PROJECT
 from irodori.config.errors import error_line
 from irodori.utils.errors import IrodoriError
 
-IRODORI = Path(sys.executable).with_name("irodori")
 OWN = PROJECT / "tests" / "own_package"
 pytestmark = pytest.mark.slow
 
@@ -34,24 +32,13 @@ def user(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     target = ["--no-build-isolation", "--target", str(folder / "site"), str(source)]
     subprocess.run([*pip, *target], check=True)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]),
-        "OMP_NUM_THREADS": "1",
-        "HOME": str(folder),
-    }
 
-    def run(*command, status=0):
-        done = subprocess.run(
-            [sys.executable, *map(str, command)],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout if status == 0 else done.stderr
+    def run(program, *arguments, status=0):
+        site = str(folder / "site")
+        done = Run(folder, *map(str, arguments), program=program, PYTHONPATH=site)
+        assert done.end() == [status], done.output
+        assert "Traceback" not in done.output
+        return done.output
 
     run.folder = folder
     run.conf = source / "conf"
@@ -67,14 +54,13 @@ def trained(user, data):
     """A run of two steps, resumed for a third and fourth."""
     run = user.folder / "run"
     own = ["--config-dir", user.conf, "experiment=mine"]
-    program = PROJECT / "train.py"
-    user(program, *own, *on(data), "trainer.max_steps=2", f"hydra.run.dir={run}")
+    user("train.py", *own, *on(data), "trainer.max_steps=2", f"hydra.run.dir={run}")
     more = [f"resume={run}", "trainer.max_steps=4", "trainer.max_epochs=2", "allow_changes=true"]
-    refused = user(program, *more, status=1)
+    refused = user("train.py", *more, status=1)
     assert refused.count("\n") == 1
     assert "own_colors" in refused
     assert "trust" in refused
-    user(program, *more, "trust=[own_colors]")
+    user("train.py", *more, "trust=[own_colors]")
     return run
 
 
@@ -104,13 +90,12 @@ def test_training_uses_each_of_the_classes(user, trained):
 
 
 def test_it_evaluates(user, trained):
-    program = PROJECT / "evaluate.py"
     checkpoint = f"checkpoint={trained}/checkpoints/best.ckpt"
     asked = [checkpoint, "perceptual=false", f"hydra.run.dir={user.folder}/evaluation"]
-    refused = user(program, *asked, status=1)
+    refused = user("evaluate.py", *asked, status=1)
     assert "own_colors" in refused
     own = ["--config-dir", user.conf, "metrics=[default,worst_channel]", "trust=[own_colors]"]
-    user(program, *own, *asked)
+    user("evaluate.py", *own, *asked)
     found = json.loads((user.folder / "evaluation" / "metrics.json").read_text())["rows"]["model"]
     wanted = json.loads((trained / "metrics.json").read_text())["rows"]["best"]
     assert {name: found[name] for name in wanted} == wanted
@@ -119,13 +104,13 @@ def test_it_evaluates(user, trained):
 def test_it_exports_and_colorizes(user, trained):
     checkpoint = trained / "checkpoints" / "best.ckpt"
     model = user.folder / "model.safetensors"
-    command = [IRODORI, "export", "--checkpoint", checkpoint, "--output", model]
+    command = ["irodori", "export", "--checkpoint", checkpoint, "--output", model]
     command += ["--format", "safetensors"]
     assert "own_colors" in user(*command, status=1)
     user(*command, "--trust", "own_colors")
     photo, result = user.folder / "photo.png", user.folder / "colorized.png"
     tiny.photo(7).convert("L").save(photo)
-    command = [IRODORI, "colorize", photo, "--output", result, "--checkpoint", model]
+    command = ["irodori", "colorize", photo, "--output", result, "--checkpoint", model]
     assert "own_colors" in user(*command, status=1)
     user(*command, "--trust", "own_colors")
     colors = np.asarray(Image.open(result)).astype(int)
@@ -154,10 +139,6 @@ def test_mistakes_are_reported_like_those_in_irodoris_own(user, data, override, 
 
 
 def test_nothing_of_irodori_names_the_package():
-    names = subprocess.run(
-        ["grep", "-rl", "own_colors", str(PROJECT / "src"), str(PROJECT / "conf")],
-        capture_output=True,
-        text=True,
-    )
-    assert names.stdout == ""
-    assert Path(OWN, "conf").is_dir()
+    files = [path for name in ("src", "conf") for path in (PROJECT / name).rglob("*.[py]*")]
+    assert len(files) > 100
+    assert not [path for path in files if path.is_file() and b"own_colors" in path.read_bytes()]

@@ -1,45 +1,44 @@
-"""What only shows in processes of their own: several ranks, sweeps, and `train.py` itself."""
+"""What only shows in processes of their own: several ranks, and `train.py` itself."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 import tiny
+from forked import Run
 from irodori.config import PROJECT
 from irodori.model import load_model
 from irodori.utils.errors import IrodoriError
 
-pytestmark = pytest.mark.slow
-
 TWO = ["trainer=ddp", "trainer.devices=2"]
-
-
-def python(*arguments, cwd, **variables):
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "PL_"))
-    }
-    environment |= {"OMP_NUM_THREADS": "1", "HOME": str(cwd), "COLUMNS": "160", **variables}
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    return SimpleNamespace(
-        status=done.returncode, out=done.stdout.splitlines(), err=done.stderr.splitlines()
-    )
 
 
 def on_two(overrides):
     return [*(setting for setting in overrides if "devices" not in setting), *TWO]
+
+
+def output(*command, cwd):
+    """Lines of a command that starts its ranks itself."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "PL_"))}
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=environment | {"OMP_NUM_THREADS": "1", "HOME": str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def rows(folder):
+    return json.loads((folder / "metrics.json").read_text())["rows"]
 
 
 @pytest.mark.long
@@ -48,8 +47,7 @@ def test_two_ranks_train_as_one_process_does(data, tmp_path):
     settings = [*data.on, "optimizer=adadelta", "optimizer.eps=1e-2", "trainer.max_steps=3"]
     settings += ["trainer.limit_val_batches=0"]
     for name, overrides in {"one": settings, "two": on_two(settings)}.items():
-        done = python(steps, tmp_path / name, *overrides, cwd=tmp_path)
-        assert done.status == 0, done.err
+        output(steps, tmp_path / name, *overrides, cwd=tmp_path)
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-6)
@@ -67,20 +65,13 @@ def test_two_ranks_train_as_one_process_does(data, tmp_path):
 @pytest.mark.long
 def test_two_ranks_freeze_an_encoder_for_the_first_steps(data, tmp_path):
     frozen = ["backbone=resnet18", "encoder.pretrained=false", "encoder.freeze_steps=2"]
+    frozen += ["optimizer=adamw", "callbacks.pictures=null"]
     weights = []
     for steps in (1, 2, 3):
         folder = tmp_path / str(steps)
-        done = python(
-            PROJECT / "train.py",
-            *on_two(data.on),
-            *frozen,
-            "optimizer=adamw",
-            "callbacks.pictures=null",
-            f"trainer.max_steps={steps}",
-            f"hydra.run.dir={folder}",
-            cwd=tmp_path,
-        )
-        assert done.status == 0, done.err
+        limits = [f"trainer.max_steps={steps}", f"hydra.run.dir={folder}"]
+        run = Run(tmp_path, *on_two(data.on), *frozen, *limits, ranks=2)
+        assert run.end() == [0, 0], run.output
         weights.append(load_model(folder / "checkpoints/last.ckpt").network.state_dict())
     one, two, three = weights
     for name in one:
@@ -99,43 +90,35 @@ def test_a_user_trains_on_two_processes(data, tmp_path):
     val = tiny.shards(tmp_path / "val", 5, first=60)
     overrides = [*tiny.on(data.train, val), "data.val_batch_size=2", *TWO]
     overrides += ["experiment=lab_alpha1", "trainer.max_steps=2", "trainer.max_epochs=5"]
-    done = python(PROJECT / "train.py", *overrides, cwd=tmp_path)
-    assert done.status == 0, done.err
+    lines = output(PROJECT / "train.py", *overrides, cwd=tmp_path)
     (folder,) = (tmp_path / "runs" / "lab_alpha1").iterdir()
-    told = [line for line in done.out if line.startswith("run: ")]
-    assert told == done.out[-1:]
-    assert Path(told[0].removeprefix("run: ")).samefile(folder)
-    assert sum("2 processes" in line for line in done.out) == 1
+    assert [line for line in lines if line.startswith("run: ")] == lines[-1:]
+    assert Path(lines[-1].removeprefix("run: ")).samefile(folder)
+    assert sum("2 processes" in line for line in lines) == 1
     metrics = json.loads((folder / "metrics.json").read_text())
     assert sum(scene["samples"] for scene in metrics["scenes"].values()) == 5
-    assert (folder / "checkpoints" / "best.ckpt").exists()
 
     overrides = [f"checkpoint={folder}/checkpoints/best.ckpt", "trainer.accelerator=cpu"]
     overrides += ["trainer.precision=32-true", f"hydra.run.dir={tmp_path}/alone"]
-    done = python(PROJECT / "evaluate.py", *overrides, cwd=tmp_path)
-    assert done.status == 0, done.err
-    alone = json.loads((tmp_path / "alone" / "metrics.json").read_text())["rows"]
-    best = metrics["rows"]["best"]
+    run = Run(tmp_path, *overrides, program="evaluate.py")
+    assert run.end() == [0], run.output
+    alone, best = rows(tmp_path / "alone"), metrics["rows"]["best"]
     assert best["chroma_rmse"] == pytest.approx(alone["model"]["chroma_rmse"], abs=1e-3)
     assert best["accuracy"] == pytest.approx(alone["model"]["accuracy"], abs=1e-4)
     for row in ("gray", "mean_color"):
-        assert metrics["rows"][row]["chroma_rmse"] == pytest.approx(
-            alone[row]["chroma_rmse"], abs=1e-6
-        )
+        expected = pytest.approx(alone[row]["chroma_rmse"], abs=1e-6)
+        assert metrics["rows"][row]["chroma_rmse"] == expected
 
 
 @pytest.mark.long
 def test_two_ranks_judge_a_checkpoint_as_one_process_does(data, tmp_path):
-    run = tmp_path / "run"
-    metrics = tiny.run(run, *data.on, "trainer.max_steps=1")
-    overrides = [f"checkpoint={run}/checkpoints/last.ckpt", "trainer.accelerator=cpu"]
+    metrics = tiny.run(tmp_path / "run", *data.on, "trainer.max_steps=1")
+    overrides = [f"checkpoint={tmp_path}/run/checkpoints/last.ckpt", "trainer.accelerator=cpu"]
     overrides += ["trainer.devices=2", f"hydra.run.dir={tmp_path}/out"]
-    done = python(PROJECT / "evaluate.py", *overrides, cwd=tmp_path)
-    assert done.status == 0, done.err
-    assert [line for line in done.out if line.startswith("evaluation: ")] == done.out[-1:]
-    assert done.out[-1] == f"evaluation: {tmp_path}/out"
-    together = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    for row, figures in together["rows"].items():
+    lines = output(PROJECT / "evaluate.py", *overrides, cwd=tmp_path)
+    assert [line for line in lines if line.startswith("evaluation: ")] == lines[-1:]
+    assert lines[-1] == f"evaluation: {tmp_path}/out"
+    for row, figures in rows(tmp_path / "out").items():
         expected = metrics["rows"][row.replace("model", "last")]
         # Other pictures share a batch, which other sums of the network come from.
         assert figures == pytest.approx(expected, abs=1e-3)
@@ -150,35 +133,12 @@ def test_a_batch_that_two_ranks_cannot_share_is_refused_before_they_start(data, 
 
 
 @pytest.mark.long
-def test_a_sweep_makes_a_folder_a_job_and_a_table(data, tmp_path):
-    swept = ["color_space=lab,yuv", "alpha=0"]
-    on = [*data.on, "trainer.max_steps=1", "callbacks.pictures.count=1"]
-    done = python(PROJECT / "train.py", "-m", "experiment=quick", *on, *swept, cwd=tmp_path)
-    assert done.status == 0, done.err
-    (sweep,) = (tmp_path / "runs" / "quick").iterdir()
-    jobs = sorted(path for path in sweep.iterdir() if path.is_dir())
-    assert [job.name for job in jobs] == ["0", "1"]
-    assert not [path for path in (tmp_path / "runs").rglob("*") if "=" in str(path.name)]
-    text = "\n".join(done.out)
-    settings = [f"color_space={space}" for space in ("lab", "yuv")]
-    for job, setting in zip(jobs, settings, strict=True):
-        rows = json.loads((job / "metrics.json").read_text())["rows"]
-        (line,) = [line for line in done.out if f" {job.name}: {setting} " in line]
-        assert f" {rows['best']['chroma_rmse']:.2f} " in line
-        assert f" {rows['gray']['chroma_rmse']:.2f} " in line
-    assert "mean color" in text
-    assert done.out[-1].startswith("sweep: ")
-    assert Path(done.out[-1].removeprefix("sweep: ")).samefile(sweep)
-
-
-@pytest.mark.long
 def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
     on = [setting for setting in data.on if setting != "logger=csv"]
     on += ["logger=wandb", "trainer.max_steps=1", "experiment=quick"]
-    done = python(PROJECT / "train.py", "-m", *on, "seed=1,2", cwd=tmp_path)
-    assert done.status == 0, done.err
+    lines = output(PROJECT / "train.py", "-m", *on, "seed=1,2", cwd=tmp_path)
     (sweep,) = (tmp_path / "runs" / "quick").iterdir()
-    told = [line for line in done.out if line.startswith("W&B")]
+    told = [line for line in lines if line.startswith("W&B")]
     assert len(told) == 2
     runs = set()
     for line, job in zip(told, ("0", "1"), strict=True):
@@ -187,7 +147,6 @@ def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
         runs.add(offline.name)
         (log,) = offline.glob("run-*.wandb")
         assert f"quick/{sweep.name}".encode() in log.read_bytes()
-        pictures = list((offline / "files" / "media" / "images").glob("pictures_*.png"))
-        assert pictures
+        assert list((offline / "files" / "media" / "images").glob("pictures_*.png"))
     assert len(runs) == 2
     assert not (tmp_path / "wandb").exists()

@@ -142,7 +142,6 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
     # Three rows of pictures: colour on the right, none on the left.
     picture = np.asarray(Image.open(folder / "pictures" / "best.png")).astype(int)
     chroma = picture.max(2) - picture.min(2)
-    assert picture.shape[1] > 600
     assert chroma[:, :200].max() <= 2
     assert chroma.max() > 30
 
@@ -157,7 +156,15 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
 EXPERIMENTS = sorted(path.stem for path in (PROJECT / "conf/experiment").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+FEW = ("lab_alpha1", "lite0_pretrained", "rgb_alpha1", "starter")
+"""Of each kind one; the others differ from these in a setting."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in FEW else pytest.mark.long) for name in EXPERIMENTS],
+)
 def test_every_experiment_trains(data, tmp_path, name):
     once = ["trainer.max_steps=1", "encoder.pretrained=false"]
     metrics = tiny.run(tmp_path, f"experiment={name}", *data.on, *once)
@@ -170,27 +177,31 @@ def test_every_experiment_trains(data, tmp_path, name):
     assert model.classes == tiny.CLASSES
 
 
-@pytest.mark.parametrize("name", ["ycbcr", "luv", "luma_ab", "oklab"])
-def test_every_other_color_space_trains(data, tmp_path, name):
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["luma_ab", "oklab"])
+def test_another_color_space_trains(data, tmp_path, name):
     tiny.run(tmp_path, f"color_space={name}", *data.on, "trainer.max_steps=1")
     space = Colorizer.load(tmp_path / "checkpoints" / "best.ckpt").model.space
     assert type(space).__name__.lower() == name.replace("_", "")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(data, tmp_path):
     on = [*data.on, "optimizer=adamw", "trainer.max_steps=2"]
-    runs = {}
-    for name, seed in {"a": 3, "b": 3, "c": 4, "zero": 0, "zero again": 0}.items():
-        torch.manual_seed(len(runs) + 100)
-        np.random.seed(len(runs) + 100)
-        tiny.run(tmp_path / name, *on, f"seed={seed}")
-        runs[name] = weights(tmp_path / name)
-    assert same(runs["a"], runs["b"])
-    assert same(runs["zero"], runs["zero again"])
-    assert not same(runs["a"], runs["c"])
-    assert not same(runs["a"], runs["zero"])
+    for name in ("a", "b"):
+        torch.manual_seed(ord(name))
+        np.random.seed(ord(name))
+        tiny.run(tmp_path / name, *on, "seed=3")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    starts = {}
+    for name, seed in {"three": 3, "zero": 0, "zero again": 0}.items():
+        torch.manual_seed(len(name))
+        starts[name] = tiny.parts(tmp_path / name, *on, f"seed={seed}").module.network.state_dict()
+    assert same(starts["zero"], starts["zero again"])
+    assert not same(starts["zero"], starts["three"])
 
 
+@pytest.mark.slow
 def test_with_alpha_0_the_scenes_are_not_learned_and_with_alpha_1_they_are(data, tmp_path):
     def step(folder, *more):
         torch.manual_seed(0)
@@ -234,9 +245,6 @@ def refuse(folder, *overrides):
         (["trainer.sync_batchnorm=true"], ["trainer.sync_batchnorm"]),
         (["trainer.max_steps=0"], ["trainer.max_epochs=0", "trains nothing"]),
         (["trainer.max_epochs=-1"], ["trainer.max_epochs", "trainer.max_steps"]),
-        (["trainer.max_epochs=-2"], ["max_epochs"]),
-        (["trainer.accumulate_grad_batches=0"], ["trainer.accumulate_grad_batches=0"]),
-        (["trainer.check_val_every_n_epoch=0"], ["trainer.check_val_every_n_epoch=0"]),
         (["trainer.gradient_clip_algorithm=median"], ["gradient_clip_algorithm"]),
         (["callbacks=[default,ema]", "callbacks.ema.decay=1.5"], ["callbacks.ema", "decay"]),
         (["data.fold=2", "data.val=${data.train}"], ["data.fold=2", "0 to 1"]),
@@ -251,13 +259,8 @@ def refuse(folder, *overrides):
             ["data.batch_size=4", "trainer.accumulate_grad_batches=4"],
             ["data.batch_size=4", "one image"],
         ),
-        (["augmentation.crop_scale=[0.8,0.5]"], ["augmentation.crop_scale"]),
         (["augmentation.crop=33"], ["augmentation.crop=33", "data.size=32"]),
-        (["network.fusion=tanh"], ["fusion", "tanh"]),
         (["optimizer.lr=-1"], ["optimizer", "-1"]),
-        (["optimizer.lr=nan"], ["optimizer", "nan"]),
-        (["optimizer=adamw", "optimizer.betas=[0.9,1]"], ["optimizer", "beta"]),
-        (["optimizer=adadelta", "optimizer.rho=2"], ["optimizer", "rho"]),
         (["ab_prior=/no/such.json"], ["/no/such.json"]),
     ],
     ids=str,
@@ -270,6 +273,7 @@ def test_what_cannot_be_is_refused_in_one_line_and_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bad_shards_are_refused_by_name(data, tmp_path):
     pattern = tiny.shards(tmp_path / "cut", 6)
     shard = tmp_path / "cut" / "shards" / "part-0.tar"
@@ -317,6 +321,7 @@ def test_validation_photographs_without_classes_leave_no_nan_behind(data, tmp_pa
     assert "accuracy" not in json.loads(text)["rows"]["best"]
 
 
+@pytest.mark.slow
 def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
     train = tiny.shards(tmp_path / "train", 12, damaged=(4,))
     val = tiny.shards(tmp_path / "val", 7, first=100, damaged=(1, 5))
@@ -356,6 +361,7 @@ def test_a_step_on_the_gpu(data, tmp_path):
     assert np.isfinite(metrics["rows"]["best"]["chroma_rmse"])
 
 
+@pytest.mark.slow
 def test_the_best_is_never_worse_than_the_last(data, tmp_path, capsys):
     # Three steps an epoch: the last two steps are not validated while training.
     on = [*data.on, "optimizer=adamw", "optimizer.lr=0.02", "trainer.max_epochs=-1"]

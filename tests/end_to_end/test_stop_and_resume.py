@@ -71,6 +71,17 @@ def whole(data, tmp_path_factory):
     return run
 
 
+def test_two_ranks_that_are_killed_go_on_to_the_same_bits(data, whole, tmp_path):
+    kill = (at, MODULE, "training_step", 6, signal_all, signal.SIGKILL)
+    run = start(tmp_path, data, "trainer.devices=2", ranks=2, hook=kill, hook_rank=1)
+    assert run.end() == [-signal.SIGKILL] * 2, run.output
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert 0 < last["global_step"] < 6
+    run = resume(tmp_path, ranks=2)
+    assert run.end() == [0, 0], run.output
+    assert differences(whole(2), tmp_path / "run") == []
+
+
 @pytest.mark.long
 def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
     # W&B logs offline: it sees nothing of the network, and the run is compared all the same.
@@ -220,6 +231,7 @@ def record(file, *and_then):
         at(*and_then)
 
 
+@pytest.mark.long
 def test_each_sample_once_on_another_number_of_ranks(data, tmp_path):
     seen = tmp_path / "seen"
     # Stopped in the first epoch on two ranks, in the second on one, and ended on two.

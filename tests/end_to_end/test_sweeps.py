@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "launching"))
 
 from sweeps import Sweep, jobs_below, seen
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 TWO = ["trainer=ddp", "trainer.devices=2", "trainer.max_steps=1", "callbacks.pictures=null"]
 
@@ -36,22 +36,6 @@ def trained(folder, **values):
     return ranks[0]
 
 
-@pytest.mark.long
-def test_each_job_is_trained_by_both_its_ranks(data, tmp_path):
-    sweep = Sweep(tmp_path, *on_two(data), "seed=1,2")
-    assert sweep.wait() == 0, sweep.lines
-    folder = sweep.folder
-    weights = set()
-    for number in range(2):
-        weights.add(trained(folder / str(number), seed=number + 1)["weights"])
-        assert (folder / str(number) / "metrics.json").exists()
-    assert len(weights) == 2
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1"]
-    # Nothing was trained elsewhere.
-    assert len(list(tmp_path.rglob("last.ckpt"))) == 2
-
-
-@pytest.mark.long
 def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
     search = [
         "hydra/sweeper=optuna",
@@ -68,12 +52,11 @@ def test_each_trial_is_trained_by_both_its_ranks(data, tmp_path):
         trained(job, alpha=float(row["alpha"]), seed=int(row["seed"]))
         best = json.loads((job / "metrics.json").read_text())["rows"]["best"]["chroma_rmse"]
         assert float(row["best"]) == best
-    assert f"best of 2 trials: job {min(rows, key=lambda row: float(row['best']))['job']} (" in (
-        "\n".join(sweep.lines)
-    )
+    assert sorted(path.name for path in sweep.folder.iterdir() if path.is_dir()) == ["0", "1"]
+    # Nothing was trained elsewhere.
+    assert len(list(tmp_path.rglob("last.ckpt"))) == 2
 
 
-@pytest.mark.long
 def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     folder = tmp_path / "mine"
     options = [text for text in on_two(data) if not text.startswith("trainer.max_")]

@@ -86,7 +86,7 @@ def test_a_narrower_overlap_would_show():
     [
         ("resnet18", 640),
         ("tf_efficientnet_lite0", 640),
-        ("mobilenetv4_conv_small", 640),
+        pytest.param("mobilenetv4_conv_small", 640, marks=pytest.mark.long),
         pytest.param("convnext_tiny", 640, marks=pytest.mark.long),
     ],
 )

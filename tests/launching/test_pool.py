@@ -68,10 +68,8 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("gpus", "at_once", "accelerator", "most"),
     [
-        ([], None, "auto", 1),
         ([], 2, "auto", 2),
         (["0", "1", "2"], None, "auto", 3),
-        (["0", "1", "2"], 2, "auto", 2),
         (["0", "1", "2"], None, "cpu", 1),
     ],
 )
@@ -115,7 +113,7 @@ def test_what_the_machine_cannot_run_is_refused(tmp_path):
         Pool([], at_once=0).check([])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path):
     # A grandchild in a session of its own, which holds the output open.
     program = """

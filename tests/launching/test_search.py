@@ -122,11 +122,6 @@ def test_another_search_in_the_folder_is_refused(tmp_path, space):
         make(tmp_path, space=space)
 
 
-def test_without_a_space_there_is_nothing_to_search(tmp_path):
-    with pytest.raises(IrodoriError, match="nothing to search"):
-        make(tmp_path, space=["seed=3"])
-
-
 def test_the_same_seed_asks_the_same(tmp_path):
     asked = []
     for name, seed in [("a", 0), ("b", 0), ("c", 1)]:

@@ -55,6 +55,7 @@ def task(folder):
     return None
 
 
+@pytest.mark.long
 def test_ranks_get_the_jobs_overrides(tmp_path, capsys):
     job, handles = begin(tmp_path, 1, devices=2)
     wait([job], handles)
@@ -64,6 +65,7 @@ def test_ranks_get_the_jobs_overrides(tmp_path, capsys):
     assert "job 0 done" in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.long
 def test_a_job_that_fails_says_why(tmp_path, capsys):
     job, handles = begin(tmp_path, 13)
     wait([job], handles)
@@ -89,6 +91,7 @@ def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
     assert record.read(job.folder).status == "done"
 
 
+@pytest.mark.long
 def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
     job, handles = begin(tmp_path, 2)
     while not (job.folder / "config.yaml").exists():

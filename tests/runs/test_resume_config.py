@@ -22,12 +22,18 @@ def written(config):
     return Run(config, Path()).to_yaml()
 
 
+@pytest.fixture(scope="module")
+def text(data):
+    """The configuration of a run."""
+    return written(tiny.compose(*data.on))
+
+
 @pytest.fixture
-def folder(data, tmp_path):
+def folder(text, tmp_path):
     """A run folder with nothing but its configuration."""
     path = tmp_path / "run"
     path.mkdir()
-    (path / CONFIG).write_text(written(tiny.compose(*data.on)))
+    (path / CONFIG).write_text(text)
     return path
 
 

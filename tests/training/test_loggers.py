@@ -263,6 +263,7 @@ def agent_commands():
         yield dict(zip(names, choice, strict=True)), command
 
 
+@pytest.mark.long
 def test_what_agents_of_the_wandb_sweep_run_composes():
     commands = list(agent_commands())
     assert len(commands) == 9

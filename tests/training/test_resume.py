@@ -88,7 +88,7 @@ MOMENTS = [
     # In the validation after the last step that max_steps allows.
     pytest.param("steps", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
     # In a validation in the middle of an epoch (four batches each), and in the step after it.
-    ("within epochs", ColorizationModule, "validation_step", 2),
+    pytest.param("within epochs", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
     pytest.param("within epochs", ColorizationModule, "training_step", 11, marks=pytest.mark.long),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),

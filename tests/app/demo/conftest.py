@@ -1,7 +1,13 @@
-"""Checkpoints of small models, for tests of the demo."""
+"""Checkpoints of small models, and a demo that serves them, for its tests."""
+
+import urllib.request
+from types import SimpleNamespace
 
 import pytest
+from demo_server import serving
 from small_checkpoints import write_checkpoint
+
+LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +23,17 @@ def demo_run(tmp_path_factory):
     write_checkpoint(run / "checkpoints" / "last.ckpt", seed=1)
     write_checkpoint(run / "checkpoints" / "best.ckpt", seed=2)
     return run
+
+
+@pytest.fixture(scope="session")
+def demo(demo_checkpoint, demo_run, tmp_path_factory):
+    """A running demo: its address, and the folder of its temporary files."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run, *LIMITS)
+    with serving(*words, TMPDIR=str(temporary)) as address:
+        (files,) = temporary.glob("irodori-demo-*")
+        # An open page keeps a connection, which must not hold the end up.
+        page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
+        yield SimpleNamespace(address=address, files=files)
+    page.close()
+    assert list(temporary.glob("irodori-demo-*")) == []

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +13,11 @@ import numpy as np
 import pytest
 from demo_server import serving
 from PIL import Image
+from typer.testing import CliRunner
 
 import tiny
 from irodori import Colorizer
+from irodori.cli.app import app
 from irodori.config import PROJECT
 from irodori.imageio import Encoding, read_photo, write_photo
 from irodori.inference.colorizer import Settings
@@ -26,33 +26,20 @@ pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodor
 pytestmark = pytest.mark.slow
 
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
-LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3)
+ADDRESS = "http://127.0.0.1:7860"
+"""In the README's examples."""
 
 
 @pytest.fixture(scope="module")
-def temporary(tmp_path_factory):
-    return tmp_path_factory.mktemp("temporary")
+def address(demo):
+    return demo.address
 
 
 @pytest.fixture(scope="module")
-def address(demo_checkpoint, demo_run, temporary):
-    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run, *LIMITS)
-    with serving(*words, TMPDIR=str(temporary)) as address:
-        # An open page keeps a connection, which must not hold the end up.
-        page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
-        yield address
-        assert list(temporary.glob("irodori-demo-*"))
-        begun = time.monotonic()
-    assert time.monotonic() - begun < 15
-    page.close()
-    assert list(temporary.glob("irodori-demo-*")) == []
-
-
-@pytest.fixture
-def client(address, tmp_path):
+def client(address, tmp_path_factory):
     from gradio_client import Client
 
-    client = Client(address, download_files=str(tmp_path / "downloads"), verbose=False)
+    client = Client(address, download_files=str(tmp_path_factory.mktemp("down")), verbose=False)
     yield client
     client.close()
 
@@ -109,9 +96,8 @@ def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
     photo = tmp_path / "deep.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 65535, (40, 50), np.uint16)).save(photo)
     file, _ = client.predict(handle_file(photo), api_name="/colorize")
-    command = [Path(sys.executable).with_name("irodori"), "colorize", photo, "--output", tmp_path]
-    command += ["--format", "png", "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["colorize", photo, "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
+    assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
     assert Path(file).read_bytes() == (tmp_path / "c.png").read_bytes()
     assert pixels(file).dtype == np.uint16
 
@@ -207,11 +193,11 @@ def test_the_queue_cannot_be_passed(address):
         assert refused.value.code in (401, 404)
 
 
-def test_ten_at_once_are_all_served(address, demo_checkpoint, tmp_path):
+def test_several_at_once_are_all_served(address, demo_checkpoint, tmp_path):
     from gradio_client import Client, handle_file
 
     colorizer = Colorizer.load(demo_checkpoint)
-    for number in range(10):
+    for number in range(4):
         tiny.photo(number).resize((300, 200)).save(tmp_path / f"{number}.png")
 
     def visit(number):
@@ -221,8 +207,8 @@ def test_ten_at_once_are_all_served(address, demo_checkpoint, tmp_path):
         client.close()
         return file
 
-    with ThreadPoolExecutor(10) as visitors:
-        files = list(visitors.map(visit, range(10)))
+    with ThreadPoolExecutor(4) as visitors:
+        files = list(visitors.map(visit, range(4)))
     for number, file in enumerate(files):
         with Image.open(tmp_path / f"{number}.png") as photo, Image.open(file) as made:
             assert np.array_equal(np.asarray(made), np.asarray(colorizer(photo)))
@@ -253,12 +239,25 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
     assert served
 
 
-def test_results_and_uploads_go_by_age(address, temporary):
-    """The API's callers have no page that is closed; see visits.AGE."""
-    from irodori.app.demo.visits import Visits
+def block(kind, part):
+    """The README's block of code that holds this."""
+    blocks = re.findall(rf"```{kind}\n(.*?)```", (PROJECT / "README.md").read_text(), flags=re.S)
+    (found,) = (one for one in blocks if part in one)
+    return found
 
-    (root,) = temporary.glob("irodori-demo-*")
-    names = {path.name for path in root.iterdir()}
-    assert [name for name in names if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)]
-    Visits(root, frozenset({root / "examples"})).sweep(time.time() + 10_000)
-    assert [path.name for path in root.iterdir()] == ["examples"]
+
+def test_the_readmes_examples_in_python_and_curl(address, demo_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(PROJECT / "data")
+    python, sh = block("python", "gradio_client"), block("sh", "curl")
+    names = {}
+    exec(python.replace(ADDRESS, address), names)
+    subprocess.run(["sh", "-ec", sh.replace(ADDRESS, address)], check=True)
+    settings = Settings(saturation=1.2)
+    # By curl the bundled model is asked for, in Python the first one.
+    for made, checkpoint in (("coloured.jpg", None), (names["coloured"], demo_checkpoint)):
+        colored = Colorizer.load(checkpoint, settings)
+        colored = colored.color(pixels(HISTORICAL))
+        write_photo(Path("expected.jpg"), colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
+        assert Path(made).read_bytes() == Path("expected.jpg").read_bytes()
+    assert names["scenes"] == pytest.approx(colored.scenes, rel=1e-3)

@@ -1,10 +1,9 @@
 import csv
-import tomllib
 
 import webdataset
 from PIL import Image
 
-from irodori.app.demo.examples import FOLDER, attribution, copied_to
+from irodori.app.demo.examples import attribution, copied_to
 from irodori.config import PROJECT
 
 SAMPLE = PROJECT / "data" / "sample"
@@ -33,15 +32,3 @@ def test_examples_are_the_samples_and_say_whose_they_are(tmp_path):
         assert example.file.parent == tmp_path / "examples"
         assert number == 0 or example.file.read_bytes() in photographs
         Image.open(example.file).load()
-
-
-def test_the_wheel_has_them_and_the_style():
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    package = PROJECT / "src" / "irodori"
-    patterns = project["tool"]["setuptools"]["package-data"]["irodori"]
-    packed = {path for pattern in patterns for path in package.glob(pattern)}
-    assert {*FOLDER.iterdir(), FOLDER.parent / "page.css"} <= packed
-
-
-def test_they_are_small():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 300_000

@@ -1,5 +1,6 @@
 """`irodori study` as it is typed."""
 
+import importlib.util
 import signal
 import socket
 import sqlite3
@@ -101,25 +102,15 @@ def test_results_of_a_damaged_file_are_one_line(tmp_path, table):
 
 
 @pytest.mark.parametrize("blocked", ["starlette", "uvicorn"])
-def test_without_a_server_it_is_said_what_to_install(tmp_path, blocked):
-    code = (
-        "import sys, importlib.util as u\n"
-        f"find = u.find_spec\nu.find_spec = lambda n: None if n == {blocked!r} else find(n)\n"
-        f"sys.argv = ['irodori', 'study', 'serve', {str(tmp_path / 's.db')!r}]\n"
-        "from irodori.cli.app import app\napp()"
+def test_without_a_server_it_is_said_what_to_install(tmp_path, monkeypatch, blocked):
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == blocked else find(name)
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr == ("error: a study's page needs a server: pip install 'irodori[demo]'\n")
-
-
-def test_help_waits_for_nothing():
-    code = (
-        "import sys\nfrom irodori.cli.app import app\n"
-        "print({'torch', 'numpy', 'starlette', 'uvicorn', 'matplotlib'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "set()\n", done.stderr
+    done = CliRunner().invoke(app, ["study", "serve", str(tmp_path / "s.db")])
+    assert done.exit_code == 1
+    assert done.stderr == "error: a study's page needs a server: pip install 'irodori[demo]'\n"
 
 
 def test_a_study_from_folders_needs_no_torch(tmp_path):

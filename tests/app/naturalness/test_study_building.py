@@ -8,7 +8,6 @@ import pytest
 from made_study import folders, photograph, study
 from PIL import Image
 
-import tiny
 from irodori.app.naturalness.building import build
 from irodori.app.naturalness.materials import find_methods
 from irodori.app.naturalness.settings import Settings
@@ -130,15 +129,6 @@ def test_a_checkpoint_colours_the_truths_gray(tmp_path):
     for name in (LAST, BEST):
         (run / "checkpoints" / name).touch()
         assert find_methods(truth, [str(run)])[1].source.name == name
-
-
-@pytest.mark.slow
-def test_a_run_folder_is_a_method(tmp_path, data):
-    tiny.run(tmp_path / "run", *data.on, "experiment=lab_alpha1")
-    _, plain, _ = folders(tmp_path)
-    made, lines = built(tmp_path, [plain, tmp_path / "run"])
-    assert made.methods == ("ground truth", "plain", "run")
-    assert all("lacks" not in line for line in lines)
 
 
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path):

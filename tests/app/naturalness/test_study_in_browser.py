@@ -6,6 +6,7 @@ import signal
 import sqlite3
 
 import pytest
+from browser import check_readable
 from made_study import Process, process, served, study
 from typer.testing import CliRunner
 
@@ -65,6 +66,7 @@ def at_the_end(page):
     page.get_by_role("heading", name="Thank you").wait_for()
 
 
+@pytest.mark.long
 def test_by_keyboard_alone(visits, tmp_path):
     path = study(tmp_path, QUICK, photographs=4)
     with served(path) as client:
@@ -89,8 +91,9 @@ def test_by_keyboard_alone(visits, tmp_path):
         assert answered(path, 0) == wanted
 
 
+@pytest.mark.long
 def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
-    path = study(tmp_path, Settings(seconds=1.2, minimum=0.6, checks=0), photographs=4)
+    path = study(tmp_path, Settings(seconds=1.2, minimum=1.1, checks=0), photographs=4)
     known = dict(sqlite3.connect(path).execute("SELECT token, method FROM pictures").fetchall())
     with served(path) as client:
         page = visits.page()
@@ -98,24 +101,23 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
         page.get_by_role("button", name="Begin", exact=True).click()
         for place, question in enumerate(Store(path).study.questions(0)):
             page.locator("#judging.seen").wait_for()
-            seen = page.evaluate("performance.now()")
             source = page.get_by_role("img", name="Photograph to be judged").get_attribute("src")
             assert known[source.rpartition("/")[2]] == question.method
             # Too early: nothing happens.
             page.keyboard.press("m")
             assert page.locator("#place").inner_text() == f"{place + 1} of 4"
             page.locator("#judging:not(.seen)").wait_for()
-            assert 1000 < page.evaluate("performance.now()") - seen < 4000
             assert not page.get_by_role("img", name="Photograph to be judged").is_visible()
             assert page.get_by_text("Your answer?").is_visible()
             page.keyboard.press("m")
         at_the_end(page)
     for given in Store(path).answers():
-        assert 1200 <= given.viewed < 2500
+        assert given.viewed >= 1200
         assert given.latency >= given.viewed
         assert given.showings == 1
 
 
+@pytest.mark.long
 def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
     path = study(tmp_path, Settings(seconds=1.0, minimum=0.5, checks=0), photographs=3)
     hide = """hidden => {
@@ -137,8 +139,8 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
         page.keyboard.press("m")
         wait_for_place(page, 1, 3)
     (given,) = Store(path).answers()
-    assert 500 <= given.viewed < 1500
-    assert given.latency > 2000
+    assert given.viewed >= 500
+    assert given.latency - given.viewed >= 2000
 
 
 def go_by_touch(visits, address, wanted):
@@ -235,7 +237,7 @@ def test_three_people_and_their_results(visits, tmp_path):
     assert picture.evaluate("image => image.naturalWidth") > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pairs_on_a_phone_and_going_on_elsewhere_by_the_code(visits, tmp_path):
     path = study(tmp_path, Settings(pairs=True, seconds=0.3, minimum=0.1, checks=0.2), 7)
     wanted = choices(path, 0)
@@ -265,47 +267,10 @@ def test_pairs_on_a_phone_and_going_on_elsewhere_by_the_code(visits, tmp_path):
     assert answered(path, 0) == wanted
 
 
-CONTRASTS = """() => {
-    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = ([r, g, b]) => {
-        const [x, y, z] = [r, g, b].map((v) => {
-            v /= 255;
-            return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-    };
-    const ground = (element) => {
-        for (; element; element = element.parentElement) {
-            const color = parse(getComputedStyle(element).backgroundColor);
-            if (color.length === 3 || color[3] === 1) return color;
-        }
-        return [255, 255, 255];
-    };
-    const found = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || !element.checkVisibility({ visibilityProperty: true })) continue;
-        const [a, b] = [parse(getComputedStyle(element).color), ground(element)].map(light);
-        found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.outerHTML]);
-    }
-    return found;
-}"""
-
-
-def check_page(page):
-    """Text stands out from its ground, nothing is cut off, every control and picture has a name."""
-    contrasts = page.evaluate(CONTRASTS)
-    assert contrasts
-    assert not [found for found in contrasts if found[0] < 4.5]
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for role in ("button", "img", "textbox", "progressbar"):
-        named = page.get_by_role(role, name=re.compile(r"\w"))
-        assert named.count() == page.get_by_role(role).count(), role
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pairs", [False, True])
-@pytest.mark.parametrize("size", [(360, 640), (640, 360), (1280, 800)])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("pairs", "size"), [(False, (360, 640)), (True, (640, 360)), (True, (1280, 800))]
+)
 def test_everything_can_be_read_and_reached(visits, tmp_path, pairs, size):
     path = study(tmp_path, Settings(pairs=pairs, seconds=20, minimum=0.1), 4)
     width, height = size
@@ -314,10 +279,10 @@ def test_everything_can_be_read_and_reached(visits, tmp_path, pairs, size):
         page.goto(client.address)
         page.get_by_role("button", name="Begin", exact=True).wait_for()
         page.get_by_text("I have begun before").click()
-        check_page(page)
+        check_readable(page)
         page.get_by_role("button", name="Begin", exact=True).click()
         page.locator("#judging.seen").wait_for()
-        check_page(page)
+        check_readable(page)
         pictures = page.get_by_role("img").all()
         assert len(pictures) == 1 + pairs
         for element in (*pictures, page.locator("#no"), page.locator("#yes")):
@@ -330,4 +295,4 @@ def test_everything_can_be_read_and_reached(visits, tmp_path, pairs, size):
             assert box["height"] >= 44
         page.reload()
         page.get_by_role("heading", name="Welcome back").wait_for()
-        check_page(page)
+        check_readable(page)

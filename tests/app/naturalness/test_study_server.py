@@ -1,7 +1,5 @@
 """What the page asks of the server, and what is in the file afterwards."""
 
-import errno
-import os
 import re
 import sqlite3
 import threading
@@ -89,22 +87,6 @@ def test_many_at_once_each_get_a_number_and_lose_nothing(client, path):
     assert len(answers_of(path)) == before + 24
     people = [row[0] for row in sqlite3.connect(path).execute("SELECT person FROM people")]
     assert sorted(people) == list(range(len(people)))
-
-
-def test_two_servers_of_one_file_dont_give_a_number_twice(tmp_path):
-    path = study(tmp_path)
-    stores = [Store(path) for _ in range(4)]
-
-    def go(store):
-        for _ in range(10):
-            store.begin()
-
-    threads = [threading.Thread(target=go, args=[store]) for store in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert stores[0].people() == 40
 
 
 def test_codes_are_read_as_people_type_them(client):
@@ -223,36 +205,6 @@ def test_a_store_tells_whats_wrong(tmp_path):
     code = store.begin()
     with pytest.raises(OutOfTurnError):
         store.answer(code, 1, 0, 0, 0)
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_a_study_that_another_process_made_meanwhile_is_kept(tmp_path, monkeypatch, links):
-    def refuse(*names):
-        raise OSError(errno.EPERM, "no links here")
-
-    if not links:
-        monkeypatch.setattr(os, "link", refuse)
-    made = Store(study(tmp_path)).study
-    folder = tmp_path / "new"
-    path = folder / "study.db"
-
-    def pictures():
-        path.write_bytes(b"another's answers")
-        yield from ()
-
-    with pytest.raises(IrodoriError, match=r"study\.db is there already$"):
-        create(path, made, pictures())
-    assert path.read_bytes() == b"another's answers"
-    create(folder / "other.db", made, [])
-    assert Store(folder / "other.db").study == made
-    assert not [left.name for left in folder.iterdir() if left.name.startswith(".")]
-
-
-def test_a_folder_that_cant_be_made_is_told(tmp_path):
-    made = Store(study(tmp_path)).study
-    (tmp_path / "file").touch()
-    with pytest.raises(IrodoriError, match="deep: can't be made"):
-        create(tmp_path / "file" / "deep" / "study.db", made, [])
 
 
 def test_the_showings_of_a_question_are_counted(tmp_path):

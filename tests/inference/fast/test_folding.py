@@ -32,10 +32,13 @@ def norms_left(network):
     ]
 
 
-LARGE = ("convnext_tiny", "resnet50")
+LARGE = ("convnext_tiny", "mobilenetv4_conv_small", "resnet50")
 
 
-@pytest.mark.parametrize("output", [{}, {"output": "ab_classes", "temperature": 0.38}])
+@pytest.mark.parametrize(
+    "output",
+    [{}, pytest.param({"output": "ab_classes", "temperature": 0.38}, marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("decoder", ["paper", "skips"])
 @pytest.mark.parametrize(
     "backbone",
