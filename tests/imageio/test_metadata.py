@@ -158,3 +158,11 @@ def test_a_damaged_block_never_raises(data):
     assert photo.pixels.size == SMALL.size
     for form in ("JPEG", "TIFF"):
         assert read_photo(written(photo, form)).pixels.size == SMALL.size
+
+
+def test_values_that_overlap_take_no_terabytes():
+    count, size = 5000, 1 << 20
+    entries = b"".join(struct.pack("<HHLL", 40000 + n, 7, size, 0) for n in range(count))
+    block = b"II*\0" + struct.pack("<LH", 8, count) + entries + bytes(4)
+    found = blocks.parse(block.ljust(size, b"\0"))
+    assert sum(len(one.value) for one in found.fields.values()) <= 1 << 26

@@ -18,6 +18,22 @@ RGB16 = {"photometric": "rgb"}
 FOUR = {"photometric": "rgb", "extrasamples": ["unspecified"]}
 
 
+def size_said_twice():
+    """A JPEG 2000 file whose box claims gigabytes that its codestream doesn't have."""
+    content = saved(GRAY[..., None], "JPEG2000")
+    at = content.index(b"ihdr")
+    return content[: at + 4] + (1 << 30).to_bytes(4, "big") + content[at + 8 :]
+
+
+def test_a_size_is_believed_only_if_it_is_said_once():
+    assert read_photo(saved(GRAY[..., None], "JPEG2000")).pixels.shape == (48, 64, 1)
+    with pytest.raises(IrodoriError):
+        read_photo(size_said_twice())
+    png = saved(GRAY[..., None], "PNG")
+    with pytest.raises(IrodoriError):
+        read_photo(png[:33] + made.thin_png(9, 9)[8:33] + png[33:])
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -125,6 +141,34 @@ def test_of_an_animation_the_first_picture_which_is_said(form):
     photo = read_photo(saved(first, form, **moving, **extra))
     assert np.abs(photo.pixels.astype(int) - GRAY[..., None]).max() <= 1
     assert len(photo.notes) == 1
+
+
+def test_a_picture_of_several_is_chosen():
+    first = Image.fromarray(GRAY)
+    content = saved(first, "GIF", save_all=True, append_images=[ImageOps.invert(first)])
+    np.testing.assert_array_equal(read_photo(content, page=2).pixels[..., 0], 255 - GRAY)
+    for one in (content, saved(GRAY[..., None], "PNG"), saved(GRAY[..., None], "JPEG")):
+        with pytest.raises(IrodoriError, match="no page 3"):
+            read_photo(one, page=3)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_metadata_of_jpeg_xl(damaged):
+    stream = imagecodecs.jpegxl_encode(GRAY, lossless=True)
+    packed = imagecodecs.brotli_encode(made.CLAIMS)
+    packed = packed[: len(packed) // 2] if damaged else packed
+    boxes = (
+        (b"JXL ", b"\r\n\x87\n"),
+        (b"ftyp", b"jxl \0\0\0\0jxl "),
+        (b"Exif", bytes(4) + made.turned_exif()[6:]),
+        (b"brob", b"xml " + packed),
+        (b"jxlc", stream),
+    )
+    content = b"".join((8 + len(b)).to_bytes(4, "big") + kind + b for kind, b in boxes)
+    photo = read_photo(content)
+    np.testing.assert_array_equal(photo.pixels[..., 0], GRAY)
+    assert b"a caption" in photo.metadata.exif
+    assert photo.metadata.xmp == (None if damaged else made.CLAIMS)
 
 
 def test_an_unusable_profile_and_damaged_metadata_are_told():

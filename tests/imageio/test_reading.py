@@ -7,9 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from photo_files import XMP, exif, icc, picture, png_chunk, saved, tiff
+from photo_files import XMP, exif, picture, png_chunk, saved, tiff
 from PIL import Image, ImageOps
 
 from irodori.imageio import read_photo
@@ -321,61 +319,6 @@ def test_orientation_in_xmp_counts_where_exif_is_silent():
     assert photo.pixels.shape == (37, 23, 3)
 
 
-FILES = {
-    "JPEG": saved(RGB, "JPEG", quality=90),
-    "progressive": saved(RGB, "JPEG", quality=90, progressive=True, exif=exif()),
-    "CMYK": saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
-    "PNG": saved(RGB, "PNG"),
-    "PNG16": imagecodecs.png_encode(DEEP),
-    "TIFF": saved(RGB, "TIFF"),
-    "LZW": saved(RGB, "TIFF", compression="tiff_lzw"),
-    "G4": saved(Image.fromarray(GRAY[..., 0]).convert("1"), "TIFF", compression="group4"),
-    "TIFF16": tiff(DEEP, photometric="rgb"),
-    "TIFF16z": tiff(DEEP, photometric="rgb", compression="zlib", predictor=True),
-    "WEBP": saved(RGB, "WEBP"),
-    "lossless": saved(RGB, "WEBP", lossless=True),
-    "BMP": saved(RGB, "BMP"),
-    "palette": saved(Image.fromarray(RGB).quantize(20), "BMP"),
-}
-WHOLE = {name: read_photo(content) for name, content in FILES.items()}
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True), st.booleans())
-def test_a_truncated_file_is_an_error_or_complete(name, part, zeros):
-    content = FILES[name]
-    kept = content[: int(part * len(content))]
-    if zeros and name in ("JPEG", "progressive", "CMYK"):  # as on a rescued disk
-        kept = kept.ljust(len(content), b"\0")
-    try:
-        photo = read_photo(kept)
-    except IrodoriError:
-        return
-    np.testing.assert_array_equal(photo.pixels, WHOLE[name].pixels)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.data())
-def test_whatever_is_in_a_file_only_our_errors_come_out(name, data):
-    content = bytearray(FILES[name])
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    try:
-        photo = read_photo(bytes(content))
-    except IrodoriError:
-        return
-    assert photo.pixels.dtype in (np.uint8, np.uint16)
-
-
-def test_damaged_metadata_does_not_cost_the_photo():
-    for block in (b"Exif\0\0", b"Exif\0\0nonsense", exif()[:40], exif()[:-70]):
-        assert (
-            np.abs(read_photo(saved(RGB, "JPEG", exif=block)).pixels.astype(int) - RGB).max() < 60
-        )
-    same(read_photo(saved(RGB, "PNG", icc_profile=icc(b"GRAY", 2.2))), RGB)
-
-
 def test_heic_where_its_decoder_is():
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
@@ -400,10 +343,3 @@ def test_avif():
     photo = read_photo(saved(smooth, "AVIF", quality=95))
     assert photo.format == "AVIF"
     assert np.abs(photo.pixels.astype(int) - smooth).mean() < 4
-
-
-def test_padding_between_a_jpegs_segments_is_passed_over():
-    content = saved(Image.fromarray(RGB), "JPEG")
-    size = int.from_bytes(content[4:6], "big")
-    padded = content[: 4 + size] + b"\0\0\0" + content[4 + size :]
-    np.testing.assert_array_equal(read_photo(padded).pixels, read_photo(content).pixels)

@@ -46,7 +46,7 @@ def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ())
             imagecodecs.cms_profile(
                 space,
                 whitepoint=[*white, 1.0],
-                primaries=np.ravel(corners),
+                primaries=[number for corner in corners for number in corner],
                 gamma=1 / (_USUAL if usual else gamma),
             )
         )
@@ -55,15 +55,21 @@ def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ())
 
 
 @lru_cache(maxsize=32)
-def is_sound(profile: bytes, space: str) -> bool:
-    """Whether a profile can be used for pictures of a color space ("gray", "rgb" or "cmyk")."""
+def deviation(profile: bytes, space: str) -> float:
+    """Return by how many of 255 levels a profile's colors differ from sRGB's at most.
+
+    inf: it can't be used for pictures of this color space ("gray", "rgb" or "cmyk").
+    """
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    channels = {"gray": 1, "rgb": 3, "cmyk": 4}[space]
+    grid = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(-1, 1, channels)
     try:
-        _transformed(
-            np.zeros((1, 1, {"gray": 1, "cmyk": 4}.get(space, 3)), np.uint8), profile, space
-        )
+        moved = _transformed(grid, profile, space).astype(int)
     except Exception:  # LittleCMS says many things
-        return False
-    return profile[16:20] == _SPACES[space]
+        return np.inf
+    if profile[16:20] != _SPACES[space]:
+        return np.inf
+    return 255.0 if space == "cmyk" else float(np.abs(moved - grid).max())
 
 
 def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.ndarray:
@@ -76,36 +82,33 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
     """
     if space == "lab":
         profile = imagecodecs.cms_profile("lab4")
-    if space in ("gray", "rgb") and (profile is None or _is_srgb(profile, space)):
+    if profile is None:
+        return _from_inks(levels_HWC) if space == "cmyk" else levels_HWC
+    if space != "lab" and deviation(profile, space) <= _SAME:
         return levels_HWC
     if space == "gray":
         ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1).astype(levels_HWC.dtype)
         levels = _transformed(ramp[None, :, None], profile, space)[0, :, 1]
-        return np.ascontiguousarray(levels)[levels_HWC]
-    height, width, _ = levels_HWC.shape
-    shape = (height, width, 3)
+        return np.asarray(np.ascontiguousarray(levels)[levels_HWC])
+    shape = (*levels_HWC.shape[:2], 3)
     target = levels_HWC if space == "rgb" else np.empty(shape, levels_HWC.dtype)
-    for top in range(0, height, 64):  # a few rows at a time: no second picture
-        rows = levels_HWC[top : top + 64]
-        if profile is None:
-            most = np.uint64(np.iinfo(rows.dtype).max)
-            light = most - rows
-            target[top : top + 64] = (light[..., :3] * light[..., 3:] + most // 2) // most
-        else:
-            target[top : top + 64] = _transformed(rows, profile, space)
+    for top in range(0, shape[0], 64):  # a few rows at a time: no second picture
+        rows = slice(top, top + 64)
+        target[rows] = _transformed(levels_HWC[rows], profile, space)
     return target
 
 
-@lru_cache(maxsize=32)
-def _is_srgb(profile: bytes, space: str) -> bool:
-    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
-    if space == "gray":
-        grid = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    return bool(np.abs(_transformed(grid, profile, space).astype(int) - grid).max() <= _SAME)
+def _from_inks(inks_HW4: np.ndarray) -> np.ndarray:
+    """What ideal inks look like."""
+    most = np.uint64(np.iinfo(inks_HW4.dtype).max)
+    target = np.empty((*inks_HW4.shape[:2], 3), inks_HW4.dtype)
+    for row, inks in zip(target, inks_HW4, strict=True):
+        light = most - inks
+        row[...] = (light[:, :3] * light[:, 3:] + most // 2) // most
+    return target
 
 
-def _transformed(levels_HWC: np.ndarray, profile: bytes | None, space: str) -> np.ndarray:
+def _transformed(levels_HWC: np.ndarray, profile: bytes, space: str) -> np.ndarray:
     flags = _BLACK_POINT | (_NO_TABLES if levels_HWC.dtype == np.uint16 else 0)
     levels = levels_HWC[..., 0] if space == "gray" else levels_HWC
     return np.asarray(

@@ -29,6 +29,7 @@ _SIZES |= {16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 8: "i2", 9: "i4", 10: "i4", 11: "f4"}
 _NUMBERS |= {12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
+_MOST = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
 
 
 class DamagedError(Exception):
@@ -39,7 +40,7 @@ class Field(NamedTuple):
     """The value of a tag; place: where it lies in what it was read from, 0 for a new one."""
 
     kind: int
-    count: int
+    length: int
     value: bytes
     place: int = 0
 
@@ -114,9 +115,10 @@ def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
     big = version == 43
     (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'L'}", head, 8 if big else 4)
     found: dict[int, Directory] = {}
+    budget = [_MOST]
     while offset and offset not in found and len(found) < limit:
         try:
-            found[offset] = _read_at(file, offset, order, big)
+            found[offset] = _read_at(file, offset, order, big, budget)
         except DamagedError:
             if not found:
                 raise
@@ -228,7 +230,9 @@ def shortened(block: bytes | None, limit: int) -> bytes | None:
     return block
 
 
-def _read_at(file: BinaryIO, offset: int, order: str, big: bool, depth: int = 0) -> Directory:
+def _read_at(
+    file: BinaryIO, offset: int, order: str, big: bool, budget: list[int], depth: int = 0
+) -> Directory:
     counted, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "L")
     wide = struct.calcsize(f"={pointer}")
     start = offset + struct.calcsize(f"={counted}")
@@ -249,12 +253,15 @@ def _read_at(file: BinaryIO, offset: int, order: str, big: bool, depth: int = 0)
         if size > wide:
             (place,) = struct.unpack_from(order + pointer, table, at + entry - wide)
         try:
+            budget[0] -= size
+            if budget[0] < 0:
+                raise DamagedError("values that overlap")
             one = Field(kind, length, _read(file, place, size), place)
             if tag not in (_EXIF, _GPS, _INTEROPERABILITY):
                 directory.fields[tag] = one
             elif depth < 2:
                 child = Directory(order, {tag: one}).number(tag)
-                directory.children[tag] = _read_at(file, child, order, big, depth + 1)
+                directory.children[tag] = _read_at(file, child, order, big, budget, depth + 1)
         except DamagedError:
             directory.cut_off.add(tag)
     return directory

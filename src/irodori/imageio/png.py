@@ -35,6 +35,8 @@ def decode(content: bytes) -> Decoded:
     """
     chunks = list(_chunks(content))
     kinds = [kind for kind, _ in chunks]
+    if kinds.count(b"IHDR") != 1:
+        raise IrodoriError("damaged: its header")
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
     # Metadata may stand behind the pixels, where Pillow finds it only by decoding them; and damaged
     # metadata must not cost the photo.
@@ -85,9 +87,9 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     if metadata.iptc is not None:  # as ImageMagick does it: PNG has no place of its own
         size = struct.pack(">L", len(metadata.iptc))
         raw = IPTC_RESOURCE + b"\0\0" + size + metadata.iptc + bytes(len(metadata.iptc) % 2)
-        lines = "\n".join(raw.hex()[i : i + 72] for i in range(0, 2 * len(raw), 72))
-        text = f"\niptc\n{len(raw):8d}\n{lines}\n".encode()
-        file.write(_chunk(b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(text)))
+        digits = "\n".join(raw.hex()[i : i + 72] for i in range(0, 2 * len(raw), 72))
+        packed = zlib.compress(f"\niptc\n{len(raw):8d}\n{digits}\n".encode())
+        file.write(_chunk(b"zTXt", b"Raw profile type iptc\0\0" + packed))
     file.write(memoryview(content)[_AFTER_HEADER:])
 
 

@@ -4,7 +4,7 @@ import importlib
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import color, headers, png
-from irodori.imageio.decoded import Decoded, from_image
+from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.headers import Size
 from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow
@@ -26,6 +26,7 @@ MAX_PIXELS = 300_000_000
 """Larger photos are refused by their header: a few bytes can claim any size."""
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
+_MOST_BROTLI = 1 << 22
 
 _DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -66,10 +67,10 @@ def read_photo(
     """
     with _opened(source) as (file, kind):
         header = _header(file, kind, page, max_bytes)
-        decoded = _decoded(file, kind, page)
+        decoded = _decoded(file, header, page)
         notes = list(decoded.notes)
         profile = decoded.profile
-        if profile and decoded.space != "lab" and not color.is_sound(profile, decoded.space):
+        if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
@@ -129,13 +130,16 @@ def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
         return headers.BY_CONTENT[kind](file.read())
     with _pillow(file, kind) as image:
         samples = 4 if image.mode == "P" else len(image.getbands())
-        return Size(*image.size, samples, 16 if kind == "PPM" else 8)
+        return Size(image.width, image.height, samples, 16 if kind == "PPM" else 8)
 
 
-def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
+def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
+    kind = header.format
     if kind == "TIFF":
         return Page(file, page).decode(file)
     content = file.read()
+    if kind in ("PNG", "JXL") and page not in (None, 1):
+        raise IrodoriError(f"no page {page}: it has 1")
     if kind == "PNG":
         return png.decode(content)
     if kind == "JXL":
@@ -145,6 +149,8 @@ def _decoded(file: BinaryIO, kind: str, page: int | None) -> Decoded:
     # Pillow opens what has 12 bits if it doesn't know.
     shallow = content[:at] + b"\x08" + content[at + 1 :] if deep else content
     with _pillow(io.BytesIO(shallow), kind) as image:
+        if image.size != header[:2]:  # a file can say its size in several places
+            raise IrodoriError("damaged: its header")
         metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
         notes = []
         if image.info.get("mp"):
@@ -188,8 +194,7 @@ def _from_levels(values: np.ndarray, most: int) -> Decoded:
     values = np.atleast_3d(values)
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
-    if most > 255:
-        values = np.rint(values * (65535 / most)).clip(0, 65535).astype(np.uint16)
+    values = scaled(values, most)
     inks = 3 if values.shape[2] > 2 else 1
     alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
     space = "gray" if inks == 1 else "rgb"
@@ -200,8 +205,9 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
     """The profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
     profile, found = None, {}
     for kind, body in headers.boxes(content):
-        if kind == b"brob":  # compressed by Brotli
-            kind, body = body[:4], imagecodecs.brotli_decode(body[4:])
+        if kind == b"brob":
+            with suppress(RuntimeError, ValueError):  # damaged or large metadata
+                kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:], out=_MOST_BROTLI))
         if kind == b"colr" and body[:1] == b"\2":
             profile = body[3:]
         elif kind == b"Exif" or (kind == b"uuid" and body.startswith(_EXIF_BOX)):

@@ -12,7 +12,7 @@ from PIL import TiffImagePlugin
 
 from irodori.imageio import exif
 from irodori.imageio.color import srgb
-from irodori.imageio.decoded import Decoded, from_image
+from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.exif import Directory, Field
 from irodori.imageio.headers import TRUNCATED, Size
 from irodori.imageio.metadata import iptc_of
@@ -22,12 +22,16 @@ from irodori.utils.errors import IrodoriError
 # What tifffile logs of damaged files is for who sets logging up, not for standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
-_SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT, _DEPTH, _DNG = 330, 338, 339, 32997, 50706
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
+_PHOTOMETRIC, _SAMPLES = 262, 277
+_COLOR_MAP, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 320, 330, 338, 339
+_DEPTH, _DNG = 32997, 50706
 _XMP, _IPTC, _PHOTOSHOP, _PROFILE = 700, 33723, 34377, 34675
 _PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips and tiles
 _RAW = (32803, 34892)  # photometric interpretations: a color filter's mosaic, linear raw
 _PREMULTIPLIED, _ALPHA = 1, 2
+_BY_LIBTIFF = (6, 32809, 34676, 34677)  # compressions: old JPEG, ThunderScan, SGI's
+_PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
 # Spaces and channels by photometric interpretation; what JPEG stores as Y'CbCr is decoded to RGB.
 _SPACES = {0: ("gray", 1), 1: ("gray", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _SPACES |= {6: ("rgb", 3), 8: ("lab", 3), 9: ("lab", 3)}
@@ -115,24 +119,24 @@ class Page:
         if photometric not in _SPACES:
             raise IrodoriError("pixels that are neither gray, RGB, CMYK nor L*a*b*")
         file.seek(0)
-        try:
-            with tifffile.TiffFile(file) as tiff:
-                page = tiff.pages[self.index]
-                values = page.asarray()
-                if page.axes == "SYX":
-                    values = np.moveaxis(values, 0, 2)
-                if photometric == 3:
-                    values = (page.colormap // 256).astype(np.uint8)[:, values.astype(int)]
-                    values = np.moveaxis(values, 0, -1)
-        except Exception:  # old JPEG, Y'CbCr without JPEG, ThunderScan: libtiff's matter
-            if self.size.bits > 8:
-                raise
-            file.seek(0)
+        compression = directory.number(_COMPRESSION, 1)
+        if compression in _BY_LIBTIFF or (photometric == 6 and compression in _PLAIN):
             with TiffImagePlugin.TiffImageFile(file) as image:
                 image.seek(self.index)
                 decoded = from_image(image, profile)
             # Pillow turns TIFFs, and no others, itself.
             return decoded._replace(metadata=described, notes=self.notes, upright=True)
+        with tifffile.TiffFile(file) as tiff:
+            page = tiff.pages[self.index]
+            width, height, samples, bits, _ = self.size
+            if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
+                raise IrodoriError("damaged: its header")
+            values = page.asarray()
+            if page.axes == "SYX":
+                values = np.moveaxis(values, 0, 2)
+            if photometric == 3:
+                table = np.array(directory.numbers(_COLOR_MAP)).reshape(3, -1).T // 256
+                values = table.astype(np.uint8)[values.astype(int)]
         space, inks = ("rgb", 3) if photometric == 3 else _SPACES[photometric]
         values = np.atleast_3d(values)
         if values.ndim != 3 or values.shape[2] < inks:
@@ -164,10 +168,8 @@ class Page:
         if bits > 16 or values.dtype.kind == "i":
             if values.min() < 0 or values.max() > 65535:
                 raise IrodoriError(f"{bits}-bit values beyond 0 to 65535; save it with 16 bits")
-            values = values.astype(np.uint16)
-        elif bits not in (8, 16):
-            dtype = np.uint8 if bits < 8 else np.uint16
-            values = np.rint(values * (np.iinfo(dtype).max / ((1 << bits) - 1))).astype(dtype)
+            bits = 16
+        values = scaled(values, (1 << bits) - 1)
         if photometric == 0:
             values = np.invert(values)
         return values if values.flags.writeable else values.copy()
@@ -181,7 +183,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         content,
         pixels,
         bigtiff=False,
-        byteorder=described.order,
+        byteorder="<" if described.order == "<" else ">",
         photometric="rgb",
         extrasamples=None if pixels.shape[2] == 3 else ["unassalpha"],
         compression="zlib",

@@ -142,10 +142,10 @@ def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metada
     own = {"PNG": set(found.texts), "JPEG": {"Comment"}}.get(name, set())
     texts = {key: text for key, text in found.texts.items() if key not in own}
     folded = as_xmp(texts, found.iptc if name == "WEBP" else None)
-    seed = hashlib.sha256(photo.pixels).hexdigest()
-    identity = tuple(
-        str(uuid.uuid5(uuid.NAMESPACE_OID, said)) for said in (f"{seed} {name} {provenance}", seed)
-    )
+    seed = hashlib.sha256(photo.pixels.data).hexdigest()
+    seeds = f"{seed} {name} {provenance}", seed
+    result_id, source_id = (str(uuid.uuid5(uuid.NAMESPACE_OID, one)) for one in seeds)
+    identity = result_id, source_id
     block = exif.for_result(found.exif, size, found.dpi, software)
     packet = xmp.for_result(found.xmp, size, folded, provenance, identity, SOFTWARE)
     if name == "JPEG":

@@ -5,10 +5,10 @@ A packet is edited as XML, so that its prefixes, and all that nobody here knows,
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
-from xml.sax.saxutils import escape
 
 from irodori.imageio.photo import Provenance
 
@@ -39,10 +39,9 @@ _GONE = {
     *(f"http://ns.google.com/photos/1.0/{what}/" for what in ("camera", "container", "depthmap")),
 }
 _SOURCE_TYPE, _HISTORY = "Iptc4xmpExt:DigitalSourceType", "xmpMM:History"
-_STALE = (_SOURCE_TYPE, "xmpMM:InstanceID", "xmp:Thumbnails", "crs:ConvertToGrayscale")
-_STALE += tuple(
-    f"tiff:{what}"
-    for what in ("BitsPerSample", "PhotometricInterpretation", "SamplesPerPixel", "Compression")
+_STALE = (
+    *(_SOURCE_TYPE, "xmpMM:InstanceID", "xmp:Thumbnails", "crs:ConvertToGrayscale"),
+    *("tiff:BitsPerSample", "tiff:PhotometricInterpretation", "tiff:SamplesPerPixel"),
 )
 _DOCUMENT, _ORIGINAL = "xmpMM:DocumentID", "xmpMM:OriginalDocumentID"
 # All others are plain text.
@@ -207,7 +206,7 @@ def _property(name: str, *values: str) -> str:
     """A property as RDF/XML."""
     form = _FORMS.get(name)
     # XML has no place for other control characters.
-    texts = [escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-]", "", v)) for v in values]
+    texts = [escape(re.sub(r"[\0-\x08\v\f\x0e-\x1f\ud800-\udfff]", "", v), False) for v in values]
     if form in (None, "Alt"):
         texts = ["\n".join(texts)]
     language = ' xml:lang="x-default"' if form == "Alt" else ""
