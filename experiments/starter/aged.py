@@ -27,7 +27,7 @@ from irodori.data.samples import Samples
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.model import Model, load_model
-from irodori.network.joint import enlarge_chroma
+from irodori.network.joint import upsample_chroma
 from irodori.studies.statistics import sign_flip_p
 
 HERE = Path(__file__).parent
@@ -106,7 +106,7 @@ def colored(model: Model, photo_3HW: Tensor, seed: int | None) -> tuple[Tensor, 
     """The photo with its true luminance, and as it was shown: 3×H×W uint8 each, coloured."""
     true_11HW, shown_11HW = luminance_of(model, photo_3HW, seed)
     chroma_1Chw, _ = model.network(shown_11HW)
-    chroma_1CHW = enlarge_chroma(chroma_1Chw, *photo_3HW.shape[-2:])
+    chroma_1CHW = upsample_chroma(chroma_1Chw, *photo_3HW.shape[-2:])
     return tuple(  # type: ignore[return-value]
         to_uint8(model.space.decode(luminance_11HW, chroma_1CHW))[0]
         for luminance_11HW in (true_11HW, shown_11HW)

@@ -36,7 +36,7 @@ from irodori.config import PROJECT
 from irodori.data.samples import Samples
 from irodori.training import checkpoint_files
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.callbacks.rank_states import TrainMeans
 from irodori.training.launch import train  # noqa: F401 - for its own imports
 from irodori.training.module import ColorizationModule
 

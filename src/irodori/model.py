@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
-from irodori.model_file import FORMAT, read_checkpoint
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma
+from irodori.network.joint import upsample_chroma
 from irodori.utils.describable import build, describe
 from irodori.utils.errors import IrodoriError
+from irodori.utils.model_file import FORMAT, read_checkpoint
 from irodori.utils.run_files import checkpoint_file
 
 __all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpoint"]
@@ -95,24 +95,24 @@ def build_model(
         Exception: of many kinds, if the description is damaged.
     """
     space = build_space(description["color_space"], trust)
-    try:
-        with torch.device("meta"), _Uninitialized():
-            network = build(description["network"], trust)
-    except (NotImplementedError, RuntimeError):
-        if not trust:
-            raise
-        # A user's own class may need numbers, which this device hasn't.
-        network = build(description["network"], trust)
-    if not isinstance(network, JointNetwork):
-        raise IrodoriError(f"describes a {type(network).__name__}, not a JointNetwork")
-    for name, found, wanted in (
-        ("classes", len(description["classes"]), network.arguments["num_classes"]),
-        ("chroma channels", space.chroma_channels, network.chroma_channels),
-    ):
-        if found != wanted:
-            raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
-    check_shapes(network.state_dict(), weights)
     with _Uninitialized():
+        try:
+            with torch.device("meta"):
+                network = build(description["network"], trust)
+        except (NotImplementedError, RuntimeError):
+            if not trust:
+                raise
+            # A user's own class may need numbers, which this device hasn't.
+            network = build(description["network"], trust)
+        if not isinstance(network, JointNetwork):
+            raise IrodoriError(f"describes a {type(network).__name__}, not a JointNetwork")
+        for name, found, wanted in (
+            ("classes", len(description["classes"]), network.arguments["num_classes"]),
+            ("chroma channels", space.chroma_channels, network.chroma_channels),
+        ):
+            if found != wanted:
+                raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
+        check_shapes(network.state_dict(), weights)
         network = build(description["network"], trust)
     network.load_state_dict(weights)
     first, second = description["mean_ab"]
@@ -149,30 +149,27 @@ def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> Color
         IrodoriError: its class isn't trusted, or it has other ranges now.
     """
     space = build({key: part for key, part in description.items() if key != "ranges"}, trust)
+    name = type(space).__name__
     if not isinstance(space, ColorSpace):
-        raise IrodoriError(f"describes a {type(space).__name__}, not a color space")
+        raise IrodoriError(f"describes a {name}, not a color space")
     own = space.ranges()
     for key, stored in description["ranges"].items():
         if own.get(key, stored) != stored:
-            raise IrodoriError(
-                f"was trained with other ranges of {type(space).__name__}: {key}={stored}"
-            )
+            raise IrodoriError(f"was trained with other ranges of {name}: {key}={stored}")
     return space
 
 
 def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     """Raise IrodoriError unless weights have the names and shapes that a network wants."""
-    for names, problem in (
-        (wanted.keys() - found.keys(), "lacks"),
-        (found.keys() - wanted.keys(), "has besides its network's weights"),
-    ):
-        if names:
-            raise IrodoriError(f"{problem} {len(names)} tensors, such as {min(names)}")
+    if names := wanted.keys() - found.keys():
+        raise IrodoriError(f"lacks {len(names)} tensors, such as {min(names)}")
+    if names := found.keys() - wanted.keys():
+        raise IrodoriError(f"has {len(names)} tensors too many, such as {min(names)}")
     for name, tensor in wanted.items():
-        if tensor.shape != found[name].shape:
+        shape = tuple(found[name].shape)
+        if tensor.shape != shape:
             raise IrodoriError(
-                f"{name} has the shape {tuple(found[name].shape)}, but its description asks for"
-                f" {tuple(tensor.shape)}"
+                f"{name} has the shape {shape}, but its description asks for {tuple(tensor.shape)}"
             )
 
 
@@ -201,17 +198,15 @@ def color_pictures(
     by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, image in enumerate(images):
         by_size[tuple(image.shape[-2:])].append(index)
-    style_11HW = None if style is None else space.encode(to_float(style[None]))[0]
     colored: dict[int, Tensor] = {}
     logits: dict[int, Tensor] = {}
     for (height, width), indices in by_size.items():
-        rgb_B3HW = to_float(torch.stack([images[index] for index in indices]))
-        luminance_B1HW, _ = space.encode(rgb_B3HW)
+        luminance_B1HW, _ = space.encode(to_float(torch.stack([images[i] for i in indices])))
         style_B1HW = None
-        if style_11HW is not None:
-            style_B1HW = style_11HW.expand(len(indices), -1, -1, -1)
+        if style is not None:
+            style_B1HW = space.encode(to_float(style[None]))[0].expand(len(indices), -1, -1, -1)
         chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
-        full_BCHW = enlarge_chroma(chroma_BCHW, height, width)
+        full_BCHW = upsample_chroma(chroma_BCHW, height, width)
         if own_luminance:
             rgb_B3HW = space.decode(luminance_B1HW, full_BCHW)
         else:
@@ -220,6 +215,5 @@ def color_pictures(
         if logits_BC is not None:
             logits.update(zip(indices, logits_BC.float(), strict=True))
     order = range(len(images))
-    return [colored[index] for index in order], (
-        torch.stack([logits[index] for index in order]) if logits else None
-    )
+    stacked = torch.stack([logits[index] for index in order]) if logits else None
+    return [colored[index] for index in order], stacked

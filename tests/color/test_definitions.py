@@ -128,40 +128,6 @@ def test_luv_stays_bounded_where_its_formula_divides_by_zero() -> None:
     assert chroma.grad.abs().max() < 1e4
 
 
-def test_oklab_inverse_is_the_published_one() -> None:
-    lab = torch.tensor([[0.5, 0.1, -0.1], [0.9, -0.1, 0.12], [0.3, 0.0, 0.05]]).double()
-    lightness, a, b = lab.T
-    cubes = [
-        (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3,
-        (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3,
-        (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3,
-    ]
-    linear = torch.stack(
-        [
-            4.0767416621 * cubes[0] - 3.3077115913 * cubes[1] + 0.2309699292 * cubes[2],
-            -1.2684380046 * cubes[0] + 2.6097574011 * cubes[1] - 0.3413193965 * cubes[2],
-            -0.0041960863 * cubes[0] - 0.7034186147 * cubes[1] + 1.7076147010 * cubes[2],
-        ]
-    )
-    reference = torch.where(
-        linear > 0.0031308, 1.055 * linear.clamp(min=0) ** (1 / 2.4) - 0.055, 12.92 * linear
-    )
-    space = Oklab()
-    half = torch.tensor(space.chroma_range).double()
-    chroma = (lab[:, 1:] / (2 * half) + 0.5).T.reshape(1, 2, 1, 3)
-    decoded = space.decode(lightness.view(1, 1, 1, 3), chroma)
-    assert (decoded[0, :, 0] - reference).abs().max() < 1e-6
-
-
-def test_luma_spaces_reach_their_ends_in_pure_colors() -> None:
-    blue, red = torch.tensor([0.0, 0, 1]), torch.tensor([1.0, 0, 0])
-    picture = torch.stack([blue, 1 - blue, red, 1 - red], dim=1).view(1, 3, 1, 4)
-    for space in (Yuv(), YCbCr()):
-        chroma = space.encode(picture)[1][0, :, 0]
-        assert torch.allclose(chroma[0, :2], torch.tensor([1.0, 0.0]), atol=1e-6)
-        assert torch.allclose(chroma[1, 2:], torch.tensor([1.0, 0.0]), atol=1e-6)
-
-
 def test_rgb_keeps_the_photos_own_luminance() -> None:
     space = Rgb()
     luminance, chroma = torch.rand(2, 1, 8, 8), torch.rand(2, 3, 8, 8)

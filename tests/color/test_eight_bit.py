@@ -20,10 +20,6 @@ def test_clips_and_rounds() -> None:
     assert to_uint8(torch.tensor([-torch.inf, torch.inf])).tolist() == [0, 255]
 
 
-def test_white_is_one() -> None:
-    assert to_float(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [0.0, 1.0]
-
-
 def test_other_types_are_refused() -> None:
     with pytest.raises(TypeError, match="uint8"):
         to_uint8(torch.zeros(3, dtype=torch.uint8))

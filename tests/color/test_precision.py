@@ -120,7 +120,7 @@ def test_switches_of_the_newer_kind_are_restored_too() -> None:
         (Oklab(), "rgb_to_linear_rgb", "linear_rgb_to_rgb"),
         (Rgb(), "rgb_to_y", "rgb_to_y"),
     ],
-    ids=lambda value: repr(value) if isinstance(value, ColorSpace) else value,
+    ids=lambda value: type(value).__name__ if isinstance(value, ColorSpace) else value,
 )
 def test_conversions_are_kornias(
     space: ColorSpace, encoding: str, decoding: str, monkeypatch: pytest.MonkeyPatch

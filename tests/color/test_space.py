@@ -1,20 +1,20 @@
 """What holds in every color space."""
 
 import json
-import pickle
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from irodori.color import ColorSpace, LumaAb, Rgb, to_float, to_uint8
-from irodori.utils.describable import build
+from irodori.utils.describable import build, describe
 
 
 def test_every_8_bit_color_comes_back(space: ColorSpace, colors_u8: Tensor) -> None:
-    back = space.decode(*space.encode(to_float(colors_u8)))
+    luminance, chroma = space.encode(to_float(colors_u8))
+    assert luminance.shape == (1, 1, *colors_u8.shape[2:])
+    assert chroma.shape == (1, space.chroma_channels, *colors_u8.shape[2:])
+    back = space.decode(luminance, chroma)
     assert back.dtype == torch.float32
     assert torch.equal(to_uint8(back), colors_u8)
     assert (back - to_float(colors_u8)).abs().max() < 2e-5
@@ -23,30 +23,6 @@ def test_every_8_bit_color_comes_back(space: ColorSpace, colors_u8: Tensor) -> N
 def test_float64_comes_back_to_its_precision(space: ColorSpace, colors_u8: Tensor) -> None:
     rgb = colors_u8.double() / 255
     assert (space.decode(*space.encode(rgb)) - rgb).abs().max() < 1e-7
-
-
-@settings(
-    deadline=None,  # other work on the machine must not fail it
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # a space holds no state
-    max_examples=30,
-)
-@given(
-    size=st.tuples(*[st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)]),
-    seed=st.integers(0, 2**32 - 1),
-    darkest=st.integers(0, 255),
-)
-def test_any_picture_comes_back(
-    space: ColorSpace, size: tuple[int, int, int], seed: int, darkest: int
-) -> None:
-    batch, height, width = size
-    generator = torch.Generator().manual_seed(seed)
-    picture = torch.randint(
-        darkest, 256, (batch, 3, height, width), generator=generator, dtype=torch.uint8
-    )
-    luminance, chroma = space.encode(to_float(picture))
-    assert luminance.shape == (batch, 1, height, width)
-    assert chroma.shape == (batch, space.chroma_channels, height, width)
-    assert torch.equal(to_uint8(space.decode(luminance, chroma)), picture)
 
 
 def test_srgb_fills_the_unit_range(space: ColorSpace, colors_u8: Tensor) -> None:
@@ -81,14 +57,6 @@ def test_luminance_alone_is_that_of_encode(space: ColorSpace, colors_u8: Tensor)
         space.luminance(colors_u8)
 
 
-def test_decode_does_not_clip(space: ColorSpace) -> None:
-    chroma = torch.zeros(1, space.chroma_channels, 1, 1)
-    chroma[:, 0] = 1
-    rgb = space.decode(torch.full((1, 1, 1, 1), 0.95), chroma)
-    assert rgb.max() > 1
-    assert to_uint8(rgb).max() == 255
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_fp32(
     space: ColorSpace, colors_u8: Tensor, dtype: torch.dtype
@@ -98,17 +66,11 @@ def test_half_precision_is_computed_in_fp32(
         assert half.dtype == torch.float32
         assert torch.equal(half, full)
     luminance, chroma = (part.to(dtype) for part in space.encode(rgb))
+    assert space.decode(luminance.double(), chroma).dtype == torch.float64
     assert torch.equal(
         space.decode(luminance, chroma), space.decode(luminance.float(), chroma.float())
     )
     assert space.gray_chroma(luminance).dtype == torch.float32
-
-
-def test_float64_wins(space: ColorSpace) -> None:
-    luminance, chroma = space.encode(torch.rand(1, 3, 2, 2, dtype=torch.float64))
-    assert luminance.dtype == chroma.dtype == torch.float64
-    assert space.decode(luminance, chroma.float()).dtype == torch.float64
-    assert space.decode(luminance.float(), chroma).dtype == torch.float64
 
 
 def test_autocast_changes_nothing(space: ColorSpace, colors_u8: Tensor) -> None:
@@ -146,22 +108,6 @@ def test_a_new_space_is_one_class_and_may_use_matrix_products_under_autocast() -
     torch.testing.assert_close(chroma[:, 0], rgb[:, 1] / 2 + 0.5, atol=1e-7, rtol=0)
     torch.testing.assert_close(decoded, rgb, atol=1e-6, rtol=0)
     assert space.chroma_channels == 2
-
-
-def test_picture_is_left_alone(space: ColorSpace) -> None:
-    rgb = torch.rand(1, 3, 4, 4)
-    before = rgb.clone()
-    luminance, chroma = space.encode(rgb)
-    luminance.zero_()
-    chroma.zero_()
-    assert torch.equal(rgb, before)
-
-
-def test_memory_format_does_not_matter(space: ColorSpace) -> None:
-    rgb = torch.rand(2, 3, 8, 6)
-    striped = space.encode(rgb.contiguous(memory_format=torch.channels_last))
-    for one, other in zip(striped, space.encode(rgb), strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
 
 
 def test_stays_on_the_device(space: ColorSpace) -> None:
@@ -218,11 +164,6 @@ def test_gradients_are_right(space: ColorSpace) -> None:
     assert torch.autograd.gradcheck(space.decode, (luminance, chroma))
 
 
-def test_batch_may_be_empty(space: ColorSpace) -> None:
-    luminance, chroma = space.encode(torch.empty(0, 3, 4, 4))
-    assert space.decode(luminance, chroma).shape == (0, 3, 4, 4)
-
-
 def test_uint8_is_refused_with_the_remedy(space: ColorSpace) -> None:
     with pytest.raises(TypeError, match=r"uint8.*to_float"):
         space.encode(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
@@ -248,14 +189,12 @@ def test_decode_refuses_other_shapes(space: ColorSpace) -> None:
     for other in [(1, channels, 4, 4), (2, channels, 2, 4)]:
         with pytest.raises(ValueError, match="same batch, height and width"):
             space.decode(luminance, torch.zeros(other))
-    with pytest.raises(ValueError, match="one device"):
-        space.decode(luminance, chroma.to("meta"))
     with pytest.raises(ValueError, match="B×1×H×W"):
         space.gray_chroma(chroma)
 
 
 def test_description_is_plain_and_makes_the_same_space(space: ColorSpace) -> None:
-    described = json.loads(json.dumps(space.describe()))
+    described = json.loads(json.dumps(describe(space)))
     assert described == {"_target_": f"{type(space).__module__}.{type(space).__name__}"}
     assert type(build(described)) is type(space)
 
@@ -265,7 +204,3 @@ def test_ranges_are_plain_and_complete(space: ColorSpace) -> None:
     assert json.loads(json.dumps(ranges)) == ranges
     assert ranges.keys() == {"chroma_channels", "luminance_range", "chroma_center", "chroma_range"}
     assert len(ranges["chroma_range"]) == ranges["chroma_channels"] == space.chroma_channels
-
-
-def test_pickles(space: ColorSpace) -> None:
-    assert pickle.loads(pickle.dumps(space)).describe() == space.describe()

@@ -56,7 +56,8 @@ class Everything:
         text: str | None = None, pair: tuple[float, float] = (0.0, 1.0), sides: list[int] = [],
         shares: Annotated[Sequence[float], Range(least=0, most=1)] = (), mode: Mode = "fast",
         path: Path = Path("."), net: Net | None = None, anything: Any = None,
-        unknown: torch.Whatever | None = None, either: int | list[int] | None = None,
+        unknown: torch.Whatever | None = None, nets: list[nn.Module] | None = None,
+        either: int | list[int] | None = None,
         function: Callable[[int], int] | None = None, implicit: int = None, bare=nn.ReLU(),
     ) -> None: ...
 '''

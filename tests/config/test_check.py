@@ -51,7 +51,8 @@ def test_what_an_annotation_means_is_accepted(everything):
         ({"sides": "1"}, "part.sides"), ({"shares": [0.5, 1.5]}, "at most 1"),
         ({"mode": "c"}, "one of fast, slow"), ({"path": 3}, "part.path"),
         ({"net": "resnet"}, "part.net"), ({"either": [3, "x"]}, "part.either"),
-        ({"function": "f"}, "part.function"), ({"implicit": "x"}, "part.implicit"),
+        ({"nets": "x"}, "part.nets"), ({"function": "f"}, "part.function"),
+        ({"implicit": "x"}, "part.implicit"),
         ({"cuont": 1}, "did you mean count?"), ({"nothing_like_it": 1}, "part.nothing_like_it"),
         ({"rate": "???"}, "part.rate has no value: give part.rate=…"),
         ({"_target_": 3}, "part._target_=3"), ({"_target_": "???"}, "part._target_ has no value"),
@@ -142,7 +143,7 @@ WRONG = (
 
 
 @given(data=st.data())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_but_irodori_errors_is_raised(shapes, data):
     config = {
         "part": {"_target_": f"{shapes}.Everything", "count": 1, "anything": [{"x": 1}]},

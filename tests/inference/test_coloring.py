@@ -3,7 +3,7 @@ import torch
 
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float, to_uint8
 from irodori.model import color_pictures
-from irodori.network.joint import enlarge_chroma
+from irodori.network.joint import upsample_chroma
 
 SIZES = [(20, 30), (31, 17), (20, 30), (1, 1), (224, 224), (31, 17), (1, 40), (40, 1), (30, 20)]
 
@@ -41,7 +41,7 @@ def test_it_is_the_network_joined_with_the_photos_own_luminance(made_by, make_mo
     (image,) = pictures([(21, 34)])
     luminance, _ = model.space.encode(to_float(image[None]))
     with torch.no_grad():
-        chroma = enlarge_chroma(model.network(luminance)[0], 21, 34)
+        chroma = upsample_chroma(model.network(luminance)[0], 21, 34)
     expected = to_uint8(model.space.decode(luminance, chroma))[0]
     assert steps_apart(color_pictures(model.network, model.space, [image])[0][0], expected) <= 1
 

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from irodori.model import load_model
-from irodori.model_file import KEY, is_safetensors, write_safetensors
 from irodori.utils.errors import IrodoriError
+from irodori.utils.model_file import KEY, is_safetensors, write_safetensors
 
 
 def written(model, path, half=False):

@@ -22,7 +22,7 @@ from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, 
 from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance
 from irodori.metrics.prior import AbPrior
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 from irodori.utils.errors import IrodoriError
 from photographs import photographs
 
@@ -208,7 +208,7 @@ def test_lite0_distance_is_that_of_the_networks_features():
     photos = photographs(6)
     predicted = [colored(photo, 0.3) for photo in photos]
     assert len({photo.shape for photo in photos}) > 1
-    network = lite0.lite0_features().double()
+    network = lite.lite0_features().double()
 
     def transcribed(photo_3HW):
         planes = [Image.fromarray(plane.numpy().astype(np.float32)) for plane in photo_3HW]
@@ -251,7 +251,7 @@ def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch)
     assert "lite0_kernel" not in found["gray"]
     assert "lite0_kernel" not in figures(perceptual=False)["model"]
     assert not {"lite0_frechet", "lite0_kernel"} & steps().keys()
-    monkeypatch.setattr(lite0, "missing", lambda: "install it")
+    monkeypatch.setattr(lite.Package, "missing", lambda package: "install it")
     assert {steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
     assert "lite0_kernel" not in figures(perceptual=True)["model"]
     with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel .*: install it$"):

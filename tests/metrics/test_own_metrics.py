@@ -10,6 +10,7 @@ import torch
 from pairs import smooth
 from rich.console import Console
 
+from irodori.evaluation.results import EvaluationResult, document, table
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
@@ -20,7 +21,6 @@ from irodori.metrics.prior import AbPrior
 from irodori.studies.comparison import compare
 from irodori.studies.report import figure_table
 from irodori.studies.terminal import show
-from irodori.training.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 
@@ -136,18 +136,18 @@ def test_the_weights_of_a_weighted_metric_count():
 
 def test_files_and_tables_describe_them(tmp_path):
     evaluation = evaluated()
-    judged = EvaluationResult(
+    result = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     ).renamed("model", "last")
-    assert judged.only("last").metrics == judged.metrics
-    per_image.write(tmp_path, judged.records)
+    assert result.metrics == evaluation.infos
+    per_image.write(tmp_path, result.records)
     with (tmp_path / "per_image.csv").open() as file:
         header, first, *_ = csv.reader(file)
     own = ["warmth", "certainty", "certainty_weight"]
     assert header == ["row", "key", "scene", "width", "height", MAIN, *own]
     assert float(first[header.index("warmth")]) == pytest.approx(2 * blue_to_yellow(0))
 
-    stored = json.loads(json.dumps(document(judged, {"name": "a test"})))
+    stored = json.loads(json.dumps(document(result, {"name": "a test"})))
     assert stored["protocol"]["definitions"]["warmth"] == "mean b*, scaled"
     assert stored["protocol"]["definitions"][MAIN] == METRICS[MAIN].definition
     read = stored_metrics(stored)
@@ -156,9 +156,9 @@ def test_files_and_tables_describe_them(tmp_path):
         assert read[metric.info.name] == metric.info
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(table("made", judged.rows, judged.scenes, read))
+        console.print(table("made", result.rows, result.scenes, read))
     lines = captured.get().splitlines()
-    value = f"{judged.rows['last']['warmth']:.1f}"
+    value = f"{result.rows['last']['warmth']:.1f}"
     assert any("↑" in line and "own warmth" in line and value in line for line in lines)
     assert any("→0" in line and "own brightness" in line for line in lines)
 

@@ -6,7 +6,7 @@ from irodori.network.decoders import LearnedUpsampling, SkipDecoder
 from networks import joint
 
 
-def test_learned_enlargement_begins_as_nearest_neighbor():
+def test_learned_upsampling_begins_as_nearest_neighbor():
     torch.manual_seed(0)
     double = LearnedUpsampling(5, 7).eval()
     features = torch.randn(2, 5, 6, 9)
@@ -28,8 +28,7 @@ def test_each_of_the_four_learns_for_itself():
     assert (moved[:, 1:] < moved[:, :1]).all()
 
 
-@pytest.mark.parametrize("skips", [{4: 3, 2: 2}, {4: 3}, {}])
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("skips", "stride"), [({4: 3, 2: 2}, 1), ({4: 3}, 2), ({}, 1)])
 def test_skips_reach_the_prediction(skips, stride):
     torch.manual_seed(0)
     decoder = SkipDecoder(6, 2, stride, skips, 1 / 16).eval()
@@ -42,7 +41,7 @@ def test_skips_reach_the_prediction(skips, stride):
         assert not torch.equal(decoder(features, other), prediction)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 7), (17, 24), (33, 47), (224, 224)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (33, 47), (224, 224)])
 def test_the_papers_backbone_gives_skips_of_any_size(size):
     torch.manual_seed(0)
     network = joint(3, width=1 / 32, decoder="skips").eval()
@@ -53,10 +52,3 @@ def test_the_papers_backbone_gives_skips_of_any_size(size):
     assert chroma.shape == (2, 2, *(-(-side // 2) for side in size))
     for stride, channels in network.backbone.skip_channels.items():
         assert skips[stride].shape == (2, channels, *(-(-side // stride) for side in size))
-
-
-def test_gradients_reach_every_parameter_of_the_skip_decoder():
-    network = joint(3, width=1 / 16, decoder="skips")
-    chroma, logits = network(torch.rand(4, 1, 32, 32))
-    (chroma.square().mean() + logits.square().mean()).backward()
-    assert all(p.grad is not None for p in network.parameters())

@@ -52,8 +52,9 @@ def test_outputs_cut_to_the_size_asked_for(height, width):
     assert 0 <= chroma.min() <= chroma.max() <= 1
 
 
-@pytest.mark.parametrize("decoder", ["paper", "skips"])
-@pytest.mark.parametrize("size", [(1, 1), (9, 31), (34, 40), (35, 37)])
+@pytest.mark.parametrize(
+    ("decoder", "size"), [("paper", (9, 31)), ("skips", (1, 1)), ("skips", (35, 37))]
+)
 def test_a_network_of_classes_takes_any_size(decoder, size):
     torch.manual_seed(0)
     network = joint(3, width=1 / 32, decoder=decoder, output="ab_classes", temperature=0.38).eval()

@@ -18,7 +18,7 @@ PRESETS = (
     "mobilenetv4_conv_small",
     "pvt_v2_b0",
 )
-SIZES = ((1, 1), (2, 45), (33, 47), (64, 96))
+SIZES = ((1, 1), (33, 47), (64, 96))
 
 
 @pytest.fixture(scope="module", params=PRESETS)
@@ -70,18 +70,26 @@ def test_at_its_own_size_the_encoder_runs_once(network):
     torch.testing.assert_close(once.scene_BC, other.scene_BC)
 
 
-def test_gradients_reach_every_parameter(network):
+def test_its_description_builds_it_again_and_gradients_reach_every_parameter(network):
     trained = build(describe(network))
-    chroma, logits = trained(torch.rand(4, 1, 64, 64))
+    trained.load_state_dict(network.state_dict())
+    luminance = torch.rand(1, 1, 50, 30)
+    with torch.no_grad():
+        assert torch.equal(network(luminance)[0], trained.eval()(luminance)[0])
+    trained.backbone.input_size = (64, 64)
+    chroma, logits = trained.train()(torch.rand(4, 1, 64, 64))
     (chroma.square().mean() + logits.square().mean()).backward()
     missing = [name for name, p in trained.named_parameters() if p.grad is None]
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["resnet18", "hrnet_w18_small"])
-@pytest.mark.parametrize("decoder", ["paper", "skips"])
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [("resnet18", "paper"), ("hrnet_w18_small", "paper"), ("hrnet_w18_small", "skips")],
+)
 def test_what_no_gradient_reaches_asks_for_none(name, decoder):
     trained = joint(5, width=1 / 16, backbone=name, decoder=decoder)
+    trained.backbone.input_size = (64, 64)
     before = {key: value.clone() for key, value in trained.state_dict().items()}
     freeze_unused(trained)
     assert trained.training
@@ -120,22 +128,6 @@ def test_the_encoder_sees_luminance_less_its_mean_over_its_deviation(network):
     assert torch.equal(enlarged[..., 70:], enlarged[..., 69:70].expand(-1, -1, -1, 26))
     size = config["input_size"][1:]
     torch.testing.assert_close(scaled, (scaled_to(photo, *size) - mean) / deviation)
-
-
-def test_the_description_builds_the_same_network_again(network):
-    again = build(describe(network)).eval()
-    again.load_state_dict(network.state_dict())
-    luminance = torch.rand(1, 1, 50, 30)
-    with torch.no_grad():
-        assert torch.equal(network(luminance)[0], again(luminance)[0])
-
-
-def test_without_global_features_nothing_global_is_there():
-    network = joint(5, width=1 / 16, backbone="resnet18", global_features=False).eval()
-    names = " ".join(name for name, _ in network.named_parameters())
-    assert not any(part in names for part in ("global", "fusion", "classification"))
-    chroma, logits = network(torch.rand(1, 1, 30, 50))
-    assert (chroma.shape, logits) == ((1, 2, 15, 25), None)
 
 
 def test_the_pyramid_is_its_formula():
@@ -207,7 +199,7 @@ def test_encoders_of_one_stride_get_others(name, stride):
         assert [level.shape[2:] for level in made] == [
             (height // s, width // s) for s in (8, 16, 32)
         ]
-    ((own, channels),) = zip(backbone.facts.strides, backbone.facts.channels, strict=True)
+    ((own, channels),) = zip(backbone.info.strides, backbone.info.channels, strict=True)
     assert own == stride
     assert backbone.simple_pyramid.channels[own] == channels
 
@@ -240,6 +232,7 @@ def test_an_encoder_of_a_fixed_size_takes_any():
 def test_a_frozen_encoder_computes_no_gradients(name):
     torch.manual_seed(0)
     network = joint(3, backbone=name, decoder="skips")
+    network.backbone.input_size = (32, 32)
     network.backbone.encoder_frozen = True
     graphs = []
     network.backbone.encoder.register_forward_hook(
@@ -249,12 +242,12 @@ def test_a_frozen_encoder_computes_no_gradients(name):
     (chroma.mean() + logits.mean()).backward()
     assert graphs
     assert not any(graphs)
-    encoder = {id(weight) for weight in network.backbone.encoder_parameters()}
+    encoder = {id(weight) for weight in network.backbone.encoder.parameters()}
     for key, weight in network.named_parameters():
         assert (weight.grad is None) == (id(weight) in encoder), key
     network.backbone.encoder_frozen = False
     network(torch.rand(2, 1, 32, 32))[0].mean().backward()
-    assert any(weight.grad is not None for weight in network.backbone.encoder_parameters())
+    assert any(weight.grad is not None for weight in network.backbone.encoder.parameters())
 
 
 @pytest.mark.parametrize(
@@ -267,6 +260,7 @@ def test_a_frozen_encoder_computes_no_gradients(name):
 )
 def test_on_cpus_depthwise_encoders_are_trained_in_fp32(name, frozen, dtype):
     network = joint(3, backbone=name, decoder="skips")
+    network.backbone.input_size = (32, 32)
     network.backbone.encoder_frozen = frozen
     seen = []
     network.backbone.encoder.register_forward_hook(lambda *arguments: seen.append(arguments[2][0]))

@@ -30,10 +30,10 @@ def stop(monkeypatch, capsys):
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_1(stop, error, line):
-    status, told = stop(error)
+    status, written = stop(error)
     assert status == 1
-    assert told.count("\n") == 1
-    assert line in (None, told)
+    assert written.count("\n") == 1
+    assert line in (None, written)
 
 
 def test_another_rank_tells_if_the_first_has_not_ended_it_meanwhile(stop, monkeypatch):

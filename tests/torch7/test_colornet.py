@@ -12,7 +12,7 @@ from irodori.cli.import_ import import_weights
 from irodori.color import LumaAb, rgb_to_lab, to_uint8
 from irodori.model import color_pictures, load_model
 from irodori.network.backbone import scaled_to
-from irodori.network.joint import enlarge_chroma
+from irodori.network.joint import upsample_chroma
 from irodori.torch7 import importing
 from irodori.utils.errors import IrodoriError
 
@@ -265,7 +265,7 @@ def test_the_command_writes_a_checkpoint_that_colours(tmp_path, command):
     assert torch.equal(chroma, again)
     expected, _ = net.color_photo(luminance, scaled_to(luminance, 224, 224))
     # ab = 200·output - 100, on the photo's own luma.
-    full = enlarge_chroma(expected, 64, 80)
+    full = upsample_chroma(expected, 64, 80)
     assert (color_ab(model.space, luminance, full) - (200 * full - 100)).abs().max() < 0.01
     shown = to_uint8(model.space.decode(luminance, full.float()))[0]
     assert (shown.int() - colored.int()).abs().max() <= 1

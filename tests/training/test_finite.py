@@ -1,4 +1,4 @@
-"""A run that diverges stops, says why, and leaves what it can be gone on from."""
+"""A run that diverges stops, says why, and leaves what it can be resumed from."""
 
 import pytest
 import torch

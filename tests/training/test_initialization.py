@@ -13,7 +13,7 @@ from irodori.network import JointNetwork
 from irodori.network.decoders import SkipDecoder
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import encoder as pretrained
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 from irodori.training.initialization import load_matching_weights
 from irodori.utils.errors import IrodoriError
 
@@ -33,7 +33,7 @@ def model(space=Lab, classes=CLASSES, seed=1, backbone=None, decoder=None, width
     return Model(network, chosen, classes, 1.0, (0.0, 0.0), ({"name": "shard"},))
 
 
-def take_over(new, path):
+def load_into(new, path):
     """Load what matches, and return the line that says what."""
     line, trained_on = load_matching_weights(new, path)
     assert trained_on == ({"name": "shard"},)
@@ -59,7 +59,7 @@ LAST = {"colorization.layers.6.weight", "colorization.layers.6.bias"}
 
 def test_all_is_taken_where_all_fits(tmp_path):
     old, new = model(), model(seed=2)
-    line = take_over(new, saved(old, tmp_path / "a.ckpt"))
+    line = load_into(new, saved(old, tmp_path / "a.ckpt"))
     number = len(old.network.state_dict())
     assert same(old, new) == set(old.network.state_dict())
     assert line == f"init: {number} of {number} tensors from {tmp_path / 'a.ckpt'}"
@@ -77,7 +77,7 @@ def test_all_is_taken_where_all_fits(tmp_path):
 def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts):
     old, new = model(), model(seed=2, **changes)
     fresh = {name: new.network.state_dict()[name].clone() for name in new_parts}
-    line = take_over(new, saved(old, tmp_path / "a.ckpt"))
+    line = load_into(new, saved(old, tmp_path / "a.ckpt"))
     assert same(old, new) == set(old.network.state_dict()) - new_parts
     for name, value in fresh.items():
         assert torch.equal(new.network.state_dict()[name], value)
@@ -89,7 +89,7 @@ def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts)
 def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
     path = saved(model(backbone="resnet18"), tmp_path / "a.ckpt")
     new = model(backbone="resnet18", decoder=SkipDecoder, seed=2)
-    line = take_over(new, path)
+    line = load_into(new, path)
     assert "colorization.layers.0" in line.partition("left out: ")[2]
     taken = same(model(backbone="resnet18"), new)
     assert all(name in taken for name in new.network.state_dict() if name.startswith("backbone."))
@@ -97,7 +97,7 @@ def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
     for backbone in (None, "resnet50"):
         other = model(seed=2, backbone=backbone)
         before = {name: value.clone() for name, value in other.network.state_dict().items()}
-        assert "backbone.encoder (" in take_over(other, path).partition("left out: ")[2]
+        assert "backbone.encoder (" in load_into(other, path).partition("left out: ")[2]
         for name, value in other.network.state_dict().items():
             if name.startswith("backbone."):
                 assert torch.equal(value, before[name]), name
@@ -111,7 +111,7 @@ def test_layers_are_taken_whole_or_not_at_all(tmp_path):
     content["state_dict"][key] = content["state_dict"][key][:, :-1]
     torch.save(content, path)
     new = model(seed=2)
-    line = take_over(new, path)
+    line = load_into(new, path)
     assert "· new: colorization.layers.0 (2) · left out: colorization.layers.0 (2)" in line
     layer = {"colorization.layers.0.0.weight", "colorization.layers.0.0.bias"}
     assert same(model(), new) == set(model().network.state_dict()) - layer
@@ -120,13 +120,13 @@ def test_layers_are_taken_whole_or_not_at_all(tmp_path):
 def test_nothing_that_fits_is_refused(tmp_path):
     path = saved(model(width=1 / 8), tmp_path / "a.ckpt")
     with pytest.raises(IrodoriError, match=r"^init=.*a\.ckpt: nothing of it fits this network$"):
-        take_over(model(), path)
+        load_into(model(), path)
     with pytest.raises(IrodoriError, match="no such checkpoint"):
-        take_over(model(), tmp_path / "gone.ckpt")
+        load_into(model(), tmp_path / "gone.ckpt")
 
 
-def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_path, capsys):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
+def test_a_run_is_initialized_with_another_ones_weights_and_resumed_without(data, tmp_path, capsys):
+    data = data.on
     tiny.run(tmp_path / "first", *data, "callbacks.pictures=null")
     start = tmp_path / "first/checkpoints/last.ckpt"
     still = [*data, f"init={start}", "callbacks.pictures=null", "optimizer.lr=0", "seed=7"]
@@ -138,7 +138,7 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("first", "second"))
     weights = {name for name, _ in one.network.named_parameters()}
     assert weights <= same(one, other)
-    # What is gone on with has its own weights: the checkpoint isn't asked for again.
+    # A resumed run has its own weights: the checkpoint isn't asked for again.
     (tmp_path / "second/metrics.json").unlink()
     start.unlink()
     result = tiny.resume(tmp_path / "second")
@@ -146,7 +146,9 @@ def test_a_run_begins_with_another_ones_weights_and_goes_on_without_them(tmp_pat
     assert result["training"]["initialized_from"] == [line]
 
 
-needs_lite0 = pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+needs_lite0 = pytest.mark.skipif(
+    lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0"
+)
 
 
 @needs_lite0
@@ -161,7 +163,8 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     tiny.run(
         tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1"
     )
-    assert f"encoder: tf_efficientnet_lite0.in1k · {lite0.SOURCE}" in capsys.readouterr().out
+    source = lite.PACKAGES[lite.LITE0].source
+    assert f"encoder: tf_efficientnet_lite0.in1k · {source}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 
     def moved():
@@ -216,9 +219,10 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
     torch.save(colored.state_dict(), path)
     create = timm.create_model
 
-    def from_file(name, pretrained, **arguments):
-        return create(name, pretrained, pretrained_cfg_overlay={"file": str(path)}, **arguments)
+    def from_file(name, **arguments):
+        return create(name, **arguments | {"pretrained_cfg_overlay": {"file": str(path)}})
 
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(timm, "create_model", from_file)
     monkeypatch.setattr(pretrained, "answers", lambda url: True)
     weights, source = pretrained.encoder_weights("resnet18")
@@ -239,45 +243,16 @@ def test_the_package_needs_no_hub(monkeypatch):
     network.backbone.encoder.load_state_dict(weights)
 
 
-@pytest.mark.parametrize(
-    "setting", ["pretrained=true", "freeze_steps=3", "lr_scale=0.5", "freeze_batch_norm=true"]
-)
-def test_the_papers_backbone_has_no_encoder_to_set(tmp_path, setting):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val"))
+@pytest.mark.parametrize("setting", ["pretrained=true", "lr_scale=0.5"])
+def test_the_papers_backbone_has_no_encoder_to_set(data, tmp_path, setting):
     with pytest.raises(IrodoriError, match=rf"(?i)^encoder\.{setting} is for pretrained encoders"):
-        tiny.run(tmp_path / "run", *data, f"encoder.{setting}")
+        tiny.run(tmp_path / "run", *data.on, f"encoder.{setting}")
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "choice",
-    [
-        pytest.param(["backbone=mobilenetv4_conv_small"], marks=pytest.mark.long),
-        ["objective=classes"],
-    ],
-)
-def test_a_run_that_is_gone_on_with_in_an_epoch_ends_the_same(tmp_path, choice):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    if choice != ["objective=classes"]:
-        choice = [*choice, "encoder.pretrained=false", "decoder=skips", "encoder.layer_decay=0.9"]
-    settings = [
-        *data,
-        *choice,
-        "optimizer=adadelta",
-        "callbacks.pictures=null",
-        "trainer.max_epochs=-1",
-    ]
-    tiny.run(tmp_path / "whole", *settings, "trainer.max_steps=4")
-    tiny.run(tmp_path / "parts", *settings, "trainer.max_steps=2")
-    (tmp_path / "parts/metrics.json").unlink()
-    tiny.resume(tmp_path / "parts", "trainer.max_steps=4", "allow_changes=true")
-    one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("whole", "parts"))
-    assert same(one, other) == set(one.network.state_dict())
-
-
-def test_bf16_averaged_weights_and_an_encoder_go_together(tmp_path):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    data = [setting for setting in data if "precision" not in setting]
+@pytest.mark.long
+def test_bf16_averaged_weights_and_an_encoder_go_together(data, tmp_path):
+    data = [setting for setting in data.on if "precision" not in setting]
     settings = ["backbone=mobilenetv4_conv_small", "encoder.pretrained=false", "decoder=skips"]
     settings += ["trainer.precision=bf16-mixed", "callbacks=[default,ema]", "objective=classes"]
     settings += ["trainer.max_steps=1", "trainer.max_epochs=-1"]

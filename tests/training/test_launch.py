@@ -66,33 +66,6 @@ def test_accumulated_micro_batches_are_the_global_batch(fit):
     assert distance(once[0], once[2]) > 1e-3
 
 
-class Stepped(Callback):
-    """The norm of the gradient as the optimizer's first step uses it."""
-
-    norm = None
-
-    def on_train_start(self, trainer, module):
-        def hook(optimizer, args, kwargs):
-            # The closure makes the gradient; Lightning clips it at the closure's end.
-            handle.remove()
-            kwargs["closure"]()
-            grads = [p.grad.flatten() for p in module.network.parameters() if p.grad is not None]
-            self.norm = torch.cat(grads).norm().item()
-
-        handle = trainer.optimizers[0].register_step_pre_hook(hook)
-
-
-def test_gradients_are_scaled_down_to_clip_norm(fit):
-    free = Stepped()
-    fit("trainer.max_steps=1", callbacks=[free])
-    assert free.norm > 0.05
-    for share, expected in ((1 / 8, 1 / 8), (8, 1)):
-        seen = Stepped()
-        clip = f"trainer.gradient_clip_val={free.norm * share}"
-        fit("trainer.max_steps=1", clip, callbacks=[seen])
-        assert seen.norm == pytest.approx(free.norm * expected, rel=1e-3)
-
-
 def test_the_average_of_the_weights_is_what_is_validated_and_kept(data, tmp_path, monkeypatch):
     decay = 0.6
     on = [*data.on, "trainer.max_epochs=2", "optimizer=adamw"]

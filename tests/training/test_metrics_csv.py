@@ -1,4 +1,4 @@
-"""metrics.csv: whole at any time, and gone on with where a checkpoint was written."""
+"""metrics.csv: whole at any time, and continued where a checkpoint was written."""
 
 import csv
 

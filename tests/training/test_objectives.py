@@ -8,20 +8,22 @@ from irodori.color.ab_bins import bins_of, centers, in_gamut
 from irodori.metrics.prior import AbPrior
 from irodori.model import load_model
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
-from irodori.pretrained import lite0
-from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
+from irodori.pretrained import lite
 from irodori.training.objectives import (
     AbClasses,
     Huber,
     MeanSquaredError,
     ObjectiveInput,
     rebalanced,
+    scene_cross_entropy,
 )
 from irodori.utils.errors import IrodoriError
 
-VALID = torch.tensor([True, False, True])
+VALID = np.array([True, False, True, True, True])
+LABELS = np.array([2, 1, -1, 0, 2])
+LITE0 = pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
 
 
 def photographs():
@@ -33,65 +35,150 @@ def prior():
     return AbPrior.of(photographs(), "tests")
 
 
-def network_with(output):
-    return JointNetwork(3, width=1 / 16, output=output)
+def doubled(target_BCHW):
+    """A chrominance of twice the size, whose reduction is the target exactly."""
+    return target_BCHW.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
 
-def refused():
-    raise AssertionError("no prior is needed")
+def identity(prediction, height, width):
+    return prediction
 
 
-def prepared(objective, output=ChromaOutput, training_prior=refused):
-    """The objective as a run sets it up, and a function of prediction, chroma and valid."""
-    network = network_with(output)
-    objective.setup(network, Lab(), training_prior)
-
-    def loss(prediction, chroma, valid, luminance=None):
-        if luminance is None:
-            luminance = torch.zeros(len(chroma), 1, *chroma.shape[-2:])
-        labels = torch.zeros(len(chroma), dtype=torch.long)
-        seen = ObjectiveInput(
-            prediction, chroma, luminance, None, labels, valid, network.output, Lab()
-        )
-        return objective(seen)
-
-    return network.output, loss
-
-
-def test_each_class_is_its_loss(prior):
-    prediction, chroma = torch.randn(3, 2, 6, 5), torch.rand(3, 2, 12, 9)
-    target = reduce_chroma(chroma)
-    _, mse = prepared(MeanSquaredError())
-    assert mse(prediction, chroma, VALID) == chroma_mse(prediction.sigmoid(), target, VALID)
-    _, huber = prepared(Huber(delta=0.1))
-    expected = chroma_huber(prediction.sigmoid(), target, VALID, 0.1)
-    assert huber(prediction, chroma, VALID) == expected
-    output, classes = prepared(AbClasses(rebalance=0.25), AbClassesOutput, lambda: prior)
-    prediction = torch.randn(3, output.channels, 3, 3)
-    # Of the 4×4 means of the photo's a*b*.
-    ab = (reduce_chroma(target) - 0.5) * torch.tensor([200.0, 220.0])[:, None, None]
-    expected = ab_cross_entropy(
-        prediction, ab, centers().float(), rebalanced(prior, 0.25).float(), VALID
+def loss_of(objective, prediction, chroma, valid=VALID, output=identity, luminance=None):
+    valid = torch.as_tensor(valid)
+    if luminance is None:
+        luminance = torch.zeros(len(chroma), 1, *chroma.shape[-2:])
+    labels = torch.zeros(len(chroma), dtype=torch.long)
+    return objective(
+        ObjectiveInput(prediction, chroma, luminance, None, labels, valid, output, Lab())
     )
-    torch.testing.assert_close(classes(prediction, chroma, VALID), expected)
-    assert [o.name for o in (MeanSquaredError, Huber, AbClasses)] == ["mse", "huber", "classes"]
 
 
-@pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
+@pytest.fixture
+def batch():
+    random = np.random.default_rng(0)
+    return random.random((5, 2, 6, 4)), random.random((5, 2, 6, 4)), random.normal(0, 3, (5, 4))
+
+
+def colors64(predicted, target, valid, delta=np.inf):
+    """Squared error, from `delta` on linear, in float64."""
+    total = 0.0
+    for i in range(len(valid)):
+        error = np.abs(predicted[i] - target[i])
+        linear = 2 * delta * error - delta**2 if np.isfinite(delta) else error
+        total += np.where(error <= delta, error**2, linear).mean() * valid[i]
+    return total / len(valid)
+
+
+def scenes64(logits, labels, valid):
+    total = 0.0
+    for i in range(len(valid)):
+        if valid[i] and labels[i] >= 0:
+            shares = np.exp(logits[i]) / np.exp(logits[i]).sum()
+            total -= np.log(shares[labels[i]])
+    return total / len(valid)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_losses_are_those_of_a_float64_transcription(batch, dtype):
+    # bf16, as autocast gives them: the sums are taken in fp32 all the same.
+    predicted, logits = (torch.tensor(batch[part]).to(dtype) for part in (0, 2))
+    target = torch.tensor(batch[1]).float()
+    in64 = predicted.double().numpy(), target.double().numpy(), VALID
+    for objective, expected in (
+        (MeanSquaredError(), colors64(*in64)),
+        *((Huber(delta), colors64(*in64, delta)) for delta in (0.01, 0.3, 1.0)),
+    ):
+        found = loss_of(objective, predicted, doubled(target))
+        assert found.dtype == torch.float32
+        assert found.item() == pytest.approx(expected, rel=2e-6)
+    found = scene_cross_entropy(logits, torch.tensor(LABELS), torch.tensor(VALID))
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(scenes64(logits.double().numpy(), LABELS, VALID), rel=2e-6)
+
+
+def test_invalid_samples_and_those_without_class_get_no_gradient(batch):
+    predicted, target, logits = (torch.tensor(part).float() for part in batch)
+    predicted.requires_grad_()
+    logits.requires_grad_()
+    loss = loss_of(MeanSquaredError(), predicted, doubled(target))
+    loss = loss + scene_cross_entropy(logits, torch.tensor(LABELS), torch.tensor(VALID))
+    loss.backward()
+    assert predicted.grad.abs().sum((1, 2, 3)).gt(0).tolist() == VALID.tolist()
+    assert logits.grad.abs().sum(1).gt(0).tolist() == (VALID & (LABELS >= 0)).tolist()
+
+
+def test_a_batch_of_nothing_valid_gives_zero_and_no_nan(batch):
+    predicted, target, logits = (torch.tensor(part).float() for part in batch)
+    nothing = torch.zeros(5, dtype=torch.bool)
+    assert loss_of(MeanSquaredError(), predicted, doubled(target), nothing) == 0
+    assert scene_cross_entropy(logits, torch.tensor(LABELS), nothing) == 0
+    assert scene_cross_entropy(logits, torch.full((5,), -1), torch.ones(5, dtype=torch.bool)) == 0
+
+
+def test_halves_of_a_batch_average_to_the_whole_wherever_the_damaged_images_are(batch):
+    predicted, target, logits = (torch.tensor(part)[:4].float() for part in batch)
+    labels, valid = torch.tensor(LABELS)[:4], torch.tensor(VALID)[:4]
+
+    def loss(part):
+        colors = loss_of(MeanSquaredError(), predicted[part], doubled(target[part]), valid[part])
+        return colors + scene_cross_entropy(logits[part], labels[part], valid[part])
+
+    halves = (loss(slice(0, 2)) + loss(slice(2, 4))) / 2
+    torch.testing.assert_close(halves, loss(slice(0, 4)))
+
+
+def classes64(logits, ab, weights, valid):
+    """Cross-entropy over the nearest bins of a*b*, in float64."""
+    bins, total = centers().double().numpy(), 0.0
+    for i in range(len(valid)):
+        entropies = []
+        for y in range(ab.shape[2]):
+            for x in range(ab.shape[3]):
+                square = ((bins - ab[i, :, y, x]) ** 2).sum(1)
+                near = np.argsort(square)[:5]
+                share = np.exp(-square[near] / (2 * 5.0**2))
+                share /= share.sum()
+                logs = logits[i, :, y, x] - np.log(np.exp(logits[i, :, y, x]).sum())
+                entropies.append(-weights[near[0]] * (share * logs[near]).sum())
+        total += np.mean(entropies) * valid[i]
+    return total / len(valid)
+
+
+def classes_of(prior, rebalance):
+    """The objective as a run sets it up."""
+    objective = AbClasses(rebalance)
+    network = JointNetwork(3, width=1 / 16, output=AbClassesOutput)
+    objective.setup(network, Lab(), lambda: prior)
+    return objective, network.output
+
+
+def test_classification_of_colors_is_a_float64_transcription(prior):
+    objective, output = classes_of(prior, 0.25)
+    random = np.random.default_rng(1)
+    logits = random.normal(0, 2, (5, output.channels, 3, 4))
+    # Of a 4×4 block one color, since bins are predicted at a quarter of the size.
+    quarter = random.uniform(0.2, 0.8, (5, 2, 3, 4))
+    chroma = doubled(doubled(torch.tensor(quarter).float()))
+    found = loss_of(objective, torch.tensor(logits).float(), chroma)
+    ab = (quarter - 0.5) * np.array([200.0, 220.0])[:, None, None]
+    expected = classes64(logits, ab, rebalanced(prior, 0.25).numpy(), VALID)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+
+
+@LITE0
 def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     perceptual = pytest.importorskip("irodori.training.perceptual").Perceptual(weight=0.3)
     photos = to_float(torch.stack([part[:, :32, :32] for part in photographs()[:3]]))
     luminance, chroma = Lab().encode(photos)
-    prediction = torch.randn(3, 2, 16, 16, requires_grad=True)
-    _, loss = prepared(perceptual)
-    value = loss(prediction, chroma, VALID, luminance)
+    prediction = torch.rand(3, 2, 16, 16, requires_grad=True)
+    value = loss_of(perceptual, prediction, chroma, [True, False, True], luminance=luminance)
 
-    predicted = prediction.sigmoid()
-    colored = Lab().decode(luminance, enlarge_chroma(predicted, 32, 32))
-    encoder = lite0.lite0_features()
+    colored = Lab().decode(luminance, upsample_chroma(prediction, 32, 32))
+    encoder = lite.lite0_features()
     expected = 0.0
     for number in (0, 2):
-        expected += (predicted[number] - reduce_chroma(chroma)[number]).abs().mean() / 3
+        expected += (prediction[number] - reduce_chroma(chroma)[number]).abs().mean() / 3
         pairs = zip(
             encoder(colored[number : number + 1] * 2 - 1),
             encoder(photos[number : number + 1] * 2 - 1),
@@ -110,15 +197,6 @@ def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     (gradient,) = torch.autograd.grad(value, prediction)
     assert gradient[0].abs().sum() > 0
     assert gradient[1].abs().sum() == 0
-
-
-@pytest.mark.skipif(lite0.missing() is not None, reason=str(lite0.missing()))
-def test_a_run_trains_on_the_perceptual_objective(data, tmp_path):
-    overrides = ["objective=perceptual", "callbacks.pictures=null", "trainer.max_steps=1"]
-    result = tiny.run(tmp_path / "run", *data.on, *overrides)
-    assert result["training"]["steps"] == 1
-    header = (tmp_path / "run/metrics.csv").read_text().splitlines()[0].split(",")
-    assert "train/perceptual_step" in header
 
 
 @pytest.mark.parametrize("rebalance", [0.0, 0.5, 0.9])
@@ -144,48 +222,40 @@ def test_bins_and_centers_belong_together():
     assert torch.equal(bins_of(ab).flatten(), in_gamut())
 
 
-@pytest.mark.parametrize(
-    "objective", [MeanSquaredError(), Huber(delta=0.02), AbClasses(rebalance=0.0)]
-)
+@pytest.mark.parametrize("objective", [MeanSquaredError(), Huber(delta=0.02), "classes"])
 def test_the_least_loss_is_at_the_true_colors(objective, prior):
+    output, share = ChromaOutput(2), 0.02
+    if objective == "classes":
+        # Bins are coarse, and enlargement is bilinear.
+        (objective, output), share = classes_of(prior, 0.0), 0.3
     _, chroma = Lab().encode(to_float(photographs()[0][None]))
-    half = reduce_chroma(chroma)
-    # Of a 4×4 block one color, so that predictions at any stride can be right.
-    half = reduce_chroma(half).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    whole = half.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    classes = objective.name == "classes"
-    output, loss = prepared(objective, AbClassesOutput if classes else ChromaOutput, lambda: prior)
+    half = doubled(reduce_chroma(reduce_chroma(chroma)))
     sides = [side // output.stride for side in half.shape[2:]]
     prediction = torch.zeros(1, output.channels, *sides, requires_grad=True)
     optimizer = torch.optim.Adam([prediction], lr=0.3)
-    valid = torch.ones(1, dtype=torch.bool)
     for _ in range(150):
         optimizer.zero_grad()
-        loss(prediction, whole, valid).backward()
+        loss_of(objective, prediction, doubled(half), [True], output).backward()
         optimizer.step()
     with torch.no_grad():
         error = (output(prediction, *half.shape[2:]) - half).abs().mean()
-    before = (0.5 - half).abs().mean()
-    # Bins are coarse, and enlargement is bilinear.
-    assert error < (0.3 if classes else 0.02) * before
+    assert error < share * (0.5 - half).abs().mean()
 
 
-@pytest.mark.parametrize("objective", ["huber", "classes"])
-def test_a_run_has_its_figure_and_its_checkpoint_its_output(objective, tmp_path, capsys):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
-    tiny.run(tmp_path / "run", *data, f"objective={objective}", "callbacks.pictures=null")
+@pytest.mark.parametrize("objective", ["huber", "classes", pytest.param("perceptual", marks=LITE0)])
+def test_a_run_logs_its_loss_and_its_checkpoint_has_its_output(objective, data, tmp_path, capsys):
+    tiny.run(tmp_path / "run", *data.on, f"objective={objective}", "callbacks.pictures=null")
     assert f" · {objective} " in capsys.readouterr().out
     header = (tmp_path / "run/metrics.csv").read_text().splitlines()[0].split(",")
     assert f"train/{objective}_epoch" in header
     assert "train/mse_epoch" not in header
     network = load_model(tmp_path / "run/checkpoints/last.ckpt").network
-    assert isinstance(network.output, ChromaOutput if objective == "huber" else AbClassesOutput)
+    assert isinstance(network.output, AbClassesOutput if objective == "classes" else ChromaOutput)
     chroma, _ = network(torch.rand(1, 1, 33, 20))
     assert chroma.shape == (1, 2, 17, 10)
 
 
-def test_classes_need_lab(tmp_path):
-    data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val"))
+def test_classes_need_lab(data, tmp_path):
     with pytest.raises(IrodoriError, match=r"objective=classes .* color_space=lab .*Yuv"):
-        tiny.run(tmp_path / "run", *data, "objective=classes", "color_space=yuv")
+        tiny.run(tmp_path / "run", *data.on, "objective=classes", "color_space=yuv")
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,3 @@
-import math
 from functools import partial
 
 import pytest
@@ -44,21 +43,6 @@ def adamw(**settings):
 
 def cosine(warmup=0.05, final=0.0):
     return partial(schedules.warmup_cosine, warmup=warmup, final=final)
-
-
-@given(st.integers(1, 10_000), SHARE, SHARE, st.data())
-def test_the_schedule_is_the_formula(steps, warmup, final, data):
-    step = data.draw(st.integers(0, steps))
-    rising = max(1, min(round(warmup * steps), steps - 1))
-    value = warmup_cosine_share(step, steps, warmup, final)
-    if step < rising:
-        assert value == pytest.approx((step + 1) / rising)
-    elif rising < steps:
-        angle = math.pi * (step - rising) / (steps - rising)
-        assert value == pytest.approx(final + (1 - final) * (1 + math.cos(angle)) / 2)
-    assert 0 <= value <= 1
-    if step < steps:
-        assert value > 0
 
 
 @given(st.integers(2, 500), st.floats(0, 0.9), SHARE)
@@ -176,14 +160,6 @@ def test_an_encoder_learns_layer_by_layer(resnet):
             (number,) = (k for k, beginning in enumerate(order) if place.startswith(beginning))
             assert rate[id(weight)] == pytest.approx(0.01 * 0.5 * 0.8 ** (8 - number)), name
         assert decay[id(weight)] == (0.3 if weight.ndim > 1 else 0.0)
-
-
-def test_layers_that_timm_does_not_count_are_asked_for_by_layer_decay_only():
-    network = network_with("poolformer_s12")
-    groups = groups_of(network, adamw(lr=1e-3), EncoderTraining(lr_scale=0.5))
-    assert {group["lr"] for group in groups} == {1e-3, 5e-4}
-    with pytest.raises(ValueError, match="poolformer_s12"):
-        groups_of(network, adamw(lr=1e-3), EncoderTraining(layer_decay=0.9))
 
 
 def test_settings_that_have_changed_are_taken_over_layer_by_layer(resnet):

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import distributed
 
-from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.train_means import TrainMeans
-from irodori.training.ranks import Agreement, agree, gather, own_value, several
+from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
+from irodori.training.ranks import agree, gather, own_value, several
 
 FORK = multiprocessing.get_context("fork")
 MODULE = SimpleNamespace(device=torch.device("cpu"), log=lambda *args, **kwargs: None)
@@ -24,22 +23,20 @@ def draws():
 
 
 def asked(rank):
-    """What a rank is told of both ranks' flags and values."""
+    """What a rank learns of both ranks' flags and values."""
     flags = [rank == 1, False, True]
-    question = Agreement()
-    question.ask(*flags)
-    told = {"answer": question.answer(), "again": question.answer(), "agree": agree(*flags)}
+    answer = {"agree": agree(*flags)}
     values = gather({"rank": rank})
-    told |= {"values": values, "mine": own_value(values), "other": own_value(values[:1])}
+    answer |= {"values": values, "mine": own_value(values), "other": own_value(values[:1])}
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(rank)
     states = RandomStates()
     stored = states.state_dict()
-    told["drawn"] = draws()
+    answer["drawn"] = draws()
     states.load_state_dict(stored)
     states.on_train_start(TRAINER, MODULE)
-    told["drawn again"] = draws()
-    return told
+    answer["drawn again"] = draws()
+    return answer
 
 
 def on_rank(rank, store, results):
@@ -49,24 +46,23 @@ def on_rank(rank, store, results):
     distributed.destroy_process_group()
 
 
-def test_two_ranks_tell_each_other(tmp_path):
+def test_two_ranks_exchange_values(tmp_path):
     results = FORK.Queue()
     processes = [
         FORK.Process(target=on_rank, args=[rank, tmp_path / "store", results]) for rank in (0, 1)
     ]
     for process in processes:
         process.start()
-    told = dict(results.get(timeout=60) for _ in processes)
+    answer = dict(results.get(timeout=60) for _ in processes)
     for process in processes:
         process.join()
     for rank in (0, 1):
-        assert told[rank]["answer"] == told[rank]["agree"] == [True, False, True]
-        assert told[rank]["again"] == []
-        assert told[rank]["values"] == [{"rank": 0}, {"rank": 1}]
-        assert told[rank]["mine"] == {"rank": rank}
-        assert told[rank]["other"] is None
-        assert told[rank]["drawn"] == told[rank]["drawn again"]
-    assert told[0]["drawn"] != told[1]["drawn"]
+        assert answer[rank]["agree"] == [True, False, True]
+        assert answer[rank]["values"] == [{"rank": 0}, {"rank": 1}]
+        assert answer[rank]["mine"] == {"rank": rank}
+        assert answer[rank]["other"] is None
+        assert answer[rank]["drawn"] == answer[rank]["drawn again"]
+    assert answer[0]["drawn"] != answer[1]["drawn"]
 
 
 def test_alone_there_is_nobody_to_ask():
@@ -75,10 +71,6 @@ def test_alone_there_is_nobody_to_ask():
     assert gather("x") == ["x"]
     assert own_value(["x"]) == "x"
     assert own_value(["x", "y"]) is None
-    question = Agreement()
-    assert question.answer() == []
-    question.ask(True, False)
-    assert question.answer() == [True, False]
 
 
 def test_numbers_drawn_after_loading_are_those_that_would_have_been(tmp_path):

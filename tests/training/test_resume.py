@@ -1,4 +1,4 @@
-"""A run that is killed anywhere and gone on with ends as one that never was, bit for bit."""
+"""A run that is killed anywhere and resumed ends as one that never was, bit for bit."""
 
 import sys
 
@@ -31,6 +31,12 @@ SETTINGS = {
         "trainer.max_epochs=2",
         "data.batch_size=2",
         "trainer.val_check_interval=4",
+        "callbacks.checkpoints.every_steps=1",
+    ],
+    "limited": [
+        "trainer.limit_train_batches=2",
+        "trainer.max_epochs=3",
+        "data.batch_size=3",
         "callbacks.checkpoints.every_steps=1",
     ],
     "rarely": [
@@ -90,6 +96,8 @@ MOMENTS = [
     # In a validation in the middle of an epoch (four batches each), and in the step after it.
     pytest.param("within epochs", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
     pytest.param("within epochs", ColorizationModule, "training_step", 11, marks=pytest.mark.long),
+    # Where an epoch ends before its data.
+    ("limited", ColorizationModule, "training_step", 4),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
 ]
@@ -109,7 +117,7 @@ def test_killed_anywhere(settings, owner, name, call, whole, tmp_path):
 
 
 @pytest.mark.long
-def test_killed_again_while_a_validation_is_gone_on_with(whole, tmp_path):
+def test_killed_again_while_a_validation_is_resumed(whole, tmp_path):
     folder, overrides = whole("epochs")
     for start, owner, name, call in (
         (tiny.run, ColorizationModule, "validation_step", 6),

@@ -14,7 +14,7 @@ QUICK = ["trainer.max_epochs=-1", "trainer.max_steps=2", "callbacks.pictures=nul
 
 @pytest.fixture(scope="module")
 def runs(data, tmp_path_factory):
-    """A run; one that goes on from it and validates on what it had seen; and one that doesn't."""
+    """A run; one initialized with it that validates on what it had seen; and one that does not."""
     folder = tmp_path_factory.mktemp("seen")
     tiny.run(folder / "first", *data.on, *QUICK)
     other = tiny.shards(folder / "other", 6, first=50)
@@ -33,7 +33,7 @@ def measured(folder, *overrides):
     return json.loads((folder / "metrics.json").read_text())["protocol"]
 
 
-def test_a_run_that_goes_on_from_a_model_which_has_seen_them(runs, capsys):
+def test_a_run_initialized_with_a_model_that_has_seen_them(runs, capsys):
     folder = runs.folder / "seen"
     protocol = tiny.run(folder, *runs.seen)["protocol"]
     assert "part-0.tar, part-1.tar" in protocol["seen_in_training"]
@@ -50,7 +50,7 @@ def test_a_run_that_goes_on_from_a_model_which_has_seen_them(runs, capsys):
     assert protocol["seen_in_training"] in capsys.readouterr().out
 
 
-def test_a_run_that_goes_on_from_a_model_which_has_not(runs, capsys):
+def test_a_run_initialized_with_a_model_that_has_not(runs, capsys):
     protocol = tiny.run(runs.folder / "unseen", *runs.unseen)["protocol"]
     assert "seen_in_training" not in protocol
     assert "seen in training" not in capsys.readouterr().out

@@ -73,10 +73,14 @@ class Counter(Callback):
     [
         [],
         pytest.param(
-            ["optimizer=adamw", "scheduler=warmup_cosine", "trainer.gradient_clip_val=1"],
+            [
+                "objective=classes",
+                "optimizer=adamw",
+                "scheduler=warmup_cosine",
+                "trainer.gradient_clip_val=1",
+            ],
             marks=pytest.mark.slow,
         ),
-        pytest.param(["objective=classes"], marks=pytest.mark.slow),
     ],
 )
 def test_nothing_is_read_between_logs(tmp_path, monkeypatch, settings):

@@ -1,13 +1,9 @@
 """CIEDE2000: how different two colors look, in steps of about one just noticeable difference."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from irodori.color.precision import full_precision, in_full
-
-_25_TO_7 = 25.0**7
 
 
 def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
@@ -22,12 +18,10 @@ def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
         other_B3HW: the same of the other picture.
 
     Returns:
-        ΔE₀₀, B×H×W, from 0 up (black to white: 100); fp32 (float64 if either picture is), computed
-        outside autocast.
+        ΔE₀₀, B×H×W, from 0 up (black to white: 100); fp32 (float64 if either picture is).
 
     Raises:
-        TypeError: if a picture is not of floating point.
-        ValueError: if a shape is not B×3×H×W, or the two differ.
+        TypeError, ValueError: a picture has another type or shape, or the two differ.
     """
     one_B3HW = in_full(one_B3HW, "one_B3HW", 3)
     other_B3HW = in_full(other_B3HW, "other_B3HW", 3)
@@ -82,15 +76,15 @@ def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
 
 
 def _compression(chroma: Tensor) -> Tensor:
-    """√(C⁷ / (C⁷ + 25⁷)): from 0 at gray to 1 far from it."""
+    """Return √(C⁷ / (C⁷ + 25⁷)): from 0 at gray to 1 far from it."""
     power = chroma**7
-    return (power / (power + _25_TO_7)).sqrt()
+    return (power / (power + 25.0**7)).sqrt()
 
 
 def _polar(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Chroma, and hue in [0, 360] degrees."""
+    """Return chroma, and hue in [0, 360] degrees."""
     return a.hypot(b), torch.atan2(b, a).rad2deg().remainder(360)
 
 
 def _cosine(degrees: Tensor) -> Tensor:
-    return (degrees * (math.pi / 180)).cos()
+    return degrees.deg2rad().cos()

@@ -5,16 +5,10 @@ from torch import Tensor
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
-    """Return a float picture as 8-bit pixels, for display and files.
-
-    Args:
-        rgb: floats of any shape, white is 1. What lies outside [0, 1] is clipped.
-
-    Returns:
-        uint8 of the same shape and device, rounded to the nearest level.
+    """Return floats of any shape as uint8, clipped to [0, 1] and rounded to the nearest level.
 
     Raises:
-        TypeError: if `rgb` is no floating-point tensor.
+        TypeError: `rgb` is no floating-point tensor.
     """
     if not torch.is_floating_point(rgb):
         raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
@@ -27,7 +21,7 @@ def to_float(pixels: Tensor) -> Tensor:
     """Return 8-bit pixels of any shape as fp32 in [0, 1], on the same device.
 
     Raises:
-        TypeError: if `pixels` is not uint8.
+        TypeError: `pixels` is not uint8.
     """
     if pixels.dtype != torch.uint8:
         raise TypeError(f"to_float takes uint8 pixels, not {pixels.dtype}")

@@ -20,12 +20,10 @@ def rgb_to_lab(rgb_B3HW: Tensor) -> Tensor:
         rgb_B3HW: sRGB in [0, 1], of any floating-point type.
 
     Returns:
-        B×3×H×W: L* in [0, 100], a* in [-86.2, 98.3], b* in [-107.9, 94.5]; fp32 (or float64),
-        computed outside autocast.
+        B×3×H×W: L* in [0, 100], a* in [-86.2, 98.3], b* in [-107.9, 94.5]; fp32 (or float64).
 
     Raises:
-        TypeError: the picture is not of floating point.
-        ValueError: it has another shape.
+        TypeError, ValueError: the picture has another type or shape.
     """
     rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
     with full_precision(rgb_B3HW.device):
@@ -40,11 +38,10 @@ class Lab(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (100.0, 110.0)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         return kornia.color.rgb_to_lab(rgb_B3HW)
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return L* / 100 alone, B×1×H×W, in half the time of `encode`; see `ColorSpace`."""
+        """Return L* / 100 alone, B×1×H×W, in half the time of `encode`."""
         rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
             y_B1HW = kornia.color.rgb_to_xyz(kornia.color.rgb_to_linear_rgb(rgb_B3HW))[:, 1:2]
@@ -53,5 +50,5 @@ class Lab(ColorSpace):
             return 1.16 * root_B1HW - 0.16
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`; a dark, very yellow color stops at the root of Z that is 0."""
+        # A dark, very yellow color stops at the root of Z that is 0.
         return kornia.color.lab_to_rgb(native_BDHW, clip=False)

@@ -1,8 +1,7 @@
 """ITU-R BT.601: the two color-difference spaces on its luma, YUV and YCbCr.
 
-Scaled to [0, 1], the chroma of YUV and of YCbCr are the same numbers, since both are B - Y and
-R - Y over their full range. The two spaces differ in their native units only: a network trains
-on them alike.
+Both are B - Y and R - Y over their full range, so that they differ in their native units only:
+scaled to [0, 1] their chroma are the same numbers.
 """
 
 from typing import ClassVar
@@ -30,14 +29,12 @@ class Yuv(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (0.436, 0.615)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, u, v = kornia.color.rgb_to_yuv(rgb_B3HW).unbind(1)
         blueness = (V_RED * u - U_RED * v) / DETERMINANT
         redness = (U_BLUE * v - V_BLUE * u) / DETERMINANT
         return self._native(y, blueness, redness)
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, blueness, redness = native_BDHW.unbind(1)
         blueness = blueness * ((1 - KB) / self.chroma_range[0])
         redness = redness * ((1 - KR) / self.chroma_range[1])
@@ -55,14 +52,12 @@ class Yuv(ColorSpace):
 class YCbCr(Yuv):
     """Y, Cb and Cr of JPEG files (JFIF, full-range BT.601): Cb and Cr in ±0.5, centered on 0.
 
-    `decode` goes through YUV: kornia's `ycbcr_to_rgb` clips to [0, 1], where a loss has no
-    gradient.
+    `decode` is that of YUV: kornia's `ycbcr_to_rgb` clips, where a loss has no gradient.
     """
 
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         y, blueness, redness = kornia.color.rgb_to_ycbcr(rgb_B3HW).unbind(1)
         # kornia's three-digit scales make Cb and Cr up to 3.0e-4 wrong.
         return self._native(y, (blueness - 0.5) / 0.564, (redness - 0.5) / 0.713)

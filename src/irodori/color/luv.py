@@ -25,16 +25,12 @@ class Luv(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (176.0, 135.0)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         return kornia.color.rgb_to_luv(rgb_B3HW)
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`.
-
-        The step to XYZ isn't kornia's. Its `luv_to_rgb` divides by L* and by v′, of which a network
-        can predict 0: it gave values of 1e14, and gradients of 3e25 (3e13 in black). In fp32 it is
-        2.4e-5 wrong in pure blues, where terms cancel; this is 1.0e-5.
-        """
+        # The step to XYZ isn't kornia's: its `luv_to_rgb` divides by L* and by v′, of which a
+        # network can predict 0, so that it gave values of 1e14, and gradients of 3e25. In fp32 it
+        # is 2.4e-5 wrong in pure blues, where terms cancel; this is 1.0e-5.
         lightness, u, v = native_BDHW.unbind(1)
         y = torch.where(lightness > 7.999625, ((lightness + 16) / 116) ** 3, lightness / 903.3)
         divisor = 13 * lightness.clamp(min=DARKEST_LIGHTNESS)

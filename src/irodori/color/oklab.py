@@ -41,12 +41,10 @@ class Oklab(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (0.28, 0.315)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         light_B3HW = _product(LMS_FROM_LINEAR_RGB, kornia.color.rgb_to_linear_rgb(rgb_B3HW))
         return _product(OKLAB_FROM_ROOTS, _cube_root(light_B3HW))
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         light_B3HW = _product(ROOTS_FROM_OKLAB, native_BDHW) ** 3
         return kornia.color.linear_rgb_to_rgb(_product(LINEAR_RGB_FROM_LMS, light_B3HW))
 

@@ -24,19 +24,15 @@ class Rgb(ColorSpace):
     chroma_range: ClassVar[tuple[float, ...]] = (0.5, 0.5, 0.5)
 
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         return torch.cat([kornia.color.rgb_to_y(rgb_B3HW), rgb_B3HW], dim=1)
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """See `ColorSpace`."""
         luminance_B1HW, chroma_B3HW = native_BDHW.split([1, 3], dim=1)
         rgb_B3HW: Tensor = chroma_B3HW + (luminance_B1HW - kornia.color.rgb_to_y(chroma_B3HW))
         return rgb_B3HW
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
-        """Return the luminance three times; see `ColorSpace`."""
         return in_full(luminance_B1HW, "luminance_B1HW", 1).repeat(1, 3, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        """Return the chroma as it is: sRGB with the luminance that the network predicts."""
         return in_full(chroma_BCHW, "chroma_BCHW", 3)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from irodori.color.precision import full_precision, in_full
-from irodori.utils import describable
+from irodori.utils.describable import Describable
 
 
-class ColorSpace(describable.Describable, ABC):
+class ColorSpace(Describable, ABC):
     """Splits an sRGB picture into luminance and chrominance, and joins them again.
 
     The network sees the luminance and predicts the chrominance. Both are scaled to [0, 1]:
@@ -43,34 +43,22 @@ class ColorSpace(describable.Describable, ABC):
     """Half the native range of each chroma channel: it reaches from center - range to center +
     range, and holds all of sRGB."""
     predicts_luminance: ClassVar[bool] = False
-    """Whether chroma contains the luminance, too, see `Rgb.as_predicted`."""
+    """Whether chroma contains the luminance, too, see `as_predicted`."""
 
     @abstractmethod
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return luminance and chroma in native units.
-
-        Args:
-            rgb_B3HW: sRGB in [0, 1], fp32 or float64. It must not be changed.
-
-        Returns:
-            B×(1 + C)×H×W of the same type, luminance first.
-        """
+        """Return luminance and chroma in native units: sRGB in [0, 1] → B×(1 + C)×H×W."""
 
     @abstractmethod
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """Return the sRGB picture of luminance and chroma in native units, not clipped.
+        """Return the sRGB picture B×3×H×W of native values, not clipped, with finite gradients.
 
-        Args:
-            native_BDHW: B×(1 + C)×H×W, fp32 or float64, as of `native_from_rgb`. Chroma may be
-                outside of sRGB.
-
-        Returns:
-            sRGB B×3×H×W of the same type, with finite gradients.
+        Chroma may be outside of sRGB.
         """
 
     @property
     def chroma_channels(self) -> int:
-        """The number of channels that the network predicts: 2 or 3."""
+        """Return the number of channels that the network predicts: 2 or 3."""
         return len(self.chroma_range)
 
     def encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,8 +72,7 @@ class ColorSpace(describable.Describable, ABC):
             [0, 1] but for a rounding error of less than 1e-6.
 
         Raises:
-            TypeError: the picture is not of floating point.
-            ValueError: it has another shape.
+            TypeError, ValueError: the picture has another type or shape.
         """
         rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
@@ -101,11 +88,7 @@ class ColorSpace(describable.Describable, ABC):
         return self.encode(rgb_B3HW)[0]
 
     def decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Join luminance and chrominance; can be differentiated.
-
-        Args:
-            luminance_B1HW: in [0, 1].
-            chroma_BCHW: in [0, 1], of the same height and width.
+        """Join luminance and chrominance in [0, 1]; can be differentiated.
 
         Returns:
             sRGB B×3×H×W, fp32 (or float64 if either argument is). Not every pair of luminance and
@@ -113,21 +96,16 @@ class ColorSpace(describable.Describable, ABC):
             it back. `to_uint8` clips it for display.
 
         Raises:
-            TypeError: an argument is not of floating point.
-            ValueError: the shapes or devices do not fit.
+            TypeError, ValueError: the types or shapes don't fit.
         """
         luminance_B1HW = in_full(luminance_B1HW, "luminance_B1HW", 1)
         chroma_BCHW = in_full(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
-        pair = luminance_B1HW, chroma_BCHW
-        if len({(part.shape[0], part.shape[2:]) for part in pair}) > 1:
-            shapes = " and ".join(str(tuple(part.shape)) for part in pair)
+        shapes = [(len(part), *part.shape[2:]) for part in (luminance_B1HW, chroma_BCHW)]
+        if shapes[0] != shapes[1]:
             raise ValueError(
                 "luminance_B1HW and chroma_BCHW must have the same batch, height and width, not"
-                f" {shapes}"
+                f" {shapes[0]} and {shapes[1]}"
             )
-        if luminance_B1HW.device != chroma_BCHW.device:
-            devices = " and ".join(str(part.device) for part in pair)
-            raise ValueError(f"luminance_B1HW and chroma_BCHW must be on one device, not {devices}")
         with full_precision(luminance_B1HW.device):
             native = [luminance_B1HW.squeeze(1) * self.luminance_range]
             for plane, half_range in zip(chroma_BCHW.unbind(1), self.chroma_range, strict=True):
@@ -140,16 +118,8 @@ class ColorSpace(describable.Describable, ABC):
         return gray_B1HW.repeat(1, self.chroma_channels, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        """Return the picture B×3×H×W of a chroma that contains the luminance.
-
-        Raises:
-            ValueError: it doesn't (`predicts_luminance` is false).
-        """
+        """Return the picture B×3×H×W of a chroma that contains the luminance."""
         raise ValueError(f"the chroma of {type(self).__name__} holds no luminance")
-
-    def describe(self) -> dict[str, Any]:
-        """Return class and arguments as plain types, for `irodori.utils.describable.build`."""
-        return dict(describable.describe(self))
 
     def ranges(self) -> dict[str, Any]:
         """Return the numbers that a model depends on, as plain types.
@@ -162,7 +132,3 @@ class ColorSpace(describable.Describable, ABC):
             "chroma_center": self.chroma_center,
             "chroma_range": list(self.chroma_range),
         }
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
-        return f"{type(self).__name__}({arguments})"

@@ -1,30 +1,13 @@
 """Composition of configurations: resolvers, checks against signatures, instantiation."""
 
-import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CONFIG
+from irodori.utils.run_files import existing_run
 
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout, which holds conf/ and data/."""
-
-
-def existing_run(folder: str) -> Path:
-    """Return the absolute path of a run folder.
-
-    Raises:
-        IrodoriError: no run is there.
-    """
-    # As Hydra makes paths absolute: without following links.
-    path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
-    if path.is_file():
-        raise IrodoriError(f"resume={folder} is a file: name the run's folder")
-    if not (path / CONFIG).is_file():
-        raise IrodoriError(f"resume={folder}: no run is there ({path / CONFIG} is missing)")
-    return path
 
 
 def register() -> None:

@@ -16,10 +16,9 @@ WORDS = {
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Say whether a value can be meant by an annotation, and is in the annotation's ranges.
+    """Return whether a value can be meant by an annotation, and is in the annotation's ranges.
 
-    What isn't a type for Python, such as a name that only type checkers know, fits any value; so
-    does any annotation fit a node with `_target_`.
+    Any annotation may mean a node with `_target_`, and one that Python can't check any value.
     """
     if isinstance(value, dict) and "_target_" in value:
         return True
@@ -47,7 +46,7 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def wanted(annotation: Any) -> str:
-    """Return in words what an annotation accepts."""
+    """Return what an annotation accepts, in words."""
     kind, arguments, ranges = _parts(annotation)
     if kind is Union:
         words = (wanted(item) for item in arguments if item is not NoneType)
@@ -56,6 +55,8 @@ def wanted(annotation: Any) -> str:
         text = f"one of {', '.join(map(shown, arguments))}"
     elif kind is tuple:
         text = f"[{', '.join(map(wanted, arguments))}]"
+    elif not isinstance(kind, type):
+        text = "a node"
     elif kind in WORDS:
         text = WORDS[kind]
     elif _is_list(kind):

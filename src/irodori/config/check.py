@@ -33,46 +33,47 @@ def check(
         config: the composed configuration (a DictConfig, or plain dicts and lists).
         root: class or function whose arguments are the keys of the configuration itself.
         given: for the path of a node, as "network", the arguments that the program gives when it
-            builds it, so that the node need not have them; each with the type of values that the
-            node may have instead of the target's own ("auto", which the program replaces).
+            builds it, so that the node needs none; each with the type of what the node may have
+            instead of the target's own type ("auto", which the program replaces).
         relations: raises IrodoriError for settings that don't fit each other. It is called with
             the resolved configuration when irodori's own nodes are right, before others, whose
             targets may take seconds to import.
 
     Raises:
-        IrodoriError: of the first mistake: an unknown target or argument, a missing one, a wrong
+        IrodoriError: the first mistake: an unknown target or argument, a missing one, a wrong
             type, a number out of its `Range`; the line names node, key and nearest valid names.
     """
     plain, given = resolved(config), given or {}
     given_paths = {below(path, key) for path, keys in given.items() for key in keys}
-    nodes, missing = {}, []
-    for path, value in values(plain):
-        if value == MISSING and path not in given_paths:
-            missing.append(path)
-        if isinstance(value, dict) and TARGET in value:
-            if not isinstance(value[TARGET], str):
-                where = f"{below(path, TARGET)}={shown(value[TARGET])}"
-                raise IrodoriError(f"{where}: this is no dotted path of a class or function")
-            nodes[path] = value
     # Interpolations repeat a node elsewhere; the path with the fewest dots is where it stands.
-    nodes = dict(sorted(nodes.items(), key=lambda item: item[0].count(".")))
-    if missing:
-        path = min(missing, key=lambda path: path.count("."))
-        raise IrodoriError(f"{path} has no value: give {path}=…")
+    everything = sorted(values(plain), key=lambda item: item[0].count("."))
+    for path, value in everything:
+        if value == MISSING and path not in given_paths:
+            raise IrodoriError(f"{path} has no value: give {path}=…")
+    nodes = {path: node for path, node in everything if isinstance(node, dict) and TARGET in node}
     if root is not None and TARGET not in plain:
         _check_arguments(plain, "", signature.object_signature(root), given.get("", {}))
-    for find in (signature.own_signature, signature.imported_signature):
-        if find is signature.imported_signature:
-            relations(plain)
-        for path, node in list(nodes.items()):
-            try:
-                found = find(node[TARGET])
-            except signature.UnknownTarget as error:
-                where = f"{below(path, TARGET)}={shown(node[TARGET])}"
-                raise IrodoriError(f"{where}: {error}") from error
-            if found is not None:
-                _check_arguments(node, path, found, given.get(path, {}))
-                del nodes[path]
+    _check_nodes(nodes, signature.own_signature, given)
+    relations(plain)
+    _check_nodes(nodes, signature.imported_signature, given)
+
+
+def _check_nodes(
+    nodes: dict[str, dict[Any, Any]],
+    find: Callable[[str], Signature | None],
+    given: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Check the nodes whose target's signature can be found, and remove them."""
+    for path, node in list(nodes.items()):
+        try:
+            target = node[TARGET]
+            found = find(target if isinstance(target, str) else "")
+        except signature.UnknownTarget as error:
+            where = f"{below(path, TARGET)}={shown(node[TARGET])}"
+            raise IrodoriError(f"{where}: {error}") from error
+        if found is not None:
+            _check_arguments(node, path, found, given.get(path, {}))
+            del nodes[path]
 
 
 def resolved(config: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf complain about, as one line that a user can act on."""
+"""Errors of Hydra and OmegaConf as one line that a user can act on."""
 
 import re
 import shlex
@@ -31,7 +31,7 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Say whether an exception is a user's mistake, which `error_line` puts on one line."""
+    """Return whether an exception is a user's mistake, which `error_line` puts on one line."""
     known = (IrodoriError, hydra_errors.HydraException, omega_errors.OmegaConfBaseException)
     return isinstance(error, known) or _rejected(error) is not None
 
@@ -40,8 +40,8 @@ def error_line(error: BaseException) -> str:
     """Return what an exception says to a user, on one line.
 
     Errors of composition name the override and the nearest valid keys or group members; those of
-    Hydra's parser show how the value is quoted. Of an `IrodoriError` that a resolver raised, the
-    line is its own message.
+    Hydra's parser show how the value is quoted. An `IrodoriError` that a resolver raised has its
+    own message.
     """
     cause: BaseException | None = error
     while cause is not None:

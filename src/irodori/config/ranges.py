@@ -1,8 +1,6 @@
 """The range of a number, stated beside the argument that it limits.
 
-    def __init__(self, width: Annotated[float, Range(above=0, most=4)] = 1.0) -> None: ...
-
-`irodori.config.check` reads it from the signature before anything is built.
+def __init__(self, width: Annotated[float, Range(above=0, most=4)] = 1.0) -> None: ...
 """
 
 from dataclasses import dataclass

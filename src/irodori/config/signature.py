@@ -1,20 +1,21 @@
-"""The signature of a `_target_`: read from the source for irodori's own, imported for others.
+"""The signature of a `_target_`: imported, but for irodori's own, which is found without torch.
 
-An import of torch takes seconds; a misspelt argument is found in the source in milliseconds.
+An import of torch takes seconds. To find a misspelt argument at once, modules of irodori are run
+with stand-ins for all packages but Python's own: what they define has its signature then, and no
+other use.
 """
 
-import ast
 import builtins
-import copy
 import importlib.util
 import inspect
 import pkgutil
 import sys
 import typing
+from collections.abc import Callable
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from inspect import Signature
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from irodori.config.errors import nearest
@@ -27,19 +28,22 @@ class UnknownTarget(IrodoriError):  # noqa: N818
 
 @cache
 def own_signature(target: str) -> Signature | None:
-    """Return the signature of a class or function of irodori by its source.
+    """Return the signature of a class or function of irodori.
 
-    A class without a constructor in irodori's source takes no arguments, whatever its bases from
-    other packages take. None: it is of another package, or the source alone doesn't say.
+    None: it is of another package, or only an import of other packages could tell.
 
     Raises:
-        UnknownTarget: it names nothing.
+        UnknownTarget: it names nothing that can be called.
     """
-    if _split(target)[0].partition(".")[0] != "irodori":
+    if split(target)[0].partition(".")[0] != "irodori":
         return None
-    module, name, node = find(target)
-    made = evaluated(module, name) if isinstance(node, ast.ClassDef | ast.FunctionDef) else Foreign
-    return None if made is Foreign else object_signature(made)
+    try:
+        found = _resolve(target, outline)
+    except UnknownTarget:
+        raise
+    except Exception:
+        return None
+    return None if found is STAND_IN else object_signature(found)
 
 
 @cache
@@ -49,17 +53,13 @@ def imported_signature(target: str) -> Signature:
     Raises:
         UnknownTarget: it names nothing that can be called, or an import fails.
     """
-    module, names = _split(target)
     try:
-        found: Any = importlib.import_module(module)
+        found = _resolve(target, importlib.import_module)
+    except UnknownTarget:
+        raise
     except Exception as error:
+        module = split(target)[0]
         raise UnknownTarget(f"{module} can't be imported: {one_line(error)}") from error
-    for name in names:
-        if not hasattr(found, name):
-            raise _unknown(getattr(found, "__name__", module), name, dir(found))
-        found = getattr(found, name)
-    if not callable(found):
-        raise UnknownTarget("this is no class or function")
     return object_signature(found)
 
 
@@ -83,149 +83,118 @@ def object_signature(called: Any) -> Signature:
     return Signature([p.replace(annotation=hints.get(p.name, p.annotation)) for p in parameters])
 
 
-# Finding definitions by reading source files, without importing anything.
+def _resolve(target: str, load: Callable[[str], Any]) -> Any:
+    """Return the class or function that a dotted path names in a module as it is loaded."""
+    module, names = split(target)
+    found = load(module)
+    for name in names:
+        if not hasattr(found, name):
+            raise unknown(module, name, dir(found))
+        found, module = getattr(found, name), f"{module}.{name}"
+    if not callable(found):
+        raise UnknownTarget("this is no class or function")
+    return found
 
 
-def find(target: str) -> tuple[str, str, ast.AST | None]:
-    """Return the module, name and definition that a path leads to, by imports in its package.
-
-    The definition is None for a module, a method, and what another package holds.
+def split(target: Any) -> tuple[str, list[str]]:
+    """Return the module of a dotted path, and the names that lead on from there.
 
     Raises:
-        UnknownTarget: it names nothing.
+        UnknownTarget: it is no path, or there is no such package.
     """
-    module, names = _split(target)
-    known = _names(module)
-    if not names:
-        return module, "", None
-    found = known.get(names[0])
-    if found is None and "__getattr__" not in known:
-        below = pkgutil.iter_modules(_folders(module) or [])
-        raise _unknown(module, names[0], [*known, *(item.name for item in below)])
-    if isinstance(found, str):
-        path = ".".join([found, *names[1:]])
-        same_package = path.partition(".")[0] == module.partition(".")[0]
-        return find(path) if same_package else (path, "", None)
-    return module, ".".join(names), found if len(names) == 1 else None
-
-
-def _split(target: Any) -> tuple[str, list[str]]:
-    """Return the module of a dotted path, and the names that lead on from there."""
     parts = target.split(".") if isinstance(target, str) else [""]
     if not all(part.isidentifier() for part in parts):
         raise UnknownTarget("this is no dotted path of a class or function")
     paths = [".".join(parts[: n + 1]) for n in range(len(parts))]
-    length = next((n for n, path in enumerate(paths) if _spec(path) is None), len(parts))
+    length = next((n for n, path in enumerate(paths) if spec_of(path) is None), len(parts))
     if length == 0:
         raise UnknownTarget(f"there is no package {parts[0]}")
     return paths[length - 1], parts[length:]
 
 
-def _unknown(parent: str, name: str, known: list[str]) -> UnknownTarget:
-    near = nearest(name, [item for item in known if not item.startswith("_")])
-    return UnknownTarget(f"{parent} has no {name}{near}")
+def unknown(parent: str, name: str, known: list[str]) -> UnknownTarget:
+    """Return the error for a name that a module or class lacks."""
+    modules = [item.name for item in pkgutil.iter_modules(folders_of(parent) or [])]
+    public = [item for item in [*known, *modules] if not item.startswith("_")]
+    return UnknownTarget(f"{parent} has no {name}{nearest(name, public)}")
 
 
 @cache
-def _spec(module: str) -> ModuleSpec | None:
+def spec_of(module: str) -> ModuleSpec | None:
+    """Return where a module is, without importing the packages that it is in; None: nowhere."""
     parent = module.rpartition(".")[0]
     try:
         if not parent:
             return importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
-    folders = _folders(parent)
+    folders = folders_of(parent)
     return None if folders is None else PathFinder.find_spec(module, folders)
 
 
-def _folders(module: str) -> list[str] | None:
-    return getattr(_spec(module), "submodule_search_locations", None)
+def folders_of(module: str) -> list[str] | None:
+    """Return the folders in which the modules of a package are; None if it is no package."""
+    return getattr(spec_of(module), "submodule_search_locations", None)
 
 
-@cache
-def _names(module: str) -> dict[str, Any]:
-    """Return the node, or the path that it is imported from, for each name in a module."""
-    path = getattr(_spec(module), "origin", None) or ""
-    package = module.rpartition(".")[0] if _folders(module) is None else module
-    try:
-        body = ast.parse(Path(path).read_bytes()).body if path.endswith(".py") else []
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UnknownTarget(f"{module} can't be read: {one_line(error)}") from error
-    names: dict[str, Any] = {}
-    for statement in body:
-        match statement:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                names[name] = statement
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                names[name] = value
-            case ast.ImportFrom(names=aliases):
-                relative = "." * statement.level + (statement.module or "")
-                origin = importlib.util.resolve_name(relative, package)
-                names |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in aliases}
-    return names
+class StandIn:
+    """Stands for anything of another package: a module, class, function or value."""
 
-
-# Evaluating definitions of irodori: signatures without bodies, with the types of Python itself.
-
-
-class _Foreign(type):
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("_"):
+    def __getattr__(self, name: str) -> "StandIn":
+        if name.startswith("__"):
             raise AttributeError(name)
-        return cls
+        return self
 
-    def __getitem__(cls, _: Any) -> Any:
-        return cls
+    def __call__(self, *arguments: Any, **_: Any) -> Any:
+        """Return what is decorated; other calls give a stand-in."""
+        is_decorated = len(arguments) == 1 and inspect.isroutine(arguments[0])
+        return arguments[0] if is_decorated else self
 
-    def __instancecheck__(cls, _: Any) -> bool:
-        return True
+    def __getitem__(self, _: Any) -> "StandIn":
+        return self
+
+    def __or__(self, _: Any) -> "StandIn":
+        return self
+
+    __ror__ = __or__
+
+    def __mro_entries__(self, _: Any) -> tuple[()]:
+        """Vanish from the bases of a class."""
+        return ()
 
 
-class Foreign(metaclass=_Foreign):
-    """Stands for what other packages define, and for all that isn't known: anything may be one."""
+STAND_IN = StandIn()
 
 
 @cache
-def evaluated(module: str, name: str) -> Any:
-    """Return what a name in a module of irodori stands for, as far as a signature needs it."""
-    found = _names(module).get(name)
-    try:
-        if found is None:
-            return getattr(builtins, name, Foreign)
-        if not isinstance(found, str):
-            return _run(found, module)
-        package = found.partition(".")[0]
-        if package in sys.stdlib_module_names or found.startswith("irodori.config."):
-            return pkgutil.resolve_name(found)
-        module, name, node = find(found) if package == "irodori" else ("", "", None)
-        return Foreign if node is None else evaluated(module, name)
-    except Exception:
-        return Foreign
+def outline(name: str) -> ModuleType:
+    """Run a module of irodori with stand-ins for other packages."""
+    # In the name of a module that is imported: dataclasses look up their own.
+    module, spec = ModuleType(__name__), spec_of(name)
+    if spec is None:
+        raise ModuleNotFoundError(name)
+    loader: Any = spec.loader
+    module.__package__ = name if folders_of(name) else name.rpartition(".")[0]
+    module.__file__ = spec.origin
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_outline}
+    exec(loader.get_code(name), module.__dict__)
+    return module
 
 
-def _run(node: Any, module: str) -> Any:
-    """Evaluate an expression, or define a class or function that has a signature and no body."""
-    node = _bare(node, module)
-    used = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
-    names = {name: evaluated(module, name) for name in used}
-    if isinstance(node, ast.expr):
-        return eval(compile(ast.Expression(node), module, "eval"), names)
-    exec(compile(ast.fix_missing_locations(ast.Module([node], [])), module, "exec"), names)
-    return names[node.name]
-
-
-def _bare(node: Any, module: str) -> Any:
-    if not isinstance(node, ast.ClassDef | ast.FunctionDef):
-        return node
-    node = copy.copy(node)
-    node.decorator_list = [item for item in node.decorator_list if "dataclass" in ast.unparse(item)]
-    kept = []
-    if isinstance(node, ast.FunctionDef):
-        node.returns = None
-    else:
-        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-        methods = [item for item in node.body if getattr(item, "name", "") == "__init__"]
-        kept = [*(fields if node.decorator_list else []), *methods]
-        node.bases = [base for base in node.bases if _run(base, module) is not Foreign]
-    node.body = [*(_bare(item, module) for item in kept), ast.Pass()]
-    return node
+def _import_outline(
+    name: str, variables: Any = None, _: Any = None, names: Any = (), level: int = 0
+) -> Any:
+    """Import as Python's `__import__` does, with outlines and stand-ins."""
+    if level:
+        name = importlib.util.resolve_name("." * level + name, variables["__package__"])
+    package = name.partition(".")[0]
+    # What annotations are compared with has to be the same class here and there.
+    if package in sys.stdlib_module_names or name.startswith("irodori.config"):
+        return __import__(name, fromlist=names)
+    if package != "irodori":
+        return STAND_IN
+    module = outline(name if names else package)
+    for item in names or ():
+        if not hasattr(module, item):
+            setattr(module, item, outline(f"{name}.{item}"))
+    return module

@@ -26,22 +26,20 @@ from irodori.data.index import Index
 from irodori.data.opening import index_of
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.protocol import protocol_of
+from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer
-from irodori.training.callbacks.bad_images import BadImages
-from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
+from irodori.training.callbacks.watchers import ReadErrors
 from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
-from irodori.training.protocol import protocol_of
 from irodori.training.quiet import quiet_lightning
-from irodori.training.ranks import end_child_ranks, gather
-from irodori.training.results import EvaluationResult
-from irodori.training.seen import seen_shards
+from irodori.training.ranks import end_child_ranks
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
@@ -69,26 +67,18 @@ def measure_checkpoint(
     model.network.to(memory_format=torch.channels_last)
     data = shards(config, run, model)
     module = ColorizationModule(model)
-    measured = ValidationMetrics(model.classes, prior, config.perceptual, config.metrics)
-    bad = BadImages(config.data.max_bad_share, epoch_images=len(data.val_index))
-    lost = LostShards()
-    trainer = build_trainer(settings, hardware, [lost, bad, measured], Path.cwd())
+    measured = ValidationMetrics(model.classes, prior, config.metrics, config.perceptual)
+    errors = ReadErrors(config.data.max_bad_share, epoch_images=len(data.val_index))
+    trainer = build_trainer(settings, hardware, [errors, measured], Path.cwd())
     failed = True
     try:
         trainer.validate(module, data, verbose=False)
-        reasons = sorted({reason for reason in gather(lost.lost) if reason is not None})
-        failed = bool(reasons)
+        failed = False
     finally:
         end_workers()
         end_child_ranks(trainer, failed)
-    if reasons:
-        raise IrodoriError(f"{'; '.join(reasons)}: give the command again when it can be had")
-    protocol = protocol_of(data, config.protocol, model, prior)
-    protocol["checkpoint"] = str(path)
-    if seen := seen_shards(model.trained_on, data.val_index):
-        protocol["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
-    result = EvaluationResult(measured.overall, measured.scenes, measured.records, measured.infos)
-    return result, protocol, photographs_of(result, data, model, trainer)
+    protocol = {**protocol_of(data, config.protocol, model, prior), "checkpoint": str(path)}
+    return measured.result, protocol, photographs_of(measured.result, data, model, trainer)
 
 
 def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.config.instantiate import instantiate
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.results import CONSOLE, EvaluationResult, document, table
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
@@ -17,8 +18,6 @@ from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
 from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
-from irodori.training.report import CONSOLE
-from irodori.training.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS
@@ -82,7 +81,7 @@ def write(
     """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
     measured_photographs = sum(record["row"] == "model" for record in result.records)
     # Damaged ones are left out; distances of sets say little without their number.
-    written = document(result, {**protocol, "judged": measured_photographs})
+    written = document(result, {**protocol, "evaluated": measured_photographs})
     per_image.write(folder, result.records)
     with replacing(folder / FILES) as file:
         file.write("".join(f"{name}\n" for name in photographs.names).encode())

@@ -12,12 +12,12 @@ from torch import Tensor
 from irodori.color import Lab
 from irodori.data.images import from_pil, to_middle_square
 from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.protocol import describe_photographs
+from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
-from irodori.training.protocol import describe_photographs
-from irodori.training.results import EvaluationResult
 from irodori.utils.errors import IrodoriError, one_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

@@ -8,7 +8,7 @@ from torch.nn import functional
 from irodori.color import to_float
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.feature_distance import FeatureDistance
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 
 SIDE = 224
 """Height and width of what the network was trained with."""
@@ -24,7 +24,7 @@ class Lite0Distance(FeatureDistance):
     @classmethod
     def missing(cls) -> str | None:
         """Return what to do before these distances can be measured; None if all is there."""
-        return lite0.missing()
+        return lite.PACKAGES[lite.LITE0].missing()
 
     @staticmethod
     def make_network() -> nn.Module:
@@ -36,11 +36,11 @@ class Lite0Distance(FeatureDistance):
         scaled_13HW = functional.interpolate(
             to_float(picture_13HW), size=(SIDE, SIDE), mode="bilinear", antialias=True
         )
-        deepest_1FHW: Tensor = self.network((scaled_13HW - lite0.MEAN) / lite0.STD)[-1]
+        deepest_1FHW: Tensor = self.network((scaled_13HW - lite.MEAN) / lite.STD)[-1]
         return deepest_1FHW.mean((2, 3))
 
 
 @cache
 def _network() -> nn.Module:
     """Return the network, which all rows of a table share."""
-    return lite0.lite0_features()
+    return lite.lite0_features()

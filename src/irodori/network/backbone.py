@@ -1,6 +1,6 @@
 """`Backbone`, the base class of what turns luminance into local and global features."""
 
-from collections.abc import Iterable
+import re
 from typing import NamedTuple, Self
 
 import torch
@@ -11,29 +11,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from irodori.utils.describable import Describable
 from irodori.utils.errors import IrodoriError
 
+BLOCK = re.compile(r"(?:\D\w*\.)*?(?:\d+\.)+")
+"""The part of a parameter's name that numbers a block: names, then numbers."""
+
 
 class Local(NamedTuple):
-    """Local features of a photo.
-
-    Attributes:
-        features_BCHW: B×local_channels×⌈H/8⌉×⌈W/8⌉.
-        skips: finer features by their stride s: B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉.
-    """
+    """Local features of a photo."""
 
     features_BCHW: Tensor
+    """B×local_channels×⌈H/8⌉×⌈W/8⌉."""
     skips: dict[int, Tensor]
+    """Finer features by their stride s: B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉."""
 
 
 class Global(NamedTuple):
-    """Global features of a photo.
-
-    Attributes:
-        features_BC: B×global_channels, the input of the fusion.
-        scene_BC: B×scene_channels, the input of the scene classification.
-    """
+    """Global features of a photo."""
 
     features_BC: Tensor
+    """B×global_channels, the input of the fusion."""
     scene_BC: Tensor
+    """B×scene_channels, the input of the scene classification."""
 
 
 class Backbone(nn.Module, Describable):
@@ -66,8 +63,9 @@ class Backbone(nn.Module, Describable):
         step: the deepest stride of the local features in pixels. A part of a photo that begins at
             a multiple of it has the same features as within the whole photo.
         input_size: height and width at which the global path sees a photo.
-        encoder_frozen: whether the pretrained encoder is not trained at present; its gradients
-            aren't computed then.
+        encoder: the part that has pretrained weights; by default none.
+        encoder_frozen: whether the encoder is not trained at present; its gradients aren't computed
+            then.
     """
 
     local_channels: int
@@ -78,6 +76,10 @@ class Backbone(nn.Module, Describable):
     input_size: tuple[int, int] = (224, 224)
     encoder_frozen: bool = False
     _batch_norm_frozen: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder: nn.Module | None = None
 
     def local_features(self, luminance_B1HW: Tensor) -> Local:
         """Return the local features of luminance in [0,1], H, W ≥ 1."""
@@ -90,16 +92,13 @@ class Backbone(nn.Module, Describable):
     def forward(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
     ) -> tuple[Local, Global | None]:
-        """Return local and global features.
+        """Return local and global features; the latter are None without a global path.
 
         Override it to compute layers that both paths share only once.
 
         Args:
             luminance_B1HW: in [0,1], H, W ≥ 1.
             style_B1HW: luminance of an image whose global features replace the photo's.
-
-        Returns:
-            The global features are None without a global path.
         """
         local = self.local_features(luminance_B1HW)
         if not self.global_channels:
@@ -113,29 +112,24 @@ class Backbone(nn.Module, Describable):
     def first_layer(self) -> nn.Module:
         """Return the module at whose input bf16 inference begins; all before it is in fp32.
 
-        By default the first module that has parameters of its own.
+        By default the encoder, or without one the first module that has parameters of its own.
         """
-        return next(
-            m for m in self.modules() if next(m.parameters(recurse=False), None) is not None
-        )
+        layers = (m for m in self.modules() if next(m.parameters(recurse=False), None) is not None)
+        return next(layers) if self.encoder is None else self.encoder
 
     def encoder_layers(self) -> list[list[nn.Parameter]]:
-        """Return the pretrained encoder's parameters, layer by layer; by default none.
+        """Return the encoder's parameters by its blocks, from the input on.
 
-        Layer-wise decay gives earlier layers lower learning rates.
-
-        Raises:
-            ValueError: the layers of this encoder can't be told apart.
+        Layer-wise decay gives earlier ones lower learning rates. A block is what has a number, such
+        as `stages.1.blocks.0`; parameters outside of blocks go with the one before them.
         """
-        return []
-
-    def encoder_parameters(self) -> Iterable[nn.Parameter]:
-        """Return all parameters of the pretrained encoder; by default those of its layers."""
-        return [parameter for layer in self.encoder_layers() for parameter in layer]
-
-    def encoder_modules(self) -> Iterable[nn.Module]:
-        """Return all modules of the pretrained encoder; by default none."""
-        return []
+        layers: dict[str, list[nn.Parameter]] = {}
+        block = ""
+        for name, weight in self.encoder.named_parameters() if self.encoder is not None else ():
+            if found := BLOCK.match(name):
+                block = found[0]
+            layers.setdefault(block, []).append(weight)
+        return list(layers.values())
 
     def load_pretrained(self) -> str:
         """Load the encoder's pretrained weights and return a line that names their source.
@@ -153,8 +147,8 @@ class Backbone(nn.Module, Describable):
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; frozen batch norms stay in evaluation mode."""
         super().train(mode)
-        if self._batch_norm_frozen:
-            for module in self.encoder_modules():
+        if self._batch_norm_frozen and self.encoder is not None:
+            for module in self.encoder.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self

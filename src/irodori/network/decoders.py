@@ -19,14 +19,11 @@ class Decoder(nn.Module, Describable):
     """
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """Decode features.
+        """Return the prediction B×out_channels×4h/stride×4w/stride, or what the skips cover of it.
 
         Args:
             features_BCHW: B×in_channels×h×w at stride 8.
             skips: finer features by stride, see `Local`.
-
-        Returns:
-            B×out_channels×4h/stride×4w/stride, or as much of it as the skips cover.
         """
         raise NotImplementedError
 
@@ -36,7 +33,7 @@ class ColorizationDecoder(Decoder):
 
     Args:
         in_channels, out_channels, stride, skip_channels: see `Decoder`; skips aren't used.
-        width: multiplies the channels of every layer; 1.0 is the paper.
+        width: multiplies the channels of every layer.
     """
 
     def __init__(
@@ -60,7 +57,6 @@ class ColorizationDecoder(Decoder):
         )
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """See `Decoder`."""
         prediction_BQHW: Tensor = self.layers(features_BCHW)
         return prediction_BQHW
 
@@ -92,7 +88,6 @@ class SkipDecoder(Decoder):
         self.output = nn.Conv2d(c32, out_channels, 3, stride=stride, padding=1)
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """See `Decoder`."""
         at4_BCHW = self.merge4(joined(self.enlarge4(features_BCHW), skips.get(4)))
         at2_BCHW = self.merge2(joined(self.enlarge2(at4_BCHW), skips.get(2)))
         prediction_BQHW: Tensor = self.output(self.last(at2_BCHW))

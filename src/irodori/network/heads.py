@@ -6,7 +6,7 @@ from torch.nn import functional
 from irodori.network.blocks import linear_block, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-"""Activations of the fusion layer: ReLU is the default, the paper's formula has a sigmoid."""
+"""Activations of the fusion: ReLU is the default, the paper's formula has a sigmoid."""
 
 
 class Fusion(nn.Module):

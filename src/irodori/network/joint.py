@@ -95,8 +95,7 @@ class JointNetwork(nn.Module, Describable):
             without classification; those of the style image where one is given).
         """
         prediction_BQHW, logits_BC = self.predict(luminance_B1HW, style_B1HW)
-        half_height, half_width = ((size + 1) // 2 for size in luminance_B1HW.shape[-2:])
-        return self.output(prediction_BQHW, half_height, half_width), logits_BC
+        return self._chroma(prediction_BQHW, luminance_B1HW), logits_BC
 
     def predict(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
@@ -107,41 +106,37 @@ class JointNetwork(nn.Module, Describable):
             The prediction B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output`
             turns into chrominance, and the scene logits.
         """
-        height, width = luminance_B1HW.shape[-2:]
         if self.fusion is None:
             local = self.backbone.local_features(luminance_B1HW)
-            return self._prediction(local, None, height, width), None
+            return self._prediction(luminance_B1HW, local, None), None
         local, seen = self.backbone(luminance_B1HW, style_B1HW)
-        prediction_BQHW = self._prediction(local, seen.features_BC, height, width)
-        return prediction_BQHW, self._logits(seen)
+        return self._prediction(luminance_B1HW, local, seen.features_BC), self._logits(seen)
 
     def global_features(self, luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return global features B×G of whole photos, for `color`, and the scene logits.
-
-        Arguments and logits as in `forward`; only for networks with a global path.
-        """
+        """Return the global features B×G of whole photos, for `color`, and the scene logits."""
         seen = self.backbone.global_features(luminance_B1HW)
         return seen.features_BC, self._logits(seen)
 
     def color(self, luminance_B1HW: Tensor, global_BC: Tensor | None = None) -> Tensor:
         """Return chrominance as `forward` does, for given global features (None without)."""
-        height, width = luminance_B1HW.shape[-2:]
         local = self.backbone.local_features(luminance_B1HW)
-        prediction_BQHW = self._prediction(local, global_BC, height, width)
-        chroma_BCHW: Tensor = self.output(prediction_BQHW, (height + 1) // 2, (width + 1) // 2)
-        return chroma_BCHW
+        return self._chroma(self._prediction(luminance_B1HW, local, global_BC), luminance_B1HW)
 
-    def _prediction(
-        self, local: Local, global_BC: Tensor | None, height: int, width: int
-    ) -> Tensor:
-        """Return the decoder's prediction for photos of this size, see `predict`."""
+    def _prediction(self, luminance_B1HW: Tensor, local: Local, global_BC: Tensor | None) -> Tensor:
+        """Return the decoder's prediction, see `predict`."""
         features_BCHW = local.features_BCHW
         if self.fusion is not None:
             features_BCHW = self.fusion(global_BC, features_BCHW)
         prediction_BQHW: Tensor = self.colorization(features_BCHW, local.skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
         step = 2 * self.output.stride
-        return prediction_BQHW[..., : divided(height, step), : divided(width, step)]
+        height, width = (divided(size, step) for size in luminance_B1HW.shape[-2:])
+        return prediction_BQHW[..., :height, :width]
+
+    def _chroma(self, prediction_BQHW: Tensor, luminance_B1HW: Tensor) -> Tensor:
+        height, width = (divided(size, 2) for size in luminance_B1HW.shape[-2:])
+        chroma_BCHW: Tensor = self.output(prediction_BQHW, height, width)
+        return chroma_BCHW
 
     def _logits(self, seen: Global) -> Tensor | None:
         return None if self.classification is None else self.classification(seen.scene_BC)
@@ -158,14 +153,12 @@ def freeze_unused(network: JointNetwork) -> None:
     network.eval()
     network.backbone.encoder_frozen = False
     side = 2 * network.backbone.step
-    try:
-        with torch.enable_grad():
-            results = network.predict(torch.zeros(1, 1, side, side, device=parameters[0].device))
-            total = torch.stack([result.sum() for result in results if result is not None]).sum()
-        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    finally:
-        network.backbone.encoder_frozen = frozen
-        network.train(training)
+    with torch.enable_grad():
+        results = network.predict(torch.zeros(1, 1, side, side, device=parameters[0].device))
+        total = torch.stack([result.sum() for result in results if result is not None]).sum()
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    network.backbone.encoder_frozen = frozen
+    network.train(training)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.requires_grad_(gradient is not None)
 
@@ -175,7 +168,7 @@ def reduce_chroma(chroma_BCHW: Tensor) -> Tensor:
     return functional.avg_pool2d(chroma_BCHW, 2, ceil_mode=True)
 
 
-def enlarge_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
+def upsample_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
     """Return predicted chrominance at the luminance's size: bilinear ×2, cut to height×width.
 
     Raises:

@@ -1,88 +1,56 @@
-"""EfficientNet-Lite0 as an encoder of one channel, as timm has it under `tf_efficientnet_lite0`.
+"""EfficientNet-Lite0 as an encoder of one channel: timm's `tf_efficientnet_lite0` without timm.
 
-Written out because the bundled model is based on it, and to import timm takes longer than to
-colour a photo. Layers have timm's names, so that weights go either way.
+The bundled model is based on it, and importing timm takes longer than coloring a photo. Layers have
+timm's names, so that weights go either way.
 
 M. Tan, Q. Le: *EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks*, 2019; the
 Lite models are those of their repository without squeeze-and-excitation, with ReLU6.
 """
 
-from typing import NamedTuple
+from collections import OrderedDict
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-NAME = "tf_efficientnet_lite0"
-TAG = "in1k"
-"""Of the weights: trained on ImageNet-1k."""
-SIZE = (224, 224)
-"""Height and width that it was trained with."""
-MEAN = DEVIATION = 0.5
-"""Of the input in [0,1]."""
-STRIDES = (2, 4, 8, 16, 32)
-CHANNELS = (16, 24, 40, 112, 320)
-"""Of the levels, at these strides."""
-EPSILON = 1e-3
-"""Of the norms."""
-
-
-class Stage(NamedTuple):
-    """Blocks of equal width: the first one has the stride."""
-
-    blocks: int
-    kernel: int
-    stride: int
-    expansion: int
-    channels: int
-
-
 STEM = 32
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
 )
+"""Blocks, kernel, stride of the first block, expansion, channels."""
 LEVELS = (0, 1, 2, 4, 6)
-"""The stages whose ends are the levels."""
+"""The stages whose outputs are the levels."""
 
 
 class Lite0(nn.Module):
-    """Features at strides 2 to 32, without what makes classes of them."""
+    """Features at strides 2, 4, 8, 16 and 32, without the head of the classification."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_stem = SameConvolution(1, STEM, 3, stride=2)
-        self.bn1 = nn.BatchNorm2d(STEM, EPSILON)
+        self.pad = same_padding(3)
+        self.conv_stem = convolution(1, STEM, 3, stride=2)
+        self.bn1 = norm(STEM)
         stages, inputs = [], STEM
-        for stage in STAGES:
-            blocks: list[nn.Module] = []
-            for number in range(stage.blocks):
-                stride = stage.stride if number == 0 else 1
-                if stage.expansion == 1:
-                    blocks.append(Separable(inputs, stage.channels, stage.kernel, stride))
-                else:
-                    middle = inputs * stage.expansion
-                    blocks.append(
-                        InvertedResidual(inputs, middle, stage.channels, stage.kernel, stride)
-                    )
-                inputs = stage.channels
-            stages.append(nn.Sequential(*blocks))
+        for depth, kernel, stride, expansion, outputs in STAGES:
+            first = Block(inputs, outputs, kernel, stride, expansion)
+            more = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(depth - 1))
+            stages.append(nn.Sequential(first, *more))
+            inputs = outputs
         self.blocks = nn.Sequential(*stages)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                # Of Tan and Le's code: by what each output place sums up.
-                kernel = module.kernel_size[0] * module.kernel_size[1]
-                nn.init.normal_(
-                    module.weight, 0, (2 / (kernel * module.out_channels / module.groups)) ** 0.5
-                )
+                # As in Tan and Le's code: by the number of terms that an output is the sum of.
+                fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
+                nn.init.normal_(module.weight, 0, (2 / fan_out) ** 0.5)
 
-    def forward(self, picture_B1HW: Tensor) -> list[Tensor]:
-        """Levels B×CHANNELS[i]×H/STRIDES[i]×W/STRIDES[i]; H and W are multiples of 32."""
-        features_BCHW = functional.relu6(self.bn1(self.conv_stem(picture_B1HW)))
+    def forward(self, input_B1HW: Tensor) -> list[Tensor]:
+        """Return the levels, B×C×H/stride×W/stride each; H and W are multiples of 32."""
+        features_BCHW = functional.relu6(self.bn1(self.conv_stem(self.pad(input_B1HW))))
         levels = []
         for number, stage in enumerate(self.blocks):
             features_BCHW = stage(features_BCHW)
@@ -91,60 +59,43 @@ class Lite0(nn.Module):
         return levels
 
 
-class SameConvolution(nn.Conv2d):
-    """Without bias, padded as TensorFlow does: with a stride of 2 one more behind than before."""
+class Block(nn.Sequential):
+    """A depthwise convolution between 1×1 convolutions, the first of which expands the channels."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        around = 0 if stride == 2 else kernel // 2
-        super().__init__(
-            inputs, outputs, kernel, stride=stride, padding=around, groups=groups, bias=False
-        )
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×H×W → B×outputs×H/s×W/s; with a stride of 2, H and W are even."""
-        if self.stride[0] == 2:
-            behind = self.kernel_size[0] // 2
-            before = self.kernel_size[0] - 2 - behind
-            features_BCHW = functional.pad(features_BCHW, (before, behind, before, behind))
-        return super().forward(features_BCHW)
-
-
-class Separable(nn.Module):
-    """A convolution of each channel for itself, and one across them."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.conv_dw = SameConvolution(inputs, inputs, kernel, stride, groups=inputs)
-        self.bn1 = nn.BatchNorm2d(inputs, EPSILON)
-        self.conv_pw = SameConvolution(inputs, outputs, 1)
-        self.bn2 = nn.BatchNorm2d(outputs, EPSILON)
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        middle = inputs * expansion
+        pad = nn.Identity() if stride == 1 else same_padding(kernel)
+        depthwise = convolution(middle, middle, kernel, stride, groups=middle)
+        layers = [pad, depthwise, norm(middle), nn.ReLU6()]
+        names = ["pad", "conv_dw", "bn1", "act1", "conv_pw", "bn2"]
+        if expansion > 1:
+            layers = [convolution(inputs, middle, 1), norm(middle), nn.ReLU6(), *layers]
+            names = ["conv_pw", "bn1", "act1", "pad", "conv_dw", "bn2", "act2", "conv_pwl", "bn3"]
+        layers += [convolution(middle, outputs, 1), norm(outputs)]
+        super().__init__(OrderedDict(zip(names, layers, strict=True)))
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×H×W → B×outputs×H/s×W/s."""
-        made_BCHW: Tensor = functional.relu6(self.bn1(self.conv_dw(features_BCHW)))
-        made_BCHW = self.bn2(self.conv_pw(made_BCHW))
-        return made_BCHW + features_BCHW if self.residual else made_BCHW
+        """B×inputs×H×W → B×outputs×H/stride×W/stride."""
+        output_BCHW = features_BCHW
+        for layer in self:
+            output_BCHW = layer(output_BCHW)
+        return output_BCHW + features_BCHW if self.residual else output_BCHW
 
 
-class InvertedResidual(nn.Module):
-    """More channels, a convolution of each for itself, and few channels again."""
+def convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
+    """Return a convolution without bias; with a stride of 2 it follows a `same_padding`."""
+    padding = kernel // 2 if stride == 1 else 0
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
 
-    def __init__(self, inputs: int, middle: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.conv_pw = SameConvolution(inputs, middle, 1)
-        self.bn1 = nn.BatchNorm2d(middle, EPSILON)
-        self.conv_dw = SameConvolution(middle, middle, kernel, stride, groups=middle)
-        self.bn2 = nn.BatchNorm2d(middle, EPSILON)
-        self.conv_pwl = SameConvolution(middle, outputs, 1)
-        self.bn3 = nn.BatchNorm2d(outputs, EPSILON)
-        self.residual = stride == 1 and inputs == outputs
 
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×H×W → B×outputs×H/s×W/s."""
-        made_BCHW: Tensor = functional.relu6(self.bn1(self.conv_pw(features_BCHW)))
-        made_BCHW = functional.relu6(self.bn2(self.conv_dw(made_BCHW)))
-        made_BCHW = self.bn3(self.conv_pwl(made_BCHW))
-        return made_BCHW + features_BCHW if self.residual else made_BCHW
+def same_padding(kernel: int) -> nn.Module:
+    """Return TensorFlow's padding for a stride of 2: one less on the left and at the top."""
+    return nn.ZeroPad2d((kernel // 2 - 1, kernel // 2) * 2)
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    """Return a batch norm with TensorFlow's epsilon."""
+    return nn.BatchNorm2d(channels, 1e-3)

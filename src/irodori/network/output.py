@@ -39,7 +39,6 @@ class ChromaOutput(Output):
         self.channels = chroma_channels
 
     def forward(self, prediction_BQHW: Tensor, height: int, width: int) -> Tensor:
-        """See `Output`."""
         return at_least_fp32(prediction_BQHW)[..., :height, :width].sigmoid()
 
 
@@ -53,9 +52,6 @@ class AbClassesOutput(Output):
     Args:
         chroma_channels: 2, those of L*a*b*.
         temperature: near 0 only the mode counts, 1 is the plain mean; 0.38 in the source.
-
-    Raises:
-        ValueError: an argument is out of range.
     """
 
     stride = 2

@@ -61,29 +61,18 @@ class PaperBackbone(Backbone):
     def forward(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
     ) -> tuple[Local, Global | None]:
-        """See `Backbone`."""
-        if (
-            not self.global_channels
-            or style_B1HW is not None
-            or luminance_B1HW.shape[-2:] != self.input_size
-        ):
+        size = luminance_B1HW.shape[-2:]
+        if not self.global_channels or style_B1HW is not None or size != self.input_size:
             return super().forward(luminance_B1HW, style_B1HW)
         low_BCHW, skips = self._low(luminance_B1HW)
         return Local(self.mid(low_BCHW), skips), self._global(low_BCHW)
 
     def local_features(self, luminance_B1HW: Tensor) -> Local:
-        """See `Backbone`."""
         low_BCHW, skips = self._low(luminance_B1HW)
         return Local(self.mid(low_BCHW), skips)
 
     def global_features(self, luminance_B1HW: Tensor) -> Global:
-        """See `Backbone`."""
-        low_BCHW, _ = self._low(self.resized(luminance_B1HW))
-        return self._global(low_BCHW)
-
-    def first_layer(self) -> nn.Module:
-        """See `Backbone`."""
-        return self.low[0]
+        return self._global(self._low(self.resized(luminance_B1HW))[0])
 
     def _global(self, low_BCHW: Tensor) -> Global:
         """Return the global features of low-level ones at `input_size`."""

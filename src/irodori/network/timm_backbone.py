@@ -1,6 +1,5 @@
 """Any image model of timm as a backbone: a pyramid of its levels, and the mean of the deepest."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import torch
@@ -10,7 +9,7 @@ from torch.nn import functional
 from irodori.config.ranges import Range
 from irodori.network.backbone import Backbone, Global, Local, divided
 from irodori.network.blocks import conv_block, linear_block, scaled
-from irodori.network.timm_encoder import STRIDES, create_encoder, encoder_facts, parameter_layers
+from irodori.network.timm_encoder import STRIDES, create_encoder
 
 LOCAL = STRIDES[0]
 SKIPS = (4, 2)
@@ -20,12 +19,12 @@ SKIPS = (4, 2)
 class TimmBackbone(Backbone):
     """An encoder of timm; its weights are random until `load_pretrained`.
 
-    The encoder sees luminance as one channel, less its own mean and divided by its own deviation
-    (the means over the three channels that it was made for). Photos are extended at the bottom and
-    on the right, by repeating their borders, to whole steps of the deepest level. Levels of stride
-    8 and deeper are merged by a feature pyramid (Lin et al., 2017). An encoder whose levels all
-    have the same stride (ViT) gets others by a `SimplePyramid`. Global features come from the mean
-    of the deepest level of the photo at `input_size`.
+    The encoder sees luminance as one channel, less its own mean and divided by its own standard
+    deviation (the means over the three channels that it was made for). Photos are extended at the
+    bottom and on the right, by repeating their borders, to whole steps of the deepest level. Levels
+    of stride 8 and deeper are merged by a feature pyramid (Lin et al., 2017). An encoder whose
+    levels all have the same stride (ViT) gets others by a `SimplePyramid`. Global features come
+    from the mean of the deepest level of the photo at `input_size`.
 
     Args:
         name: a model of timm, such as "resnet18" or "resnet18.a1_in1k".
@@ -36,6 +35,8 @@ class TimmBackbone(Backbone):
         ValueError: timm has no such model, or it can't be a backbone.
     """
 
+    encoder: nn.Module
+
     def __init__(
         self,
         name: str,
@@ -43,16 +44,14 @@ class TimmBackbone(Backbone):
         global_features: bool = True,
     ) -> None:
         super().__init__()
-        self.facts = encoder_facts(name)
+        self.encoder, self.info = create_encoder(name)
         # With the tag of its weights, which decides how the input is scaled.
-        self.name = self.arguments["name"] = self.facts.name
-        self.input_size = self.facts.size
-        self.encoder = create_encoder(self.name)
-        channels = dict(zip(self.facts.strides, self.facts.channels, strict=True))
-        self.indices = {stride: index for index, stride in enumerate(self.facts.strides)}
+        self.name = self.arguments["name"] = self.info.name
+        self.input_size = self.info.size
+        channels = dict(zip(self.info.strides, self.info.channels, strict=True))
         self.simple_pyramid: SimplePyramid | None = None
         if len(channels) == 1:
-            self.simple_pyramid = SimplePyramid(self.facts.strides[0], self.facts.channels[0])
+            self.simple_pyramid = SimplePyramid(self.info.strides[0], self.info.channels[0])
             channels = self.simple_pyramid.channels
         self.strides = sorted(channels)
         self.step = self.strides[-1]
@@ -72,40 +71,19 @@ class TimmBackbone(Backbone):
     def forward(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
     ) -> tuple[Local, Global | None]:
-        """See `Backbone`."""
-        height, width = luminance_B1HW.shape[-2:]
-        own_size = (height, width) == self.input_size
-        if not self.global_channels or style_B1HW is not None or not own_size:
+        size = luminance_B1HW.shape[-2:]
+        if not self.global_channels or style_B1HW is not None or size != self.input_size:
             return super().forward(luminance_B1HW, style_B1HW)
         levels = self._levels(luminance_B1HW)
-        return self._local(levels, height, width), self._global(levels)
+        return self._local(levels, *size), self._global(levels)
 
     def local_features(self, luminance_B1HW: Tensor) -> Local:
-        """See `Backbone`."""
         return self._local(self._levels(luminance_B1HW), *luminance_B1HW.shape[-2:])
 
     def global_features(self, luminance_B1HW: Tensor) -> Global:
-        """See `Backbone`."""
         return self._global(self._levels(self.resized(luminance_B1HW)))
 
-    def first_layer(self) -> nn.Module:
-        """See `Backbone`."""
-        return self.encoder
-
-    def encoder_modules(self) -> Iterable[nn.Module]:
-        """See `Backbone`."""
-        return self.encoder.modules()
-
-    def encoder_parameters(self) -> Iterable[nn.Parameter]:
-        """See `Backbone`."""
-        return self.encoder.parameters()
-
-    def encoder_layers(self) -> list[list[nn.Parameter]]:
-        """See `Backbone`; layers as timm counts them."""
-        return parameter_layers(self.name, self.encoder)
-
     def load_pretrained(self) -> str:
-        """See `Backbone`."""
         # Imported here: it asks servers, which only training needs.
         from irodori.pretrained.encoder import encoder_weights
 
@@ -136,11 +114,11 @@ class TimmBackbone(Backbone):
             for size in luminance_B1HW.shape[-2:]
         )
         extended_B1HW = luminance_B1HW[:, :, rows][..., columns]
-        levels = self._encode((extended_B1HW - self.facts.mean) / self.facts.std)
+        levels = self._encode((extended_B1HW - self.info.mean) / self.info.std)
         if self.simple_pyramid is not None:
             made: dict[int, Tensor] = self.simple_pyramid(levels[-1])
             return made
-        return {stride: levels[self.indices[stride]] for stride in self.strides}
+        return dict(zip(self.info.strides, levels, strict=True))
 
     def _encode(self, input_B1HW: Tensor) -> list[Tensor]:
         """Return the encoder's levels, B×C×h×w each."""
@@ -150,12 +128,12 @@ class TimmBackbone(Backbone):
         in_fp32 = self.depthwise and with_gradients and device == "cpu"
         autocast = torch.is_autocast_enabled(device) and not in_fp32
         with torch.set_grad_enabled(with_gradients), torch.autocast(device, enabled=autocast):
-            scale = self.facts.input_scale
+            scale = self.info.input_scale
             if scale != 1:
                 size = [round(side * scale) for side in input_B1HW.shape[-2:]]
                 input_B1HW = functional.interpolate(input_B1HW, size, mode="bilinear")
             levels: list[Tensor] = self.encoder(input_B1HW)
-        if self.facts.channels_last:
+        if self.info.channels_last:
             levels = [level.permute(0, 3, 1, 2) for level in levels]
         return levels
 
@@ -188,15 +166,13 @@ class SimplePyramid(nn.Module):
     def forward(self, level_BCHW: Tensor) -> dict[int, Tensor]:
         """B×channels×h×w → B×channels[s]×h·stride/s×w·stride/s by stride s, the finest first."""
         levels = {self.stride: level_BCHW}
-        finer_BCHW = coarser_BCHW = level_BCHW
-        for number, block in enumerate(self.upsampling, 1):
-            finer_BCHW = block(finer_BCHW)
-            levels[self.stride >> number] = finer_BCHW
+        for number, block in enumerate(self.upsampling):
+            finest = self.stride >> number
+            levels = {finest // 2: block(levels[finest]), **levels}
         for stride in STRIDES:
             if stride > self.stride:
-                coarser_BCHW = functional.max_pool2d(coarser_BCHW, 2)
-                levels[stride] = coarser_BCHW
-        return dict(sorted(levels.items()))
+                levels[stride] = functional.max_pool2d(levels[stride // 2], 2)
+        return levels
 
 
 class Pyramid(nn.Module):
@@ -218,13 +194,12 @@ class Pyramid(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Levels B×channels[i]×h/2ⁱ×w/2ⁱ → B×outputs×h×w."""
-        merged_BCHW: Tensor | None = None
-        for lateral, level in zip(reversed(self.laterals), reversed(levels), strict=True):
-            finer_BCHW = lateral(level)
-            if merged_BCHW is not None:
-                finer_BCHW = finer_BCHW + functional.interpolate(
-                    merged_BCHW, size=level.shape[-2:], mode="nearest"
-                )
-            merged_BCHW = finer_BCHW
+        *finer, merged_BCHW = (
+            lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
+        )
+        for level_BCHW in reversed(finer):
+            merged_BCHW = level_BCHW + functional.interpolate(
+                merged_BCHW, size=level_BCHW.shape[-2:], mode="nearest"
+            )
         output_BCHW: Tensor = self.output(merged_BCHW)
         return output_BCHW

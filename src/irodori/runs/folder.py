@@ -20,13 +20,8 @@ from irodori.utils.run_files import CONFIG
 def create_run_folder(folder: Path, config: str, named: bool) -> Path:
     """Make the run folder, or one with a number added, and write config.yaml into it.
 
-    Args:
-        folder: the wanted path.
-        config: content of config.yaml.
-        named: the user named this very folder.
-
     Raises:
-        IrodoriError: the folder that the user named holds a run.
+        IrodoriError: the user `named` this very folder, and it holds a run.
     """
     for number in count(1):
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
@@ -82,11 +77,7 @@ def resume_command(folder: Path) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder: only one process may train a run.
-
-    Raises:
-        IrodoriError: another process holds it.
-    """
+    """Hold the folder, or raise IrodoriError if another process does: only one may train a run."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         # The loader processes of a killed run end a moment after it.

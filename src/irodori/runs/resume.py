@@ -11,11 +11,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from irodori.config import existing_run
 from irodori.config.errors import error_line
 from irodori.config.trust import refuse_untrusted
 from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CONFIG
+from irodori.utils.run_files import CONFIG, existing_run
 
 MAY_CHANGE = re.compile(
     r"""
@@ -55,7 +54,7 @@ def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictC
     config = stored.copy()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         _apply(config, override, composed)
-    changed = differences(stored, config)
+    changed = _differences(stored, config)
     for key in changed:
         # Torch's schedules keep what their checkpoint says.
         fixed = key.startswith("scheduler.") and _is_torchs(stored.scheduler)
@@ -81,11 +80,7 @@ def _is_torchs(node: DictConfig) -> bool:
 
 
 def stored_config(folder: Path) -> DictConfig:
-    """Return the configuration in a run folder.
-
-    Raises:
-        IrodoriError: it can't be read.
-    """
+    """Return the configuration in a run folder, or raise IrodoriError if it can't be read."""
     path = folder / CONFIG
     try:
         config = OmegaConf.load(path)
@@ -97,11 +92,7 @@ def stored_config(folder: Path) -> DictConfig:
 
 
 def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None:
-    """Change a run's configuration as an override says.
-
-    Raises:
-        IrodoriError: the override has no meaning for a run that exists.
-    """
+    """Change a run's configuration as an override says."""
     key = override.key_or_group
     if key in ("resume", "allow_changes"):
         return
@@ -114,9 +105,9 @@ def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None
         OmegaConf.update(config, key, value, merge=False, force_add=True)
 
 
-def differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
+def _differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
     """Return a line "key: before → after" for each key whose value differs."""
-    before, after = (flat(OmegaConf.to_container(each, resolve=True)) for each in (stored, config))
+    before, after = (_flat(OmegaConf.to_container(each, resolve=True)) for each in (stored, config))
     missing = "(none)"
     return {
         key: f"{key}: {before.get(key, missing)} → {after.get(key, missing)}"
@@ -125,12 +116,12 @@ def differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
     }
 
 
-def flat(value: Any, key: str = "") -> dict[str, Any]:
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
     """Return nested dicts as one, with keys joined by dots; an empty dict is a value."""
     if not isinstance(value, dict) or not value:
         return {key: value}
     return {
         name: leaf
         for part, below in value.items()
-        for name, leaf in flat(below, f"{key}.{part}" if key else str(part)).items()
+        for name, leaf in _flat(below, f"{key}.{part}" if key else str(part)).items()
     }

@@ -1,11 +1,14 @@
 """A run as it was asked for: configuration, folder, overrides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+from irodori.runs.folder import write_config
+from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 NOT_STORED = {"resume": None, "allow_changes": False}
 """How a run is resumed is no part of its configuration."""
@@ -27,12 +30,18 @@ class Run:
     folder: Path
     overrides: Sequence[str] = ()
     named: bool = False
-    changes: Sequence[str] = field(default=())
+    changes: Sequence[str] = ()
 
     @property
     def resumed(self) -> bool:
         """Whether a run is resumed."""
         return self.config.resume is not None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The checkpoint that a run resumes from, None if it starts."""
+        last = self.folder / CHECKPOINTS / LAST
+        return last if self.resumed and last.is_file() else None
 
     def in_folder(self, folder: Path) -> "Run":
         """Return the same run in another folder."""
@@ -50,3 +59,16 @@ class Run:
         """Return the resolved configuration as plain types, as loggers store it."""
         settings: Any = OmegaConf.to_container(self.config, resolve=True)
         return {key: value for key, value in settings.items() if key not in NOT_STORED}
+
+    def update_folder(self, step: int) -> None:
+        """Write the configuration that a run is resumed with; remove the metrics of an earlier end.
+
+        Where config.yaml changes, the previous one stays as `config-until-step-<n>.yaml`.
+        """
+        path = self.folder / CONFIG
+        if path.read_text() != self.to_yaml():
+            former = path.with_name(f"config-until-step-{step}.yaml")
+            if not former.exists():
+                path.rename(former)
+            write_config(self.folder, self.to_yaml())
+        (self.folder / METRICS).unlink(missing_ok=True)

@@ -29,7 +29,7 @@ from irodori.utils.errors import IrodoriError
 TRUE = "true"
 """The photographs themselves, where a figure of them is known."""
 BEST = "best.ckpt"
-OF_THE_DATA = ("shards", "samples", "judged", "mean_color", "checkpoint", "predictions", "truth")
+OF_THE_DATA = ("shards", "samples", "evaluated", "mean_color", "checkpoint", "predictions", "truth")
 """Entries of a protocol that say which photographs were measured, not how."""
 
 

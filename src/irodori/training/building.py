@@ -1,42 +1,36 @@
 """From a configuration to its parts: data, module, callbacks and trainer."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
 
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
+from irodori.evaluation.protocol import shard_identities
+from irodori.evaluation.results import CONSOLE
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
-from irodori.training.callbacks.bad_images import BadImages
-from irodori.training.callbacks.buffers import BroadcastBuffers
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.finite import FiniteLoss
-from irodori.training.callbacks.lost_shards import LostShards
 from irodori.training.callbacks.progress import ImagesBar
-from irodori.training.callbacks.random_states import RandomStates
-from irodori.training.callbacks.resume_metadata import ResumeMetadata
-from irodori.training.callbacks.train_means import TrainMeans
+from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
+from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
-from irodori.training.report import CONSOLE
-from irodori.training.seen import shard_identities
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
@@ -46,15 +40,10 @@ NOT_YET = (math.nan, math.nan)
 
 
 def build_data(config: DictConfig) -> ShardData:
-    """Return the data of a configuration.
-
-    Raises:
-        IrodoriError: the shards can't be had, or a setting doesn't fit another.
-    """
-    space = instantiate(config.color_space)
+    """Return the data of a configuration, or raise IrodoriError if a setting doesn't fit it."""
     data = ShardData(
         instantiate(config.data),
-        space,
+        instantiate(config.color_space),
         instantiate(config.augmentation),
         seed=config.seed,
         accumulate=config.trainer.accumulate_grad_batches,
@@ -70,21 +59,18 @@ def build_data(config: DictConfig) -> ShardData:
     return data
 
 
-def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationModule:
-    """Return the module of a configuration.
-
-    Args:
-        run: the run.
-        data: what it is trained on.
-        last: the checkpoint that the run resumes from, None where it starts.
+def build_module(config: DictConfig, data: ShardData, new: bool) -> ColorizationModule:
+    """Return the module of a configuration; `new` is False where a checkpoint is loaded into it.
 
     Raises:
         IrodoriError: a setting doesn't fit another, or weights can't be had.
     """
-    config = run.config
-    # Before anything that takes time.
     optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
-    _try(optimizer, "optimizer")
+    try:
+        # Settings that are out of range are refused before anything that takes time.
+        optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise IrodoriError(f"optimizer: {one_line(error)}") from None
     objective: Objective = instantiate(config.objective)
     network: JointNetwork = instantiate(
         config.network,
@@ -94,20 +80,14 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
     if world_size(config.trainer) > 1:
         freeze_unused(network)
     network = network.to(memory_format=torch.channels_last)
-    model = Model(
-        network,
-        data.color_space,
-        data.classes,
-        config.alpha,
-        NOT_YET,
-        shard_identities(data.train_index),
-    )
+    trained_on = shard_identities(data.train_index)
+    model = Model(network, data.color_space, data.classes, config.alpha, NOT_YET, trained_on)
     encoder = instantiate(config.encoder)
-    lines = initialize_encoder(model, encoder, load=last is None)
-    if config.init is not None and last is None:
-        line, trained_on = load_matching_weights(model, Path(config.init))
+    lines = initialize_encoder(model, encoder, load=new)
+    if config.init is not None and new:
+        line, seen = load_matching_weights(model, Path(config.init))
         lines.append(line)
-        model = replace(model, trained_on=(*trained_on, *model.trained_on))
+        model = replace(model, trained_on=(*seen, *trained_on))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
         model,
@@ -121,19 +101,10 @@ def build_module(run: Run, data: ShardData, last: Path | None) -> ColorizationMo
     )
 
 
-def _try(optimizer: Callable[..., Any], node: str) -> None:
-    """Make an optimizer of a single weight, which refuses settings that are out of range."""
-    try:
-        optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise IrodoriError(f"{node}: {one_line(error)}") from None
-
-
 def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callback]:
     """Return the run's callbacks, in the order in which they are called."""
     config = run.config
     plan = data.plan(world_size(config.trainer), rank=0)
-    prior = AbPrior.load(Path(config.ab_prior))
     configured = [instantiate(node) for node in config.callbacks.values() if node]
     for callback in configured:
         if isinstance(callback, Checkpoints):
@@ -141,16 +112,26 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
     if not config.trainer.enable_progress_bar or not CONSOLE.is_terminal:
         configured = [c for c in configured if not isinstance(c, ImagesBar)]
     metrics = {name: instantiate(node) for name, node in config.metrics.items() if node}
+
+    def update_folder(trainer: Trainer, _: Any) -> None:
+        if run.resumed and trainer.is_global_zero:
+            run.update_folder(trainer.global_step)
+
+    def start_loggers(trainer: Trainer, _: Any, __: Any, batch: int) -> None:
+        # W&B takes seconds, which the first step needn't wait for.
+        for logger in trainer.loggers if batch > 0 else ():
+            if hasattr(logger, "start"):
+                logger.start()
+
     return [
-        ValidationMetrics(data.classes, prior, metrics=metrics),
+        ValidationMetrics(data.classes, AbPrior.load(Path(config.ab_prior)), metrics),
         RandomStates(),
         TrainMeans(),
-        LostShards(),
-        BadImages(data.config.max_bad_share, plan.batches * plan.micro_batch),
+        ReadErrors(data.config.max_bad_share, plan.batches * plan.micro_batch),
         FiniteLoss(),
         *configured,
-        *([ResumeMetadata(run.folder, run.to_yaml())] if run.resumed else []),
-        BroadcastBuffers(),
+        # Once the checkpoint is loaded: a change that doesn't fit it leaves the folder as it was.
+        LambdaCallback(on_train_start=update_folder, on_train_batch_start=start_loggers),
     ]
 
 
@@ -161,14 +142,9 @@ def build_trainer(
     folder: Path,
     temporarily_frozen: bool = False,
 ) -> Trainer:
-    """Return Lightning's trainer.
+    """Return Lightning's trainer, as the group `trainer` of the configuration says.
 
-    Args:
-        node: the group trainer.
-        hardware: takes the place of "auto".
-        callbacks: all of them.
-        folder: the run folder.
-        temporarily_frozen: some weights get gradients only later, which DDP has to know.
+    `temporarily_frozen`: some weights get gradients only later, which DDP has to know.
     """
     if hardware.accelerator == "gpu":
         torch.set_float32_matmul_precision("high")

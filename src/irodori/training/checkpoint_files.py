@@ -20,9 +20,7 @@ class WholeFiles(TorchCheckpointIO):
             only one rank writes, and the others wait for it.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.error: str | None = None
+    error: str | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
@@ -31,9 +29,9 @@ class WholeFiles(TorchCheckpointIO):
         # First into memory: torch ends the process if a file can't take what it writes.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
+        self.error = None
         try:
             with replacing(Path(path)) as file:
                 file.write(buffer.getbuffer())
-            self.error = None
         except OSError as error:
             self.error = error.strerror or one_line(error)

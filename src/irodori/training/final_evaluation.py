@@ -5,35 +5,36 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from irodori.data.module import ShardData
+from irodori.evaluation.results import EvaluationResult
 from irodori.metrics.catalog import MAIN
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.callbacks.validation_metrics import MODEL, ValidationMetrics
+from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import agree
-from irodori.training.results import EvaluationResult
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import BEST, LAST
 
-Kind = TypeVar("Kind")
+Kind = TypeVar("Kind", bound=Callback)
 ROUNDING = 1e-6
 """By so much the metric of the same weights may differ between two sums."""
+
+
+def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:
+    """Return the trainer's callback of a kind."""
+    return next(c for c in trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]
 
 
 def evaluate_checkpoints(
     trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
 ) -> EvaluationResult:
-    """Return the validation metrics of the best and the last checkpoint, and of the references.
-
-    Raises:
-        IrodoriError: a checkpoint can't be written.
-    """
+    """Return the validation metrics of the best and the last checkpoint, and of the references."""
     # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
     # the average.
     trainer.callbacks = [  # type: ignore[attr-defined]
@@ -41,24 +42,33 @@ def evaluate_checkpoints(
         for callback in trainer.callbacks  # type: ignore[attr-defined]
         if not isinstance(callback, EMAWeightAveraging)
     ]
-    last = _validate(trainer, module, data, checkpoints / LAST).renamed(MODEL, "last")
-    best_path = checkpoints / BEST
-    kept = _callback(trainer, Checkpoints)
+    metrics, kept = callback_of(trainer, ValidationMetrics), callback_of(trainer, Checkpoints)
+    last_path, best_path = checkpoints / LAST, checkpoints / BEST
+
+    def validate(row: str, checkpoint: Path) -> EvaluationResult:
+        metrics.row = row
+        trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
+        return metrics.result
+
+    last = validate("last", last_path)
     # Steps may end within an epoch, and then the last weights weren't validated in training.
     better = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
     # Rank 0 decides: it may have written the file before another rank looks.
     if trainer.strategy.broadcast(better or not best_path.exists()):
-        failed = trainer.is_global_zero and not _copy(checkpoints / LAST, best_path)
+        failed = trainer.is_global_zero and not _copy(last_path, best_path)
         if agree(failed)[0]:
             raise IrodoriError(
                 f"{best_path} can't be written: make room, and resume by:"
                 f" {resume_command(checkpoints.parent)}"
             )
-    if trainer.strategy.broadcast(_step_of(best_path) == _step_of(checkpoints / LAST)):
-        best = last.only("last").renamed("last", "best")
+    if trainer.strategy.broadcast(_step_of(best_path) == _step_of(last_path)):
+        best = last.renamed("last", "best")
     else:
-        _callback(trainer, ValidationMetrics).references = False
-        best = _validate(trainer, module, data, best_path).renamed(MODEL, "best")
+        metrics.references = False
+        # A step has one validation in the logs: the last checkpoint's.
+        loggers, trainer.loggers = trainer.loggers, []
+        best = validate("best", best_path)
+        trainer.loggers = loggers
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Pictures):
             callback.write(trainer, module, "best.png")
@@ -79,15 +89,3 @@ def _copy(source: Path, target: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _validate(
-    trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoint: Path
-) -> EvaluationResult:
-    trainer.validate(module, data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
-    measured = _callback(trainer, ValidationMetrics)
-    return EvaluationResult(measured.overall, measured.scenes, measured.records, measured.infos)
-
-
-def _callback(trainer: Trainer, kind: type[Kind]) -> Kind:
-    return next(c for c in trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]

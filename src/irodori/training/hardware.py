@@ -31,18 +31,17 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
         IrodoriError: the GPUs that are asked for aren't there.
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
-    gpus = torch.cuda.device_count()
-    wanted = devices_per_node(trainer)
+    gpus, wanted = torch.cuda.device_count(), devices_per_node(trainer)
     if wanted == 0 or trainer.num_nodes < 1:
         raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
-    few = 0 < gpus < wanted and accelerator == "auto"
-    if few or (accelerator in ("gpu", "cuda") and wanted > gpus):
+    some = gpus > 0 and accelerator == "auto"
+    if wanted > gpus and (some or accelerator in ("gpu", "cuda")):
         raise IrodoriError(
             f"trainer.accelerator={accelerator} trainer.devices={devices}: this machine has {gpus}"
             " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
         )
     if accelerator == "auto":
-        accelerator = "gpu" if gpus >= wanted else "cpu"
+        accelerator = "gpu" if gpus else "cpu"
     if trainer.sync_batchnorm and accelerator == "cpu":
         raise IrodoriError(
             "trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU"

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from irodori.model import Model, read_checkpoint
 from irodori.training.settings import EncoderTraining
 from irodori.utils.errors import IrodoriError
@@ -20,19 +18,18 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
     """Load a backbone's pretrained weights, and freeze its encoder if it is to stay frozen.
 
     Args:
-        model: its backbone.
-        encoder: how it is trained.
+        model: what is to be trained.
+        encoder: how its backbone's encoder is trained.
         load: False for a resumed run, whose checkpoint has all weights.
 
     Returns:
         a line that names the encoder's weights; none for a backbone without encoder.
 
     Raises:
-        IrodoriError: the weights can't be had, or there is no encoder, and settings for one.
+        IrodoriError: the weights can't be had, or there are settings for an encoder, and none.
     """
     backbone = model.network.backbone
-    weights = list(backbone.encoder_parameters())
-    if not weights:
+    if backbone.encoder is None:
         for name, value in vars(EncoderTraining()).items():
             if getattr(encoder, name) != value:
                 raise IrodoriError(
@@ -45,8 +42,7 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
     if encoder.pretrained and load:
         source = backbone.load_pretrained()
     if encoder.freeze_steps < 0:
-        for weight in weights:
-            weight.requires_grad_(False)
+        backbone.encoder.requires_grad_(False)
         source += ", frozen"
     return [f"encoder: {name} · {source}"]
 
@@ -65,39 +61,38 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
     """
     path = checkpoint_file(path)
     description, stored = read_checkpoint(path)
-    own = model.network.state_dict()
-    wanted = model.describe()
-    new_layers = set()
-    if wanted["classes"] != description["classes"]:
-        new_layers |= _last_layer(own, "classification.")
-    if wanted["color_space"] != description["color_space"]:
-        new_layers |= _last_layer(own, "colorization.")
-    if _backbone(wanted) != _backbone(description):
-        new_layers |= {_layer_of(name) for name in own if name.startswith("backbone.")}
+    own, wanted = model.network.state_dict(), model.describe()
+
+    def layers(prefix: str) -> list[str]:
+        return [_layer_of(name) for name in own if name.startswith(prefix)]
+
     # A layer's tensors belong together.
-    new_layers |= {
+    new_layers = {
         _layer_of(name)
         for name in own.keys() | stored.keys()
         if name not in own or name not in stored or stored[name].shape != own[name].shape
     }
-    taken = {name: stored[name] for name in own if _layer_of(name) not in new_layers}
-    if not taken:
+    if wanted["classes"] != description["classes"]:
+        new_layers.update(layers("classification.")[-1:])
+    if wanted["color_space"] != description["color_space"]:
+        new_layers.update(layers("colorization.")[-1:])
+    if _backbone(wanted) != _backbone(description):
+        new_layers.update(layers("backbone."))
+    loaded = {name: stored[name] for name in own if _layer_of(name) not in new_layers}
+    if not loaded:
         raise IrodoriError(f"init={path}: nothing of it fits this network")
-    model.network.load_state_dict(taken, strict=False)
-    line = f"init: {len(taken)} of {len(own)} tensors from {path}"
-    new, unused = own.keys() - taken.keys(), stored.keys() - taken.keys()
-    if new:
-        line += f" · new: {_parts(new)}"
-    if unused:
-        line += f" · left out: {_parts(unused)}"
+    model.network.load_state_dict(loaded, strict=False)
+    line = f"init: {len(loaded)} of {len(own)} tensors from {path}"
+    for title, tensors in (("new", own), ("left out", stored)):
+        if others := tensors.keys() - loaded.keys():
+            line += f" · {title}: {_parts(others)}"
     return line, tuple(description.get("trained_on", ()))
 
 
 def _backbone(description: dict[str, Any]) -> tuple[str, str]:
     """Return class and name of a description's backbone, without the tag of its first weights."""
     backbone = description["network"].get("backbone") or {}
-    name = str(backbone.get("name", "")).partition(".")[0]
-    return backbone.get("_target_", ""), name
+    return backbone.get("_target_", ""), str(backbone.get("name", "")).partition(".")[0]
 
 
 def _layer_of(name: str) -> str:
@@ -105,15 +100,9 @@ def _layer_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _last_layer(weights: dict[str, Tensor], start: str) -> set[str]:
-    """Return the last layer of a part of a network; empty if it hasn't this part."""
-    layers = [_layer_of(name) for name in weights if name.startswith(start)]
-    return set(layers[-1:])
-
-
 def _parts(names: Iterable[str]) -> str:
     """Return the parts of a network that tensors belong to, with their number."""
     counts = Counter(".".join(name.split(".")[: 3 if ".layers." in name else 2]) for name in names)
-    shown = [f"{part} ({number})" for part, number in sorted(counts.items())]
-    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
-    return ", ".join(shown[:SHOWN] + more)
+    parts = [f"{part} ({number})" for part, number in sorted(counts.items())]
+    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
+    return ", ".join(parts[:SHOWN] + more)

@@ -12,7 +12,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
+from irodori.evaluation.protocol import OWN_SIZE, protocol_of
+from irodori.evaluation.results import AS_PREDICTED, CONSOLE, EvaluationResult, document, table
 from irodori.metrics import per_image
+from irodori.metrics.catalog import stored_metrics
 from irodori.runs.folder import (
     create_run_folder,
     locked,
@@ -24,16 +27,12 @@ from irodori.runs.run import Run
 from irodori.training.building import build_callbacks, build_data, build_module, build_trainer
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
-from irodori.training.final_evaluation import evaluate_checkpoints
+from irodori.training.final_evaluation import callback_of, evaluate_checkpoints
 from irodori.training.hardware import Hardware, choose_hardware
-from irodori.training.loggers import close_loggers, make_loggers
+from irodori.training.loggers import make_loggers
 from irodori.training.module import ColorizationModule
-from irodori.training.protocol import OWN_SIZE, protocol_of
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
-from irodori.training.report import print_end, print_start
-from irodori.training.results import EvaluationResult, document
-from irodori.training.seen import seen_shards
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
@@ -44,15 +43,11 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
-    """Train a run, fill its folder, and print the folder's path as the last line.
-
-    Args:
-        run: what is trained, checked by `check_settings`.
-        stop: signals that ask the run to stop; None: none does.
+    """Train a run, checked by `check_settings`; print its folder's path as the last line.
 
     Raises:
         IrodoriError: the configuration, the data, the hardware or the disk doesn't allow it.
-        Stopped: a signal asked the run to stop.
+        Stopped: one of the signals asked the run to stop.
     """
     stop = stop or StopSignal()
     folder = run.folder
@@ -60,19 +55,15 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
         print(f"this run is finished: its metrics are in {folder / METRICS}")
         print(f"run: {folder}", flush=True)
         return
-    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
-    stop.first = first
+    stop.first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with quiet_lightning(), ExitStack() as held:
         try:
             hardware, data, module = prepare(run)
-            if first and not run.resumed:
-                folder = create_run_folder(folder, run.to_yaml(), run.named)
-            if first:
+            # Under torchrun Hydra has made a folder for each rank, by its own clock.
+            if stop.first:
+                if not run.resumed:
+                    folder = create_run_folder(folder, run.to_yaml(), run.named)
                 held.enter_context(locked(folder))
-            else:
-                # Under torchrun Hydra has made a folder for each rank, by its own clock.
-                held.callback(remove_if_empty, folder)
-            if first and run.resumed:
                 remove_stale_files(folder)
             _fit(run.in_folder(folder), stop, hardware, data, module)
         except Stopped:
@@ -88,35 +79,24 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
 
 
 def prepare(run: Run) -> tuple[Hardware, ShardData, ColorizationModule]:
-    """Build what a run needs before it has a folder, so that a mistake leaves none behind.
-
-    Raises:
-        IrodoriError: a setting doesn't fit the data or the hardware.
-    """
-    config = run.config
-    hardware = choose_hardware(config.trainer)
-    seed_everything(config.seed, workers=True, verbose=False)
-    data = build_data(config)
-    return hardware, data, build_module(run, data, _last_checkpoint(run))
-
-
-def _last_checkpoint(run: Run) -> Path | None:
-    """Return the checkpoint that a run resumes from, None if it starts."""
-    last = run.folder / CHECKPOINTS / LAST
-    return last if run.resumed and last.is_file() else None
+    """Build what a run needs before it has a folder, so that a mistake leaves none behind."""
+    hardware = choose_hardware(run.config.trainer)
+    seed_everything(run.config.seed, workers=True, verbose=False)
+    data = build_data(run.config)
+    return hardware, data, build_module(run.config, data, new=run.checkpoint is None)
 
 
 def _fit(
     run: Run, stop: StopSignal, hardware: Hardware, data: ShardData, module: ColorizationModule
 ) -> None:
-    last = _last_checkpoint(run)
+    checkpoint = run.checkpoint
     try:
         callbacks = build_callbacks(run, data, stop)
         frozen = module.encoder.freeze_steps > 0
         trainer = build_trainer(run.config.trainer, hardware, callbacks, run.folder, frozen)
         if trainer.is_global_zero:
-            print_start(module, data, hardware, trainer.world_size)
-            rows = _report_resume(run, last, data) if run.resumed else 0
+            _print_start(module, data, hardware, trainer.world_size)
+            rows = _report_resume(run, data) if run.resumed else 0
             trainer.loggers = make_loggers(run, keep_rows=rows)
     except IrodoriError:
         # Nothing was trained: what remains would pass for a run.
@@ -124,9 +104,12 @@ def _fit(
             (run.folder / CONFIG).unlink(missing_ok=True)
             remove_if_empty(run.folder)
         raise
-    status = 1
+    loggers, status = trainer.loggers, 1
     try:
-        trainer.fit(module, data, ckpt_path=last, weights_only=True)
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        if run.resumed and trainer.is_global_zero:
+            # Where nothing was left to train, no step has done so.
+            run.update_folder(trainer.global_step)
         # Under torchrun each rank has composed a run folder of its own; rank 0's is the one.
         folder = Path(trainer.strategy.broadcast(str(run.folder)))
         result = evaluate_checkpoints(trainer, module, data, folder / CHECKPOINTS)
@@ -135,7 +118,7 @@ def _fit(
             per_image.write(folder, result.records)
             with replacing(folder / METRICS) as file:
                 file.write(json.dumps(written, indent=2).encode() + b"\n")
-            print_end(written)
+            _print_end(written)
             print(f"run: {folder}", flush=True)
         status = 0
     except Stopped:
@@ -145,7 +128,10 @@ def _fit(
         # Lightning ends the loader processes of the loop that was interrupted only.
         trainer.fit_loop.teardown()
         end_workers()
-        close_loggers(trainer.loggers, status)
+        for logger in loggers:
+            # W&B marks runs as failed or preempted.
+            if hasattr(logger, "finish"):
+                logger.finish(status)
         end_child_ranks(trainer, failed=status != 0)
 
 
@@ -157,25 +143,52 @@ def _document(
     hardware: Hardware,
 ) -> dict[str, Any]:
     """Return the content of metrics.json."""
-    prior = next(c for c in trainer.callbacks if isinstance(c, ValidationMetrics)).prior  # type: ignore[attr-defined]
-    protocol = protocol_of(data, OWN_SIZE, module.model, prior)
-    seen = seen_shards(module.model.trained_on, data.val_index)
-    if seen:
-        protocol["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
-    written = document(result, protocol)
-    seconds = next(c for c in trainer.callbacks if isinstance(c, Checkpoints)).seconds  # type: ignore[attr-defined]
+    prior = callback_of(trainer, ValidationMetrics).prior
+    seconds = callback_of(trainer, Checkpoints).seconds
     images = trainer.global_step * data.config.batch_size
-    written["training"] = {
-        "seconds": round(seconds, 1),
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        # Of the whole time, with its validations.
-        "images_per_second": round(images / seconds, 1),
-        "parameters": sum(weight.numel() for weight in module.network.parameters()),
-        "hardware": str(hardware),
-        "initialized_from": list(module.initialized_from),
+    return {
+        **document(result, protocol_of(data, OWN_SIZE, module.model, prior)),
+        "training": {
+            "seconds": round(seconds, 1),
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            # Of the whole time, with its validations.
+            "images_per_second": round(images / seconds, 1),
+            "parameters": sum(weight.numel() for weight in module.network.parameters()),
+            "hardware": str(hardware),
+            "initialized_from": list(module.initialized_from),
+        },
     }
-    return written
+
+
+def _print_start(
+    module: ColorizationModule, data: ShardData, hardware: Hardware, world_size: int
+) -> None:
+    """Print what is trained, on what, and how."""
+    model = module.model
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    lines = [
+        str(hardware) + (f" · {world_size} processes" if world_size > 1 else ""),
+        f"network: {parameters / 1e6:.2f} M parameters · {type(model.space).__name__}"
+        f" · α = {model.alpha:g}",
+        *module.initialized_from,
+        f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
+        f" · {len(data.classes)} scenes · {data.plan(world_size, 0).steps} steps an epoch",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _print_end(written: dict[str, Any]) -> None:
+    """Print the content of metrics.json as a table."""
+    title, seen = (written["protocol"].get(key) for key in ("samples", "seen_in_training"))
+    title = f"{title} validation photographs" + (", seen in training" if seen else "")
+    # The others stand in metrics.json.
+    rows = {name: row for name, row in written["rows"].items() if name != "best" + AS_PREDICTED}
+    CONSOLE.print(table(title, rows, written["scenes"], stored_metrics(written)))
+    if seen:
+        print(f"{seen}: others will fare worse", flush=True)
+    if rows["best"] != rows["last"]:
+        print("best: chosen on these very photographs, which flatters it; last is not", flush=True)
 
 
 def resume_hint(folder: Path) -> str:
@@ -184,35 +197,40 @@ def resume_hint(folder: Path) -> str:
     if not (folder / CONFIG).is_file():
         return "nothing was started; give the same command again"
     try:
-        step = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
-        found = f"step {step} is written"
+        found = f"step {_read(last)['global_step']} is written"
     except FileNotFoundError:
         found = "no checkpoint is written yet"
     except Exception as error:
-        # torch raises many kinds here, by what the file is.
         found = f"{last} can't be read: {one_line(error)}"
     return f"{found}; resume by: {resume_command(folder)}"
 
 
-def _report_resume(run: Run, checkpoint: Path | None, data: ShardData) -> int:
+def _read(checkpoint: Path) -> dict[str, Any]:
+    """Return a checkpoint; torch raises many kinds of errors, by what the file is."""
+    stored: dict[str, Any] = torch.load(
+        checkpoint, map_location="cpu", weights_only=True, mmap=True
+    )
+    return stored
+
+
+def _report_resume(run: Run, data: ShardData) -> int:
     """Print where a run is resumed; return the rows of metrics.csv that stay.
 
     Raises:
-        IrodoriError: the checkpoint can't be read, was written on other data, or lies behind the
-            run's end.
+        IrodoriError: the checkpoint can't be read, is of other data, or lies behind the run's end.
     """
     for change in run.changes:
         print(f"changed: {change}", flush=True)
+    checkpoint = run.checkpoint
     if checkpoint is None:
         print("no checkpoint was written yet: this run starts from its beginning", flush=True)
         return 0
     try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        stored = _read(checkpoint)
         step, position = stored["global_step"], stored["callbacks"]["Checkpoints"]
-        batches, rows = position["batches"], position["rows"]
+        batches, rows = position["batches"], int(position["rows"])
         data_state = stored[type(data).__qualname__]
     except Exception as error:
-        # torch raises many kinds here, by what the file is.
         raise IrodoriError(
             f"{checkpoint} can't be read: {one_line(error)}; restore it, or start a new run"
         ) from None
@@ -225,4 +243,4 @@ def _report_resume(run: Run, checkpoint: Path | None, data: ShardData) -> int:
         if limit is not None and 0 <= limit < done:
             raise IrodoriError(f"trainer.{key}={limit}: {done:g} are done, and can't be undone")
     print(f"resuming after step {step}", flush=True)
-    return int(rows)
+    return rows

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
@@ -16,42 +15,23 @@ NAME = "metrics.csv"
 
 
 class MetricsCSV(Logger):
-    """Writes what is logged as rows: the columns are sorted by name, and `step` is the last.
+    """Writes what is logged as rows, every `flush_every` steps: columns by name, and `step` last.
 
-    Lightning's own logger deletes the file of a resumed run, and rewrites it in place
-    when a column is added.
-
-    Args:
-        folder: the run folder.
-        flush_every: steps after which the file is written.
-        keep: rows of a file that is there already which stay; the others are replaced. It is said
-            if there aren't so many.
-
-    Raises:
-        IrodoriError: the file that is there can't be read.
+    Of a file that is there already, `keep` rows stay; a line says if there are fewer. Lightning's
+    own logger deletes the file of a resumed run, and rewrites it in place when a column is added.
     """
+
+    # Files of other callbacks lie in the run folder itself.
+    name = version = ""
 
     def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
         super().__init__()
         self.path = folder / NAME
         self.flush_every = flush_every
-        self.rows: list[dict[str, Any]] = []
+        self.rows = read(self.path)[:keep] if keep else []
         self._failed = False
-        if keep:
-            self.rows = read(self.path)[:keep]
-            if len(self.rows) < keep:
-                missing = keep - len(self.rows)
-                print(f"{self.path} lacks {missing} rows of the steps before", flush=True)
-
-    @property
-    def name(self) -> str:
-        """Return no name, so that other callbacks' files lie in the run folder itself."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """Return no version, see `name`."""
-        return ""
+        if missing := keep - len(self.rows):
+            print(f"{self.path} lacks {missing} rows of the steps before", flush=True)
 
     @property
     def save_dir(self) -> str:
@@ -59,18 +39,17 @@ class MetricsCSV(Logger):
         return str(self.path.parent)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Nothing: config.yaml holds them."""
+        """Do nothing: config.yaml holds them."""
 
-    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row."""
+        assert step is not None, "Lightning gives each row a step"
         self.rows.append({**metrics, "step": step})
-        if step is not None and (step + 1) % self.flush_every == 0:
+        if (step + 1) % self.flush_every == 0:
             self.save()
 
-    @rank_zero_only
     def save(self) -> None:
-        """Write the file."""
+        """Write the file; where it can't be, its rows are kept for the next time."""
         names = sorted(set().union(*self.rows) - {"step"})
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, [*names, "step"])
@@ -81,23 +60,17 @@ class MetricsCSV(Logger):
                 file.write(text.getvalue().encode())
             self._failed = False
         except OSError as error:
-            # The rows are kept in memory, and written the next time that there is room.
             if not self._failed:
                 print(f"{self.path} can't be written for now: {one_line(error)}", flush=True)
             self._failed = True
 
-    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write the file at the end of training or of a validation."""
         self.save()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, with the texts of the columns that aren't empty; none without a file.
-
-    Raises:
-        IrodoriError: it is no such file.
-    """
+    """Return a file's rows, with the texts that aren't empty; IrodoriError if it can't be read."""
     if not path.exists():
         return []
     try:

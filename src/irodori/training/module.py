@@ -7,14 +7,13 @@ from typing import Any
 import lightning
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, distributed
 from torchmetrics import MeanMetric
 
 import irodori
 from irodori.metrics import ChrominanceRMSE
 from irodori.model import Model, color_pictures
-from irodori.training.losses import scene_cross_entropy
-from irodori.training.objectives import Objective, ObjectiveInput
+from irodori.training.objectives import Objective, ObjectiveInput, scene_cross_entropy
 from irodori.training.optimizers import (
     MakeOptimizer,
     MakeScheduler,
@@ -24,6 +23,7 @@ from irodori.training.optimizers import (
     schedule,
     settings_of,
 )
+from irodori.training.ranks import several
 from irodori.training.settings import MONITOR, EncoderTraining
 
 
@@ -70,11 +70,9 @@ class ColorizationModule(LightningModule):
         self.val_accuracy = MeanMetric()
 
     def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Return the loss of one micro-batch: luminance, chroma, labels, valid (see `ShardData`).
+        """Return `loss` of a micro-batch, and `sums`: for each metric a sum and its images' number.
 
-        Returns:
-            `loss`, and `sums`: for each metric its sum over images and the number of these, on the
-            device.
+        A batch has luminance, chroma, labels and valid, see `ShardData`. All stays on the device.
         """
         assert self.objective is not None
         prediction_BQHW, logits_BC = self.predict(batch["luminance"])
@@ -103,6 +101,16 @@ class ColorizationModule(LightningModule):
         sums["loss"] = (loss.detach() * len(valid_B), images)
         return {"loss": loss, "sums": sums}
 
+    def on_validation_epoch_start(self) -> None:
+        """Broadcast the first rank's buffers, after weight averaging has set them.
+
+        In training DDP does so before every step, but the last step's running statistics are each
+        rank's own, and a photograph's metrics would depend on the rank that it falls to.
+        """
+        if several():
+            for buffer in self.buffers():
+                distributed.broadcast(buffer, src=0)
+
     def validation_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Colorize whole photographs and add their error; invalid ones are left out.
 
@@ -115,17 +123,16 @@ class ColorizationModule(LightningModule):
         keep = batch["valid"].nonzero().flatten().tolist()
         images = [batch["images"][number] for number in keep]
         labels_B = batch["labels"][keep]
-        colored, logits_BC = color_pictures(self.network, self.model.space, images)
+        network, space = self.network, self.model.space
+        colored, logits_BC = color_pictures(network, space, images)
         for predicted, true in zip(colored, images, strict=True):
             self.val_rmse.update(predicted, true)
-        if logits_BC is not None and (labels_B >= 0).any():
-            known_B = labels_B >= 0
+        known_B = labels_B >= 0
+        if logits_BC is not None and known_B.any():
             self.val_accuracy.update((logits_BC.argmax(1) == labels_B)[known_B].float())
         as_predicted: list[Tensor] | None = None
-        if self.model.space.predicts_luminance and self.trainer.validating:
-            as_predicted = color_pictures(
-                self.network, self.model.space, images, own_luminance=False
-            )[0]
+        if space.predicts_luminance and self.trainer.validating:
+            as_predicted = color_pictures(network, space, images, own_luminance=False)[0]
         return {
             "colored": colored,
             "as_predicted": as_predicted,
@@ -176,7 +183,7 @@ class ColorizationModule(LightningModule):
     def _freeze_encoder(self) -> None:
         """Freeze the encoder, or let it learn, as the next step wants it."""
         backbone = self.network.backbone
-        if any(True for _ in backbone.encoder_parameters()):
+        if backbone.encoder is not None:
             frozen = self.encoder.frozen_at(self.trainer.global_step)
             backbone.encoder_frozen = frozen
             backbone.freeze_batch_norm(frozen or self.encoder.freeze_batch_norm)

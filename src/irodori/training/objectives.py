@@ -7,16 +7,21 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from irodori.color import ColorSpace, Lab
 from irodori.color.ab_bins import centers, in_gamut
 from irodori.config.ranges import Range
 from irodori.metrics.prior import AbPrior
 from irodori.network import JointNetwork
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput, Output
-from irodori.training.losses import ab_cross_entropy, chroma_huber, chroma_mse
 from irodori.utils.errors import IrodoriError
+
+NEIGHBORS = 5
+"""Bins that `AbClasses` shares a color out to."""
+SIGMA = 5.0
+"""Standard deviation in ab units of the Gaussian that a color is shared out by."""
 
 
 @dataclass(eq=False)
@@ -48,19 +53,27 @@ class ObjectiveInput:
         """The predicted chrominance in [0,1]: B×C×⌈H/2⌉×⌈W/2⌉, fp32."""
         height, width = self.target_BCHW.shape[-2:]
         predicted: Tensor = self.output(self.prediction_BQHW, height, width)
-        return predicted
+        return predicted.float()
 
     @cached_property
     def predicted_rgb_B3HW(self) -> Tensor:
         """The predicted picture, sRGB B×3×H×W, not clipped to [0,1]; it can be differentiated."""
         height, width = self.luminance_B1HW.shape[-2:]
-        full_BCHW = enlarge_chroma(self.predicted_BCHW, height, width)
+        full_BCHW = upsample_chroma(self.predicted_BCHW, height, width)
         return self.color_space.decode(self.luminance_B1HW, full_BCHW)
 
     @cached_property
     def target_rgb_B3HW(self) -> Tensor:
         """The true picture with the luminance that the network sees, sRGB B×3×H×W."""
         return self.color_space.decode(self.luminance_B1HW, self.chroma_BCHW)
+
+    def mean(self, error_B: Tensor) -> Tensor:
+        """Return the sum of errors of valid photographs divided by B.
+
+        Dividing by B, not by the number of valid photographs, keeps the gradient of one photograph
+        the same on every rank, whichever ranks hold damaged images.
+        """
+        return (error_B * self.valid_B).sum() / len(self.valid_B)
 
 
 class Objective(nn.Module):
@@ -87,26 +100,29 @@ class Objective(nn.Module):
         """
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
-        """Return the loss of a micro-batch: a sum over valid photographs, divided by B.
-
-        Dividing by B, not by the number of valid photographs, keeps the gradient of one photograph
-        the same on every rank, whichever ranks hold damaged images.
-        """
+        """Return the loss of a micro-batch, see `ObjectiveInput.mean`."""
         raise NotImplementedError
 
 
 class MeanSquaredError(Objective):
-    """The paper's objective, see `chroma_mse`."""
+    """Mean squared error of chrominance in [0,1] over pixels, channels and the batch.
+
+    Source: paper, with the *mean* squared error in place of the squared Frobenius norm.
+    """
 
     name = "mse"
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
         """Return the loss, see `Objective`."""
-        return chroma_mse(inputs.predicted_BCHW, inputs.target_BCHW, inputs.valid_B)
+        error_BCHW = (inputs.predicted_BCHW - inputs.target_BCHW).square()
+        return inputs.mean(error_BCHW.mean((1, 2, 3)))
 
 
 class Huber(Objective):
-    """Squared error up to `delta`, linear beyond it, see `chroma_huber`."""
+    """`MeanSquaredError` with 2·δ·|e| − δ² in place of e² where the error |e| is above δ.
+
+    That is twice Huber's (1964), so that small errors count as in the mean squared error.
+    """
 
     name = "huber"
 
@@ -116,11 +132,18 @@ class Huber(Objective):
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
         """Return the loss, see `Objective`."""
-        return chroma_huber(inputs.predicted_BCHW, inputs.target_BCHW, inputs.valid_B, self.delta)
+        error_BCHW = functional.huber_loss(
+            inputs.predicted_BCHW, inputs.target_BCHW.float(), reduction="none", delta=self.delta
+        )
+        return 2 * inputs.mean(error_BCHW.mean((1, 2, 3)))
 
 
 class AbClasses(Objective):
-    """Classification over bins of a*b*, see `ab_cross_entropy`; goes with `AbClassesOutput`.
+    """Cross-entropy in nats over bins of a*b*, weighted by rarity; goes with `AbClassesOutput`.
+
+    A pixel's color is shared out to the five bins with the nearest centers, by a Gaussian of their
+    distances with σ = 5 ab units; the pixel counts by the weight of the nearest. Source: Zhang,
+    Isola, Efros: *Colorful Image Colorization*, 2016, equations 2 and 3.
 
     Args:
         rebalance: how much more rare colors weigh, see `rebalanced`.
@@ -155,9 +178,17 @@ class AbClasses(Objective):
         """Return the loss, see `Objective`."""
         quarter_BCHW = reduce_chroma(inputs.target_BCHW.float())
         ab_B2HW = (quarter_BCHW - 0.5) * self.range_1211 + Lab.chroma_center
-        return ab_cross_entropy(
-            inputs.prediction_BQHW, ab_B2HW, self.centers_Q2, self.weights_Q, inputs.valid_B
+        distances_BPQ = torch.cdist(
+            ab_B2HW.movedim(1, -1).flatten(1, 2),
+            self.centers_Q2[None],
+            # A matrix product would lose digits under TF32.
+            compute_mode="donot_use_mm_for_euclid_dist",
         )
+        near_BPN, bins_BPN = distances_BPQ.topk(NEIGHBORS, dim=-1, largest=False)
+        share_BPN = (-0.5 * (near_BPN / SIGMA).square()).softmax(-1)
+        logs_BPQ = inputs.prediction_BQHW.float().flatten(2).log_softmax(1).transpose(1, 2)
+        entropy_BP = -(share_BPN * logs_BPQ.gather(-1, bins_BPN)).sum(-1)
+        return inputs.mean((entropy_BP * self.weights_Q[bins_BPN[..., 0]]).mean(1))
 
 
 def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
@@ -174,3 +205,13 @@ def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
     share_Q = share_Q / share_Q.sum()
     weights_Q = 1 / (rebalance * share_Q + (1 - rebalance) / len(share_Q)).clamp(min=1e-9)
     return weights_Q / (share_Q * weights_Q).sum()
+
+
+def scene_cross_entropy(logits_BC: Tensor, labels_B: Tensor, valid_B: Tensor) -> Tensor:
+    """Return the cross-entropy in nats, summed and divided by B.
+
+    Samples without a class (label −1) and invalid ones count zero.
+    """
+    labels_B = labels_B.masked_fill(~valid_B, -1)
+    total = functional.cross_entropy(logits_BC.float(), labels_B, ignore_index=-1, reduction="sum")
+    return total / len(valid_B)

@@ -39,32 +39,24 @@ def parameter_groups(
         objective: parameters of its own come with those outside the encoder.
         settings: the optimizer's arguments; `lr` and `weight_decay` where it has them.
         encoder: how the encoder is trained.
-
-    Raises:
-        ValueError: there is a layer_decay, and this encoder's layers can't be counted.
     """
-    layers: list[list[nn.Parameter]] = []
-    if whole := list(network.backbone.encoder_parameters()):
-        layers = network.backbone.encoder_layers() if encoder.layer_decay < 1 else [whole]
+    layers = network.backbone.encoder_layers()
+    if layers and encoder.layer_decay == 1:
+        layers = [[weight for layer in layers for weight in layer]]
     in_encoder = {id(weight) for layer in layers for weight in layer}
     others = [*network.parameters(), *objective.parameters()]
-    rest = [weight for weight in others if id(weight) not in in_encoder]
-    scales = [
-        encoder.lr_scale * encoder.layer_decay ** (len(layers) - 1 - number)
-        for number in range(len(layers))
-    ]
+    scaled = [([weight for weight in others if id(weight) not in in_encoder], 1.0)]
+    for above, layer in zip(reversed(range(len(layers))), layers, strict=True):
+        scaled.append((layer, encoder.lr_scale * encoder.layer_decay**above))
     groups = []
-    for layer, scale in [(rest, 1.0), *zip(layers, scales, strict=True)]:
-        for decays, chosen in (
-            (True, [weight for weight in layer if weight.ndim > 1]),
-            (False, [weight for weight in layer if weight.ndim <= 1]),
-        ):
-            group: dict[str, Any] = {"params": chosen}
+    for layer, scale in scaled:
+        for decays in (True, False):
+            group: dict[str, Any] = {"params": [w for w in layer if (w.ndim > 1) == decays]}
             if "lr" in settings:
                 group["lr"] = settings["lr"] * scale
             if "weight_decay" in settings:
                 group["weight_decay"] = settings["weight_decay"] if decays else 0.0
-            if chosen:
+            if group["params"]:
                 groups.append(group)
     return groups
 
@@ -90,12 +82,8 @@ def reconfigure(
 ) -> None:
     """Give a resumed optimizer the settings that have changed since its checkpoint.
 
-    It keeps its state and its place in the schedule. Where no setting has changed, nothing does.
-
-    Args:
-        optimizer: after it has loaded its state; see `remember_settings`.
-        scheduler: likewise.
-        groups: of the configuration, see `parameter_groups`.
+    It keeps its state and its position in the schedule. Where no setting has changed, nothing does.
+    `groups` are the configuration's, see `parameter_groups`.
     """
     for group, configured in zip(optimizer.param_groups, groups, strict=True):
         wanted = {name: configured.get(name, x) for name, x in optimizer.defaults.items()}

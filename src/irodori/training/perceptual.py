@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.pretrained import lite0
+from irodori.pretrained import lite
 from irodori.training.objectives import Objective, ObjectiveInput
 
 
@@ -34,23 +34,23 @@ class Perceptual(Objective):
         super().__init__()
         self.weight = weight
         # In a list, so that it is no part of checkpoints and of the optimizer's parameters.
-        self._encoder: list[nn.Module] = [lite0.lite0_features()]
+        self._encoder: list[nn.Module] = [lite.lite0_features()]
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
         """Return the loss, see `Objective`."""
         error_B = (inputs.predicted_BCHW - inputs.target_BCHW).abs().mean((1, 2, 3))
         with torch.no_grad():
-            wanted = self._features(inputs.target_rgb_B3HW)
-        found = self._features(inputs.predicted_rgb_B3HW)
+            targets = self._features(inputs.target_rgb_B3HW)
         distances = [
-            (one - other).square().sum(1).mean((1, 2))
-            for one, other in zip(found, wanted, strict=True)
+            (predicted - target).square().sum(1).mean((1, 2))
+            for predicted, target in zip(
+                self._features(inputs.predicted_rgb_B3HW), targets, strict=True
+            )
         ]
-        error_B = error_B + self.weight * torch.stack(distances).mean(0)
-        return (error_B * inputs.valid_B).sum() / len(inputs.valid_B)
+        return inputs.mean(error_B + self.weight * torch.stack(distances).mean(0))
 
     def _features(self, rgb_B3HW: Tensor) -> list[Tensor]:
         """Return the levels' features of sRGB pictures, of unit length over channels."""
         self._encoder[0].to(rgb_B3HW.device)
-        levels = self._encoder[0]((rgb_B3HW - lite0.MEAN) / lite0.STD)
+        levels = self._encoder[0]((rgb_B3HW - lite.MEAN) / lite.STD)
         return [functional.normalize(levels[number].float(), dim=1) for number in self.levels]

@@ -1,8 +1,7 @@
-"""The position of a trainer in its run as one number, and how to set it.
+"""The position of a trainer in its run, in micro-batches of a rank, and how to set it.
 
 Lightning's own counters in a checkpoint depend on the hook it was written in, and not every hook
 can be resumed from: rows that are logged after it, or a validation that is due, would be left out.
-So a position is counted in micro-batches of a rank, and Lightning's loops are set from it.
 """
 
 from lightning import Trainer
@@ -17,24 +16,19 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
     """Set the loops to a position; to be called in `on_train_start` after a checkpoint is loaded.
 
     The epoch that the position lies in is continued: `on_train_epoch_start` is called again.
-
-    Args:
-        trainer: its training data is set up.
-        batches: see `batches_done`.
-        validating: the validation after these batches is still to come.
+    `validating`: the validation after these batches is still to come.
     """
     fit, epoch_loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
     epochs, done = divmod(batches, int(trainer.num_training_batches))
     at_end = validating and done == 0
     if at_end:
         epochs, done = epochs - 1, int(trainer.num_training_batches)
-    counters = [
+    for counter, count in (
         (fit.epoch_progress.total, epochs),
         (fit.epoch_progress.current, epochs),
         (epoch_loop.batch_progress.total, batches),
         (epoch_loop.batch_progress.current, done),
-    ]
-    for counter, count in counters:
+    ):
         counter.reset()
         counter.increment_by(count)
     epoch_loop.batch_progress.is_last_batch = at_end

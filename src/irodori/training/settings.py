@@ -10,7 +10,7 @@ from irodori.metrics.catalog import MAIN
 from irodori.utils.errors import IrodoriError
 
 MONITOR = f"val/{MAIN}"
-"""What is monitored: the best checkpoint has the least of it."""
+"""The metric that the best checkpoint has the least of."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
-    """Check a composed training configuration, at first without importing torch.
-
-    Raises:
-        IrodoriError: see `irodori.config.check`; or settings don't fit each other.
-    """
+    """Check a composed training configuration, at first without importing torch."""
     check(config, TrainSettings, GIVEN, refuse_misfits)
 
 

@@ -24,12 +24,8 @@ class Stopped(BaseException):
 class StopSignal:
     """Remembers that one of `SIGNALS` came, or ends the run at once where nothing can be lost.
 
-    Without `handled` it leaves the process's signals alone, and never asks to stop.
-
-    Attributes:
-        name: name of the signal that came, None before.
-        first: whether this is the first rank, which reports it.
-        resume_hint: what to report of the run that was stopped.
+    Without `handled` it leaves the process's signals alone, and never asks to stop. `name` is the
+    signal's; only the `first` rank reports it, with the `resume_hint`.
     """
 
     def __init__(self) -> None:

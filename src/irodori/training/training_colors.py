@@ -15,39 +15,30 @@ SAMPLES = 1000
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
-    """Return the mean a* and b* over training photographs (per photograph, then over them).
-
-    Raises:
-        IrodoriError: not one of them can be decoded.
-    """
-    first, second = torch.stack([mean_ab(picture) for picture in pictures(data)]).mean(0).tolist()
-    return first, second
+    """Return the mean a* and b* over training photographs (per photograph, then over them)."""
+    a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
+    return a, b
 
 
 def training_prior(data: Samples) -> AbPrior:
-    """Return how frequent colors are in the training photographs.
+    """Return how frequent colors are in the training photographs."""
+    return AbPrior.of(_pictures(data), "training photographs")
+
+
+def _pictures(data: Samples) -> Iterator[Tensor]:
+    """Yield training photographs, 3×H×W uint8; damaged ones are reported where they are trained on.
 
     Raises:
         IrodoriError: not one of them can be decoded.
     """
-    return AbPrior.of(pictures(data), "training photographs")
-
-
-def pictures(data: Samples) -> Iterator[Tensor]:
-    """Yield training photographs, 3×H×W uint8.
-
-    Raises:
-        IrodoriError: not one of them can be decoded.
-    """
-    step = max(1, -(-len(data.index) // SAMPLES))
-    decoded, reason = False, ""
-    for sample in range(0, len(data.index), step):
+    decoded, reason = 0, ""
+    for sample in range(0, len(data.index), -(-len(data.index) // SAMPLES)):
         try:
             picture = data.image(sample)
         except (RuntimeError, OSError) as error:
-            reason = str(error)  # Damaged images are reported where they are trained on.
+            reason = str(error)
             continue
-        decoded = True
+        decoded += 1
         yield picture
     if not decoded:
         raise IrodoriError(

@@ -44,6 +44,9 @@ class Describable:
         instance.__dict__["arguments"] = arguments
         return instance
 
+    def __init__(self) -> None:
+        """Take no arguments unless a subclass does."""
+
 
 @cache
 def _signature(cls: type) -> tuple[inspect.Signature, dict[str, Range]]:

@@ -6,7 +6,7 @@ class IrodoriError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line."""
+    """Return what an exception says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -19,7 +19,7 @@ LONGEST = 255
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedRandom]:
-    """A binary file that appears as `path` when the block ends well, and not at all otherwise."""
+    """Open a binary file that appears as `path` when the block ends well, and not otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps ranks that write the same file apart.
     part = path.with_name(f".{_stem(path.name)}.{os.getpid()}.part")

@@ -1,5 +1,6 @@
 """The names of files in a run folder, and its checkpoint; free of imports that take time."""
 
+import os
 from pathlib import Path
 
 from irodori.utils.errors import IrodoriError
@@ -31,6 +32,21 @@ def checkpoint_file(given: Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     raise IrodoriError(f"{given}: no run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
+
+
+def existing_run(folder: str) -> Path:
+    """Return the absolute path of a run folder.
+
+    Raises:
+        IrodoriError: no run is there.
+    """
+    # As Hydra makes paths absolute: without following links.
+    path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
+    if path.is_file():
+        raise IrodoriError(f"resume={folder} is a file: name the run's folder")
+    if not (path / CONFIG).is_file():
+        raise IrodoriError(f"resume={folder}: no run is there ({path / CONFIG} is missing)")
+    return path
 
 
 def model_name(given: Path) -> str:

@@ -16,8 +16,8 @@ from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
 from irodori.model import Model, load_model
-from irodori.model_file import KEY
 from irodori.utils.errors import IrodoriError
+from irodori.utils.model_file import KEY
 from networks import joint
 
 PRESETS = [

@@ -7,7 +7,7 @@ from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
 from irodori.inference.fast import faster
-from irodori.network.joint import enlarge_chroma, reduce_chroma
+from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.utils.errors import IrodoriError
 
 KINDS = ({}, {"backbone": "tf_efficientnet_lite0", "decoder": "skips"})
@@ -67,7 +67,7 @@ def test_bf16_is_within_one_step_of_color(make_network, arguments):
         with torch.no_grad():
             chroma, logits = one(luminance)
         assert chroma.dtype == logits.dtype == torch.float32
-        enlarged = enlarge_chroma(chroma, *luminance.shape[-2:])
+        enlarged = upsample_chroma(chroma, *luminance.shape[-2:])
         pictures.append(rgb_to_lab(space.decode(luminance, enlarged)))
     mean = pictures[0].mean((2, 3), keepdim=True).expand_as(pictures[0])
     colorful = torch.cat([pictures[0][:, :1], mean[:, 1:]], 1)
@@ -96,7 +96,7 @@ def test_luminance_loses_nothing_before_its_mean_is_subtracted(make_network):
     luminance = photos((64, 64))
     fast(luminance)
     (got,) = seen
-    assert torch.equal(got, ((luminance - backbone.facts.mean) / backbone.facts.std).bfloat16())
+    assert torch.equal(got, ((luminance - backbone.info.mean) / backbone.info.std).bfloat16())
 
 
 @torch.no_grad()

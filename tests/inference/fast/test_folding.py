@@ -32,7 +32,10 @@ def norms_left(network):
     ]
 
 
-LARGE = ("convnext_tiny", "mobilenetv4_conv_small", "resnet50")
+LARGE = (
+    *("convnext_tiny", "mobilenetv4_conv_small", "resnet50"),
+    *("tf_efficientnet_lite1", "tf_efficientnet_lite2"),
+)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch.fx.experimental import _config as fx_config
 from irodori.inference.export.traceable import Traceable, use_static_padding
 from irodori.inference.fast.folding import fold
 from irodori.model import Model
-from irodori.model_file import KEY
+from irodori.utils.model_file import KEY
 
 INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")

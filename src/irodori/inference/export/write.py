@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from irodori.inference.export.graphs import write_onnx, write_torch_export
 from irodori.model import Model, load_model
-from irodori.model_file import write_safetensors
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
+from irodori.utils.model_file import write_safetensors
 
 
 def export_model(

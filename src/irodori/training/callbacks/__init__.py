@@ -1,1 +1,0 @@
-"""Callbacks of a training run: scores, pictures, damaged images, progress."""

@@ -2,29 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
 
 from irodori.config.ranges import Range
 from irodori.runs.folder import resume_command
-from irodori.training.callbacks.watcher import Watcher
+from irodori.training.callbacks.watchers import Watcher, raise_problems
 from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.metrics_csv import MetricsCSV
 from irodori.training.position import batches_done, set_position
-from irodori.training.ranks import Agreement, agree
+from irodori.training.ranks import agree
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import Stopped, StopSignal
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import BEST, CHECKPOINTS, LAST
 
 SECONDS = "train/seconds"
-"""Seconds of training before a validation, those of all validations left out."""
 
 
 class Checkpoints(Callback):
@@ -34,22 +32,14 @@ class Checkpoints(Callback):
     each validation, after each epoch, at the end, and when a signal asks the run to stop. If a
     checkpoint can't be written, a line says so, and the one before stays.
 
-    It has the run's clocks, too, which continue over interruptions: what was done after the
-    checkpoint that a run resumes from counts no more than its steps do. `seconds`, in metrics.json,
-    is the whole time. `train/seconds`, logged with each validation, is the time of the steps:
-    validations and what is written with them are left out, since they take a slower network longer,
-    too.
+    It has the run's clocks, too, which continue from a checkpoint: `seconds` of training with its
+    validations, and `trained`, logged with each validation as `train/seconds`, without these and
+    what is written with them, which take a slower network longer, too.
 
     Args:
         every_steps: optimizer steps between checkpoints; None for no such limit.
         every_minutes: time between checkpoints; None for no such limit.
         clock: returns seconds.
-
-    Attributes:
-        stop: the signals that it looks at.
-        best: the least validation error so far.
-        seconds: of training and its validations, also before an interruption; whole when training
-            has ended.
     """
 
     def __init__(
@@ -63,41 +53,35 @@ class Checkpoints(Callback):
         self.clock = clock
         self.stop = StopSignal()
         self.folder = Path()
-        self.watchers: list[Watcher] = []
         self.best: float | None = None
-        self.seconds = 0.0
-        self._validations = 0.0
-        self._validated_after: float | None = None
-        self._agreement = Agreement()
-        self._stopping = self._late = False
-        self._fitting = False
+        self.seconds = self.trained = 0.0
+        self._time: float | None = None
+        self._validating = self._fitting = False
+        self._watchers: list[Watcher] = []
         self._loaded: dict[str, Any] | None = None
         self._max_steps = -1
-        self._last_of_step = False
         self._rows = 0
         self._saved = (0, False)
-        self._saved_step = 0
-        self._saved_time = clock()
-        self._started: float | None = None
+        self._saved_step, self._saved_time = 0, clock()
 
-    def _elapsed(self) -> float:
-        return self.seconds + (0.0 if self._started is None else self.clock() - self._started)
-
-    def _trained(self) -> float:
-        """Seconds without validations; it stands still while there is one."""
-        if self._validated_after is not None:
-            return self._validated_after
-        return self._elapsed() - self._validations
+    def _tick(self) -> None:
+        """Advance the run's clocks; only between start and end of training."""
+        if self._time is not None:
+            now = self.clock()
+            self.seconds += now - self._time
+            self.trained += 0.0 if self._validating else now - self._time
+            self._time = now
 
     def state_dict(self) -> dict[str, Any]:
         """Return position, best score, rows of metrics.csv, and the clocks."""
+        self._tick()
         return {
             "batches": self._saved[0],
             "validating": self._saved[1],
             "best": self.best,
             "rows": self._rows,
-            "seconds": self._elapsed(),
-            "trained": self._trained(),
+            "seconds": self.seconds,
+            "trained": self.trained,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -105,17 +89,15 @@ class Checkpoints(Callback):
         if self._fitting:
             self._loaded = state_dict
             self._saved = (state_dict["batches"], state_dict["validating"])
-            self._rows = state_dict["rows"]
-            self.best = state_dict["best"]
-            self.seconds = state_dict["seconds"]
-            self._validations = self.seconds - state_dict["trained"]
+            self._rows, self.best = state_dict["rows"], state_dict["best"]
+            self.seconds, self.trained = state_dict["seconds"], state_dict["trained"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Note whether this is training or a validation of its own; use rank 0's folder."""
         self._fitting = stage == "fit"
         folder = trainer.strategy.broadcast(trainer.default_root_dir)
         self.folder = Path(folder) / CHECKPOINTS
-        self.watchers = [c for c in trainer.callbacks if isinstance(c, Watcher)]  # type: ignore[attr-defined]
+        self._watchers = [c for c in trainer.callbacks if isinstance(c, Watcher)]  # type: ignore[attr-defined]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let Lightning begin, though all steps are done, if the last validation isn't."""
@@ -132,13 +114,13 @@ class Checkpoints(Callback):
             self.best = None
             if trainer.is_global_zero:
                 print(f"{best} is missing: the best from now on takes its place", flush=True)
-        self._saved_step = trainer.global_step
-        self._saved_time = self._started = self.clock()
+        self._time = self.clock()
+        self._saved_step, self._saved_time = trainer.global_step, self._time
         self.stop.install()
         self.stop.wait()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the end of the epoch before, when all its figures are logged."""
+        """Write the end of the epoch before, when all its metrics are logged."""
         batches = batches_done(trainer)
         # An epoch that is resumed, or whose validation is, has not ended.
         if batches and batches == trainer.current_epoch * int(trainer.num_training_batches):
@@ -149,67 +131,35 @@ class Checkpoints(Callback):
     ) -> None:
         """Between two optimizer steps: write if it is time, stop if a signal came."""
         self._end_validation()
-        self._last_of_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if batch_idx % trainer.accumulate_grad_batches:
             return
-        self._look()
+        minutes = (self.clock() - self._saved_time) / 60
+        late = self.every_minutes is not None and minutes >= self.every_minutes
+        stop, late = self._agree(self.stop.name is not None, late)
         steps = trainer.global_step - self._saved_step
         due = self.every_steps is not None and steps >= self.every_steps
-        if due or self._late or self._stopping:
+        if due or late or stop:
             self._save(trainer, validating=False)
-        if self._stopping:
+        if stop:
             self._stop()
-
-    def on_before_backward(
-        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
-    ) -> None:
-        """Ask all ranks, while gradients are computed, what is to be done after this step."""
-        if self._last_of_step:
-            minutes = (self.clock() - self._saved_time) / 60
-            late = self.every_minutes is not None and minutes >= self.every_minutes
-            alarms = [watcher.alarm for watcher in self.watchers]
-            self._agreement.ask(self.stop.name is not None, late, *alarms)
-
-    def _look(self) -> None:
-        """Read what the ranks answered; raise IrodoriError if a watcher has an alarm."""
-        answer = self._agreement.answer()
-        if answer:
-            self._stopping, self._late, *alarms = answer
-            self._report(alarms)
-
-    def _report(self, alarms: Sequence[bool]) -> None:
-        for watcher, alarm in zip(self.watchers, alarms, strict=True):
-            if alarm:
-                watcher.report()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is validated, so that a signal can stop the validation at once."""
         if trainer.state.fn == TrainerFn.FITTING:
-            self._validated_after = self._trained()
-            self._look()
+            self._tick()
+            self._validating = True
             self._save(trainer, validating=True)
         self.stop.install()
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Stop if a signal came, or a watcher has an alarm."""
-        alarms = [watcher.alarm for watcher in self.watchers]
-        stop, *alarms = agree(self.stop.name is not None, *alarms)
-        self._report(alarms)
-        if stop:
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        """Stop if a signal came, or a watcher has a problem."""
+        if self._agree(self.stop.name is not None)[0]:
             self._stop()
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the seconds of training before this validation."""
         if trainer.state.fn == TrainerFn.FITTING:
-            pl_module.log(SECONDS, self._trained())
+            pl_module.log(SECONDS, self.trained)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the best checkpoint if it is one."""
@@ -225,30 +175,34 @@ class Checkpoints(Callback):
                     print(f"the best so far ({score:.2f}) isn't kept", flush=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restart the clock of training; restore the limit of steps, see `on_fit_start`."""
+        """Restore the limit of steps, see `on_fit_start`."""
         self._end_validation()
-        self._look()
+        self._agree()
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
 
-    def _end_validation(self) -> None:
-        """Restart the clock of training, when all callbacks are done with a validation."""
-        if self._validated_after is not None:
-            self._validations = self._elapsed() - self._validated_after
-            self._validated_after = None
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the end of training, which must succeed.
-
-        Raises:
-            IrodoriError: it can't be written.
-        """
+        """Write the end of training, or raise IrodoriError."""
         written = self._save(trainer, validating=False)
-        self.seconds, self._started = self._elapsed(), None
+        self._tick()
+        self._time = None
         if not written:
             raise IrodoriError(
                 f"the end of training can't be written to {self.folder / LAST}: make room, and"
                 f" resume by: {resume_command(self.folder.parent)}"
             )
+
+    def _end_validation(self) -> None:
+        """Let the clock of training go on, when all callbacks are done with a validation."""
+        self._tick()
+        self._validating = False
+
+    def _agree(self, *flags: bool) -> list[bool]:
+        """Return for each flag whether any rank has set it; raise IrodoriError for a problem."""
+        problems = [watcher.problem for watcher in self._watchers]
+        problem, *answers = agree(any(problems), *flags)
+        if problem:
+            raise_problems(problems)
+        return answers
 
     def _stop(self) -> NoReturn:
         self.stop.name = self.stop.name or "a signal to another rank"
@@ -259,9 +213,9 @@ class Checkpoints(Callback):
         position = (batches_done(trainer), validating)
         if position == self._saved:
             return True
-        for watcher in self.watchers:
+        for watcher in self._watchers:
             watcher.look()
-        self._report(agree(*(watcher.alarm for watcher in self.watchers)))
+        self._agree()
         # A finite loss can have gradients that aren't; all ranks have the same weights.
         weights = trainer.lightning_module.parameters()
         if not torch.stack([weight.isfinite().all() for weight in weights]).all():

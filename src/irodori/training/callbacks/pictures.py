@@ -27,13 +27,13 @@ class Pictures(Callback):
         self.count = count
         self._true: list[Tensor] | None = None
 
-    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the sheet of an epoch, or print that it can't be written."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         name = f"epoch-{trainer.current_epoch + 1:04d}.png"
         try:
-            self.write(trainer, module, name)
+            self.write(trainer, pl_module, name)
         except OSError as error:
             print(f"{name} can't be written: {one_line(error)}", flush=True)
 
@@ -54,12 +54,8 @@ class Pictures(Callback):
         with trainer.precision_plugin.forward_context():
             colored, _ = color_pictures(model.network, model.space, self._true)
         module.train(training)
-        picture = sheet(
-            [
-                [gray_of(model.space, true), predicted, true]
-                for predicted, true in zip(colored, self._true, strict=True)
-            ]
-        )
+        pairs = zip(colored, self._true, strict=True)
+        picture = sheet([[gray_of(model.space, true), mine, true] for mine, true in pairs])
         with replacing(Path(trainer.default_root_dir, PICTURES, name)) as file:
             picture.save(file, "png")
         key, step = "pictures_best", trainer.global_step
@@ -68,8 +64,7 @@ class Pictures(Callback):
             key, step = "pictures", trainer.global_step - 1
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
-                caption = ["gray · predicted · true"]
-                logger.log_image(key, [picture], step, caption=caption)
+                logger.log_image(key, [picture], step, caption=["gray · predicted · true"])
 
     def _photographs(self, trainer: Trainer) -> list[Tensor]:
         """Return the photographs, 3×H×W uint8 on the device; damaged ones are left out."""
@@ -79,7 +74,8 @@ class Pictures(Callback):
         photographs = []
         for sample in samples.tolist():
             try:
-                photographs.append(data.val_resize(data.val_samples.image(sample)))
+                picture = data.val_resize(data.val_samples.image(sample))
             except (RuntimeError, OSError):
                 continue  # Reported where they are validated.
-        return [image_3HW.to(trainer.strategy.root_device) for image_3HW in photographs]
+            photographs.append(picture.to(trainer.strategy.root_device))
+        return photographs

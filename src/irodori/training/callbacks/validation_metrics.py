@@ -6,16 +6,12 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.metrics.catalog import METRICS, MetricInfo
-from irodori.metrics.evaluation import Evaluation, Overall, Record, with_ab
-from irodori.metrics.factories import Factories, default_metrics
+from irodori.evaluation.results import AS_PREDICTED, EvaluationResult
+from irodori.metrics.evaluation import Evaluation, with_ab
+from irodori.metrics.factories import Factories
 from irodori.metrics.prior import AbPrior
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import gather
-from irodori.training.results import AS_PREDICTED
-
-MODEL = "model"
-REFERENCES = ("mean_color", "gray")
 
 
 class ValidationMetrics(Callback):
@@ -29,81 +25,73 @@ class ValidationMetrics(Callback):
     Args:
         classes: names of the scenes.
         prior: what class-balanced AuC is weighted by.
+        metrics: what is measured.
         perceptual: LPIPS and distances of sets, too, where their weights are at hand.
-        metrics: what is measured; all that irodori brings if None.
 
     Attributes:
-        references: measure the references, too; they are the same for every checkpoint.
-        overall, scenes, infos: see `Evaluation`, of the last validation.
-        records: of all ranks, in the order of the photographs, row by row.
+        row: name of the model's row.
+        references: whether they are measured, too; they are the same for every checkpoint.
+        result: of the last validation, from all ranks.
     """
 
     def __init__(
-        self,
-        classes: Sequence[str],
-        prior: AbPrior,
-        perceptual: bool = False,
-        metrics: Factories | None = None,
+        self, classes: Sequence[str], prior: AbPrior, metrics: Factories, perceptual: bool = False
     ) -> None:
         self.classes = classes
         self.prior = prior
+        self.metrics = metrics
         self.perceptual = perceptual
-        self.metrics = default_metrics() if metrics is None else metrics
+        self.row = "model"
         self.references = True
-        self.overall: Overall = {}
-        self.scenes: dict[str, dict[str, Any]] = {}
-        self.records: list[Record] = []
-        self.infos: dict[str, MetricInfo] = METRICS
+        self.result = EvaluationResult()
 
-    def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from nothing."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
-        assert isinstance(module, ColorizationModule)
-        model = module.complete_model()
-        self.mean_ab = model.mean_ab
-        rows = [MODEL]
-        if model.space.predicts_luminance:
-            rows.append(MODEL + AS_PREDICTED)
-        if self.references:
-            rows += REFERENCES
+        assert isinstance(pl_module, ColorizationModule)
+        model = pl_module.complete_model()
+        self._constant = (
+            {"mean_color": model.mean_ab, "gray": (0.0, 0.0)} if self.references else {}
+        )
+        own = [self.row, self.row + AS_PREDICTED] if model.space.predicts_luminance else [self.row]
         self._evaluation = Evaluation(
-            rows, self.classes, self.metrics, module.device, self.prior, self.perceptual
+            [*own, *self._constant],
+            self.classes,
+            self.metrics,
+            pl_module.device,
+            self.prior,
+            self.perceptual,
         )
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
     ) -> None:
         """Add a batch's photographs to the rows."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
         for number, true in enumerate(outputs["true"]):
-            key, label = outputs["keys"][number], outputs["labels"][number]
-            logits_BC = outputs["logits"]
-            logits_C = None if logits_BC is None else logits_BC[number]
-            rows = {MODEL: outputs["colored"][number]}
+            rows = {self.row: outputs["colored"][number]}
             if outputs["as_predicted"] is not None:
-                rows[MODEL + AS_PREDICTED] = outputs["as_predicted"][number]
-            if self.references:
-                rows["mean_color"] = with_ab(true, self.mean_ab)
-                rows["gray"] = with_ab(true, (0.0, 0.0))
+                rows[self.row + AS_PREDICTED] = outputs["as_predicted"][number]
+            rows |= {row: with_ab(true, ab) for row, ab in self._constant.items()}
+            key, label = outputs["keys"][number], outputs["labels"][number]
             for row, picture in rows.items():
-                said = logits_C if row == MODEL else None
-                self._evaluation.add(row, key, label, picture, true, said)
+                has_logits = row == self.row and outputs["logits"] is not None
+                logits_C = outputs["logits"][number] if has_logits else None
+                self._evaluation.add(row, key, label, picture, true, logits_C)
 
-    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the metrics of all ranks."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
-        self.overall = self._evaluation.overall()
-        self.scenes = self._evaluation.scenes()
-        self.infos = self._evaluation.infos
+        evaluation = self._evaluation
+        rows = evaluation.overall()
         # Ranks have stretches of the photographs, in their order.
-        together = [record for part in gather(self._evaluation.records) for record in part]
-        self.records = [r for row in self.overall for r in together if r["row"] == row]
+        records = [record for part in gather(evaluation.records) for record in part]
+        self.result = EvaluationResult(
+            rows,
+            evaluation.scenes(),
+            [record for row in rows for record in records if record["row"] == row],
+            evaluation.infos,
+        )

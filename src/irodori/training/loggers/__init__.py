@@ -1,5 +1,6 @@
 """The loggers of a run: metrics.csv always, and what is configured beside it."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,17 +12,13 @@ from irodori.training.metrics_csv import MetricsCSV
 
 
 def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
-    """Return the logger of metrics.csv, and the configured one if there is one.
+    """Return the logger of metrics.csv, of which `keep_rows` rows stay, and the configured one.
 
     A configured logger is one of Lightning's, or with `_partial_: true` a function of
     `(run, rows)` that returns a logger or None: the run, and the rows of metrics.csv so far.
 
-    Args:
-        run: the run, in its folder.
-        keep_rows: of a resumed run, rows of metrics.csv that stay.
-
     Raises:
-        IrodoriError: a package is missing, or W&B refuses the run.
+        IrodoriError: a package is missing.
     """
     metrics = MetricsCSV(run.folder, run.config.trainer.log_every_n_steps or 50, keep_rows)
     if not run.config.logger:
@@ -34,8 +31,6 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
     return [metrics] if logger is None else [metrics, logger]
 
 
-def close_loggers(loggers: list[Logger], status: int) -> None:
-    """Finish the loggers that have a `finish(status)`: W&B marks runs as failed or preempted."""
-    for logger in loggers:
-        if hasattr(logger, "finish"):
-            logger.finish(status)
+def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a row of metrics.csv, which may be texts, without its step."""
+    return {name: float(value) for name, value in row.items() if name != "step"}

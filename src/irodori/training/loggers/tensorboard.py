@@ -2,8 +2,7 @@
 
 import shlex
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
 from irodori.runs.run import Run
-from irodori.training.loggers.rows import FirstValues, at_last_step, values
+from irodori.training.loggers import numbers_of
 from irodori.utils.errors import IrodoriError, one_line
 
 FOLDER = "tensorboard"
 
 
 def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoard":
-    """Return TensorBoard's logger.
-
-    Args:
-        run: the run, whose settings are logged as the text `config`.
-        rows: of metrics.csv, those of the steps before.
-
-    Raises:
-        IrodoriError: the package is missing.
-    """
+    """Return TensorBoard's logger, or raise IrodoriError if its package is missing."""
     if find_spec("tensorboard") is None:
         raise IrodoriError(
             "logger=tensorboard needs a package: pip install 'irodori[tensorboard]', or choose"
@@ -41,57 +32,54 @@ def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoa
 class TensorBoard(TensorBoardLogger):
     """Lightning's logger, writing into one folder, where a resumed run continues.
 
-    If a file can't be written, a line says so, and the run continues without.
-
-    Args:
-        folder: the run folder.
-        settings: the resolved configuration, logged as the text `config`.
-        rows: of metrics.csv, those of the steps before; what TensorBoard has beyond them is void.
+    What it has of a resumed run beyond the rows of metrics.csv is void. The settings are logged as
+    the text `config`. If a file can't be written, a line says so, and the run continues without.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     ) -> None:
         path = folder / FOLDER
-        resumes = any(path.glob("events.out.tfevents.*"))
         # A run may have logged elsewhere before: then all of its rows are still to be logged.
-        first, again = boundary(rows) if resumes else (0, rows)
+        first, missing = 0, rows
+        if rows and any(path.glob("events.out.tfevents.*")):
+            first, missing = void_from(rows)
         super().__init__(folder, "", FOLDER, default_hp_metric=False, purge_step=first)
-        self._first_values = FirstValues()
         self._failed = False
+        self._steps: dict[str, int | None] = {}
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
         # Indented lines are code in Markdown.
-        markdown = textwrap.indent(text, "    ")
-        self._attempt(partial(self.experiment.add_text, "config", markdown, first))
-        for row in again:
-            self.log_metrics(values(row), int(row["step"]))
+        self._write("add_text", "config", textwrap.indent(text, "    "), first)
+        for row in missing:
+            self.log_metrics(numbers_of(row), int(row["step"]))
         print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}", flush=True)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add the values that this step doesn't have yet, at once on disk."""
-        # Lightning's own method turns a full disk into a ValueError.
-        for name, value in self._first_values(metrics, step).items():
-            self._attempt(partial(self.experiment.add_scalar, name, value, step))
+        """Add scalars, at once on disk; Lightning's method makes a ValueError of a full disk."""
+        for name, value in metrics.items():
+            # Each row of a step has its epoch.
+            if self._steps.get(name) != step:
+                self._write("add_scalar", name, value, step)
+                self._steps[name] = step
 
     def log_image(self, key: str, images: Sequence[Image.Image], step: int, **_: Any) -> None:
         """Add pictures, as `WandbLogger.log_image` does; TensorBoard has no captions."""
         for image in images:
             pixels_HW3 = np.asarray(image.convert("RGB"))
-            add = self.experiment.add_image
-            self._attempt(partial(add, key, pixels_HW3, step, dataformats="HWC"))
+            self._write("add_image", key, pixels_HW3, step, dataformats="HWC")
 
     def save(self) -> None:
-        """Nothing is left to write, and config.yaml holds what Lightning's hparams.yaml would."""
+        """Do nothing: config.yaml holds what Lightning's hparams.yaml would."""
 
     def finalize(self, status: str) -> None:
         """Stay open, since the validation of checkpoints follows training."""
 
-    def _attempt(self, write: Callable[[], Any]) -> None:
-        """Write, up to the disk, unless that failed before."""
+    def _write(self, method: str, *arguments: Any, **options: Any) -> None:
+        """Call a method of TensorBoard's writer, and bring it to disk; not after a failure."""
         if self._failed:
             return
         try:
-            write()
+            getattr(self.experiment, method)(*arguments, **options)
             self.experiment.flush()
         except OSError as error:
             self._failed = True
@@ -101,18 +89,14 @@ class TensorBoard(TensorBoardLogger):
             )
 
 
-def boundary(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
-    """From which step on TensorBoard is to forget what it has, and which rows it then lacks.
+def void_from(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
+    """Return from which step on TensorBoard is to forget what it has, and which rows it then lacks.
 
     A validation is logged at the step before it. Where the last step's is still to come, or to be
     done again, so is all that was logged at this step.
-
-    Args:
-        rows: of metrics.csv, those that stay, in their order.
     """
-    if not rows:
-        return 0, []
-    last, missing = int(rows[-1]["step"]), at_last_step(rows)
-    if any(name.startswith("val/") for row in missing for name in row):
+    last = int(rows[-1]["step"])
+    at_last = [row for row in rows if int(row["step"]) == last]
+    if any(name.startswith("val/") for row in at_last for name in row):
         return last + 1, []
-    return last, missing
+    return last, at_last

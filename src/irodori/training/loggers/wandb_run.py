@@ -4,23 +4,21 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import Logger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.runs.run import Run
-from irodori.training.loggers.rows import FirstValues, values
-from irodori.training.loggers.wandb_mode import Mode, wandb_mode
+from irodori.training.loggers import numbers_of
+from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
+from irodori.utils.run_files import PICTURES
 
-KNOWN = Path("wandb", "run.json")
+IDENTITY = Path("wandb", "run.json")
 """What stays of a run on W&B, in the run folder."""
 
 PROJECT = "irodori"
@@ -41,13 +39,8 @@ def start_wandb(
 ) -> Logger | None:
     """Return W&B's logger, None if it is disabled; print in one line which mode was chosen.
 
-    A resumed run keeps its id, name, group, tags and setting. Runs of a sweep share the group that
-    WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run, W&B takes id, project
-    and sweep from the agent's variables.
-
     Args:
-        run: the run. W&B stores its settings, and `setting` beside them: runs of one setting that
-            differ in seed and fold have it in common.
+        run: the run.
         rows: of metrics.csv, those of the steps before.
         mode: auto is WANDB_MODE, then online if there is a key, else offline.
         project: None: WANDB_PROJECT, or irodori.
@@ -63,76 +56,58 @@ def start_wandb(
     if chosen == "disabled":
         return None
     project = project or os.environ.get("WANDB_PROJECT") or PROJECT
-    return WandbSteps(run, rows, chosen, project, entity)
+    return WandbSteps(run, rows, chosen == "offline", project, entity)
 
 
 class WandbSteps(WandbLogger):
     """Lightning's logger, with optimizer steps as W&B's own steps.
 
-    Without them W&B counts rows, and counts anew in a run that is resumed offline. With them it
-    ignores steps that a run that is resumed online has already. W&B is imported and started after
-    the first step or with the first row, so that the first step doesn't wait for it.
+    W&B is imported and started after the first step, or with the first row. Online, W&B ignores
+    steps that it has of a resumed run. Offline, a resumed run is logged anew from its beginning,
+    since W&B loses the end of what a killed process has logged; its earlier parts are set aside.
 
-    Args:
-        run, rows, project, entity: see `start_wandb`.
-        mode: online or offline.
+    A resumed run keeps its id, name, group, tags and setting. W&B stores the run's settings, and
+    `setting` beside them, which runs that differ in seed and fold have in common. Runs of a sweep
+    share the group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run,
+    W&B takes id, project and sweep from the agent's variables.
     """
 
     def __init__(
         self,
         run: Run,
         rows: Sequence[Mapping[str, Any]],
-        mode: Mode,
+        offline: bool,
         project: str,
         entity: str | None,
     ) -> None:
-        super().__init__(save_dir=run.folder, offline=mode == "offline", project=project)
-        self._run, self._rows, self._mode = run, list(rows), mode
+        super().__init__(save_dir=run.folder, offline=offline, project=project)
+        self._run, self._rows, self._offline = run, list(rows), offline
         self._project, self._entity = project, entity
-        self._file = run.folder / KNOWN
-        self._known: dict[str, Any] = {}
-        self._first = self._last = 0
-        self._first_values = FirstValues()
 
     @property
-    @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return W&B's run.
-
-        Raises:
-            AttributeError: it isn't started yet, see `start`. Lightning asks for it before anything
-                is trained, and so doesn't start it.
-        """
+        """Return W&B's run, or raise AttributeError: Lightning, which asks first, ignores that."""
         if self._experiment is None:
             raise AttributeError("W&B's run is started after the first step")
         return self._experiment
 
     def start(self) -> None:
-        """Start W&B's run unless that is done.
-
-        Raises:
-            IrodoriError: W&B refuses the run.
-        """
+        """Start W&B's run unless that is done; raise IrodoriError if W&B refuses it."""
         if self._experiment is not None:
             return
         import wandb  # a second, which the first step needn't wait for
 
-        resumes = self._file.is_file()
-        settings = self._run.settings()
+        path, settings = self._run.folder / IDENTITY, self._run.settings()
         name, overrides = settings["experiment_name"], self._run.overrides
-        known = self._known = (
-            json.loads(self._file.read_text())
-            if resumes
-            else {
-                "id": None,
-                "name": " ".join([name, *without(overrides, NOT_IN_NAME)]),
-                "group": None,
-                "tags": None,
-                "setting": setting(name, overrides),
-                "parts": {},
-            }
-        )
-        killed = set_aside(self._run.folder, known["parts"])
+        identity: dict[str, Any] = {
+            "name": " ".join([name, *without(overrides, NOT_IN_NAME)]),
+            "setting": setting(name, overrides),
+        }
+        resumes = path.is_file()
+        if resumes:
+            identity = json.loads(path.read_text())
+        for part in path.parent.glob("offline-run-*"):
+            part.rename(part.with_name(part.name.replace("offline", "earlier", 1)))
         silent = wandb.Settings(silent=True)
         # The run is made here: Lightning's own call sets options that W&B warns about.
         try:
@@ -140,14 +115,14 @@ class WandbSteps(WandbLogger):
             experiment = wandb.init(
                 project=self._project,
                 entity=self._entity,
-                id=known["id"],
-                name=known["name"],
-                group=known["group"],
-                tags=known["tags"],
-                resume="allow" if resumes and self._mode == "online" else None,
+                id=identity.get("id"),
+                name=identity["name"],
+                group=identity.get("group"),
+                tags=identity.get("tags"),
+                resume="allow" if resumes and not self._offline else None,
                 dir=self._run.folder,
-                config={**settings, "setting": known["setting"]},
-                mode=self._mode,
+                config={**settings, "setting": identity["setting"]},
+                mode="offline" if self._offline else "online",
                 settings=silent,
             )
         except wandb.errors.Error as error:
@@ -156,88 +131,48 @@ class WandbSteps(WandbLogger):
             ) from None
         # In W&B's table of runs stands the best checkpoint's.
         experiment.define_metric(MONITOR, summary="min")
-        known |= {"id": experiment.id, "group": experiment.group or None}
-        known["tags"] = list(experiment.tags or ()) or None
-        write(self._file, known)
-        if self._mode == "online":
+        identity |= {"id": experiment.id, "group": experiment.group or None}
+        identity["tags"] = list(experiment.tags or ()) or None
+        with replacing(path) as file:
+            file.write(json.dumps(identity, indent=2).encode() + b"\n")
+        if not self._offline:
             print(f"W&B: {experiment.url}", flush=True)
-        if killed:
-            print("W&B: what a killed part had logged is logged again, except pictures", flush=True)
         self._experiment = experiment
-        if resumes and self._rows:
-            online, last = self._mode == "online", int(self._rows[-1]["step"])
-            self._first = last if online else max(known["parts"].values(), default=0)
-        self._last = self._first
-        # W&B has the steps before the first; from it on they are logged again.
+        known = int(self._rows[-1]["step"]) if resumes and not self._offline and self._rows else 0
         for row in self._rows:
-            self.log_metrics(values(row), int(row["step"]))
+            if int(row["step"]) >= known:
+                self._log_again(row)
 
-    @rank_zero_only
+    def _log_again(self, row: Mapping[str, Any]) -> None:
+        """Log a row of the steps before, with the pictures of its validation."""
+        step = int(row["step"])
+        self.experiment.log(numbers_of(row), step=step)
+        picture = self._run.folder / PICTURES / f"epoch-{int(float(row['epoch'])) + 1:04d}.png"
+        if MONITOR in row and picture.is_file():
+            self.log_image("pictures", [str(picture)], step)
+
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Add the values that this step doesn't have yet."""
-        assert step is not None, "Lightning gives each row a step"
+        """Add a row, and start W&B's run if it is the first."""
         self.start()
-        experiment = self.experiment
-        if step >= self._first:
-            self._last = step
-            experiment.log(self._first_values(metrics, step), step=step)
+        self.experiment.log(dict(metrics), step=step)
 
     def finish(self, status: int) -> None:
-        """End the run on W&B, or this part of it.
-
-        Args:
-            status: exit status; the run is marked as failed if it isn't 0, and as preempted if it
-                was stopped to be resumed.
-        """
-        if self._experiment is None:
-            return
-        if status == REQUEUE:
-            self._experiment.mark_preempting()
-        self._experiment.finish(exit_code=status)
-        if self._experiment.settings.mode == "offline":
-            self._known["parts"][Path(self._experiment.settings.sync_dir).name] = self._last
-            # On a full disk this part will pass for a killed one.
-            with suppress(OSError):
-                write(self._file, self._known)
-
-
-def set_aside(folder: Path, parts: Mapping[str, int]) -> bool:
-    """Rename offline parts that were not ended, which stop `wandb sync` for all; whether any is.
-
-    W&B writes blocks of 32 KiB: of a process that is killed, the end is lost, or all.
-
-    Args:
-        folder: the run folder.
-        parts: names of those that were ended.
-    """
-    killed = [p for p in (folder / "wandb").glob("offline-run-*") if p.name not in parts]
-    for path in killed:
-        path.rename(path.with_name(path.name.replace("offline", "killed", 1)))
-    return bool(killed)
-
-
-def write(file: Path, known: Mapping[str, Any]) -> None:
-    """Write run.json, whole or not at all."""
-    with replacing(file) as part:
-        part.write(json.dumps(known, indent=2).encode() + b"\n")
+        """End the run on W&B: as failed if the status isn't 0, preempted if it is to be resumed."""
+        if self._experiment is not None:
+            if status == REQUEUE:
+                self._experiment.mark_preempting()
+            self._experiment.finish(exit_code=status)
 
 
 def setting(experiment_name: str, overrides: Sequence[str]) -> str:
-    """What runs that differ in nothing but seed and fold have in common, in whatever order given.
-
-    Args:
-        experiment_name: name of the experiment.
-        overrides: what the user set.
-    """
+    """Return what runs that differ in nothing but seed and fold have in common."""
     return " ".join([experiment_name, *sorted(without(overrides, NOT_IN_SETTING))])
 
 
 def without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The overrides of other keys than these, and than keys below them."""
+    """Return the overrides of other keys than these, and than keys below them."""
     return [
         text
         for text in overrides
-        if not f"{text.partition('=')[0].lstrip('+~')}.".startswith(
-            tuple(f"{key}." for key in keys)
-        )
+        if not f"{text.partition('=')[0].lstrip('+~')}.".startswith(tuple(f"{k}." for k in keys))
     ]

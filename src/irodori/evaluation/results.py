@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
+CONSOLE = Console(highlight=False)
 AS_PREDICTED = "_predicted_luminance"
-"""Ends the name of a row whose pictures keep the luminance that the network says."""
+"""Ends the name of a row whose pictures keep the luminance that the network predicts."""
 MOST_SCENES = 20
 """More scenes than these stand in metrics.json only."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")
-"""What metrics.json has, and the terminal has no room for."""
+"""Metrics of metrics.json that the terminal has no room for."""
 ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0", "neither": ""}
 """Where a metric is best."""
 
@@ -34,56 +36,38 @@ class EvaluationResult:
     records: list[dict[str, Any]] = field(default_factory=list)
     metrics: Mapping[str, MetricInfo] = field(default_factory=lambda: METRICS)
 
-    def only(self, start: str) -> EvaluationResult:
-        """Return only the rows whose names start like this."""
-        return replace(
-            self,
-            rows={row: values for row, values in self.rows.items() if row.startswith(start)},
-            scenes={
-                scene: {
-                    row: metrics
-                    for row, metrics in content.items()
-                    if row == "samples" or row.startswith(start)
-                }
-                for scene, content in self.scenes.items()
-            },
-            records=[record for record in self.records if record["row"].startswith(start)],
-        )
-
     def renamed(self, old: str, new: str) -> EvaluationResult:
-        """Return the same with another start of the rows' names."""
+        """Return only the rows whose names start with `old`, with `new` in its place."""
 
-        def name(row: str) -> str:
-            return new + row.removeprefix(old) if row.startswith(old) else row
+        def rename(rows: Mapping[str, Any]) -> dict[str, Any]:
+            return {new + r.removeprefix(old): x for r, x in rows.items() if r.startswith(old)}
 
         return replace(
             self,
-            rows={name(row): metrics for row, metrics in self.rows.items()},
+            rows=rename(self.rows),
             scenes={
-                scene: {name(row): metrics for row, metrics in content.items()}
+                scene: {"samples": content["samples"], **rename(content)}
                 for scene, content in self.scenes.items()
             },
-            records=[{**record, "row": name(record["row"])} for record in self.records],
+            records=[
+                {**record, "row": new + record["row"].removeprefix(old)}
+                for record in self.records
+                if record["row"].startswith(old)
+            ],
         )
 
     def __add__(self, other: EvaluationResult) -> EvaluationResult:
         """Return the rows of both, of the same photographs."""
-        scenes = self.scenes.keys() | other.scenes.keys()
-        return EvaluationResult(
-            self.rows | other.rows,
-            # In the order of the classes, which both have.
-            {
-                name: self.scenes.get(name, {}) | other.scenes.get(name, {})
-                for name in [*self.scenes, *other.scenes]
-                if name in scenes
-            },
-            self.records + other.records,
-            {**self.metrics, **other.metrics},
+        return replace(
+            self,
+            rows=self.rows | other.rows,
+            scenes={scene: self.scenes[scene] | rows for scene, rows in other.scenes.items()},
+            records=self.records + other.records,
         )
 
 
 def document(result: EvaluationResult, protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of metrics.json.
+    """Return the content of metrics.json.
 
     Args:
         result: what was measured.
@@ -106,14 +90,7 @@ def table(
     scenes: Mapping[str, Any],
     metrics: Mapping[str, MetricInfo] = METRICS,
 ) -> Table:
-    """Return a line a metric and a column a row of metrics.json; below, the main one of scenes.
-
-    Args:
-        title: above the table.
-        rows: for each its metrics.
-        scenes: see `EvaluationResult`.
-        metrics: their descriptions; those of a metrics.json are `stored_metrics` of it.
-    """
+    """Return a line a metric and a column a row of metrics.json; below, the main one of scenes."""
     made = Table(title=title, title_justify="left")
     made.add_column("", no_wrap=True)
     made.add_column("", no_wrap=True)
@@ -123,17 +100,16 @@ def table(
         values = [measured.get(name) for measured in rows.values()]
         if name not in HIDDEN and any(value is not None for value in values):
             style = "bold" if name == MAIN else None
-            made.add_row(ARROWS[info.better], info.title, *cells(info, values), style=style)
+            made.add_row(ARROWS[info.better], info.title, *_cells(info, values), style=style)
     if 0 < len(scenes) <= MOST_SCENES:
         made.add_section()
         main = METRICS[MAIN]
         made.add_row("", f"{main.title} of", *[""] * len(rows))
         for scene, content in scenes.items():
             values = [content.get(row, {}).get(MAIN) for row in rows]
-            made.add_row("", f"{scene} ({content['samples']})", *cells(main, values))
+            made.add_row("", f"{scene} ({content['samples']})", *_cells(main, values))
     return made
 
 
-def cells(info: MetricInfo, values: Iterable[float | None]) -> Sequence[str]:
-    """Return a metric's values as text, empty where there is none."""
+def _cells(info: MetricInfo, values: Iterable[float | None]) -> Sequence[str]:
     return ["" if value is None else info.text(value) for value in values]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from irodori.training.launching.record import Record, write
-from irodori.training.summary import exit_status, summarize
+from irodori.training.launching.summary import exit_status, summarize
 
 
 def job(sweep, number, status, varied=(), exit_status=None, error=None, best=None, begun=False):
@@ -106,7 +106,7 @@ def test_a_summary_that_fails_is_no_success(tmp_path):
 import sys
 from hydra._internal.callbacks import Callbacks
 from omegaconf import OmegaConf
-from irodori.training.summary import SweepSummary
+from irodori.training.launching.summary import SweepSummary
 callbacks = Callbacks()
 callbacks.callbacks = [SweepSummary()]
 callbacks.on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": sys.argv[1]}}}))

@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,32 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.evaluation.results import CONSOLE
+from irodori.metrics.catalog import MAIN
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
-from irodori.training.report import CONSOLE
 from irodori.utils.run_files import CONFIG
 
-IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
+STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
 """Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had started."""
 
-FIGURES = ("best", "last", "mean_color", "gray")
+COLUMNS = {name: (name, MAIN) for name in ("best", "last", "mean_color", "gray")}
+COLUMNS["accuracy"] = ("best", "accuracy")
+"""For each column of the summary a row of metrics.json and its metric."""
+
+Jobs = Sequence[tuple[Path, Record]]
+"""The jobs of a sweep, each with its run folder."""
 
 
 class SweepSummary(Callback):
-    """Tells of each job of a sweep what was varied, how it ended, and its checkpoints' figures."""
+    """Reports of each job of a sweep what was varied, how it ended, and its metrics."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table, write summary.csv, and end with status 1 if not all jobs are done.
 
-        Hydra's sweepers know no job that failed while others go on: this is where its exit status
-        can come from. It is 75 if all that is missing is to resume jobs that were stopped.
+        Hydra's sweepers know no job that failed while others continue: this is where its exit
+        status can come from. It is 75 if all that is missing is to resume jobs that were stopped.
         """
         try:
             status = summarize(Path(config.hydra.sweep.dir).resolve())
@@ -44,83 +51,69 @@ class SweepSummary(Callback):
 
 
 def summarize(sweep: Path) -> int:
-    """Print and write the summary of the sweep in this folder; returns its exit status."""
+    """Print and write the summary of the sweep in this folder; return its exit status."""
     jobs = read_all(sweep)
-    CONSOLE.print(table(jobs))
-    write_csv(sweep / "summary.csv", jobs)
+    CONSOLE.print(_table(jobs))
+    _write_csv(sweep / "summary.csv", jobs)
     for folder, job in jobs:
         if job.status == "failed":
             print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
         elif job.status == "stopped":
-            print(f"job {job.job} was stopped; {resume_hint(folder)}")
-    status = exit_status([job for _, job in jobs])
+            started = (folder / CONFIG).exists()
+            hint = f"resume by: {resume_command(folder)}" if started else "it had hardly started"
+            print(f"job {job.job} was stopped; {hint}")
     # A search has made up its mind about what failed.
     settled = ("done", "failed") if (sweep / "search.journal").exists() else ("done",)
     if any(job.status not in settled for _, job in jobs):
         again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
         print(f"the same command with {again} continues with what is missing")
     print(f"sweep: {sweep}", flush=True)
-    return status
+    return exit_status([job for _, job in jobs])
 
 
-def resume_hint(folder: Path) -> str:
-    """Return what a user can do with a run that was stopped."""
-    if (folder / CONFIG).exists():
-        return f"resume by: {resume_command(folder)}"
-    return "it had hardly started"
+def _metrics(folder: Path, job: Record) -> list[float | None]:
+    """Return the columns of a job; None where it isn't done, or a metric isn't measured."""
+    found = (rows(folder) if job.status == "done" else None) or {}
+    return [found.get(row, {}).get(metric) for row, metric in COLUMNS.values()]
 
 
-def table(jobs: list[tuple[Path, Record]]) -> Table:
-    """A line a job."""
+def _table(jobs: Jobs) -> Table:
+    """Return a table with a line a job."""
     made = Table(
         title="Chrominance RMSE of the sweep (ab units, lower is better)", title_justify="left"
     )
     made.add_column("job", overflow="fold")
-    for name in (*FIGURES, "accuracy"):
+    for name in COLUMNS:
         made.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for folder, job in jobs:
-        figures = rows(folder)
-        label = f"{job.job}: {' '.join(job.varied)}"
-        if job.status != "done" or figures is None:
-            made.add_row(label, job.status)
-            continue
-        accuracy = figures["best"].get("accuracy")
-        made.add_row(
-            label,
-            *(f"{figures[name]['chroma_rmse']:.2f}" for name in FIGURES),
-            "" if accuracy is None else f"{accuracy:.0f}%",
-        )
+        *errors, accuracy = _metrics(folder, job)
+        cells = ["" if error is None else f"{error:.2f}" for error in errors]
+        if not any(cells):
+            cells[0] = job.status
+        cells.append("" if accuracy is None else f"{accuracy:.0f}%")
+        made.add_row(f"{job.job}: {' '.join(job.varied)}", *cells)
     return made
 
 
-def write_csv(path: Path, jobs: list[tuple[Path, Record]]) -> None:
-    """A row a job: number, status, exit status, what was varied, and the figures, not rounded."""
+def _write_csv(path: Path, jobs: Jobs) -> None:
+    """Write a row a job: number, status, exit status, what was varied, and metrics, not rounded."""
     keys = list(dict.fromkeys(text.partition("=")[0] for _, job in jobs for text in job.varied))
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["job", "status", "exit_status", *keys, *FIGURES, "accuracy"])
+        writer.writerow(["job", "status", "exit_status", *keys, *COLUMNS])
         for folder, job in jobs:
             varied = dict(text.partition("=")[::2] for text in job.varied)
-            figures = (rows(folder) if job.status == "done" else None) or {}
-            writer.writerow(
-                [
-                    job.job,
-                    job.status,
-                    job.exit_status,
-                    *(varied.get(key) for key in keys),
-                    *(figures.get(name, {}).get("chroma_rmse") for name in FIGURES),
-                    figures.get("best", {}).get("accuracy"),
-                ]
-            )
+            values = [varied.get(key) for key in keys]
+            writer.writerow([job.job, job.status, job.exit_status, *values, *_metrics(folder, job)])
 
 
-def exit_status(jobs: list[Record]) -> int:
-    """0: all done; 75: what is missing was stopped by SIGTERM in its time; 1: anything else."""
+def exit_status(jobs: Sequence[Record]) -> int:
+    """Return 0 if all are done, 75 if SIGTERM stopped what is missing in its time, else 1."""
     missing = [job for job in jobs if job.status != "done"]
     if not missing:
         return 0
     stopped = [job for job in missing if job.status == "stopped"]
     others = {job.status for job in missing} - {"stopped", "waiting"}
-    if stopped and not others and all(job.exit_status in IN_TIME for job in stopped):
+    if stopped and not others and all(job.exit_status in STOPPED_IN_TIME for job in stopped):
         return REQUEUE
     return 1

@@ -1,8 +1,10 @@
 """What metrics were measured on, and how: it stands in metrics.json beside them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from irodori.data.base import ShardModule
+from irodori.data.index import Index
 from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
@@ -15,7 +17,7 @@ def protocol_of(
     data: ShardModule, protocol: Protocol, model: Model, prior: AbPrior
 ) -> dict[str, Any]:
     """Return the protocol of a checkpoint's evaluation on shards."""
-    return {
+    described = {
         "name": protocol.name,
         "photographs": describe_photographs(protocol, data.config.val_size),
         "samples": len(data.val_index),
@@ -23,6 +25,9 @@ def protocol_of(
         "mean_color": {"ab": list(model.mean_ab), "of": "the training photographs"},
         "ab_prior": prior.identity,
     }
+    if seen := seen_shards(model.trained_on, data.val_index):
+        described["seen_in_training"] = f"the model was trained on {', '.join(seen)}"
+    return described
 
 
 def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
@@ -43,3 +48,30 @@ def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
     else:
         size = "at their own size"
     return f"{which}, {size}"
+
+
+def shard_identities(index: Index) -> tuple[dict[str, Any], ...]:
+    """Return name, length and SHA-256 ("" where unknown) of each shard, as checkpoints store it."""
+    return tuple(
+        {"name": shard.name, "bytes": shard.num_bytes, "sha256": shard.sha256}
+        for shard in index.shards
+    )
+
+
+def seen_shards(trained_on: Iterable[Mapping[str, Any]], index: Index) -> list[str]:
+    """Return the names of the index's shards that a model was trained on.
+
+    Shards are the same if their SHA-256 is; where one isn't known, if name and length are.
+    Photographs that were written into other shards aren't recognized.
+    """
+    known = list(trained_on)
+    return [
+        own["name"]
+        for own in shard_identities(index)
+        if any(
+            own["sha256"] == other["sha256"]
+            if own["sha256"] and other["sha256"]
+            else (own["name"], own["bytes"]) == (other["name"], other["bytes"])
+            for other in known
+        )
+    ]

@@ -17,16 +17,15 @@ from irodori.utils.errors import IrodoriError
 FORMAT = 3
 """Version of the description that stands under the key KEY of a model file."""
 KEY = "irodori"
-"""Of the description: in a checkpoint's dict, as JSON in the metadata of safetensors."""
+"""The key of the description in a checkpoint's dict, or as JSON in the metadata of safetensors."""
 DESCRIBED = {"network", "color_space", "alpha", "mean_ab", "classes"}
-"""What a description has besides the format."""
+"""The keys of a description besides the format."""
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return a checkpoint's description (see `Model.describe`) and its network's weights (CPU).
 
-    The content tells whether it is a checkpoint of a run or a safetensors file. Only tensors and
-    plain types are read, so a checkpoint from elsewhere can't run code.
+    Only tensors and plain types are read, so a checkpoint from elsewhere can't run code.
 
     Raises:
         IrodoriError: there is no such file, it isn't a checkpoint of irodori, it is damaged, or it
@@ -54,11 +53,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the description and the network's weights of a training run's checkpoint.
-
-    Raises:
-        Exception: of many kinds, if the file is damaged or of something else.
-    """
+    """Read a training run's checkpoint; a file of something else raises any exception."""
     # torch.load doesn't compare checksums: flipped bits would load without a word.
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
@@ -72,9 +67,7 @@ def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if name.startswith("network.")
     }
     # A tensor may claim more numbers than the file holds, all of them views of the same.
-    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > (
-        path.stat().st_size
-    ):
+    if sum(tensor.nbytes for tensor in weights.values()) > path.stat().st_size:
         raise ValueError("it claims more weights than it holds")
     return checkpoint[KEY], weights
 
@@ -86,18 +79,14 @@ def is_safetensors(path: Path) -> bool:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the description and weights that `write_safetensors` wrote; fp16 becomes fp32.
-
-    Raises:
-        Exception: of many kinds, if the file is damaged or of something else.
-    """
+    """Read what `write_safetensors` wrote, fp16 as fp32; other files raise any exception."""
     with safe_open(path, "pt") as file:
         description = json.loads(file.metadata()[KEY])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return description, {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
+    for name, tensor in weights.items():
+        if tensor.is_floating_point():
+            weights[name] = tensor.float()
+    return description, weights
 
 
 def write_safetensors(

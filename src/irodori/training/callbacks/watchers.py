@@ -1,0 +1,155 @@
+"""Callbacks that may have to stop a run: for images that can't be had, or losses that diverge."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+from irodori.training.ranks import gather
+from irodori.utils.errors import IrodoriError
+
+
+class Watcher(Callback):
+    """Base class of callbacks that may have to stop the run.
+
+    `Checkpoints` looks at all ranks' problems before anything is written, and all ranks stop
+    together: one that left alone would keep the others waiting for its gradients.
+
+    Attributes:
+        problem: why this rank wants to stop; None as long as it doesn't.
+    """
+
+    problem: str | None = None
+
+    def look(self) -> None:
+        """Read what is still on the device; called before a checkpoint is written."""
+
+
+def raise_problems(problems: list[str | None]) -> None:
+    """Raise IrodoriError if any rank has a problem; all ranks call this together."""
+    found = {problem for rank in gather(problems) for problem in rank if problem is not None}
+    if found:
+        raise IrodoriError("; ".join(sorted(found)))
+
+
+class ReadErrors(Watcher):
+    """Counts and names damaged images, and stops a run that has too many or lacks a shard.
+
+    A damaged image is named once, with shard, key and reason. The share of an epoch is that of all
+    ranks; a rank with more than a whole epoch may have stops the run at once. A shard that can't be
+    had stops it before a step without its samples is written: it is not damaged.
+
+    Args:
+        max_share: the run stops when more than this share of an epoch's images is damaged.
+        epoch_images: images that a rank sees in an epoch.
+    """
+
+    def __init__(self, max_share: float, epoch_images: int) -> None:
+        self.max_share = max_share
+        self.epoch_images = epoch_images
+        self._seen = 0
+        self._bad: list[str] = []
+        self._named: set[str] = set()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a training batch."""
+        self._count(batch)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
+    ) -> None:
+        """Count a validation batch."""
+        self._count(batch)
+
+    def _count(self, batch: dict[str, Any]) -> None:
+        self._seen += len(batch["keys"])
+        self._bad += batch["bad"]
+        if batch["lost"]:
+            self.problem = (
+                f"{batch['lost'][0]}: evaluate again, or resume the run when it can be had again"
+            )
+        elif len(self._bad) > self.max_share * self.epoch_images:
+            self._name()
+            self.problem = self._too_many(len(self._bad), self._seen)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the epoch, with the validations in it."""
+        self._report(trainer, f"epoch {trainer.current_epoch + 1}")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report a validation outside of training."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._report(trainer, "validation")
+
+    def _report(self, trainer: Trainer, phase: str) -> None:
+        self._name()
+        raise_problems([self.problem])
+        bad, seen = map(sum, zip(*gather((len(self._bad), self._seen)), strict=True))
+        self._bad, self._seen = [], 0
+        if bad and trainer.is_global_zero:
+            print(f"{bad} of {seen} images ({bad / seen:.1%}) were damaged ({phase})", flush=True)
+        if bad > self.max_share * seen:
+            raise IrodoriError(self._too_many(bad, seen))
+
+    def _name(self) -> None:
+        """Print a line for each damaged image that wasn't named yet."""
+        for line in sorted(set(self._bad)):
+            # The reason may contain an address in memory, which is another one each time.
+            sample = ": ".join(line.split(": ")[:2])
+            if sample not in self._named:
+                print(f"damaged image, left out: {line}", flush=True)
+            self._named.add(sample)
+
+    def _too_many(self, bad: int, seen: int) -> str:
+        return (
+            f"{bad} of {seen} images ({bad / seen:.1%}) can't be read or decoded, more than"
+            f" data.max_bad_share={self.max_share:.1%} of an epoch; repair or remove them (listed"
+            " above)"
+        )
+
+
+class FiniteLoss(Watcher):
+    """Looks for losses that are no finite numbers, without waiting for the device in every step.
+
+    They are read every `log_every_n_steps` steps, and before a checkpoint is written.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._losses: list[tuple[int, list[str], Tensor]] = []
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember whose loss comes next."""
+        self._keys = batch["keys"]
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Keep the loss on the device."""
+        self._losses.append((trainer.global_step + 1, self._keys, loss.detach()))
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Look at the losses when rows are logged."""
+        steps = self._losses[-1][0] - self._losses[0][0] + 1
+        if steps >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            self.look()
+
+    def look(self) -> None:
+        """Read the losses since the last look, at once."""
+        if not self._losses:
+            return
+        values = torch.stack([loss for _, _, loss in self._losses]).tolist()
+        for (step, keys, _), loss in zip(self._losses, values, strict=True):
+            if self.problem is None and not abs(loss) < float("inf"):
+                self.problem = (
+                    f"the loss of step {step} is {loss} (samples {', '.join(keys)}): look at these"
+                    " images, or lower optimizer.lr or set trainer.gradient_clip_val; the last"
+                    " checkpoint was written before"
+                )
+        self._losses = []
