@@ -100,7 +100,7 @@ def test_nothing_that_is_read_is_replaced(options):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"jobs": 1025},
+        {"jobs": 0},
         {"page": 0},
         {"device": "tpu"},
         {"source_type": "photograph"},

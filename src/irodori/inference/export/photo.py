@@ -120,7 +120,7 @@ class JoinedPhoto(nn.Module):
     def _into_gamut(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         """`gamut.into_gamut` for all pixels, since a graph can't pick some."""
 
-        def decoded(share: Tensor | float) -> tuple[Tensor, Tensor]:
+        def decoded(share: Tensor) -> tuple[Tensor, Tensor]:
             rgb_B3HW = decode(self.space, luminance_B1HW, torch.lerp(gray, chroma_BCHW, share))
             return rgb_B3HW, (rgb_B3HW - 0.5).abs().amax(1, keepdim=True) <= 0.5 + TOLERANCE
 

@@ -66,7 +66,7 @@ class JobOptions:
     trust: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        check_range("--jobs", self.jobs or 1, 1, 1024)
+        check_range("--jobs", 1 if self.jobs is None else self.jobs, 1, 1024)
         check_range("--page", 1 if self.page is None else self.page, 1, 1_000_000)
         for name, value, choices in (
             ("--device", self.device, DEVICES),
