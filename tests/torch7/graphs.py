@@ -36,16 +36,10 @@ class Layers:
 
     def convolution(self, inputs, outputs, stride=1, kernel=3):
         pad = kernel // 2
-        weight = self.normal(
-            outputs, inputs, kernel, kernel, scale=np.sqrt(2 / (inputs * kernel**2))
-        )
+        scale = np.sqrt(2 / (inputs * kernel**2))
+        weight = self.normal(outputs, inputs, kernel, kernel, scale=scale)
         fields = {
-            "nInputPlane": inputs,
-            "nOutputPlane": outputs,
-            "kW": kernel,
-            "kH": kernel,
-            "dW": stride,
-            "dH": stride,
+            **{"kW": kernel, "kH": kernel, "dW": stride, "dH": stride, "nOutputPlane": outputs},
             "weight": weight,
             "bias": self.normal(outputs, scale=0.1),
             "gradWeight": np.zeros(0, np.float32),
@@ -56,33 +50,26 @@ class Layers:
         return Obj("nn.SpatialConvolution", **fields, padW=pad, padH=pad)
 
     def linear(self, inputs, outputs):
-        return Obj(
-            "nn.Linear",
-            weight=self.normal(outputs, inputs, scale=np.sqrt(2 / inputs)),
-            bias=self.normal(outputs, scale=0.1),
-        )
+        weight = self.normal(outputs, inputs, scale=np.sqrt(2 / inputs))
+        return Obj("nn.Linear", weight=weight, bias=self.normal(outputs, scale=0.1))
 
-    def norm(self, size, spatial):
+    def block(self, layer):
+        """A layer with its norm and ReLU."""
+        size = len(layer.fields["bias"])
         fields = {
             "eps": self.eps,
-            "momentum": 0.1,
-            "affine": True,
-            "train": False,
             "running_mean": self.normal(size, scale=0.2),
             "weight": self.uniform(0.7, 1.3, size),
             "bias": self.normal(size, scale=0.2),
         }
-        spread = self.uniform(0.4, 1.6, size)
+        variance = self.uniform(0.4, 1.6, size)
         if self.old:
-            fields["running_std"] = (spread + self.eps) ** -0.5
+            fields["running_std"] = (variance + self.eps) ** -0.5
         else:
-            fields["running_var"] = spread
-        return Obj(f"nn.{'Spatial' * spatial}BatchNormalization", **fields)
-
-    def block(self, layer):
-        size = len(layer.fields["bias"])
-        spatial = layer.name != "nn.Linear"
-        return [layer, self.norm(size, spatial), Obj("nn.ReLU", threshold=0, val=0, inplace=True)]
+            fields["running_var"] = variance
+        spatial = "" if layer.name == "nn.Linear" else "Spatial"
+        norm = Obj(f"nn.{spatial}BatchNormalization", **fields)
+        return [layer, norm, Obj("nn.ReLU", threshold=0, val=0, inplace=True)]
 
     def convolutions(self, inputs, *sizes):
         """Blocks of (outputs, stride)."""
@@ -98,10 +85,6 @@ class Layers:
             made += self.block(self.linear(inputs, outputs))
             inputs = outputs
         return made
-
-
-def sequential(modules):
-    return Obj("nn.Sequential", modules=list(modules))
 
 
 class Node:
@@ -291,7 +274,7 @@ class Colornet:
 
     def chained(self, node, modules):
         if not self.apart:
-            return Node(sequential(modules), [node])
+            return Node(Obj("nn.Sequential", modules=list(modules)), [node])
         for module in modules:
             node = Node(module, [node])
         return node

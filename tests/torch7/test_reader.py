@@ -1,8 +1,6 @@
 """Torch7's serialization: what is written comes back, and nothing else does harm."""
 
 import struct
-import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,39 +8,13 @@ from graphs import Colornet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from writer import Obj, Pairs, Writer, dumps
+from writer import Obj, Pairs, dumps, function, ints, longs, text
 
 from irodori.torch7.importing import read_model
-from irodori.torch7.reader import DEPTH, read, read_file
-from irodori.torch7.values import Object, Storage, Table, Tensor
+from irodori.torch7.reader import DEPTH, Object, Table, read
 from irodori.utils.errors import IrodoriError
 
-
-def ints(*values):
-    return struct.pack(f"<{len(values)}i", *values)
-
-
-def longs(*values):
-    return struct.pack(f"<{len(values)}q", *values)
-
-
-def text(value):
-    return ints(len(value)) + value.encode()
-
-
-def torch_object(number, name, body):
-    return ints(4, number) + text("V 1") + text(name) + body
-
-
-def plain(value):
-    """A value that was read, as the writer takes it."""
-    if isinstance(value, Table):
-        return {key: plain(each) for key, each in value.entries.items()}
-    if isinstance(value, Tensor):
-        return value.array()
-    return value
-
-
+FLOAT = "torch.FloatTensor"
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -61,18 +33,29 @@ VALUES = st.recursive(
 @settings(deadline=None)
 @given(value=VALUES, versions=st.booleans())
 def test_what_is_written_comes_back(value, versions):
-    np.testing.assert_equal(plain(read(dumps(value, versions=versions))), value)
+    np.testing.assert_equal(read(dumps(value, versions=versions)), value)
 
 
-def test_views_share_a_storage():
+def torch_object(number, name, body):
+    return ints(4, number) + text("V 1") + text(name) + body
+
+
+def test_the_writer_writes_the_documented_bytes():
+    """One example by hand: {x = torch.FloatTensor{1, 2}}."""
+    storage = torch_object(3, "torch.FloatStorage", longs(2) + struct.pack("<2f", 1, 2))
+    tensor_bytes = torch_object(2, FLOAT, ints(1) + longs(2, 1, 1) + storage)
+    assert dumps({"x": np.array([1, 2], np.float32)}) == ints(3, 1, 1, 2) + text("x") + tensor_bytes
+
+
+def test_views_share_a_storage_of_the_file():
     owner = np.arange(24, dtype=np.float32)
     views = [owner[4:16].reshape(3, 4), owner[2:20:3], owner[:6].copy()]
-    first, second, third = read(dumps(views)).listed()
-    for view, expected in zip((first, second, third), views, strict=True):
-        assert np.array_equal(view.array(), expected)
-    assert first.storage is second.storage
-    assert third.storage is not first.storage
-    assert not first.array().flags.writeable
+    found = read(dumps(views)).listed()
+    for view, expected in zip(found, views, strict=True):
+        assert np.array_equal(view, expected)
+        assert not view.flags.writeable
+    assert np.shares_memory(found[0], found[1])
+    assert not np.shares_memory(found[0], found[2])
 
 
 def test_objects_are_the_same_where_they_were():
@@ -80,35 +63,22 @@ def test_objects_are_the_same_where_they_were():
     loop = Pairs()
     loop.pairs = [("self", loop), ("a", shared), ("b", shared), (shared, True)]
     table = read(dumps(loop))
-    assert table.get("self") is table
-    assert table.get("a") is table.get("b")
-    assert table.get(table.get("a")) is True
+    assert table["self"] is table
+    assert table["a"] is table["b"]
+    assert table[table["a"]] is True
     layer = Obj("nn.Identity")
     layer.fields["itself"] = layer
     found = read(dumps(layer))
-    assert isinstance(found, Object)
     assert found.name == "nn.Identity"
     assert found.get("itself") is found
     assert found.get("none") is None
 
 
-def test_listed_ends_at_the_first_gap():
-    assert read(dumps({1: "a", 2: "b", 4: "d"})).listed() == ["a", "b"]
+def test_functions_are_nothing():
+    found = read(dumps({"before": 1, "run": function(), "after": 2}))
+    assert dict(found) == {"before": 1, "run": None, "after": 2}
 
 
-def test_tensors_lie_in_the_file(tmp_path):
-    path = tmp_path / "big.t7"
-    path.write_bytes(dumps({"x": np.zeros(4_000_000, np.float32)}))
-    tracemalloc.start()
-    try:
-        tensor = read_file(path).get("x")
-        assert tensor.array().sum() == 0
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    finally:
-        tracemalloc.stop()
-
-
-FLOAT = "torch.FloatTensor"
 STORE = torch_object(2, "torch.FloatStorage", longs(3) + bytes(12))
 
 
@@ -120,110 +90,59 @@ def tensor(sizes, strides, first=1, storage=STORE):
 BAD = {
     "ends before": [
         b"",
-        ints(1) + b"1234",
         ints(2, 9) + b"short",
         ints(2, -1),
         ints(3, 1, 2_000_000_000),
-        ints(3, 1, -5),
-        ints(3, 1),
         torch_object(1, "torch.FloatStorage", longs(2**60)),
-        torch_object(1, "torch.FloatStorage", longs(-1)),
         torch_object(1, "torch.DoubleStorage", longs(2**61) + bytes(64)),
     ],
     "no type of value": [ints(9), ints(-1), b"PK\x03\x04" + bytes(40)],
-    "holds a function": [
-        ints(6, 0, 0),
-        ints(7, 1, 0, 0),
-        ints(8, 1, 0, 0),
-        ints(3, 1, 1, 2) + text("run") + ints(8, 2, 0, 0),
-    ],
-    "which is no layer": [
-        torch_object(1, "os.execute", ints(3, 2, 0)),
-        torch_object(1, "torch.Generator", b""),
-        torch_object(1, "torch.FooTensor", ints(0)),
-        torch_object(1, "nn.gModule\n\x1b[31m" + "x" * 500, ints(3, 2, 0)),
-    ],
-    "are no table": [torch_object(1, "nn.Linear", ints(0))],
+    "are no table": [torch_object(1, "torch.Generator\n\x1b[31m" + "x" * 500, ints(0))],
     "key is a": [
         ints(3, 1, 1, 0, 0, 0, 0),
         ints(3, 1, 1, 5, 1, 0, 0),
         ints(3, 1, 1) + STORE + ints(0, 0, 0),
     ],
     "dimensions": [torch_object(1, FLOAT, ints(-1)), torch_object(1, FLOAT, ints(2**30))],
-    "below 0": [tensor([-1], [1]), tensor([3], [-1], first=3)],
     "reaches beyond its 3": [
-        tensor([4], [1]),
+        tensor([-1], [1]),
+        tensor([3], [-1], first=3),
         tensor([2], [3]),
         tensor([3], [1], first=2),
         tensor([3], [1], first=0),
+        tensor([1 << 30], [1]),
         tensor([2**62, 2**62], [2**62, 2**62]),
     ],
-    "reaches beyond its 0": [tensor([3], [1], storage=ints(0))],
-    "something else": [
+    "repeated": [tensor([2**40], [0])],
+    "another type": [
         tensor([3], [1], storage=ints(5, 1)),
         tensor([1], [1], storage=torch_object(2, "torch.LongStorage", longs(1, 7))),
     ],
     "text format": [b"4\n1\n3\nV 1\n", b"3\r\n1\r\n"],
+    "lie within each other": [b"".join(ints(3, n, 1, 2, 0) for n in range(1, 2 * DEPTH))],
 }
 
 
-@pytest.mark.parametrize(("said", "content"), [(s, c) for s, cs in BAD.items() for c in cs])
-def test_bad_files_are_refused_in_one_line(said, content):
-    with pytest.raises(IrodoriError, match=said) as caught:
+@pytest.mark.parametrize(("reason", "content"), [(s, c) for s, cs in BAD.items() for c in cs])
+def test_bad_files_are_refused_in_one_line(reason, content):
+    with pytest.raises(IrodoriError, match=reason) as caught:
         read(content)
     message = str(caught.value)
     assert message.isprintable()
     assert len(message) < 200
 
 
-def test_a_tensor_that_repeats_its_numbers_is_no_bomb():
-    bomb = read(tensor([2**40], [0]))
-    assert bomb.count() == 2**40
-    with pytest.raises(IrodoriError, match="repeated"):
-        bomb.array()
-    assert read(tensor([3], [0])).array().shape == (3,)
-
-
-@pytest.mark.parametrize("levels", [DEPTH - 5, 10 * DEPTH])
-def test_values_within_each_other(levels):
-    head = b"".join(ints(3, number, 1, 2, 0) for number in range(1, levels + 1))
-    content = head + ints(0)
-    if levels < DEPTH:
-        table = read(content)
-        for _ in range(levels - 1):
-            table = table.get("")
-        assert table.get("") is None
-    else:
-        with pytest.raises(IrodoriError, match="lie within each other"):
-            read(content)
-
-
-def test_a_file_may_be_missing_or_empty(tmp_path):
-    with pytest.raises(IrodoriError, match="no such file"):
-        read_file(tmp_path / "none.t7")
-    (tmp_path / "a.t7").write_bytes(b"")
-    with pytest.raises(IrodoriError, match="is empty"):
-        read_file(tmp_path / "a.t7")
-    with pytest.raises(IrodoriError, match="no such file"):
-        read_file(tmp_path)
-
-
-def test_storages_are_read_alone():
-    found = read(STORE)
-    assert isinstance(found, Storage)
-    assert np.array_equal(found.numbers, np.zeros(3, np.float32))
+PIECES = st.lists(
+    st.sampled_from([ints(n) for n in range(-1, 9)])
+    | st.sampled_from([longs(0), longs(1), longs(3), longs(2**40), text("V 1"), text(FLOAT)])
+    | st.sampled_from([text("torch.FloatStorage"), text("nn.Linear"), text("x")])
+    | st.binary(max_size=12),
+    max_size=40,
+)
 
 
 @settings(deadline=None, max_examples=300)
-@given(
-    st.lists(
-        st.sampled_from([ints(n) for n in range(-1, 9)])
-        | st.sampled_from([longs(0), longs(1), longs(3), longs(2**40), text("V 1"), text(FLOAT)])
-        | st.sampled_from([text("torch.FloatStorage"), text("nn.Linear"), text("x")])
-        | st.binary(max_size=12),
-        max_size=40,
-    ).map(b"".join)
-)
+@given(PIECES.map(b"".join))
 def test_random_bytes_are_read_or_refused(content):
     value, message = None, ""
     try:
@@ -231,76 +150,37 @@ def test_random_bytes_are_read_or_refused(content):
     except IrodoriError as error:
         message = str(error)
     assert "\n" not in message
-    assert value is None or isinstance(
-        value, bool | float | str | Table | Object | Storage | Tensor
-    )
+    assert value is None or isinstance(value, bool | float | str | Table | Object | np.ndarray)
 
 
 @pytest.fixture(scope="module")
 def good():
     """A whole file, and where something other than numbers stands in it."""
     content = dumps(Colornet(classes=3).content())
-    # Weights fill nearly all of it: mutations of them say nothing about the reader.
     names = [b"V 1", b"nn", b"torch", b"weight", b"mapindex", b"modules", b"data", b"kW", b"dim"]
-    marks = sorted(
-        {
-            at
-            for name in names
-            for start in range(0, len(content), 4096)
-            for at in [content.find(name, start, start + 4096)]
-            if at >= 0
-        }
-    )
-    return content, marks
+    starts = range(0, len(content), 4096)
+    marks = {content.find(name, start, start + 4096) for name in names for start in starts}
+    return content, sorted(marks - {-1})
 
 
-@pytest.mark.slow
-@settings(
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutations_of_a_good_file_are_read_or_refused(good, tmp_path, data):
     content, marks = good
     changed = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.sampled_from(marks)) + data.draw(st.integers(-40, 60))
-        place = max(0, min(place, len(changed) - 8))
+        position = data.draw(st.sampled_from(marks)) + data.draw(st.integers(-40, 60))
+        position = max(0, min(position, len(changed) - 8))
         change = data.draw(
             st.binary(min_size=1, max_size=8)
             | st.sampled_from([ints(-1), ints(2**31 - 1), longs(2**50), longs(-1), ints(3, 1)])
         )
-        changed[place : place + len(change)] = change
-    if data.draw(st.booleans()):
-        del changed[data.draw(st.integers(0, len(changed))) :]
-    path = Path(tmp_path / "net.t7")
-    path.write_bytes(changed)
+        changed[position : position + len(change)] = change
+    path = tmp_path / "net.t7"
+    path.write_bytes(changed[: data.draw(st.integers(0, 2 * len(changed)))])
     message = ""
-    tracemalloc.start()
     try:
         read_model(path)
     except IrodoriError as error:
         message = str(error)
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
     assert "\n" not in message
-    assert peak < 30_000_000
-
-
-def test_the_writer_writes_the_documented_bytes():
-    """One example by hand: {x = torch.FloatTensor{1, 2}}."""
-    expected = (
-        ints(3, 1, 1, 2)
-        + text("x")
-        + torch_object(
-            2,
-            FLOAT,
-            ints(1)
-            + longs(2, 1, 1)
-            + torch_object(3, "torch.FloatStorage", longs(2) + struct.pack("<2f", 1, 2)),
-        )
-    )
-    assert Writer().write({"x": np.array([1, 2], np.float32)}).bytes() == expected
-    assert np.array_equal(read(expected).get("x").array(), [1, 2])

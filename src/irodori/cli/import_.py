@@ -1,12 +1,11 @@
 """`irodori import`: the paper's own published weights."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from irodori.utils.errors import IrodoriError
+from irodori.cli.reporting import fail, report_errors
 
 
 def import_weights(
@@ -15,29 +14,25 @@ def import_weights(
     ],
     output: Annotated[Path, typer.Option(help="The checkpoint to write.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a checkpoint that is there already.")
+        bool, typer.Option("--overwrite", help="Replace a checkpoint that exists already.")
     ] = False,
 ) -> None:
     """Convert the weights that the paper's authors published to a checkpoint."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
     from irodori.torch7 import importing
 
-    try:
-        done = importing.import_weights(file, output, overwrite)
-    except IrodoriError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    network = done.model.network.arguments
-    scenes = network["num_classes"]
+    with report_errors():
+        try:
+            network = importing.import_weights(file, output, overwrite).network
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror or error}")
+    parameters = sum(weight.numel() for weight in network.parameters())
     print(
-        f"{output}: {done.layers} layers, {done.parameters:,} parameters"
-        f" (width {network['width']:g}), {scenes or 'no'} classes,"
-        f" input mean {network['backbone'].input_mean:g}"
+        f"{output}: {parameters:,} parameters (width {network.arguments['width']:g}),"
+        f" {network.arguments['num_classes']} classes,"
+        f" input mean {network.arguments['backbone'].input_mean:g}"
     )
     print(
-        f"licence: the authors' weights are under {importing.LICENCE}: name the authors, no"
-        " commercial use, and what you make of them is shared alike"
+        "license: the authors' weights are under CC BY-NC-SA 4.0: name the authors, no commercial"
+        " use, and share what you make of them alike"
     )

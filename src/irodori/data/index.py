@@ -226,7 +226,14 @@ def read_index_file(path: Path, place: Callable[[str], Path | str]) -> Index:
             return Index(tuple(_read_shard(row, place) for row in rows), classes, made_by)
     except OSError as error:
         raise IrodoriError(f"cannot read the index {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise IrodoriError(
             f"the index {path} is damaged ({one_line(error)}): delete it, and shards are scanned"
         ) from error
@@ -275,12 +282,14 @@ def _read_shard(row: Mapping[str, Any], place: Callable[[str], Path | str]) -> S
     columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
     crc32 = None if row["crc32"] is None else np.array(row["crc32"], dtype=np.uint32)
     keys = Keys(row["keys"])
-    name, num_bytes = str(row["name"]), int(row["bytes"])
+    name, num_bytes = row["name"], int(row["bytes"])
+    if name.startswith("/") or ".." in name.split("/") or not name.isprintable():
+        raise ValueError(f"{name!r} is no name of a file beside it")
     lengths = {len(keys), *map(len, columns.values())} | (set() if crc32 is None else {len(crc32)})
     if lengths != {row["samples"]}:
         raise ValueError(f"columns of unequal length for {name}")
     offsets, sizes = columns["offsets"], columns["sizes"]
-    if keys and (offsets.min() < 0 or (offsets + sizes).max() > num_bytes):
+    if keys and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > num_bytes):
         raise ValueError(f"an image outside of {name}")
     return Shard(
         path=place(name),

@@ -1,1 +1,1 @@
-"""Reading the networks that Torch7, PyTorch's predecessor in Lua, saved; runs nothing of them."""
+"""The weights that the paper's authors published, in Torch7's format."""

@@ -5,90 +5,38 @@ connected layers; which one is found from the graph. Low-level layers are found 
 path, and have to have the same weights.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from irodori.network import JointNetwork
-from irodori.network.decoders import ColorizationDecoder
-from irodori.network.heads import ACTIVATIONS as FUSIONS
 from irodori.network.paper_backbone import PaperBackbone
-from irodori.torch7.graph import Input, Layer, Signal, trace, whole
-from irodori.torch7.steps import Step, chain
-from irodori.torch7.values import Object
-from irodori.torch7.values import Tensor as StoredTensor
-from irodori.torch7.weights import Norm, layer_weights, norm_weights
+from irodori.torch7.graph import Layer, Signal, trace
+from irodori.torch7.reader import Object
 from irodori.utils.errors import IrodoriError
 
-LOW, MID, GLOBAL, LINEAR, CLASSES = 6, 2, 4, 3, 2
-"""Layers of the paper's networks."""
+NAMES: dict[type[nn.Module], tuple[str, ...]] = {
+    nn.Conv2d: ("SpatialConvolution", "SpatialConvolutionMM"),
+    nn.Linear: ("Linear",),
+    nn.BatchNorm1d: ("BatchNormalization",),
+    nn.BatchNorm2d: ("SpatialBatchNormalization",),
+    nn.ReLU: ("ReLU",),
+    nn.Sigmoid: ("Sigmoid",),
+    nn.Upsample: ("SpatialUpSamplingNearest",),
+    nn.Softmax: ("SoftMax", "LogSoftMax"),
+}
+"""Torch7's layers, without the library's name (nn or cudnn)."""
 LINEAR_WIDTH = 1024
 """Outputs of the first fully connected layer in the paper."""
-WIDEST = 8
-"""Width from which on weights are no file's."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A layer of `JointNetwork` with the norm and activation that follow it.
-
-    Attributes:
-        name: in `JointNetwork.state_dict`.
-        norm_name: likewise; None where the layer has no norm.
-        activations: that it may have.
-    """
-
-    name: str
-    layer: nn.Conv2d | nn.Linear
-    norm_name: str | None
-    norm: Norm | None
-    activations: tuple[str | None, ...]
-
-    def weights(self, step: Step) -> dict[str, Tensor]:
-        """The weights of a layer of Torch7, by their names in `JointNetwork.state_dict`.
-
-        Raises:
-            IrodoriError: it isn't such a layer.
-        """
-        kind = "linear" if isinstance(self.layer, nn.Linear) else "convolution"
-        if step.kind != kind:
-            raise IrodoriError(f"{self.name}: found a layer of kind {step.kind}, not {kind}")
-        if step.activation not in self.activations:
-            raise IrodoriError(f"{self.name}: its activation is {step.activation}")
-        try:
-            found = {
-                f"{self.name}.{key}": value
-                for key, value in layer_weights(step.layer, self.layer).items()
-            }
-            if self.norm is not None:
-                found |= {
-                    f"{self.norm_name}.{key}": value
-                    for key, value in norm_weights(step.norm, self.norm).items()
-                }
-            elif step.norm is not None:
-                raise IrodoriError("a batch norm where the paper's network has none")
-        except IrodoriError as error:
-            raise IrodoriError(f"{self.name}: {error}") from None
-        return found
-
-
-@dataclass(frozen=True)
-class Found:
-    """The steps of each path of the graph, and what follows from how they are joined."""
-
-    global_steps: list[Step]
-    local_steps: list[Step]
-    color_steps: list[Step]
-    class_steps: list[Step]
-    """Empty without classification."""
-    local_first: bool
-    """Whether fusion takes [local ; global] in place of [global ; local]."""
+WIDEST = 4
 
 
 def to_network(model: Object, input_mean: float) -> JointNetwork:
-    """The network of a `gModule`, in evaluation mode.
+    """Return the network of a `gModule`, in evaluation mode.
 
     Args:
         model: see `irodori.torch7.reader`.
@@ -97,184 +45,214 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
     Raises:
         IrodoriError: its layers, sizes or connections are others than the paper's at any width.
     """
-    found = find(trace(model))
-    # Without memory: sizes are believed when the file's weights were found to have them.
-    with torch.device("meta"):
-        network = JointNetwork(
-            number_of_classes(found),
-            width=width_of(found),
-            fusion=fusion_of(found),
-            backbone=PaperBackbone(width_of(found), input_mean=input_mean),
-        )
-    weights = gather(found, network)
-    if found.local_first:
-        key = "fusion.mix.weight"
-        local = network.backbone.local_channels
-        weights[key] = torch.cat([weights[key][:, local:], weights[key][:, :local]], 1)
-    network.load_state_dict(weights, assign=True)
+    signal = trace(model)
+    outputs = signal if isinstance(signal, tuple) else (signal,)
+    chains = [chain(output) for output in outputs]
+    colors = [found for found in chains if isinstance(found[1], Layer)]
+    classes = [found for found in chains if not isinstance(found[1], Layer)]
+    if len(colors) != 1 or len(classes) > 1:
+        raise IrodoriError("its outputs are not chrominance, or chrominance and scenes")
+    color_path, joint = colors[0]
+    assert isinstance(joint, Layer)
+    # Of B×C×H×W the second, or the first of C×H×W.
+    if (joint.module.get("dimension"), joint.module.get("nInputDims")) not in (
+        *((2, None), (2, 4), (1, 3), (-3, None)),
+    ):
+        raise IrodoriError("global and local features are not joined as channels")
+    if len(joint.inputs) != 2:
+        raise IrodoriError("other features than global and local ones are joined")
+    paths = [chain(part) for part in joint.inputs]
+    local_first = not any(is_a(module, nn.Linear) for module in paths[0][0])
+    (global_path, global_input), (local_path, local_input) = paths[::-1] if local_first else paths
+    class_path, class_input = classes[0] if classes else ([], global_input)
+    if isinstance(global_input, Layer) or {global_input, local_input} != {1, 2}:
+        raise IrodoriError("its paths don't begin at the two inputs of its graph")
+    if class_input != global_input:
+        raise IrodoriError("the scenes don't branch off from the global features network")
+
+    widths = [len(array(m, "weight")) for m in global_path if is_a(m, nn.Linear)]
+    scenes = [len(array(m, "weight")) for m in class_path if is_a(m, nn.Linear)]
+    if not widths or not 0 < widths[0] <= WIDEST * LINEAR_WIDTH:
+        raise IrodoriError("its first fully connected layer is no paper network's at any width")
+    width = widths[0] / LINEAR_WIDTH
+    activations = [m for m in color_path if is_a(m, nn.ReLU) or is_a(m, nn.Sigmoid)]
+    fusion = "sigmoid" if activations and is_a(activations[0], nn.Sigmoid) else "relu"
+    network = JointNetwork(
+        scenes[-1] if scenes else 0,
+        width=width,
+        fusion=cast(Literal["relu", "sigmoid"], fusion),
+        backbone=PaperBackbone(width, input_mean=input_mean),
+    )
+    backbone, mixed = network.backbone, network.fusion
+    assert isinstance(backbone, PaperBackbone)
+    assert mixed is not None
+    scene_layers = [backbone.low, backbone.global_convolutions, backbone.global_linear]
+    color_layers = [mixed.mix, mixed.norm, mixed.activation, network.colorization, nn.Sigmoid()]
+    weights: dict[nn.Module, dict[str, Tensor]] = {}
+    match("global path", global_path, [*scene_layers, backbone.global_output], weights)
+    match("local path", local_path, [backbone.low, backbone.mid], weights)
+    match("colorization", color_path, color_layers, weights)
+    if network.classification is not None:
+        class_layers = [*scene_layers, network.classification, nn.Softmax(1)]
+        match("classification", class_path, class_layers, weights)
+    if local_first:
+        weight = weights[mixed.mix]["weight"]
+        local = backbone.local_channels
+        weights[mixed.mix]["weight"] = torch.cat([weight[:, local:], weight[:, :local]], 1)
+    for layer, tensors in weights.items():
+        layer.load_state_dict(tensors)
     return network.eval()
 
 
-def find(signal: Signal) -> Found:
-    """The paths of a graph's outputs: chrominance, alone or with the scenes."""
-    outputs = signal if isinstance(signal, tuple) else (signal,)
-    if not all(isinstance(output, Layer) for output in outputs):
-        raise IrodoriError("an output of its graph is no layer's")
-    chains = [chain(output) for output in outputs if isinstance(output, Layer)]
-    colors = [each for each in chains if ends(each[0]) == "convolution"]
-    classes = [each for each in chains if ends(each[0]) == "linear"]
-    if len(colors) != 1 or len(classes) > 1 or len(outputs) != 1 + len(classes):
-        raise IrodoriError("its outputs are not chrominance, or chrominance and scenes")
-    color_steps, joint = colors[0]
-    if not isinstance(joint, Layer) or len(joint.inputs) != 2:
-        raise IrodoriError("nothing joins global and local features")
-    check_joint(joint.module)
-    first, second = (chain(part) for part in joint.inputs)
-    local_first = ends(first[0]) != "linear"
-    (global_steps, global_source), (local_steps, local_source) = (
-        (second, first) if local_first else (first, second)
-    )
-    sources = [global_source, local_source, *(source for _, source in classes)]
-    if not all(isinstance(source, Input) for source in sources):
-        raise IrodoriError("a path through its graph begins at a joint, not at an input")
-    if global_source == local_source:
-        raise IrodoriError("both paths through its graph begin at the same input")
-    check_counts(global_steps, local_steps)
-    class_steps = classes[0][0] if classes else []
-    if class_steps:
-        if sources[2] != sources[0] or len(class_steps) != LOW + GLOBAL + LINEAR - 1 + CLASSES:
-            raise IrodoriError("the scenes don't branch off from the global features network")
-        if class_steps[-1].activation == "probabilities":
-            class_steps[-1].activation = None
-    return Found(global_steps, local_steps, color_steps, class_steps, local_first)
+def chain(signal: Signal) -> tuple[list[Object], Signal]:
+    """Return the layers to a tensor in order, and the joint or input that they begin with."""
+    modules: list[Object] = []
+    while isinstance(signal, Layer) and signal.module.name != "nn.JoinTable":
+        modules.insert(0, signal.module)
+        (signal,) = signal.inputs
+    return modules, signal
 
 
-def ends(steps: list[Step]) -> str | None:
-    """The kind of a chain's last step; None of an empty one."""
-    return steps[-1].kind if steps else None
+def is_a(module: Object, kind: type[nn.Module]) -> bool:
+    """Return whether a layer of Torch7 is of this kind of PyTorch."""
+    return module.name.partition(".")[2] in NAMES[kind]
 
 
-def check_joint(join: Object) -> None:
-    """Raise IrodoriError unless a JoinTable joins channels."""
-    dimension = whole(join.get("dimension"), "dimension of a JoinTable")
-    of = join.get("nInputDims")
-    # Of B×C×H×W the second, or the first of C×H×W.
-    if (dimension, of) not in ((2, None), (2, 4.0), (1, 3.0), (-3, None)):
-        raise IrodoriError(f"features are joined along dimension {dimension}, not as channels")
+def match(
+    path: str,
+    modules: Sequence[Object],
+    parts: Sequence[nn.Module],
+    weights: dict[nn.Module, dict[str, Tensor]],
+) -> None:
+    """Add the weights of a path's layers to `weights`.
+
+    Args:
+        path: its name in messages.
+        modules: its layers in the file. Batch norms and a softmax at the end may be missing.
+        parts: the same in PyTorch, or containers of them.
+        weights: what was found on other paths.
+
+    Raises:
+        IrodoriError: a layer is another, or has other weights on another path.
+    """
+    layers = [m for part in parts for m in part.modules() if type(m) in NAMES]
+    left = list(modules)
+    for layer in layers:
+        module = left[0] if left and is_a(left[0], type(layer)) else None
+        optional = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Softmax)
+        if module is not None:
+            del left[0]
+        elif not optional:
+            found = left[0].name if left else "nothing"
+            raise IrodoriError(f"{path}: {found} where the paper has a {type(layer).__name__}")
+        try:
+            tensors = tensors_of(module, layer)
+        except IrodoriError as error:
+            name = module.name if module else "no batch norm"
+            number = len(modules) - len(left)
+            raise IrodoriError(f"{path}, layer {number} ({name}): {error}") from None
+        if tensors:
+            before = weights.setdefault(layer, tensors)
+            if any(not torch.equal(before[name], tensors[name]) for name in tensors):
+                raise IrodoriError(f"{path}: other weights than those of the path that shares them")
+    if left:
+        raise IrodoriError(f"{path}: {left[0].name} after the paper's last layer")
 
 
-def check_counts(global_steps: list[Step], local_steps: list[Step]) -> None:
-    """Raise IrodoriError unless both paths have as many layers of each kind as the paper's."""
-    paths = (
-        ("global", global_steps, ["convolution"] * (LOW + GLOBAL) + ["linear"] * LINEAR),
-        ("local", local_steps, ["convolution"] * (LOW + MID)),
-    )
-    for name, steps, kinds in paths:
-        if [step.kind for step in steps] != kinds:
-            raise IrodoriError(
-                f"its {name} path has {len(steps)} layers, or not in the order of the paper's"
-                f" {len(kinds)}"
-            )
+def tensors_of(module: Object | None, layer: nn.Module) -> dict[str, Tensor]:
+    """Return a layer's weights by PyTorch's names; None stands for a norm that does nothing."""
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        return norm_tensors(module, layer)
+    if module is None:
+        return {}
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        shape = tuple(layer.weight.shape)
+        if isinstance(layer, nn.Conv2d):
+            check_convolution(module, layer)
+        weight = array(module, "weight")
+        if weight.shape not in (shape, (shape[0], int(np.prod(shape[1:])))):
+            raise IrodoriError(f"weights {weight.shape} in place of {shape}")
+        bias = vector(module, "bias", shape[0], 0.0)
+        return {"weight": to_torch(weight.reshape(shape)), "bias": to_torch(bias)}
+    if isinstance(layer, nn.Upsample) and module.get("scale_factor") != 2:
+        raise IrodoriError(f"upsampling by {module.get('scale_factor')} in place of 2")
+    if isinstance(layer, nn.ReLU) and (module.get("threshold") or module.get("val")):
+        raise IrodoriError("a threshold other than 0")
+    return {}
 
 
-def outputs_of(step: Step) -> int:
-    """Number of a layer's outputs, by its weight."""
-    weight = step.layer.get("weight")
-    if not isinstance(weight, StoredTensor) or not weight.shape:
-        raise IrodoriError(f"a {step.layer.name} has no weight")
-    return weight.shape[0]
+def check_convolution(module: Object, layer: nn.Conv2d) -> None:
+    """Raise IrodoriError unless kernel, stride, padding and groups are the layer's."""
+    padding = module.get("padding") or 0
+    for name, key, default, wanted in (
+        ("kernel", "k", None, layer.kernel_size),
+        ("stride", "d", None, layer.stride),
+        ("padding", "pad", padding, layer.padding),
+    ):
+        found = tuple(module.fields.get(f"{key}{side}", default) for side in "HW")
+        if found != wanted:
+            raise IrodoriError(f"{name} {found} in place of {wanted}")
+    if module.get("groups") not in (None, 1):
+        raise IrodoriError("a convolution in groups")
 
 
-def width_of(found: Found) -> float:
-    """The width by the first fully connected layer."""
-    width = outputs_of(found.global_steps[LOW + GLOBAL]) / LINEAR_WIDTH
-    if not 0 < width <= WIDEST:
-        raise IrodoriError(f"its width, {width:g} of the paper's network, is no network's")
-    return width
+def norm_tensors(
+    module: Object | None, layer: nn.BatchNorm1d | nn.BatchNorm2d
+) -> dict[str, Tensor]:
+    """Return the weights and statistics of a batch norm.
+
+    PyTorch's norm divides by √(variance + its own eps). Torch's eps may be another, and its first
+    versions stored 1/√(variance + eps), so the variance returned here holds the difference.
+    """
+    size = layer.num_features
+    variance_and_eps = np.ones(size)
+    if module is not None and module.get("running_var") is not None:
+        eps = module.get("eps")
+        if not isinstance(eps, float):
+            raise IrodoriError("a batch norm without eps")
+        variance_and_eps = vector(module, "running_var", size) + eps
+    elif module is not None:
+        with np.errstate(all="ignore"):
+            variance_and_eps = vector(module, "running_std", size) ** -2.0
+    if not (np.isfinite(variance_and_eps) & (variance_and_eps > 0)).all():
+        raise IrodoriError("a batch norm's variance isn't above 0")
+    return {
+        # Without `affine` both are missing.
+        "weight": to_torch(vector(module, "weight", size, 1.0)),
+        "bias": to_torch(vector(module, "bias", size, 0.0)),
+        "running_mean": to_torch(vector(module, "running_mean", size, None if module else 0.0)),
+        "running_var": to_torch(variance_and_eps - layer.eps),
+        "num_batches_tracked": torch.tensor(0),
+    }
 
 
-def number_of_classes(found: Found) -> int:
-    """Number of scenes; 0 without classification."""
-    return outputs_of(found.class_steps[-1]) if found.class_steps else 0
+def vector(
+    module: Object | None, name: str, size: int, default: float | None = None
+) -> NDArray[Any]:
+    """Return a field of `size` numbers, float64; the default, if any, stands for a missing one."""
+    if default is not None and (module is None or module.get(name) is None):
+        return np.full(size, default)
+    assert module is not None
+    found = array(module, name)
+    if found.shape != (size,):
+        raise IrodoriError(f"{name} {found.shape} in place of {size}")
+    return found.astype(np.float64)
 
 
-def fusion_of(found: Found) -> Literal["relu", "sigmoid"]:
-    """Return the activation of the fusion layer."""
-    activation = found.color_steps[0].activation
-    if activation == "relu":
-        return "relu"
-    if activation == "sigmoid":
-        return "sigmoid"
-    raise IrodoriError(f"its fusion layer's activation is {activation}")
-
-
-def gather(found: Found, network: JointNetwork) -> dict[str, Tensor]:
-    """Weights of all layers, by their names in `JointNetwork.state_dict`."""
-    low, mid, deep, linear, color, classes = targets(network)
-    pairs = [
-        *zip(low + deep + linear, found.global_steps, strict=True),
-        *zip(low + mid, found.local_steps, strict=True),
-    ]
-    plain = [step for step in found.color_steps if step.kind != "enlargement"]
-    order = [step.kind == "enlargement" for step in found.color_steps]
-    # After fusion: one, enlarged, two, enlarged, two.
-    if order != [False, False, True, False, False, True, False, False]:
-        raise IrodoriError("its colorization network's layers are not in the paper's order")
-    pairs += zip(color, plain, strict=True)
-    if found.class_steps:
-        pairs += zip(low + deep + linear[:-1] + classes, found.class_steps, strict=True)
-    weights: dict[str, Tensor] = {}
-    for target, step in pairs:
-        for name, value in target.weights(step).items():
-            if name not in weights:
-                weights[name] = value
-            elif not torch.equal(weights[name], value):
-                raise IrodoriError(f"{name} is not the same on both paths, which share it here")
-    return weights
-
-
-def targets(network: JointNetwork) -> tuple[list[Target], ...]:
-    """Layers of the low-level, mid-level and global networks (convolutions, then fully connected
-    ones), of fusion with colorization, and of classification, each in order."""
-    backbone, fusion = network.backbone, network.fusion
-    assert isinstance(backbone, PaperBackbone)
-    assert isinstance(network.colorization, ColorizationDecoder)
-    assert fusion is not None
-    color = [
-        Target("fusion.mix", fusion.mix, "fusion.norm", fusion.norm, tuple(FUSIONS)),
-        *blocks("colorization.layers", network.colorization.layers),
-    ]
-    return (
-        blocks("backbone.low", backbone.low),
-        blocks("backbone.mid", backbone.mid),
-        blocks("backbone.global_convolutions", backbone.global_convolutions),
-        [
-            *blocks("backbone.global_linear", backbone.global_linear),
-            block("backbone.global_output", backbone.global_output),
-        ],
-        color,
-        []
-        if network.classification is None
-        else blocks("classification.layers", network.classification.layers),
-    )
-
-
-def blocks(name: str, modules: nn.Module) -> list[Target]:
-    """The layers of a sequence of blocks; what has no weights is left out."""
-    found = []
-    for number, module in modules.named_children():
-        if isinstance(module, nn.Sequential):
-            found.append(block(f"{name}.{number}", module))
-        elif isinstance(module, nn.Conv2d):
-            found.append(Target(f"{name}.{number}", module, None, None, ("sigmoid",)))
-        elif isinstance(module, nn.Linear):
-            found.append(Target(f"{name}.{number}", module, None, None, (None,)))
+def array(module: Object, name: str) -> NDArray[Any]:
+    """Return the finite floating-point numbers of a field."""
+    found = module.get(name)
+    if not isinstance(found, np.ndarray) or not found.size:
+        raise IrodoriError(f"has no {name}")
+    if found.dtype.kind != "f" or not np.isfinite(found).all():
+        raise IrodoriError(f"{name} holds what is no finite number")
     return found
 
 
-def block(name: str, module: nn.Sequential) -> Target:
-    """A layer with batch norm and ReLU."""
-    layer, norm, _ = module
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
-    assert isinstance(norm, Norm)
-    return Target(f"{name}.0", layer, f"{name}.1", norm, ("relu",))
+def to_torch(numbers: NDArray[Any]) -> Tensor:
+    """Return a copy in fp32. Raises IrodoriError if a number is too large for it."""
+    with np.errstate(over="ignore"):
+        copied = np.array(numbers, dtype=np.float32, order="C")
+    if not np.isfinite(copied).all():
+        raise IrodoriError("a number is too large for fp32")
+    return torch.from_numpy(copied)

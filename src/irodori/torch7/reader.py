@@ -1,4 +1,4 @@
-"""Torch7's binary serialization, as 64-bit little-endian machines write it, without running it.
+"""Torch7's binary serialization, as 64-bit little-endian machines write it, as plain data.
 
 Every value begins with an int32 that says its type. Tables and objects go on with an int32 that
 numbers them; a number that was seen before stands for the value that had it, and nothing follows.
@@ -6,29 +6,27 @@ An object then has its version ("V 1"; very old files leave it out) and its clas
 strings (an int32 length and bytes). What follows is the table of its fields, but for two families:
 
 - a storage: int64 size, then the numbers;
-- a tensor: int32 dimensions, int64 sizes, int64 strides, int64 place of the first element in the
-  storage, counted from 1, and then the storage, a value.
+- a tensor: int32 dimensions, int64 sizes, int64 strides, int64 position of the first element in
+  the storage, counted from 1, and then the storage, a value.
 
-Source: the documentation of torch7 (File, serialization).
+Source: the documentation of torch7 (File, serialization). The package torchfile reads it, too, but
+believes the sizes of tensors, so that a damaged file reads other memory.
 """
 
-import mmap
+import math
 import re
 import struct
 from collections.abc import Generator
-from pathlib import Path
-from textwrap import shorten
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from irodori.torch7.values import Object, Storage, Table, Tensor, Value
 from irodori.utils.errors import IrodoriError
 
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTIONS = (6, 7, 8)
-"""A function without a number, and two kinds with one."""
-
 NUMBERS = {
     "Byte": "u1",
     "Char": "i1",
@@ -40,244 +38,185 @@ NUMBERS = {
     "Double": "<f8",
 }
 """NumPy's types of what storages hold. `torch.CudaTensor`, with no type, holds floats."""
-
-CLASSES = frozenset(
-    [
-        "graph.Edge",
-        "graph.Graph",
-        "graph.Node",
-        "nngraph.Node",
-        "nn.gModule",
-        "nn.Sequential",
-        "nn.ConcatTable",
-        "nn.ParallelTable",
-        "nn.SelectTable",
-        "nn.JoinTable",
-        "nn.Identity",
-        "nn.Copy",
-        "nn.Contiguous",
-        "nn.Dropout",
-        "nn.View",
-        "nn.Reshape",
-        "nn.Replicate",
-        "nn.Unsqueeze",
-        "nn.Squeeze",
-        "nn.SpatialConvolution",
-        "nn.SpatialConvolutionMM",
-        "cudnn.SpatialConvolution",
-        "nn.Linear",
-        "nn.BatchNormalization",
-        "nn.SpatialBatchNormalization",
-        "cudnn.BatchNormalization",
-        "cudnn.SpatialBatchNormalization",
-        "nn.ReLU",
-        "cudnn.ReLU",
-        "nn.Sigmoid",
-        "cudnn.Sigmoid",
-        "nn.SoftMax",
-        "nn.LogSoftMax",
-        "cudnn.SoftMax",
-        "cudnn.LogSoftMax",
-        "nn.SpatialUpSamplingNearest",
-    ]
-)
-"""Classes whose objects are the table of their fields."""
-
-LEFT_BY_SHARING = "accUpdateGradParameters"
-"""The field in which Torch's `Module:share` leaves a function, in every layer with shared weights.
-It trains the layer and says nothing about it; functions anywhere else are refused."""
-
 DEPTH = 10_000
 """Values within values; a network of some hundred layers reaches some hundreds."""
 DIMENSIONS = 16
-SMALLEST_ENTRY = 12
-"""Bytes of a table's entry, at least: an empty string and nil."""
-
 _TENSOR = re.compile(r"torch\.(Cuda)?([A-Z][a-z]+)?(Tensor|Storage)")
 
 
-def read_file(path: Path) -> Value:
-    """The value that a Torch7 file holds; tensors stay in the file until they are used.
+class Table(dict[Any, Any]):
+    """A Lua table, equal only to itself; keys are numbers, strings, tables and objects."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    def listed(self) -> list[Any]:
+        """Return the values of the keys 1, 2, 3 … up to the first that is missing."""
+        values: list[Any] = []
+        while (value := self.get(len(values) + 1)) is not None:
+            values.append(value)
+        return values
+
+
+@dataclass(eq=False)
+class Object:
+    """An object of a Lua class, such as a layer: its class's name and its fields."""
+
+    name: str
+    fields: Table
+
+    def get(self, field: str) -> Any:
+        """Return the value of a field; None if there is none."""
+        return self.fields.get(field)
+
+
+Value = None | bool | float | str | Table | Object | NDArray[Any]
+
+
+def read(content: bytes) -> Value:
+    """Return the first value of a file's content; functions are read as nil, and never run.
 
     Raises:
-        IrodoriError: there is no such file, or see `read`.
-        OSError: it can't be read.
-    """
-    if not path.is_file():
-        raise IrodoriError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise IrodoriError(f"{path}: is empty")
-    with path.open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        return read(content)
-    except IrodoriError as error:
-        raise IrodoriError(f"{path}: {error}") from None
-
-
-def read(content: bytes | mmap.mmap) -> Value:
-    """The first value of a file's content.
-
-    Raises:
-        IrodoriError: it isn't Torch7's binary format, ends too early, says of a part that it is
-            larger than the file, or holds functions or classes that a network needs not.
+        IrodoriError: it isn't Torch7's binary format, ends too early, or says of a part that it is
+            larger than the file.
     """
     if re.match(rb"[0-8]\r?\n", content[:3]):
         raise IrodoriError(
             "is Torch7's text format; save it in Torch as binary: torch.save(name, object)"
         )
-    return _Reader(content).value()
+    reader = _Reader(content)
+    # A stack of its own: Python's isn't deep enough for a chain of layers.
+    stack = [reader.value()]
+    found: Value = None
+    while stack:
+        try:
+            stack[-1].send(found)
+        except StopIteration as finished:
+            stack.pop()
+            found = finished.value
+        else:
+            if len(stack) == DEPTH:
+                raise reader.error(f"more than {DEPTH:,} values lie within each other")
+            stack.append(reader.value())
+            found = None
+    return found
 
 
-_Reading = Generator[bool, Value, Value]
-"""Reads a value; asks for one that lies within by yielding whether it may be a function."""
+_Reading = Generator[None, Value, Value]
+"""Reads a value; yields to ask for one that lies within."""
 
 
 class _Reader:
-    def __init__(self, content: bytes | mmap.mmap) -> None:
+    def __init__(self, content: bytes) -> None:
         self.content = content
-        self.end = len(content)
-        self.place = 0
+        self.position = 0
         self.numbered: dict[int, Value] = {}
 
-    def value(self) -> Value:
-        """The value at this place, with all that lies within."""
-        # A stack of its own: Python's isn't deep enough for a chain of layers.
-        stack: list[_Reading] = [self._value(False)]
-        found: Value = None
-        while stack:
-            try:
-                may_be_function = stack[-1].send(found)
-            except StopIteration as finished:
-                stack.pop()
-                found = finished.value
-                continue
-            if len(stack) == DEPTH:
-                raise self._refusal(f"more than {DEPTH:,} values lie within each other")
-            stack.append(self._value(may_be_function))
-            found = None
-        return found
-
-    def _value(self, may_be_function: bool) -> _Reading:
+    def value(self) -> _Reading:
         kind = self._int()
         if kind == NIL:
             return None
         if kind == NUMBER:
-            number: float = self._unpack("<d")
-            return number
+            return float(self._unpack("<d"))
         if kind == STRING:
             return self._string()
         if kind == BOOLEAN:
             return self._int() != 0
-        if kind in FUNCTIONS:
-            if not may_be_function:
-                raise self._refusal("holds a function, and only numbers and layers are read")
-            if kind == FUNCTIONS[0] or self._is_new(self._int()):
-                self._skip(self._int())
-                # The variables that the function refers to.
-                yield False
+        if kind == FUNCTIONS[0]:
+            self._skip(self._int())
+            yield  # the variables that the function refers to
             return None
-        if kind not in (TABLE, OBJECT):
-            raise self._refusal(f"not a binary file of Torch7: {kind} is no type of value")
-        number_of_value = self._int()
-        if number_of_value in self.numbered:
-            return self.numbered[number_of_value]
+        if kind not in (TABLE, OBJECT, *FUNCTIONS):
+            raise self.error(f"not a binary file of Torch7: {kind} is no type of value")
+        number = self._int()
+        if number in self.numbered:
+            return self.numbered[number]
         if kind == TABLE:
-            table = Table()
-            self.numbered[number_of_value] = table
+            self.numbered[number] = table = Table()
             yield from self._fill(table)
-            return table
-        return (yield from self._object(number_of_value))
+        elif kind == OBJECT:
+            yield from self._object(number)
+        else:
+            self.numbered[number] = None
+            self._skip(self._int())
+            yield
+        return self.numbered[number]
 
     def _fill(self, table: Table) -> _Reading:
-        size = self._int()
-        if not 0 <= size * SMALLEST_ENTRY <= self.end - self.place:
-            raise self._refusal(f"ends before the {size:,} entries of a table")
-        for _ in range(size):
-            key = yield False
-            if key is None or isinstance(key, bool | Tensor | Storage):
-                raise self._refusal(f"a table's key is a {type(key).__name__}")
-            table.entries[key] = yield key == LEFT_BY_SHARING
+        for _ in range(self._int()):
+            key = yield
+            if not isinstance(key, float | str | Table | Object) or isinstance(key, bool):
+                raise self.error(f"a table's key is a {type(key).__name__}")
+            table[key] = yield
         return table
 
     def _object(self, number: int) -> _Reading:
         version = self._string()
         name = self._string() if re.fullmatch(r"V \d+", version) else version
-        tensor = _TENSOR.fullmatch(name)
-        cuda, kind, family = tensor.groups() if tensor else (None, None, None)
-        if cuda and not kind:
-            kind = "Float"
-        if kind in NUMBERS:
-            if family == "Storage":
-                self.numbered[number] = storage = self._storage(kind)
-                return storage
-            self.numbered[number] = view = yield from self._tensor(kind)
-            return view
-        if name not in CLASSES:
-            shown = shorten(repr(name), 60, placeholder="…")
-            raise self._refusal(f"holds an object of class {shown}, which is no layer known here")
-        made = Object(name)
-        self.numbered[number] = made
-        fields = yield False
+        match = _TENSOR.fullmatch(name)
+        kind = match and (match[2] or (match[1] and "Float"))
+        if match and kind in NUMBERS:
+            dtype = np.dtype(NUMBERS[kind])
+            self.numbered[number] = None
+            if match[3] == "Storage":
+                self.numbered[number] = self._storage(dtype)
+            else:
+                self.numbered[number] = yield from self._tensor(dtype)
+            return None
+        self.numbered[number] = made = Object(name, Table())
+        fields = yield
         if not isinstance(fields, Table):
-            raise self._refusal(f"the fields of a {name} are no table")
+            raise self.error(f"the fields of an object of class {name[:60]!r} are no table")
         made.fields = fields
-        return made
+        return None
 
-    def _storage(self, kind: str) -> Storage:
-        dtype = np.dtype(NUMBERS[kind])
+    def _storage(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         size: int = self._unpack("<q")
-        start = self.place
+        start = self.position
         self._skip(size * dtype.itemsize)
-        if not size:
-            return Storage(kind, np.empty(0, dtype))
-        return Storage(kind, np.frombuffer(self.content, dtype, size, start))
+        return np.frombuffer(self.content, dtype, size, start) if size else np.empty(0, dtype)
 
-    def _tensor(self, kind: str) -> Generator[bool, Value, Tensor]:
+    def _tensor(self, dtype: np.dtype[Any]) -> Generator[None, Value, NDArray[Any]]:
         dimensions = self._int()
         if not 0 <= dimensions <= DIMENSIONS:
-            raise self._refusal(f"a tensor has {dimensions} dimensions")
-        shape = tuple(self._unpack("<q") for _ in range(dimensions))
-        strides = tuple(self._unpack("<q") for _ in range(dimensions))
+            raise self.error(f"a tensor has {dimensions} dimensions")
+        shape = [self._unpack("<q") for _ in range(dimensions)]
+        strides = [self._unpack("<q") for _ in range(dimensions)]
         offset = self._unpack("<q") - 1
-        storage = yield False
-        if storage is not None and not (isinstance(storage, Storage) and storage.kind == kind):
-            raise self._refusal(f"the numbers of a tensor of type {kind} are something else")
-        tensor = Tensor(storage, offset, shape, strides)
-        if min(shape, default=0) < 0 or min(strides, default=0) < 0:
-            raise self._refusal("a tensor has a size or stride below 0")
-        if tensor.count():
-            held = len(storage.numbers) if storage else 0
-            last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-            if not 0 <= offset <= last < held:
-                raise self._refusal(f"a tensor reaches beyond its {held:,} numbers")
-        return tensor
-
-    def _is_new(self, number: int) -> bool:
-        new = number not in self.numbered
-        self.numbered.setdefault(number, None)
-        return new
+        storage = yield
+        if not shape or storage is None:
+            return np.empty(0, dtype)
+        if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and storage.dtype == dtype):
+            raise self.error("the numbers of a tensor are of another type")
+        last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+        if min(*shape, *strides) < 0 or not 0 <= offset <= last < len(storage):
+            raise self.error(f"a tensor reaches beyond its {len(storage):,} numbers")
+        if math.prod(shape) > len(storage):
+            raise self.error(f"a tensor of {math.prod(shape):,} numbers, most of them repeated")
+        return np.lib.stride_tricks.as_strided(
+            storage[offset:], shape, [step * dtype.itemsize for step in strides], writeable=False
+        )
 
     def _string(self) -> str:
         size = self._int()
-        start = self.place
+        start = self.position
         self._skip(size)
-        return self.content[start : self.place].decode("utf-8", "backslashreplace")
+        return self.content[start : self.position].decode("utf-8", "backslashreplace")
 
     def _int(self) -> int:
-        number: int = self._unpack("<i")
-        return number
+        return int(self._unpack("<i"))
 
     def _unpack(self, form: str) -> Any:
-        start = self.place
+        start = self.position
         self._skip(struct.calcsize(form))
         return struct.unpack_from(form, self.content, start)[0]
 
     def _skip(self, size: int) -> None:
         """Go on by a part of this size, which has to be there."""
-        if not 0 <= size <= self.end - self.place:
-            raise self._refusal(f"ends before a part of {size:,} bytes")
-        self.place += size
+        if not 0 <= size <= len(self.content) - self.position:
+            raise self.error(f"ends before a part of {size:,} bytes")
+        self.position += size
 
-    def _refusal(self, reason: str) -> IrodoriError:
-        return IrodoriError(f"{reason} (at byte {self.place:,})")
+    def error(self, reason: str) -> IrodoriError:
+        return IrodoriError(f"{reason} (at byte {self.position:,})")

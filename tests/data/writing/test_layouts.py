@@ -6,7 +6,7 @@ import pytest
 from pictures import put
 
 from irodori.data.writing.layouts import read_source
-from irodori.data.writing.source import Entry, key_of, refuse_equal_keys
+from irodori.data.writing.source import Entry, key_clashes, key_of
 from irodori.utils.errors import IrodoriError
 
 
@@ -30,17 +30,22 @@ def refused(path, *parts, layout=None):
 
 
 def test_class_folders_may_be_nested(tmp_path):
-    names = ("b/2.jpg", "b/1.PNG", "a/x/1.webp", "loose.jpeg", "a/note.txt", ".hidden/1.jpg")
+    names = ("b/2.jpg", "b/1.PNG", "a/x/1.webp", "a/note.txt", ".hidden/1.jpg")
     source = read_source(files(tmp_path, *names))
     assert source.layout == "folders"
     assert labelled(source) == {
         "a/x/1.webp": ("a/x", ""),
         "b/1.PNG": ("b", ""),
         "b/2.jpg": ("b", ""),
-        "loose.jpeg": (None, ""),
     }
     assert source.classes == ("a/x", "b")
     assert source.others == (("a/note.txt", "no image by its name"),)
+    assert ["a/x" in note for note in source.notes] == [True]
+
+
+def test_images_beside_class_folders_are_refused(tmp_path):
+    refused(files(tmp_path / "a", "cat/1.jpg", "loose.jpeg", "more.jpg"), "loose.jpeg", "1 more")
+    refused(files(tmp_path / "b", "train/n01/1.jpg", "train/2.jpg", "val/n01/3.jpg"), "2.jpg")
 
 
 def test_a_flat_folder_has_no_classes(tmp_path):
@@ -91,12 +96,13 @@ def test_places365_with_parts_missing(tmp_path):
     (tmp_path / "val_large").mkdir()
     refused(tmp_path, "val_256", "val_large", "both")
     (tmp_path / "val_large").rmdir()
-    (tmp_path / "places365_val.txt").unlink()
-    refused(tmp_path, "places365_val.txt")
     put(tmp_path / "places365_val.txt", b"1.jpg 3\n")
-    refused(tmp_path, "places365_val.txt, line 1", "class id 3")
+    refused(tmp_path, "val_256/1.jpg", "class id 3")
     put(tmp_path / "places365_val.txt", b"1.jpg 2\n2.jpg\n")
     refused(tmp_path, "places365_val.txt, line 2", "'2.jpg'")
+    (tmp_path / "places365_val.txt").unlink()
+    refused(tmp_path, "places365_val.txt")
+    put(tmp_path / "places365_val.txt", b"1.jpg 2\n")
     put(tmp_path / "categories_places365.txt", b"/a/airfield 0\n/b/beach 2\n")
     refused(tmp_path, "categories_places365.txt", "0, 1")
 
@@ -193,7 +199,7 @@ def test_a_layout_can_be_forced(tmp_path):
     assert read_source(tmp_path, "folders").classes == ("train/n01", "val/n01")
     refused(tmp_path, "places205", "folders", layout="nonsense")
     refused(tmp_path, "csv", layout="csv")
-    refused(tmp_path, "categories_places365.txt", layout="places365")
+    refused(tmp_path, "data_256", layout="places365")
     refused(tmp_path, "images256", layout="places205")
 
 
@@ -218,11 +224,12 @@ def test_keys(path, key):
     assert key_of(path) == key
 
 
-def test_two_files_with_one_key_are_both_named():
-    with pytest.raises(IrodoriError, match=r"a/1\.jpg and a/1\.png .* 'a/1'"):
-        refuse_equal_keys([Entry("a/1.jpg", 0), Entry("b/1.jpg", 0), Entry("a/1.png", 0)])
-    with pytest.raises(IrodoriError, match=r"a\.jpg is listed twice"):
-        refuse_equal_keys([Entry("a.jpg", 0), Entry("a.jpg", 0)])
+def test_files_with_one_key_are_all_named():
+    paths = ("a/1.jpg", "b/1.jpg", "a/1.png", "b.jpg", "b.jpg")
+    lines = key_clashes([Entry(path, 0) for path in paths])
+    assert len(lines) == 2
+    assert "a/1.jpg and a/1.png" in lines[0]
+    assert "b.jpg and b.jpg" in lines[1]
 
 
 def test_names_that_are_not_utf8_are_taken_as_they_are(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -10,15 +11,12 @@ from pictures import encoded, picture
 from PIL import Image, ImageCms
 
 from irodori.data.images import decode
-from irodori.data.writing.photo import (
-    Preparation,
-    RejectedError,
-    colorfulness,
-    prepare,
-)
+from irodori.data.writing import photo
+from irodori.data.writing.options import Options
+from irodori.data.writing.photo import RejectedError, colorfulness, fingerprint, prepare
 
-WANTED = Preparation(size=64)
-ALL = Preparation(size=64, near_gray=0)
+WANTED = Options(size=64)
+ALL = Options(size=64, near_gray=0)
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -33,7 +31,7 @@ def close(content: bytes, expected: Image.Image, mean: float = 1.0) -> bool:
     return got.shape == other.shape and np.abs(got - other).mean() <= mean
 
 
-def reason(content: bytes, wanted: Preparation = WANTED) -> str:
+def reason(content: bytes, wanted: Options = WANTED) -> str:
     with pytest.raises(RejectedError) as caught:
         prepare(content, wanted)
     assert "\n" not in str(caught.value)
@@ -46,10 +44,10 @@ def reason(content: bytes, wanted: Preparation = WANTED) -> str:
 )
 def test_what_fits_stays_byte_for_byte(kind, suffix, options):
     content = encoded(picture(), kind, **options)
-    for wanted in (WANTED, Preparation(64, 0, decode=False)):
+    for wanted in (WANTED, Options(64, 0, decode=False)):
         assert prepare(content, wanted) == (content, suffix)
-    assert prepare(content, Preparation(size=30)) == (content, suffix)
-    assert prepare(content, Preparation(size=29)).content != content
+    assert prepare(content, Options(size=30)) == (content, suffix)
+    assert prepare(content, Options(size=29)).content != content
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (1000, 700), (65, 4000), (129, 128)])
@@ -160,6 +158,39 @@ def test_other_kinds_become_jpeg(kind):
     assert close(prepared.content, picture())
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_avif_and_heic_become_jpeg(kind, monkeypatch):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    content = encoded(picture(1, (64, 48)), kind, quality=90)
+    assert close(prepare(content, WANTED).content, picture(1, (64, 48)), mean=4)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    photo._formats.cache_clear()
+    if kind == "HEIF":
+        assert "irodori[heif]" in reason(content)
+    photo._formats.cache_clear()
+
+
+def test_fingerprints_of_copies_are_near_and_of_others_far():
+    def difference(one: bytes, other: bytes, decode: bool = True) -> int:
+        prints = (np.frombuffer(fingerprint(x, decode), np.uint8).astype(int) for x in (one, other))
+        return int(np.abs(next(prints) - next(prints)).max())
+
+    image = picture(1, (90, 60))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    original = encoded(image, quality=95)
+    for copy in (
+        encoded(image.resize((45, 30)), quality=40),
+        encoded(image, "PNG"),
+        encoded(image.transpose(Image.Transpose.ROTATE_90), exif=exif, quality=90),
+    ):
+        assert difference(original, copy) <= 6
+    assert difference(original, encoded(picture(2, (90, 60)))) > 30
+    assert fingerprint(b"dear diary", True) == b""
+    assert difference(original, original, decode=False) == 0
+    assert difference(original, original + b"x", decode=False) > 30
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_animated_ones_are_rejected(kind):
     content = encoded(picture(1), kind, save_all=True, append_images=[picture(2)])
@@ -188,8 +219,8 @@ def test_the_threshold_is_in_levels_from_gray():
     image = Image.new("RGB", (50, 50), (110, 105, 85))
     assert colorfulness(image) == pytest.approx(np.hypot(11.25, 3.63), abs=0.7)
     content = encoded(image, "PNG")
-    assert prepare(content, Preparation(64, 10.5)).content == content
-    assert reason(content, Preparation(64, 13.5)).startswith("near-gray")
+    assert prepare(content, Options(64, 10.5)).content == content
+    assert reason(content, Options(64, 13.5)).startswith("near-gray")
 
 
 def test_a_fine_pattern_is_colorful():
@@ -210,7 +241,7 @@ def test_a_fine_pattern_is_colorful():
 )
 def test_what_is_no_image_is_rejected(content, expected):
     assert reason(content) == expected
-    assert reason(content, Preparation(64, 0, decode=False)) == expected
+    assert reason(content, Options(64, 0, decode=False)) == expected
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])

@@ -3,12 +3,19 @@
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.data.writing.source import Entry
-from irodori.data.writing.split import dealt, shuffled, split, validation_count
+from irodori.data.writing.split import (
+    dealt,
+    group_duplicates,
+    shuffled,
+    split,
+    validation_count,
+)
 
 ENTRIES = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(-1, 3)), unique_by=lambda pair: pair[0]
@@ -18,7 +25,7 @@ SHARES = st.floats(0, 0.9)
 
 @given(ENTRIES, SHARES)
 def test_each_class_gives_its_share(entries, share):
-    train, val = split(entries, share)
+    train, val = split(entries, share, range(len(entries)))
     assert sorted(train + val) == sorted(entries)
     sizes, taken = (Counter(entry.label for entry in part) for part in (entries, val))
     for label, size in sizes.items():
@@ -32,9 +39,15 @@ def test_each_class_gives_its_share(entries, share):
 
 @given(ENTRIES, SHARES, st.integers(5001, 9000), st.integers(-1, 3))
 def test_one_more_photo_moves_at_most_one_other_of_its_class(entries, share, name, label):
-    before = {e.path: side for side, part in enumerate(split(entries, share)) for e in part}
+    before = {
+        e.path: side
+        for side, part in enumerate(split(entries, share, range(len(entries))))
+        for e in part
+    }
     more = [*entries, Entry(f"c/{name}.jpg", label)]
-    after = {e.path: side for side, part in enumerate(split(more, share)) for e in part}
+    after = {
+        e.path: side for side, part in enumerate(split(more, share, range(len(more)))) for e in part
+    }
     moved = [e for e in entries if before[e.path] != after[e.path]]
     assert len(moved) <= 1
     assert all(entry.label == label for entry in moved)
@@ -44,7 +57,11 @@ def test_one_more_photo_moves_at_most_one_other_of_its_class(entries, share, nam
 def test_neither_split_nor_order_depend_on_the_order_of_the_source(entries, share, chance, seed):
     other = list(entries)
     chance.shuffle(other)
-    for one, two in zip(split(entries, share), split(other, share), strict=True):
+    for one, two in zip(
+        split(entries, share, range(len(entries))),
+        split(other, share, range(len(other))),
+        strict=True,
+    ):
         assert shuffled(one, seed) == shuffled(two, seed)
 
 
@@ -58,7 +75,7 @@ def test_counts(samples, share, count):
 
 def test_a_published_split_is_kept():
     entries = [Entry(f"{i}.jpg", i % 2, "val" if i % 3 else "train") for i in range(30)]
-    train, val = split(entries, 0.05)
+    train, val = split(entries, 0.05, range(30))
     assert {entry.split for entry in train} == {"train"}
     assert len(val) == 20
 
@@ -80,3 +97,25 @@ def test_shards_are_of_nearly_equal_size(count, per_shard):
     assert len(parts) == -(-count // per_shard)
     assert all(len(part) <= per_shard for part in parts)
     assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@given(ENTRIES, SHARES, st.integers(1, 9))
+def test_duplicates_stay_together(entries, share, count):
+    groups = [i % count for i in range(len(entries))]
+    group_of = dict(zip(entries, groups, strict=True))
+    train, val = split(entries, share, groups)
+    assert sorted(train + val) == sorted(entries)
+    assert not {group_of[entry] for entry in train} & {group_of[entry] for entry in val}
+    if share and len(set(groups)) > 1 and len({entry.label for entry in entries}) == 1:
+        assert train
+        assert val
+
+
+def test_groups_of_duplicates_are_chains():
+    random = np.random.default_rng(0)
+    pictures = random.integers(40, 200, (6, 48)).astype(np.uint8)
+    a, b, c, d, e, f = pictures
+    prints = [a, b, a + 5, c, a + 10, d, b, e, f]
+    found = group_duplicates([each.tobytes() for each in prints] + [b"", b""])
+    assert found == [0, 1, 0, 3, 0, 5, 1, 7, 8, 9, 10]
+    assert group_duplicates([b"", b""]) == [0, 1]

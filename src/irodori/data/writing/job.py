@@ -1,72 +1,90 @@
-"""The whole job: a source to shards with an index, going on where it was interrupted."""
+"""The whole job: from a source to shards with an index, resumed where it was interrupted."""
 
 import csv
 import io
+import json
 import os
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import PIL
 from PIL import features
 
 import irodori
-from irodori.data.index import write_index
-from irodori.data.writing import shard, split, state
+from irodori.data.index import Shard, write_index
+from irodori.data.writer import shard_writer
+from irodori.data.writing import state
 from irodori.data.writing.layouts import read_source
-from irodori.data.writing.photo import NEAR_GRAY, QUALITY, Preparation
-from irodori.data.writing.pool import run
-from irodori.data.writing.progress import Meter
-from irodori.data.writing.source import TRAIN, VAL, Source, refuse_equal_keys
+from irodori.data.writing.options import Options
+from irodori.data.writing.photo import (
+    NEAR_GRAY,
+    QUALITY,
+    Prepared,
+    fingerprint_files,
+    prepare_files,
+)
+from irodori.data.writing.source import TRAIN, VAL, Entry, Source, key_clashes, key_of
+from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
+from irodori.data.writing.workers import ordered_results
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
+from irodori.utils.progress_bar import show_progress
 
 VAL_SHARE = 0.05
+CHUNK = 16
+"""Images that a worker process is given at a time."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """What decides the bytes that are written.
-
-    val_share: of each class, for validation; None: 0.05, or the published split. shard_samples:
-    images a shard, about. seed: of the order.
-    """
-
-    preparation: Preparation = field(default_factory=Preparation)
-    val_share: float | None = None
-    shard_samples: int = 1000
-    seed: int = 0
-
-    def check(self) -> None:
-        """Raise IrodoriError for what is out of range."""
-        for name, value, lowest, highest in (
-            ("--size", self.preparation.size, 16, 16384),
-            ("--near-gray", self.preparation.near_gray, 0, 128),
-            ("--val-share", self.val_share or 0, 0, 0.9),
-            ("--shard-samples", self.shard_samples, 1, 1_000_000),
-        ):
-            if not lowest <= value <= highest:
-                raise IrodoriError(f"{name} is {value}: give a number from {lowest} to {highest}")
-        if not self.preparation.decode and self.preparation.near_gray:
-            raise IrodoriError("--no-decode sees no colours: give --near-gray 0 with it")
+Row = tuple[str, ...]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written. reasons: how many files were left out by kind of reason.
+    """What was written.
 
-    fresh: images that this process looked at; 0 if all was there already.
+    Attributes:
+        files: all that were seen; train + val + the reasons' counts.
+        reasons: how many files were left out by kind of reason.
+        duplicates: pictures that are equal or nearly equal to another one, which are kept.
     """
 
     files: int
     train: int
     val: int
     reasons: Counter[str]
+    duplicates: int
     shards: int
     num_bytes: int
-    fresh: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Source
+    output: Path
+    options: Options
+    jobs: int
+
+    def over_files(
+        self, function: Callable[..., list[Result]], entries: Sequence[Entry], what: str, done: int
+    ) -> Generator[Result, None, None]:
+        """Yield what `function(root, options, paths)` returns for each entry, in order."""
+        paths = [entry.path for entry in entries]
+        chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+        work = partial(function, self.source.root, self.options)
+        jobs = max(1, min(self.jobs, len(chunks)))
+        with (
+            show_progress(what, done + len(paths), done) as advance,
+            closing(ordered_results(work, chunks, jobs)) as results,
+        ):
+            for result in results:
+                yield from result
+                advance(len(result))
 
 
 def write_source(
@@ -75,45 +93,62 @@ def write_source(
     options: Options,
     layout: str | None = None,
     jobs: int | None = None,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> Summary | None:
-    """Write a source as shards `train-NNNNNN.tar` and `val-NNNNNN.tar`, rejected.csv and an index.
+    """Write a source as shards `train-NNNNNN.tar` and `val-NNNNNN.tar`, reports and an index.
 
     The bytes depend on source, options and the versions of the libraries alone, not on `jobs`
     (processes, None: as many as cores), nor on whether the work was interrupted. Returns None if
     all of it was there already.
 
-    Raises IrodoriError for what the source, the options or the output are not fit for.
+    Raises:
+        IrodoriError: the source, the options or the output aren't fit for it.
     """
     options.check()
-    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
-    if jobs < 1:
-        raise IrodoriError(f"--jobs is {jobs}: give a number from 1")
+    jobs = processes(jobs)
     source = read_source(source_path, layout)
     if source.has_split and options.val_share is not None:
         raise IrodoriError(f"{source_path} has a split of its own: leave --val-share out")
-    refuse_equal_keys(source.entries)
-    say(
+    report(
         f"layout {source.layout}: {len(source.entries):,} images, {len(source.classes):,} classes"
         + (", split as published" if source.has_split else "")
     )
+    clashes = key_clashes(source.entries)
+    for line in (*source.notes, *clashes):
+        report(line)
+    if clashes:
+        raise IrodoriError(f"{len(clashes):,} keys belong to several files: rename or remove them")
     job = describe(source, options)
     output = Path(output).expanduser().absolute()
-    with state.locked(output):
-        if state.finished(output, job):
-            return None
-        try:
-            goes_on = state.begin(output, job)
-            return _write(source, output, options, job, jobs, goes_on, say)
-        except OSError as error:
-            raise IrodoriError(
-                f"cannot write to {output}: {error.strerror}; make that possible and give the "
-                "same command again"
-            ) from error
+    try:
+        with state.locked(output):
+            if state.is_finished(output, job):
+                state.end(output)
+                return None
+            if state.resume_or_begin(output, job):
+                report("resuming the interrupted job")
+            summary = _write(_Job(source, output, options, jobs), job)
+            state.end(output)
+            return summary
+    except OSError as error:
+        raise IrodoriError(
+            f"cannot write {error.filename or output}: {error.strerror}; make that possible and "
+            "give the same command again: finished shards stay"
+        ) from error
+    except MemoryError as error:
+        raise IrodoriError("not enough memory: give the same command with fewer --jobs") from error
+
+
+def processes(jobs: int | None) -> int:
+    """Return the number of processes, by default that of cores. Raises IrodoriError below 1."""
+    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    if jobs < 1:
+        raise IrodoriError(f"--jobs is {jobs}: give a number from 1")
+    return jobs
 
 
 def describe(source: Source, options: Options) -> dict[str, Any]:
-    """All that the bytes depend on, without any path of this machine."""
+    """Return all that the bytes depend on, without any path of this machine."""
     val_share = options.val_share if options.val_share is not None else VAL_SHARE
     return {
         "command": "irodori shards write",
@@ -128,81 +163,108 @@ def describe(source: Source, options: Options) -> dict[str, Any]:
             "sha256 of names": source.digest(),
         },
         "options": {
-            **asdict(options.preparation),
+            **asdict(options),
             "jpeg_quality": QUALITY,
             "val_share": "published" if source.has_split else val_share,
-            "shard_samples": options.shard_samples,
-            "seed": options.seed,
         },
     }
 
 
-def _write(
-    source: Source,
-    output: Path,
-    options: Options,
-    job: dict[str, Any],
-    jobs: int,
-    goes_on: bool,
-    say: Callable[[str], None],
-) -> Summary:
-    tasks = _tasks(source, output, options)
-    records = {task.name: state.read_record(output, task.name) for task in tasks}
-    todo = [task for task in tasks if records[task.name] is None]
-    left = sum(len(task.entries) for task in todo)
-    if goes_on:
-        say(f"going on: {len(tasks) - len(todo)} of {len(tasks)} shards are done")
-    with Meter(len(source.entries), len(source.entries) - left) as meter:
-        for record in run(shard.write, todo, jobs, meter.update):
-            records[record.name] = record
-    done = [record for record in records.values() if record is not None]
-    rejected = sorted([row for record in done for row in record.rejected] + list(source.others))
-    _write_rejected(output, rejected)
-    shards = [record.shard for record in done if record.shard is not None]
+def _write(job: _Job, description: dict[str, Any]) -> Summary:
+    source, output = job.source, job.output
+    (train, val), duplicates = _split(job)
+    if duplicates:
+        _write_csv(output / state.DUPLICATES_NAME, ("path", "group"), duplicates)
+    tasks = {
+        f"{name}-{number:06d}": entries
+        for name, side in ((TRAIN, train), (VAL, val))
+        for number, entries in enumerate(
+            dealt(shuffled(side, job.options.seed), job.options.shard_samples)
+        )
+    }
+    records = {name: state.read_record(output, name) for name in tasks}
+    todo = {name: tasks[name] for name, record in records.items() if record is None}
+    entries = [entry for each in todo.values() for entry in each]
+    done = len(source.entries) - len(entries)
+    with closing(job.over_files(prepare_files, entries, "writing images", done)) as outcomes:
+        for name, expected in todo.items():
+            outcomes_of_shard = zip(expected, islice(outcomes, len(expected)), strict=True)
+            records[name] = record = _write_shard(output / f"{name}.tar", outcomes_of_shard)
+            state.write_record(output, name, record)
+    finished = [record for record in records.values() if record is not None]
+    rejected = sorted([row for record in finished for row in record.rejected] + [*source.others])
+    _write_csv(output / state.REJECTED_NAME, ("path", "reason"), rejected)
+    shards = [record.shard for record in finished if record.shard is not None]
     counts = {
-        split_name: sum(len(s) for s in shards if Path(s.path).name.startswith(split_name))
-        for split_name in (TRAIN, VAL)
+        side: sum(len(shard) for shard in shards if shard.name.startswith(side))
+        for side in (TRAIN, VAL)
     }
     if not counts[TRAIN]:
         raise IrodoriError(
             f"no image of {source.root} is left for training: see {output / state.REJECTED_NAME}"
         )
     reasons = Counter(reason.partition(":")[0] for _, reason in rejected)
-    counted = {**counts, NEAR_GRAY: reasons[NEAR_GRAY], "rejected": len(rejected)}
-    counted["rejected"] -= reasons[NEAR_GRAY]
-    write_index(output, shards, source.classes, {**job, "images": counted})
-    state.end(output)
+    images = {
+        **counts,
+        NEAR_GRAY: reasons[NEAR_GRAY],
+        "rejected": len(rejected) - reasons[NEAR_GRAY],
+    }
+    write_index(output, shards, source.classes, {**description, "images": images})
     return Summary(
-        files=len(source.entries),
-        train=counts[TRAIN],
-        val=counts[VAL],
+        files=len(source.entries) + len(source.others),
+        **counts,
         reasons=reasons,
+        duplicates=len(duplicates),
         shards=len(shards),
-        num_bytes=sum(s.num_bytes for s in shards),
-        fresh=left,
+        num_bytes=sum(shard.num_bytes for shard in shards),
     )
 
 
-def _tasks(source: Source, output: Path, options: Options) -> list[shard.ShardTask]:
-    """Which images go into which shard is settled here, before any is looked at."""
-    share = options.val_share if options.val_share is not None else VAL_SHARE
-    parts = [
-        (f"{name}-{number:06d}", entries)
-        for name, side in zip((TRAIN, VAL), split.split(source.entries, share), strict=True)
-        for number, entries in enumerate(
-            split.dealt(split.shuffled(side, options.seed), options.shard_samples)
-        )
+def _split(job: _Job) -> tuple[tuple[list[Entry], list[Entry]], list[Row]]:
+    """Return training and validation samples, and (path, its group) of each duplicate.
+
+    Which images go into which shard is settled here, before any is written.
+    """
+    entries = job.source.entries
+    share = job.options.val_share if job.options.val_share is not None else VAL_SHARE
+    groups = list(range(len(entries)))
+    if share and not job.source.has_split:
+        path = job.output / state.UNFINISHED / state.SPLIT
+        if not path.exists():
+            prints = job.over_files(fingerprint_files, entries, "comparing images", 0)
+            state.write_json(path, group_duplicates(list(prints)))
+        groups = json.loads(path.read_bytes())
+    sizes = Counter(groups)
+    duplicates = [
+        (entries[i].path, entries[group].path) for i, group in enumerate(groups) if sizes[group] > 1
     ]
-    return [
-        shard.ShardTask(name, source.root, output, entries, options.preparation)
-        for name, entries in parts
-    ]
+    return split(entries, share, groups), sorted(duplicates, key=lambda row: (row[1], row[0]))
 
 
-def _write_rejected(output: Path, rows: list[tuple[str, str]]) -> None:
+def _write_shard(path: Path, outcomes: Iterable[tuple[Entry, Prepared | str]]) -> state.Record:
+    """Write the images that a shard can take."""
+    rejected: list[tuple[str, str]] = []
+
+    def kept() -> Iterator[tuple[Entry, Prepared]]:
+        for entry, outcome in outcomes:
+            if isinstance(outcome, str):
+                rejected.append((entry.path, outcome))
+            else:
+                yield entry, outcome
+
+    samples = kept()
+    first = next(samples, None)
+    shard: Shard | None = None
+    if first is not None:
+        with shard_writer(path) as writer:
+            for entry, image in chain([first], samples):
+                writer.add(key_of(entry.path), image.suffix, image.content, entry.label)
+            shard = writer.close()
+    return state.Record(shard, tuple(rejected))
+
+
+def _write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "reason"))
-    writer.writerows(rows)
-    with replacing(output / state.REJECTED_NAME) as file:
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    with replacing(path) as file:
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))

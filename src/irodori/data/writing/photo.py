@@ -1,14 +1,19 @@
-"""Preparing one image for a shard: looked at, and copied, converted or rejected."""
+"""Preparing one image for a shard: it is copied, converted or rejected."""
 
+import hashlib
+import importlib
 import io
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from irodori.data.writing.icc import to_srgb
+from irodori.data.writing.options import Options
 from irodori.utils.errors import one_line
 
 QUALITY = 95
@@ -20,8 +25,11 @@ Measured on the sample's photographs, halved in size: 4:4:4 at 95 changes a*b* b
 MAX_PIXELS = 1 << 28
 """Larger pictures are rejected: a few bytes can claim any size, and decoding takes 4 bytes each."""
 
-_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what shards hold
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+NEAR_GRAY = "near-gray"
+TILES = 4
+"""Pictures are compared by the mean colors of TILES×TILES tiles."""
+
+_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -35,20 +43,6 @@ _UPRIGHT = {
 }
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """What is wanted of each image.
-
-    size: the short side in pixels that larger ones are scaled down to. near_gray: images whose
-    `colorfulness` is below are left out; 0 keeps all. decode: False copies what fits by its header
-    without looking at its pixels.
-    """
-
-    size: int = 256
-    near_gray: float = 4.0
-    decode: bool = True
-
-
 class Prepared(NamedTuple):
     """An upright 8-bit RGB image as it goes into a shard; suffix: jpg, png or webp."""
 
@@ -60,26 +54,49 @@ class RejectedError(Exception):
     """Why an image is left out; what stands before a colon is the kind of reason."""
 
 
-NEAR_GRAY = "near-gray"
+def prepare_files(root: Path, options: Options, paths: Sequence[str]) -> list[Prepared | str]:
+    """Return `prepare` of files below a root, or the reasons why they are left out."""
+    return [_prepare_file(root / path, options) for path in paths]
 
 
-def prepare(content: bytes, wanted: Preparation) -> Prepared:
-    """Make an image file's bytes what a shard holds; the kind is known by the bytes.
+def _prepare_file(path: Path, options: Options) -> Prepared | str:
+    try:
+        return prepare(path.read_bytes(), options)
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except RejectedError as reason:
+        return str(reason)
 
-    Upright 8-bit RGB files (JPEG, PNG, WebP) that are not too large stay as they are, byte for
-    byte. All others become JPEG.
 
-    Raises RejectedError for what cannot be read, is transparent, animated, enormous or near-gray.
+def fingerprint_files(root: Path, options: Options, paths: Sequence[str]) -> list[bytes]:
+    """Return `fingerprint` of files below a root; none for those that can't be read."""
+    prints = []
+    for path in paths:
+        try:
+            prints.append(fingerprint((root / path).read_bytes(), options.decode))
+        except OSError:
+            prints.append(b"")
+    return prints
+
+
+def prepare(content: bytes, options: Options) -> Prepared:
+    """Return what a shard holds of an image file's bytes.
+
+    Upright 8-bit RGB files (JPEG, PNG, WebP) in sRGB that are not too large stay as they are, byte
+    for byte. All others become JPEG.
+
+    Raises:
+        RejectedError: it can't be read, or is transparent, animated, enormous or near-gray.
     """
     if not content:
         raise RejectedError("empty file")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            return _prepare(image, content, wanted)
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            return _prepare(image, content, options)
     except UnidentifiedImageError:
-        known = content.startswith(_MAGIC)
-        reason = "damaged: its header" if known else "no image of a known kind"
-        raise RejectedError(reason) from None
+        raise RejectedError(_unidentified(content)) from None
     except Image.DecompressionBombError:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels") from None
     except (RejectedError, MemoryError):
@@ -90,37 +107,77 @@ def prepare(content: bytes, wanted: Preparation) -> Prepared:
         raise RejectedError("truncated" if cut else f"damaged: {reason}") from None
 
 
+def fingerprint(content: bytes, decode: bool) -> bytes:
+    """Return 48 bytes that differ little between nearly equal pictures; none for unreadable ones.
+
+    They are the mean colors of 4×4 tiles, or, without decoding, a hash of the file.
+    """
+    if not decode:
+        return hashlib.blake2b(content, digest_size=TILES * TILES * 3).digest()
+    try:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            image.draft("RGB", (64, 64))
+            tiles = image.convert("RGB").resize((TILES, TILES), Image.Resampling.BOX)
+            return _upright(tiles, image.getexif().get(_ORIENTATION)).tobytes()
+    except Exception:  # `prepare` says what is wrong with it
+        return b""
+
+
 def colorfulness(image: Image.Image) -> float:
-    """How far from gray a picture is: the root of the mean squared distance of (Cb, Cr) from gray.
+    """Return how far from gray a picture is: the root mean squared distance of (Cb, Cr) from gray.
 
     In levels of 255 (JPEG's Y'CbCr), over 64×64 of the picture's pixels: drawn and not averaged,
-    which would take its colours away from a fine pattern.
+    which would take its colors away from a fine pattern.
     """
     sample = image.resize((64, 64), Image.Resampling.NEAREST).convert("YCbCr")
     counts = np.array(sample.histogram()[256:]).reshape(2, 256)
     return math.sqrt((counts * (np.arange(256) - 128) ** 2).sum() / counts[0].sum())
 
 
-def _prepare(image: Image.Image, content: bytes, wanted: Preparation) -> Prepared:
-    # An MPO file is a JPEG with further pictures, such as previews, behind it.
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return Pillow's names of the formats that are read, HEIF only with the extra "heif"."""
+    formats = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ModuleNotFoundError:
+        return formats
+    return (*formats, "HEIF")
+
+
+def _unidentified(content: bytes) -> str:
+    heic = content[4:8] == b"ftyp" and content[8:10] in (b"he", b"mi", b"ms")
+    if heic and "HEIF" not in _formats():
+        return "HEIC, which needs an extra: pip install 'irodori[heif]'"
+    return (
+        "damaged: its header" if heic or content.startswith(_MAGIC) else "no image of a known kind"
+    )
+
+
+def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
+    # Both may hold further pictures, such as previews.
+    if image.format not in ("MPO", "HEIF") and getattr(image, "n_frames", 1) > 1:
         raise RejectedError("animated or of several pages")
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels")
-    orientation = image.getexif().get(_ORIENTATION, 1)
     if (
-        min(width, height) <= wanted.size
-        and orientation not in _UPRIGHT
+        min(width, height) <= options.size
+        and image.getexif().get(_ORIENTATION) not in _UPRIGHT
         and _is_8bit_rgb(image, content)
         and to_srgb(image.info.get("icc_profile"), "RGB") is None
     ):
-        if wanted.decode:
+        if options.decode:
             image.load()
-            _refuse_near_gray(image, wanted)
-        assert image.format is not None
-        return Prepared(content, _SUFFIXES[image.format])
-    return Prepared(_encoded(_converted(image, orientation, wanted)), "jpg")
+            _refuse_near_gray(image, options)
+        return Prepared(content, _SUFFIXES[str(image.format)])
+    converted = _converted(image, options)
+    _refuse_near_gray(converted, options)
+    file = io.BytesIO()
+    # A resized picture carries its source's info: neither profile nor EXIF hold any more.
+    converted.info.clear()
+    converted.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4")
+    return Prepared(file.getvalue(), "jpg")
 
 
 def _is_8bit_rgb(image: Image.Image, content: bytes) -> bool:
@@ -130,31 +187,30 @@ def _is_8bit_rgb(image: Image.Image, content: bytes) -> bool:
     return image.format != "PNG" or content[24] == 8
 
 
-def _converted(image: Image.Image, orientation: int, wanted: Preparation) -> Image.Image:
-    """Upright sRGB, the short side at most `size`."""
-    scale = min(1.0, wanted.size / min(image.size))
-    width, height = (max(1, round(side * scale)) for side in image.size)
+def _converted(image: Image.Image, options: Options) -> Image.Image:
+    """Return the picture upright in sRGB, the short side at most `size`."""
+    scale = min(1.0, options.size / min(image.size))
     # A JPEG decoder leaves out what is not needed for a half, a quarter or an eighth of the size.
     # Twice the wanted one is kept, so that the filter below still decides how it looks.
+    width, height = (max(1, round(side * scale)) for side in image.size)
     image.draft(None, (2 * width, 2 * height))
-    profile = image.info.get("icc_profile")
+    profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION)
     image = _opaque(image)
     if scale < 1:
         image = image.resize((width, height), Image.Resampling.BICUBIC)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
     transform = to_srgb(profile, image.mode)
     if transform is not None:
-        converted = ImageCms.applyTransform(image, transform)
-        assert converted is not None
-        image = converted
-    image = image.convert("RGB")
-    _refuse_near_gray(image, wanted)
-    return image
+        image = ImageCms.applyTransform(image, transform) or image
+    return _upright(image.convert("RGB"), orientation)
+
+
+def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    method = _UPRIGHT.get(orientation or 1)
+    return image if method is None else image.transpose(method)
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Mode RGB, L or CMYK. Raises RejectedError if any pixel is transparent."""
+    """Return the picture in mode RGB, L or CMYK, or raise RejectedError for transparent pixels."""
     mode = image.mode
     if mode == "F":
         raise RejectedError("floating-point pixels")
@@ -173,16 +229,8 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image.convert("L" if mode == "1" else "RGB")
 
 
-def _refuse_near_gray(image: Image.Image, wanted: Preparation) -> None:
-    if wanted.near_gray > 0:
+def _refuse_near_gray(image: Image.Image, options: Options) -> None:
+    if options.near_gray > 0:
         color = colorfulness(image)
-        if color < wanted.near_gray:
+        if color < options.near_gray:
             raise RejectedError(f"{NEAR_GRAY}: {color:.1f} levels from gray")
-
-
-def _encoded(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    # Resized pictures carry their source's info: neither its profile nor its EXIF holds any more.
-    image.info.clear()
-    image.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4")
-    return file.getvalue()

@@ -1,24 +1,36 @@
-"""What is to be written: image files with their class and their side of the split."""
+"""What is written: image files with their class and their side of the split."""
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from irodori.utils.errors import IrodoriError
+from irodori.utils.walk import walk
 
 TRAIN, VAL = "train", "val"
 
-_ELSEWHERE = re.compile(r"/?(\.\./)*")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f]")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif"),
+    # Pictures that aren't read, so that they are named as rejected.
+    *(".jp2", ".jxl"),
+)
+"""Suffixes of image files. The bytes of a file say which kind it is."""
+
+_PARENTS = re.compile(r"/?(\.\./)*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Entry(NamedTuple):
     """An image file, relative to the source's root, with "/" between folders.
 
-    label: its class id, −1 for none. split: "train" or "val" as published, "" if not given.
+    Attributes:
+        label: its class id, −1 for none.
+        split: "train" or "val" as published, "" if not given.
     """
 
     path: str
@@ -30,7 +42,10 @@ class Entry(NamedTuple):
 class Source:
     """A source's files, in its own order, and the names of its classes.
 
-    layout: how it was read. others: files that are no images by their names, (path, reason).
+    Attributes:
+        layout: how it was read.
+        others: (path, reason) of files whose names are not those of images.
+        notes: what a reader of the source may not expect, a line each.
     """
 
     layout: str
@@ -38,58 +53,75 @@ class Source:
     entries: list[Entry]
     classes: tuple[str, ...]
     others: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def has_split(self) -> bool:
-        """Whether it says itself what is for validation."""
+        """Whether the source says itself what is for validation."""
         return any(entry.split for entry in self.entries)
 
     def digest(self) -> str:
-        """A checksum of files, classes and split, whatever the order and the root."""
+        """Return a checksum of files, classes and split, whatever the order and the root."""
         names = (*self.classes, "none")  # label −1
         lines = sorted(f"{e.path}\0{names[e.label]}\0{e.split}\n" for e in self.entries)
-        return sha256((*lines, *(f"{name}\0" for name in self.classes)))
+        digest = hashlib.sha256()
+        for text in (*lines, *(f"{name}\0" for name in self.classes)):
+            digest.update(text.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
 
-def sha256(texts: Iterable[str]) -> str:
-    """The hexadecimal checksum of texts; file names that are not UTF-8 are taken as they are."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+def images_and_others(
+    root: Path, folder: str = ""
+) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    """Return the image files below a folder by their names, and the other files with a reason."""
+    images: list[str] = []
+    others: list[tuple[str, str]] = []
+    for path in walk(root, folder):
+        if path.lower().endswith(SUFFIXES):
+            images.append(path)
+        else:
+            others.append((path, "no image by its name"))
+    return images, tuple(others)
+
+
+def refuse_beside_folders(root: Path, paths: list[str]) -> None:
+    """Raise IrodoriError if there are images beside the class folders, which have no class."""
+    if paths:
+        more = f" and {len(paths) - 1:,} more lie" if len(paths) > 1 else " lies"
+        raise IrodoriError(
+            f"{root / paths[0]}{more} beside the class folders: move each into the folder of its "
+            "class, or all into a folder of their own, whose name becomes a class"
+        )
 
 
 def key_of(path: str) -> str:
-    """The key of a file: its path without suffix, made fit for webdataset.
+    """Return the key of a file: its path without suffix, made fit for webdataset.
 
     webdataset ends a key at the first dot of the last part and skips names that begin with
     `__…__`; control characters would break lists of keys.
     """
     if path.startswith(("../", "/")):  # a CSV's images lie anywhere
-        path = _ELSEWHERE.sub("", path, count=1)
+        path = _PARENTS.sub("", path, count=1)
     folder, slash, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
-    key = folder + slash + stem.replace(".", "_")
-    if not key.isprintable():
-        key = _UNFIT.sub("_", key)
+    key = _CONTROL.sub("_", folder + slash + stem.replace(".", "_"))
     return key.lstrip("_") or "_" if key.startswith("__") else key
 
 
-def refuse_equal_keys(entries: Iterable[Entry]) -> None:
-    """Raise IrodoriError naming both if two files have the same key."""
-    seen: dict[str, str] = {}
+def key_clashes(entries: Iterable[Entry]) -> list[str]:
+    """Return a line for each key that several files have."""
+    files: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
-        key = key_of(entry.path)
-        if key in seen:
-            both = f"{seen[key]} and {entry.path}"
-            if seen[key] == entry.path:
-                both = f"{entry.path} is listed twice and"
-            raise IrodoriError(f"{both} would have the same key {key!r}: rename or remove one")
-        seen[key] = entry.path
+        files[key_of(entry.path)].append(entry.path)
+    return [
+        f"the key {key!r} belongs to {' and '.join(paths)}"
+        for key, paths in files.items()
+        if len(paths) > 1
+    ]
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The non-blank lines of a UTF-8 list, with their numbers. Raises IrodoriError."""
+    """Yield the non-blank lines of a UTF-8 list with their numbers. Raises IrodoriError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

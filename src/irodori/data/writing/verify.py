@@ -1,8 +1,9 @@
 """Checking a set of shards against its index."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,9 @@ import numpy.typing as npt
 
 from irodori.data.index import INDEX_NAME, Shard, checksums, read_index
 from irodori.data.scan import scan
-from irodori.data.writing.pool import advance, run
-from irodori.data.writing.progress import Meter
 from irodori.data.writing.state import UNFINISHED
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress_bar import show_progress
 
 NAMED = 20
 """At most so many keys are named in a line."""
@@ -29,96 +29,78 @@ class Verdict:
     images: int
 
 
-def verify(folder: Path, jobs: int | None = None) -> Verdict:
+def verify(folder: Path, jobs: int) -> Verdict:
     """Compare every shard of a folder with `index.json`: bytes, images, keys and labels.
 
-    Raises IrodoriError if there is no index, or no whole one.
+    Args:
+        folder: only files in it are opened.
+        jobs: threads; hashing leaves Python's lock to others.
+
+    Raises:
+        IrodoriError: there is no index, or it is damaged.
     """
     folder = Path(folder).expanduser().absolute()
     if not (folder / INDEX_NAME).is_file() and (folder / UNFINISHED).is_dir():
         raise IrodoriError(f"{folder} is unfinished: give the same `irodori shards write` again")
     index = read_index(folder)
-    tasks = [_Task(number, x, len(index.classes)) for number, x in enumerate(index.shards)]
-    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
-    if jobs < 1:
-        raise IrodoriError(f"--jobs is {jobs}: give a number from 1")
-    found: dict[int, list[str]] = {}
-    with Meter(len(index)) as meter:
-        found.update(run(_verify, tasks, jobs, meter.update))
-    paths = [Path(shard.path) for shard in index.shards]
-    extra = sorted(set(folder.rglob("*.tar")) - set(paths))
-    return Verdict(
-        problems=(
-            *(
-                f"{path.relative_to(folder)}: {line}"
-                for number, path in enumerate(paths)
-                for line in found[number]
-            ),
-            *(f"{path.relative_to(folder)}: not in the index" for path in extra),
-        ),
-        damaged=sum(map(bool, found.values())) + len(extra),
-        shards=len(index.shards),
-        images=len(index),
-    )
+    lines: list[str] = []
+    damaged = 0
+    check = partial(_check, classes=len(index.classes))
+    with (
+        show_progress("verifying images", len(index)) as advance,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        for shard, problems in zip(index.shards, pool.map(check, index.shards), strict=True):
+            name = Path(shard.path).relative_to(folder)
+            lines += [f"{name}: {problem}" for problem in problems]
+            damaged += bool(problems)
+            advance(len(shard))
+    extra = sorted(set(folder.rglob("*.tar")) - {Path(shard.path) for shard in index.shards})
+    lines += [f"{path.relative_to(folder)}: not in the index" for path in extra]
+    return Verdict(tuple(lines), damaged + len(extra), len(index.shards), len(index))
 
 
-@dataclass(frozen=True)
-class _Task:
-    number: int
-    shard: Shard
-    classes: int
-
-
-def _verify(task: _Task) -> tuple[int, list[str]]:
+def _check(shard: Shard, classes: int) -> list[str]:
     try:
-        lines = _problems(task.shard, task.classes)
+        return list(_problems(shard, classes))
+    except FileNotFoundError:
+        return ["missing"]
     except OSError as error:
-        lines = ["missing" if isinstance(error, FileNotFoundError) else f"{error.strerror}"]
-    advance(len(task.shard))
-    return task.number, lines
+        return [str(error.strerror)]
 
 
-def _problems(shard: Shard, classes: int) -> list[str]:
-    lines = []
+def _problems(shard: Shard, classes: int) -> Iterator[str]:
     path = Path(shard.path)
     num_bytes = path.stat().st_size
     if num_bytes != shard.num_bytes:
-        lines.append(f"{num_bytes} bytes, the index says {shard.num_bytes}")
+        yield f"{num_bytes} bytes, the index says {shard.num_bytes}"
     sha256, crc32 = checksums(shard)
-    assert shard.crc32 is not None
-    wrong = np.flatnonzero(crc32 != shard.crc32)
+    wrong = np.flatnonzero(crc32 != shard.crc32) if shard.crc32 is not None else np.empty(0, int)
     if wrong.size:
-        lines.append(f"damaged images: {_named(shard, wrong)}")
-    elif sha256 != shard.sha256:
-        lines.append("its sha256 is not that of the index, though all images are whole")
+        yield f"damaged images: {_keys(shard, wrong)}"
+    elif shard.sha256 and sha256 != shard.sha256:
+        yield "its sha256 is not that of the index"
     beyond = np.flatnonzero(shard.labels >= classes)
     if beyond.size:
-        lines.append(f"a class id beyond {classes - 1} in the index: {_named(shard, beyond)}")
+        yield f"a class id beyond {classes - 1} in the index: {_keys(shard, beyond)}"
     try:
-        there = scan(path)
+        found = scan(path)
     except IrodoriError as error:
-        return [*lines, str(error).removeprefix(str(path)).removeprefix(":").strip()]
-    if list(there.keys) != list(shard.keys):
-        differing = set(there.keys) ^ set(shard.keys)
-        lines.append(
-            f"its keys are not those of the index: {_listed(sorted(differing))}"
-            if differing
-            else "its keys come in another order than in the index"
-        )
-    else:
-        for what, ours, theirs in (
-            ("labels", there.labels, shard.labels),
-            ("offsets", there.offsets, shard.offsets),
-            ("sizes", there.sizes, shard.sizes),
-        ):
-            other = np.flatnonzero(ours != theirs)
-            if other.size:
-                lines.append(f"its {what} are not those of the index: {_named(shard, other)}")
-    return lines
+        yield str(error).removeprefix(str(path)).removeprefix(":").strip()
+        return
+    ours, theirs = _rows(found), _rows(shard)
+    if ours != theirs:
+        different = sorted({row[0] for row in set(ours) ^ set(theirs)})
+        yield f"its keys, labels or offsets are not those of the index: {_listed(different)}"
 
 
-def _named(shard: Shard, places: npt.NDArray[np.int64]) -> str:
-    return _listed([shard.keys[int(i)] for i in places])
+def _rows(shard: Shard) -> list[tuple[str, int, int, int]]:
+    columns = (column.tolist() for column in (shard.labels, shard.offsets, shard.sizes))
+    return list(zip(shard.keys, *columns, strict=True))
+
+
+def _keys(shard: Shard, positions: npt.NDArray[np.int64]) -> str:
+    return _listed([shard.keys[i] for i in positions.tolist()])
 
 
 def _listed(keys: Sequence[str]) -> str:
