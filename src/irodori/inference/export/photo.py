@@ -162,6 +162,9 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
     whole = compose.merge_models(
         whole, join, pairs, outputs=["colorized", *["logits"] * has_logits]
     )
+    ordered = sorted(whole.graph.output, key=lambda value: value.name == "logits")
+    del whole.graph.output[:]
+    whole.graph.output.extend(ordered)
     onnx.helper.set_model_props(whole, {KEY: described(model, USE)})
     file.write(whole.SerializeToString())
 
