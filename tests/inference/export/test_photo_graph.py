@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from irodori.model_file import KEY
 from torch.nn import functional
 
 from irodori.color import Lab, Rgb, Yuv
 from irodori.inference.colorizer import STARTER, Colorizer, seen_size
 from irodori.model import load_model
+from irodori.utils.model_file import KEY
 
 onnx = pytest.importorskip("onnx", reason="needs `pip install 'irodori[export]'`")
 photo_graph = pytest.importorskip("irodori.inference.export.photo")

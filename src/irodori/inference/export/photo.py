@@ -17,8 +17,8 @@ from irodori.inference.gamut import STEPS, TOLERANCE
 from irodori.inference.settings import WORK_SIZE
 from irodori.inference.upsampling import slopes
 from irodori.model import Model
-from irodori.model_file import KEY
 from irodori.network.joint import reduce_chroma
+from irodori.utils.model_file import KEY
 
 USE = (
     "rgb, B×3×H×W in [0,1], is sRGB of which only the luminance is used. colorized is the same"
