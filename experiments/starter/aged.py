@@ -22,7 +22,7 @@ from irodori.color import to_float, to_uint8
 from irodori.config import PROJECT
 from irodori.data.aging import age
 from irodori.data.images import to_short_side
-from irodori.data.index import read_index
+from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
 from irodori.inference.sheet import sheet
 from irodori.metrics.chrominance import chroma_rmse
@@ -82,7 +82,8 @@ def main() -> None:
 
 def photographs(fold: int) -> dict[str, Tensor]:
     """A fold's photographs as they are validated: 3×H×W uint8 by their keys."""
-    index = read_index(PROJECT / "data" / "sample").select([fold])
+    sample = read_index(PROJECT / "data" / "sample")
+    index = Index((sample.shards[fold],), sample.classes)
     data = Samples(index)
     keys = index.shards[0].keys
     return {key: to_short_side(data.image(place), 256) for place, key in enumerate(keys)}

@@ -122,7 +122,7 @@ def kill_after_writing(occurrence: int) -> None:
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
     "starting": (1, lambda n: kill_in(irodori.training.launch, "build_callbacks", n)),
-    "loading": (8, lambda n: kill_in(Samples, "_read", n)),
+    "loading": (8, lambda n: kill_in(Samples, "read", n)),
     "within a step": (6, lambda n: kill_in(ColorizationModule, "training_step", n)),
     "in validation": (8, lambda n: kill_in(ColorizationModule, "validation_step", n)),
     "while a checkpoint is written": (6, kill_while_writing),

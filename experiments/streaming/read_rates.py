@@ -26,7 +26,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,14 +39,12 @@ from torchvision.io import ImageReadMode, decode_image
 from webdataset.compat import WebDataset
 
 from irodori.config import PROJECT
-from irodori.data.collate import TrainingBatches
-from irodori.data.images import to_square
+from irodori.data.batch_memory import BatchMemory
 from irodori.data.loader import web_loader
 from irodori.data.opening import open_index
-from irodori.data.pipeline import PlannedBatches, pipeline
+from irodori.data.pipeline import PlannedBatches, training_pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
-from irodori.data.slots import BatchSlots
 from irodori.data.writer import write_shards
 
 HERE = Path(__file__).parent
@@ -143,10 +140,9 @@ def make_loader(folder: Path, processes: int) -> Iterable[Any]:
     """This project's."""
     index = open_index(f"{folder}/shards/t-*.tar", None, folder / "cache")
     batches = PlannedBatches(TrainingPlan(len(index), BATCH))
-    slots = BatchSlots(processes, BATCH, SIZE)
-    collate = TrainingBatches(SIZE, 0, slots)
-    dataset = pipeline(batches, Samples(index), partial(to_square, size=SIZE), BATCH, collate)
-    return web_loader(batches, dataset, processes, slots)
+    memory = BatchMemory(processes, BATCH, SIZE)
+    dataset = training_pipeline(batches, Samples(index), 0, memory)
+    return web_loader(dataset, processes, memory)
 
 
 def decoded(sample: dict[str, Any]) -> tuple[Tensor, int]:

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional
 
 from irodori.config import PROJECT
 from irodori.data.images import to_short_side
-from irodori.data.index import read_index
+from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
 from irodori.inference.picture_grid import picture_grid
 from irodori.metrics.chrominance import mean_ab
@@ -38,7 +38,8 @@ BOX, GAP = (170, 128), 4
 
 def load() -> list[Tensor]:
     """The photographs, 3×H×W uint8, as they are validated."""
-    index = read_index(PROJECT / "data" / "sample").select([FOLD])
+    sample = read_index(PROJECT / "data" / "sample")
+    index = Index((sample.shards[FOLD],), sample.classes)
     data = Samples(index)
     keys = list(index.shards[0].keys)
     return [to_short_side(data.image(keys.index(key)), 256) for key in PHOTOS]

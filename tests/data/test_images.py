@@ -97,15 +97,6 @@ def test_16_bit_png_is_scaled_to_8_bits(channels):
     assert np.abs(image - levels / 257).max() <= (0.5 if channels == 1 else 1)
 
 
-def test_a_cmyk_jpeg_is_right_or_refused():
-    content = encoded(photo().convert("CMYK"), "JPEG", quality=98)
-    try:
-        image = decode(content)
-    except RuntimeError:
-        return
-    assert np.abs(image.numpy().astype(int) - by_pillow(content)).max() <= 3
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.3, 0.6, 0.9])
 def test_files_cut_short_are_refused(kind, share):

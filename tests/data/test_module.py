@@ -9,10 +9,11 @@ from PIL import Image
 
 from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float
 from irodori.data.augment import Augmentation
-from irodori.data.both import common_classes, refuse_small_cache
+from irodori.data.class_names import common_classes
 from irodori.data.config import DataConfig
 from irodori.data.index import Index
 from irodori.data.module import ShardData
+from irodori.data.opening import refuse_small_cache
 from irodori.data.plan import TrainingPlan
 from irodori.data.writer import write_shards
 from irodori.utils.errors import IrodoriError
@@ -109,14 +110,6 @@ def test_batches_are_converted_on_their_own_device(config):
         torch.testing.assert_close(batch[key].cpu(), right[key], rtol=0, atol=1e-3)
 
 
-def test_the_seed_decides_order_and_draws(config):
-    def batches(seed):
-        data = shard_data(config, seed=seed)
-        return [(batch["keys"], batch["draws"].tolist()) for batch in data.train_dataloader()]
-
-    assert batches(1) == batches(1) != batches(2)
-
-
 def test_shuffling_by_shards_is_a_walk_through_them(config):
     data = shard_data(changed(config, shuffle="shards"), seed=5)
     sizes = tuple(map(len, data.train_index.shards))
@@ -168,10 +161,7 @@ def test_a_fold_is_left_out_of_training(config):
         ({"train": "/no/such/t-*.tar"}, "no shard matches '/no/such/t-*.tar'"),
         ({"val": "/no/such/v.tar"}, "no shard matches '/no/such/v.tar'"),
         ({"fold": 1}, "data.val names others"),
-        ({"shuffle": "tars"}, "data.shuffle=tars is unknown: samples or shards"),
         ({"batch_size": 9}, "data.batch_size=9 exceeds the 8 training samples"),
-        ({"batch_size": 0}, "data.batch_size=0 is below 1"),
-        ({"val_batch_size": 0}, "data.val_batch_size=0 is below 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_a_line(config, change, message):
@@ -193,19 +183,6 @@ def test_a_run_is_resumed_in_epochs_as_long_as_the_trainer_has_them(config, limi
     whole = batches(length)  # the second epoch
     assert whole != batches(0)
     assert batches(length + 1) == whole[1:]
-
-
-def test_epochs_differ_and_are_those_of_the_plan(config):
-    loader = shard_data(config, seed=2).train_dataloader()
-    plan = TrainingPlan(8, 4, seed=2)
-    for epoch in (0, 1, 2):
-        loader.sampler.set_epoch(epoch)
-        numbers = [[int(k[1]) * 4 + int(k[3]) for k in batch["keys"]] for batch in loader]
-        assert numbers == [reading.samples.tolist() for reading in plan.readings(epoch)]
-
-
-def test_a_batch_that_micro_batches_do_not_divide_is_refused(config):
-    assert "trainer.accumulate=3" in refusal(config, accumulate=3)
 
 
 def test_one_shard_leaves_nothing_to_train_on(tmp_path):
@@ -272,11 +249,3 @@ def test_classes_of_training_and_validation_are_those_of_one_list(train, val, to
             common_classes(train, val)
     else:
         assert common_classes(train, val) == tuple(together.split())
-
-
-def test_other_class_names_in_validation_are_refused(tmp_path, config):
-    other = write(tmp_path / "a", [[0, 1]], "v", classes=("hill", "sea", "town"))
-    assert "different classes" in refusal(changed(config, val=other))
-    more = write(tmp_path / "b", [[0, 3]], "v", classes=("sea", "hill", "town", "wood"))
-    data = shard_data(changed(config, val=more))
-    assert data.classes == data.val_index.classes == ("sea", "hill", "town", "wood")

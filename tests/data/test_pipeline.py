@@ -1,11 +1,4 @@
-import io
-import json
 import multiprocessing
-import os
-import pickle
-import shutil
-import subprocess
-import sys
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -17,51 +10,24 @@ import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.utilities import combined_loader
-from PIL import Image
-from torch.utils.data import DataLoader
+from plain_shards import (
+    DRAWS,
+    SIZE,
+    check_whole,
+    color_of,
+    numbers,
+    training_loader,
+    validation_batch,
+    validation_loader,
+    write,
+)
 
-from irodori.data import shard_reader
-from irodori.data.collate import TrainingBatches, augmentation_draws
-from irodori.data.collate import validation_batch as collate_validation
-from irodori.data.images import to_short_side, to_square
-from irodori.data.loader import web_loader
-from irodori.data.opening import open_index
-from irodori.data.pipeline import PlannedBatches, pipeline
-from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
+from irodori.data import samples as samples_module
+from irodori.data.pipeline import (
+    augmentation_draws,
+)
+from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
-from irodori.data.slots import BatchSlots
-from irodori.data.writer import write_shards
-
-SIZE = 8
-DRAWS = 6
-resize_8 = partial(to_square, size=SIZE)
-
-
-def color_of(number):
-    """A colour that names a sample."""
-    return ((number * 37) % 256, (number * 91) % 256, (number * 153) % 256)
-
-
-def write(folder, counts, bad=()):
-    """Shards of plain PNGs, each of a colour and size of its own; those in `bad` are damaged."""
-    photos = folder / "photos"
-    photos.mkdir()
-    number, shards = 0, []
-    for count in counts:
-        samples = []
-        for _ in range(count):
-            path = photos / f"{number}.{'jpg' if number in bad else 'png'}"
-            if number in bad:
-                buffer = io.BytesIO()
-                Image.new("RGB", (64, 64), color_of(number)).save(buffer, "JPEG")
-                path.write_bytes(buffer.getvalue()[:-200])
-            else:
-                Image.new("RGB", (9 + number % 5, 10 + number % 3), color_of(number)).save(path)
-            samples.append((f"k{number}", path, number % 3))
-            number += 1
-        shards.append(samples)
-    write_shards(shards, folder / "shards", "s", ["a", "b", "c"], {})
-    return open_index(str(folder / "shards" / "s-*.tar"), None, folder)
 
 
 @pytest.fixture(scope="module")
@@ -69,182 +35,32 @@ def index(tmp_path_factory):
     return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
 
 
-def training_loader(index, plan, workers=0, epoch=0, start=0, stages=(), seed=3):
-    batches = PlannedBatches(plan, epoch, start)
-    size = plan.micro_batch
-    slots = BatchSlots(workers, size, SIZE)
-    collate = TrainingBatches(SIZE, DRAWS, slots)
-    data = pipeline(batches, Samples(index), resize_8, size, collate, stages, seed)
-    return web_loader(batches, data, workers, slots)
-
-
-def validation_loader(index, plan, workers=0):
-    batches = PlannedBatches(plan)
-    resize = partial(to_short_side, size=256)
-    data = pipeline(batches, Samples(index), resize, plan.batch_size, collate_validation)
-    return web_loader(batches, data, workers)
-
-
-class Given:
-    """A plan of one batch with these samples."""
-
-    rank, batches = 0, 1
-
-    def __init__(self, *samples):
-        self.samples = np.array(samples, dtype=np.int64)
-        self.batch_size = self.micro_batch = max(1, len(samples))
-
-    def readings(self, epoch, start=0):
-        yield Reading(epoch, np.arange(len(self.samples)), self.samples)
-
-
-def training_batch(index, *samples, stages=()):
-    (batch,) = training_loader(index, Given(*samples), stages=stages)
-    return batch
-
-
-def validation_batch(index, *samples):
-    (batch,) = validation_loader(index, Given(*samples))
-    return batch
-
-
-def numbers(batch):
-    return [int(key[1:]) for key in batch["keys"]]
-
-
-def check_whole(batch):
-    """Every image and label is that of its key."""
-    assert batch["bad"] == []
-    assert batch["valid"].tolist() == [True] * len(batch["keys"])
-    for number, label, image in zip(numbers(batch), batch["labels"], batch["images"], strict=True):
-        assert label == number % 3
-        assert image[:, 0, 0].tolist() == list(color_of(number))
-
-
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_workers_change_nothing_and_each_training_sample_comes_once_an_epoch(index, workers):
-    plan = TrainingPlan(len(index), 5, seed=3)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_that_are_held_are_not_overwritten(index, workers):
+    """An epoch has more of them than the workers' memory."""
+    plan = TrainingPlan(len(index), 2, seed=3)
     load = training_loader(index, plan, workers)
-    assert len(load) == plan.steps == 4
+    assert len(load) == plan.steps == 11
+    held = []
     for epoch in (0, 1):
         load.sampler.set_epoch(epoch)
-        batches = list(load)
+        held.append(list(load))
+    for epoch, batches in enumerate(held):
         expected = [reading.samples.tolist() for reading in plan.readings(epoch)]
         assert [numbers(batch) for batch in batches] == expected
-        assert len({sample for batch in expected for sample in batch}) == 20
-        for batch, place in zip(batches, plan.readings(epoch), strict=True):
-            assert batch["images"].shape == (5, 3, SIZE, SIZE)
-            assert batch["images"].dtype == torch.uint8
+        for batch, reading in zip(batches, plan.readings(epoch), strict=True):
+            assert batch["images"].shape == (2, 3, SIZE, SIZE)
             check_whole(batch)
-            assert torch.equal(
-                batch["draws"], augmentation_draws(3, epoch, place.positions.tolist(), DRAWS)
-            )
+            draws = augmentation_draws(3, epoch, reading.positions.tolist(), DRAWS)
+            assert np.array_equal(batch["draws"], draws)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("world_size", [1, 3])
-def test_validation_sees_every_sample_once_at_its_own_size(index, workers, world_size):
-    seen, steps = [], set()
-    for rank in range(world_size):
-        plan = ValidationPlan(len(index), 4, world_size, rank)
-        batches = list(validation_loader(index, plan, workers))
-        steps.add(len(batches))
-        for batch in batches:
-            assert "draws" not in batch
-            assert batch["valid"].dtype == torch.bool
-            check_whole(batch)
-            for number, image in zip(numbers(batch), batch["images"], strict=True):
-                assert image.shape == (3, 10 + number % 3, 9 + number % 5)
-            seen += numbers(batch)
-    assert sorted(seen) == list(range(23))
-    assert len(steps) == 1
-
-
-def test_fewer_shards_than_workers(tmp_path):
-    index = write(tmp_path, [6])
-    batches = list(training_loader(index, TrainingPlan(6, 2), workers=3))
-    assert sorted(number for batch in batches for number in numbers(batch)) == list(range(6))
-
-
-def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
-    index = write(tmp_path, [3, 4], bad={0, 4})
-    batch = training_batch(index, 2, 4, 5, 0)
-    assert batch["keys"] == ["k2", "k4", "k5", "k0"]
-    assert batch["labels"].tolist() == [2, 1, 2, 0]
-    assert batch["valid"].tolist() == [True, False, True, False]
-    assert [line.split(": ")[:2] for line in batch["bad"]] == [["s-1.tar", "k4"], ["s-0.tar", "k0"]]
-    for line in batch["bad"]:
-        assert len(line.split(": ")[2]) > 5
-        assert "\n" not in line
-    assert [tuple(image[:, 0, 0].tolist()) for image in batch["images"]] == [
-        color_of(number) for number in (2, 2, 5, 2)
-    ]
-    assert torch.equal(batch["images"][1], batch["images"][0])
-    first = training_batch(index, 0, 6)
-    assert first["valid"].tolist() == [False, True]
-    assert torch.equal(first["images"][0], first["images"][1])
-    photos = validation_batch(index, 4, 3)
-    assert photos["valid"].tolist() == [False, True]
-    assert len(photos["images"]) == 2
-
-
-def test_a_batch_of_nothing_but_damaged_images(tmp_path):
-    index = write(tmp_path, [4], bad={0, 1})
-    batch = training_batch(index, 0, 1)
-    assert batch["images"].shape == (2, 3, SIZE, SIZE)
-    assert batch["valid"].tolist() == [False, False]
-    assert len(batch["bad"]) == 2
-    assert batch["draws"].shape == (2, DRAWS)
-    assert validation_batch(index, 0, 1)["valid"].tolist() == [False, False]
-
-
-def test_an_animation_is_damaged_and_does_not_end_the_batch(tmp_path):
-    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "blue")]
-    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
-    frames[0].save(tmp_path / "b.png")
-    samples = [("a", tmp_path / "a.webp", 0), ("b", tmp_path / "b.png", 0)]
-    write_shards([samples], tmp_path / "out", "s", ["x"], {})
-    index = open_index(str(tmp_path / "out/s-*.tar"), None, tmp_path)
-    batch = training_batch(index, 0, 1)
-    assert batch["valid"].tolist() == [False, True]
-    assert batch["bad"] == ["s-0.tar: a: the image is animated"]
-
-
-@pytest.mark.parametrize("change", ["cut", "gone"])
-def test_a_shard_that_changed_after_it_was_indexed(tmp_path, change):
-    index = write(tmp_path, [3, 3])
-    path = index.shards[1].path
-    if change == "gone":
-        path.unlink()
-    else:
-        os.truncate(path, int(index.shards[1].offsets[1]) + 20)
-    batch = validation_batch(index, 0, 3, 4, 5)
-    whole = [True, change == "cut", False, False]
-    assert batch["valid"].tolist() == whole
-    assert [line.split(": ")[:2] for line in batch["bad"]] == [
-        ["s-1.tar", f"k{number}"]
-        for number, good in zip((0, 3, 4, 5), whole, strict=True)
-        if not good
-    ]
-    assert all(len(line.split(": ")[2]) > 5 for line in batch["bad"])
-    if change == "cut":
-        assert all("the shard ends" in line for line in batch["bad"])
-
-
-def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
-    index = write(tmp_path, [3])
-    shard = index.shards[0]
-    with shard.path.open("r+b") as file:
-        # The last byte before the image's end: a decoder would not look at it.
-        file.seek(int(shard.offsets[1] + shard.sizes[1]) - 1)
-        last = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([last ^ 1]))
-    batch = validation_batch(index, 0, 1, 2)
-    assert batch["valid"].tolist() == [True, False, True]
-    assert batch["bad"] == [
-        "s-0.tar: k1: its bytes are not those that the index has the checksum of"
-    ]
+@pytest.mark.parametrize("workers", [0, 2])
+def test_validation_images_keep_their_size(index, workers):
+    for batch in validation_loader(index, ValidationPlan(len(index), 4), workers):
+        check_whole(batch)
+        for number, image in zip(numbers(batch), batch["images"], strict=True):
+            assert image.shape == (3, 10 + number % 3, 9 + number % 5)
 
 
 def test_an_empty_validation_batch(index):
@@ -260,38 +76,16 @@ def test_draws_belong_to_seed_epoch_and_position():
         return augmentation_draws(seed, epoch, positions, DRAWS)
 
     one = draws(0, 0, 5)[0]
-    assert one.dtype == torch.float32
-    assert torch.equal(draws(0, 0, 9, 5, 2)[1], one)
+    assert one.dtype == np.float32
+    assert np.array_equal(draws(0, 0, 9, 5, 2)[1], one)
     others = [draws(1, 0, 5)[0], draws(0, 1, 5)[0], draws(0, 0, 6)[0], draws(0, 5, 0)[0]]
     for number, draw in enumerate(others):
         assert all((draw != other).all() for other in [one, *others[:number]])
-    assert torch.equal(augmentation_draws(0, 0, [5], 2)[0], one[:2])
-
-
-@settings(max_examples=30)
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**40), st.integers(0, 9))
-def test_draws_do_not_depend_on_ranks_or_micro_batches(world_size, accumulate, seed, epoch):
-    batch_size = 12 * world_size * accumulate
-    plan = TrainingPlan(batch_size + 3, batch_size, seed=seed)
-    (alone,) = plan.readings(epoch)
-
-    def draws_of(place):
-        draws = augmentation_draws(seed, epoch, place.positions.tolist(), DRAWS)
-        return dict(zip(place.samples.tolist(), draws.tolist(), strict=True))
-
-    expected = draws_of(alone)
-    found = {}
-    for rank in range(world_size):
-        split = TrainingPlan(batch_size + 3, batch_size, accumulate, world_size, rank, seed)
-        for place in split.readings(epoch):
-            found.update(draws_of(place))
-    assert found == expected
+    assert np.array_equal(augmentation_draws(0, 0, [5], 2)[0], one[:2])
 
 
 def test_draws_are_uniform_and_uncorrelated():
-    draws = np.concatenate(
-        [augmentation_draws(7, epoch, range(2000), DRAWS).numpy() for epoch in range(3)]
-    )
+    draws = np.concatenate([augmentation_draws(7, epoch, range(2000), DRAWS) for epoch in range(3)])
     assert 0 <= draws.min() < 0.001 < 0.999 < draws.max() < 1
     for column in draws.T:
         counts, _ = np.histogram(column, bins=10, range=(0, 1))
@@ -302,25 +96,16 @@ def test_draws_are_uniform_and_uncorrelated():
 
 
 def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_reader, "OPEN_FILES", 3)
+    monkeypatch.setattr(samples_module, "OPEN_FILES", 3)
     index = write(tmp_path, [1] * 8)
     samples = Samples(index)
     opened = Path("/proc/self/fd")  # where there is one
     before = len(list(opened.iterdir())) if opened.exists() else 0
     for number in (*range(8), *range(8), 7, 0, 6, 0, 5):
         assert samples.image(number)[:, 0, 0].tolist() == list(color_of(number))
-    assert len(samples.reader._files) == 3
+    assert len(samples._files) == 3
     if before:
         assert len(list(opened.iterdir())) <= before + 3
-
-
-def test_samples_with_open_shards_can_be_pickled(index):
-    samples = Samples(index)
-    whole = samples[9]
-    again = pickle.loads(pickle.dumps(samples))
-    assert samples.reader._files
-    assert not again.reader._files  # another process has no such files open
-    assert again[9] == whole
 
 
 def test_samples_are_those_of_webdataset(index):
@@ -333,17 +118,16 @@ def test_samples_are_those_of_webdataset(index):
     )
 
 
-@pytest.mark.long
-def test_workers_that_are_started_afresh_get_the_pipeline(index):
-    batches = PlannedBatches(TrainingPlan(len(index), 10, seed=3), 1)
-    collate = TrainingBatches(SIZE, DRAWS, BatchSlots(1, 10, SIZE))
-    data = pipeline(batches, Samples(index), resize_8, 10, collate, (mirrored,), 3)
-    load = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
-    expected = [reading.samples.tolist() for reading in batches()]
-    assert [numbers(batch) for batch in load] == expected
+def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
+    load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=1)
+    darker = webdataset.map(lambda sample: {**sample, "image": sample["image"] // 2})
+    load.pipeline[0].dataset.pipeline.insert(-1, darker)
+    for batch in load:
+        for number, image in zip(numbers(batch), batch["images"], strict=True):
+            assert image[:, 0, 0].tolist() == [level // 2 for level in color_of(number)]
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+@pytest.mark.parametrize("workers", [0, 1, 3])
 def test_an_epoch_is_resumed_at_any_batch(index, workers):
     """And the next epoch begins at its start, in loader processes that live on."""
     plan = TrainingPlan(len(index), 3, seed=3)
@@ -411,67 +195,6 @@ def every(readings, worker, workers):
     return islice(readings, worker, None, workers)
 
 
-# --- the user's stages
-
-
-def mirrored(sample):
-    return {**sample, "image": sample["image"].flip(2), "cls": sample["cls"] + 10}
-
-
-def noisy(sample):
-    noise = np.random.default_rng(sample["__seed__"]).integers(0, 256, (3, 4, 4), dtype=np.uint8)
-    return {"image": torch.from_numpy(noise)}
-
-
-def picky(sample):
-    if sample["__key__"] == "k2":
-        raise KeyError("depth")
-    return sample
-
-
-def test_a_stage_changes_samples(index):
-    batch = training_batch(index, 4, 5, stages=(mirrored,))
-    assert batch["labels"].tolist() == [11, 12]
-    assert numbers(batch) == [4, 5]
-
-
-def test_what_a_stage_draws_is_the_samples_own(index):
-    plan = TrainingPlan(len(index), 4, seed=3)
-    alone, shared = (
-        {
-            key: image
-            for batch in load
-            for key, image in zip(batch["keys"], batch["images"], strict=True)
-        }
-        for load in (training_loader(index, plan, w, 1, stages=(noisy,)) for w in (0, 2))
-    )
-    assert all(torch.equal(alone[key], shared[key]) for key in alone)
-    assert not torch.equal(*list(alone.values())[:2])
-
-
-def test_a_sample_that_a_stage_fails_for_keeps_its_place(index):
-    batch = training_batch(index, 1, 2, 3, stages=(picky,))
-    assert batch["valid"].tolist() == [True, False, True]
-    assert batch["bad"] == ["s-0.tar: k2: 'depth'"]
-    assert torch.equal(batch["images"][1], batch["images"][0])
-
-
-@pytest.mark.parametrize(
-    "image", [torch.zeros(3, 8, 8), torch.zeros(8, 8, dtype=torch.uint8), None]
-)
-def test_a_stage_that_leaves_no_image_is_named(index, image):
-    batch = training_batch(index, 1, stages=(lambda sample: {"image": image},))
-    assert batch["valid"].tolist() == [False]
-    assert "data.stages" in batch["bad"][0]
-
-
-def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
-    load = training_loader(index, TrainingPlan(len(index), 5, seed=3))
-    dataset = load.pipeline[0].dataset
-    dataset.pipeline.insert(-1, webdataset.map(lambda sample: {**sample, "cls": 7}))
-    assert next(iter(load))["labels"].tolist() == [7] * 5
-
-
 def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
     before = set(multiprocessing.active_children())
     load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=2)
@@ -485,30 +208,3 @@ def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
 def test_the_loaders_length_is_that_of_a_whole_epoch(index):
     assert len(training_loader(index, TrainingPlan(23, 6, accumulate=3), start=4)) == 9
     assert len(validation_loader(index, ValidationPlan(23, 6, world_size=2))) == 2
-
-
-@pytest.mark.long
-def test_two_ranks_with_two_workers_each_see_every_sample_once(tmp_path):
-    write(tmp_path, [9, 1, 13])
-    shutil.copytree(tmp_path / "shards", tmp_path / "val")
-    script = Path(__file__).with_name("two_ranks.py")
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "shards"), str(tmp_path)],
-        check=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    one, other = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in (0, 1))
-    for epoch in ("0", "1"):
-        mine, others = one["train"][epoch], other["train"][epoch]
-        assert len(mine) == len(others) == 5  # steps of 2 × 2 of the 23 samples
-        seen = [key for batch in mine + others for key in batch["keys"]]
-        assert len(seen) == len(set(seen)) == 20
-        draws = [tuple(draw) for batch in mine + others for draw in batch["draws"]]
-        assert len(set(draws)) == 20
-        assert len(one["val"][epoch]) == len(other["val"][epoch]) == 4
-        photos = [key for batch in one["val"][epoch] + other["val"][epoch] for key in batch]
-        assert sorted(photos) == sorted(f"k{number}" for number in range(23))
-    first, second = ([batch["keys"] for batch in one["train"][epoch]] for epoch in ("0", "1"))
-    assert first != second
-    assert one["train"]["0"][0]["draws"] != one["train"]["1"][0]["draws"]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.utils.errors import IrodoriError
 
 
 @st.composite
@@ -77,23 +78,6 @@ def test_a_global_batch_is_the_same_whatever_the_ranks(sizes, epoch):
     split = batches(*sizes, epoch)
     alone = batches(samples, batch_size, 1, 1, shards, epoch)
     assert [set(batch.tolist()) for batch in split] == [set(batch.tolist()) for batch in alone]
-
-
-@given(training(), st.integers(0, 3))
-def test_a_position_names_its_sample_whatever_the_ranks(sizes, epoch):
-    samples, batch_size, accumulate, world_size, shards = sizes
-    order = TrainingPlan(samples, batch_size, shard_sizes=shards).order(epoch)
-    for readings in ranks(
-        TrainingPlan,
-        samples,
-        batch_size,
-        accumulate,
-        world_size=world_size,
-        epoch=epoch,
-        shard_sizes=shards,
-    ):
-        for reading in readings:
-            assert (order[reading.positions] == reading.samples).all()
 
 
 @given(training(), st.integers(0, 3), st.data())
@@ -199,19 +183,12 @@ def test_the_remainder_is_another_one_each_epoch(shards):
         ),
         ({"samples": 9, "batch_size": 10}, "exceeds the 9 training samples"),
         ({"samples": 0, "batch_size": 1}, "exceeds the 0 training samples"),
-        ({"samples": 9, "batch_size": 0}, "data.batch_size=0 is below 1"),
-        ({"samples": 9, "batch_size": -2, "world_size": 2}, "data.batch_size=-2 is below 1"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(IrodoriError, match=message) as caught:
         TrainingPlan(**arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_a_validation_batch_of_none_is_refused():
-    with pytest.raises(ValueError, match=r"data\.val_batch_size=0 is below 1"):
-        ValidationPlan(5, 0)
 
 
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))

@@ -61,7 +61,7 @@ def test_206_photos_of_six_scenes_in_five_shards(index):
     assert len(index) == 206
     assert [shard.path.name for shard in index.shards] == [f"sample-{i}.tar" for i in range(5)]
     assert index.classes == SCENES
-    assert index.class_counts.tolist() == [34, 78, 33, 9, 39, 13]
+    assert np.bincount(index.labels).tolist() == [34, 78, 33, 9, 39, 13]
 
 
 def test_it_is_at_most_10_mb():
@@ -114,7 +114,7 @@ def test_every_fold_has_every_scene(rows):
 def test_the_index_agrees_with_the_shards(index):
     for shard in index.shards:
         fresh = scan(shard.path)
-        assert fresh.keys == shard.keys
+        assert list(fresh.keys) == list(shard.keys)
         for column in ("labels", "offsets", "sizes"):
             assert (getattr(fresh, column) == getattr(shard, column)).all()
         assert hashlib.sha256(shard.path.read_bytes()).hexdigest() == shard.sha256

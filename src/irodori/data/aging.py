@@ -13,28 +13,16 @@ from irodori.color.precision import full_precision
 Uniform = Callable[[float, float], float]
 """Draws a number between two."""
 
-ALWAYS = 0.75
-"""Probability of each of the changes in an aged picture."""
-SOFTNESS = (0.3, 1.6)
-"""Standard deviation of the blur in pixels."""
-BLACK = (0.0, 0.3)
-WHITE = (0.7, 1.0)
-"""What black and white have faded to."""
-GAMMA = 0.7
-"""The curve between them has an exponent between 2^−GAMMA and 2^GAMMA."""
-SLOPE = 0.25
-"""Largest share by which light falls off from one side to the other."""
-GRAIN = (0.01, 0.09)
-"""Standard deviation of the grain's luminance."""
-CLUMP = 0.5
-"""Standard deviation in pixels of the blur that makes clumps of grain."""
-SCRATCHES = 4
-SPOTS = 12
-"""Largest numbers of them in a picture."""
-SPOT_RADIUS = (0.5, 2.5)
-"""Radius of a spot in pixels."""
-DAMAGE = (0.15, 0.6)
-"""Change of luminance in scratches and spots, up or down."""
+ALWAYS = 0.75  # probability of each of the changes
+SOFTNESS = (0.3, 1.6)  # standard deviation of the blur in pixels
+BLACK, WHITE = (0.0, 0.3), (0.7, 1.0)  # what they have faded to
+GAMMA = 0.7  # the curve between them has an exponent between 2^−GAMMA and 2^GAMMA
+SLOPE = 0.25  # largest share by which light falls off from one side to the other
+GRAIN = (0.01, 0.09)  # standard deviation of the grain's luminance
+CLUMP = 0.5  # standard deviation in pixels of the blur that makes clumps of grain
+SCRATCHES, SPOTS = 4, 12  # largest numbers of them in a picture
+SPOT_RADIUS = (0.5, 2.5)  # in pixels
+DAMAGE = (0.15, 0.6)  # change of luminance in scratches and spots, up or down
 
 
 def age(luminance_1HW: Tensor, seed: int) -> Tensor:

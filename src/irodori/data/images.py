@@ -21,10 +21,7 @@ _STARTS = {
 }
 """How files begin, as patterns."""
 _KIND = re.compile(b"|".join(b"(?P<%s>%s)" % (k.encode(), s) for s, k in _STARTS.items()), re.S)
-_PILLOW = {
-    **{"png": "PNG", "webp": "WEBP", "tif": "TIFF"},
-    **{"avif": "AVIF", "jp2": "JPEG2000", "bmp": "BMP"},
-}
+_PILLOW = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP")
 
 
 def kind_of(content: bytes) -> str | None:
@@ -48,7 +45,7 @@ def decode(content: bytes) -> Tensor:
         if kind == "jpg":
             buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
             return decode_image(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
-        return _decode_with_pillow(content, _PILLOW[kind])
+        return _decode_with_pillow(content)
     except Exception as error:
         # Pillow raises many kinds. torchvision's message starts with a place in its sources, and
         # Pillow's may name a place in memory.
@@ -58,14 +55,14 @@ def decode(content: bytes) -> Tensor:
         raise RuntimeError(" ".join(reason.split())) from None
 
 
-def _decode_with_pillow(content: bytes, kind: str) -> Tensor:
+def _decode_with_pillow(content: bytes) -> Tensor:
     """Decode by Pillow.
 
     torchvision 0.29 is no choice here: a damaged PNG ends the process by a segmentation fault, and
     the orientation of a WebP is left out.
     """
-    with Image.open(io.BytesIO(content), formats=(kind,)) as image:
-        if kind != "TIFF" and getattr(image, "is_animated", False):
+    with Image.open(io.BytesIO(content), formats=_PILLOW) as image:
+        if image.format != "TIFF" and getattr(image, "is_animated", False):
             raise RuntimeError("the image is animated")
         return from_pil(ImageOps.exif_transpose(image))
 
@@ -87,7 +84,7 @@ def to_square(image_3HW: Tensor, size: int) -> Tensor:
 
 
 def to_middle_square(image_3HW: Tensor, size: int) -> Tensor:
-    """Cut out the middle square, as large as it can be, and scale it to 3×size×size."""
+    """Cut out the largest middle square, and scale it to 3×size×size."""
     side = min(image_3HW.shape[-2:])
     return to_square(functional.center_crop(image_3HW, [side, side]), size)
 

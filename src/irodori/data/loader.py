@@ -1,12 +1,14 @@
 """Serving a pipeline's batches from loader processes."""
 
+from functools import partial
 from typing import Any
 
 import torch
 import webdataset as wds
+from webdataset.utils import identity
 
+from irodori.data.batch_memory import PREFETCH, BatchMemory, tensors
 from irodori.data.pipeline import PlannedBatches
-from irodori.data.slots import PREFETCH, BatchSlots
 from irodori.data.workers import prepare_worker
 
 
@@ -36,19 +38,16 @@ class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
 
 
 def web_loader(
-    batches: PlannedBatches,
-    dataset: wds.DataPipeline,
-    workers: int,
-    slots: BatchSlots | None = None,
+    dataset: wds.DataPipeline, workers: int, memory: BatchMemory | None = None
 ) -> PlannedLoader:
     """Return the loader of a pipeline.
 
     Args:
-        batches: the pipeline's first stage, which learns the epoch from Lightning.
-        dataset: the pipeline.
+        dataset: the pipeline; its first stage learns the epoch from Lightning.
         workers: loader processes; 0 reads and decodes in this process.
-        slots: where they put training images.
+        memory: of a training pipeline.
     """
+    batches = dataset.stage(0)
     workers = min(workers, max(1, batches.plan.batches))
     loader = PlannedLoader(
         dataset,
@@ -56,13 +55,13 @@ def web_loader(
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
         persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
         worker_init_fn=prepare_worker,
+        # DataLoader's own would make tensors of arrays, in the worker (see `BatchMemory.received`).
+        collate_fn=identity,
         # Its own, so that making an iterator draws nothing from the run's generator, and the
         # rank's own: Lightning seeds the workers of no WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),
     )
     loader.sampler = batches
-    if slots is not None:
-        loader.append(slots.copied)
+    loader.append(partial(map, tensors) if memory is None else memory.received)
     return loader

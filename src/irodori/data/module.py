@@ -1,28 +1,86 @@
 """The LightningDataModule: shards in, batches of luminance and chrominance on the device out."""
 
 import hashlib
+import sys
+from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import torch
 import webdataset as wds
+from lightning import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from irodori.color import ColorSpace, to_float
 from irodori.data.augment import AugmentationBase
-from irodori.data.base import ShardModule, report_unread
-from irodori.data.both import open_both, refuse_missing_labels, refuse_small_cache
-from irodori.data.collate import TrainingBatches
+from irodori.data.batch_memory import BatchMemory
 from irodori.data.config import DataConfig
-from irodori.data.images import to_short_side, to_square
+from irodori.data.images import to_short_side
+from irodori.data.index import Index
 from irodori.data.loader import web_loader
-from irodori.data.pipeline import PlannedBatches, pipeline
-from irodori.data.plan import TrainingPlan
+from irodori.data.opening import (
+    ShardOpener,
+    open_both,
+    refuse_missing_labels,
+    refuse_small_cache,
+)
+from irodori.data.pipeline import PlannedBatches, training_pipeline, validation_pipeline
+from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
-from irodori.data.slots import BatchSlots
 from irodori.utils.errors import IrodoriError
 
-SHUFFLES = get_args(get_type_hints(DataConfig)["shuffle"])
+NAMED_SHARDS = 5
+"""At most so many shards are named whose images can't all be read."""
+
+
+class ShardModule(LightningDataModule):
+    """Serves the samples of an index in its order, each exactly once, to validate on.
+
+    Args:
+        config: of which batch size, workers, and how servers are asked are used.
+        index: the samples.
+        resize: brings a decoded 3×H×W uint8 image to the size that it is validated at.
+    """
+
+    def __init__(
+        self, config: DataConfig, index: Index, resize: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.val_index = index
+        self.val_resize = resize
+        self.val_samples = self.samples(index)
+
+    def samples(self, index: Index) -> Samples:
+        """Return the samples of an index; name shards with images that can't be read."""
+        report_unread(index)
+        return ShardOpener.of(self.config).samples(index)
+
+    def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
+        """Return what a rank validates on."""
+        return ValidationPlan(len(self.val_index), self.config.val_batch_size, world_size, rank)
+
+    def val_dataloader(self) -> wds.WebLoader:
+        """Return the loader of this rank's share of the validation samples."""
+        batches = PlannedBatches(self.val_plan(*self.ranks()))
+        dataset = validation_pipeline(batches, self.val_samples, self.val_resize)
+        return web_loader(dataset, self.config.workers)
+
+    def ranks(self) -> tuple[int, int]:
+        """Return world size and rank of the trainer; one process without a trainer."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def report_unread(index: Index) -> None:
+    """Name, on rank 0, the shards with files that look like images and can't be read."""
+    lines = [f"warning: {shard.path}: {shard.unread}" for shard in index.shards if shard.unread]
+    if len(lines) > NAMED_SHARDS:
+        lines[NAMED_SHARDS:] = [f"warning: and so in {len(lines) - NAMED_SHARDS} more shards"]
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
 
 
 class ShardData(ShardModule):
@@ -52,8 +110,6 @@ class ShardData(ShardModule):
         needs_labels: bool = False,
         nodes: int = 1,
     ) -> None:
-        if config.shuffle not in SHUFFLES:
-            raise IrodoriError(f"data.shuffle={config.shuffle} is unknown: {' or '.join(SHUFFLES)}")
         if augmentation.crop > config.size:
             raise IrodoriError(
                 f"augmentation.crop={augmentation.crop} exceeds data.size={config.size}: crop less,"
@@ -70,9 +126,8 @@ class ShardData(ShardModule):
         self.seed = seed
         self.accumulate = accumulate
         self.start = 0
-        self.train_samples = Samples(self.train_index, self.reader)
+        self.train_samples = self.samples(self.train_index)
         self.plan(world_size=1, rank=0)
-        report_unread(self.train_index)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -85,36 +140,26 @@ class ShardData(ShardModule):
         Raises:
             IrodoriError: the batch size doesn't fit.
         """
-        by_shards = self.config.shuffle == "shards"
-        try:
-            return TrainingPlan(
-                len(self.train_index),
-                self.config.batch_size,
-                self.accumulate,
-                world_size,
-                rank,
-                self.seed,
-                tuple(map(len, self.train_index.shards)) if by_shards else None,
-            )
-        except ValueError as error:
-            raise IrodoriError(str(error)) from None
+        sizes = tuple(map(len, self.train_index.shards))
+        return TrainingPlan(
+            len(self.train_index),
+            self.config.batch_size,
+            self.accumulate,
+            world_size,
+            rank,
+            self.seed,
+            sizes if self.config.shuffle == "shards" else None,
+        )
 
     def train_dataloader(self) -> wds.WebLoader:
         """Return the loader of this rank's training batches, from the checkpoint's position on."""
-        plan = self.plan(*self.ranks())
+        plan, config = self.plan(*self.ranks()), self.config
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
-        size, workers = self.config.size, self.config.workers
-        slots = BatchSlots(workers, plan.micro_batch, size)
-        dataset = pipeline(
-            batches,
-            self.train_samples,
-            partial(to_square, size=size),
-            plan.micro_batch,
-            TrainingBatches(size, self.augmentation.draws, slots),
-            self.config.stages,
-            self.seed,
+        memory = BatchMemory(config.workers, plan.micro_batch, config.size)
+        dataset = training_pipeline(
+            batches, self.train_samples, self.augmentation.draws, memory, config.stages
         )
-        return web_loader(batches, dataset, workers, slots)
+        return web_loader(dataset, config.workers, memory)
 
     @property
     def epoch_batches(self) -> int:
@@ -129,7 +174,6 @@ class ShardData(ShardModule):
         digest = hashlib.sha256()
         for shard in self.train_index.shards:
             digest.update("\n".join(shard.keys).encode("utf-8", "surrogateescape"))
-            # A scanned shard's columns may be wider than those of its stored index.
             for column in (shard.labels, shard.sizes):
                 digest.update(column.astype(np.int64).tobytes())
         return digest.hexdigest()

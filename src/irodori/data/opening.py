@@ -1,20 +1,94 @@
-"""From a pattern to an index: found, checked, scanned where needed, classes named."""
+"""From patterns to indexes: shards found, checked, scanned where needed, classes named."""
 
-import re
-from collections.abc import Mapping, Sequence
+import hashlib
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import cache, partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
-import numpy as np
-
-from irodori.data.folders import Folders, check_whole
-from irodori.data.index import NO_CLASS, Index, Shard
-from irodori.data.remote.retry import Network, RefusedError
+from irodori.data.class_names import (
+    check_labels,
+    common_classes,
+    numbered,
+    read_classes,
+    stored_classes,
+)
+from irodori.data.config import DataConfig
+from irodori.data.index import (
+    INDEX_NAME,
+    Index,
+    Keys,
+    Shard,
+    columns_of,
+    read_index,
+    read_index_file,
+    write_index,
+)
+from irodori.data.remote.cache import ShardCache, cache_folder
+from irodori.data.remote.files import (
+    NO_RANGES,
+    MissingError,
+    Network,
+    RangeFile,
+    RefusedError,
+    RemoteFile,
+    Stat,
+    names_in,
+)
+from irodori.data.remote.urls import folder_of, in_folder, name_of, redacted
+from irodori.data.samples import Samples
+from irodori.data.scan import scan, scan_file
 from irodori.data.shard_paths import expand, glob_of, pieces
 from irodori.utils.errors import IrodoriError
 
-PATIENT = Network()
+AT_ONCE = 16
+"""Servers' files that are asked for at the same time at the start."""
+INDEXES_LIMIT = 4 * 10**9
+"""Bytes of indexes of remote folders that are kept; the least recently used make room."""
+SCAN_VERSION = 3
+"""Changes when `scan` finds other samples in a shard than it did before."""
 
-_PLACES = re.compile(r"/\w/(\S+)\s+(\d+)")  # "/a/abbey 0", as in the lists of the Places database
+
+def open_both(config: DataConfig) -> tuple[Index, Index]:
+    """Return the training and the validation index of a configuration.
+
+    Raises:
+        IrodoriError: see `ShardOpener.open`; the fold doesn't exist; or training and validation
+            shards name different classes.
+    """
+    opener = ShardOpener.of(config)
+    train = opener.open(config.train, config.classes)
+    if config.fold is not None:
+        return _fold(train, config, config.fold)
+    val = opener.open(config.val, config.classes)
+    both = {shard.path for shard in train.shards} & {shard.path for shard in val.shards}
+    if both and not config.val_seen:
+        raise IrodoriError(
+            f"{min(map(str, both))} is in data.train and in data.val: name it in one, or set"
+            " data.fold"
+        )
+    if val.classes != train.classes and config.classes is None:
+        classes = common_classes(train.classes, val.classes)
+        train, val = replace(train, classes=classes), replace(val, classes=classes)
+    return train, val
+
+
+def _fold(index: Index, config: DataConfig, fold: int) -> tuple[Index, Index]:
+    if config.val != config.train:
+        raise IrodoriError(
+            f"data.fold={fold} validates on one of the shards of data.train, and data.val"
+            " names others: set data.fold=null, or leave data.val out"
+        )
+    count = len(index.shards)
+    if not 0 <= fold < count:
+        raise IrodoriError(f"data.fold={fold}: {config.train} has folds 0 to {count - 1}")
+    rest = index.shards[:fold] + index.shards[fold + 1 :]
+    return replace(index, shards=rest), replace(index, shards=(index.shards[fold],))
 
 
 def open_index(
@@ -22,101 +96,237 @@ def open_index(
     classes_file: str | None,
     cache: Path | None,
     limit: int | None = None,
-    network: Network = PATIENT,
+    network: Network = Network(),  # noqa: B008  (frozen)
 ) -> Index:
-    """`index_of` for a single pattern; the last arguments are those of `Folders`."""
-    return index_of(pattern, classes_file, Folders(cache, limit, network))
+    """Open the shards of a pattern: see `ShardOpener`."""
+    return ShardOpener(cache, limit, network).open(pattern, classes_file)
 
 
-def index_of(pattern: str, classes_file: str | None, folders: Folders) -> Index:
-    """The index of the shards that `pattern` names (see `expand`).
+class ShardOpener:
+    """Makes indexes of shards, here and behind URLs.
 
-    Shards that the `index.json` of their folder lists are taken from there, and those behind URLs
-    aren't touched. Others are scanned once; their indexes are kept in the cache folder. Class names
-    come from `classes_file`, else from `index.json`, else they are "0", "1", ….
-
-    Raises IrodoriError for what `expand` and `scan` raise it for, for a shard that is missing,
-    can't be had or has changed since its index was written, for a limit smaller than a shard, and
-    for a label without a class name.
+    Args:
+        cache: the folder that shards behind URLs will be kept in; None where they are to be read
+            by range requests (indexes are then kept in `~/.cache/irodori`).
+        limit: bytes that these shards may take; None for any.
+        network: how patiently servers are asked.
     """
-    try:
-        paths = expand(pattern, folders.names)
-        _refuse_vanished(pattern, paths, folders)
-        shards = folders.shards(paths)
-    except RefusedError as error:
+
+    def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
+        self.indexes = ShardCache(cache_folder(cache) / "indexes", INDEXES_LIMIT, network)
+        self.shards: ShardCache | None = None
+        if cache is not None:
+            self.shards = ShardCache(cache_folder(cache) / "shards", limit, network)
+        self.network = network
+        self._folders: dict[Path | str, Index | None] = {}
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "ShardOpener":
+        """Return the opener that a configuration describes."""
+        cache = None if config.cache is None else Path(config.cache)
+        limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
+        return cls(cache, limit, Network(config.retries, config.timeout))
+
+    def samples(self, index: Index) -> Samples:
+        """Return an index's samples, read as the configuration says."""
+        return Samples(index, self.shards, self.network)
+
+    def open(self, pattern: str, classes_file: str | None = None) -> Index:
+        """Return the index of the shards that `pattern` names (see `expand`).
+
+        Shards that the `index.json` of their folder lists are taken from there, and those behind
+        URLs aren't touched. Others are scanned once; their indexes are kept in the cache folder.
+        Class names come from `classes_file`, else from `index.json`, else they are "0", "1", ….
+
+        Raises:
+            IrodoriError: for what `expand` and `scan` raise it for, for a shard that is missing,
+                can't be had or has changed since its index was written, for a limit smaller than a
+                shard, and for a label without a class name.
+        """
+        try:
+            paths = expand(pattern, self._names)
+            folders = [self._folder(folder) for folder in dict.fromkeys(map(_folder_of, paths))]
+            listed = {s.path: (s, index) for index in folders if index for s in index.shards}
+            found = [listed.get(_in_index(path)) for path in paths]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                shards = list(pool.map(self._shard, paths, [pair and pair[0] for pair in found]))
+            self._refuse_vanished(pattern, set(paths), [shard for shard, _ in listed.values()])
+            self._check_remote([shard for shard in shards if isinstance(shard.path, str)])
+        except RefusedError as error:
+            raise IrodoriError(
+                f"cannot read {error}; correct the address, or try again later"
+            ) from None
+        used = list({id(pair[1]): pair[1] for pair in found if pair}.values())
+        classes = read_classes(Path(classes_file)) if classes_file else stored_classes(used)
+        classes = classes or numbered(1 + max(int(shard.labels.max()) for shard in shards))
+        for shard in shards:
+            check_labels(shard, classes)
+        return Index(tuple(shards), classes, used[0].made_by if len(used) == 1 else {})
+
+    def _folder(self, folder: Path | str) -> Index | None:
+        """Return what the folder's `index.json` says, None where there is none."""
+        if folder not in self._folders:
+            if isinstance(folder, str):
+                self._folders[folder] = self._downloaded(folder)
+            else:
+                there = (folder / INDEX_NAME).is_file()
+                self._folders[folder] = read_index(folder) if there else None
+        return self._folders[folder]
+
+    def _downloaded(self, folder: str) -> Index | None:
+        """Read the `index.json` behind a URL, kept in a file while it stays the same there."""
+        url = in_folder(folder, INDEX_NAME)
+        try:
+            index = _whole(url, RemoteFile(url, self.network).stat())
+        except MissingError:
+            return None
+        self.indexes.check([index])
+        path = self.indexes.path(index)
+        if not index.tag:  # it may have changed
+            path.unlink(missing_ok=True)
+        self.indexes.open(index).close()
+        return read_index_file(path, partial(in_folder, folder))
+
+    def _names(self, folder: str) -> list[str]:
+        """Return the names of the shards in a folder behind a URL: of its index, else as listed."""
+        index = self._folder(folder)
+        return [shard.name for shard in index.shards] if index else names_in(folder, self.network)
+
+    def _shard(self, path: Path | str, listed: Shard | None) -> Shard:
+        """Return a shard as its index lists it, or scan it."""
+        if isinstance(path, Path):
+            if listed:
+                _check_length(listed)
+                return listed
+            if not path.is_file():
+                return scan(path)  # which says what is wrong
+            state = path.stat()
+            return self._kept(path, Stat(state.st_size, str(state.st_mtime_ns)))
+        # The address as it was given, not as it is built from the index's name.
+        return replace(listed, path=path) if listed else self._kept(path, self._stat(path))
+
+    def _kept(self, path: Path | str, stat: Stat) -> Shard:
+        """Scan a shard that no index lists, unless that was done before.
+
+        The name of the file that keeps the result says what it is of.
+        """
+        identity = f"{path}\n{stat.num_bytes}\n{stat.tag}\n{SCAN_VERSION}"
+        name = f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
+        file = self.indexes.folder / name
+        if stat.tag:
+            with suppress(IrodoriError):  # there is none, or it is damaged
+                return replace(read_index_file(file, lambda _: path).shards[0], tag=stat.tag)
+        shard = scan(path) if isinstance(path, Path) else self._scan_remote(path, stat)
+        if stat.tag:
+            try:
+                write_index(self.indexes.folder, [shard], (), {"shard": str(path)}, name)
+            except OSError as error:
+                _warn(f"cannot keep indexes in {file.parent}: {error.strerror}; set data.cache")
+        return shard
+
+    def _scan_remote(self, url: str, stat: Stat) -> Shard:
+        if stat.ranges:
+            file = cast(BinaryIO, RangeFile(RemoteFile(url, self.network), stat))
+        else:
+            if self.shards is None:
+                raise IrodoriError(f"{redacted(url)}: {NO_RANGES}")
+            self.shards.check([shard := _whole(url, stat)])
+            file = self.shards.open(shard)
+        with file:
+            return replace(scan_file(redacted(url), file, stat.num_bytes), path=url, tag=stat.tag)
+
+    def _stat(self, url: str) -> Stat:
+        return RemoteFile(url, self.network).stat()
+
+    def _check_remote(self, shards: Sequence[Shard]) -> None:
+        """Raise IrodoriError where remote shards can't be read as they are to be."""
+        if shards and self.shards is not None:
+            self.shards.check(shards)
+        elif shards:  # ask for one before the run begins
+            url = str(shards[0].path)
+            stat = self._stat(url)
+            if not stat.ranges:
+                raise IrodoriError(f"{redacted(url)}: {NO_RANGES}")
+            _compare_length(redacted(url), stat.num_bytes, shards[0].num_bytes)
+
+    def _refuse_vanished(
+        self, pattern: str, named: set[Path | str], listed: Sequence[Shard]
+    ) -> None:
+        """A shard that was deleted doesn't match a glob any more: it must not vanish unnoticed."""
+        if Path(pattern).expanduser() in named:
+            return
+        for glob in map(glob_of, pieces(pattern.removeprefix("file://"))):
+            for shard in listed:
+                if shard.path not in named and fnmatchcase(str(shard.path), glob):
+                    _check_length(shard)
+
+
+def refuse_small_cache(config: DataConfig, index: Index, nodes: int) -> None:
+    """Raise IrodoriError if every batch would fetch shards anew that had to make room before."""
+    if config.cache is None or config.cache_gb is None:
+        return
+    sizes = [shard.num_bytes / 1e9 for shard in index.shards if isinstance(shard.path, str)]
+    if config.shuffle == "shards":
+        # Each position of the batch is in a shard of its own.
+        size = sum(sorted(sizes, reverse=True)[: config.batch_size // nodes])
+        which = f"of shards that a batch of {config.batch_size} walks through at once"
+        repair = "write smaller shards"
+    else:
+        size = sum(sizes)
+        which = "of shards behind URLs, which data.shuffle=samples reads all over"
+        repair = "set data.shuffle=shards"
+    if size > config.cache_gb:
         raise IrodoriError(
-            f"cannot read {error}; correct the address, or try again later"
-        ) from None
-    used = dict(folders.used(paths))
-    classes = _stored_classes(used) if classes_file is None else read_classes(Path(classes_file))
-    if not classes:
-        top = max((int(shard.labels.max()) for shard in shards), default=NO_CLASS)
-        classes = tuple(map(str, range(top + 1)))
-    for shard in shards:
-        _check_labels(shard, classes)
-    made_by = [index.made_by for index in used.values()]
-    return Index(tuple(shards), classes, made_by[0] if len(made_by) == 1 else {})
-
-
-def _refuse_vanished(pattern: str, paths: Sequence[Path | str], folders: Folders) -> None:
-    """A shard that was deleted doesn't match a glob any more: it must not vanish unnoticed."""
-    named = set(paths)
-    for piece in () if Path(pattern).expanduser().is_file() else pieces(pattern):
-        for folder in {path.parent for path in named if isinstance(path, Path)}:
-            index = folders.index(folder)
-            for shard in index.shards if index else ():
-                if shard.path not in named and shard.local.match(glob_of(piece)):
-                    check_whole(shard)
-
-
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names, one a line in UTF-8; blank lines do not count.
-
-    Lines as in the lists of Places ("/a/abbey 0") give the name alone ("abbey").
-    Raises IrodoriError if the file cannot be read, is empty, or holds a name twice.
-    """
-    path = Path(path).expanduser()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise IrodoriError(f"cannot read the class names {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise IrodoriError(f"the class names {path} are not UTF-8: save them as UTF-8") from error
-    names: dict[str, None] = {}
-    for number, line in enumerate(lines, start=1):
-        name = line.strip()
-        if match := _PLACES.fullmatch(name):
-            name = match[1]
-            if int(match[2]) != len(names):
-                raise IrodoriError(
-                    f"{path}, line {number}: class {name!r} has id {match[2]} but is number "
-                    f"{len(names)} of the file (counted from 0): sort the lines by id"
-                )
-        if name in names:
-            raise IrodoriError(f"{path}, line {number}: class {name!r} stands there twice")
-        if name:
-            names[name] = None
-    if not names:
-        raise IrodoriError(f"{path} holds no class names: write one a line")
-    return tuple(names)
-
-
-def _check_labels(shard: Shard, classes: Sequence[str]) -> None:
-    wrong = np.flatnonzero(shard.labels >= len(classes))
-    if wrong.size:
-        i = int(wrong[0])
-        raise IrodoriError(
-            f"{shard.path}: key {shard.keys[i]!r} has class id {shard.labels[i]}, but there are "
-            f"only {len(classes)} classes: give the list of classes that belongs to the shards"
+            f"data.cache_gb={config.cache_gb:g} is less than the {size:.3g} GB {which}: {repair},"
+            " give the cache more room, or set data.cache=null to fetch single samples"
         )
 
 
-def _stored_classes(indexes: Mapping[Path | str, Index]) -> tuple[str, ...]:
-    """The class names that the indexes of all folders agree on; () if none names any."""
-    lists = list(dict.fromkeys(index.classes for index in indexes.values()))
-    if len(lists) > 1:
+def refuse_missing_labels(index: Index) -> None:
+    """Raise IrodoriError for the first sample without a class."""
+    for shard in index.shards:
+        missing = (shard.labels < 0).nonzero()[0]
+        if len(missing):
+            raise IrodoriError(
+                f"{shard.path}: {shard.keys[missing[0]]} has no class (.cls), which alpha > 0"
+                " needs; add it, or train with alpha=0"
+            )
+
+
+def _whole(url: str, stat: Stat) -> Shard:
+    """Return a file as a shard of which no samples are known."""
+    return Shard(url, Keys(), num_bytes=stat.num_bytes, tag=stat.tag, **columns_of([]))
+
+
+def _check_length(shard: Shard) -> None:
+    """Raise IrodoriError if a local file is missing or hasn't the length that its index says."""
+    path = Path(shard.path)
+    if not path.is_file():
         raise IrodoriError(
-            f"the indexes of {next(iter(indexes))} and of other folders name different classes: "
-            "give one list of classes for all shards"
+            f"{path} is missing, though {INDEX_NAME} beside it lists it: restore the shard"
         )
-    return lists[0] if lists else ()
+    _compare_length(path, path.stat().st_size, shard.num_bytes)
+
+
+def _compare_length(path: Path | str, num_bytes: int, expected: int) -> None:
+    if num_bytes != expected:
+        what = "is truncated" if num_bytes < expected else "has changed"
+        raise IrodoriError(
+            f"{path} {what}: {num_bytes} bytes, {INDEX_NAME} says {expected};"
+            f" restore the shard, or delete {INDEX_NAME} if the change is meant"
+        )
+
+
+def _folder_of(path: Path | str) -> Path | str:
+    return folder_of(path) if isinstance(path, str) else path.parent
+
+
+def _in_index(path: Path | str) -> Path | str:
+    """Return a shard's path as `read_index` gives it, whatever way its URL is encoded."""
+    return in_folder(folder_of(path), name_of(path)) if isinstance(path, str) else path
+
+
+@cache
+def _warn(line: str) -> None:
+    """Print a line on stderr, once."""
+    print(line, file=sys.stderr, flush=True)

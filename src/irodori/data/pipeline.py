@@ -5,20 +5,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import webdataset as wds
+from numpy.typing import NDArray
 from torch import Tensor
-from webdataset.autodecode import Decoder
 
+from irodori.data.batch_memory import BatchMemory
 from irodori.data.config import Sample
 from irodori.data.images import decode
+from irodori.data.index import NO_CLASS
 from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
-from irodori.data.samples import Samples
-from irodori.data.suffixes import IMAGE_SUFFIXES
+from irodori.data.remote.urls import name_of
+from irodori.data.samples import PADDING, Samples
+from irodori.data.scan import IMAGE_SUFFIXES
 from irodori.utils.errors import one_line
 
 Stage = Callable[[Sample], Sample]
-Collate = Callable[[list[Sample]], dict[str, Any]]
+Batch = dict[str, Any]
 
 
 class PlannedBatches:
@@ -41,70 +45,49 @@ class PlannedBatches:
 
     def __call__(self) -> Iterator[Reading]:
         """Return the batches of the epoch, from where it begins."""
-        epoch, start = self._position.tolist()
-        return self.plan.readings(epoch, start)
+        return self.plan.readings(*self._position.tolist())
 
 
-def pipeline(
+def training_pipeline(
     batches: PlannedBatches,
     samples: Samples,
-    resize: Callable[[Tensor], Tensor],
-    batch_size: int,
-    collate: Collate,
+    draws: int,
+    memory: BatchMemory,
     stages: Sequence[Stage] = (),
-    seed: int = 0,
 ) -> wds.DataPipeline:
-    """Return the pipeline of one rank; iterated in a loader process, it yields that one's share.
+    """Return the pipeline of a rank's training batches; in a loader process, it yields its share.
 
     Args:
-        batches: what is read, in order.
-        samples: where it is read from.
-        resize: brings a 3×H×W uint8 image to the size for the network.
-        batch_size: images per batch.
-        collate: makes a batch of samples.
+        draws: uniform random numbers that a sample's augmentation takes.
+        memory: scales images, and takes them to the main process.
         stages: the user's, sample → sample.
-        seed: of what is drawn for a sample.
     """
+    plan = batches.plan
+    assert isinstance(plan, TrainingPlan)
     return wds.DataPipeline(
         batches,
         wds.split_by_worker,  # batches go to the workers in turn
-        partial(samples.planned, seed=seed),
-        wds.map(KeepPlace(decoded)),
-        *(wds.map(KeepPlace(stage)) for stage in stages),
-        wds.map(KeepPlace(partial(resized, resize=resize))),
-        wds.batched(batch_size, collation_fn=collate),
+        partial(samples.planned, seed=plan.seed),
+        wds.map(KeepPlace(decode_sample)),
+        *(wds.map(KeepPlace(stage)) for stage in (*stages, check_image) if stages),
+        wds.map(KeepPlace(partial(resize_image, resize=memory.resize))),
+        wds.batched(plan.micro_batch, partial(training_batch, draws=draws, memory=memory)),
     )
 
 
-def decode_image(suffix: str, content: bytes) -> Tensor | None:
-    """Decode an image file to 3×H×W uint8, as a handler of `wds.decode`."""
-    return decode(content) if suffix.removeprefix(".") in IMAGE_SUFFIXES else None
-
-
-_DECODER = Decoder([decode_image])
-
-
-def decoded(sample: Sample) -> Sample:
-    """Return the sample with its files decoded, and its image under `image`."""
-    suffix = next(name for name in sample if name in IMAGE_SUFFIXES)
-    sample = _DECODER(sample)
-    sample["image"] = sample.pop(suffix)
-    return sample
-
-
-def resized(sample: Sample, resize: Callable[[Tensor], Tensor]) -> Sample:
-    """Return the sample with its image scaled.
-
-    Raises:
-        TypeError: a stage of the user's left something else than 3×H×W uint8.
-    """
-    image_3HW = sample["image"]
-    if not isinstance(image_3HW, Tensor):
-        raise TypeError(f"data.stages made its image a {type(image_3HW).__name__}, not a tensor")
-    if image_3HW.dtype != torch.uint8 or image_3HW.ndim != 3 or len(image_3HW) != 3:
-        shape = "×".join(map(str, image_3HW.shape))
-        raise TypeError(f"data.stages made its image {shape} {image_3HW.dtype}, not 3×H×W uint8")
-    return {**sample, "image": resize(image_3HW)}
+def validation_pipeline(
+    batches: PlannedBatches, samples: Samples, resize: Callable[[Tensor], Tensor]
+) -> wds.DataPipeline:
+    """Return the pipeline of a rank's validation batches; see `training_pipeline`."""
+    assert isinstance(batches.plan, ValidationPlan)
+    return wds.DataPipeline(
+        batches,
+        wds.split_by_worker,
+        samples.planned,
+        wds.map(KeepPlace(decode_sample)),
+        wds.map(KeepPlace(partial(resize_image, resize=resize))),
+        wds.batched(batches.plan.batch_size, validation_batch),
+    )
 
 
 @dataclass(frozen=True)
@@ -123,8 +106,102 @@ class KeepPlace:
         if "__error__" in sample:
             return sample
         try:
-            return {**sample, **self.stage(sample)}
+            # In place, so that a large image isn't kept while the next one is decoded.
+            sample.update(self.stage(sample))
         except Exception as error:
-            cause = error.__cause__  # webdataset's decoder wraps what went wrong
-            reason = one_line(cause if isinstance(cause, Exception) else error)
-            return {**sample, "__error__": reason}
+            sample["__error__"] = one_line(error)
+        return sample
+
+
+def decode_sample(sample: Sample) -> Sample:
+    """Return a sample's `image` (3×H×W uint8), out of the file of an image, and its `cls`."""
+    suffix = next(name for name in sample if name in IMAGE_SUFFIXES)
+    return {"image": decode(sample.pop(suffix)), "cls": int(sample.get("cls", NO_CLASS))}
+
+
+def check_image(sample: Sample) -> Sample:
+    """Raise TypeError where a stage of the user's left something else than 3×H×W uint8."""
+    image_3HW = sample["image"]
+    if not isinstance(image_3HW, Tensor):
+        raise TypeError(f"data.stages made its image a {type(image_3HW).__name__}, not a tensor")
+    if image_3HW.dtype != torch.uint8 or image_3HW.ndim != 3 or len(image_3HW) != 3:
+        shape = "×".join(map(str, image_3HW.shape))
+        raise TypeError(f"data.stages made its image {shape} {image_3HW.dtype}, not 3×H×W uint8")
+    return {}
+
+
+def resize_image(sample: Sample, resize: Callable[[Tensor], Tensor]) -> Sample:
+    """Return a sample's image, scaled."""
+    return {"image": resize(sample["image"])}
+
+
+def training_batch(samples: list[Sample], draws: int, memory: BatchMemory) -> Batch:
+    """Return a batch of B samples, for `BatchMemory.received`.
+
+    Returns:
+        what `collate` does, but its images as `BatchMemory.collate` does; and `draws` (B×draws
+        float32 in [0,1), a function of seed, epoch and position alone).
+    """
+    batch = collate(samples, memory.size)
+    images = memory.collate(batch.pop("images"))
+    seed, epoch, _ = samples[0]["__seed__"]
+    positions = [sample["__seed__"][2] for sample in samples]
+    return {**batch, **images, "draws": augmentation_draws(seed, epoch, positions, draws)}
+
+
+def validation_batch(samples: list[Sample]) -> Batch:
+    """Return a batch as `collate` does, its images as arrays; none for the padding of no sample."""
+    batch = collate([sample for sample in samples if sample is not PADDING])
+    return {**batch, "images": [image_3HW.numpy() for image_3HW in batch["images"]]}
+
+
+def collate(samples: list[Sample], size: int = 8) -> Batch:
+    """Return a batch of B samples.
+
+    A damaged image keeps its place, and a valid neighbor's pixels stand in, so that batch norm sees
+    photographs only; black ones of size×size pixels where the batch has no valid image.
+
+    Returns:
+        `images` (a list of 3×H×W uint8), `labels` (B int64, −1 = no class), `valid` (B bool),
+        `keys`, `bad` (a line "shard: key: reason" for each damaged image) and `lost` (a line for
+        each image behind a URL that can't be had).
+    """
+    valid = np.array(["__error__" not in sample for sample in samples], np.bool_)
+    whole = (sample["image"] for sample in samples if "__error__" not in sample)
+    stand_in = next(whole, torch.zeros(3, size, size, dtype=torch.uint8))
+    bad, lost = [], []
+    for sample in samples:
+        if "__lost__" in sample:
+            lost.append(f"{name_of(sample['__url__'])} can't be had: {sample['__lost__']}")
+        elif "__error__" in sample:
+            shard = name_of(sample["__url__"])
+            bad.append(f"{shard}: {sample['__key__']}: {sample['__error__']}")
+    return {
+        "images": [stand_in if "__error__" in sample else sample["image"] for sample in samples],
+        "labels": np.array([int(sample.get("cls", NO_CLASS)) for sample in samples], np.int64),
+        "valid": valid,
+        "keys": [sample["__key__"] for sample in samples],
+        "bad": bad,
+        "lost": lost,
+    }
+
+
+def augmentation_draws(
+    seed: int, epoch: int, positions: Sequence[int], count: int
+) -> NDArray[np.float32]:
+    """Return B×count numbers in [0,1): each sample's own, whatever rank or worker reads it.
+
+    A counter-based generator (Philox) is set to (position, epoch) under the key `seed`, so nothing
+    has to be stored to resume in the middle of an epoch.
+    """
+    # The lowest counter word counts up with the numbers drawn; the key's second word separates
+    # these draws from the plan's. A generator made for each sample would take four times as long.
+    philox = np.random.Philox(key=[seed, 1 << 40], counter=[0, 0, epoch, 0])
+    generator = np.random.Generator(philox)
+    fresh = philox.state
+    draws = np.empty((len(positions), count), np.float32)
+    for row, position in zip(draws, positions, strict=True):
+        fresh["state"]["counter"][1] = position
+        philox.state = fresh
+        generator.random(out=row, dtype=np.float32)
+    return draws

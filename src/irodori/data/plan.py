@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from irodori.utils.errors import IrodoriError
+
 
 class Reading(NamedTuple):
     """One loader batch: the epoch, and its samples with their positions in the epoch's order."""
@@ -28,24 +30,19 @@ class TrainingPlan:
 
     A remainder smaller than one global batch is left out, another one each epoch.
 
-    There are two kinds of orders. One is a permutation of all samples: any order is as good where
-    every sample can be read by itself. Where whole shards are fetched from afar, each place of the
-    global batch walks through shards of its own: a batch still holds samples of as many shards as
-    it has places, but a rank needs only as many shards at a time as it has places in the batch,
-    and over an epoch few more than its share of all.
-
     Args:
         samples: number of samples of the training set.
         batch_size: images per optimizer step, over all ranks and micro-batches.
         accumulate: micro-batches per optimizer step.
         world_size, rank: of the process.
         seed: any integer ≥ 0.
-        shard_sizes: the numbers of samples of the shards, in the index's order, for an order that
-            walks through shards; None for a permutation of all samples.
+        shard_sizes: the numbers of samples of the shards, where whole ones are fetched from afar:
+            each place of the global batch then walks through shards of its own. A batch still holds
+            samples of as many shards as it has places, but a rank needs only as many shards at a
+            time as it has places in the batch. None for a permutation of all samples.
 
     Raises:
-        ValueError: the batch is below 1, ranks × micro-batches don't divide it, or it exceeds the
-            samples.
+        IrodoriError: ranks × micro-batches don't divide the batch, or it exceeds the samples.
     """
 
     samples: int
@@ -57,15 +54,13 @@ class TrainingPlan:
     shard_sizes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"data.batch_size={self.batch_size} is below 1")
         if self.batch_size % (self.world_size * self.accumulate):
-            raise ValueError(
+            raise IrodoriError(
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
                 f" × trainer.accumulate={self.accumulate} must divide it"
             )
         if self.batch_size > self.samples:
-            raise ValueError(
+            raise IrodoriError(
                 f"data.batch_size={self.batch_size} exceeds the {self.samples} training samples"
             )
 
@@ -123,19 +118,12 @@ class ValidationPlan:
         samples: number of samples.
         batch_size: images per rank and step.
         world_size, rank: of the process.
-
-    Raises:
-        ValueError: the batch is below 1.
     """
 
     samples: int
     batch_size: int
     world_size: int = 1
     rank: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"data.val_batch_size={self.batch_size} is below 1")
 
     @property
     def batches(self) -> int:

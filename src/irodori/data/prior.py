@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from irodori.data.folders import Folders
-from irodori.data.opening import index_of
-from irodori.data.remote.retry import Network
+from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
@@ -18,7 +16,7 @@ def prior_of_shards(pattern: str) -> AbPrior:
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
     """
-    index = index_of(pattern, None, Folders(None, None, Network()))
+    index = open_index(pattern, None, None)
     data = Samples(index)
 
     def pictures() -> Iterator[Tensor]:

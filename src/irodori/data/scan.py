@@ -5,31 +5,28 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO
 
-import numpy as np
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
-from irodori.data.index import COLUMNS, NO_CLASS, Shard
-from irodori.data.keys import Keys
-from irodori.data.suffixes import IMAGE_SUFFIXES, METADATA, UNREADABLE_SUFFIXES
+from irodori.data.index import NO_CLASS, Keys, Shard, columns_of
 from irodori.utils.errors import IrodoriError, one_line
 
+IMAGE_SUFFIXES = (
+    *("jpg", "jpeg", "png", "webp", "jpe", "jfif"),
+    *("tif", "tiff", "avif", "jp2", "bmp"),
+)
+"""Suffixes of images that are read, in order of preference within one sample."""
+UNREADABLE_SUFFIXES = ("heic", "heif", "gif", "jxl", "psd", "dng", "cr2", "nef", "arw", "ppm")
+"""Suffixes of images that are not read."""
+METADATA = re.compile(r"__[^/]*__($|/)")
+"""The beginnings of names that webdataset's `tar_file_iterator` skips by default."""
 _UNPACK = {
     b"\x1f\x8b": "gunzip",
     b"BZh": "bunzip2",
     b"\xfd7zXZ": "unxz",
     b"\x28\xb5\x2f\xfd": "unzstd",
 }
-
-
-class Member(NamedTuple):
-    """A file in a tar: its name, where its bytes lie, and of a .cls the content."""
-
-    name: str
-    offset: int
-    size: int
-    text: bytes
 
 
 def scan(path: Path) -> Shard:
@@ -67,86 +64,80 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
         OSError: the file can't be read.
     """
     _refuse_compressed(path, file)
-
-    def twice(error: Exception) -> NoReturn:
+    rows: dict[str, tuple[int, int, int]] = {}
+    seen: set[str] = set()
+    unread: list[tuple[str, str]] = []
+    try:
+        for sample in group_by_keys(_members(path, file, num_bytes)):
+            key = sample["__key__"]
+            if key in seen:
+                raise IrodoriError(
+                    f"{path}: key {key!r} stands there twice: a sample's files must have "
+                    "a key of their own and lie next to each other"
+                )
+            seen.add(key)
+            suffix, others = _image_of(sample)
+            if suffix is not None:
+                image = sample[suffix]
+                rows[key] = _label(path, file, sample, suffix), image.offset_data, image.size
+            elif "cls" in sample and not others:
+                raise IrodoriError(
+                    f"{path}: key {key!r} has a .cls but no image (.{', .'.join(IMAGE_SUFFIXES)}):"
+                    " add it"
+                )
+            unread += others
+    except ValueError as error:  # group_by_keys found a suffix twice
         name = str(error.args[0]).partition(":")[0]
         raise IrodoriError(f"{path}: {name} stands there twice: remove one") from error
-
-    seen: set[str] = set()
-    keys: list[str] = []
-    columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
-    unread: list[tuple[str, Member]] = []
-    for sample in group_by_keys(_members(path, file, num_bytes), handler=twice):
-        key = sample.pop("__key__")
-        sample.pop("__url__")
-        if key in seen:
-            raise IrodoriError(
-                f"{path}: key {key!r} stands there twice: a sample's files must have "
-                "a key of their own and lie next to each other"
-            )
-        seen.add(key)
-        suffix, others = _image_of(sample)
-        if suffix is not None:
-            keys.append(key)
-            image = sample[suffix]
-            label = _label(path, key, sample, suffix)
-            for column, value in zip(COLUMNS, (label, image.offset, image.size), strict=True):
-                columns[column].append(value)
-            continue
-        unread += others
-        if not others and "cls" in sample:
-            raise IrodoriError(
-                f"{path}: key {key!r} has a .cls but no image (.{', .'.join(IMAGE_SUFFIXES)}):"
-                " add it"
-            )
-    line = _unread_line(len(keys), unread)
-    if not keys:
+    line = _unread_line(len(rows), unread)
+    if not rows:
         what = f": {line}" if line else ""
         raise IrodoriError(f"{path}: no images in this shard{what}; write it again or leave it out")
-    labels, offsets, sizes = (np.array(columns[name], dtype) for name, dtype in COLUMNS.items())
-    return Shard(path, Keys(keys), labels, offsets, sizes, num_bytes, unread=line)
+    return Shard(path, Keys(rows), num_bytes=num_bytes, unread=line, **columns_of(rows.values()))
 
 
-def _image_of(sample: dict[str, Member]) -> tuple[str | None, list[tuple[str, Member]]]:
-    """Return the suffix of a sample's image; if none, its files that look like one, with why."""
+def _image_of(sample: dict[str, Any]) -> tuple[str | None, list[tuple[str, str]]]:
+    """Return the suffix of a sample's image; if none, why and by name the files that look so."""
     for suffix in IMAGE_SUFFIXES:
         if suffix in sample:
             return suffix, []
-    dotted = [suffix for suffix in sample if suffix.rpartition(".")[2] in IMAGE_SUFFIXES]
+    ends = {suffix: suffix.rpartition(".")[2] for suffix in sample}
+    dotted = [suffix for suffix, end in ends.items() if end in IMAGE_SUFFIXES]
     if len(dotted) == 1:
         return dotted[0], []
-    several = [(f"several .{name.rpartition('.')[2]} of a key", sample[name]) for name in dotted]
+    several = [(f"several .{ends[suffix]} of a key", sample[suffix].name) for suffix in dotted]
     unreadable = [
-        (f".{end}", member)
-        for suffix, member in sample.items()
-        if (end := suffix.rpartition(".")[2]) in UNREADABLE_SUFFIXES
+        (f".{end}", sample[suffix].name)
+        for suffix, end in ends.items()
+        if end in UNREADABLE_SUFFIXES
     ]
     return None, several + unreadable
 
 
-def _label(path: Path | str, key: str, sample: dict[str, Member], image: str) -> int:
+def _label(path: Path | str, file: BinaryIO, sample: dict[str, Any], image: str) -> int:
     """Return the class id beside an image: in `.cls`, or in `.v2.cls` for `.v2.jpg`."""
     dotted = f"{image.rpartition('.')[0]}.cls".removeprefix(".")
     member = sample.get("cls") or sample.get(dotted)
     if member is None:
         return NO_CLASS
-    if not re.fullmatch(rb"[0-9]{1,9}", member.text):
+    file.seek(member.offset_data)
+    text = file.read(min(member.size, 64)).strip()
+    if not re.fullmatch(rb"[0-9]{1,9}", text):
         raise IrodoriError(
-            f"{path}: key {key!r} has the class {member.text.decode(errors='replace')!r}: "
+            f"{path}: key {sample['__key__']!r} has the class {text.decode(errors='replace')!r}: "
             "a .cls holds a whole number from 0"
         )
-    return int(member.text)
+    return int(text)
 
 
-def _unread_line(images: int, unread: list[tuple[str, Member]]) -> str:
+def _unread_line(images: int, unread: list[tuple[str, str]]) -> str:
     """Return how many files that look like images can't be taken; "" if all can."""
     if not unread:
         return ""
-    kinds = ", ".join(f"{kind} ({count})" for kind, count in Counter(k for k, _ in unread).items())
-    return (
-        f"{len(unread)} of {images + len(unread)} image files can't be read: {kinds}, the first is"
-        f" {unread[0][1].name}"
-    )
+    kinds = ", ".join(f"{kind} ({n})" for kind, n in Counter(kind for kind, _ in unread).items())
+    total = images + len(unread)
+    first = unread[0][1]
+    return f"{len(unread)} of {total} image files can't be read: {kinds}, the first is {first}"
 
 
 def _refuse_compressed(path: Path | str, file: BinaryIO) -> None:
@@ -167,33 +158,22 @@ def _members(path: Path | str, file: BinaryIO, num_bytes: int) -> Iterator[dict[
     reads past the end of the file without a word.
     """
     last = "before its first file"
+    repair = "copy or write the shard again"
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 last = f"after {member.name!r}"
                 if member.offset_data + member.size > num_bytes:
                     key = base_plus_ext(member.name)[0] or member.name
-                    raise IrodoriError(
-                        f"{path} is truncated in key {key!r}: copy or write the shard again"
-                    )
-                if not member.isreg() or METADATA.match(member.name):
-                    continue
-                text = b""
-                if member.name.lower().endswith(".cls"):
-                    content = archive.extractfile(member)
-                    text = content.read(64).strip() if content is not None else b""
-                data = Member(member.name, member.offset_data, member.size, text)
-                yield {"fname": member.name, "data": data, "__url__": str(path)}
+                    raise IrodoriError(f"{path} is truncated in key {key!r}: {repair}")
+                if member.isreg() and not METADATA.match(member.name):
+                    yield {"fname": member.name, "data": member, "__url__": str(path)}
             end = archive.offset
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise IrodoriError(
-            f"{path} is no whole tar: {one_line(error)} {last}; copy or write the shard again"
-        ) from error
+        raise IrodoriError(f"{path} is no whole tar: {one_line(error)} {last}; {repair}") from error
     file.seek(end)
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:
-        raise IrodoriError(f"{path} is truncated {last}: copy or write the shard again")
+        raise IrodoriError(f"{path} is truncated {last}: {repair}")
     if any(block):
-        raise IrodoriError(
-            f"{path} is damaged at byte {end}, {last}: copy or write the shard again"
-        )
+        raise IrodoriError(f"{path} is damaged at byte {end}, {last}: {repair}")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from braceexpand import braceexpand
 
-from irodori.data.remote.urls import folder_of as url_folder
-from irodori.data.remote.urls import in_folder, is_url, is_web, name_of, split
+from irodori.data.remote.urls import folder_of, in_folder, is_url, is_web, name_of, split
 from irodori.utils.errors import IrodoriError
 
 
@@ -31,43 +30,12 @@ def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path 
         return [literal]
     found: list[Path | str] = []
     for piece in pieces(pattern):
-        matches, looked = _urls(piece, names_in) if is_url(piece) else _paths(piece)
+        matches, where = _urls(piece, names_in) if is_url(piece) else _paths(piece)
         if not matches:
             part = "" if piece == pattern else f" (its part {piece!r})"
-            raise IrodoriError(f"no shard matches {pattern!r}{part}: {looked}; correct the pattern")
+            raise IrodoriError(f"no shard matches {pattern!r}{part}: {where}; correct the pattern")
         found += matches
     return list(dict.fromkeys(found))
-
-
-def _paths(piece: str) -> tuple[list[Path], str]:
-    """Return the files that a glob matches, and where they were looked for."""
-    # Path.glob would match hidden files too, such as those that some systems leave in copies.
-    matches = sorted(Path(match) for match in glob.glob(glob_of(piece)))  # noqa: PTH207
-    for match in matches:
-        if match.is_dir():
-            raise IrodoriError(f"{match} is a folder: name its shards, as in '{match}/*.tar'")
-    # All before the first wildcard.
-    folder = next(
-        path for path in Path(glob_of(piece)).parents if not re.search(r"[*?]", str(path))
-    )
-    folder = Path(str(folder).replace("[[]", "["))
-    return matches, f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
-
-
-def _urls(piece: str, names_in: Callable[[str], Iterable[str]]) -> tuple[list[str], str]:
-    folder, name, _ = split(piece)
-    wild = r"[*]" if is_web(piece) else r"[*?]"
-    if re.search(wild, folder):
-        raise IrodoriError(f"{piece}: in a URL only the last part may hold a *")
-    if not name:
-        raise IrodoriError(f"{piece} is a folder: name its shards, as in '{piece}*.tar'")
-    if not re.search(wild, name):
-        return [piece], ""
-    place = url_folder(piece)
-    found = matching(names_in(place), name_of(piece).replace("[", "[[]"))
-    # As in a local glob, hidden files only match if they are meant.
-    names = sorted(x for x in found if name.startswith(".") or not x.startswith("."))
-    return [in_folder(place, x) for x in names], f"looked in {folder}/"
 
 
 def pieces(pattern: str) -> list[str]:
@@ -87,3 +55,31 @@ def pieces(pattern: str) -> list[str]:
 def glob_of(piece: str) -> str:
     """Return the piece as an absolute glob in which only `*` and `?` are special."""
     return str(Path(piece).expanduser().absolute()).replace("[", "[[]")
+
+
+def _paths(piece: str) -> tuple[list[Path], str]:
+    """Return the files that a glob matches, and where they were looked for."""
+    # Path.glob would match hidden files too, such as those that some systems leave in copies.
+    matches = sorted(Path(match) for match in glob.glob(glob_of(piece)))  # noqa: PTH207
+    for match in matches:
+        if match.is_dir():
+            raise IrodoriError(f"{match} is a folder: name its shards, as in '{match}/*.tar'")
+    path = Path(piece).expanduser().absolute()
+    folder = next(parent for parent in path.parents if not re.search(r"[*?]", str(parent)))
+    return matches, f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
+
+
+def _urls(piece: str, names_in: Callable[[str], Iterable[str]]) -> tuple[list[str], str]:
+    """Return the files that a URL names, and where they were looked for."""
+    folder, name, _ = split(piece)
+    wild = r"[*]" if is_web(piece) else r"[*?]"
+    if re.search(wild, folder):
+        raise IrodoriError(f"{piece}: in a URL only the last part may hold a *")
+    if not name:
+        raise IrodoriError(f"{piece} is a folder: name its shards, as in '{piece}*.tar'")
+    if not re.search(wild, name):
+        return [piece], ""
+    found = matching(names_in(folder_of(piece)), name_of(piece).replace("[", "[[]"))
+    # As in a local glob, hidden files only match if they are meant.
+    names = sorted(x for x in found if name.startswith(".") or not x.startswith("."))
+    return [in_folder(folder_of(piece), x) for x in names], f"looked in {folder}/"

@@ -13,20 +13,17 @@ import numpy as np
 import webdataset as wds
 from webdataset.tariterators import base_plus_ext
 
-from irodori.data.index import NO_CLASS, Index, Shard, write_index
-from irodori.data.keys import Keys
-from irodori.data.suffixes import METADATA
+from irodori.data.index import NO_CLASS, Keys, Shard, columns_of, write_index
+from irodori.data.scan import METADATA
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
 Entry = tuple[str, Path, int]
 """A sample to be written: its key, image file and class id (−1: none)."""
 
-WRITTEN_SUFFIXES = ("jpg", "jpeg", "png", "webp")
-
 
 class ShardWriter:
-    """Puts samples into a tar by webdataset's TarWriter, and notes their places and checksums.
+    """Puts samples into a tar by webdataset's TarWriter, and notes their offsets and checksums.
 
     Args:
         path: where the shard will lie.
@@ -40,11 +37,10 @@ class ShardWriter:
         self._tar = wds.TarWriter(
             file, user="", group="", mode=0o444, mtime=0, compress=False, encoder=False
         )
-        self._rows: list[tuple[int, int, int, int]] = []
-        self._keys: dict[str, None] = {}
+        self._rows: dict[str, tuple[int, int, int, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._rows)
 
     def add(self, key: str, suffix: str, content: bytes, label: int) -> None:
         """Write an image's bytes as `<key>.<suffix>`, and its class id before it as `<key>.cls`.
@@ -52,7 +48,7 @@ class ShardWriter:
         Raises:
             IrodoriError: webdataset would read the key differently, or it is there already.
         """
-        if key in self._keys:
+        if key in self._rows:
             raise IrodoriError(f"key {key!r} twice in the shard {self.path}: rename one of them")
         name = f"{key}.{suffix}"
         if base_plus_ext(name) != (key, suffix) or METADATA.match(name):
@@ -60,13 +56,12 @@ class ShardWriter:
                 f"the key {key!r} for {self.path} must not be empty or hold a dot in its last "
                 "part, or begin with __…__: rename the image"
             )
-        self._keys[key] = None
         # TarWriter writes a sample's files in the order of their suffixes: the image comes last.
         assert suffix > "cls"
         label_file = {} if label == NO_CLASS else {"cls": b"%d" % label}
         self._tar.write({"__key__": key, suffix: content, **label_file})
         end = self._tar.tarstream.offset - -len(content) % tarfile.BLOCKSIZE
-        self._rows.append((label, end - len(content), len(content), zlib.crc32(content)))
+        self._rows[key] = label, end - len(content), len(content), zlib.crc32(content)
 
     def end(self) -> None:
         """Write the tar's end, once."""
@@ -78,21 +73,19 @@ class ShardWriter:
         Raises:
             IrodoriError: there are no samples.
         """
-        if not self._keys:
+        if not self._rows:
             raise IrodoriError(f"no samples for the shard {self.path}: make fewer shards")
         self.end()
         num_bytes = self._file.tell()
         self._file.seek(0)
-        labels, offsets, sizes, crc32 = zip(*self._rows, strict=True)
+        rows = list(self._rows.values())
         return Shard(
-            path=self.path,
-            keys=Keys(self._keys),
-            labels=np.array(labels, np.int32),
-            offsets=np.array(offsets, np.int64),
-            sizes=np.array(sizes, np.int32),
+            self.path,
+            Keys(self._rows),
             num_bytes=num_bytes,
             sha256=hashlib.file_digest(self._file, "sha256").hexdigest(),
-            crc32=np.array(crc32, np.uint32),
+            crc32=np.array([crc32 for *_, crc32 in rows], np.uint32),
+            **columns_of(rows),
         )
 
 
@@ -108,44 +101,23 @@ def shard_writer(path: Path) -> Iterator[ShardWriter]:
             writer.end()
 
 
-def write_shard(path: Path, samples: Sequence[Entry]) -> Shard:
-    """Write one shard: images byte for byte as `.jpg` (or what they are), class ids as `.cls`.
-
-    Raises:
-        IrodoriError: webdataset would read a key differently or a key stands there twice, an image
-            can't be read or is of an unknown kind, or there are no samples.
-    """
-    with shard_writer(path) as writer:
-        for key, image, label in samples:
-            suffix = image.suffix.removeprefix(".").lower()
-            if suffix not in WRITTEN_SUFFIXES:
-                kinds = ", ".join(f".{kind}" for kind in WRITTEN_SUFFIXES)
-                raise IrodoriError(f"{image} is of an unknown kind: convert it to one of {kinds}")
-            try:
-                content = image.read_bytes()
-            except OSError as error:
-                raise IrodoriError(f"cannot read the image {image}: {error.strerror}") from error
-            writer.add(key, suffix, content, label)
-        return writer.close()
-
-
 def write_shards(
     shards: Sequence[Sequence[Entry]],
     folder: Path,
     prefix: str,
     classes: Sequence[str],
     made_by: Mapping[str, Any],
-) -> Index:
+) -> None:
     """Write `<prefix>-<number>.tar` for each list of samples, and at the end `index.json`.
 
-    Raises:
-        IrodoriError: as `write_shard` does.
+    Images are copied byte for byte.
     """
-    folder = Path(folder).absolute()
     digits = len(str(len(shards) - 1))
-    written = [
-        write_shard(folder / f"{prefix}-{number:0{digits}d}.tar", samples)
-        for number, samples in enumerate(shards)
-    ]
+    written = []
+    for number, samples in enumerate(shards):
+        with shard_writer(Path(folder) / f"{prefix}-{number:0{digits}d}.tar") as writer:
+            for key, image, label in samples:
+                suffix = image.suffix.removeprefix(".").lower()
+                writer.add(key, suffix, image.read_bytes(), label)
+            written.append(writer.close())
     write_index(folder, written, classes, made_by)
-    return Index(tuple(written), tuple(classes), made_by)

@@ -17,13 +17,11 @@ from irodori.config import PROJECT
 from irodori.config.check import check
 from irodori.config.instantiate import instantiate
 from irodori.config.trust import refuse_untrusted
-from irodori.data.base import ShardModule, storage
-from irodori.data.both import open_both
 from irodori.data.config import DataConfig
-from irodori.data.folders import Folders
 from irodori.data.images import to_middle_square, to_short_side
 from irodori.data.index import Index
-from irodori.data.opening import index_of
+from irodori.data.module import ShardModule
+from irodori.data.opening import ShardOpener, open_both
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import protocol_of
@@ -143,7 +141,7 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
     """
     chosen = data_config(config.data, instantiate(run.data) if run else None)
     if config.data.val is not None and config.data.fold is None:
-        index = index_of(chosen.val, chosen.classes, Folders(*storage(chosen)))
+        index = ShardOpener.of(chosen).open(chosen.val, chosen.classes)
     else:
         index = open_both(chosen)[1]
     index = Index(with_classes(index, model.classes).shards, model.classes, index.made_by)

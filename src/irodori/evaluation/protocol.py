@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from irodori.data.base import ShardModule
 from irodori.data.index import Index
+from irodori.data.module import ShardModule
 from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model

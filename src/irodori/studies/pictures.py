@@ -13,11 +13,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from irodori.color import Lab
-from irodori.data.base import ShardModule
-from irodori.data.both import open_both
 from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
+from irodori.data.module import ShardModule
+from irodori.data.opening import open_both
 from irodori.inference.sheet import gray_of
 from irodori.model import color_pictures, load_model
 from irodori.studies.comparison import Comparison

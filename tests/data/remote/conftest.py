@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import webserver
 
-from irodori.data.remote import retry
+from irodori.data.remote import files
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def server():
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Waits between tries are short, and no server has failed yet."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
-    retry._failing.clear()
+    monkeypatch.setattr(files, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(files, "LONGEST_WAIT", 0.05)
+    files._failing.clear()

@@ -1,10 +1,14 @@
 """Tiny tars for servers."""
 
+import dataclasses
 import io
 import tarfile
 
 import numpy as np
 from PIL import Image
+
+from irodori.data.index import checksums, write_index
+from irodori.data.scan import scan
 
 
 def photo(number, size=(9, 7)):
@@ -32,13 +36,18 @@ def shards(count=3, each=4, padding=0):
     return {f"t-{n}.tar": tar(range(n * each, (n + 1) * each), padding) for n in range(count)}
 
 
+def indexed(path):
+    """A shard with its checksums."""
+    shard = scan(path)
+    sha256, crc32 = checksums(shard)
+    return dataclasses.replace(shard, sha256=sha256, crc32=crc32)
+
+
 def index_json(folder, files):
     """The index.json of shards, as bytes."""
-    from irodori.data.index import write_index
-    from irodori.data.scan import scan
-
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    write_index(folder, [scan(folder / name) for name in files], ["a", "b", "c"], {"by": "test"})
+    shards = [indexed(folder / name) for name in files]
+    write_index(folder, shards, ["a", "b", "c"], {"by": "test"})
     return (folder / "index.json").read_bytes()

@@ -1,47 +1,75 @@
-"""Files behind URLs, through fsspec's file systems.
+"""Files behind URLs, through fsspec's file systems; a request that breaks is made again.
 
-Web servers are asked through the streams of fsspec's own http: its other calls take a whole body
-for a range where a server ignores ranges, and don't show which version of the file it is of.
+Web servers are read through the streams of fsspec's http: its other calls take a whole body for a
+range where a server ignores ranges, and don't show which version of the file it is of.
 """
 
+import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
 
 import fsspec
 from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import tokenize
 
-from irodori.data.remote.retry import (
-    ChangedError,
-    MissingError,
-    Network,
-    RefusedError,
-    TransientError,
-    retry_after,
-    retrying,
-)
-from irodori.data.remote.urls import is_web, name_of, shown, split
+from irodori.data.remote.urls import is_web, name_of, redacted, split
 from irodori.utils.errors import IrodoriError, one_line
 
 READ_AHEAD = 1 << 18
 """Bytes of a shard that are asked for at once to scan it: the headers of several small images."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+"""Seconds between two tries: at first, and at most; each is drawn from half of it to all of it."""
+LONGEST_RETRY_AFTER = 300.0
+"""The same where the server asks for more."""
 NO_RANGES = "the server has no range requests, which reading without a cache needs: set data.cache"
 
-_TAGS = ("ETag", "etag", "blob_id", "LastModified", "last_modified", "mtime", "modify", "created")
-"""What file systems call that which changes with a file's content, best first."""
-_kept: dict[int, Any] = {}
-"""File systems that were made. If a forked loader process dropped its parent's, their connections
+Answer = TypeVar("Answer")
+
+_failing: set[str] = set()
+"""Files and hosts that this process gave up on and that haven't answered since. They get one try
+each: otherwise every sample of a dead server would take all the waits again."""
+_file_systems: dict[int, Any] = {}
+"""Keeps file systems alive: if a forked loader process dropped its parent's, their connections
 would be closed, and so taken off the epoll that both processes share."""
+
+
+class RefusedError(OSError):
+    """A file can't be had, and asking again won't help; the message names it."""
+
+
+class MissingError(RefusedError):
+    """A file isn't there, or isn't shown to us."""
+
+
+class ChangedError(RefusedError):
+    """A file isn't what it was."""
+
+
+class TransientError(OSError):
+    """A request broke that may succeed after `wait` seconds."""
+
+    wait = 0.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """How often a server is asked again, and after how many seconds of silence."""
+
+    retries: int = 8
+    timeout: float = 30.0
 
 
 class Stat(NamedTuple):
     """What a server says about a file.
 
-    num_bytes: its length. tag: its ETag or modification time, "" where there is neither; another
-    tag means another content. ranges: whether parts of it can be asked for.
+    num_bytes: its length. tag: changes with its content; "" where nothing does. ranges: whether
+    parts of it can be asked for.
     """
 
     num_bytes: int
@@ -51,93 +79,74 @@ class Stat(NamedTuple):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL; holds no connection, so that it may go to any process.
-
-    Its methods take one request, and raise TransientError where another try may help, RefusedError
-    where it won't. `timeout` seconds of silence count as broken off.
-    """
+    """A file behind a URL, for any process; methods raise RefusedError where it can't be had."""
 
     url: str
-    timeout: float
+    network: Network
 
     def stat(self) -> Stat:
         """Return what the server says about the file."""
-        with file_system(self.url, self.timeout) as (files, path):
+
+        def ask(files: Any, path: str) -> Stat:
+            if is_web(self.url):  # with a first byte: URLs signed for GET refuse HEAD
+                return self._get(files, path, 0, 1)[0]
             info = files.info(path)
-        if info["type"] == "directory":
-            raise MissingError(f"{shown(self.url)} is a folder")
-        return Stat(int(info["size"]), next((str(info[k]) for k in _TAGS if info.get(k)), ""))
+            if info["type"] == "directory":
+                raise MissingError(f"{redacted(self.url)} is a folder")
+            return Stat(int(info["size"]), tokenize(info))
+
+        return ask_patiently(self.url, ask, self.network)
 
     def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
-        """Return those bytes of the file that `stat` describes (a tag of "" is any)."""
-        with file_system(self.url, self.timeout) as (files, path):
-            content: bytes = files.cat_file(path, start=start, end=start + num_bytes)
-        if len(content) != num_bytes:
-            raise ChangedError(f"{shown(self.url)} has changed since its index was made")
-        return content
+        """Return a range of the file that `stat` describes (a tag of "" is any)."""
+        url = redacted(self.url)
+        changed = ChangedError(f"{url} has changed since its index was made")
 
+        def ask(files: Any, path: str) -> bytes:
+            content: bytes
+            if is_web(self.url):
+                now, content = self._get(files, path, start, num_bytes)
+                if now.num_bytes != stat.num_bytes or (stat.tag and now.tag != stat.tag):
+                    raise changed
+                if not now.ranges and num_bytes < now.num_bytes:
+                    raise RefusedError(f"{url}: {NO_RANGES}")
+            else:
+                content = files.cat_file(path, start=start, end=start + num_bytes)
+            if len(content) != num_bytes:
+                raise changed
+            return content
 
-class WebFile(RemoteFile):
-    """A file behind http(s)."""
+        return ask_patiently(self.url, ask, self.network)
 
-    def stat(self) -> Stat:
-        """Return what the server says with the first byte: URLs signed for GET refuse HEAD."""
-        with self._answer(0, 1) as (stat, _, stream):
-            if stat.ranges:
-                stream.read(1)  # else the connection couldn't be used again
-            return stat
-
-    def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
-        """Return those bytes of the file; of a server without ranges, only all of them."""
-        with self._answer(start, num_bytes) as (now, first, stream):
-            if now.num_bytes != stat.num_bytes or (stat.tag and now.tag != stat.tag):
-                raise ChangedError(f"{shown(self.url)} has changed since its index was made")
-            if not now.ranges and num_bytes < now.num_bytes:
-                raise RefusedError(f"{shown(self.url)}: {NO_RANGES}")
-            content = b"".join(iter(lambda: stream.read(1 << 20), b""))
-        if first != start or len(content) != num_bytes:
-            raise TransientError(f"{shown(self.url)}: the server sent other bytes than asked for")
-        return content
-
-    @contextmanager
-    def _answer(self, start: int, num_bytes: int) -> Iterator[tuple[Stat, int, Any]]:
-        """Give the file's state, the number of the first byte that is sent, and the stream."""
+    def _get(self, files: Any, path: str, start: int, num_bytes: int) -> tuple[Stat, bytes]:
+        """Return a web server's state and bytes of a file; no bytes where it would send others."""
         wanted = f"bytes={start}-{start + num_bytes - 1}"
-        with file_system(self.url, self.timeout) as (files, path):
-            headers = {"Accept-Encoding": "identity", "Range": wanted}
-            # A block size of 0 makes it a stream; with some size fsspec doesn't ask for it.
-            with files.open(path, block_size=0, size=1, headers=headers) as stream:
-                said = stream.r.headers
-                place = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", said.get("Content-Range", ""))
-                length = place[2] if place else said.get("Content-Length", "")
-                if not length.isdigit() or said.get("Content-Encoding", "identity") != "identity":
-                    raise RefusedError(f"{shown(self.url)}: the server doesn't say its length")
-                tag, modified = said.get("ETag", ""), said.get("Last-Modified", "")
-                tag = modified if not tag or (modified and tag.startswith("W/")) else tag
-                yield (
-                    Stat(int(length), tag, place is not None),
-                    int(place[1]) if place else 0,
-                    stream,
-                )
-
-
-def remote_file(url: str, timeout: float) -> RemoteFile:
-    """Return the file behind a URL."""
-    return (WebFile if is_web(url) else RemoteFile)(url, timeout)
+        headers = {"Accept-Encoding": "identity", "Range": wanted}
+        # A block size of 0 makes it a stream; with some size fsspec doesn't ask for it.
+        with files.open(path, block_size=0, size=1, headers=headers) as stream:
+            answer = stream.r.headers
+            found = re.fullmatch(rf"bytes {start}-\d+/(\d+)", answer.get("Content-Range", ""))
+            length = found[1] if found else answer.get("Content-Length", "")
+            if not length.isdigit() or answer.get("Content-Encoding", "identity") != "identity":
+                raise RefusedError(f"{redacted(self.url)}: the server doesn't say its length")
+            tag = answer.get("ETag") or answer.get("Last-Modified", "")
+            stat = Stat(int(length), tag, ranges=found is not None)
+            if not stat.ranges and num_bytes < stat.num_bytes:
+                return stat, b""
+            return stat, b"".join(iter(lambda: stream.read(1 << 20), b""))
 
 
 class RangeFile(AbstractBufferedFile):
-    """A file behind a URL as a seekable one, read in ranges; reading raises RefusedError."""
+    """A file behind a URL as a seekable one; reading raises RefusedError."""
 
-    def __init__(self, file: RemoteFile, stat: Stat, network: Network) -> None:
+    def __init__(self, file: RemoteFile, stat: Stat) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             None, file.url, block_size=READ_AHEAD, size=stat.num_bytes
         )
-        self.file, self.stat, self.network = file, stat, network
+        self.file, self.stat = file, stat
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        file, stat = self.file, self.stat
-        return retrying(file.url, lambda: file.read(start, end - start, stat), self.network)
+        return self.file.read(start, end - start, self.stat)
 
 
 def names_in(folder: str, network: Network) -> list[str]:
@@ -148,74 +157,104 @@ def names_in(folder: str, network: Network) -> list[str]:
     """
     parent, last, query = split(folder)
     url = f"{parent}/{last}/{query}"
-
-    def ask() -> list[str]:
-        with file_system(url, network.timeout) as (files, path):
-            return [name_of(name) for name in files.ls(path, detail=False)]
-
     try:
-        return retrying(url, ask, network)
+        paths = ask_patiently(url, lambda files, path: files.ls(path, detail=False), network)
     except MissingError:
         return []
+    return list(map(name_of, paths))
 
 
-@contextmanager
-def file_system(url: str, timeout: float) -> Iterator[tuple[Any, str]]:
-    """Give fsspec's file system for a URL and the file's path in it, and translate its errors.
+def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network) -> Answer:
+    """Return the first good answer of `ask`, which gets fsspec's file system and the file's path.
+
+    A series of retries, with exponential back-off and jitter, is reported in one line.
 
     Raises:
-        RefusedError, TransientError: what the file system raises; the scheme isn't known.
+        RefusedError: it can't be had, or every try failed.
         IrodoriError: the scheme's package isn't installed.
     """
-    scheme = url.partition("://")[0]
+    places = {url, urlsplit(url).netloc}
+    failures = 0
+    while True:
+        try:
+            answer = ask(*_file_system(url, network.timeout))
+        except ImportError as error:
+            scheme = url.partition("://")[0]
+            hint = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
+            raise IrodoriError(
+                f"{scheme}:// needs a package that is not installed: {hint}"
+            ) from error
+        except RefusedError:
+            raise
+        except Exception as error:
+            problem = _translated(error, url)
+            if isinstance(problem, RefusedError):
+                raise problem from error
+            if failures == network.retries or _failing & places:
+                _failing.update(places)
+                after = f"; gave up after {failures} retries" if failures else ""
+                raise RefusedError(f"{problem}{after}") from error
+            if not failures:
+                tries = f"trying again, up to {network.retries} times"
+                print(f"{problem}; {tries}", file=sys.stderr, flush=True)
+            wait = min(LONGEST_WAIT, FIRST_WAIT * 2**failures) * random.uniform(0.5, 1)
+            time.sleep(max(wait, min(problem.wait, LONGEST_RETRY_AFTER)))
+            failures += 1
+        else:
+            _failing.difference_update(places)
+            return answer
+
+
+def _file_system(url: str, timeout: float) -> tuple[Any, str]:
     options: dict[str, Any] = {"use_listings_cache": False}
-    try:
-        if is_web(url):
-            import aiohttp
+    if is_web(url):
+        import aiohttp  # takes long, and only web servers need it
 
-            silence = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
-            options["client_kwargs"] = {"timeout": silence, "trust_env": True}
-            options["encoded"] = True
-        elif scheme == "s3":
-            once = {"total_max_attempts": 1}  # `retrying` is what asks again
-            timeouts = {"connect_timeout": timeout, "read_timeout": timeout}
-            options["config_kwargs"] = {**timeouts, "retries": once}
-        elif scheme == "gs":
-            options["requests_timeout"] = timeout
-        # As given, but for blanks and such.
-        address = quote(url, safe="%/:=&?~#+!$,;'@()*[]") if is_web(url) else url
-        files, path = fsspec.url_to_fs(address, **options)  # type: ignore[no-untyped-call]
-        _kept[id(files)] = files
-        yield files, path
-    except ImportError as error:
-        package = f"pip install 'irodori[{scheme}]'" if scheme in ("s3", "gs") else one_line(error)
-        raise IrodoriError(
-            f"{scheme}:// needs a package that is not installed: {package}"
-        ) from error
-    except (RefusedError, TransientError):
-        raise
-    except Exception as error:
-        raise _translated(error, url) from error
+        silence = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
+        options |= {"client_kwargs": {"timeout": silence, "trust_env": True}, "encoded": True}
+        url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # as given, but for blanks and such
+    elif url.startswith("s3://"):
+        timeouts = {"connect_timeout": timeout, "read_timeout": timeout}
+        # `ask_patiently` is what asks again.
+        options["config_kwargs"] = {**timeouts, "retries": {"total_max_attempts": 1}}
+    elif url.startswith("gs://"):
+        options["requests_timeout"] = timeout
+    files, path = fsspec.url_to_fs(url, **options)  # type: ignore[no-untyped-call]
+    _file_systems[id(files)] = files
+    return files, path
 
 
-def _translated(error: Exception, url: str) -> OSError:
+def _translated(error: Exception, url: str) -> RefusedError | TransientError:
     """Return one of our errors for one of a client's, which have no common base."""
-    url, said = shown(url), one_line(error).replace(url, shown(url))
-    response = getattr(error, "response", None)
-    status = getattr(error, "status", getattr(response, "status_code", None))  # aiohttp's, hf's
-    status = getattr(error, "code", None) if status is None else status  # gcsfs's
+    url, reason = redacted(url), one_line(error).replace(url, redacted(url))
     if isinstance(error, FileNotFoundError):
         return MissingError(f"{url} does not exist")
     if isinstance(error, TimeoutError):
         return TransientError(f"{url}: no answer in time")
-    if isinstance(status, int) and status >= 400:
-        said = f"{url}: HTTP {status} {getattr(error, 'message', '')}".rstrip()
-        if status in (408, 429) or status >= 500:
-            headers = getattr(error, "headers", getattr(response, "headers", None))
-            return TransientError(said, wait=retry_after(headers or {}))
-        return (MissingError if status in (403, 410) else RefusedError)(said)
     if isinstance(error, PermissionError):
-        return MissingError(f"{url}: no access ({said})")
+        return MissingError(f"{url}: no access ({reason})")
+    # aiohttp's, the status of other packages' responses, gcsfs's.
+    response = getattr(error, "response", error)
+    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    status = status or getattr(error, "code", None)
+    if isinstance(status, int) and status >= 400:
+        reason = f"{url}: HTTP {status} {getattr(error, 'message', '')}".rstrip()
+        if status not in (408, 429) and status < 500:
+            return (MissingError if status in (403, 410) else RefusedError)(reason)
+        problem = TransientError(reason)
+        problem.wait = _retry_after(getattr(response, "headers", None) or {})
+        return problem
     kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
     passing = isinstance(error, OSError) or re.search("Connect|Timeout|Payload|HTTPClient", kinds)
-    return (TransientError if passing and "SSL" not in kinds else RefusedError)(f"{url}: {said}")
+    return (TransientError if passing and "SSL" not in kinds else RefusedError)(f"{url}: {reason}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that an answer's Retry-After asks for, as a number or as a date."""
+    asked = headers.get("Retry-After", "")
+    try:
+        if asked.isdigit():
+            return float(asked)
+        return parsedate_to_datetime(asked).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return 0.0

@@ -16,20 +16,19 @@ def is_web(url: str) -> bool:
 
 def split(url: str) -> tuple[str, str, str]:
     """Return a URL's folder (without its last slash), its last part, and its query with the "?"."""
-    found = re.search(r"[?#]", url) if is_web(url) else None
-    path, query = (url[: found.start()], url[found.start() :]) if found else (url, "")
+    path = re.split("[?#]", url, maxsplit=1)[0] if is_web(url) else url
     folder, _, name = path.rpartition("/")
-    return folder, name, query
+    return folder, name, url[len(path) :]
 
 
 def folder_of(url: str) -> str:
-    """Return the folder that a file lies in: without a slash at its end, with the file's query."""
+    """Return the folder of a file: without a slash at its end, with the file's query."""
     folder, _, query = split(url)
     return folder + query
 
 
 def in_folder(folder: str, name: str) -> str:
-    """Return the URL of the file of that name in a folder (as `folder_of` gives it)."""
+    """Return the URL of a file in a folder (as `folder_of` gives it)."""
     parent, last, query = split(folder)
     return f"{parent}/{last}/{quote(name) if is_web(folder) else name}{query}"
 
@@ -40,7 +39,7 @@ def name_of(url: str) -> str:
     return unquote(name) if is_web(url) else name
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Return a URL for messages: without user, password and query, which may be credentials."""
     folder, name, query = split(url)
     return re.sub(r"//[^/]*@", "//", f"{folder}/{name}") + ("?…" if query else "")

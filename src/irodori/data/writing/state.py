@@ -10,14 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from irodori.data.index import (
-    INDEX_NAME,
-    Shard,
-    read_index,
-    read_index_file,
-    shard_row,
-    write_rows,
-)
+from irodori.data.index import INDEX_NAME, Shard, read_index, read_index_file, write_index
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
@@ -97,9 +90,8 @@ def resume_or_begin(output: Path, job: Mapping[str, Any]) -> bool:
 
 def write_record(output: Path, name: str, record: Record) -> None:
     """Note that a shard is done; it must have its final name already."""
-    rows = [] if record.shard is None else [shard_row(record.shard, record.shard.name)]
-    path = output / UNFINISHED / f"{name}.json"
-    write_rows(path, rows, (), {"rejected": record.rejected})
+    shards = [] if record.shard is None else [record.shard]
+    write_index(output / UNFINISHED, shards, (), {"rejected": record.rejected}, f"{name}.json")
 
 
 def read_record(output: Path, name: str) -> Record | None:

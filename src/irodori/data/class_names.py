@@ -1,0 +1,88 @@
+"""The names of the classes of shards."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from irodori.data.index import INDEX_NAME, Index, Shard
+from irodori.utils.errors import IrodoriError
+
+_PLACES = re.compile(r"/\w/(\S+)\s+(\d+)")  # "/a/abbey 0", as in the lists of the Places database
+
+
+def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the longer of two lists of class names, of which the other is a part.
+
+    Shards without names have plain numbers ("0", "1", …), which fit any names.
+
+    Raises:
+        IrodoriError: a class id would mean one thing in training and another in validation.
+    """
+    # Of two lists of equal length, names come before numbers.
+    other, wider = sorted((train, val), key=lambda x: (len(x), x != numbered(len(x))))
+    if other not in (wider[: len(other)], numbered(len(other))):
+        raise IrodoriError(
+            "data.train and data.val name different classes: give data.classes, one list for both"
+        )
+    return wider
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Read class names, one a line in UTF-8; blank lines do not count.
+
+    Lines as in the lists of Places ("/a/abbey 0") give the name alone ("abbey").
+
+    Raises:
+        IrodoriError: the file cannot be read, is empty, or holds a name twice.
+    """
+    path = Path(path).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise IrodoriError(f"cannot read the class names {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise IrodoriError(f"the class names {path} are not UTF-8: save them as UTF-8") from error
+    names: list[str] = []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        match = _PLACES.fullmatch(line)
+        name = match[1] if match else line
+        if match and int(match[2]) != len(names):
+            raise IrodoriError(
+                f"{path}, line {number}: class {name!r} has id {match[2]} but is number "
+                f"{len(names)} of the file (counted from 0): sort the lines by id"
+            )
+        if name in names:
+            raise IrodoriError(f"{path}, line {number}: class {name!r} stands there twice")
+        names += [name] if name else []
+    if not names:
+        raise IrodoriError(f"{path} holds no class names: write one a line")
+    return tuple(names)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Return the names of classes that have none."""
+    return tuple(map(str, range(count)))
+
+
+def check_labels(shard: Shard, classes: Sequence[str]) -> None:
+    """Raise IrodoriError for the first label without a class name."""
+    wrong = np.flatnonzero(shard.labels >= len(classes))
+    if wrong.size:
+        i = int(wrong[0])
+        raise IrodoriError(
+            f"{shard.path}: key {shard.keys[i]!r} has class id {shard.labels[i]}, but there are "
+            f"only {len(classes)} classes: give the list of classes that belongs to the shards"
+        )
+
+
+def stored_classes(indexes: Sequence[Index]) -> tuple[str, ...]:
+    """Return the class names that the indexes of all folders agree on; () if none names any."""
+    lists = list(dict.fromkeys(index.classes for index in indexes))
+    if len(lists) > 1:
+        raise IrodoriError(
+            f"{INDEX_NAME} of {indexes[0].shards[0].path} and of other folders name different"
+            " classes: give one list of classes for all shards"
+        )
+    return lists[0] if lists else ()
