@@ -8,8 +8,10 @@ import time
 import types
 
 
-class Painter:
-    def __init__(self, options, sequence, jobs, say):
+class BatchColorizer:
+    provenance = None
+
+    def __init__(self, options, photos, jobs, report):
         pass
 
     def __call__(self, pixels_HWC, sharing=1):
@@ -19,8 +21,8 @@ class Painter:
 
 
 if __name__ == "__main__":
-    stand_in = types.ModuleType("irodori.inference.job.painter")
-    stand_in.Painter = Painter
+    stand_in = types.ModuleType("irodori.inference.batch_colorizer")
+    stand_in.BatchColorizer = BatchColorizer
     sys.modules[stand_in.__name__] = stand_in
     from irodori.cli.app import app
 

@@ -115,7 +115,7 @@ def test_commands_in_their_order(folder: Path) -> None:
             assert kind == "run"
             assert (folder / path / "metrics.json").is_file()
         assert ("this run is finished" in out) == ("resume=" in command)
-    assert list((folder / "coloured").glob("*.jpg"))
+    assert list((folder / "colorized").glob("*.jpg"))
     assert len(list((folder / "styled").iterdir())) == SOME
     assert (folder / "model.safetensors").exists()
     (evaluated,) = (folder / "runs" / "evaluate").iterdir()

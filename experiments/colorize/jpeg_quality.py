@@ -1,4 +1,4 @@
-"""What quality should coloured photos be saved with? `python experiments/colorize/jpeg_quality.py`.
+"""What quality should colored photos be saved with? `python experiments/colorize/jpeg_quality.py`.
 
 Saves photographs as JPEG and WebP at several qualities, with chrominance at full size (4:4:4) and
 at half of it (4:2:0), and compares what comes back with what went in: CIEDE2000, and L* in steps of

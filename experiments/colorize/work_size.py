@@ -1,7 +1,7 @@
-"""At which size a network should see photos: errors of colours over working sizes.
+"""At which size a network should see photos: errors of colors over working sizes.
 
-`python experiments/colorize/work_size.py <full-size colour photographs> [--checkpoint <file>]`
-colours each photograph from its luminance with several working sizes and compares it with the true
+`python experiments/colorize/work_size.py <full-size color photographs> [--checkpoint <file>]`
+colors each photograph from its luminance with several working sizes and compares it with the true
 one. Writes work_size.csv beside this file, and prints a table.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from irodori.inference.colorizer import STARTER, Colorizer, Settings
+from irodori.inference.colorizer import STARTER, Colorizer
+from irodori.inference.settings import ColorizeSettings
 from irodori.metrics.pair import Pair
 from irodori.model import load_model
 
@@ -26,7 +27,7 @@ LARGEST = 1600
 
 
 def main() -> None:
-    """Colour, compare, write, print."""
+    """Color, compare, write, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photographs", type=Path, nargs="+", help="files")
     parser.add_argument("--checkpoint", type=Path, default=STARTER)
@@ -39,7 +40,7 @@ def main() -> None:
         true.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
         true_3HW = tensor(true)
         for size in SIZES:
-            colorizer = Colorizer(model, Settings(work_size=size))
+            colorizer = Colorizer(model, ColorizeSettings(work_size=size))
             start = time.perf_counter()
             colored = colorizer(true)
             seconds = time.perf_counter() - start

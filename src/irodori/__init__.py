@@ -1,4 +1,4 @@
-"""irodori trains, compares and uses networks that colour black-and-white photographs."""
+"""irodori trains, compares and uses networks that color black-and-white photographs."""
 
 from typing import TYPE_CHECKING, Any
 

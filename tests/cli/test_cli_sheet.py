@@ -12,8 +12,8 @@ import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli.app import app
 from irodori.color import Lab
-from irodori.inference.colorizer import Settings
 from irodori.inference.picture_grid import picture_grid
+from irodori.inference.settings import ColorizeSettings
 from irodori.inference.style_sheet import CELL, GAP
 from irodori.model import Model
 
@@ -58,7 +58,7 @@ def test_photos_against_styles(folders, checkpoint):
     picture = Image.open("x.png")
     assert picture.size == (4 * (CELL[0] + GAP), 3 * (CELL[1] + GAP))
     assert (cell(picture, 0, 0) == 255).all()
-    colorizer = Colorizer.load(checkpoint, Settings(style_strength=0.75))
+    colorizer = Colorizer.load(checkpoint, ColorizeSettings(style_strength=0.75))
     photos = [Image.open(f"photos/{number}.png") for number in (0, 1)]
     styles = [Image.open(f"styles/{number}.png") for number in (2, 3, 4)]
     for row, photo in enumerate(photos, 1):
@@ -90,7 +90,7 @@ def test_bad_photos_are_left_out(folders, checkpoint):
         (["photos", "--styles", "empty", "--output", "x.png"], "no photo there"),
         (
             ["photos", "--styles", "styles", "--output", "x.png", "--saturation", "9"],
-            "--saturation",
+            "saturation is 9",
         ),
         (
             ["photos", "--styles", "styles", "--output", "x.png", "--checkpoint", "c"],

@@ -9,9 +9,11 @@ import tifffile
 from PIL import Image
 
 XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description tiff:Orientation="6"'
-    b' dc:title="\xe6\xa0\xaa"><exif:PixelXDimension>7</exif:PixelXDimension>'
-    b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+    b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+    b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"'
+    b' xmlns:own="https://example.org/own/" tiff:Orientation="6" own:name="\xe6\xa0\xaa">'
+    b"<exif:PixelXDimension>7</exif:PixelXDimension></rdf:Description></rdf:RDF></x:xmpmeta>"
 )
 MAKER = b"maker\0" + bytes(range(60))
 GPS = {1: "N", 2: (35.0, 41.0, 22.5), 3: "E", 4: (139.0, 41.0, 30.25)}

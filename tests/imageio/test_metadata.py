@@ -13,9 +13,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from irodori.imageio import Encoding, Metadata, read_photo, write_photo
 from irodori.imageio import exif as blocks
-from irodori.imageio.tags import parse
+from irodori.imageio.xmp import Packet
 
 RGB = picture()
+SMALL = picture(6, 8)
 FORMS = ("JPEG", "PNG", "TIFF", "WEBP")
 
 
@@ -62,12 +63,11 @@ def test_all_of_it_goes_from_format_to_format(source, target, endian):
         image.load()
         if target != "WEBP" and source != "WEBP":
             assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)
-    assert b'dc:title="\xe6\xa0\xaa"' in packet
-    assert b'tiff:Orientation="1"' in packet
+    assert b'own:name="\xe6\xa0\xaa"' in packet
+    for name, value in (("tiff:Orientation", "1"), ("exif:PixelXDimension", "23")):
+        assert Packet(packet).get(name) == value
     assert "曲線x".encode()[:7] in content  # text is not decoded on its way
-    again = read_photo(content)
-    assert again.metadata.xmp == photo.metadata.xmp
-    assert again.pixels.shape == (37, 23, 3)
+    assert read_photo(content).pixels.shape == (37, 23, 3)
 
 
 @pytest.mark.parametrize("target", FORMS)
@@ -89,8 +89,6 @@ def test_maker_notes_stay_where_they_are():
     before = Image.open(io.BytesIO(content)).info["exif"]
     after = Image.open(io.BytesIO(written(read_photo(content), "JPEG"))).info["exif"]
     assert after.index(MAKER) == before.index(MAKER)
-    assert len(after) == len(before)
-    assert sum(a != b for a, b in zip(after, before, strict=True)) <= 6
 
 
 def test_the_thumbnail_goes():
@@ -103,10 +101,11 @@ def test_the_thumbnail_goes():
     second = struct.pack(">H", 2) + struct.pack(">HHLL", 0x0201, 4, 1, place)
     second += struct.pack(">HHLL", 0x0202, 4, 1, len(thumbnail)) + bytes(4)
     block = block[:end] + struct.pack(">L", len(block)) + block[end + 4 :] + second + thumbnail
-    photo = read_photo(saved(RGB, "JPEG", exif=b"Exif\0\0" + block))
-    assert thumbnail not in photo.metadata.exif
-    assert parse(photo.metadata.exif).following[1] == 0
-    assert MAKER in photo.metadata.exif
+    content = written(read_photo(saved(RGB, "JPEG", exif=b"Exif\0\0" + block)), "JPEG")
+    assert thumbnail not in content
+    block = read_photo(content).metadata.exif
+    assert len(blocks.read_directories(io.BytesIO(block), limit=2)) == 1
+    assert MAKER in block
 
 
 @pytest.mark.parametrize("target", [*FORMS, "BMP"])
@@ -151,7 +150,19 @@ def test_a_damaged_block_never_raises(data):
     for _ in range(data.draw(st.integers(1, 6))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     block = bytes(block[: data.draw(st.integers(0, len(block)))])
-    made = Metadata(block, None, None).upright(10, 20)
-    blocks.fitting(made.exif, 200)
-    blocks.with_resolution(made.exif, (72.0, 72.0))
-    blocks.for_tiff(made.exif)
+    made = blocks.for_result(block, (10, 20), (72.0, 72.0), "irodori")
+    assert blocks.parse(made).value(blocks.SOFTWARE) == b"irodori\0"
+    blocks.shortened(made, 200)
+    blocks.shortened(block, 20)
+    photo = read_photo(saved(SMALL, "JPEG", exif=b"Exif\0\0" + block))
+    assert photo.pixels.size == SMALL.size
+    for form in ("JPEG", "TIFF"):
+        assert read_photo(written(photo, form)).pixels.size == SMALL.size
+
+
+def test_values_that_overlap_take_no_terabytes():
+    count, size = 5000, 1 << 20
+    entries = b"".join(struct.pack("<HHLL", 40000 + n, 7, size, 0) for n in range(count))
+    block = b"II*\0" + struct.pack("<LH", 8, count) + entries + bytes(4)
+    found = blocks.parse(block.ljust(size, b"\0"))
+    assert sum(len(one.value) for one in found.fields.values()) <= 1 << 26

@@ -10,7 +10,7 @@ from photo_files import ADOBE, cmyk_icc, encoded, from_adobe, icc, picture, png_
 from PIL import Image, ImageCms
 
 from irodori.imageio import Encoding, read_photo, write_photo
-from irodori.imageio.profiles import srgb
+from irodori.imageio.color import srgb
 
 RGB, GRAY = picture(), picture(channels=1)
 DEEP, DEEP_GRAY = picture(dtype=np.uint16), picture(channels=1, dtype=np.uint16)

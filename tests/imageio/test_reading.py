@@ -7,9 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from photo_files import XMP, exif, icc, picture, png_chunk, saved, tiff
+from photo_files import XMP, exif, picture, png_chunk, saved, tiff
 from PIL import Image, ImageOps
 
 from irodori.imageio import read_photo
@@ -95,8 +93,12 @@ def test_of_an_mpo_the_first_picture():
 def test_no_page_of_a_tiff_is_lost_in_silence():
     first = Image.fromarray(RGB)
     content = saved(first, "TIFF", save_all=True, append_images=[ImageOps.invert(first)] * 2)
-    with pytest.raises(IrodoriError, match="3 pages; save each as a file of its own"):
+    with pytest.raises(IrodoriError, match=r"3 pages.*--page.*tiffsplit"):
         read_photo(content)
+    same(read_photo(content, page=1), RGB)
+    same(read_photo(content, page=3), 255 - RGB)
+    with pytest.raises(IrodoriError, match="no page 4: it has 3"):
+        read_photo(content, page=4)
 
 
 def test_a_thumbnail_beside_it_is_no_page():
@@ -232,21 +234,19 @@ def test_cmyk_without_a_profile_is_pillows():
 
 
 def test_what_is_refused_says_why(tmp_path):
-    rgb = Image.fromarray(RGB)
     floats = tiff(DEEP_GRAY[..., 0].astype(np.float32), photometric="minisblack")
-    moving = {"save_all": True, "append_images": [ImageOps.invert(rgb)]}
     for content, reason in (
         (b"", "empty file"),
         (b"words and words", "no photo of a known kind"),
-        (saved(rgb, "GIF"), "no photo of a known kind"),
+        (b"%PDF-1.7 and so on", "pdfimages"),
+        (b"\0\0\0\x20ftypisom" + bytes(40), "ffmpeg"),
+        (b"FUJIFILMCCD-RAW 0201", "develop it"),
         (floats, "floating-point"),
-        (saved(rgb, "PNG", **moving), "animated"),
-        (saved(rgb, "WEBP", **moving), "animated"),
         (b"\xff\xd8\xff" + bytes(100), "truncated"),
         (b"RIFF\x20\0\0\0WEBP" + bytes(40), "damaged"),
         (b"BM" + bytes(60), "damaged"),
         (b"II*\0" + bytes(40), "damaged"),
-        (tiff(DEEP, photometric="rgb", subfiletype=1), "raw photograph"),
+        (tiff(DEEP[..., 0], photometric="cfa"), "develop it"),
     ):
         with pytest.raises(IrodoriError, match=reason) as caught:
             read_photo(content)
@@ -277,7 +277,8 @@ def test_absurd_sizes_are_refused_by_the_header():
 
 
 @pytest.mark.slow
-def test_photos_beyond_pillows_own_limit_are_read():
+@pytest.mark.filterwarnings("error")
+def test_photos_beyond_pillows_own_limit_are_read_without_a_word():
     large = Image.new("1", (20000, 10000))
     assert read_photo(saved(large, "PNG")).pixels.shape == (10000, 20000, 1)
 
@@ -300,11 +301,7 @@ def test_orientation_is_applied_once(orientation):
         saved(rgba, "WEBP", lossless=True, exact=True, exif=block),
         saved(rgba, "TIFF", tiffinfo={0x0112: orientation}),
     ):
-        photo = read_photo(content)
-        same(photo, upright[..., :3], upright[..., 3])
-        again = Image.Exif()
-        again.load(b"Exif\0\0" + photo.metadata.exif)
-        assert again[0x0112] == 1
+        same(read_photo(content), upright[..., :3], upright[..., 3])
     jpeg = saved(RGB, "JPEG", exif=block)
     wanted = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg))))
     same(read_photo(jpeg), wanted)
@@ -320,63 +317,6 @@ def test_orientation_is_applied_once(orientation):
 def test_orientation_in_xmp_counts_where_exif_is_silent():
     photo = read_photo(saved(RGB, "JPEG", xmp=XMP))
     assert photo.pixels.shape == (37, 23, 3)
-    assert b'tiff:Orientation="1"' in photo.metadata.xmp
-    assert b"<exif:PixelXDimension>23<" in photo.metadata.xmp
-
-
-FILES = {
-    "JPEG": saved(RGB, "JPEG", quality=90),
-    "progressive": saved(RGB, "JPEG", quality=90, progressive=True, exif=exif()),
-    "CMYK": saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
-    "PNG": saved(RGB, "PNG"),
-    "PNG16": imagecodecs.png_encode(DEEP),
-    "TIFF": saved(RGB, "TIFF"),
-    "LZW": saved(RGB, "TIFF", compression="tiff_lzw"),
-    "G4": saved(Image.fromarray(GRAY[..., 0]).convert("1"), "TIFF", compression="group4"),
-    "TIFF16": tiff(DEEP, photometric="rgb"),
-    "TIFF16z": tiff(DEEP, photometric="rgb", compression="zlib", predictor=True),
-    "WEBP": saved(RGB, "WEBP"),
-    "lossless": saved(RGB, "WEBP", lossless=True),
-    "BMP": saved(RGB, "BMP"),
-    "palette": saved(Image.fromarray(RGB).quantize(20), "BMP"),
-}
-WHOLE = {name: read_photo(content) for name, content in FILES.items()}
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True), st.booleans())
-def test_a_truncated_file_is_an_error_or_complete(name, part, zeros):
-    content = FILES[name]
-    kept = content[: int(part * len(content))]
-    if zeros and name in ("JPEG", "progressive", "CMYK"):  # as on a rescued disk
-        kept = kept.ljust(len(content), b"\0")
-    try:
-        photo = read_photo(kept)
-    except IrodoriError:
-        return
-    np.testing.assert_array_equal(photo.pixels, WHOLE[name].pixels)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.data())
-def test_whatever_is_in_a_file_only_our_errors_come_out(name, data):
-    content = bytearray(FILES[name])
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    try:
-        photo = read_photo(bytes(content))
-    except IrodoriError:
-        return
-    assert photo.pixels.dtype in (np.uint8, np.uint16)
-
-
-def test_damaged_metadata_does_not_cost_the_photo():
-    for block in (b"Exif\0\0", b"Exif\0\0nonsense", exif()[:40], exif()[:-70]):
-        assert (
-            np.abs(read_photo(saved(RGB, "JPEG", exif=block)).pixels.astype(int) - RGB).max() < 60
-        )
-    same(read_photo(saved(RGB, "PNG", icc_profile=icc(b"GRAY", 2.2))), RGB)
 
 
 def test_heic_where_its_decoder_is():
@@ -401,12 +341,5 @@ def test_heic_without_its_decoder_says_what_to_install(monkeypatch):
 def test_avif():
     smooth = np.asarray(Image.fromarray(RGB).resize((64, 48)))
     photo = read_photo(saved(smooth, "AVIF", quality=95))
-    assert photo.format == "HEIF"
+    assert photo.format == "AVIF"
     assert np.abs(photo.pixels.astype(int) - smooth).mean() < 4
-
-
-def test_padding_between_a_jpegs_segments_is_passed_over():
-    content = saved(Image.fromarray(RGB), "JPEG")
-    size = int.from_bytes(content[4:6], "big")
-    padded = content[: 4 + size] + b"\0\0\0" + content[4 + size :]
-    np.testing.assert_array_equal(read_photo(padded).pixels, read_photo(content).pixels)

@@ -89,14 +89,16 @@ def test_formats():
     rgb, deep = picture(), picture(dtype=np.uint16)
     clear, opaque = np.zeros(rgb.shape[:2], np.uint8), np.full(rgb.shape[:2], 255, np.uint8)
     own = Encoding()
-    for form in (*FORMATS, "HEIF"):
-        written = "JPEG" if form == "HEIF" else form
+    others = {"HEIF": "JPEG", "AVIF": "JPEG", "JPEG2000": "TIFF", "GIF": "PNG"}
+    for form, written in (dict.fromkeys(FORMATS) | others).items():
+        written = written or form
         assert format_of(photo_of(rgb, None, form), own) == written
         assert format_of(photo_of(rgb, opaque, form), own) == written
     assert format_of(photo_of(rgb, clear, "HEIF"), own) == "PNG"
     assert format_of(photo_of(rgb, clear, "BMP"), own) == "PNG"
     assert format_of(photo_of(rgb, clear, "WEBP"), own) == "WEBP"
     assert format_of(photo_of(deep, None, "TIFF"), Encoding("JPEG")) == "JPEG"
+    assert format_of(photo_of(deep, None, "JPEG"), own) == "PNG"  # of 12 bits
     assert set(FORMATS) == {"JPEG", "PNG", "TIFF", "WEBP", "BMP"}
 
 

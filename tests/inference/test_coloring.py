@@ -50,7 +50,7 @@ def test_only_the_luminance_of_photo_and_style_is_seen(model):
     gray = pictures([(24, 24)])[0][:1].expand(3, -1, -1)
     style = pictures([(30, 20)], seed=4)[0]
     luminance, chroma = model.space.encode(to_float(style[None]))
-    # The same lightness, other colours: 8-bit rounding is all that differs.
+    # The same lightness, other colors: 8-bit rounding is all that differs.
     duller = to_uint8(model.space.decode(luminance, 0.5 + (chroma - 0.5) * 0.2))[0]
     one, _ = color_pictures(model.network, model.space, [gray], style)
     other, _ = color_pictures(model.network, model.space, [gray], duller)

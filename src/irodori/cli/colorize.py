@@ -1,22 +1,26 @@
-"""`irodori colorize`: photos in, coloured photos out."""
+"""`irodori colorize`: photos in, colorized photos out."""
 
 import io
 import os
 import signal
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Trust
+from irodori.cli.options import CHECKPOINT, Device, Saturation, StyleStrength, Trust
 from irodori.utils.errors import IrodoriError
 
 if TYPE_CHECKING:
-    from irodori.inference.job.options import Options
-    from irodori.inference.job.plan import Plan
+    from irodori.inference.job.plan import JobOptions, Plan
+
+LISTED = 10
+"""Files that are left out are named up to so many; `--verbose` names all."""
+SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
 
 
 def colorize(
@@ -29,145 +33,168 @@ def colorize(
     ],
     output: Annotated[
         str,
-        typer.Option(help="Folder for the coloured photos; for one photo a file, too, or -."),
+        typer.Option(help="Folder for the results; for one photo also a file, or - for stdout."),
     ],
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help=CHECKPOINT,
-            show_default="the bundled model",
-        ),
+        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
     ] = None,
     style: Annotated[
-        Path | None, typer.Option(help="A photo whose scene decides the colours.")
+        Path | None, typer.Option(help="A photo whose scene decides the colors.")
     ] = None,
-    style_strength: Annotated[
-        float, typer.Option(help="How far it does: 0, not at all, to 1, alone.")
-    ] = 1.0,
-    saturation: Annotated[float, typer.Option(help="Of the colours: 0 (gray) to 2.")] = 1.0,
+    style_strength: StyleStrength = 1.0,
+    saturation: Saturation = 1.0,
     work_size: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="Short side in pixels at which the network sees a photo; native: its own.",
-            show_default="256",
+            help="Short side in pixels at which the network sees a photo; native is its own size."
         ),
-    ] = None,
+    ] = "256",
     sequence: Annotated[
-        bool,
-        typer.Option("--sequence", help="The photos are one sequence: one scene for all of them."),
+        bool, typer.Option("--sequence", help="Take one scene for all photos, as for a film.")
     ] = False,
+    recolor: Annotated[
+        bool, typer.Option("--recolor", help="Colorize photos that are in color already, too.")
+    ] = False,
+    page: Annotated[
+        int | None,
+        typer.Option(help="Page to take from files with several, from 1 on.", show_default=False),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            help="jpeg, png, tiff, webp, or bmp, which holds no EXIF.",
+            help="Write results as jpeg, png, tiff, webp, or bmp, which holds no EXIF.",
             show_default="each photo's own",
         ),
     ] = None,
     quality: Annotated[
-        int | None, typer.Option(help="Of JPEG and WebP: 1 to 100.", show_default="97 and 95")
+        int | None, typer.Option(help="JPEG and WebP quality, 1 to 100.", show_default="97 and 95")
     ] = None,
+    dates: Annotated[
+        bool, typer.Option("--dates", help="Give results the times of their photos' files.")
+    ] = False,
+    source_type: Annotated[
+        str, typer.Option(help="IPTC's digital source type that results are marked with.")
+    ] = "compositeWithTrainedAlgorithmicMedia",
+    label: Annotated[
+        bool, typer.Option("--label", help="Burn a small visible mark into results.")
+    ] = False,
+    no_provenance: Annotated[
+        bool, typer.Option("--no-provenance", help="Don't mark results as colorized.")
+    ] = False,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Leave out photos whose results are there, by their names."),
+        bool, typer.Option("--resume", help="Skip photos whose results exist.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are there.")
+        bool, typer.Option("--overwrite", help="Replace results that exist.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="A line of JSON on standard output for each photo.")
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each photo.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name all files that are left out.")
     ] = False,
     jobs: Annotated[
         int | None, typer.Option(help="Photos at a time.", show_default="as many as cores")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Colour photos; each keeps its size, its own lightness and what its file says of it."""
+    """Colorize photos; each keeps its size, its own lightness and what its file says of it."""
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.inference.job.options import Options, work_size_of
-    from irodori.inference.job.plan import make_plan
-    from irodori.inference.job.suffixes import SHORT
+    from irodori.imageio import Encoding
+    from irodori.inference.job.plan import JobOptions, make_plan
+    from irodori.inference.settings import NATIVE, ColorizeSettings
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files are what they are, be they UTF-8 or not.
+        # Names of files are what they are, whether they are UTF-8 or not.
         sys.stdout.reconfigure(errors="surrogateescape")
-    signal.signal(signal.SIGTERM, _terminate)
     again = "give the same command with --resume to go on"
-    try:
-        options = Options(
-            checkpoint,
-            style,
-            style_strength,
-            saturation,
-            work_size_of(work_size),
-            sequence,
-            None if format is None else SHORT.get(format.lower(), format.lower()),
-            quality,
-            device,
-            jobs,
-            overwrite,
-            resume,
-            trust or (),
-        )
-        options.check()
-        if style is None and style_strength != 1:
-            raise IrodoriError("--style-strength goes with --style")
+    with ended_by_signals(f"interrupted: {again}", f"terminated: {again}"):
+        if work_size != NATIVE and not work_size.isdecimal():
+            raise IrodoriError(f"--work-size is {work_size}: give a number of pixels, or native")
         if output == "-" and sys.stdout.isatty():
             raise IrodoriError("--output - writes a photo: send it to a file or a program")
-        if json and output == "-":
+        if as_json and output == "-":
             raise IrodoriError("--json and a photo can't both go to standard output")
-        plan = make_plan(photos, output, options)
-        status = _color(plan, options, json)
-    except IrodoriError as error:
-        _leave(1, f"error: {error}")
-    except KeyboardInterrupt:
-        _leave(130, f"interrupted: {again}")
-    except _Terminated:
-        _leave(143, f"terminated: {again}")
-    if status:
-        raise typer.Exit(status)
-
-
-def _color(plan: "Plan", options: "Options", as_json: bool) -> int:
-    """Colour what is planned and tell of it. Returns the exit status."""
-    from irodori.inference.job.progress import Meter
-    from irodori.inference.job.report import Report
-    from irodori.inference.job.run import color_photos
-
-    for folder, reason in plan.unread:
-        print(f"error: {folder}: {reason}", file=sys.stderr)
-    if plan.skipped:
-        print(f"left out, by the ends of their names no photos: {plan.skipped:,}", file=sys.stderr)
-    if plan.done:
-        print(f"{plan.done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
-    with Meter(len(plan.tasks)) as meter:
-        report = Report(meter, as_json)
-        if plan.tasks:
-            with closing(color_photos(plan, options, meter.error)) as outcomes:
-                for outcome in outcomes:
-                    report.tell(outcome)
-    if report.failures:
-        print(
-            f"{report.failures:,} of {len(plan.tasks):,} photos could not be coloured",
-            file=sys.stderr,
+        size = NATIVE if work_size == NATIVE else int(work_size)
+        name = None if format is None else format.upper()
+        options = JobOptions(
+            settings=ColorizeSettings(size, saturation, style_strength),
+            checkpoint=checkpoint,
+            style=style,
+            sequence=sequence,
+            encoding=Encoding(SHORT.get(name, name) if name else None, quality),
+            page=page,
+            recolor=recolor,
+            dates=dates,
+            provenance=not no_provenance,
+            source_type=source_type,
+            label=label,
+            overwrite=overwrite,
+            resume=resume,
+            device=device,
+            jobs=jobs,
+            trust=trust or (),
         )
-    return 1 if report.failures or plan.unread else 0
+        complete = _colorize(make_plan(photos, output, options), options, as_json, verbose)
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool) -> bool:
+    """Colorize what is planned and report it. Returns whether all could be done."""
+    from irodori.cli.colorize_report import Report
+    from irodori.inference.job.run import colorize_photos
+
+    found = plan.found
+    for folder, reason in found.unread:
+        print(f"error: {folder}: {reason}", file=sys.stderr)
+    listed = found.skipped if verbose else found.skipped[:LISTED]
+    for path, reason in listed:
+        print(f"left out: {path}: {reason}", file=sys.stderr)
+    if len(found.skipped) > len(listed):
+        more = len(found.skipped) - len(listed)
+        print(f"left out: {more:,} more files (--verbose names them)", file=sys.stderr)
+    if done := len(plan.everything) - len(plan.tasks):
+        print(f"{done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
+    with Report(len(plan.tasks), as_json) as report:
+        if plan.tasks:
+            with closing(colorize_photos(plan, options, report.error)) as outcomes:
+                for outcome in outcomes:
+                    report.outcome(outcome)
+    if report.failures:
+        print(f"{report.failures:,} of {len(plan.tasks):,} could not be colorized", file=sys.stderr)
+    return not report.failures and not found.unread
 
 
 class _Terminated(BaseException):
-    """SIGTERM; as KeyboardInterrupt, no `except Exception` stops it."""
+    """SIGTERM; as with KeyboardInterrupt, no `except Exception` stops it."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def _leave(status: int, line: str) -> NoReturn:
-    from irodori.inference.job.run import at_work
+@contextmanager
+def ended_by_signals(interrupted: str, terminated: str) -> Iterator[None]:
+    """Run a command that Ctrl-C and SIGTERM end at once, with a line and the usual status.
 
+    A mistake of the user is a line, too, with status 1.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except IrodoriError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _leave(130, interrupted)
+    except _Terminated:
+        _leave(143, terminated)
+
+
+def _leave(status: int, line: str) -> NoReturn:
     print(line, file=sys.stderr, flush=True)
-    if at_work():
-        # Ending in order would wait for them.
-        sys.stdout.flush()
-        os._exit(status)
-    raise typer.Exit(status)
+    sys.stdout.flush()
+    # Ending in order would wait for threads that are in the middle of a photo.
+    os._exit(status)

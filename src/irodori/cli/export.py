@@ -11,7 +11,9 @@ from irodori.utils.errors import IrodoriError
 
 
 def export(
-    form: Annotated[str, typer.Option("--format", help="onnx, torch-export or safetensors.")],
+    form: Annotated[
+        str, typer.Option("--format", help="Format: onnx, torch-export or safetensors.")
+    ],
     output: Annotated[
         Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
     ],
@@ -25,6 +27,13 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
     ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="photo: sRGB in and out; network: luminance in, chrominance out.",
+            show_default="photo for onnx, network for torch-export",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     trust: Trust = None,
 ) -> None:
@@ -34,7 +43,7 @@ def export(
     from irodori.inference.export.write import export_model
 
     try:
-        export_model(checkpoint or STARTER, form, output, half, overwrite, trust or ())
+        export_model(checkpoint or STARTER, form, output, half, part, overwrite, trust or ())
     except IrodoriError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -15,3 +15,10 @@ Trust = Annotated[
 ]
 CHECKPOINT = "A run folder, its checkpoint, or a file of `irodori export`."
 """Help of the option --checkpoint."""
+StyleStrength = Annotated[
+    float, typer.Option(help="How far a style decides the colors: from 0, not at all, to 1.")
+]
+Saturation = Annotated[
+    float, typer.Option(help="Saturation of the colors: from 0, gray, to 2, doubled.")
+]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]

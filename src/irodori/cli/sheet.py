@@ -1,17 +1,13 @@
 """`irodori sheet`: photos against styles."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Trust
+from irodori.cli.options import CHECKPOINT, Saturation, StyleStrength, Trust
 from irodori.utils.errors import IrodoriError, one_line
-
-if TYPE_CHECKING:
-    from irodori.inference.job.options import Options
 
 MOST = 4096
 """Pictures on a sheet; more would be too large to look at."""
@@ -28,26 +24,22 @@ def sheet(
             show_default="the bundled model",
         ),
     ] = None,
-    style_strength: Annotated[
-        float, typer.Option(help="How far a style decides: 0, not at all, to 1, alone.")
-    ] = 1.0,
-    saturation: Annotated[float, typer.Option(help="Of the colours: 0 (gray) to 2.")] = 1.0,
+    style_strength: StyleStrength = 1.0,
+    saturation: Saturation = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
     trust: Trust = None,
 ) -> None:
     """Show each photo in the style of each style image, in one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
+    from irodori.imageio import WRITTEN
     from irodori.inference.job.inputs import find_photos
-    from irodori.inference.job.options import Options
-    from irodori.inference.job.suffixes import WRITTEN
+    from irodori.inference.settings import ColorizeSettings
+    from irodori.utils.files import replacing
 
     failures: list[str] = []
     written = False
     try:
-        options = Options(
-            checkpoint, style_strength=style_strength, saturation=saturation, trust=trust or ()
-        )
-        options.check()
+        settings = ColorizeSettings(saturation=saturation, style_strength=style_strength)
         kind = WRITTEN.get(output.suffix.lower())
         if kind not in ("PNG", "JPEG", "WEBP"):
             raise IrodoriError(f"{output}: give a name that ends with .png, .jpg or .webp")
@@ -65,7 +57,17 @@ def sheet(
             raise IrodoriError(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of {MOST}"
             )
-        _write(output, kind, rows, columns, options, failures.append)
+        # Imported here, so that a mistake doesn't wait for torch.
+        from irodori.inference.colorizer import Colorizer
+        from irodori.inference.style_sheet import read_small, style_sheet
+
+        colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
+        pictures = [read_small(paths, failures.append) for paths in (rows, columns)]
+        if not all(pictures):
+            raise IrodoriError("no photos and styles are left for a sheet")
+        picture = style_sheet(colorizer, *pictures)
+        with replacing(output) as file:
+            picture.save(file, kind, quality=95)
         written = True
     except IrodoriError as error:
         failures.append(str(error))
@@ -77,25 +79,3 @@ def sheet(
         print(output)
     if failures:
         raise typer.Exit(1)
-
-
-def _write(
-    output: Path,
-    kind: str,
-    photos: list[Path],
-    styles: list[Path],
-    options: "Options",
-    told: Callable[[str], None],
-) -> None:
-    from irodori.inference.colorizer import Colorizer, Settings
-    from irodori.inference.style_sheet import read_small, style_sheet
-    from irodori.utils.files import replacing
-
-    settings = Settings(saturation=options.saturation, style_strength=options.style_strength)
-    colorizer = Colorizer.load(options.checkpoint, settings, trust=options.trust)
-    rows, columns = read_small(photos, told), read_small(styles, told)
-    if not rows or not columns:
-        raise IrodoriError("no photos and styles are left for a sheet")
-    picture = style_sheet(colorizer, rows, columns)
-    with replacing(output) as file:
-        picture.save(file, kind, quality=95)

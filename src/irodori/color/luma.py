@@ -6,10 +6,10 @@ scaled to [0, 1] their chroma are the same numbers.
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 KR, KG, KB = 0.299, 0.587, 0.114

@@ -6,10 +6,10 @@ formula for it, so it is searched.
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 D65_WHITE = (0.95047, 1.0, 1.08883)

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 # u′ and v′ of kornia's white: 4 X and 9 Y over X + 15 Y + 3 Z.

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 # The forward matrices as published. His inverse ones are rounded: inverting here lets a picture

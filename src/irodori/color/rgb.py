@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-import kornia.color
 import torch
 from torch import Tensor
 
+from irodori.color.lazy import kornia
 from irodori.color.precision import in_full
 from irodori.color.space import ColorSpace
 

@@ -1,16 +1,34 @@
-"""Photos in and out: of a file, nothing but the colour is changed."""
+"""Photos in and out: of a file, nothing but the color is changed."""
 
-from irodori.imageio.metadata import Metadata
-from irodori.imageio.photo import FORMATS, Encoding, Photo
-from irodori.imageio.reading import read_photo
+from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN
+from irodori.imageio.metadata import with_sidecar
+from irodori.imageio.photo import (
+    Encoding,
+    Header,
+    Metadata,
+    Photo,
+    Provenance,
+    is_colored,
+    to_uint8,
+)
+from irodori.imageio.reading import probe, read_photo
 from irodori.imageio.writing import format_of, write_photo
 
 __all__ = [
     "FORMATS",
+    "READ",
+    "UNREAD",
+    "WRITTEN",
     "Encoding",
+    "Header",
     "Metadata",
     "Photo",
+    "Provenance",
     "format_of",
+    "is_colored",
+    "probe",
     "read_photo",
+    "to_uint8",
+    "with_sidecar",
     "write_photo",
 ]

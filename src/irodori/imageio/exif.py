@@ -1,162 +1,283 @@
-"""EXIF blocks: carried over byte for byte, but for what the result makes wrong.
+"""EXIF blocks and TIFF directories: tags whose values stay the bytes that they are.
 
-A block here is what begins with TIFF's header, without the "Exif" that JPEG puts before it. It is
-changed in place, since maker notes hold offsets into it.
+A block begins with TIFF's header, without the "Exif" that JPEG puts before it. It is changed by
+writing new directories behind it: maker notes hold offsets into it, so that nothing may move.
 """
 
 import io
 import struct
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
 
-from irodori.imageio.tags import (
-    EXIF,
-    INTEROPERABILITY,
-    RATIONAL,
-    SHORT,
-    DamagedError,
-    Directory,
-    Field,
-    header,
-    parse,
-    read_at,
-    to_bytes,
-)
+import numpy as np
 
-ORIENTATION = 0x0112
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
-_INCH, _CENTIMETRE = 2, 3
-_COLOR_SPACE, _PIXELS_X, _PIXELS_Y = 0xA001, 0xA002, 0xA003
-_SRGB = 1
+ORIENTATION, SOFTWARE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 305, 282, 283, 296
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005  # these point to directories of their own
+_COLOR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
+_CENTIMETER = 3
 
-# What describes how a TIFF file stores its pixels, and is no metadata of the photo: types, sizes,
-# strips, tiles, tables, colours, layers, and XMP and the profile, which go their own ways.
-_STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
-_STORAGE |= {*range(288, 294), 301, 317, 318, 319, 320, 321, *range(322, 326), 330}
-_STORAGE |= {*range(332, 348), *range(512, 533), 700, 34675, 34377, 37724, 50255}
+STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
+STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
+STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
+"""What describes how a TIFF file stores its pixels and is no metadata of the photo: sizes, strips,
+tiles, tables, colors, layers; and XMP, IPTC and the profile, which go their own ways."""
+
+# Bytes of a value of each kind, and NumPy's names of the numbers that it is made of.
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIZES |= {16: 8, 17: 8, 18: 8}
+_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 8: "i2", 9: "i4", 10: "i4", 11: "f4"}
+_NUMBERS |= {12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
+_MOST = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
 
 
-def bare(block: bytes | None) -> bytes | None:
-    """A block without what JPEG puts before it; None for none."""
-    while block and block.startswith(b"Exif\0\0"):
-        block = block[6:]
-    return block or None
+class DamagedError(Exception):
+    """There is no directory where one should be."""
 
 
-def orientation(directory: Directory | None) -> int | None:
-    """1 to 8, see EXIF's tag 0x0112; None if it isn't said."""
-    found = directory.number(ORIENTATION, 0) if directory else 0
-    return found if 1 <= found <= 8 else None
+class Field(NamedTuple):
+    """The value of a tag; place: where it lies in what it was read from, 0 for a new one."""
+
+    kind: int
+    length: int
+    value: bytes
+    place: int = 0
 
 
-def dots_per_inch(directory: Directory | None) -> tuple[float, float] | None:
-    """The resolution horizontally and vertically, None if it isn't said."""
-    if directory is None:
-        return None
-    unit = directory.number(RESOLUTION_UNIT, _INCH)
-    x, y = (next(iter(directory.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
-    if unit not in (_INCH, _CENTIMETRE) or not (x > 0 and y > 0):
-        return None
-    scale = 2.54 if unit == _CENTIMETRE else 1.0
-    return x * scale, y * scale
+@dataclass
+class Directory:
+    """Tags and their values.
 
-
-def made_upright(block: bytes | None, width: int, height: int) -> bytes | None:
-    """A block as the upright sRGB result needs it; None for none and for a damaged one.
-
-    Orientation becomes 1, the pixel dimensions `width` and `height`, the colour space sRGB; the
-    resolutions change places with the sides. The thumbnail, which shows the picture before, goes.
+    order: "<" or ">", how numbers are stored. children: directories by the tags that point to them.
+    next: the offset of the next directory (of a thumbnail or a second page), 0 for none. cut_off:
+    tags whose values lie outside the file.
     """
-    directory = parse(block)
-    if block is None or directory is None:
+
+    order: str = "<"
+    fields: dict[int, Field] = field(default_factory=dict)
+    children: dict[int, "Directory"] = field(default_factory=dict)
+    next: int = 0
+    cut_off: set[int] = field(default_factory=set)
+
+    def numbers(self, tag: int) -> list[float]:
+        """Return the numbers of a tag, none if it isn't there; of rationals, their quotients."""
+        found = self.fields.get(tag)
+        if found is None or found.kind not in _NUMBERS:
+            return []
+        numbers = np.frombuffer(found.value, self.order + _NUMBERS[found.kind])
+        if found.kind in (5, 10):
+            return [above / (below or np.inf) for above, below in numbers.reshape(-1, 2).tolist()]
+        return list(numbers.tolist())
+
+    def number(self, tag: int, default: int = 0) -> int:
+        """Return the first number of a tag as an integer."""
+        return int(next(iter(self.numbers(tag)), default))
+
+    def value(self, tag: int) -> bytes | None:
+        """Return the bytes of a tag's value."""
+        return self.fields[tag].value if tag in self.fields else None
+
+    def put(self, tag: int, kind: int, *numbers: int) -> None:
+        """Set the value of a tag."""
+        form = {SHORT: "H", LONG: "L", RATIONAL: "L"}[kind]
+        value = struct.pack(f"{self.order}{len(numbers)}{form}", *numbers)
+        self.fields[tag] = Field(kind, len(value) // _SIZES[kind], value)
+
+    @property
+    def orientation(self) -> int:
+        """How the stored picture stands, 1 to 8 (EXIF's tag 0x0112); 0 if that isn't said."""
+        number = self.number(ORIENTATION)
+        return number if 1 <= number <= 8 else 0
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Dots per inch, across and down."""
+        x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
+        unit = {2: 1.0, _CENTIMETER: 2.54}.get(self.number(RESOLUTION_UNIT, 2))
+        return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
+
+
+def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
+    """Read the first directories of a TIFF file, BigTIFF file or EXIF block, with their children.
+
+    Values that lie outside the file are left out; so are further directories that are damaged.
+
+    Raises:
+        DamagedError: the header or the first directory isn't there.
+    """
+    file.seek(0)
+    head = file.read(16).ljust(16, b"\0")
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+    version = struct.unpack(f"{order}H", head[2:4])[0] if order else 0
+    if version not in (42, 43):
+        raise DamagedError("its header")
+    big = version == 43
+    (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'L'}", head, 8 if big else 4)
+    found: dict[int, Directory] = {}
+    budget = [_MOST]
+    while offset and offset not in found and len(found) < limit:
+        try:
+            found[offset] = _read_at(file, offset, order, big, budget)
+        except DamagedError:
+            if not found:
+                raise
+            break
+        offset = found[offset].next
+    if not found:
+        raise DamagedError("its header")
+    return list(found.values())
+
+
+def parse(block: bytes | None) -> Directory | None:
+    """Return the first directory of an EXIF block; None if there is none or it is damaged."""
+    if block is None or block[:4] not in (b"II*\0", b"MM\0*"):
         return None
-    content = bytearray(block)
-    exif = directory.children.get(EXIF, Directory(directory.order))
-    if (orientation(directory) or 1) >= 5:
-        _swap(content, directory, X_RESOLUTION, Y_RESOLUTION)
-    _put(content, directory, ORIENTATION, 1)
-    _put(content, exif, _COLOR_SPACE, _SRGB)
-    _put(content, exif, _PIXELS_X, width)
-    _put(content, exif, _PIXELS_Y, height)
-    # "R03" says Adobe RGB where the colour space says nothing.
-    rule = exif.children.get(INTEROPERABILITY, Directory(directory.order)).fields.get(1)
-    if rule is not None and rule.value.startswith(b"R03"):
-        content[rule.place : rule.place + 3] = b"R98"
-    _drop_thumbnail(content, directory)
-    return bytes(content)
-
-
-def of_tiff(directory: Directory) -> bytes | None:
-    """The block that says what the directory of a TIFF file says of its photo."""
-    fields = {tag: one for tag, one in directory.fields.items() if tag not in _STORAGE}
-    if not directory.children and fields.keys() <= {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}:
+    try:
+        return read_directories(io.BytesIO(block))[0]
+    except DamagedError:
         return None
-    return header(directory.order) + to_bytes(
-        Directory(directory.order, fields, directory.children), 8
-    )
 
 
-def for_tiff(block: bytes | None) -> Directory:
-    """What of a block goes into the directory of a TIFF file, which says its own resolution."""
-    directory = parse(block) or Directory("<")
-    own = _STORAGE | {ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
-    fields = {tag: one for tag, one in directory.fields.items() if tag not in own}
+def packed(directory: Directory, base: int, in_place: bool = False) -> bytes:
+    """Return a directory, its children and their values as bytes that will stand at `base` (even).
+
+    in_place: values that have a place keep it and are not copied.
+    """
+    tags = sorted({*directory.fields, *directory.children})
+    values_at = base + 2 + 12 * len(tags) + 4
+    table, values = struct.pack(f"{directory.order}H", len(tags)), b""
+    for tag in tags:
+        if tag in directory.children:
+            kind, count, place = LONG, 1, values_at + len(values)
+            values += packed(directory.children[tag], place, in_place)
+            value = struct.pack(f"{directory.order}L", place)
+        else:
+            kind, count, value, place = directory.fields[tag]
+            if len(value) > 4:
+                if not in_place or not place:
+                    place = values_at + len(values)
+                    values += value + bytes(len(value) % 2)
+                value = struct.pack(f"{directory.order}L", place)
+        table += struct.pack(f"{directory.order}HHL", tag, kind, count) + value.ljust(4, b"\0")
+    return table + bytes(4) + values
+
+
+def to_block(directory: Directory) -> bytes | None:
+    """Return an EXIF block of a directory; None if it says nothing."""
+    if not directory.fields and not directory.children:
+        return None
+    mark = b"II" if directory.order == "<" else b"MM"
+    return mark + struct.pack(f"{directory.order}HL", 42, 8) + packed(directory, 8)
+
+
+def without_storage(directory: Directory, *others: int) -> Directory:
+    """Return what a directory says of its photo, not of how its pixels are stored, nor `others`."""
+    left_out = STORAGE.union(others)
+    fields = {tag: one for tag, one in directory.fields.items() if tag not in left_out}
     return Directory(directory.order, fields, directory.children)
 
 
-def fitting(block: bytes | None, limit: int) -> bytes | None:
-    """A block of at most `limit` bytes: the largest values go until it fits."""
+def for_result(
+    block: bytes | None,
+    size: tuple[int, int],
+    dpi: tuple[float, float] | None,
+    software: str | None,
+) -> bytes | None:
+    """Return a block as the upright sRGB result needs it; None if there is nothing to say.
+
+    Orientation becomes 1, the dimensions `size` (width and height), the color space sRGB. What
+    describes the gray picture's storage goes, and the thumbnail, which shows it.
+    """
+    source = parse(block)
+    if source is None or block is None:
+        source, block = Directory(), b"II*\0" + bytes(4)
+    directory = without_storage(source)
+    if ORIENTATION in directory.fields:
+        directory.put(ORIENTATION, SHORT, 1)
+    if dpi is not None:
+        directory.put(X_RESOLUTION, RATIONAL, round(dpi[0] * 1000), 1000)
+        directory.put(Y_RESOLUTION, RATIONAL, round(dpi[1] * 1000), 1000)
+        directory.put(RESOLUTION_UNIT, SHORT, 2)
+    if software is not None:
+        directory.fields[SOFTWARE] = Field(ASCII, len(software) + 1, software.encode() + b"\0")
+    details = directory.children.get(_EXIF, Directory())
+    for tag, number in ((_COLOR_SPACE, 1), (_WIDTH, size[0]), (_HEIGHT, size[1])):
+        if tag in details.fields:
+            details.put(tag, SHORT if tag == _COLOR_SPACE else LONG, number)
+    rule = details.children.get(_INTEROPERABILITY, Directory()).fields
+    if rule.get(1, Field(ASCII, 0, b"")).value.startswith(b"R03"):  # it stands for Adobe RGB
+        rule[1] = Field(ASCII, 4, b"R98\0")
+    if not directory.fields and not directory.children:
+        return None
+    content = (_without_thumbnail(block) if source.next else block) + bytes(len(block) % 2)
+    pointer = struct.pack(f"{directory.order}L", len(content))
+    return content[:4] + pointer + content[8:] + packed(directory, len(content), in_place=True)
+
+
+def shortened(block: bytes | None, limit: int) -> bytes | None:
+    """Return a block of at most `limit` bytes: the largest values go until it fits."""
     directory = parse(block)
     if block is None or directory is None or len(block) <= limit:
         return block
-    while len(block) > limit:
+    while (block := to_block(directory)) and len(block) > limit:
         homes = [directory, *directory.children.values()]
-        sizes = [(len(one.value), tag, home) for home in homes for tag, one in home.fields.items()]
+        sizes = [(len(f.value), tag, home) for home in homes for tag, f in home.fields.items()]
+        if not sizes:
+            return None
         _, tag, home = max(sizes, key=lambda size: size[:2])
         del home.fields[tag]
-        block = header(directory.order) + to_bytes(directory, 8)
     return block
 
 
-def with_resolution(block: bytes | None, dpi: tuple[float, float] | None) -> bytes | None:
-    """A block that says the resolution, for files that have no other place for it."""
-    directory = parse(block) or Directory("<")
-    if dpi is None or dots_per_inch(directory) is not None:
-        return block
-    for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
-        ratio = struct.pack(f"{directory.order}LL", round(value * 10_000), 10_000)
-        directory.fields[tag] = Field(RATIONAL, 1, ratio)
-    unit = struct.pack(f"{directory.order}H", _INCH)
-    directory.fields[RESOLUTION_UNIT] = Field(SHORT, 1, unit)
-    return header(directory.order) + to_bytes(directory, 8)
-
-
-def _put(content: bytearray, directory: Directory, tag: int, number: int) -> None:
-    """Overwrite the number of a tag that is there."""
-    found = directory.fields.get(tag)
-    if found is None or found.length != 1:
-        return
-    form, most = {3: ("H", 0xFFFF), 4: ("L", 0xFFFFFFFF)}.get(found.kind, ("", 0))
-    if form and number <= most:
-        struct.pack_into(directory.order + form, content, found.place, number)
-
-
-def _swap(content: bytearray, directory: Directory, one: int, other: int) -> None:
-    """Exchange two values of the same size."""
-    a, b = directory.fields.get(one), directory.fields.get(other)
-    if a is not None and b is not None and len(a.value) == len(b.value):
-        content[a.place : a.place + len(b.value)] = b.value
-        content[b.place : b.place + len(a.value)] = a.value
-
-
-def _drop_thumbnail(content: bytearray, directory: Directory) -> None:
-    place, offset = directory.following
-    if not offset:
-        return
-    struct.pack_into(f"{directory.order}L", content, place, 0)
+def _read_at(
+    file: BinaryIO, offset: int, order: str, big: bool, budget: list[int], depth: int = 0
+) -> Directory:
+    counted, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "L")
+    wide = struct.calcsize(f"={pointer}")
+    start = offset + struct.calcsize(f"={counted}")
+    (count,) = struct.unpack(order + counted, _read(file, offset, start - offset))
+    if count > 0xFFFF:
+        raise DamagedError(f"its directory claims {count} tags")
+    table = _read(file, start, entry * count)
+    directory = Directory(order)
     try:
-        thumbnail = read_at(io.BytesIO(bytes(content)), offset, directory.order)
-    except DamagedError:
-        return
-    start, size = thumbnail.number(0x0201, 0), thumbnail.number(0x0202, 0)
-    # Nearly always it is the last thing in the block. Anywhere else its bytes stay, unused.
-    if start >= max(directory.end(), thumbnail.end()) and start + size + 4 >= len(content):
-        del content[start:]
+        (directory.next,) = struct.unpack(order + pointer, _read(file, start + len(table), wide))
+    except DamagedError:  # the last bytes of a file, which some programs leave out
+        directory.next = 0
+    for at in range(0, len(table), entry):
+        tag, kind, length = struct.unpack_from(f"{order}HH{pointer}", table, at)
+        size, place = _SIZES.get(kind, 0) * length, start + at + entry - wide
+        if not 0 < size <= _LARGEST:
+            continue
+        if size > wide:
+            (place,) = struct.unpack_from(order + pointer, table, at + entry - wide)
+        try:
+            budget[0] -= size
+            if budget[0] < 0:
+                raise DamagedError("values that overlap")
+            one = Field(kind, length, _read(file, place, size), place)
+            if tag not in (_EXIF, _GPS, _INTEROPERABILITY):
+                directory.fields[tag] = one
+            elif depth < 2:
+                child = Directory(order, {tag: one}).number(tag)
+                directory.children[tag] = _read_at(file, child, order, big, budget, depth + 1)
+        except DamagedError:
+            directory.cut_off.add(tag)
+    return directory
+
+
+def _read(file: BinaryIO, place: int, size: int) -> bytes:
+    found = file.read(size) if file.seek(min(place, 1 << 40)) >= 0 else b""
+    if len(found) < size:
+        raise DamagedError("its directory is cut off")
+    return found
+
+
+def _without_thumbnail(block: bytes) -> bytes:
+    """Overwrite the bytes of a block's thumbnail by zeros."""
+    for second in read_directories(io.BytesIO(block), limit=2)[1:]:
+        start, size = second.number(0x0201), second.number(0x0202)
+        if 8 <= start < start + size <= len(block):
+            block = block[:start] + bytes(size) + block[start + size :]
+    return block

@@ -1,61 +1,140 @@
-"""What a file says about its photo, beside the pixels."""
+"""What files say of their photos beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from irodori.imageio import exif, xmp
-from irodori.imageio.tags import parse
+from irodori.imageio.photo import Metadata
+
+IPTC_RESOURCE = b"8BIM\x04\x04"  # Photoshop's name of the IPTC records among its image resources
+_MOST_XMP = 1 << 22
+
+# XMP's names of IPTC's datasets (of record 2) and of PNG's keywords.
+_IPTC = {5: "dc:title", 25: "dc:subject", 55: "photoshop:DateCreated", 80: "dc:creator"}
+_IPTC |= {90: "photoshop:City", 95: "photoshop:State", 101: "photoshop:Country"}
+_IPTC |= {105: "photoshop:Headline", 110: "photoshop:Credit", 115: "photoshop:Source"}
+_IPTC |= {116: "dc:rights", 120: "dc:description", 40: "photoshop:Instructions"}
+_TEXTS = {"Title": "dc:title", "Author": "dc:creator", "Description": "dc:description"}
+_TEXTS |= {"Copyright": "dc:rights", "Comment": "exif:UserComment"}
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """What is carried over from the photo to the result.
+def from_pillow(info: Mapping[Any, Any]) -> Metadata:
+    """Return the metadata in the `info` of a Pillow image."""
+    texts = {
+        key: str(value)
+        for key, value in info.items()
+        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt")
+    }
+    raw = {key: _from_hex(value) for key, value in texts.items() if key.startswith("Raw profile")}
+    raw = {key.removeprefix("Raw profile type ").lower(): data for key, data in raw.items()}
+    for key in ("xmp", "XML:com.adobe.xmp", "srgb", *(k for k in texts if k.startswith("Raw p"))):
+        texts.pop(key, None)
+    block = info.get("exif") or raw.get("exif") or raw.get("app1")
+    while block and block.startswith(b"Exif\0\0"):
+        block = block[6:]
+    packet = info.get("xmp") or raw.get("xmp")
+    if raw.get("app1", b"").startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+        block, packet = raw.get("exif"), packet or raw["app1"].partition(b"\0")[2]
+    resources = info.get("photoshop") or {}
+    iptc = resources.get(0x0404) or iptc_of(raw.get("iptc") or raw.get("8bim"))
+    comment = info.get("comment")
+    if comment:
+        texts["Comment"] = _decoded(comment) if isinstance(comment, bytes) else str(comment)
+    dpi = info.get("dpi")
+    dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    directory = exif.parse(block)
+    return Metadata(
+        block or None,
+        packet.encode() if isinstance(packet, str) else packet or None,
+        iptc or None,
+        texts,
+        (directory.dpi if directory else None) or dpi,
+    )
 
-    exif: an EXIF block, from TIFF's header on. xmp: an XMP packet. dpi: dots per inch, across and
-    down. Each is None if the file has none.
+
+def iptc_of(resources: bytes | None) -> bytes | None:
+    """Return the IPTC records among Photoshop's image resources, or records that stand alone."""
+    if not resources or resources.startswith(b"\x1c"):
+        return resources
+    start = resources.find(IPTC_RESOURCE)
+    if start < 0:
+        return None
+    start += 6 + (resources[start + 6] + 2) // 2 * 2  # behind the name, of an even length
+    size = int.from_bytes(resources[start : start + 4], "big")
+    return resources[start + 4 : start + 4 + size]
+
+
+def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
+    """Return what of the metadata is sound, and how the stored picture stands (1 to 8).
+
+    notes: takes what was left out.
     """
-
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, info: Mapping[Any, Any]) -> "Metadata":
-        """What Pillow found in a file: `info` of its image."""
-        block, packet, dpi = bare_exif(info), info.get("xmp"), info.get("dpi")
-        if isinstance(packet, str):
-            packet = packet.encode()
-        if dpi is not None:
-            dpi = float(dpi[0]), float(dpi[1])
-            dpi = dpi if min(dpi) > 0 else None
-        return cls(block, packet or None, dpi or exif.dots_per_inch(parse(block)))
-
-    def orientation(self) -> int:
-        """How the stored picture stands, 1 to 8 (EXIF's tag 0x0112); 1 is upright.
-
-        EXIF decides, and XMP where EXIF is silent.
-        """
-        return exif.orientation(parse(self.exif)) or xmp.orientation(self.xmp) or 1
-
-    def upright(self, width: int, height: int) -> "Metadata":
-        """The metadata of the upright picture of this size.
-
-        Args:
-            width: of the upright picture in pixels.
-            height: the same.
-        """
-        dpi = self.dpi
-        if dpi is not None and self.orientation() >= 5:
-            dpi = dpi[1], dpi[0]
-        return Metadata(
-            exif.made_upright(self.exif, width, height),
-            xmp.made_upright(self.xmp, width, height),
-            dpi,
-        )
+    directory, turned = exif.parse(metadata.exif), 0
+    if metadata.exif and directory is None:
+        notes.append("damaged EXIF left out")
+        metadata = replace(metadata, exif=None)
+    try:
+        if len(metadata.xmp or b"") > _MOST_XMP:
+            raise ValueError("too large")
+        turned = xmp.orientation(metadata.xmp)
+    except ValueError:
+        notes.append("damaged XMP left out")
+        metadata = replace(metadata, xmp=None)
+    turned = (directory.orientation if directory else 0) or turned or 1
+    if metadata.dpi is not None and turned >= 5:
+        metadata = replace(metadata, dpi=metadata.dpi[::-1])
+    return metadata, turned
 
 
-def bare_exif(info: Mapping[Any, Any]) -> bytes | None:
-    """The EXIF block of Pillow's `info`."""
-    block = info.get("exif")
-    return exif.bare(block) if isinstance(block, bytes) else None
+def with_sidecar(metadata: Metadata, packet: bytes) -> Metadata:
+    """Return the metadata with an `.xmp` file's packet, which stands for the photo's own.
+
+    Raises:
+        ValueError: the packet is damaged.
+    """
+    xmp.Packet(packet)
+    return replace(metadata, xmp=packet)
+
+
+def as_xmp(texts: Mapping[str, str], iptc: bytes | None) -> dict[str, list[str]]:
+    """Return texts and IPTC records by XMP's names, for formats that have no place for them."""
+    found: dict[str, list[str]] = {}
+    for dataset, text in _records(iptc or b""):
+        if dataset in _IPTC:
+            found.setdefault(_IPTC[dataset], []).append(text)
+    date = "".join(found.get("photoshop:DateCreated", []))[:8]
+    if re.fullmatch(r"\d{8}", date):
+        found["photoshop:DateCreated"] = [f"{date[:4]}-{date[4:6]}-{date[6:]}"]
+    for key, text in texts.items():
+        if key in _TEXTS:
+            found.setdefault(_TEXTS[key], [text])
+    others = [f"{key}: {text}" for key, text in texts.items() if key not in _TEXTS]
+    if others:
+        found["exif:UserComment"] = ["\n".join([*found.get("exif:UserComment", []), *others])]
+    return found
+
+
+def _records(iptc: bytes) -> Iterator[tuple[int, str]]:
+    place = 0
+    while iptc[place : place + 1] == b"\x1c" and place + 5 <= len(iptc):
+        size = int.from_bytes(iptc[place + 3 : place + 5], "big")
+        if iptc[place + 1] == 2:
+            yield iptc[place + 2], _decoded(iptc[place + 5 : place + 5 + size])
+        place += 5 + size
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode().rstrip("\0")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def _from_hex(text: str) -> bytes:
+    """The bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
+    try:
+        return bytes.fromhex("".join(text.split()[2:]))
+    except ValueError:
+        return b""

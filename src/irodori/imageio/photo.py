@@ -1,34 +1,41 @@
-"""A photo as it is coloured: upright pixels in sRGB, and what its file says about it."""
+"""A photo as it is colorized: upright pixels in sRGB, and what its file says about it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from irodori.imageio.metadata import Metadata
+from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
 
 
-class Format(NamedTuple):
-    """What a kind of file can hold.
+class Header(NamedTuple):
+    """What a file says of its picture before anything is decoded.
 
-    deep: 16 bits a channel. alpha: transparency. side: the most pixels that a side can have, 0 for
-    no limit that matters.
+    decoded_bytes: what decoding takes, by all samples and their depth. format: as `Photo.format`.
     """
 
-    deep: bool = False
-    alpha: bool = False
-    side: int = 0
+    width: int
+    height: int
+    decoded_bytes: int
+    format: str
 
 
-FORMATS = {
-    "JPEG": Format(side=65500),
-    "PNG": Format(deep=True, alpha=True),
-    "TIFF": Format(deep=True, alpha=True),
-    "WEBP": Format(alpha=True, side=16383),
-    "BMP": Format(),
-}
-"""What photos are written as, by Pillow's names."""
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its photo, as it says it.
+
+    exif: an EXIF block, from TIFF's header on. xmp: an XMP packet. iptc: IPTC-IIM records. texts:
+    PNG's texts by their keywords, and comments as "Comment". dpi: dots per inch, across and down,
+    of the upright picture.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    dpi: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,14 +43,30 @@ class Photo:
     """A decoded photo.
 
     pixels: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16, upright, contiguous. alpha: H×W of the
-    same dtype, None for a photo without transparency. metadata: of the upright picture. format:
-    Pillow's name of the file's format, one of `FORMATS` or "HEIF" (HEIC and AVIF).
+    same dtype, None for a photo without transparency. format: Pillow's name of the file's format.
+    notes: what was left out or assumed, each a phrase for one line.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     metadata: Metadata
     format: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a result says of how it was made.
+
+    model and model_hash: the network's name and SHA-256. settings: how it was used. source_type: a
+    term of IPTC's digital source types. label: burn a small visible mark into the picture.
+    """
+
+    model: str
+    model_hash: str
+    settings: Mapping[str, object]
+    source_type: str = "compositeWithTrainedAlgorithmicMedia"
+    label: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +90,23 @@ class Encoding:
             raise IrodoriError(f"quality is 1 to 100, not {self.quality}")
 
 
+def is_colored(photo: Photo) -> bool:
+    """Whether a photo is in color already, beyond the one tint of an old print."""
+    if photo.pixels.shape[2] == 1:
+        return False
+    height, width, _ = photo.pixels.shape
+    step = max(1, height // 256), max(1, width // 256)
+    sample = photo.pixels[:: step[0], :: step[1]].reshape(-1, 3)
+    red, green, blue = (sample / np.iinfo(sample.dtype).max * 255).T
+    chroma = np.stack([red - green, (red + green) / 2 - blue], 1)
+    # A tint is the same wherever the lightness is; what differs from that is color.
+    lightness = np.vander((red + green + blue) / 765, 4)
+    tint = lightness @ np.linalg.lstsq(lightness, chroma, rcond=None)[0]
+    return bool(np.sqrt(np.mean((chroma - tint) ** 2)) > 5)
+
+
 def to_uint8(levels: np.ndarray) -> np.ndarray:
-    """16-bit levels as 8-bit ones of the same shape, rounded to the nearest: v / 257."""
+    """Return 16-bit levels as 8-bit ones of the same shape, rounded to the nearest: v / 257."""
     shallow = np.empty(levels.shape, np.uint8)
     for row, deep in zip(shallow, levels, strict=True):  # row by row: no second picture of floats
         row[...] = (deep.astype(np.uint32) + 128) // 257

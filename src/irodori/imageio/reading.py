@@ -2,148 +2,244 @@
 
 import importlib
 import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+import imagecodecs
+import numpy as np
+from PIL import Image, JpegImagePlugin
 
-from irodori.imageio import png, tiff
-from irodori.imageio.metadata import Metadata
-from irodori.imageio.photo import Photo
-from irodori.imageio.pixels import Pixels, to_arrays
-from irodori.imageio.sizes import MAX_PIXELS, refuse_size
-from irodori.imageio.tags import DamagedError
-from irodori.imageio.turning import upright
+from irodori.imageio import color, headers, png
+from irodori.imageio.decoded import Decoded, from_image, scaled
+from irodori.imageio.headers import Size
+from irodori.imageio.kinds import kind_of
+from irodori.imageio.metadata import checked, from_pillow
+from irodori.imageio.photo import Header, Metadata, Photo
+from irodori.imageio.tiff import Page
 from irodori.utils.errors import IrodoriError, one_line
 
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_AVIF = (b"avif", b"avis")
+MAX_PIXELS = 300_000_000
+"""Larger photos are refused by their header: a few bytes can claim any size."""
+_MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
+_MAX_SIDE = 1_000_000
+_MOST_BROTLI = 1 << 22
+
+_DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_EXIF_BOX = b"JpgTiffExif->JP2"
 
 
-def read_photo(source: Path | bytes) -> Photo:
-    """Decode a photo; the first picture of a file that holds several.
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
 
-    JPEG, PNG, TIFF, WebP, BMP, AVIF, and HEIC where pillow-heif is installed, of 1 to 16 bits a
-    channel. Colours become sRGB by the file's profile, in the file's own depth; without one, and
-    with a damaged one, they are taken for sRGB. The EXIF orientation is applied.
+
+def probe(source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None) -> Header:
+    """Return what a file says by its header alone; nothing is decoded.
+
+    Takes and raises what `read_photo` does, for what is refused by its header.
+    """
+    with _opened(source) as (file, kind):
+        return _header(file, kind, page, max_bytes)
+
+
+def read_photo(
+    source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None
+) -> Photo:
+    """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
+
+    Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
+    damaged one, they are taken for sRGB. The orientation is applied.
 
     Args:
         source: a file, or what is in one.
-
-    Returns:
-        The photo. Bytes a pixel at most while it is read, its own pixels included, as measured at
-        40 megapixels: gray JPEG 2, RGB JPEG, turned or not, 8-bit PNG and TIFF 8 to 9, 16-bit PNG
-        and TIFF 8, WebP 16.
+        page: of a file of several pages or pictures, counted from 1.
+        max_bytes: that decoding may take.
 
     Raises:
         IrodoriError: it can't be read; one line that names the file (if `source` is one) and
             the reason.
         MemoryError: it doesn't fit.
     """
+    with _opened(source) as (file, kind):
+        header = _header(file, kind, page, max_bytes)
+        decoded = _decoded(file, header, page)
+        notes = list(decoded.notes)
+        profile = decoded.profile
+        if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
+            notes.append("unusable color profile left aside")
+            profile = None
+        metadata, orientation = checked(decoded.metadata, notes)
+        turned = 1 if decoded.upright else orientation
+        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), decoded.space, profile)
+        alpha = None if decoded.alpha is None else _upright(decoded.alpha, turned)
+        return Photo(_upright(pixels, turned), alpha, metadata, header.format, tuple(notes))
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
+    """A file and its kind; what goes wrong inside becomes one line that names the file."""
     where = f"{source}: " if isinstance(source, Path) else ""
     try:
-        if isinstance(source, bytes):
-            return _read(io.BytesIO(source))
-        with source.open("rb") as file:
-            return _read(file)
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+            head = file.read(32)
+            file.seek(0)
+            if not head:
+                raise IrodoriError("empty file")
+            yield file, kind_of(head, source.suffix.lower() if isinstance(source, Path) else "")
     except IrodoriError as error:
         raise IrodoriError(f"{where}{error}") from None
     except MemoryError:
         raise
-    except UnidentifiedImageError:
-        raise IrodoriError(f"{where}damaged: its header") from None
-    except Image.DecompressionBombError:
-        most = MAX_PIXELS // 1_000_000
-        raise IrodoriError(f"{where}at most {most} megapixels are read") from None
     except Exception as error:  # decoders raise many kinds
         if isinstance(error, OSError) and error.errno is not None:
             raise IrodoriError(f"{where}{error.strerror}") from None
         reason = one_line(error)
         cut = "truncated" in reason.lower() or isinstance(error, EOFError)
-        reason = "truncated: its end is missing" if cut else f"damaged: {reason}"
+        reason = headers.TRUNCATED if cut else f"damaged: {reason}"
         raise IrodoriError(f"{where}{reason}") from None
 
 
-def _read(file: BinaryIO) -> Photo:
-    pixels, metadata, orientation, kind = _decoded(file)
-    colors = upright(pixels.colors, orientation)
-    height, width, _ = colors.shape
-    alpha = None if pixels.alpha is None else upright(pixels.alpha, orientation)
-    return Photo(colors, alpha, metadata.upright(width, height), kind)
-
-
-def _decoded(file: BinaryIO) -> tuple[Pixels, Metadata, int, str]:
-    """Pixels, what the file says of them, how they stand (1 to 8), and the format."""
-    head = file.read(32)
+def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) -> Header:
+    width, height, samples, bits, _ = _size(file, kind, page)
     file.seek(0)
-    if not head:
-        raise IrodoriError("empty file")
-    if head.startswith(png.SIGNATURE):
-        return *png.read(file), "PNG"
-    if head.startswith(tiff.MAGIC):
-        try:
-            return *tiff.read(file), "TIFF"
-        except DamagedError as error:
-            raise IrodoriError(f"damaged or truncated: {error}") from None
-    if head.startswith(b"\xff\xd8\xff"):
-        content = file.read()
-        _refuse_unfinished(content)
-        return *_by_pillow(io.BytesIO(content), ["JPEG"]), "JPEG"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return *_by_pillow(file, ["WEBP"]), "WEBP"
-    if head.startswith(b"BM"):
-        return *_by_pillow(file, ["BMP"]), "BMP"
-    if head[4:8] == b"ftyp" and head[8:12] in _AVIF + _HEIC:
-        return *_heif(file, head), "HEIF"
-    raise IrodoriError("no photo of a known kind (JPEG, PNG, TIFF, WebP, BMP, HEIC, AVIF)")
+    size = width * height * samples * max(1, (bits + 7) // 8)
+    if width < 1 or height < 1:
+        raise IrodoriError("damaged: it has no pixels")
+    if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
+        raise IrodoriError(
+            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
+            f" {_MAX_SIDE} a side are read"
+        )
+    most = _MAX_BYTES if max_bytes is None else max_bytes
+    if size > most:
+        raise IrodoriError(f"decoding takes {size / 1e6:.0f} MB, of at most {most / 1e6:.0f}")
+    return Header(width, height, size, kind)
 
 
-def _by_pillow(file: BinaryIO, formats: list[str]) -> tuple[Pixels, Metadata, int]:
-    with Image.open(file, formats=formats) as image:
-        # An MPO file is a JPEG with further pictures, such as previews, behind it.
-        if formats == ["WEBP"] and getattr(image, "is_animated", False):
-            raise IrodoriError("animated; save one of its pictures as a file of its own")
-        refuse_size(*image.size)
-        pixels = to_arrays(image)
-        metadata = Metadata.of(image.info)
-        return pixels, metadata, metadata.orientation()
+def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
+    if kind == "TIFF":
+        return Page(file, page).size
+    if kind == "PNG":
+        return headers.png(file.read(32))
+    if kind in headers.BY_CONTENT:
+        return headers.BY_CONTENT[kind](file.read())
+    with _pillow(file, kind) as image:
+        samples = 4 if image.mode == "P" else len(image.getbands())
+        return Size(image.width, image.height, samples, 16 if kind == "PPM" else 8)
 
 
-def _heif(file: BinaryIO, head: bytes) -> tuple[Pixels, Metadata, int]:
-    if head[8:12] in _AVIF and "AVIF" in _pillow_formats():
-        return _by_pillow(file, ["AVIF"])
+def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
+    kind = header.format
+    if kind == "TIFF":
+        return Page(file, page).decode(file)
+    content = file.read()
+    if kind in ("PNG", "JXL") and page not in (None, 1):
+        raise IrodoriError(f"no page {page}: it has 1")
+    if kind == "PNG":
+        return png.decode(content)
+    if kind == "JXL":
+        return _jpeg_xl(content)
+    at = headers.jpeg(content).at if kind == "JPEG" else 0
+    deep = kind == "JPEG" and content[at] == 12
+    # Pillow opens what has 12 bits if it doesn't know.
+    shallow = content[:at] + b"\x08" + content[at + 1 :] if deep else content
+    with _pillow(io.BytesIO(shallow), kind) as image:
+        if image.size != header[:2]:  # a file can say its size in several places
+            raise IrodoriError("damaged: its header")
+        metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
+        notes = []
+        if image.info.get("mp"):
+            notes.append("further pictures or a gain map left out")
+        count = getattr(image, "n_frames", 1)
+        if page is not None and not 1 <= page <= count:
+            raise IrodoriError(f"no page {page}: it has {count}")
+        if count > 1:
+            image.seek((page or 1) - 1)
+            notes.append(f"picture {page or 1} of {count}")
+        if deep:
+            decoded = _from_levels(imagecodecs.jpeg8_decode(content), 4095)
+        elif kind == "JPEG2000":
+            profile, metadata = _in_boxes(content, metadata)
+            bits = headers.jpeg2000(content).bits
+            decoded = from_image(image) if bits <= 8 else _from_levels(
+                imagecodecs.jpeg2k_decode(content), (1 << bits) - 1
+            )  # fmt: skip
+        elif kind == "PPM" and (found := _DEEP_PNM.match(content)) and int(found[4]) > 255:
+            width, height, most = (int(number) for number in found.groups()[1:])
+            shape = (height, width, 3 if found[1] == b"6" else 1)
+            values = np.frombuffer(content, ">u2", int(np.prod(shape)), found.end())
+            decoded = _from_levels(values.reshape(shape), most)
+        else:
+            decoded = from_image(image)
+        return decoded._replace(profile=profile, metadata=metadata, notes=notes)
+
+
+def _jpeg_xl(content: bytes) -> Decoded:
+    values = imagecodecs.jpegxl_decode(content)
+    notes = ["first picture of an animation"] if values.ndim == 4 else []
+    values = values[0] if values.ndim == 4 else values
+    decoded = _from_levels(values, 255 if values.dtype == np.uint8 else 65535)
+    _, metadata = _in_boxes(content, Metadata())
+    # The decoder turns the picture itself.
+    return decoded._replace(metadata=metadata, notes=notes, upright=True)
+
+
+def _from_levels(values: np.ndarray, most: int) -> Decoded:
+    """Gray or RGB, perhaps with alpha, of 8 bits or up to 16, of which `most` is white."""
+    values = np.atleast_3d(values)
+    if values.dtype.kind != "u":
+        raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
+    values = scaled(values, most)
+    inks = 3 if values.shape[2] > 2 else 1
+    alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
+    space = "gray" if inks == 1 else "rgb"
+    return Decoded(values[..., :inks], space, alpha, None, Metadata())
+
+
+def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadata]:
+    """The profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
+    profile, found = None, {}
+    for kind, body in headers.boxes(content):
+        if kind == b"brob":
+            with suppress(RuntimeError, ValueError):  # damaged or large metadata
+                kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:], out=_MOST_BROTLI))
+        if kind == b"colr" and body[:1] == b"\2":
+            profile = body[3:]
+        elif kind == b"Exif" or (kind == b"uuid" and body.startswith(_EXIF_BOX)):
+            found["exif"] = body[4:] if kind == b"Exif" else body[16:]
+        elif kind == b"xml " or (kind == b"uuid" and body.startswith(_XMP_BOX)):
+            found["xmp"] = body if kind == b"xml " else body[16:]
+    boxed = from_pillow(found)
+    return profile, replace(boxed, dpi=metadata.dpi or boxed.dpi)
+
+
+def _pillow(file: BinaryIO, kind: str) -> Any:
+    """A Pillow image, not loaded; Image.open would warn of large ones and refuse larger ones."""
+    if kind == "JPEG":
+        return _Jpeg(file)
+    if kind != "HEIF":
+        Image.init()
+        return Image.OPEN[kind][0](file, "")
     try:
         heif: Any = importlib.import_module("pillow_heif")
     except ModuleNotFoundError:
         raise IrodoriError(
             "HEIC needs a decoder; install it with `pip install 'irodori[heif]'`"
         ) from None
-    heif.register_heif_opener()
-    return _by_pillow(file, ["HEIF"])
+    return heif.open_heif(file)[0].to_pillow()
 
 
-def _pillow_formats() -> dict[str, Any]:
-    Image.init()
-    return Image.OPEN
-
-
-def _refuse_unfinished(content: bytes) -> None:
-    """Raise IrodoriError for a JPEG whose end marker is missing.
-
-    Pillow sees data that stop. Where zeros follow instead, as on a rescued disk, it would paint
-    gray and say nothing.
-    """
-    place = 2
-    while place + 4 <= len(content):
-        if content[place] != 0xFF:  # padding, which decoders pass over
-            place = content.find(b"\xff", place)
-            if place < 0:
-                break
-            continue
-        if content[place + 1] == 0xDA:  # the first scan; the marker can't stand within its data
-            if content.find(b"\xff\xd9", place) < 0:
-                break
-            return
-        size = int.from_bytes(content[place + 2 : place + 4], "big")
-        place += 2 + size if content[place + 1] != 0xFF else 1
-    raise IrodoriError("truncated: its end is missing")
+def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a stored picture, H×W or H×W×C, as EXIF's orientation says; contiguous."""
+    if orientation >= 5:
+        picture = picture.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture)

@@ -1,1 +1,1 @@
-"""From a checkpoint to coloured photos."""
+"""From a checkpoint to colored photos."""

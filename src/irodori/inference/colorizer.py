@@ -1,8 +1,7 @@
-"""`Colorizer`: a model that colours photos of any size, and says what scenes it sees."""
+"""`Colorizer`: a model that colorizes photos of any size and names their scenes."""
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -18,61 +17,34 @@ from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import Field, receptive_field
+from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.inference.tiles import predict_in_tiles
 from irodori.inference.upsampling import GuidedUpsampler
 from irodori.model import Model, load_model
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 
-WORK_SIZE = 256
-"""Short side in pixels at which the network sees photos: what it is trained with."""
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
-"""The model that comes along."""
+"""The bundled model."""
 TILE = 1024
 """Side in pixels of the square that the network sees in one piece; larger photos are tiled."""
 MARGIN = 16
 """Pixels by which a photo is mirrored beyond its borders before the network sees it.
 
-Networks see zeros there, and colour borders worse: on the photographs of folds 0 and 2 of the
+Networks see zeros there, and color borders worse: on the photographs of folds 0 and 2 of the
 sample, by networks of experiments/starter that hadn't seen them, the chrominance RMSE of the outer
 12 pixels was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and of the whole
 12.13, 12.04 and 12.03."""
+MOST_SEEN = 4
+"""Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
+LEAST_SIDE = 32
+"""Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
 STEADY = 64
 """Photos of a sequence that its global features are taken from, at most."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How photos are coloured.
-
-    Args:
-        work_size: short side in pixels at which the network sees a photo; None: its own size.
-        saturation: 1 leaves the colours as they are, 0 makes them gray, 2 doubles them.
-        style_strength: share of the style image in the global features; 1: nothing of the photo's
-            own.
-
-    Raises:
-        IrodoriError: one is out of range.
-    """
-
-    work_size: int | None = WORK_SIZE
-    saturation: float = 1.0
-    style_strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.work_size is not None and self.work_size < 32:
-            raise IrodoriError(f"work size {self.work_size} is below 32 pixels")
-        for name, value, most in (
-            ("saturation", self.saturation, 4),
-            ("style strength", self.style_strength, 1),
-        ):
-            if not 0 <= value <= most:
-                raise IrodoriError(f"{name} {value:g} is not in 0 … {most}")
-
-
 class Colored(NamedTuple):
-    """A coloured photo.
+    """A colorized photo.
 
     Attributes:
         pixels_HW3: sRGB, of the photo's size and depth (uint8 or uint16).
@@ -86,29 +58,29 @@ class Colored(NamedTuple):
 
 
 class Colorizer:
-    """Colours photographs with a trained model; it may be used by several threads.
+    """Colorizes photographs with a trained model; it may be used by several threads.
 
     Args:
         model: see `load_model`; `Colorizer.load` takes it from a checkpoint.
         settings: how.
         device: where the network runs.
         precision: see `faster`.
-        say: takes a line for the user, when memory ran out and work goes on in smaller parts; None:
-            to stderr.
+        report: takes a line for the user when memory ran out and work goes on in smaller parts;
+            None: to stderr.
     """
 
     def __init__(
         self,
         model: Model,
-        settings: Settings | None = None,
+        settings: ColorizeSettings | None = None,
         device: str | torch.device = "cpu",
         precision: str = "auto",
-        say: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self.model = model
         self.space = FusedLab() if type(model.space) is Lab else model.space
-        self.say = say or (lambda line: print(line, file=sys.stderr))
-        self.settings = settings or Settings()
+        self.report = report or (lambda line: print(line, file=sys.stderr))
+        self.settings = settings or ColorizeSettings()
         self.device = torch.device(device)
         self.network = faster(model.network.to(self.device), precision)
 
@@ -116,36 +88,36 @@ class Colorizer:
     def load(
         cls,
         checkpoint: str | Path | None = None,
-        settings: Settings | None = None,
+        settings: ColorizeSettings | None = None,
         device: str | torch.device = "cpu",
         precision: str = "auto",
-        say: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
         trust: Sequence[str] = (),
     ) -> "Colorizer":
         """Return the colorizer of a checkpoint, or of the bundled model; needs no config file.
 
         Args:
             checkpoint: of a run, or its folder, or a safetensors file; None: the bundled model.
-            settings, device, precision, say: see `Colorizer`.
+            settings, device, precision, report: see `Colorizer`.
             trust: names of packages besides irodori whose classes the checkpoint may name.
 
         Raises:
             IrodoriError: see `load_model`.
         """
-        return cls(load_model(checkpoint or STARTER, trust), settings, device, precision, say)
+        return cls(load_model(checkpoint or STARTER, trust), settings, device, precision, report)
 
     def __call__(self, image: Image.Image, style: Image.Image | None = None) -> Image.Image:
-        """An RGB image of the same size, coloured from the photo's luminance alone.
+        """Return an RGB image of the same size, colorized from the photo's luminance alone.
 
         Args:
             image: the photo, in any mode that Pillow converts to RGB; its transparency is left out.
-            style: an image of any size whose scene decides the colours in place of the photo's.
+            style: an image of any size whose scene decides the colors in place of the photo's.
         """
         vector = None if style is None else self.global_features([from_pil(style)])
         return Image.fromarray(eight_bit(self.color(from_pil(image), vector).pixels_HW3))
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
-        """Scene names with their probabilities, the likeliest first; empty without scenes."""
+        """Return scenes with their probabilities, the likeliest first; empty without scenes."""
         if self.model.network.classification is None:
             return {}
         with torch.inference_mode():
@@ -154,7 +126,7 @@ class Colorizer:
         return self._named(logits_1C)
 
     def global_features(self, photos: Sequence[Pixels]) -> Tensor:
-        """The mean of photos' global features, 1×G: of a style image, or of a whole sequence.
+        """Return the mean of photos' global features, 1×G: of a style image, or of a sequence.
 
         Args:
             photos: at least one; of more than STEADY, that many are looked at, evenly spread.
@@ -173,13 +145,19 @@ class Colorizer:
             ]
             return torch.stack(seen).mean(0)
 
-    def color(self, pixels_HWC: Pixels, style_1G: Tensor | None = None) -> Colored:
-        """Colour a photo; what it has of colours counts by its luminance alone.
+    def color(
+        self,
+        pixels_HWC: Pixels,
+        style_1G: Tensor | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Colored:
+        """Colorize a photo; what it has of colors counts by its luminance alone.
 
         Args:
             pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16.
             style_1G: global features that take the place of the photo's own, as far as
                 `style_strength` says; see `global_features`.
+            check: is called several times a second and may raise an exception to end the work.
 
         Raises:
             ValueError: these aren't a photo's pixels.
@@ -197,23 +175,25 @@ class Colorizer:
             if not chroma_1Chw.isfinite().all():
                 raise IrodoriError("the network gives no numbers: its checkpoint is damaged")
             work_size = (seen_11hw.shape[2], seen_11hw.shape[3])
-            pixels_HW3 = self._joined(luminance, chroma_1Chw, seen_11hw)
+            pixels_HW3 = self._joined(luminance, chroma_1Chw, seen_11hw, check)
         return Colored(pixels_HW3, self._named(logits_1C), work_size)
 
     def _luminance(self, pixels_HWC: Pixels) -> PhotoLuminance:
         return PhotoLuminance(pixels_HWC, self.space, self.device)
 
     def _seen(self, luminance: PhotoLuminance) -> Tensor:
-        """The luminance at the size at which the network sees it: 1×1×h×w."""
+        """Return the luminance at the size at which the network sees it: 1×1×h×w.
+
+        Smaller photos are enlarged: the network knows things by the size that it has seen them in,
+        and gives tiny ones little color.
+        """
         height, width = luminance.height, luminance.width
-        short = min(height, width)
-        if self.settings.work_size is not None and short > self.settings.work_size:
-            scale = self.settings.work_size / short
-            height, width = round(height * scale), round(width * scale)
+        if self.settings.work_size != NATIVE:
+            height, width = seen_size(height, width, self.settings.work_size)
         return luminance.at(height, width)
 
     def _within_margin(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
-        """Chrominance 1×C×⌈h/2⌉×⌈w/2⌉ of what the network sees, mirrored at its borders."""
+        """Return chrominance 1×C×⌈h/2⌉×⌈w/2⌉ of what the network sees, mirrored at its borders."""
         height, width = seen_11hw.shape[-2:]
         # Even, so that places of chrominance stay where they are; a mirror is less than the photo.
         y, x = (min(MARGIN, (side - 1) // 2 * 2) for side in (height, width))
@@ -224,11 +204,11 @@ class Colorizer:
 
     @cached_property
     def _field(self) -> Field | None:
-        """The network's field; its weights don't matter, and in fp32 it is found on any machine."""
+        """The network's receptive field; in fp32, where it is found on any machine."""
         return receptive_field(self.model.network)
 
     def _predicted(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
-        """Chrominance of what the network sees: 1×C×⌈h/2⌉×⌈w/2⌉, in one piece or in tiles."""
+        """Return chrominance of what the network sees, 1×C×⌈h/2⌉×⌈w/2⌉: in one piece or tiles."""
         height, width = seen_11hw.shape[-2:]
         tile = TILE
         if height * width <= TILE * TILE:
@@ -238,7 +218,7 @@ class Colorizer:
                 if not is_out_of_memory(error):
                     raise
             tile = max(height, width) // 2
-            self.say(f"not enough memory for {width}×{height} pixels: trying tiles")
+            self.report(f"not enough memory for {width}×{height} pixels: trying tiles")
         if self._field is None:
             raise IrodoriError(
                 f"every color of this network depends on the whole photo (attention, or means over"
@@ -246,17 +226,29 @@ class Colorizer:
                 " --work-size"
             )
         chroma_Chw = predict_in_tiles(
-            self.network, seen_11hw[0], global_1G, tile, self._field, self.say
+            self.network, seen_11hw[0], global_1G, tile, self._field, self.report
         )
         return chroma_Chw[None].to(self.device)
 
-    def _joined(self, luminance: PhotoLuminance, chroma_1Chw: Tensor, seen_11hw: Tensor) -> Pixels:
-        """The photo's own luminance with its chrominance, part by part."""
+    def _joined(
+        self,
+        luminance: PhotoLuminance,
+        chroma_1Chw: Tensor,
+        seen_11hw: Tensor,
+        check: Callable[[], None],
+    ) -> Pixels:
+        """Join the photo's own luminance with its chrominance, part by part."""
         height, width = luminance.height, luminance.width
+        if width > PART:
+            # Parts are whole rows: a photo of so long ones is joined lying on its side.
+            turned = self._luminance(np.ascontiguousarray(luminance.pixels_HWC.swapaxes(0, 1)))
+            pixels_WH3 = self._joined(turned, chroma_1Chw.mT, seen_11hw.mT, check)
+            return np.ascontiguousarray(pixels_WH3.swapaxes(0, 1))
         upsampler = GuidedUpsampler(chroma_1Chw, seen_11hw, height, width)
         pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
         step = max(1, PART // width)
         for top in range(0, height, step):
+            check()
             bottom = min(top + step, height)
             own_11HW = luminance.rows(top, bottom)
             chroma_1CHW = upsampler.rows(top, bottom, own_11HW)
@@ -268,7 +260,7 @@ class Colorizer:
         return pixels_HW3
 
     def _named(self, logits_1C: Tensor | None) -> dict[str, float]:
-        """Scene names with probabilities, the likeliest first."""
+        """Return scene names with probabilities, the likeliest first."""
         if logits_1C is None:
             return {}
         shares_C = logits_1C[0].float().softmax(0)
@@ -276,8 +268,21 @@ class Colorizer:
         return {self.model.classes[number]: shares_C[number].item() for number in order}
 
 
+def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
+    """Return the size at which the network sees a photo of this size."""
+    short = min(height, width)
+    most = MOST_SEEN * work_size**2
+    # GuidedUpsampler no further than to what the network is trained with.
+    wanted = min(work_size, max(short, WORK_SIZE))
+    scale = min(wanted / short, (most / (height * width)) ** 0.5)
+    height, width = (max(round(side * scale), LEAST_SIDE) for side in (height, width))
+    if height * width > most:
+        height, width = (height, most // height) if height < width else (most // width, width)
+    return height, width
+
+
 def from_pil(image: Image.Image) -> Pixels:
-    """A PIL image's pixels: H×W×1 of gray ones, H×W×3 otherwise; uint16 of modes I;16 and I."""
+    """Return a PIL image's pixels: H×W×1 if gray, else H×W×3; uint16 of modes I;16 and I."""
     if image.mode.startswith("I"):
         # Pillow's own conversion would cut everything above 255 off.
         return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
@@ -287,7 +292,7 @@ def from_pil(image: Image.Image) -> Pixels:
 
 
 def eight_bit(pixels_HWC: Pixels) -> Pixels:
-    """The nearest 8-bit levels."""
+    """Return the nearest 8-bit levels."""
     if pixels_HWC.dtype == np.uint8:
         return pixels_HWC
     return ((pixels_HWC.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Colours that sRGB hasn't, made paler until it has them, at the same luminance."""
+"""Colors that sRGB hasn't, made paler until it has them, at the same luminance."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ TOLERANCE = 1 / 1024
 def into_gamut(space: ColorSpace, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
     """Join luminance and chrominance to sRGB that needs no clipping.
 
-    Clipping would change luminance and hue. Where a colour lies outside of sRGB, its distance to
+    Clipping would change luminance and hue. Where a color lies outside of sRGB, its distance to
     gray of the same luminance is shortened by as much as it takes (bisection).
 
     Args:

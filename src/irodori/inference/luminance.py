@@ -32,10 +32,10 @@ def depth_of(pixels_HWC: Pixels) -> int:
 
 
 class PhotoLuminance:
-    """A photo's luminance in a colour space, computed for the part that is asked for.
+    """A photo's luminance in a color space, computed for the part that is asked for.
 
     Args:
-        pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16; sepia and colours count by their
+        pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16; sepia and colors count by their
             luminance.
         space: the network's.
         device: where the luminance is wanted.

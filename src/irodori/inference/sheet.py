@@ -21,7 +21,7 @@ TITLES = ("gray", "predicted", "true")
 
 
 def gray_of(space: ColorSpace, rgb_3HW: Tensor) -> Tensor:
-    """What a colour space's luminance looks like without colour: 3×H×W uint8 → 3×H×W uint8."""
+    """What a color space's luminance looks like without color: 3×H×W uint8 → 3×H×W uint8."""
     luminance_11HW, _ = space.encode(to_float(rgb_3HW[None]))
     return to_uint8(space.decode(luminance_11HW, space.gray_chroma(luminance_11HW)))[0]
 

@@ -19,7 +19,7 @@ CELL = (256, 192)
 GAP = 4
 """White between boxes, in pixels."""
 SIDE = 512
-"""Longer photos are scaled down to this before they are coloured, in pixels."""
+"""Longer photos are scaled down to this before they are colored, in pixels."""
 
 
 def read_small(paths: Sequence[Path], told: Callable[[str], None]) -> list[Image.Image]:

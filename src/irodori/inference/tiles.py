@@ -6,10 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from irodori.inference.memory import is_out_of_memory
 from irodori.inference.receptive_field import Field
 from irodori.network import JointNetwork
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 
 class Part(NamedTuple):

@@ -8,3 +8,19 @@ class IrodoriError(Exception):
 def one_line(error: BaseException) -> str:
     """Return what an exception says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+MEMORY_MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""What torch says on the CPU, where it has no exception of its own for this."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether memory ran out, on the CPU or a GPU: in the error or in what it came from."""
+    while error is not None:
+        # Torch's own class, by its name: this module doesn't import torch.
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(part in str(error) for part in MEMORY_MESSAGES):
+            return True
+        error = error.__context__
+    return False

@@ -1,10 +1,20 @@
 """Files that appear whole or not at all."""
 
+import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
+
+import psutil
+
+PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
+"""Names of files that are being written: the target's name and the number of the process."""
+LONGEST = 255
+"""Bytes that a file's name may have, nearly everywhere."""
 
 
 @contextmanager
@@ -12,7 +22,7 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
     """Open a binary file that appears as `path` when the block ends well, and not otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps ranks that write the same file apart.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{_stem(path.name)}.{os.getpid()}.part")
     try:
         with part.open("w+b") as file:
             yield file
@@ -28,10 +38,36 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         part.unlink(missing_ok=True)
 
 
+def remove_stale_files(targets: Iterable[Path]) -> None:
+    """Remove what `replacing` left unfinished of these targets.
+
+    Files of this process go, and of processes that have ended.
+    """
+    names: dict[Path, set[str]] = defaultdict(set)
+    for target in targets:
+        names[target.parent].add(_stem(target.name))
+    for folder, expected in names.items():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in folder.iterdir():
+                match = PART.fullmatch(path.name)
+                if match and match["name"] in expected:
+                    process = int(match["process"])
+                    if process == os.getpid() or not psutil.pid_exists(process):
+                        path.unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    """The name, or a digest of it where nothing could be added to it."""
+    if len(os.fsencode(name)) + len("..4194304.part") <= LONGEST:
+        return name
+    return hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
 def _sync_folder(folder: Path) -> None:
-    """Write a folder's new names to the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Bring the new name to disk, too, where folders can be opened."""
+    with suppress(PermissionError):  # Windows
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

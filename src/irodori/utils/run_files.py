@@ -55,3 +55,17 @@ def existing_run(folder: str) -> Path:
     if not (path / CONFIG).is_file():
         raise IrodoriError(f"resume={folder}: no run is there ({path / CONFIG} is missing)")
     return path
+
+
+def model_name(given: Path) -> str:
+    """Return the name of a run by its last two folders, or of a file without its suffix."""
+    path = given.resolve()
+    if path.is_dir():
+        folder, kind = path, ""
+    elif path.parent.name == CHECKPOINTS:
+        folder, kind = path.parent.parent, f" ({path.stem})"
+    else:
+        return path.stem
+    if folder.name == CHECKPOINTS:
+        folder = folder.parent
+    return f"{folder.parent.name}/{folder.name}{kind}"

@@ -9,7 +9,7 @@ from irodori.model import Model
 
 
 def write_checkpoint(path, seed, **arguments):
-    """A checkpoint of a run, of a narrow network with colours of its own."""
+    """A checkpoint of a run, of a narrow network with colors of its own."""
     space = Lab()
     torch.manual_seed(seed)
     arguments = {"num_classes": 3, "chroma_channels": 2, "width": 1 / 16} | arguments

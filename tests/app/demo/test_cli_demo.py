@@ -21,7 +21,7 @@ def demo(*words):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--max-megabytes", 0], "--max-megabytes is 0: give a number above 0"),
+        (["--max-megabytes", 0], "--max-megabytes is 0: give a number from"),
         (["--max-megapixels", 1000], "--max-megapixels is 1000"),
         (["--max-photos", 0], "--max-photos is 0"),
         (["--waiting", 0], "--waiting is 0"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.app.demo.markup import card, refusal, status
-from irodori.app.demo.studio import Painted
+from irodori.app.demo.service import Result
 
 TAGS = {
     "article",
@@ -45,8 +45,8 @@ class Elements(HTMLParser):
 
 def painted(name="photo", model="starter", scenes=SCENES):
     folder = Path("/tmp/a b")
-    return Painted(
-        model, folder / f"{name}-coloured.jpg", folder / "c.jpg", folder / "g.jpg", scenes
+    return Result(
+        model, folder / f"{name}-colorized.jpg", folder / "c.jpg", folder / "g.jpg", scenes
     )
 
 
@@ -61,8 +61,8 @@ def test_names_are_text_and_nothing_else(name):
         assert name in Elements(html).text
     page = Elements(card(name, (3, 2), [painted(name)]))
     (link,) = page.of("a")
-    assert link["download"] == f"{name}-coloured.jpg"
-    assert unquote(link["href"]) == f"gradio_api/file=/tmp/a b/{name}-coloured.jpg"
+    assert link["download"] == f"{name}-colorized.jpg"
+    assert unquote(link["href"]) == f"gradio_api/file=/tmp/a b/{name}-colorized.jpg"
     assert {key for _, attributes in page.found for key in attributes if key[:2] == "on"} == {
         "oninput"
     }
@@ -73,10 +73,10 @@ def test_one_result():
     assert "1200 × 900 pixels" in page.text
     assert [image["alt"] for image in page.of("img")] == [
         "photo.jpg in gray",
-        "photo.jpg as coloured by starter",
+        "photo.jpg as colorized by starter",
     ]
     (slider,) = page.of("input")
-    assert slider["aria-label"] == "From gray to coloured: photo.jpg"
+    assert slider["aria-label"] == "From gray to colorized: photo.jpg"
     assert "solar panel" in page.text
     assert "70 %" in page.text
     assert "width: 70.0%" in card("photo.jpg", (1, 1), [painted()])
@@ -88,7 +88,9 @@ def test_two_models_side_by_side():
     page = Elements(html)
     assert re.findall("<h4>(.*?)</h4>", html) == ["starter", "lab_alpha1/x"]
     labels = [slider["aria-label"] for slider in page.of("input")]
-    assert labels == [f"From gray to coloured: photo.jpg, {m}" for m in ("starter", "lab_alpha1/x")]
+    assert labels == [
+        f"From gray to colorized: photo.jpg, {m}" for m in ("starter", "lab_alpha1/x")
+    ]
     assert "says nothing of scenes" in page.text
     assert len(page.of("table")) == 1
 

@@ -8,7 +8,7 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo import models as module
 from irodori.app.demo.models import Models
-from irodori.inference.colorizer import Settings
+from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 
 
@@ -34,10 +34,10 @@ def test_of_a_run_the_best_is_taken_and_else_the_last(demo_run, tmp_path):
 
 def test_settings_are_each_visitors_own(demo_checkpoint):
     models = Models([demo_checkpoint])
-    gray, vivid = (models.load("small", Settings(saturation=s)) for s in (0.0, 2.0))
+    gray, vivid = (models.load("small", ColorizeSettings(saturation=s)) for s in (0.0, 2.0))
     assert gray.network is vivid.network
     for colorizer, saturation in ((gray, 0.0), (vivid, 2.0)):
-        alone = Colorizer.load(demo_checkpoint, Settings(saturation=saturation))
+        alone = Colorizer.load(demo_checkpoint, ColorizeSettings(saturation=saturation))
         assert colorizer(tiny.photo(1)) == alone(tiny.photo(1))
 
 

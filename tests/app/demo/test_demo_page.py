@@ -12,7 +12,7 @@ import tiny
 from irodori import Colorizer
 from irodori.config import PROJECT
 from irodori.imageio import read_photo
-from irodori.inference.colorizer import Settings
+from irodori.inference.settings import ColorizeSettings
 
 pytest.importorskip("gradio", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
 RUN = "lab_alpha1/2026-11-23"
 WORK = 60_000
-"""Milliseconds that colouring may take."""
+"""Milliseconds that coloring may take."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def open_page(visits, demo):
     def opened(**options):
         page = visits.page(**options)
         page.goto(demo.address, timeout=WORK)
-        page.get_by_role("button", name="Colour", exact=True).wait_for(timeout=WORK)
+        page.get_by_role("button", name="Colorize", exact=True).wait_for(timeout=WORK)
         return page
 
     return opened
@@ -42,7 +42,7 @@ def send(page, *paths):
 
 
 def color(page, status="Done"):
-    page.get_by_role("button", name="Colour", exact=True).click()
+    page.get_by_role("button", name="Colorize", exact=True).click()
     page.locator("#status").get_by_text(status).wait_for(timeout=WORK)
     page.wait_for_function(
         "() => [...document.querySelectorAll('.compare img')]"
@@ -59,7 +59,7 @@ def downloaded(page, tmp_path, number=0):
 
 
 def expected(path, checkpoint, style=None, **settings):
-    colorizer = Colorizer.load(checkpoint, Settings(**settings))
+    colorizer = Colorizer.load(checkpoint, ColorizeSettings(**settings))
     vector = None if style is None else colorizer.global_features([read_photo(style).pixels])
     return colorizer.color(read_photo(path).pixels, vector)
 
@@ -91,9 +91,9 @@ def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tm
     page = open_page()
     send(page, photo)
     color(page)
-    slider = page.get_by_role("slider", name="From gray to coloured: grandmother.png")
+    slider = page.get_by_role("slider", name="From gray to colorized: grandmother.png")
     assert slider.input_value() == "50"
-    # Left of the divide the picture is coloured, right of it gray.
+    # Left of the divide the picture is colorized, right of it gray.
     page.locator(".compare").scroll_into_view_if_needed()
     box = page.locator(".compare").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -112,7 +112,7 @@ def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tm
     assert colors(page, tmp_path)[:, : int(width * 0.9)].mean(axis=0).min() > 8
     colored = expected(photo, demo_checkpoint)
     path = downloaded(page, tmp_path)
-    assert path.name == "0-grandmother-coloured.png"
+    assert path.name == "0-grandmother-colorized.png"
     assert np.array_equal(read_photo(path).pixels, colored.pixels_HW3)
     rows = page.locator(".scenes tr").all_inner_texts()
     told = {row.split()[0]: int(row.split()[1]) for row in rows}
@@ -173,14 +173,14 @@ def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
     tiny.photo(1).save(other)
     page = open_page()
     send(page, photo, wide, other)
-    color(page, "Done: 2 of 3 photos are coloured.")
+    color(page, "Done: 2 of 3 photos are colorized.")
     names = [name.split()[0] for name in page.locator(".photo h3").all_inner_texts()]
     assert names == ["grandmother.png", "wide.png", "other.png"]
-    assert "0.9 million pixels; this page takes up to 0.3" in page.locator(".refused").inner_text()
+    assert "0.9 million pixels" in page.locator(".refused").inner_text()
     assert page.locator("a.full-size").count() == 2
     page = open_page()
     send(page, bad)
-    color(page, "No photo was coloured.")
+    color(page, "No photo was colorized.")
     assert "no photo of a known kind" in page.locator(".refused").inner_text()
     assert page.locator(".refused b").count() == 0
 
@@ -247,7 +247,7 @@ def test_ten_visitors_at_once(open_page, demo_checkpoint, tmp_path):
     for page, path in pages:
         send(page, path)
     for page, _ in pages:
-        page.get_by_role("button", name="Colour", exact=True).click()
+        page.get_by_role("button", name="Colorize", exact=True).click()
     for page, path in pages:
         page.locator("#status").get_by_text("Done.").wait_for(timeout=2 * WORK)
         pixels = read_photo(downloaded(page, tmp_path)).pixels

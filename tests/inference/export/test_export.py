@@ -41,7 +41,7 @@ def model_of(backbone, decoder, **arguments):
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None
             nn.init.uniform_(layer.bias, -0.3, 0.5)
-    # The norms see pictures once, so that numbers stay moderate and colours vary.
+    # The norms see pictures once, so that numbers stay moderate and colors vary.
     coarse = torch.rand(6, 1, 6, 6) * torch.linspace(0.2, 1, 6)[:, None, None, None]
     with torch.no_grad():
         network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))
@@ -183,6 +183,9 @@ def refusal(*arguments, **options):
 def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
     output = tmp_path / "a.onnx"
     assert "--format onxx is unknown: it is one of onnx" in refusal(checkpoint, "onxx", output)
+    assert "--part photo goes with" in refusal(
+        checkpoint, "torch-export", tmp_path / "a.pt2", part="photo"
+    )
     assert "--half goes with --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
     assert "no such checkpoint" in refusal(tmp_path / "gone", "onnx", output)
     (tmp_path / "file").write_text("")

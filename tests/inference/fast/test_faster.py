@@ -40,7 +40,7 @@ def test_the_given_network_stays_and_the_copy_is_for_use(make_network, arguments
 
 
 def trained(network):
-    """The network after it has learnt simple colours; at random it would enlarge any rounding."""
+    """The network after it has learnt simple colors; at random it would enlarge any rounding."""
     for norm in network.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
             norm.momentum = 0.2
@@ -57,7 +57,7 @@ def trained(network):
 
 
 @pytest.mark.parametrize("arguments", [*KINDS, {"output": "ab_classes", "temperature": 0.38}])
-def test_bf16_is_within_one_step_of_colour(make_network, arguments):
+def test_bf16_is_within_one_step_of_color(make_network, arguments):
     network = trained(make_network(**arguments))
     fast = faster(network, "bf16")
     luminance = photos()
@@ -70,8 +70,8 @@ def test_bf16_is_within_one_step_of_colour(make_network, arguments):
         enlarged = upsample_chroma(chroma, *luminance.shape[-2:])
         pictures.append(rgb_to_lab(space.decode(luminance, enlarged)))
     mean = pictures[0].mean((2, 3), keepdim=True).expand_as(pictures[0])
-    colourful = torch.cat([pictures[0][:, :1], mean[:, 1:]], 1)
-    assert ciede2000(pictures[0], colourful).mean() > 3
+    colorful = torch.cat([pictures[0][:, :1], mean[:, 1:]], 1)
+    assert ciede2000(pictures[0], colorful).mean() > 3
     assert 0 < ciede2000(*pictures).mean() < 1
 
 

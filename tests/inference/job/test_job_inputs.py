@@ -8,6 +8,8 @@ import pytest
 from irodori.inference.job.inputs import find_photos
 from irodori.utils.errors import IrodoriError
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX's")
+
 
 @pytest.fixture
 def scans(tmp_path, monkeypatch):
@@ -41,7 +43,7 @@ def test_a_folder_is_searched_and_its_tree_kept(scans):
         ("scans/1920/d.png", "1920/d.png"),
         ("scans/1920/sub/e.heic", "1920/sub/e.heic"),
     ]
-    assert result.skipped == 1
+    assert [str(path) for path, _ in result.skipped] == ["scans/notes.txt"]
     assert {source.folder for source in result.sources} == {"scans"}
     assert found(str(scans.absolute()))[0] == (str(scans.absolute() / "a.TIF"), "a.TIF")
 
@@ -68,7 +70,7 @@ def test_patterns(scans):
         ("scans/1920/d.png", "scans/1920/d.png"),
         ("scans/1920/sub/e.heic", "scans/1920/sub/e.heic"),
     ]
-    assert find_photos(["scans/*"], None).skipped == 1
+    assert len(find_photos(["scans/*"], None).skipped) == 1
     with pytest.raises(IrodoriError, match=r"scans/\*\.bmp: no photo there"):
         found("scans/*.bmp")
 
@@ -90,6 +92,18 @@ def test_the_output_is_not_searched(scans):
             find_photos([argument], scans)
 
 
+def test_what_is_known_but_not_read_is_named_with_what_to_do(scans):
+    for name in ("b.NEF", "c.pdf", "d.mp4", "e", "b.xmp"):
+        (scans / name).touch()
+    skipped = {path.name: why for path, why in find_photos(["scans"], None).skipped}
+    # The .xmp file is read with the photo beside it.
+    assert set(skipped) == {"notes.txt", "b.NEF", "c.pdf", "d.mp4", "e"}
+    assert "develop it" in skipped["b.NEF"]
+    assert "ffmpeg" in skipped["d.mp4"]
+    assert "pdfimages" in skipped["c.pdf"]
+
+
+@POSIX
 def test_links_are_followed_and_loops_end(scans):
     Path("scans/1920/loop").symlink_to(scans.absolute())
     Path("scans/1920/self").symlink_to(".")
@@ -126,6 +140,7 @@ def test_a_folder_that_cannot_be_read_is_told(scans, monkeypatch):
     assert len(result.sources) == 2
 
 
+@POSIX
 def test_a_link_in_a_circle_is_a_bad_photo_and_no_end(scans):
     (scans / "round.jpg").symlink_to("round.jpg")
     (scans / "round").symlink_to("round")

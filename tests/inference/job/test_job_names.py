@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from irodori.imageio import READ, WRITTEN
 from irodori.inference.job.inputs import Source
-from irodori.inference.job.names import result_names
-from irodori.inference.job.suffixes import READ_ONLY, WRITTEN, suffix_for
+from irodori.inference.job.names import result_names, suffix_for
 
 STEMS = st.sampled_from(["a", "A", "ä", "a\u0308", "b", "a.jpg", "a.png", "ß", "ss", "sub"])
 ENDINGS = st.sampled_from([".jpg", ".JPG", ".jpeg", ".png", ".tif", ".tiff", ".heic", ".raw", ""])
@@ -102,6 +102,18 @@ def test_what_differs_in_case_alone_is_kept_apart():
 
 
 def test_every_known_suffix_has_one_of_each_format():
-    for suffix in WRITTEN.keys() | READ_ONLY.keys():
+    for suffix in READ:
         for format in set(WRITTEN.values()):
             assert WRITTEN[suffix_for(PurePath(f"a{suffix}"), format)] == format
+
+
+def test_names_have_at_most_255_bytes():
+    """One of as many stays as it is; a longer suffix takes its place from the stem."""
+    stems = ["ü" * 125 + "a", "ü" * 125 + "b"]
+    same = [f"{stem}.jpg" for stem in stems]
+    assert [len(name.encode()) for name in same] == [255, 255]
+    assert names(None, *same) == same
+    for format in ("WEBP", "TIFF", "PNG"):
+        changed = names(format, *same)
+        assert len(set(changed)) == 2
+        assert all(len(name.encode()) <= 255 for name in changed)

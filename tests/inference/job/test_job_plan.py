@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from irodori.inference.job.options import Options, work_size_of
-from irodori.inference.job.plan import Task, make_plan
+from irodori.imageio import Encoding
+from irodori.inference.job.plan import ColorizeTask, JobOptions, make_plan
+from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 
 
@@ -24,52 +25,59 @@ def pairs(plan):
 
 def refused(pattern, arguments, output="out", **options):
     with pytest.raises(IrodoriError, match=pattern) as caught:
-        make_plan(arguments, output, Options(**options))
+        make_plan(arguments, output, JobOptions(**options))
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_for_the_results():
-    plan = make_plan(["scans"], "out", Options(format="webp"))
+    plan = make_plan(["scans"], "out", JobOptions(encoding=Encoding("WEBP")))
     assert pairs(plan) == [("scans/a.jpg", "out/a.webp"), ("scans/b.png", "out/b.webp")]
-    assert (plan.format, plan.done) == ("WEBP", 0)
-    assert pairs(make_plan(["scans/a.jpg"], "out", Options())) == [("scans/a.jpg", "out/a.jpg")]
+    assert (plan.encoding.format, len(plan.everything) - len(plan.tasks)) == ("WEBP", 0)
+    assert pairs(make_plan(["scans/a.jpg"], "out", JobOptions())) == [("scans/a.jpg", "out/a.jpg")]
     assert not Path("out").exists()
 
 
 def test_one_photo_may_have_a_file():
-    plan = make_plan(["scans/a.jpg"], "new/x.TIFF", Options())
-    assert (pairs(plan), plan.format) == ([("scans/a.jpg", "new/x.TIFF")], "TIFF")
+    plan = make_plan(["scans/a.jpg"], "new/x.TIFF", JobOptions())
+    assert (pairs(plan), plan.encoding.format) == ([("scans/a.jpg", "new/x.TIFF")], "TIFF")
     Path("folder.png").mkdir()
-    assert pairs(make_plan(["scans/a.jpg"], "folder.png", Options()))[0][1] == "folder.png/a.jpg"
+    assert pairs(make_plan(["scans/a.jpg"], "folder.png", JobOptions()))[0][1] == "folder.png/a.jpg"
     refused("names one file", ["scans"], "x.png")
     refused("names one file", ["scans/*.jpg"], "x.png")
-    refused("is PNG by its name, but --format says JPEG", ["scans/a.jpg"], "x.png", format="jpeg")
-    refused("photos are written as jpeg, png", ["scans/a.jpg"], "x.heic")
+    refused(
+        "is PNG by its name, but --format says JPEG",
+        ["scans/a.jpg"],
+        "x.png",
+        encoding=Encoding("JPEG"),
+    )
+    refused("photos are written as JPEG, PNG", ["scans/a.jpg"], "x.heic")
 
 
 def test_standard_input_and_output():
-    assert make_plan(["-"], "-", Options()).tasks == [Task(None, None)]
-    plan = make_plan(["-"], "x.png", Options())
-    assert (plan.tasks, plan.format) == ([Task(None, Path("x.png"))], "PNG")
-    assert make_plan(["scans/a.jpg"], "-", Options()).tasks == [Task(Path("scans/a.jpg"), None)]
+    assert make_plan(["-"], "-", JobOptions()).tasks == [ColorizeTask(None, None)]
+    plan = make_plan(["-"], "x.png", JobOptions())
+    assert (plan.tasks, plan.encoding.format) == ([ColorizeTask(None, Path("x.png"))], "PNG")
+    assert make_plan(["scans/a.jpg"], "-", JobOptions()).tasks == [
+        ColorizeTask(Path("scans/a.jpg"), None)
+    ]
     refused("give it alone", ["-", "scans"])
     refused("standard input has no name", ["-"], "out")
     refused("takes one photo", ["scans"], "-")
     Path("-").write_bytes(b"photo")
-    assert pairs(make_plan(["./-"], "out", Options())) == [("-", "out/-")]
+    assert pairs(make_plan(["./-"], "out", JobOptions())) == [("-", "out/-")]
 
 
 def test_what_is_there_is_refused_skipped_or_done_again():
     Path("out").mkdir()
     Path("out/b.png").touch()
-    refused(r"out/b\.png is there already: --resume .* --overwrite", ["scans"])
-    plan = make_plan(["scans"], "out", Options(resume=True))
+    refused(r"out/b\.png exists already: --resume .* --overwrite", ["scans"])
+    plan = make_plan(["scans"], "out", JobOptions(resume=True))
     assert pairs(plan) == [("scans/a.jpg", "out/a.jpg")]
-    assert (plan.done, len(plan.everything)) == (1, 2)
-    assert len(make_plan(["scans"], "out", Options(overwrite=True)).tasks) == 2
+    assert (len(plan.tasks), len(plan.everything)) == (1, 2)
+    assert len(make_plan(["scans"], "out", JobOptions(overwrite=True)).tasks) == 2
     Path("out/a.jpg").touch()
-    refused(r"out/a\.jpg and 1 more are there already", ["scans"])
-    assert make_plan(["scans"], "out", Options(resume=True)).tasks == []
+    refused(r"out/a\.jpg and 1 more exist already", ["scans"])
+    assert make_plan(["scans"], "out", JobOptions(resume=True)).tasks == []
     Path("out/a.jpg").unlink()
     Path("out/a.jpg").mkdir()
     refused("is a folder", ["scans"], overwrite=True)
@@ -84,7 +92,7 @@ def test_nothing_that_is_read_is_replaced(options):
     refused("would be replaced", ["scans"], **options)
     refused("would be replaced", ["scans/b.png"], "scans/a.jpg", style=Path("scans/a.jpg"))
     # Beside a photo, under another name, is fine.
-    assert pairs(make_plan(["scans/a.jpg"], "scans", Options(format="png"))) == [
+    assert pairs(make_plan(["scans/a.jpg"], "scans", JobOptions(encoding=Encoding("PNG")))) == [
         ("scans/a.jpg", "scans/a.png")
     ]
 
@@ -92,25 +100,31 @@ def test_nothing_that_is_read_is_replaced(options):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"style_strength": 1.1},
-        {"style_strength": float("nan")},
-        {"saturation": -0.1},
-        {"work_size": 0},
-        {"quality": 0},
-        {"quality": 101},
         {"jobs": 0},
-        {"format": "gif"},
+        {"page": 0},
         {"device": "tpu"},
+        {"source_type": "photograph"},
+        {"style": Path("none.jpg")},
+        {"checkpoint": Path("none.ckpt")},
+        {"settings": ColorizeSettings(style_strength=0.5)},
         {"overwrite": True, "resume": True},
     ],
 )
 def test_values_out_of_range_are_one_line(wrong):
     with pytest.raises(IrodoriError, match=r"^--[^\n]*$"):
-        Options(**wrong).check()
+        JobOptions(**wrong)
 
 
-def test_the_working_size_as_it_is_typed():
-    assert [work_size_of(text) for text in (None, "native", "512")] == [None, "native", 512]
-    with pytest.raises(IrodoriError, match="--work-size is big"):
-        work_size_of("big")
-    Options(work_size="native").check()
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"work_size": 31},
+        {"saturation": -0.1},
+        {"saturation": 2.1},
+        {"style_strength": 1.1},
+        {"style_strength": float("nan")},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(IrodoriError, match=next(iter(wrong)).replace("_", " ")):
+        ColorizeSettings(**wrong)

@@ -1,4 +1,4 @@
-"""Photos coloured by several threads, with a stand-in for the network."""
+"""Photos colorized by several threads, with a stand-in for the network."""
 
 import errno
 import os
@@ -13,29 +13,27 @@ import torch
 from PIL import Image
 
 import tiny
+from irodori.imageio import Encoding
 from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
-from irodori.inference.job import work
-from irodori.inference.job.leftovers import remove_leftovers
-from irodori.inference.job.options import Options
-from irodori.inference.job.plan import make_plan
+from irodori.inference.job.plan import JobOptions, make_plan
 from irodori.utils.errors import IrodoriError
 
 
-class Painter:
+class Model:
     """Turns photos red; remembers how many did so at a time. `act` may refuse."""
+
+    provenance = None
 
     def __init__(self, act=None):
         self.act = act or (lambda pixels: None)
         self.lock = threading.Lock()
         self.active = self.most = 0
-        self.shares = []
 
     def __call__(self, pixels_HWC, sharing=1):
         with self.lock:
             self.active += 1
             self.most = max(self.most, self.active)
-            self.shares.append(sharing)
         try:
             self.act(pixels_HWC)
             time.sleep(0.01)
@@ -52,73 +50,101 @@ def scans(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("scans").mkdir()
     for number in range(6):
-        tiny.photo(number).save(f"scans/{number}.png")
+        tiny.photo(number).convert("L").save(f"scans/{number}.png")
     return Path("scans")
 
 
-def color(arguments=("scans",), painter=None, say=None, output="out", **options):
-    options = Options(**options)
-    options.check()
+def color(arguments=("scans",), model=None, reported=None, output="out", **options):
+    options = JobOptions(**options)
     plan = make_plan(arguments, output, options)
-    painter = painter or Painter()
-    said = [] if say is None else say
-    return list(job.color_photos(plan, options, said.append, lambda *_: painter))
+    report = (reported if reported is not None else []).append
+    return list(job.colorize_photos(plan, options, report, lambda *_: model or Model()))
 
 
-def test_photos_are_read_coloured_and_written(scans):
-    painter = Painter()
-    outcomes = color(painter=painter, jobs=3)
-    assert 1 <= painter.most <= 3
-    assert sorted(str(one.task.target) for one in outcomes) == [f"out/{n}.png" for n in range(6)]
+def errors_of(outcomes):
+    return {one.task.source.name: one.error for one in outcomes if one.error is not None}
+
+
+def test_photos_are_read_colorized_and_written(scans):
+    model = Model()
+    outcomes = color(model=model, jobs=3)
+    assert 1 <= model.most <= 3
+    assert sorted(str(one.target) for one in outcomes) == [f"out/{n}.png" for n in range(6)]
     for one in outcomes:
         assert one.error is None
-        with Image.open(one.task.target) as result, Image.open(one.task.source) as photo:
+        with Image.open(one.target) as result, Image.open(one.task.source) as photo:
             assert one.size == result.size == photo.size
             assert not np.asarray(result)[..., 1:].any()
         assert (one.work_size, one.scenes) == ((20, 16), {"sea": 0.75, "hill": 0.25})
         assert one.seconds >= 0.01
-        assert min(one.clock.read, one.clock.color, one.clock.write) > 0
 
 
-def test_one_photo_is_done_with_all_cores(scans):
-    painter = Painter()
-    color(["scans/0.png"], painter, jobs=8)
-    assert painter.shares == [1]
+def test_a_slow_photo_does_not_hold_up_the_others(scans):
+    others = threading.Event()
+
+    def wait(pixels):
+        if pixels.mean() == slow:
+            assert others.wait(20)
+
+    slow = np.asarray(Image.open("scans/0.png")).mean()
+    model = Model(wait)
+    options = JobOptions(jobs=2)
+    plan = make_plan(["scans"], "out", options)
+    names = []
+    for outcome in job.colorize_photos(plan, options, print, lambda *_: model):
+        names.append(outcome.task.source.name)
+        if len(names) == 5:
+            others.set()
+    assert names[-1] == "0.png"
+    assert len(names) == 6
 
 
-def test_a_bad_photo_is_told_and_the_rest_go_on(scans):
+def test_a_bad_photo_is_reported_and_the_rest_go_on(scans):
     Path("scans/bad.jpg").write_bytes(b"no picture")
     Path("scans/empty.png").touch()
-    outcomes = color(["scans", "scans/none.jpg"])
-    errors = {one.task.source.name: one.error for one in outcomes if one.error is not None}
+    errors = errors_of(color(["scans", "scans/none.jpg"]))
     assert set(errors) == {"bad.jpg", "empty.png", "none.jpg"}
     assert errors["none.jpg"] == "No such file or directory"
     assert "scans" not in "".join(errors.values())
     assert len(list(Path("out").iterdir())) == 6
 
 
-def test_a_photo_that_the_network_fails_on_is_told(scans):
+def test_a_photo_in_color_is_left_as_it_is_and_named(scans):
+    picture = np.zeros((30, 40, 3), np.uint8)
+    picture[:15, :, 0] = picture[15:, :, 2] = 200
+    Image.fromarray(picture).save("scans/0.png")
+    first, *_ = sorted(color(), key=lambda one: str(one.task))
+    assert "--recolor" in first.left
+    assert first.target is None
+    assert len(list(Path("out").iterdir())) == 5
+    assert "--recolor" in errors_of(color(["scans/0.png"], output="one.png"))["0.png"]
+    outcomes = color(["scans/0.png"], recolor=True)
+    assert outcomes[0].left is None
+    assert Path("out/0.png").exists()
+
+
+def test_what_the_network_fails_on_is_reported(scans):
     def refuse(pixels):
         raise ZeroDivisionError("by\nzero")
 
-    (outcome,) = color(["scans/0.png"], Painter(refuse))
+    (outcome,) = color(["scans/0.png"], Model(refuse))
     assert outcome.error == "ZeroDivisionError: by zero"
     assert not Path("out").exists()
 
 
-def test_without_memory_half_as_many_are_done_and_none_is_lost(scans):
-    painter = Painter()
+def test_without_memory_photos_are_tried_again_alone_and_none_is_lost(scans):
+    model = Model()
 
     def refuse(pixels):
-        if painter.active > 1:
+        time.sleep(0.02)
+        if model.active > 1:
             raise MemoryError
 
-    painter.act = refuse
-    said = []
-    outcomes = color(painter=painter, say=said, jobs=4)
+    model.act = refuse
+    outcomes = color(model=model, reported=(lines := []), jobs=4)
     assert [one.error for one in outcomes] == [None] * 6
-    assert said
-    assert "not enough memory; tried again alone, others" in said[0]
+    assert lines
+    assert "not enough memory" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -131,30 +157,19 @@ def test_without_memory_half_as_many_are_done_and_none_is_lost(scans):
 )
 def test_a_photo_too_large_even_alone_is_an_error(scans, error):
     def refuse(pixels):
-        if pixels.shape[:2] == (39, 33)[:2] or pixels.shape[:2] == (33, 39):
+        if pixels.shape[:2] == (33, 39):
             raise error
 
-    said = []
-    outcomes = color(painter=Painter(refuse), say=said, jobs=2)
-    failed = [one for one in outcomes if one.error is not None]
-    assert {one.task.source.name for one in failed} == {"2.png", "5.png"}
-    assert all(one.error.startswith("not enough memory, even alone") for one in failed)
+    errors = errors_of(color(model=Model(refuse), jobs=2))
+    assert set(errors) == {"2.png", "5.png"}
+    assert all(error.startswith("not enough memory, even alone") for error in errors.values())
     assert len(list(Path("out").iterdir())) == 4
 
 
-def test_few_pixels_are_in_flight(scans, monkeypatch):
-    painter = Painter()
-    monkeypatch.setattr(job, "pixel_budget", lambda jobs: 40 * 32)
-    assert len(color(painter=painter, jobs=4)) == 6
-    assert painter.most == 1
-    monkeypatch.setattr(job, "pixel_budget", lambda jobs: 10 * 40 * 32)
-    color(painter=painter, jobs=4, overwrite=True)
-    assert painter.most > 1
-
-
-def test_the_budget_is_for_usual_photos_and_bounded_by_memory(monkeypatch):
-    assert 0 < job.pixel_budget(2) <= 64_000_000
-    assert job.pixel_budget(1_000_000) < 10**12
+def test_few_bytes_are_in_flight(scans, monkeypatch):
+    monkeypatch.setattr(job, "MEMORY", 1)
+    color(model=(model := Model()), jobs=4)
+    assert model.most == 1
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
@@ -168,42 +183,36 @@ def test_an_output_that_cannot_be_written_ends_the_work(scans, monkeypatch, numb
         except OSError as error:
             raise IrodoriError(f"{target}: {error.strerror}") from None
 
-    monkeypatch.setattr(work, "write_photo", refuse)
+    monkeypatch.setattr(job, "write_photo", refuse)
     with pytest.raises(IrodoriError, match=r"^out/\d\.png: can't be written \([A-Z]"):
         color(jobs=1)
     assert len(asked) == 1
 
 
-def test_a_name_too_long_for_the_output_is_one_photos_error(scans):
-    Path("scans/0.png").rename(f"scans/{'x' * 250}.png")
-    outcomes = color()
-    errors = [one.error for one in outcomes if one.error is not None]
-    assert errors == ["File name too long"]
-
-
-def test_a_full_disk(scans):
-    Path("full").symlink_to("/proc/1/nowhere")
-    with pytest.raises(IrodoriError, match="can't be written"):
-        color(output="full")
+def test_names_of_255_bytes(scans):
+    name = f"{'x' * 251}.png"
+    Path("scans/0.png").rename(f"scans/{name}")
+    assert errors_of(color()) == {}
+    assert Path("out", name).exists()
+    assert {path.suffix for path in Path("out").iterdir()} == {".png"}
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_work(scans):
     def load(*_):
         raise IrodoriError("no such checkpoint")
 
-    plan = make_plan(["scans"], "out", Options())
+    plan = make_plan(["scans"], "out", JobOptions())
     with pytest.raises(IrodoriError, match="no such checkpoint"):
-        list(job.color_photos(plan, Options(), print, load))
+        list(job.colorize_photos(plan, JobOptions(), print, load))
     assert not Path("out").exists()
-    assert not job.at_work()
 
 
 def test_an_early_end_leaves_nothing_half_done(scans):
-    plan = make_plan(["scans"], "out", Options(jobs=2))
-    outcomes = job.color_photos(plan, Options(jobs=2), print, lambda *_: Painter())
+    options = JobOptions(jobs=2)
+    plan = make_plan(["scans"], "out", options)
+    outcomes = job.colorize_photos(plan, options, print, lambda *_: Model())
     next(outcomes)
     outcomes.close()
-    assert not job.at_work()
     done = sorted(Path("out").iterdir())
     assert 1 <= len(done) < 6
     for path in done:
@@ -216,44 +225,54 @@ def test_formats_follow_the_results_names(scans):
     Path("1.heic").write_bytes(Path("scans/1.png").read_bytes())
     color(["0.jpg", "1.heic", "scans/2.png"])
     assert Image.open("out/0.jpg").format == "PNG"  # as it was
-    assert Image.open("out/1.jpg").format == "JPEG"
-    color(["scans/2.png"], output="x.jpg", quality=50)
+    assert Image.open("out/1.jpg.png").format == "PNG"  # nothing is lost
+    color(["scans/2.png"], output="x.jpg", encoding=Encoding(quality=50))
     assert Image.open("x.jpg").format == "JPEG"
-    assert Image.open("out/2.png").format == "PNG"
     color(["scans/2.png"], output="out/z.tif")
     assert Image.open("out/z.tif").format == "TIFF"
 
 
-def test_leftovers_of_dead_processes_are_removed(tmp_path):
-    dead = 2**22 + 5  # beyond the largest number of a process
-    names = {
-        f".a.png.{dead}.part": False,
-        f".a.png.{os.getpid()}.part": False,
-        ".a.png.1.part": True,
-        f".b.png.{dead}.part": True,
-        "a.png.part": True,
-    }
-    for name in names:
-        (tmp_path / name).touch()
-    remove_leftovers([tmp_path / "a.png", tmp_path / "none" / "a.png"])
-    assert {path.name for path in tmp_path.iterdir()} == {
-        name for name, stays in names.items() if stays
-    }
-
-
-def test_transparency_that_a_format_cannot_keep_is_an_error_and_no_other_format(scans):
-    # A header of version 4, with masks of four channels; Pillow writes none.
+def clear_bmp(path):
+    """Transparent: a header of version 4, with masks of four channels; Pillow writes none."""
     masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     header = struct.pack("<IiiHHIIiiII", 108, 8, 8, 1, 32, 3, 256, 0, 0, 0, 0) + masks
     header += bytes(108 - len(header))
     start = struct.pack("<2sIII", b"BM", 14 + 108 + 256, 0, 14 + 108)
-    Path("clear.bmp").write_bytes(start + header + bytes([90, 120, 150, 100]) * 64)
-    assert Image.open("clear.bmp").mode == "RGBA"
-    (outcome,) = color(["clear.bmp"])
-    assert "can't hold the photo's transparency" in outcome.error
-    assert not Path("out/clear.bmp").exists()
+    path.write_bytes(start + header + bytes([120, 120, 120, 100]) * 64)
+    assert Image.open(path).mode == "RGBA"
 
 
-def test_a_large_working_size_counts_the_networks_memory():
-    assert job.network_pixels(None) == job.network_pixels(512) == 0
-    assert job.network_pixels("native") == job.network_pixels(513) > 10_000_000
+def test_transparency_takes_a_format_that_holds_it_and_is_named(scans):
+    clear_bmp(Path("scans/clear.bmp"))
+    (outcome,) = color(["scans/clear.bmp"])
+    assert str(outcome.target) == "out/clear.bmp.png"
+    assert any("clear.bmp.png" in note for note in outcome.notes)
+    with Image.open(outcome.target) as result:
+        assert np.asarray(result)[..., 3].max() == 100
+    (again,) = color(["scans/clear.bmp"], resume=True)
+    assert "done already" in again.left
+    # Nor does it replace what is there, or another photo's result.
+    assert errors_of(color(["scans/clear.bmp"])) == {
+        "clear.bmp": "out/clear.bmp.png exists already"
+    }
+    Path("scans/0.png").rename("scans/clear.bmp.png")
+    assert "clear.bmp" in errors_of(color(output="new", overwrite=True))
+    errors = errors_of(color(["scans/clear.bmp"], encoding=Encoding("BMP")))
+    assert "transparency" in errors["clear.bmp"]
+
+
+def test_dates_and_sidecars(scans):
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        b'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><rdf:Alt><rdf:li '
+        b'xml:lang="x-default">On the beach</rdf:li></rdf:Alt></dc:title></rdf:Description>'
+        b"</rdf:RDF></x:xmpmeta>"
+    )
+    Path("scans/0.xmp").write_bytes(packet)
+    Path("scans/1.png.xmp").write_bytes(packet)
+    os.utime("scans/0.png", ns=(10**18, 10**18))
+    color(["scans/0.png", "scans/1.png"], dates=True)
+    assert Path("out/0.png").stat().st_mtime_ns == 10**18
+    for name in ("0.png", "1.png"):
+        assert b"On the beach" in Path("out", name).read_bytes()

@@ -1,20 +1,25 @@
 """The page as an ASGI application that reaches no other host."""
 
+import sys
+import traceback
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import gradio as gr
 from fastapi import FastAPI
-from gradio import processing_utils
+from gradio import processing_utils, queueing, route_utils, routes
+from gradio.utils import get_upload_folder
 from starlette.types import ASGIApp
 
-from irodori.app.demo.door import Door
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.app.demo.page import EXAMPLES, build
-from irodori.app.demo.studio import Studio
-from irodori.app.demo.visits import Visits
+from irodori.app.demo.route_guard import RouteGuard
+from irodori.app.demo.service import ColorizeService
+from irodori.app.demo.upload_store import UploadStore
+from irodori.utils.errors import IrodoriError, one_line
 
 SLACK = 1_000_000
 """Bytes of an upload beside its files."""
@@ -25,67 +30,98 @@ MONO = ("ui-monospace", "monospace")
 def application(
     models: Models, limits: Limits, folder: Path, waiting: int, at_once: int
 ) -> ASGIApp:
-    """What a server runs.
+    """Return what a server runs.
 
     Args:
         models: that can be chosen.
         limits: of what visitors send.
         folder: gradio's temporary folder, by `GRADIO_TEMP_DIR`, in which all files are.
         waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are coloured at the same time.
+        at_once: visitors whose photos are colorized at the same time.
+
+    Raises:
+        IrodoriError: this version of gradio lacks something that keeps the page safe.
     """
     for name in ("async_ssrf_protected_download", "ssrf_protected_download", "save_url_to_cache"):
         # Where the API takes a file it takes an address, too, and would fetch what is there.
-        setattr(processing_utils, name, _refuse_address)
-    visits = Visits(folder, frozenset({folder / EXAMPLES}))
-    page = build(Studio(models, limits), visits, waiting, at_once)
-    page.share = False
+        _replace(processing_utils, name, _refuse_address)
+    for module in (queueing, routes, route_utils):
+        _replace(module, "traceback", SimpleNamespace(**_one_line_traceback()))
+    if Path(get_upload_folder()).resolve() != folder:
+        raise _unfit("the environment variable GRADIO_TEMP_DIR")
+    store = UploadStore(folder, int(limits.gigabytes * 1e9), frozenset({folder / EXAMPLES}))
+    page = build(ColorizeService(models, limits), store, waiting, at_once)
+    _replace(page, "share", False)
     # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
-    page.has_launched = True
-    page.is_running = True
+    _replace(page, "has_launched", True)
+    _replace(page, "is_running", True)
     # Of what there is now, nothing is a visitor's.
-    visits.kept |= frozenset(folder.iterdir())
-    visits.keep_sweeping()
-    mounted = gr.mount_gradio_app(
-        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
-        page,
-        "/",
-        footer_links=[],
-        max_file_size=limits.bytes,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        pwa=False,
-        theme=_theme(),
-        css=resources.files("irodori.app.demo").joinpath("page.css").read_text("utf-8"),
+    store.kept |= frozenset(folder.iterdir())
+    store.keep_sweeping()
+    try:
+        mounted = gr.mount_gradio_app(
+            FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+            page,
+            "/",
+            footer_links=[],
+            max_file_size=limits.bytes,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            pwa=False,
+            theme=_theme(),
+            css=resources.files("irodori.app.demo").joinpath("page.css").read_text("utf-8"),
+        )
+    except TypeError as error:
+        raise _unfit(one_line(error)) from None
+    return RouteGuard(mounted, store, limits.photos * limits.bytes + SLACK)
+
+
+def _replace(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute of gradio's that guards the page; it must exist."""
+    if not hasattr(owner, name):
+        raise _unfit(f"{getattr(owner, '__name__', type(owner).__name__)}.{name}")
+    setattr(owner, name, value)
+
+
+def _unfit(what: str) -> IrodoriError:
+    return IrodoriError(
+        f"gradio {gr.__version__} is no version that this page is safe with, it lacks {what}:"
+        " pip install 'irodori[demo]'"
     )
-    return Door(mounted, folder, limits.photos * limits.bytes + SLACK)
 
 
 async def _refuse_address(*arguments: Any, **named: Any) -> NoReturn:
     raise gr.Error("send the file itself, not an address", print_exception=False)
 
 
+def _one_line_traceback() -> dict[str, Any]:
+    """Return the module `traceback`, but for requests that fail, which are a line in the log."""
+
+    def print_exc() -> None:
+        error = sys.exception()
+        line = f"{type(error).__name__}: {one_line(error)}" if error else "unknown"
+        print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
+
+    return {**vars(traceback), "print_exc": print_exc}
+
+
 def _theme() -> gr.themes.Base:
-    """gradio's look, with the system's fonts, and contrasts of at least 4.5:1."""
-    return gr.themes.Default(
+    """Return gradio's look with the system's fonts, and contrasts of at least 4.5:1."""
+    dark = {"link_text_color": 300, "link_text_color_visited": 300, "link_text_color_hover": 200}
+    colors = {f"{name}_dark": f"*secondary_{shade}" for name, shade in dark.items()}
+    for name, light, dark_shade in (
+        ("body_text_color_subdued", 600, 300),
+        ("block_info_text_color", 600, 300),
+        ("block_label_text_color", 700, 200),
+        ("block_title_text_color", 700, 200),
+    ):
+        colors |= {name: f"*neutral_{light}", f"{name}_dark": f"*neutral_{dark_shade}"}
+    for state, shade, dark_shade in (("", 700, 700), ("_hover", 800, 600)):
+        name = f"button_primary_background_fill{state}"
+        colors |= {name: f"*primary_{shade}", f"{name}_dark": f"*primary_{dark_shade}"}
+    text = "button_primary_text_color"
+    theme = gr.themes.Default(
         primary_hue="indigo", secondary_hue="indigo", font=FONTS, font_mono=MONO
-    ).set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        link_text_color_dark="*secondary_300",
-        link_text_color_visited_dark="*secondary_300",
-        link_text_color_hover_dark="*secondary_200",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        block_label_text_color="*neutral_700",
-        block_label_text_color_dark="*neutral_200",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_200",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_600",
-        button_primary_text_color="white",
-        button_primary_text_color_dark="white",
     )
+    return theme.set(**colors, **{text: "white", f"{text}_dark": "white"})

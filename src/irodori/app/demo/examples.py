@@ -1,24 +1,17 @@
-"""Photographs to begin with, with what their licences ask to be said."""
+"""Photographs to begin with, with what their licenses ask to be said."""
 
 import csv
 import shutil
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 FOLDER = Path(__file__).parent / "examples"
 LIST = "examples.csv"
 
 
-@dataclass(frozen=True)
-class Example:
-    """A photograph that comes along.
-
-    Attributes:
-        file: JPEG.
-        title, author, licence: in words.
-        source: its page on the web.
-    """
+class Example(NamedTuple):
+    """A bundled photograph: a JPEG, with its page on the web as `source`."""
 
     file: Path
     title: str
@@ -28,24 +21,18 @@ class Example:
 
 
 def copied_to(folder: Path) -> list[Example]:
-    """The examples, as copies in a folder that the page may show."""
+    """Return the examples, as copies in a folder that the page may show."""
     folder.mkdir(parents=True, exist_ok=True)
     with (FOLDER / LIST).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [
-        Example(
-            Path(shutil.copyfile(FOLDER / row["file"], folder / row["file"])),
-            row["title"],
-            row["author"],
-            row["licence"],
-            row["source"],
-        )
-        for row in rows
-    ]
+    for row in rows:
+        shutil.copyfile(FOLDER / row["file"], folder / row["file"])
+    names = ("title", "author", "licence", "source")
+    return [Example(folder / row["file"], *(row[name] for name in names)) for row in rows]
 
 
 def attribution(examples: list[Example]) -> str:
-    """Who took the photographs, as HTML."""
+    """Return who took the photographs, as HTML."""
     items = "; ".join(
         f'<a href="{escape(example.source)}" rel="noreferrer">{escape(example.title)}</a>'
         f" by {escape(example.author)} ({escape(example.licence)})"

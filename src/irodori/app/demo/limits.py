@@ -1,20 +1,14 @@
-"""How much a visitor may send; asked before anything is decoded."""
+"""How much a visitor may send; checked before anything is decoded."""
 
-import importlib
-import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
-
-from irodori.imageio import tiff
-from irodori.imageio.sizes import MAX_PIXELS
-from irodori.imageio.tags import read_directory
+from irodori.imageio import probe
+from irodori.inference.settings import check_range
 from irodori.utils.errors import IrodoriError
 
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+DECODED = 12
+"""Bytes that a pixel takes at most; four channels of 16 bits or a progressive JPEG take less."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +16,11 @@ class Limits:
     """What is accepted.
 
     Args:
-        megabytes: of a file, in millions of bytes.
+        megabytes: of a photo's file, in millions of bytes.
         megapixels: of a photo, in millions.
         photos: at a time.
+        seconds: that a photo may take.
+        gigabytes: of all visitors' files together.
 
     Raises:
         IrodoriError: one is out of range.
@@ -33,20 +29,25 @@ class Limits:
     megabytes: float = 50
     megapixels: float = 50
     photos: int = 20
+    seconds: float = 120
+    gigabytes: float = 8
 
     def __post_init__(self) -> None:
-        for name, value, most in (
-            ("--max-megabytes", self.megabytes, 10_000),
-            ("--max-megapixels", self.megapixels, MAX_PIXELS / 1e6),
-            ("--max-photos", self.photos, 100),
-        ):
-            if not 0 < value <= most:
-                raise IrodoriError(f"{name} is {value:g}: give a number above 0, up to {most:g}")
+        check_range("--max-megabytes", self.megabytes, 0.001, 10_000)
+        check_range("--max-megapixels", self.megapixels, 0.001, 300)
+        check_range("--max-photos", self.photos, 1, 100)
+        check_range("--max-seconds", self.seconds, 1, 86_400)
+        check_range("--max-gigabytes", self.gigabytes, 0.001, 1_000_000)
 
     @property
     def bytes(self) -> int:
         """Of a file, at most."""
         return int(self.megabytes * 1e6)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Of a decoded photo, at most."""
+        return int(self.megapixels * 1e6) * DECODED
 
     def refuse(self, path: Path) -> None:
         """Raise IrodoriError for a file that is too large, by its length and its header."""
@@ -55,36 +56,12 @@ class Limits:
             raise IrodoriError(
                 f"{size / 1e6:.1f} MB are more than the {self.megabytes:g} MB that this page takes"
             )
-        pixels = pixels_by_header(path)
-        if pixels > self.megapixels * 1e6:
-            found = "too many" if pixels == math.inf else f"{pixels / 1e6:.1f} million"
+        header = probe(path)
+        megapixels = header.width * header.height / 1e6
+        if megapixels > self.megapixels or header.decoded_bytes > self.decoded_bytes:
             raise IrodoriError(
-                f"{found} pixels; this page takes up to {self.megapixels:g} million:"
-                " scale the photo down, or use `irodori colorize`"
+                f"{megapixels:.1f} million pixels, {header.decoded_bytes / 1e6:.0f} MB decoded;"
+                f" this page takes up to {self.megapixels:g} million,"
+                f" {self.decoded_bytes / 1e6:.0f} MB: scale the photo down, or use"
+                " `irodori colorize`"
             )
-
-
-def pixels_by_header(path: Path) -> float:
-    """How many pixels a photo says it has; inf: more than are ever read, 0: it isn't known.
-
-    Every kind of file that `read_photo` decodes says it here: Pillow's by Pillow, which decodes
-    nothing before it is asked to, and TIFFs, of which Pillow knows but some, by their directory.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-            file.seek(0)
-            if head.startswith(tiff.MAGIC):
-                directory = read_directory(file)
-                return directory.number(_TIFF_WIDTH, 0) * directory.number(_TIFF_HEIGHT, 0)
-            if head[4:8] == b"ftyp":
-                with suppress(ModuleNotFoundError):
-                    heif: Any = importlib.import_module("pillow_heif")
-                    heif.register_heif_opener()
-            with Image.open(file) as image:
-                return image.width * image.height
-    except Image.DecompressionBombError:
-        return math.inf
-    except Exception:
-        # Of many kinds, by what the file is; what is wrong with it, reading it will say.
-        return 0

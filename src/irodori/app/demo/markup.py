@@ -5,20 +5,14 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from irodori.app.demo.studio import Painted
+from irodori.app.demo.service import Result
 
 LIKELIEST = 6
 """Scenes that are shown."""
 
 
-def card(name: str, size: tuple[int, int], results: Sequence[Painted]) -> str:
-    """A photo and what one or more models made of it, side by side.
-
-    Args:
-        name: of the photo's file.
-        size: width and height in pixels.
-        results: in their order.
-    """
+def card(name: str, size: tuple[int, int], results: Sequence[Result]) -> str:
+    """Show a photo of this width and height, and what one or more models made of it."""
     several = len(results) > 1
     parts = "".join(_result(name, result, several) for result in results)
     return (
@@ -29,34 +23,34 @@ def card(name: str, size: tuple[int, int], results: Sequence[Painted]) -> str:
 
 
 def refusal(name: str, why: str) -> str:
-    """A photo that was not coloured."""
+    """Show a photo that was not colorized."""
     return (
         f'<article class="photo refused"><h3>{escape(name)}</h3>'
-        f"<p><strong>Not coloured:</strong> {escape(why)}</p></article>"
+        f"<p><strong>Not colorized:</strong> {escape(why)}</p></article>"
     )
 
 
 def status(line: str, done: int = 0, total: int = 0) -> str:
-    """How far the work is: a line, and a bar while there is work."""
+    """Show how far the work is: a line, and a bar while there is work."""
     bar = f'<progress value="{done}" max="{total}" aria-hidden="true"></progress>' if total else ""
     return f"<p>{escape(line)}</p>{bar}"
 
 
-def _result(name: str, result: Painted, several: bool) -> str:
+def _result(name: str, result: Result, several: bool) -> str:
     model = f"<h4>{escape(result.model)}</h4>" if several else ""
     of = f"{name}, {result.model}" if several else name
     return (
         f'<section class="result">{model}'
         '<div class="view"><div class="compare">'
         f'<img src="{_address(result.gray)}" alt="{escape(name)} in gray">'
-        f'<img class="coloured" src="{_address(result.preview)}"'
-        f' alt="{escape(name)} as coloured by {escape(result.model)}">'
+        f'<img class="colorized" src="{_address(result.preview)}"'
+        f' alt="{escape(name)} as colorized by {escape(result.model)}">'
         '<span class="divide" aria-hidden="true"></span>'
         '<input type="range" min="0" max="100" value="50" step="1"'
-        f' aria-label="From gray to coloured: {escape(of)}"'
+        f' aria-label="From gray to colorized: {escape(of)}"'
         " oninput=\"this.parentElement.style.setProperty('--at', this.value + '%')\">"
         "</div>"
-        '<p class="ends" aria-hidden="true"><span>coloured</span><span>gray</span></p></div>'
+        '<p class="ends" aria-hidden="true"><span>colorized</span><span>gray</span></p></div>'
         f'<p><a class="full-size" download="{escape(result.file.name)}"'
         f' href="{_address(result.file)}">Download at full size'
         f'<span class="of"> ({escape(of)})</span></a></p>'
@@ -77,5 +71,5 @@ def _scenes(scenes: dict[str, float]) -> str:
 
 
 def _address(file: Path) -> str:
-    """Where the page gets a file from; relative, so that it holds behind a proxy, too."""
+    """Return a file's address; relative, so that it also holds behind a proxy."""
     return escape("gradio_api/file=" + quote(str(file)))

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import torch
 
-from irodori.inference.colorizer import STARTER, Colorizer, Settings
+from irodori.imageio import Provenance
+from irodori.inference.colorizer import STARTER, Colorizer
+from irodori.inference.provenance import provenance_of
+from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
+from irodori.utils.run_files import checkpoint_file, model_name
 
-STARTER_NAME = "starter"
-"""What the bundled model is called."""
 KEPT = 2
 """Models in memory: as many as stand side by side."""
 
 
 class Models:
-    """Checkpoints by names that tell nothing of where they lie.
+    """Checkpoints by names that don't tell where they lie.
 
     Args:
-        checkpoints: files, or run folders, of which the best checkpoint is taken, or else the last;
-            the bundled model follows them.
+        checkpoints: files or run folders; the bundled model follows them.
         device: where they run.
         trust: names of packages besides irodori whose classes the checkpoints may name.
 
@@ -40,9 +40,11 @@ class Models:
         self.device = device
         self.trust = trust
         self._paths: dict[str, Path] = {}
-        for given in checkpoints:
-            self._paths[_free(_named(given), self._paths)] = checkpoint_file(given)
-        self._paths[_free(STARTER_NAME, self._paths)] = STARTER
+        for given in (*checkpoints, STARTER):
+            name, number = model_name(given), 2
+            while name in self._paths:
+                name, number = f"{model_name(given)} ({number})", number + 1
+            self._paths[name] = checkpoint_file(given)
         self._loaded: OrderedDict[str, Colorizer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -51,8 +53,8 @@ class Models:
         """In the order of the checkpoints."""
         return list(self._paths)
 
-    def load(self, name: str, settings: Settings | None = None) -> Colorizer:
-        """A model that colours with these settings.
+    def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:
+        """Return a model that colorizes with these settings.
 
         Raises:
             IrodoriError: there is no such model, or its checkpoint can't be read.
@@ -61,7 +63,7 @@ class Models:
             raise IrodoriError(f"no model {name!r}; there are {', '.join(self.names)}")
         with self._lock:
             if name not in self._loaded:
-                # Room is made first: else there would be one more at a time.
+                # Before another is loaded: else there would be one more at a time.
                 while len(self._loaded) >= KEPT:
                     self._loaded.popitem(last=False)
                 self._loaded[name] = Colorizer.load(
@@ -70,28 +72,9 @@ class Models:
             self._loaded.move_to_end(name)
             colorizer = copy.copy(self._loaded[name])
         # The copy has the network in common with the one that is kept.
-        colorizer.settings = settings or Settings()
+        colorizer.settings = settings or ColorizeSettings()
         return colorizer
 
-
-def _named(given: Path) -> str:
-    """The name of a run by its last two folders, or of a file without its suffix."""
-    path = given.resolve()
-    if path.is_dir():
-        folder, kind = path, ""
-    elif path.parent.name == CHECKPOINTS:
-        folder, kind = path.parent.parent, f" ({path.stem})"
-    else:
-        return path.stem
-    if folder.name == CHECKPOINTS:
-        folder = folder.parent
-    return f"{folder.parent.name}/{folder.name}{kind}"
-
-
-def _free(name: str, taken: dict[str, Path]) -> str:
-    """The name, with a number where it is taken."""
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        found = f"{name} ({number})"
-    return found
+    def provenance(self, name: str, settings: ColorizeSettings) -> Provenance:
+        """Return what results of a model say of how they were made."""
+        return provenance_of(self._paths[name], settings)

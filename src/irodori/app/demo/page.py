@@ -1,4 +1,4 @@
-"""The page: what a visitor sees and chooses."""
+"""The page: what a visitor sees and chooses, and its API."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,29 +7,30 @@ from typing import Any
 import gradio as gr
 
 from irodori.app.demo import markup
-from irodori.app.demo.api import TURN, offer
 from irodori.app.demo.examples import Example, attribution, copied_to
 from irodori.app.demo.limits import Limits
-from irodori.app.demo.studio import Studio
-from irodori.app.demo.visits import Visits
-from irodori.app.demo.work import Order, fulfil
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, reason
+from irodori.app.demo.upload_store import UploadStore
+from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
 NOBODY = "none"
 """The choice of no second model."""
 EXAMPLES = "examples"
-"""The examples' folder, in that of the visits."""
+"""The examples' folder, in that of the uploads."""
+QUEUE = "colorize"
+"""The queue that page and API wait in."""
 
-TITLE = "irodori: colours for old photographs"
-INTRODUCTION = """# irodori · colours for old photographs
+TITLE = "irodori: colors for old photographs"
+INTRODUCTION = """# irodori · colors for old photographs
 
-Choose one or more photos, or an example, and press **Colour**. Then move the slider between gray
-and coloured. Colours are guesses of a neural network, not history.
+Choose one or more photos, or an example, and press **Colorize**. Then move the slider between gray
+and colorized. Colors are guesses of a neural network, not history; results say so in their files.
 """
 PRIVACY = (
-    "Photos are coloured on the machine that shows this page. They and their results are deleted"
+    "Photos are colorized on the machine that shows this page. They and their results are deleted"
     " when the page is closed."
 )
-LEARNT = "The starter model has seen the examples in training, but for the first one."
+SEEN = "The starter model has seen the examples in training, but for the first one."
 SILENT: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
@@ -38,16 +39,16 @@ SILENT: dict[str, Any] = {
 """Events that nobody waits for."""
 
 
-def build(studio: Studio, visits: Visits, waiting: int, at_once: int) -> gr.Blocks:
-    """The page with its queue.
+def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: int) -> gr.Blocks:
+    """Build the page with its queue.
 
     Args:
-        studio: colours.
-        visits: keeps the files; gradio's folder is its root.
+        service: colorizes.
+        store: keeps the files; gradio's folder is its root.
         waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are coloured at the same time.
+        at_once: visitors whose photos are colorized at the same time.
     """
-    examples = copied_to(visits.root / EXAMPLES)
+    examples = copied_to(store.root / EXAMPLES)
     page = gr.Blocks(title=TITLE, analytics_enabled=False)
     with page:
         gr.Markdown(INTRODUCTION)
@@ -56,29 +57,29 @@ def build(studio: Studio, visits: Visits, waiting: int, at_once: int) -> gr.Bloc
                 photos = gr.File(
                     label="Photos", file_count="multiple", height=180, elem_id="photos"
                 )
-                gr.Markdown(_limits(studio.limits))
+                gr.Markdown(_limits(service.limits))
                 gallery = _gallery(examples)
-                choices = _choices(studio.models.names)
-                start = gr.Button("Colour", variant="primary", elem_id="start")
+                choices = _choices(service.models.names)
+                start = gr.Button("Colorize", variant="primary", elem_id="start")
             with gr.Column(scale=2, min_width=320):
                 status = gr.HTML(
-                    markup.status("No photo has been coloured yet."),
+                    markup.status("No photo has been colorized yet."),
                     elem_id="status",
                     js_on_load="element.setAttribute('role', 'status')",
                     min_height=40,
                 )
                 places = [
                     gr.HTML("", js_on_load=None, elem_classes="place")
-                    for _ in range(studio.limits.photos)
+                    for _ in range(service.limits.photos)
                 ]
-        about = f"<p>{PRIVACY}</p><p>{attribution(examples)} {LEARNT}</p>"
+        about = f"<p>{PRIVACY}</p><p>{attribution(examples)} {SEEN}</p>"
         gr.HTML(about, js_on_load=None, elem_id="about")
 
         def choose(event: gr.SelectData) -> list[str]:
             return [str(examples[int(event.index)].file)]
 
         def hold(files: list[str] | None, style: str | None, request: gr.Request) -> None:
-            visits.hold(_session(request), _paths([*(files or []), style]))
+            store.hold(request.session_hash or "", _paths([*(files or []), style]))
 
         def color(
             files: list[str] | None,
@@ -89,22 +90,29 @@ def build(studio: Studio, visits: Visits, waiting: int, at_once: int) -> gr.Bloc
             style_strength: float,
             request: gr.Request,
         ) -> Iterator[dict[Any, Any]]:
-            visit = visits.hold(_session(request), _paths([*(files or []), style]))
+            visit = store.hold(request.session_hash or "", _paths([*(files or []), style]))
             visit.forget_results()
-            names = [model] if other in (NOBODY, model) else [model, other]
-            look = Path(style) if style else None
-            order = Order(_paths(files or []), names, saturation, look, style_strength)
+            wanted = ColorizeRequest(
+                _paths(files or []),
+                [model] if other in (NOBODY, model) else [model, other],
+                ColorizeSettings(WORK_SIZE, saturation, style_strength),
+                Path(style) if style else None,
+            )
             changes: dict[Any, Any] = dict.fromkeys(places, "")
-            for step in fulfil(order, studio, visit.new_folder):
-                if step.status is not None:
-                    changes[status] = step.status
-                if step.photo is not None:
-                    changes[places[step.place]] = step.photo
+            for step in service.run(wanted, visit.new_folder, visit.check):
+                if step.line is not None:
+                    total = len(wanted.photos) if step.line.endswith("…") else 0
+                    changes[status] = markup.status(step.line, step.number, total)
+                elif step.error is not None:
+                    changes[places[step.number]] = markup.refusal(step.name, step.error)
+                else:
+                    shown = markup.card(step.name, step.size, step.results)
+                    changes[places[step.number]] = shown
                 yield changes
                 changes = {}
 
         def leave(request: gr.Request) -> None:
-            visits.leave(_session(request))
+            store.leave(request.session_hash or "")
 
         gallery.select(choose, None, photos, **SILENT)
         style = choices[3]
@@ -114,16 +122,59 @@ def build(studio: Studio, visits: Visits, waiting: int, at_once: int) -> gr.Bloc
             color,
             [photos, *choices],
             [status, *places],
-            concurrency_id=TURN,
+            concurrency_id=QUEUE,
             concurrency_limit=at_once,
             show_progress_on=status,
             api_visibility="private",
         )
-        offer(studio, visits, at_once)
+        _offer_api(service, store, at_once)
         page.unload(leave)
     # Not open: what has a queue can't be called past it.
     page.queue(max_size=waiting, api_open=False)
     return page
+
+
+def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> None:
+    """Add the endpoint /colorize; its fields aren't shown, and its results stay for a while."""
+    names = service.models.names
+
+    # The names of these are the API's.
+    def colorize(
+        photo: str | None,
+        model: str = names[0],
+        saturation: float = 1.0,
+        style: str | None = None,
+        style_strength: float = 1.0,
+    ) -> tuple[str, dict[str, float]]:
+        """Colorize a photo: the result at its size, and scenes with their probabilities."""
+        if photo is None:
+            raise gr.Error("no photo was sent", print_exception=False)
+        try:
+            settings = ColorizeSettings(WORK_SIZE, saturation, style_strength)
+            paths = _paths([photo])
+            request = ColorizeRequest(paths, [model], settings, Path(style) if style else None)
+            _, (result,) = service.colorize(request, paths[0], store.new_folder)
+        except Exception as error:
+            raise gr.Error(reason(error), print_exception=False) from None
+        return str(result.file), result.scenes
+
+    with gr.Group(visible=False):
+        fields = [
+            gr.File(label="Photo"),
+            gr.Dropdown(names, value=names[0], label="Model"),
+            gr.Slider(0, MAX_SATURATION, value=1, label="Saturation"),
+            gr.File(label="Style photo"),
+            gr.Slider(0, 1, value=1, label="Style strength"),
+        ]
+        answers = [gr.File(label="Colorized"), gr.JSON(label="Scenes")]
+        gr.Button().click(
+            colorize,
+            fields,
+            answers,
+            api_name="colorize",
+            concurrency_id=QUEUE,
+            concurrency_limit=at_once,
+        )
 
 
 def _limits(limits: Limits) -> str:
@@ -152,18 +203,16 @@ def _choices(names: list[str]) -> tuple[Any, ...]:
     other = gr.Dropdown(
         [NOBODY, *names], value=NOBODY, label="Compare with", visible=several, elem_id="other"
     )
-    label = "Saturation: 0 is gray"
-    saturation = gr.Slider(0, 2, value=1, step=0.05, label=label, elem_id="saturation")
-    with gr.Accordion("Style: colours as in another photo", open=False):
+    saturation = gr.Slider(
+        0, MAX_SATURATION, value=1, step=0.05, label="Saturation: 0 is gray", elem_id="saturation"
+    )
+    with gr.Accordion("Style: colors as in another photo", open=False):
         style = gr.File(label="Style photo", height=130, elem_id="style")
-        label = "Strength: 0 is none"
-        strength = gr.Slider(0, 1, value=1, step=0.05, label=label, elem_id="strength")
+        strength = gr.Slider(
+            0, 1, value=1, step=0.05, label="Strength: 0 is none", elem_id="strength"
+        )
     return model, other, saturation, style, strength
 
 
 def _paths(files: list[Any]) -> list[Path]:
     return [Path(file) for file in files if file is not None]
-
-
-def _session(request: gr.Request) -> str:
-    return request.session_hash or ""

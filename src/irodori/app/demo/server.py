@@ -1,4 +1,4 @@
-"""The server's process: gradio's page behind the door, and an orderly end."""
+"""The server's process: gradio's page behind its guard, and an orderly end."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ def serve(
         host: name or address to listen at.
         port: 0 takes a free one.
         waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are coloured at the same time.
+        at_once: visitors whose photos are colored at the same time.
         ready: is told the address.
 
     Raises:
@@ -81,7 +81,7 @@ def serve(
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder for all temporary files of this process, deleted at its end.
+    """Return a folder for all temporary files of this process, deleted at its end.
 
     Those of processes that were killed are deleted first.
     """

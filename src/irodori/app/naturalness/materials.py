@@ -58,8 +58,7 @@ def read_pixels(path: Path) -> Pixels:
     Raises:
         IrodoriError: it can't be read.
     """
-    from irodori.imageio.photo import to_uint8
-    from irodori.imageio.reading import read_photo
+    from irodori.imageio import read_photo, to_uint8
 
     pixels_HWC = read_photo(path).pixels
     shallow = to_uint8(pixels_HWC) if pixels_HWC.dtype == np.uint16 else pixels_HWC

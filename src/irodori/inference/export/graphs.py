@@ -2,10 +2,12 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, BinaryIO
 
 import torch
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import Graph
 from torch.fx.experimental import _config as fx_config
@@ -17,6 +19,7 @@ from irodori.utils.model_file import KEY
 
 INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")
+OPSET = 18
 EXTRA_FILE = f"{KEY}.json"
 """Where torch.export has the description."""
 EXAMPLE = (2, 1, 75, 109)
@@ -24,7 +27,7 @@ EXAMPLE = (2, 1, 75, 109)
 cut off in the graph."""
 USE = (
     "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
-    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is enlarged twice, cut to H×W,"
+    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cut to H×W,"
     " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
     " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
     " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
@@ -38,44 +41,60 @@ def write_torch_export(file: BinaryIO, model: Model) -> None:
     Raises:
         Exception: of many kinds, if the network can't be traced.
     """
-    torch.export.save(traced(model), file, extra_files={EXTRA_FILE: described(model)})
+    program = traced(folded(model), (torch.zeros(EXAMPLE),))
+    torch.export.save(program, file, extra_files={EXTRA_FILE: described(model, USE)})
 
 
 def write_onnx(file: BinaryIO, model: Model) -> None:
-    """Write an ONNX file with the description in its metadata_props, under KEY.
+    """Write the network as an ONNX file with the description in its metadata_props, under KEY.
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
         Exception: of many kinds, if the network can't be traced.
     """
+    program = traced(folded(model), (torch.zeros(EXAMPLE),))
+    outputs = OUTPUTS[: len(program.graph_signature.user_outputs)]
+    exported = to_onnx(program, [INPUT], outputs)
+    exported.model.metadata_props[KEY] = described(model, USE)
+    file.write(exported.model_proto.SerializeToString())
+
+
+def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
+    """Return a traced program as ONNX.
+
+    Raises:
+        ImportError: onnx or onnxscript isn't installed.
+    """
     import onnx  # noqa: F401
     import onnxscript  # noqa: F401
 
-    traced_program = traced(model)
-    outputs = len(traced_program.graph_signature.user_outputs)
     # What it leaves as it is concerns nobody.
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    program: Any = torch.onnx.export(
-        traced_program,
+    return torch.onnx.export(
+        program,
         dynamo=True,
-        input_names=[INPUT],
-        output_names=list(OUTPUTS[:outputs]),
+        opset_version=OPSET,
+        input_names=inputs,
+        output_names=outputs,
         verbose=False,
     )
-    program.model.metadata_props[KEY] = described(model)
-    file.write(program.model_proto.SerializeToString())
 
 
-def traced(model: Model) -> ExportedProgram:
-    """The network's graph, with its norms folded, for any size and number of pictures.
-
-    Raises:
-        Exception: of many kinds, if the network can't be traced.
-    """
+def folded(model: Model) -> Traceable:
+    """Return the network with its norms folded, ready to be traced."""
     network = deepcopy(model.network).eval().requires_grad_(False)
     fold(network)
     use_static_padding(network)
-    dimensions = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    return Traceable(network)
+
+
+def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
+    """Return a module's graph for any size and number of pictures (dimensions 0, 2 and 3).
+
+    Raises:
+        Exception: of many kinds, if it can't be traced.
+    """
+    dimensions = tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC) for _ in example)
     # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
     with (
         torch.no_grad(),
@@ -84,9 +103,9 @@ def traced(model: Model) -> ExportedProgram:
         ),
     ):
         program = torch.export.export(
-            Traceable(network),
-            (torch.zeros(EXAMPLE),),
-            dynamic_shapes=(dimensions,),
+            module,
+            example,
+            dynamic_shapes=dimensions,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
     remove_assertions(program.graph_module.graph)
@@ -94,7 +113,7 @@ def traced(model: Model) -> ExportedProgram:
 
 
 def remove_assertions(graph: Graph) -> None:
-    """Take away the checks that sizes are like the example's where tracing told them apart.
+    """Remove the checks that sizes are like the example's where tracing told them apart.
 
     That the graph is right for other sizes, too, is tested.
     """
@@ -104,6 +123,6 @@ def remove_assertions(graph: Graph) -> None:
     graph.eliminate_dead_code()
 
 
-def described(model: Model) -> str:
-    """The description as JSON, and how the numbers are to be used."""
-    return json.dumps({**model.describe(), "use": USE}, ensure_ascii=False)
+def described(model: Model, use: str) -> str:
+    """Return the description as JSON, and how the numbers are to be used."""
+    return json.dumps({**model.describe(), "use": use}, ensure_ascii=False)

@@ -16,6 +16,7 @@ def export_model(
     form: str,
     output: Path,
     half: bool = False,
+    part: str | None = None,
     overwrite: bool = False,
     trust: Sequence[str] = (),
 ) -> None:
@@ -24,6 +25,8 @@ def export_model(
     Args:
         form: one of `FORMATS`.
         half: parameters as fp16; of safetensors only.
+        part: "network", from luminance to chrominance; or "photo", from sRGB to sRGB, of ONNX only
+            and its default.
         overwrite: an existing output is replaced.
         trust: names of packages besides irodori whose classes the checkpoint may name.
 
@@ -37,12 +40,16 @@ def export_model(
         raise IrodoriError(f"{output}: a file of --format {form} ends with {SUFFIXES[form]}")
     if half and form != SAFETENSORS:
         raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
+    if part not in (None, *PARTS):
+        raise IrodoriError(f"--part {part} is unknown: it is one of {', '.join(PARTS)}")
+    if part == PHOTO and form != ONNX:
+        raise IrodoriError(f"--part {PHOTO} goes with --format {ONNX} only, not with {form}")
     if output.exists() and not overwrite:
         raise IrodoriError(f"{output} exists already: choose another --output, or --overwrite")
     model = load_model(checkpoint, trust)
     try:
         with replacing(output) as file:
-            FORMATS[form](file, model, half)
+            FORMATS[form](file, model, half, part)
     except IrodoriError:
         raise
     except OSError as error:
@@ -60,24 +67,29 @@ def export_model(
         ) from None
 
 
-def _safetensors(file: BinaryIO, model: Model, half: bool) -> None:
+def _safetensors(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
     write_safetensors(file, model.network, model.describe(), half)
 
 
-def _torch_export(file: BinaryIO, model: Model, _: bool) -> None:
+def _torch_export(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
     write_torch_export(file, model)
 
 
-def _onnx(file: BinaryIO, model: Model, _: bool) -> None:
-    write_onnx(file, model)
+def _onnx(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
+    # Imported here: it needs onnx, an extra.
+    from irodori.inference.export.photo import write_photo_onnx
+
+    (write_onnx if part == NETWORK else write_photo_onnx)(file, model)
 
 
-SAFETENSORS = "safetensors"
-FORMATS: dict[str, Callable[[BinaryIO, Model, bool], None]] = {
-    "onnx": _onnx,
+ONNX, SAFETENSORS = "onnx", "safetensors"
+FORMATS: dict[str, Callable[[BinaryIO, Model, bool, str | None], None]] = {
+    ONNX: _onnx,
     "torch-export": _torch_export,
     SAFETENSORS: _safetensors,
 }
 """What writes a format, by its name."""
-SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", SAFETENSORS: ".safetensors"}
+SUFFIXES = {ONNX: ".onnx", "torch-export": ".pt2", SAFETENSORS: ".safetensors"}
 """How the names of its files end."""
+NETWORK, PHOTO = "network", "photo"
+PARTS = (PHOTO, NETWORK)

@@ -1,1 +1,1 @@
-"""Many photos coloured by one command: found, named, shared out among threads, told of."""
+"""Many photos colorized by one command: found, named, shared out among threads."""

@@ -2,11 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from irodori.inference.job.suffixes import READ
+from irodori.imageio import READ, UNREAD
 from irodori.utils.errors import IrodoriError
 
 MAGIC = frozenset("*?[")
@@ -14,7 +14,7 @@ MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True)
 class Source:
-    """A photo to be coloured.
+    """A photo to be colorized.
 
     path: the file. tree: its place below the output folder, as in the folder it was found in.
     folder: the name of that folder.
@@ -27,23 +27,35 @@ class Source:
 
 @dataclass
 class Found:
-    """Photos in a stable order; what isn't one.
+    """Photos in a stable order, and what isn't one.
 
-    skipped: how many files in folders are no photos by their suffixes. unread: folders that can't
-    be read, with the reasons.
+    skipped: files of folders that are no photos by their suffixes, with what to do about them.
+    unread: folders that can't be read and arguments without photos, with the reasons.
     """
 
     sources: list[Source] = field(default_factory=list)
-    skipped: int = 0
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
+
+    def add(self, path: Path, tree: PurePath, folder: Path) -> None:
+        """Add a file of a folder: by its suffix it is a photo or not."""
+        suffix = path.suffix.lower()
+        if suffix in READ:
+            self.sources.append(Source(path, tree, _name(folder)))
+        elif suffix != ".xmp":  # what it says of the photo beside it is read with that
+            self.skipped.append((path, UNREAD.get(suffix, "no photo by its name")))
+
+    def add_unread(self, error: OSError) -> None:
+        """Add a folder that can't be read."""
+        self.unread.append((Path(str(error.filename)), error.strerror or str(error)))
 
 
 def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
-    """The photos that the arguments of a command mean, each once, sorted by argument and path.
+    """Return the photos that the arguments of a command mean, each once, in a stable order.
 
-    A named file is always one, be it there or not. In folders and among the matches of a pattern
-    the suffix decides, and hidden files are left out (`._a.jpg`, too, which some systems write
-    beside `a.jpg`). Links are followed; what lies in a loop of them is found once.
+    A named file is always a photo, whether it exists or not. In folders and among the matches of a
+    pattern the suffix decides, and hidden files are left out (`._a.jpg`, too, which some systems
+    write beside `a.jpg`). Links are followed; what lies in a loop of them is found once.
 
     Args:
         arguments: files, folders, or patterns with *, ?, [ and **.
@@ -53,35 +65,42 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
         IrodoriError: nothing is found, or a folder is the output as well.
     """
     found = Found()
-    nothing: list[str] = []
+    without: list[str] = []
     for argument in arguments:
         path = Path(argument).expanduser()
         before = len(found.sources) + len(found.unread)
         if is_folder(path):
             _refuse_output(path, output)
             _walk(path, PurePath(), path, output, found)
-        elif MAGIC.isdisjoint(argument) or os.path.lexists(path):
+        elif not is_pattern(argument):
             found.sources.append(Source(path, PurePath(path.name), _name(path.parent)))
         else:
             _match(path, output, found)
         if len(found.sources) + len(found.unread) == before:
-            nothing.append(argument)
+            without.append(argument)
     found.sources = _once(found.sources)
     if not found.sources and not found.unread:
+        reasons = "".join(f"; {path}: {reason}" for path, reason in found.skipped[:1])
         raise IrodoriError(
-            f"{' '.join(arguments)}: no photo there; known suffixes are {' '.join(sorted(READ))}"
+            f"{' '.join(arguments)}: no photo there{reasons};"
+            f" known suffixes are {' '.join(sorted(READ))}"
         )
-    found.unread += [(Path(argument), "no photo there") for argument in nothing]
+    found.unread += [(Path(argument), "no photo there") for argument in without]
     return found
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path leads to a folder; one that may not be looked at or is a circle doesn't."""
-    return os.path.isdir(path)  # noqa: PTH112  (Path's own raises there)
+    """Return whether a path leads to a folder; Path's own method raises for a circle of links."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_pattern(argument: str) -> bool:
+    """Return whether an argument is a pattern, and no file whose name looks like one."""
+    return not MAGIC.isdisjoint(argument) and not os.path.lexists(Path(argument).expanduser())
 
 
 def _once(sources: list[Source]) -> list[Source]:
-    """Photos named twice, once: with the longer tree, whatever was named first."""
+    """Keep photos that are named twice once: with the longer tree, whatever was named first."""
     kept: dict[str, Source] = {}
     for source in sources:
         key = os.path.abspath(source.path)  # noqa: PTH100  (".." goes, links stay)
@@ -93,13 +112,13 @@ def _once(sources: list[Source]) -> list[Source]:
 def _refuse_output(folder: Path, output: Path | None) -> None:
     if output is not None and output.exists() and output.samefile(folder):
         raise IrodoriError(
-            f"{folder}: its photos and their results would lie in one folder; choose another "
-            "--output"
+            f"{folder}: its photos and their results would lie in one folder; choose another"
+            " --output"
         )
 
 
 def _match(pattern: Path, output: Path | None, found: Found) -> None:
-    """The photos of a pattern; their tree begins below its last folder without magic."""
+    """Add the photos of a pattern; their tree begins below its last folder without magic."""
     parts = pattern.parts
     plain = next(i for i, part in enumerate(parts) if not MAGIC.isdisjoint(part))
     root = Path(*parts[:plain])
@@ -110,61 +129,40 @@ def _match(pattern: Path, output: Path | None, found: Found) -> None:
         raise IrodoriError(f"{pattern}: not a pattern ({error})") from None
     for match in matches:
         tree = match.relative_to(root)
-        if any(part.startswith(".") for part in tree.parts) or _inside(match, output):
+        if any(part.startswith(".") for part in tree.parts):
+            continue
+        if output is not None and match.resolve().is_relative_to(output.resolve()):
             continue
         if is_folder(match):
             _walk(match, tree, root, output, found)
         else:
-            _take(match, tree, root, found)
-
-
-def _inside(path: Path, folder: Path | None) -> bool:
-    return folder is not None and path.resolve().is_relative_to(folder.resolve())
-
-
-def _take(path: Path, tree: PurePath, root: Path, found: Found) -> None:
-    if path.suffix.lower() in READ:
-        found.sources.append(Source(path, tree, _name(root)))
-    else:
-        found.skipped += 1
+            found.add(match, tree, root)
 
 
 def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Found) -> None:
-    """The photos below a folder, whose place in the tree below `top` is `tree`."""
+    """Add the photos below a folder, whose place in the tree below `top` is `tree`."""
     seen = {_identity(output)} if output is not None and output.exists() else set()
     # Linked folders come last: what they lead to is named by its own place if it has one.
     links = deque([(root, tree)])
     while links:
-        folders = [links.popleft()]
-        while folders:
-            folder, tree = folders.pop()
-            try:
-                identity = _identity(folder)
-                entries = [] if identity in seen else list(_entries(folder))
-            except OSError as error:
-                found.unread.append((folder, error.strerror or str(error)))
+        start, start_tree = links.popleft()
+        for name, folders, files in os.walk(start, onerror=found.add_unread):
+            folder = Path(name)
+            place = start_tree / folder.relative_to(start)
+            identity = _identity(folder)
+            if identity in seen:
+                folders.clear()
                 continue
             seen.add(identity)
-            below = []
-            for entry in entries:
-                place = (folder / entry.name, tree / entry.name)
-                if not is_folder(place[0]):
-                    # Pipes and the like are no photos; a link to nothing is told of as a bad one.
-                    if entry.is_symlink() or entry.is_file():
-                        _take(*place, top, found)
-                elif entry.is_symlink():
-                    links.append(place)
-                else:
-                    below.append(place)
-            folders += reversed(below)
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        yield from sorted(
-            (entry for entry in entries if not entry.name.startswith(".")),
-            key=lambda entry: entry.name,
-        )
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            links += [
+                (folder / name, place / name) for name in folders if (folder / name).is_symlink()
+            ]
+            for name in sorted(files):
+                path = folder / name
+                # Pipes and the like are no photos; a link to nothing is reported as a bad photo.
+                if not name.startswith(".") and (path.is_symlink() or path.is_file()):
+                    found.add(path, place / name, top)
 
 
 def _identity(path: Path) -> tuple[int, int]:

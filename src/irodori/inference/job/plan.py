@@ -2,21 +2,91 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from irodori.inference.job.inputs import MAGIC, Found, find_photos, is_folder
+from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
+from irodori.inference.job.inputs import Found, find_photos, is_folder, is_pattern
 from irodori.inference.job.names import result_names
-from irodori.inference.job.options import Options
-from irodori.inference.job.suffixes import FORMATS, READ_ONLY, WRITTEN
+from irodori.inference.settings import ColorizeSettings, check_range
 from irodori.utils.errors import IrodoriError
 
 STREAM = "-"
 """Standard input or output."""
+DEVICES = ("auto", "cpu", "cuda", "mps")
+SOURCE_TYPES = (
+    *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
+    *("humanEdits", "algorithmicallyEnhanced", "trainedAlgorithmicMedia", "algorithmicMedia"),
+    *("composite", "compositeCapture", "compositeSynthetic", Provenance.source_type),
+    *("digitalCreation", "dataDrivenMedia", "virtualRecording", "screenCapture"),
+)
+"""IPTC's terms, http://cv.iptc.org/newscodes/digitalsourcetype."""
 
 
 @dataclass(frozen=True)
-class Task:
+class JobOptions:
+    """What `irodori colorize` can be told besides photos and output.
+
+    Args:
+        settings: how the network colorizes.
+        checkpoint: a run folder or a file; None: the bundled model.
+        style: an image whose scene decides the colors.
+        sequence: one scene for all photos.
+        encoding: how results are written.
+        page: which page of a file with several, from 1 on.
+        recolor: colorize photos that are in color already, too.
+        dates: results get the times of their photos' files.
+        provenance: results say that they were colorized.
+        source_type: one of `SOURCE_TYPES`.
+        label: burn a small visible mark into results.
+        overwrite, resume: replace or skip results that exist.
+        device: one of `DEVICES`.
+        jobs: photos at a time; None: as many as cores, and at least two.
+        trust: packages besides irodori whose classes the checkpoint may name.
+
+    Raises:
+        IrodoriError: one is out of range.
+    """
+
+    settings: ColorizeSettings = field(default_factory=ColorizeSettings)
+    checkpoint: Path | None = None
+    style: Path | None = None
+    sequence: bool = False
+    encoding: Encoding = field(default_factory=Encoding)
+    page: int | None = None
+    recolor: bool = False
+    dates: bool = False
+    provenance: bool = True
+    source_type: str = Provenance.source_type
+    label: bool = False
+    overwrite: bool = False
+    resume: bool = False
+    device: str = "auto"
+    jobs: int | None = None
+    trust: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        check_range("--jobs", 1 if self.jobs is None else self.jobs, 1, 1024)
+        check_range("--page", 1 if self.page is None else self.page, 1, 1_000_000)
+        for name, value, choices in (
+            ("--device", self.device, DEVICES),
+            ("--source-type", self.source_type, SOURCE_TYPES),
+        ):
+            if value not in choices:
+                raise IrodoriError(f"{name} is {value}: give one of {', '.join(choices)}")
+        # Methods of Path raise errors of their own.
+        if self.checkpoint is not None and not os.path.exists(self.checkpoint):  # noqa: PTH110
+            raise IrodoriError(f"--checkpoint {self.checkpoint}: no such file or run folder")
+        if self.style is not None and not os.path.isfile(self.style):  # noqa: PTH113
+            raise IrodoriError(f"--style {self.style}: no such file")
+        if self.style is None and self.settings.style_strength != 1:
+            raise IrodoriError("--style-strength goes with --style")
+        if self.overwrite and self.resume:
+            raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
+
+
+@dataclass(frozen=True)
+class ColorizeTask:
     """A photo and its result; None is standard input or output."""
 
     source: Path | None
@@ -30,54 +100,48 @@ class Task:
 class Plan:
     """What is to be done.
 
-    tasks: in order. format: of the results, Pillow's name; None: each photo's own. everything:
-    the photos of all tasks, those that are done included. done: how many of them are. skipped,
-    unread: see `Found`.
+    tasks: in order. encoding: of the results. everything: all tasks, with those that are done
+    already. found: what was found besides.
     """
 
-    tasks: list[Task]
-    format: str | None
-    everything: list[Task]
-    skipped: int = 0
-    unread: tuple[tuple[Path, str], ...] = ()
-
-    @property
-    def done(self) -> int:
-        """How many photos have their results already."""
-        return len(self.everything) - len(self.tasks)
+    tasks: list[ColorizeTask]
+    encoding: Encoding
+    everything: list[ColorizeTask]
+    found: Found = field(default_factory=Found)
 
 
-def make_plan(arguments: Sequence[str], output: str, options: Options) -> Plan:
-    """The plan for the arguments of a command; nothing is written.
+def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Plan:
+    """Return the plan for the arguments of a command; nothing is written.
 
     Args:
         arguments: files, folders, patterns (see `find_photos`), or "-" alone.
         output: a folder; for one photo named by itself also a file, by its suffix, or "-".
-        options: checked.
+        options: the rest.
 
     Raises:
         IrodoriError: arguments or output don't fit, nothing is found, a result would replace a
-            photo, or is there already with neither `overwrite` nor `resume`.
+            photo, or exists already with neither `overwrite` nor `resume`.
     """
     if STREAM in arguments and len(arguments) > 1:
         raise IrodoriError("- is standard input: give it alone")
     if STREAM in arguments and options.sequence:
         raise IrodoriError("standard input is one photo, and --sequence takes several")
-    format = FORMATS[options.format] if options.format is not None else None
-    if output == STREAM:
-        if not _is_one(arguments):
-            raise IrodoriError("--output - takes one photo: give one file, or - for standard input")
-        everything = [Task(_path(arguments[0]), None)]
-        return Plan(everything, format, everything)
+    encoding, found = options.encoding, Found()
+    alone = len(arguments) == 1 and not is_pattern(arguments[0])
+    one = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
+    alone = alone and (one is None or not is_folder(one))
     place = Path(output).expanduser()
-    if place.suffix.lower() in WRITTEN.keys() | READ_ONLY.keys() and not place.is_dir():
-        if not _is_one(arguments):
+    if output == STREAM:
+        if not alone:
+            raise IrodoriError("--output - takes one photo: give one file, or - for standard input")
+        everything = [ColorizeTask(one, None)]
+    elif place.suffix.lower() in READ and not is_folder(place):
+        if not alone:
             raise IrodoriError(f"--output {output} names one file: give one photo, or a folder")
-        everything = [Task(_path(arguments[0]), place)]
-        format = _format_of(place, format)
-        found = Found()
+        encoding = _encoding_of(place, encoding)
+        everything = [ColorizeTask(one, place)]
     else:
-        if place.suffix and _is_one(arguments) and not is_folder(place):
+        if alone and place.suffix and not is_folder(place):
             raise IrodoriError(
                 f"--output {output}: photos aren't written as {place.suffix} but as"
                 f" {', '.join(FORMATS)}; if it is to be a folder, make it first"
@@ -85,65 +149,53 @@ def make_plan(arguments: Sequence[str], output: str, options: Options) -> Plan:
         if STREAM in arguments:
             raise IrodoriError("standard input has no name: give --output a file's name, or -")
         found = find_photos(arguments, place)
-        names = result_names(found.sources, format)
+        names = result_names(found.sources, encoding.format)
         everything = [
-            Task(source.path, place / name)
+            ColorizeTask(source.path, place / name)
             for source, name in zip(found.sources, names, strict=True)
         ]
-    _refuse_in_place(everything, options)
-    there = [task for task in everything if task.target and os.path.lexists(task.target)]
-    for task in there:
+    done = _refuse_targets(everything, options)
+    tasks = [task for task in everything if task not in done]
+    return Plan(tasks, encoding, everything, found)
+
+
+def _encoding_of(target: Path, chosen: Encoding) -> Encoding:
+    """Return the encoding of a result that is named by the user."""
+    format = WRITTEN.get(target.suffix.lower())
+    if format is None:
+        raise IrodoriError(f"--output {target}: photos are written as {', '.join(FORMATS)}")
+    if chosen.format not in (None, format):
+        raise IrodoriError(
+            f"--output {target} is {format} by its name, but --format says {chosen.format}"
+        )
+    return Encoding(format, chosen.quality)
+
+
+def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[ColorizeTask]:
+    """Raise IrodoriError for results that would replace something; return the tasks that are done.
+
+    No result replaces what is read, even if it is named differently.
+    """
+    read = [task.source for task in tasks] + [options.style, options.checkpoint]
+    inputs = {identity for path in read if path is not None and (identity := _identity(path))}
+    existing = [task for task in tasks if task.target and os.path.lexists(task.target)]
+    for task in existing:
         assert task.target is not None
         if task.target.is_dir():
             raise IrodoriError(f"{task.target} is a folder: choose another --output")
-    if there and not options.overwrite and not options.resume:
-        count = (
-            "is there already"
-            if len(there) == 1
-            else f"and {len(there) - 1} more are there already"
-        )
-        raise IrodoriError(
-            f"{there[0].target} {count}: --resume skips what is done, --overwrite does all again"
-        )
-    done = {task.target for task in there} if options.resume else set()
-    tasks = [task for task in everything if task.target not in done]
-    return Plan(tasks, format, everything, found.skipped, tuple(found.unread))
-
-
-def _is_one(arguments: Sequence[str]) -> bool:
-    """Whether that is one photo, named by itself or standard input."""
-    if len(arguments) != 1:
-        return False
-    (argument,) = arguments
-    path = Path(argument).expanduser()
-    return not is_folder(path) and (MAGIC.isdisjoint(argument) or os.path.lexists(path))
-
-
-def _path(argument: str) -> Path | None:
-    return None if argument == STREAM else Path(argument).expanduser()
-
-
-def _format_of(target: Path, chosen: str | None) -> str:
-    """The format of a result that is named by the user."""
-    named = WRITTEN.get(target.suffix.lower())
-    if named is None:
-        known = ", ".join(dict.fromkeys(FORMATS))
-        raise IrodoriError(f"--output {target}: photos are written as {known}")
-    if chosen not in (None, named):
-        raise IrodoriError(f"--output {target} is {named} by its name, but --format says {chosen}")
-    return named
-
-
-def _refuse_in_place(tasks: Sequence[Task], options: Options) -> None:
-    """No result replaces what is read, be it named differently."""
-    read = [task.source for task in tasks] + [options.style, options.checkpoint]
-    inputs = {identity for path in read if path is not None and (identity := _identity(path))}
-    for task in tasks:
-        if task.target is not None and _identity(task.target) in inputs:
+        if _identity(task.target) in inputs:
             raise IrodoriError(
-                f"{task.target} is read by this command and would be replaced: choose another "
-                "--output"
+                f"{task.target} is read by this command and would be replaced: choose another"
+                " --output"
             )
+    if existing and not options.overwrite and not options.resume:
+        more = len(existing) - 1
+        exist = f"and {more:,} more exist" if more else "exists"
+        raise IrodoriError(
+            f"{existing[0].target} {exist} already: --resume skips what is done, --overwrite does"
+            " all again"
+        )
+    return set(existing) if options.resume else set()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

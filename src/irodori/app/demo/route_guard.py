@@ -1,11 +1,16 @@
 """What the server answers at all: the page's own requests, of bounded length."""
 
 import re
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from irodori.app.demo.upload_store import UploadStore
+from irodori.utils.errors import IrodoriError, one_line
 
 OPEN = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(assets|static)/.*"
@@ -17,7 +22,7 @@ aren't here, its development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
 TALK = 1_000_000
-"""Bytes of any other request."""
+"""Bytes of a request that is no upload."""
 
 HEADERS = {
     # gradio's page holds scripts and styles, and makes functions of text; it needs no other host.
@@ -30,60 +35,72 @@ HEADERS = {
 }
 
 
-class Door:
+class RouteGuard:
     """ASGI middleware in front of gradio.
 
     Args:
         app: gradio's.
-        root: the folder of visitors' files: no other file is served.
+        store: of visitors' files: no other file is served.
         upload: bytes of an upload, all its files together.
     """
 
-    def __init__(self, app: ASGIApp, root: Path, upload: int) -> None:
+    def __init__(self, app: ASGIApp, store: UploadStore, upload: int) -> None:
         self.app = app
-        self.root = root
+        self.store = store
         self.upload = upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request on, or refuse it; one that fails is a line in the log."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":
             return
-        path = scope["path"]
-        is_file = path.startswith(FILES)
+        path, begun = scope["path"], False
 
         async def with_headers(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                if is_file:
+                headers.update(HEADERS)
+                if path.startswith(FILES):
                     headers["cache-control"] = "no-store"
             await send(message)
 
-        if is_file and not self._is_own(path.removeprefix(FILES)):
-            refusal = PlainTextResponse("This file isn't the page's.", 403)
-            await refusal(scope, receive, with_headers)
-            return
-        if not is_file and not OPEN.fullmatch(path):
-            await PlainTextResponse("There is nothing here.", 404)(scope, receive, with_headers)
-            return
+        refusal = self._refusal(scope)
+        size = int(Headers(scope=scope).get("content-length") or 0)
+        try:
+            uploads = path.rstrip("/") == UPLOAD and refusal is None
+            with self.store.receiving(size) if uploads else nullcontext():
+                await (refusal or self.app)(scope, receive, with_headers)
+        except Exception as error:
+            full = isinstance(error, IrodoriError)
+            if not full:
+                line = f"{scope['method']} {path[:80]!r}: {type(error).__name__}: {one_line(error)}"
+                print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
+            if not begun:
+                text, status = (str(error), 507) if full else ("This request can't be read.", 400)
+                await PlainTextResponse(text, status)(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        path = scope["path"]
+        if path.startswith(FILES):
+            if not self._is_own(path.removeprefix(FILES)):
+                return PlainTextResponse("This file isn't the page's.", 403)
+        elif not OPEN.fullmatch(path):
+            return PlainTextResponse("There is nothing here.", 404)
         # The server reads no more than the length that is said.
         length = Headers(scope=scope).get("content-length")
         if length is None and scope["method"] == "POST":
-            await PlainTextResponse("Say its length.", 411)(scope, receive, with_headers)
-            return
+            return PlainTextResponse("Say its length.", 411)
         most = self.upload if path.rstrip("/") == UPLOAD else TALK
         if int(length or 0) > most:
-            refusal = PlainTextResponse("That is more than this page takes at a time.", 413)
-            await refusal(scope, receive, with_headers)
-            return
-        await self.app(scope, receive, with_headers)
+            return PlainTextResponse("That is more than this page takes at a time.", 413)
+        return None
 
     def _is_own(self, name: str) -> bool:
         try:
-            return Path(name).resolve().is_relative_to(self.root)
+            return Path(name).resolve().is_relative_to(self.store.root)
         except (OSError, ValueError, RuntimeError):
             return False

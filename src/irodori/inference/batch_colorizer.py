@@ -1,30 +1,31 @@
-"""A model set up for one command."""
+"""A model set up for many photos and several threads."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from irodori.imageio import read_photo
-from irodori.inference.colorizer import STEADY, WORK_SIZE, Colored, Colorizer, Settings
-from irodori.inference.job.options import Options
+from irodori.inference.colorizer import STEADY, Colored, Colorizer
+from irodori.inference.job.plan import JobOptions
 from irodori.inference.luminance import Pixels
-from irodori.inference.memory import is_out_of_memory
-from irodori.utils.errors import IrodoriError
+from irodori.inference.provenance import provenance_of
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 
-class Painter:
-    """Colours photos as the options say, for several threads.
+class BatchColorizer:
+    """Colorizes photos as the options say, for several threads.
 
     Args:
-        options: checked.
-        sequence: photos that share one global feature vector, if `options.sequence`.
+        options: how.
+        photos: of the sequence, with `options.sequence`.
         jobs: photos at a time.
-        say: takes lines for the user, from any thread.
+        report: takes lines for the user, from any thread.
 
     Raises:
         IrodoriError: the checkpoint or the style can't be read, the model has no global features
@@ -33,43 +34,44 @@ class Painter:
 
     def __init__(
         self,
-        options: Options,
-        sequence: Sequence[Path],
+        options: JobOptions,
+        photos: Sequence[Path],
         jobs: int,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.threads = torch.get_num_threads()
-        size = options.work_size
-        settings = Settings(
-            # The settings' None is the photo's own size.
-            work_size=WORK_SIZE if size is None else size if isinstance(size, int) else None,
-            saturation=options.saturation,
+        settings = options.settings
+        if options.sequence:
             # A sequence's photos have nothing of their own in their global features.
-            style_strength=1.0 if options.sequence else options.style_strength,
-        )
+            settings = replace(settings, style_strength=1.0)
         self.colorizer = Colorizer.load(
             options.checkpoint,
             settings,
             device_of(options.device),
-            say=say,
+            report=report,
             trust=options.trust,
         )
+        self.provenance = None
+        if options.provenance:
+            self.provenance = provenance_of(
+                options.checkpoint, options.settings, options.source_type, options.label
+            )
         # A GPU works on one photo at a time, while others are decoded and encoded.
-        on_gpu = self.colorizer.device.type == "cuda"
+        on_gpu = self.colorizer.device.type != "cpu"
         self._lock: AbstractContextManager[object] = threading.Lock() if on_gpu else nullcontext()
         self.style_1G: Tensor | None = None
         if options.style is not None:
             self.style_1G = self._global_features(options.style, sharing=1)
         if options.sequence:
-            steady_1G = self._steady(sequence, jobs)
-            if self.style_1G is None:
-                self.style_1G = steady_1G
-            else:
-                self.style_1G = torch.lerp(steady_1G, self.style_1G, options.style_strength)
+            steady_1G = self._steady(photos, jobs)
+            strength = options.settings.style_strength
+            if self.style_1G is not None:
+                steady_1G = torch.lerp(steady_1G, self.style_1G, strength)
+            self.style_1G = steady_1G
 
     def __call__(self, pixels_HWC: Pixels, sharing: int = 1) -> Colored:
-        """Colour a photo while `sharing` photos share the processor's cores."""
-        # Counts for the calling thread alone, with OpenMP; so that each sets it for itself.
+        """Colorize a photo while `sharing` photos share the processor's cores."""
+        # Counts for the calling thread alone, with OpenMP, so each thread sets it for itself.
         torch.set_num_threads(max(1, self.threads // sharing))
         with self._lock:
             return self.colorizer.color(pixels_HWC, self.style_1G)
@@ -86,7 +88,7 @@ class Painter:
             raise
 
     def _steady(self, paths: Sequence[Path], jobs: int) -> Tensor:
-        """The mean over photos spread evenly over a sequence, but for those that can't be read."""
+        """Return the mean over photos spread evenly over a sequence, without unreadable ones."""
         count = min(len(paths), STEADY)
         chosen = [paths[number * len(paths) // count] for number in range(count)]
         seen: list[Tensor] = []
@@ -103,13 +105,16 @@ class Painter:
 
 
 def device_of(name: str) -> torch.device:
-    """The device that is meant by "auto", "cpu" or "cuda".
+    """Return the device that is meant by "auto", "cpu", "cuda" or "mps".
 
     Raises:
-        IrodoriError: there is no GPU.
+        IrodoriError: PyTorch finds no such device.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise IrodoriError("--device is cuda, but PyTorch finds no such GPU: give cpu or auto")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = next((device for device, found in there.items() if found), "cpu")
+    if not there.get(name, name == "cpu"):
+        raise IrodoriError(
+            f"--device is {name}, but PyTorch finds no such device: give cpu or auto"
+        )
     return torch.device(name)

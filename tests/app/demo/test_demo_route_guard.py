@@ -4,18 +4,21 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from irodori.app.demo.door import TALK, Door
+from irodori.app.demo.route_guard import TALK, RouteGuard
+from irodori.app.demo.upload_store import UploadStore
 
 
 @pytest.fixture
 def client(tmp_path):
     async def answer(request):
+        if request.url.path == "/gradio_api/cancel":
+            raise ValueError("no\nsuch event")
         return PlainTextResponse(f"{request.url.path} {len(await request.body())}")
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "HEAD"])])
     root = tmp_path / "root"
     root.mkdir()
-    return TestClient(Door(app, root, upload=2 * TALK))
+    return TestClient(RouteGuard(app, UploadStore(root, 10 * TALK), upload=2 * TALK))
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,16 @@ def test_lengths(client):
     assert client.post("/gradio_api/queue/join", content=bytes(TALK)).status_code == 200
     assert client.post("/gradio_api/queue/join", content=bytes(TALK + 1)).status_code == 413
     assert client.post("/gradio_api/upload", content=iter([b"a", b"b"])).status_code == 411
+
+
+def test_a_request_that_fails_is_one_line_in_the_log(client, capfd):
+    assert client.post("/gradio_api/cancel", content=b"{").status_code >= 400
+    assert capfd.readouterr().err == (
+        "request failed: POST '/gradio_api/cancel': ValueError: no such event\n"
+    )
+
+
+def test_an_upload_without_room_is_refused(client, tmp_path):
+    (tmp_path / "root" / "large").write_bytes(bytes(9 * TALK))
+    assert client.post("/gradio_api/upload", content=bytes(2 * TALK)).status_code == 507
+    assert client.post("/gradio_api/upload", content=bytes(TALK)).status_code == 200

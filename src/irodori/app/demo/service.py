@@ -1,0 +1,190 @@
+"""What one press of the button does: photo after photo is read, colorized and written."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from PIL import Image
+
+from irodori.app.demo.limits import Limits
+from irodori.app.demo.models import Models
+from irodori.data.images import from_pil
+from irodori.imageio import Encoding, Photo, format_of, read_photo, to_uint8, write_photo
+from irodori.inference.job.names import suffix_for
+from irodori.inference.luminance import Pixels
+from irodori.inference.settings import ColorizeSettings
+from irodori.inference.sheet import gray_of
+from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
+
+SHOWN = 1600
+"""Longer side of previews in pixels: more than a page shows of a photo."""
+QUALITY = 90
+"""JPEG quality of previews."""
+
+
+class LeftError(Exception):
+    """The visitor has left; nobody waits for the result."""
+
+
+@dataclass(frozen=True)
+class ColorizeRequest:
+    """What a visitor wants: photos, the names of one or two models, and how."""
+
+    photos: list[Path]
+    models: list[str]
+    settings: ColorizeSettings = field(default_factory=ColorizeSettings)
+    style: Path | None = None
+
+
+class Result(NamedTuple):
+    """What a model made of a photo.
+
+    Attributes:
+        model: its name.
+        file: the result at the photo's size, in its format and with its metadata.
+        preview, gray: JPEGs for the page, of the result and of the photo without color.
+        scenes: names with probabilities, the likeliest first; empty without classification.
+    """
+
+    model: str
+    file: Path
+    preview: Path
+    gray: Path
+    scenes: dict[str, float]
+
+
+class Step(NamedTuple):
+    """How far a request is.
+
+    Attributes:
+        line: the status; None: unchanged.
+        number, name: of the photo that it is about.
+        size: its width and height.
+        results: of each model; none yet, or there is an error.
+        error: why there are none.
+    """
+
+    line: str | None
+    number: int = 0
+    name: str = ""
+    size: tuple[int, int] = (0, 0)
+    results: tuple[Result, ...] = ()
+    error: str | None = None
+
+
+class ColorizeService:
+    """Colorizes visitors' photos with the models, within the limits."""
+
+    def __init__(self, models: Models, limits: Limits) -> None:
+        self.models = models
+        self.limits = limits
+
+    def run(
+        self,
+        request: ColorizeRequest,
+        new_folder: Callable[[], Path],
+        check: Callable[[], None] = lambda: None,
+    ) -> Iterator[Step]:
+        """Colorize a request's photos, and yield what the page shows from then on.
+
+        Args:
+            request: what is wanted.
+            new_folder: makes a folder for a result.
+            check: raises LeftError, which ends the work, when the visitor has left.
+        """
+        total, most = len(request.photos), self.limits.photos
+        if not total:
+            yield Step("Choose a photo or an example first.")
+            return
+        if total > most:
+            yield Step(f"{total} photos are too many: up to {most} at a time.")
+            return
+        done = 0
+        for number, path in enumerate(request.photos):
+            of = f" ({number + 1} of {total})" if total > 1 else ""
+            yield Step(f"Colorizing {path.name}{of} …", number)
+            try:
+                size, results = self.colorize(request, path, new_folder, check)
+                done += 1
+                yield Step(None, number, path.name, size, results)
+            except LeftError:
+                return
+            except Exception as error:
+                yield Step(None, number, path.name, error=reason(error))
+        if total > 1:
+            yield Step(f"Done: {done} of {total} photos are colorized.")
+        else:
+            yield Step("Done." if done else "No photo was colorized.")
+
+    def colorize(
+        self,
+        request: ColorizeRequest,
+        path: Path,
+        new_folder: Callable[[], Path],
+        check: Callable[[], None] = lambda: None,
+    ) -> tuple[tuple[int, int], tuple[Result, ...]]:
+        """Return the size of one of a request's photos, and what each model makes of it.
+
+        Raises:
+            IrodoriError: it can't be read, is too large or takes too long, or there is no such
+                model, or it has no styles.
+            LeftError: see `run`.
+        """
+        end = time.monotonic() + self.limits.seconds
+
+        def check_time() -> None:
+            check()
+            if time.monotonic() > end:
+                raise IrodoriError(
+                    f"takes longer than {self.limits.seconds:g} s: scale the photo down"
+                )
+
+        style = None if request.style is None else self._read(request.style, "style photo: ")
+        photo = self._read(path)
+        results = []
+        for name in request.models:
+            check_time()
+            colorizer = self.models.load(name, request.settings)
+            style_1G = None if style is None else colorizer.global_features([style.pixels])
+            colored = colorizer.color(photo.pixels, style_1G, check_time)
+            format = format_of(photo, Encoding())
+            folder = new_folder()
+            stem, suffix = PurePath(path.name).stem, suffix_for(PurePath(path.name), format)
+            file = folder / f"{stem[:200]}-colorized{suffix}"
+            provenance = self.models.provenance(name, request.settings)
+            write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
+            preview, gray = folder / "colorized.jpg", folder / "gray.jpg"
+            reduced(colored.pixels_HW3).save(preview, "JPEG", quality=QUALITY)
+            gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
+            Image.fromarray(gray_3HW.permute(1, 2, 0).numpy()).save(gray, "JPEG", quality=QUALITY)
+            results.append(Result(name, file, preview, gray, colored.scenes))
+        return (photo.pixels.shape[1], photo.pixels.shape[0]), tuple(results)
+
+    def _read(self, path: Path, what: str = "") -> Photo:
+        """Decode a photo if it isn't too large; errors don't tell where it lies."""
+        try:
+            if not path.is_file():
+                raise IrodoriError("isn't here any more: choose it again")
+            self.limits.refuse(path)
+            return read_photo(path, max_bytes=self.limits.decoded_bytes)
+        except IrodoriError as error:
+            raise IrodoriError(what + str(error).removeprefix(f"{path}: ")) from None
+
+
+def reduced(pixels_HWC: Pixels) -> Image.Image:
+    """Return RGB of at most SHOWN × SHOWN pixels."""
+    levels_HWC = to_uint8(pixels_HWC) if pixels_HWC.dtype != "uint8" else pixels_HWC
+    image = Image.fromarray(levels_HWC[..., 0] if levels_HWC.shape[2] == 1 else levels_HWC)
+    image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+    return image.convert("RGB")
+
+
+def reason(error: Exception) -> str:
+    """Return why a photo could not be colorized, in words for its visitor."""
+    if isinstance(error, IrodoriError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "not enough memory here: scale the photo down, or try again later"
+    return f"could not be colorized ({type(error).__name__}: {one_line(error)})"

@@ -1,0 +1,119 @@
+"""Levels of any color space and profile to sRGB, in their own depth.
+
+A profile that is damaged or of another kind of picture is left aside, as browsers do; so is one
+that says sRGB in other words: sRGB comes in many files that differ in their last digits.
+"""
+
+from functools import lru_cache
+
+import imagecodecs
+import numpy as np
+
+_DATE = slice(24, 36)  # of an ICC profile's header: when it was made
+_SPACES = {"gray": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
+_SAME = 2  # of 255 levels by which a profile may differ from sRGB and still count as it
+_RELATIVE, _BLACK_POINT, _NO_TABLES = 1, 0x2000, 0x0100
+"""LittleCMS's intent and flags. It would replace 16-bit curves by tables: of Adobe RGB, the largest
+error is 31 of 65535 levels without them and 1070 with them."""
+_USUAL = 0.45455
+_D65 = (0.3127, 0.329)
+_PRIMARIES = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+
+
+@lru_cache(maxsize=1)
+def srgb() -> bytes:
+    """Return the profile that every result carries; always the same bytes."""
+    profile = bytearray(imagecodecs.cms_profile("srgb"))
+    profile[_DATE] = bytes([7, 207, 0, 10, 0, 18, 0, 0, 0, 0, 0, 0])  # sRGB's own: October 1999
+    return bytes(profile)
+
+
+def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ()) -> bytes | None:
+    """Return a profile for PNG's gAMA and cHRM; None if they say sRGB or nonsense.
+
+    Args:
+        space: "gray" or "rgb".
+        gamma: of the file: 1 for linear light, 0.45455 for sRGB.
+        chromaticities: x and y of white, red, green and blue.
+    """
+    white, primaries = chromaticities[:2] or _D65, chromaticities[2:] or _PRIMARIES
+    usual = abs(gamma - _USUAL) < 0.02  # viewers take it for sRGB's own curve, which it is close to
+    if usual and np.allclose([*white, *primaries], [*_D65, *_PRIMARIES], atol=0.002):
+        return None
+    corners = [(*primaries[n : n + 2], 1.0) for n in (0, 2, 4)]
+    try:
+        return bytes(
+            imagecodecs.cms_profile(
+                space,
+                whitepoint=[*white, 1.0],
+                primaries=[number for corner in corners for number in corner],
+                gamma=1 / (_USUAL if usual else gamma),
+            )
+        )
+    except (imagecodecs.CmsError, ValueError, ZeroDivisionError):
+        return None
+
+
+@lru_cache(maxsize=32)
+def deviation(profile: bytes, space: str) -> float:
+    """Return by how many of 255 levels a profile's colors differ from sRGB's at most.
+
+    inf: it can't be used for pictures of this color space ("gray", "rgb" or "cmyk").
+    """
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    channels = {"gray": 1, "rgb": 3, "cmyk": 4}[space]
+    grid = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(-1, 1, channels)
+    try:
+        moved = _transformed(grid, profile, space).astype(int)
+    except Exception:  # LittleCMS says many things
+        return np.inf
+    if profile[16:20] != _SPACES[space]:
+        return np.inf
+    return 255.0 if space == "cmyk" else float(np.abs(moved - grid).max())
+
+
+def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.ndarray:
+    """Return H×W×1 or H×W×3 levels in sRGB.
+
+    Args:
+        levels_HWC: of any space, uint8 or uint16, contiguous; RGB is changed in place.
+        space: "gray", "rgb", "cmyk" (all bits set are full ink) or "lab" (ICC's encoding).
+        profile: a sound one; None takes gray and RGB for sRGB and CMYK for ideal inks.
+    """
+    if space == "lab":
+        profile = imagecodecs.cms_profile("lab4")
+    if profile is None:
+        return _from_inks(levels_HWC) if space == "cmyk" else levels_HWC
+    if space != "lab" and deviation(profile, space) <= _SAME:
+        return levels_HWC
+    if space == "gray":
+        ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1).astype(levels_HWC.dtype)
+        levels = _transformed(ramp[None, :, None], profile, space)[0, :, 1]
+        return np.asarray(np.ascontiguousarray(levels)[levels_HWC])
+    shape = (*levels_HWC.shape[:2], 3)
+    target = levels_HWC if space == "rgb" else np.empty(shape, levels_HWC.dtype)
+    for top in range(0, shape[0], 64):  # a few rows at a time: no second picture
+        rows = slice(top, top + 64)
+        target[rows] = _transformed(levels_HWC[rows], profile, space)
+    return target
+
+
+def _from_inks(inks_HW4: np.ndarray) -> np.ndarray:
+    """What ideal inks look like."""
+    most = np.uint64(np.iinfo(inks_HW4.dtype).max)
+    target = np.empty((*inks_HW4.shape[:2], 3), inks_HW4.dtype)
+    for row, inks in zip(target, inks_HW4, strict=True):
+        light = most - inks
+        row[...] = (light[:, :3] * light[:, 3:] + most // 2) // most
+    return target
+
+
+def _transformed(levels_HWC: np.ndarray, profile: bytes, space: str) -> np.ndarray:
+    flags = _BLACK_POINT | (_NO_TABLES if levels_HWC.dtype == np.uint16 else 0)
+    levels = levels_HWC[..., 0] if space == "gray" else levels_HWC
+    return np.asarray(
+        imagecodecs.cms_transform(
+            levels, profile, srgb(), colorspace=space, outcolorspace="rgb",
+            outdtype=levels.dtype, intent=_RELATIVE, flags=flags,
+        )
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Kinds of files: what is read, what results are written in, and what is known but not read."""
+
+import re
+from typing import NamedTuple
+
+from irodori.utils.errors import IrodoriError
+
+
+class Format(NamedTuple):
+    """What a format of results can hold: 16 bits a channel, transparency, pixels a side."""
+
+    deep: bool = False
+    alpha: bool = False
+    side: int = 1 << 31
+
+
+FORMATS = {
+    "JPEG": Format(side=65500),
+    "PNG": Format(deep=True, alpha=True),
+    "TIFF": Format(deep=True, alpha=True, side=1_000_000),
+    "WEBP": Format(alpha=True, side=16383),
+    "BMP": Format(),
+}
+"""Formats that results are written in, by Pillow's names."""
+
+_KINDS = {
+    "JPEG": (("jpg", "jpeg", "jpe", "jfif"), "JPEG", rb"\xff\xd8\xff"),
+    "PNG": (("png",), "PNG", rb"\x89PNG\r\n\x1a\n"),
+    "TIFF": (("tif", "tiff"), "TIFF", rb"II[*+]\0|MM\0[*+]"),
+    "WEBP": (("webp",), "WEBP", rb"RIFF....WEBP"),
+    "BMP": (("bmp",), "BMP", rb"BM"),
+    "MPO": (("mpo",), "JPEG", rb"(?!)"),  # a JPEG with further pictures behind it
+    "AVIF": (("avif",), "JPEG", rb"....ftypavi[fs]"),
+    "HEIF": (("heic", "heif", "hif"), "JPEG", rb"....ftyp(?:he[iv][cxms]|m[is]f1)"),
+    "JPEG2000": (("jp2", "j2k", "jpx", "jpf", "j2c"), "TIFF", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    "JXL": (("jxl",), "PNG", rb"\xff\x0a|\0\0\0\x0cJXL "),
+    "GIF": (("gif",), "PNG", rb"GIF8[79]a"),
+    "PPM": (("pgm", "ppm", "pnm", "pbm"), "PNG", rb"P[1-6]\s"),
+}
+"""Suffixes, the format of results, and how files begin, as a pattern."""
+
+INSTEAD = {kind: format for kind, (_, format, _) in _KINDS.items()}
+"""The format that a result of each kind is written in, unless another is chosen."""
+READ = {f".{suffix}": format for suffixes, format, _ in _KINDS.values() for suffix in suffixes}
+"""Suffixes of photos that are read, and the formats that their results are written in."""
+WRITTEN = {f".{suffix}": kind for kind in FORMATS for suffix in _KINDS[kind][0]}
+"""Suffixes of results and their formats; the first of each format is the one that is chosen."""
+
+_NAMED = {
+    "camera raw: develop it (darktable, RawTherapee) and save it as TIFF or JPEG": "dng cr2 cr3 crw"
+    " nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq raw",
+    "a document: take its pictures out (`pdfimages -all FILE page`)": "pdf djvu djv",
+    "a video: take its frames out (`ffmpeg -i FILE frame-%05d.png`)": "mp4 mov m4v avi mkv webm mpg"
+    " mts",
+    "an image editor's project: save it as TIFF or PNG there": "psd psb xcf kra afphoto",
+}
+UNREAD = {f".{suffix}": what for what, suffixes in _NAMED.items() for suffix in suffixes.split()}
+"""Suffixes of what is known by name but not read: what it is and what to do."""
+
+# Raw photographs that begin as TIFFs do, and what begins as no photo does.
+_RAW = rb"FUJIFILMCCD-RAW|....ftypcrx|IIRO|IIU\0|II\x1a\0|II\*\0....CR"
+_OTHERS = {".pdf": rb"%PDF", ".psd": rb"8BPS"}
+_OTHERS[".mp4"] = rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI "
+_STARTS = {".raw": _RAW, **{kind: start for kind, (_, _, start) in _KINDS.items()}, **_OTHERS}
+
+
+def kind_of(head: bytes, suffix: str = "") -> str:
+    """Return the kind of a file by its first 32 bytes; the name tells raw photographs from TIFFs.
+
+    Raises:
+        IrodoriError: it is no photo of a kind that is read; with what to do about it.
+    """
+    starts = _STARTS.items()
+    kind = next((name for name, start in starts if re.match(start, head, re.DOTALL)), suffix)
+    if kind == "TIFF" and suffix in UNREAD:
+        kind = suffix
+    if kind in _KINDS:
+        return kind
+    known = ", ".join(sorted(name[1:] for name in READ))
+    raise IrodoriError(UNREAD.get(kind, f"no photo of a known kind ({known})"))

@@ -1,0 +1,194 @@
+"""The whole of `Colorizer` as one ONNX graph: sRGB pictures of any size in, sRGB pictures out."""
+
+from copy import deepcopy
+from typing import Any, BinaryIO
+
+import onnx
+import torch
+from onnx import compose, parser
+from torch import Tensor, nn
+from torch.nn import functional
+
+from irodori.inference.colorizer import LEAST_SIDE, MARGIN, MOST_SEEN
+from irodori.inference.export.graphs import described, to_onnx, traced
+from irodori.inference.export.traceable import scaled_by_products, use_static_padding
+from irodori.inference.fast.folding import fold
+from irodori.inference.gamut import STEPS, TOLERANCE
+from irodori.inference.settings import WORK_SIZE
+from irodori.inference.upsampling import slopes
+from irodori.model import Model
+from irodori.network.joint import reduce_chroma
+from irodori.utils.model_file import KEY
+
+USE = (
+    "rgb, B×3×H×W in [0,1], is sRGB of which only the luminance is used. colorized is the same"
+    " size. logits, B×classes, are the scenes' before softmax. Pictures of one call have one size."
+)
+RESIZE = f"""
+<ir_version: 10, opset_import: ["": 18]>
+resize (float[B,3,H,W] rgb) => (float[B,3,H,W] same, float[B,3,h,w] scaled) {{
+    same = Identity(rgb)
+    count = Shape<start=0, end=2>(rgb)
+    whole = Shape<start=2, end=4>(rgb)
+    sides = Cast<to=11>(whole)
+    short = ReduceMin(sides)
+    area = ReduceProd(sides)
+    wanted = Constant<value: tensor = double[1] {{{WORK_SIZE}}}>()
+    most = Constant<value: tensor = double[1] {{{MOST_SEEN * WORK_SIZE**2}}}>()
+    least = Constant<value: tensor = double[1] {{{LEAST_SIDE}}}>()
+    by_side = Div(wanted, short)
+    share = Div(most, area)
+    by_area = Sqrt(share)
+    scale = Min(by_side, by_area)
+    exact = Mul(sides, scale)
+    rounded = Round(exact)
+    bounded = Max(rounded, least)
+    longer = ReduceMax(bounded)
+    shorter = ReduceMin(bounded)
+    quotient = Div(most, shorter)
+    longest = Floor(quotient)
+    cut = Min(longer, longest)
+    is_longer = Equal(bounded, longer)
+    seen = Where(is_longer, cut, bounded)
+    seen_sides = Cast<to=7>(seen)
+    white = Constant<value: tensor = float[1] {{255}}>()
+    levels = Mul(rgb, white)
+    height, width = Split<num_outputs=2>(seen_sides)
+    own_height, own_width = Split<num_outputs=2>(whole)
+    narrow = Concat<axis=0>(count, own_height, width)
+    sizes = Concat<axis=0>(count, seen_sides)
+    across = Resize<mode="linear", antialias=1>(levels, , , narrow)
+    across_levels = Round(across)
+    down = Resize<mode="linear", antialias=1>(across_levels, , , sizes)
+    down_levels = Round(down)
+    scaled = Div(down_levels, white)
+}}
+"""
+"""`colorizer.seen_size` and `PhotoLuminance.at`, which scales 8-bit levels across and then down and
+rounds after each, in ONNX's own language."""
+
+
+class SeenPhoto(nn.Module):
+    """From a picture at the working size to chrominance, luminance and, with scenes, logits."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = deepcopy(model.network).eval().requires_grad_(False)
+        self.space = model.space
+        fold(self.network)
+        use_static_padding(self.network)
+
+    def forward(self, rgb_B3hw: Tensor) -> tuple[Tensor, ...]:
+        """B×3×h×w in [0,1] → B×C×⌈h/2⌉×⌈w/2⌉, B×1×h×w, B×classes."""
+        luminance_B1hw = luminance_of(self.space, rgb_B3hw)
+        global_BC, logits_BC = None, None
+        if self.network.fusion is not None:
+            global_BC, logits_BC = self.network.global_features(
+                scaled_by_products(luminance_B1hw, *self.network.backbone.input_size)
+            )
+        mirrored = functional.pad(luminance_B1hw, (MARGIN,) * 4, mode="reflect")
+        half = slice(MARGIN // 2, -(MARGIN // 2))
+        chroma_BChw = self.network.color(mirrored, global_BC)[:, :, half, half]
+        seen = (chroma_BChw, luminance_B1hw)
+        return seen if logits_BC is None else (*seen, logits_BC)
+
+
+class JoinedPhoto(nn.Module):
+    """From chrominance at the working size to a picture with the photo's own luminance."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.space = model.space
+
+    def forward(self, rgb_B3HW: Tensor, chroma_BChw: Tensor, seen_B1hw: Tensor) -> Tensor:
+        """B×3×H×W, B×C×h/2×w/2 and B×1×h×w → sRGB B×3×H×W in [0,1]."""
+        own_B1HW = luminance_of(self.space, rgb_B3HW)
+        reduced_B1hw = reduce_chroma(seen_B1hw)
+        low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
+        high_BChw = functional.max_pool2d(chroma_BChw, 3, stride=1, padding=1)
+        slope_BChw = slopes(reduced_B1hw, chroma_BChw)
+        planes = (chroma_BChw, slope_BChw, low_BChw, high_BChw, reduced_B1hw)
+        rows_Hh, columns_Ww = (
+            between(rgb_B3HW.shape[axis], seen_B1hw.shape[axis], chroma_BChw.shape[axis])
+            for axis in (2, 3)
+        )
+        full = rows_Hh @ (torch.cat(planes, 1) @ columns_Ww.T)
+        chroma, slope, low, high, luminance = full.split([*4 * [chroma_BChw.shape[1]], 1], dim=1)
+        guided = chroma + slope * (own_B1HW - luminance)
+        return self._into_gamut(own_B1HW, torch.minimum(torch.maximum(guided, low), high))
+
+    def _into_gamut(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
+        """`gamut.into_gamut` for all pixels, since a graph can't pick some."""
+
+        def decoded(share: Tensor) -> tuple[Tensor, Tensor]:
+            rgb_B3HW = decode(self.space, luminance_B1HW, torch.lerp(gray, chroma_BCHW, share))
+            return rgb_B3HW, (rgb_B3HW - 0.5).abs().amax(1, keepdim=True) <= 0.5 + TOLERANCE
+
+        gray = self.space.gray_chroma(luminance_B1HW)
+        rgb_B3HW, fits = decoded(torch.ones_like(luminance_B1HW))
+        share = torch.zeros_like(luminance_B1HW)
+        for step in range(1, STEPS + 1):
+            more = share + 0.5**step
+            share = torch.where(decoded(more)[1], more, share)
+        return torch.where(fits, rgb_B3HW, decoded(share)[0]).clamp(0, 1)
+
+
+def write_photo_onnx(file: BinaryIO, model: Model) -> None:
+    """Write an ONNX file from sRGB to sRGB, with its description in metadata_props, under KEY.
+
+    Raises:
+        ImportError: onnx or onnxscript isn't installed.
+        Exception: of many kinds, if the network can't be traced.
+    """
+    resize = parser.parse_model(RESIZE)
+    picture = torch.zeros(2, 3, 75, 109)
+    seen = SeenPhoto(model)
+    with torch.no_grad():
+        parts = seen(picture)
+    has_logits = len(parts) > 2
+    outputs = ["chroma", "luminance", *["logits"] * has_logits]
+    network = to_onnx(traced(seen, (picture,)), ["seen_rgb"], outputs).model_proto
+    full = torch.zeros(2, 3, 131, 67)
+    inputs = ["own_rgb", "own_chroma", "own_luminance"]
+    joined = to_onnx(traced(JoinedPhoto(model), (full, *parts[:2])), inputs, ["colorized"])
+    # Names of nodes are those of their own graphs.
+    network = compose.add_prefix(network, "network_", rename_inputs=False, rename_outputs=False)
+    join: Any = compose.add_prefix(
+        joined.model_proto, "join_", rename_inputs=False, rename_outputs=False
+    )
+    resize.ir_version = network.ir_version
+    whole = compose.merge_models(resize, network, [("scaled", "seen_rgb")])
+    pairs = [("same", "own_rgb"), ("chroma", "own_chroma"), ("luminance", "own_luminance")]
+    whole = compose.merge_models(
+        whole, join, pairs, outputs=["colorized", *["logits"] * has_logits]
+    )
+    ordered = sorted(whole.graph.output, key=lambda value: value.name == "logits")
+    del whole.graph.output[:]
+    whole.graph.output.extend(ordered)
+    onnx.helper.set_model_props(whole, {KEY: described(model, USE)})
+    file.write(whole.SerializeToString())
+
+
+def luminance_of(space: Any, rgb_B3HW: Tensor) -> Tensor:
+    """`ColorSpace.luminance`, without the switches of precision that a graph hasn't."""
+    native: Tensor = space.native_from_rgb(rgb_B3HW)[:, :1]
+    return native / space.luminance_range
+
+
+def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
+    """`ColorSpace.decode`, without the switches of precision that a graph hasn't."""
+    ranges = chroma_BCHW.new_tensor(space.chroma_range)[:, None, None]
+    native_BCHW = (chroma_BCHW - 0.5) * (2 * ranges) + space.chroma_center
+    luminance_B1HW = luminance_B1HW * space.luminance_range
+    rgb_B3HW: Tensor = space.rgb_from_native(torch.cat([luminance_B1HW, native_BCHW], dim=1))
+    return rgb_B3HW
+
+
+def between(size: int, work_size: int, count: int) -> Tensor:
+    """Return the matrix size×count that samples at `upsampling.source_positions`."""
+    lines = torch.arange(size, dtype=torch.float64)
+    places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
+    # Symbolic sizes are no bounds of `clamp`.
+    places = torch.minimum(places, torch.full_like(places, 1.0) * (count - 1))
+    distances = (places[:, None] - torch.arange(count, dtype=torch.float64)).abs()
+    return (1 - distances).clamp(min=0).float()

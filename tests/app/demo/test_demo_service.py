@@ -1,0 +1,193 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_checkpoints import write_checkpoint
+
+import tiny
+from irodori import Colorizer
+from irodori.app.demo.limits import Limits
+from irodori.app.demo.models import Models
+from irodori.app.demo.service import (
+    SHOWN,
+    ColorizeRequest,
+    ColorizeService,
+    LeftError,
+    reason,
+    reduced,
+)
+from irodori.color import Lab
+from irodori.data.images import from_pil
+from irodori.imageio import Encoding, Metadata, Photo, read_photo, write_photo
+from irodori.inference.provenance import provenance_of
+from irodori.inference.settings import ColorizeSettings
+from irodori.inference.sheet import gray_of
+from irodori.utils.errors import IrodoriError
+
+
+@pytest.fixture
+def service(demo_checkpoint, demo_run):
+    return ColorizeService(Models([demo_checkpoint, demo_run]), Limits(megapixels=5, photos=3))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    paths = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    for number, path in enumerate(paths):
+        tiny.photo(number).save(path)
+    return paths
+
+
+@pytest.fixture
+def new_folder(tmp_path):
+    def make():
+        folder = tmp_path / f"folder{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return folder
+
+    return make
+
+
+def saved(folder, name, pixels_HWC, format):
+    path = folder / name
+    like = Photo(pixels_HWC, None, Metadata(dpi=(300.0, 300.0)), format)
+    write_photo(path, np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3)), like, Encoding())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "dtype"),
+    [
+        ("a.b.jpg", "JPEG", np.uint8),
+        ("scan.tif", "TIFF", np.uint16),
+        ("deep.PNG", "PNG", np.uint16),
+        ("wrong.jpg", "PNG", np.uint8),
+    ],
+)
+def test_the_download_is_what_colorizer_makes(
+    name, format, dtype, service, new_folder, demo_checkpoint, photos
+):
+    most = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, most, (50, 70, 3)).astype(dtype)
+    path = saved(new_folder(), name, pixels, format)
+    settings = ColorizeSettings(saturation=1.3, style_strength=0.6)
+    request = ColorizeRequest([path], ["small"], settings, photos[0])
+    size, (result,) = service.colorize(request, path, new_folder)
+    assert size == (70, 50)
+    colorizer = Colorizer.load(demo_checkpoint, settings)
+    vector = colorizer.global_features([read_photo(photos[0]).pixels])
+    photo = read_photo(path)
+    colored = colorizer.color(photo.pixels, vector)
+    made = read_photo(result.file)
+    expected = io.BytesIO()
+    provenance = provenance_of(demo_checkpoint, settings)
+    write_photo(expected, colored.pixels_HW3, photo, Encoding(), provenance)
+    assert np.array_equal(made.pixels, read_photo(expected.getvalue()).pixels)
+    assert made.pixels.dtype == dtype
+    suffix = ".png" if name == "wrong.jpg" else Path(name).suffix
+    assert result.file.name == Path(name).stem + "-colorized" + suffix
+    assert (result.scenes, result.model) == (colored.scenes, "small")
+    assert made.metadata.dpi == pytest.approx((300, 300), rel=1e-3)
+    assert provenance.model_hash.encode() in result.file.read_bytes()
+
+
+def test_previews_are_gray_and_colorized(service, new_folder):
+    image = tiny.photo(0).resize((300, 200))
+    path = new_folder() / "photo.png"
+    image.save(path)
+    _, (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
+    gray = np.asarray(Image.open(result.gray)).astype(int)
+    wanted = gray_of(Lab(), from_pil(image)).permute(1, 2, 0).numpy()
+    assert np.abs(gray - wanted).mean() < 2
+    assert np.ptp(gray, axis=2).max() <= 3
+    preview = np.asarray(Image.open(result.preview)).astype(int)
+    assert np.abs(preview - np.asarray(Image.open(result.file))).mean() < 8
+    assert preview.shape == gray.shape == (200, 300, 3)
+
+
+def test_previews_are_bounded():
+    for shape in ((40, 4 * SHOWN, 1), (3 * SHOWN, 50, 3)):
+        image = reduced(np.full(shape, 40_000, np.uint16))
+        assert max(image.size) == SHOWN
+        assert image.mode == "RGB"
+        assert np.unique(np.asarray(image)).tolist() == [156]
+
+
+def test_refusals_name_no_place(service, tmp_path, new_folder):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"nothing")
+    large = tmp_path / "large.png"
+    Image.new("L", (2500, 2001)).save(large)
+    for path, part in (
+        (bad, "no photo of a known kind"),
+        (large, "5.0 million pixels"),
+        (tmp_path / "gone.jpg", "isn't here any more"),
+    ):
+        with pytest.raises(IrodoriError, match=part) as caught:
+            service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_reasons_in_words():
+    assert reason(IrodoriError("too large")) == "too large"
+    assert "not enough memory" in reason(MemoryError())
+    assert "not enough memory" in reason(torch.OutOfMemoryError())
+    assert reason(ValueError("odd\nthing")) == "could not be colorized (ValueError: odd thing)"
+
+
+def test_progress_photo_by_photo(service, photos, new_folder):
+    photos[1].write_bytes(b"no photo")
+    steps = list(service.run(ColorizeRequest(photos, ["small"]), new_folder))
+    assert [step.line for step in steps if step.line] == [
+        "Colorizing a.png (1 of 3) …",
+        "Colorizing b.png (2 of 3) …",
+        "Colorizing c.png (3 of 3) …",
+        "Done: 2 of 3 photos are colorized.",
+    ]
+    shown = [(step.number, step.error is None) for step in steps if step.line is None]
+    assert shown == [(0, True), (1, False), (2, True)]
+
+
+def test_one_photo_by_two_models(service, photos, new_folder):
+    request = ColorizeRequest(photos[:1], ["small", "lab_alpha1/2026-11-23"], style=photos[2])
+    steps = list(service.run(request, new_folder))
+    assert [step.line for step in steps] == ["Colorizing a.png …", None, "Done."]
+    assert [result.model for result in steps[1].results] == request.models
+
+
+def test_what_cannot_be_done(service, photos, new_folder, tmp_path):
+    def run(*arguments, **named):
+        return list(service.run(ColorizeRequest(*arguments, **named), new_folder))
+
+    assert run([], ["small"])[0].line == "Choose a photo or an example first."
+    many = run(photos + photos[:1], ["small"])
+    assert [step.line for step in many] == ["4 photos are too many: up to 3 at a time."]
+    photos[2].write_bytes(b"")
+    assert run(photos[:1], ["small"], style=photos[2])[1].error == "style photo: empty file"
+    path = write_checkpoint(tmp_path / "plain.ckpt", 0, global_features=False)
+    plain = ColorizeService(Models([path]), Limits())
+    request = ColorizeRequest(photos[:1], ["plain"], style=photos[1])
+    assert "no global features" in list(plain.run(request, new_folder))[1].error
+
+
+def test_work_ends_when_the_visitor_leaves_in_the_middle_of_a_photo(service, photos, new_folder):
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) > 1:  # the first is before the photo
+            raise LeftError
+
+    steps = list(service.run(ColorizeRequest(photos, ["small"]), new_folder, check))
+    assert [step.line for step in steps] == ["Colorizing a.png (1 of 3) …"]
+
+
+def test_a_photo_has_a_time_limit(demo_checkpoint, photos, new_folder, monkeypatch):
+    service = ColorizeService(Models([demo_checkpoint]), Limits(seconds=1))
+    clock = iter(range(100))
+    monkeypatch.setattr("irodori.app.demo.service.time.monotonic", lambda: next(clock))
+    (_, step, _) = service.run(ColorizeRequest(photos[:1], ["small"]), new_folder)
+    assert "takes longer than 1 s" in step.error
