@@ -157,7 +157,7 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
         joined.model_proto, "join_", rename_inputs=False, rename_outputs=False
     )
     resize.ir_version = network.ir_version
-    whole = compose.merge_models(resize, network, [("scaled", "seen_rgb")])
+    whole: Any = compose.merge_models(resize, network, [("scaled", "seen_rgb")])
     pairs = [("same", "own_rgb"), ("chroma", "own_chroma"), ("luminance", "own_luminance")]
     whole = compose.merge_models(
         whole, join, pairs, outputs=["colorized", *["logits"] * has_logits]
@@ -172,7 +172,8 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
 def luminance_of(space: Any, rgb_B3HW: Tensor) -> Tensor:
     """`ColorSpace.luminance`, without the switches of precision that a graph hasn't."""
     native: Tensor = space.native_from_rgb(rgb_B3HW)[:, :1]
-    return native / space.luminance_range
+    luminance: Tensor = native / space.luminance_range
+    return luminance
 
 
 def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
