@@ -254,7 +254,8 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
 
 def block(kind, part):
     """The block of code of docs/colorize.md that holds this."""
-    blocks = re.findall(rf"```{kind}\n(.*?)```", (PROJECT / "docs" / "colorize.md").read_text(), flags=re.S)
+    page = (PROJECT / "docs" / "colorize.md").read_text()
+    blocks = re.findall(rf"```{kind}\n(.*?)```", page, flags=re.S)
     (found,) = (one for one in blocks if part in one)
     return found
 
