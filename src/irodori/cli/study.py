@@ -1,33 +1,30 @@
-"""`irodori study`: do people find coloured photographs natural?"""
+"""`irodori study`: do people find colorized photographs natural?"""
 
-import signal
-import sys
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
+from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
-if TYPE_CHECKING:
-    from irodori.app.naturalness.settings import Settings
-
 app = typer.Typer(
-    help="Let people judge whether coloured photographs look natural.", no_args_is_help=True
+    help="Let people judge whether colorized photographs look natural.", no_args_is_help=True
 )
 
 
 @app.command()
 def serve(
     database: Annotated[
-        Path, typer.Argument(help="The study's file; one that is there is gone on with.")
+        Path, typer.Argument(help="The study's file; a study that it holds already is resumed.")
     ],
     results: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Methods: folders of coloured photographs, run folders or checkpoints, which "
-            "colour them first; name=path gives a name.",
+            help="Methods: folders of colorized photographs, or run folders and checkpoints, which "
+            "colorize them first; name=path gives a name.",
             show_default=False,
         ),
     ] = None,
@@ -37,36 +34,37 @@ def serve(
     ] = None,
     pairs: Annotated[
         bool,
-        typer.Option("--pairs", help="Ask which of two is real: the true photograph beside one."),
+        typer.Option(
+            "--pairs", help="Ask which of two pictures is real: the true one or a method's."
+        ),
     ] = False,
     photographs: Annotated[
         int | None,
-        typer.Option(help="That each person sees.", show_default="all, at most 60"),
+        typer.Option(help="Photographs that each person judges.", show_default="all, at most 60"),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="For which a picture is shown.", show_default="2")
+        float | None,
+        typer.Option(help="Seconds for which a picture is shown.", show_default="2"),
     ] = None,
     minimum: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds of viewing before an answer is possible and counts.", show_default="0.4"
-        ),
+        typer.Option(help="Seconds of viewing before an answer is possible.", show_default="0.4"),
     ] = None,
     checks: Annotated[
         float | None,
-        typer.Option(help="Attention checks for each photograph: 0 to 0.5.", show_default="0.1"),
+        typer.Option(help="Attention checks for each photograph, 0 to 0.5.", show_default="0.1"),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(help="Longer side of the pictures in pixels.", show_default="512"),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0: all of this machine.")
+        str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0: a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8000,
 ) -> None:
-    """Show people the photographs, blind to the method, and write their answers down at once."""
-    chosen: dict[str, Any] = {
+    """Show people photographs, blind to the method, and store each answer at once."""
+    options = {
         "pairs": pairs or None,
         "photographs": photographs,
         "seconds": seconds,
@@ -74,20 +72,38 @@ def serve(
         "checks": checks,
         "size": size,
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        _needs_server()
-        from irodori.app.naturalness.settings import Settings
+    given = {name: value for name, value in options.items() if value is not None}
+    with report_errors("nothing was written"):
+        if not all(map(find_spec, ("starlette", "uvicorn"))):
+            raise IrodoriError("a study's page needs a server: pip install 'irodori[demo]'")
+        if not database.exists():
+            _create(database, truth, results or [], given)
+        elif truth is not None or results or given:
+            raise IrodoriError(
+                f"{database} holds a study already: `irodori study serve {database}` resumes it;"
+                " name another file for a new one"
+            )
+    with report_errors(f"`irodori study serve {database}` resumes the study"):
+        from irodori.app.naturalness.server import serve
+        from irodori.app.naturalness.store import Store
 
-        _study(database, truth, results or [], Settings(**given) if given else None)
-        _serve(database, host, port)
-    except IrodoriError as error:
-        _leave(1, f"error: {error}")
-    except KeyboardInterrupt:
-        _leave(130, _stopped(database))
-    except _Terminated:
-        _leave(143, _stopped(database))
+        with closing(Store(database)) as store:
+            for line in store.study.outlook():
+                print(line)
+            begun, answers = store.read()
+            if begun:
+                print(f"people who have begun: {begun:,}; answers: {len(answers):,}")
+            serve(store, host, port, lambda address: print(f"study: {address}", flush=True))
+
+
+def _create(database: Path, truth: Path | None, results: list[str], given: dict[str, Any]) -> None:
+    from irodori.app.naturalness.building import build
+    from irodori.app.naturalness.study import Settings
+    from irodori.utils.progress import ProgressLines
+
+    if truth is None:
+        raise IrodoriError(f"{database} is new: --truth says where the true photographs are")
+    build(database, truth, results, Settings(**given), print, ProgressLines())
 
 
 @app.command()
@@ -102,93 +118,30 @@ def results(
     minimum: Annotated[
         float | None,
         typer.Option(
-            help="Answers after fewer seconds of viewing are dropped.", show_default="the study's"
+            help="Drop answers after fewer seconds of viewing.", show_default="the study's"
         ),
     ] = None,
     passed: Annotated[
         float,
-        typer.Option(help="Answers of people who pass fewer of the attention checks are dropped."),
+        typer.Option(
+            help="Drop the answers of people who pass a smaller share of the attention checks."
+        ),
     ] = 0.75,
     complete: Annotated[
         bool, typer.Option("--complete", help="Drop answers of people who left before the end.")
     ] = False,
 ) -> None:
-    """Tell how often each method was judged natural, and whether methods differ."""
-    # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.app.naturalness.report import show, write_report
-    from irodori.app.naturalness.results import Criteria, evaluate
-    from irodori.app.naturalness.store import Store
+    """Report how often each method was judged natural, and whether methods differ."""
+    with report_errors():
+        # Imported here, so that `irodori --help` doesn't wait for them.
+        from irodori.app.naturalness.report import show, write_report
+        from irodori.app.naturalness.results import Criteria, evaluate
+        from irodori.app.naturalness.store import Store
 
-    try:
-        store = Store(database)
-        if minimum is None:
-            minimum = store.study.settings.minimum
-        outcome = evaluate(
-            store.study, store.people(), store.answers(), Criteria(minimum, passed, complete)
-        )
-        store.close()
+        with closing(Store(database)) as store:
+            study, (begun, answers) = store.study, store.read()
+        least = study.settings.minimum if minimum is None else minimum
+        outcome = evaluate(study, begun, answers, Criteria(least, passed, complete))
         show(outcome)
         if output is not None:
             print(f"report: {write_report(outcome, output)}")
-    except IrodoriError as error:
-        _leave(1, f"error: {error}")
-
-
-def _needs_server() -> None:
-    from importlib.util import find_spec
-
-    if not all(map(find_spec, ("starlette", "uvicorn"))):
-        raise IrodoriError("a study's page needs a server: pip install 'irodori[demo]'")
-
-
-def _study(
-    database: Path, truth: Path | None, results: list[str], settings: "Settings | None"
-) -> None:
-    """Make a new study, if there is none yet."""
-    from irodori.app.naturalness.building import build
-    from irodori.app.naturalness.settings import Settings
-
-    if database.exists():
-        if truth is not None or results or settings is not None:
-            raise IrodoriError(
-                f"{database} holds a study already: `irodori study serve {database}` goes on with"
-                " it; name another file for a new one"
-            )
-        return
-    if truth is None:
-        raise IrodoriError(f"{database} is new: --truth says where the true photographs are")
-    build(database, truth, results, settings or Settings(), lambda line: print(line, flush=True))
-
-
-def _serve(database: Path, host: str, port: int) -> None:
-    from irodori.app.naturalness.expectation import expectation
-    from irodori.app.naturalness.serving import serve
-    from irodori.app.naturalness.store import Store
-
-    store = Store(database)
-    try:
-        for line in expectation(store.study):
-            print(line)
-        if begun := store.people():
-            print(f"people who have begun: {begun:,}")
-        serve(store, host, port, lambda address: print(f"study: {address}", flush=True))
-    finally:
-        store.close()
-
-
-def _stopped(database: Path) -> str:
-    goes_on = f"`irodori study serve {database}` goes on"
-    return f"stopped: {goes_on if database.exists() else 'nothing was written'}"
-
-
-class _Terminated(BaseException):
-    """SIGTERM; as KeyboardInterrupt, no `except Exception` stops it."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _leave(status: int, line: str) -> NoReturn:
-    print(line, file=sys.stderr, flush=True)
-    raise typer.Exit(status)

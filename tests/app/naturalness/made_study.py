@@ -1,4 +1,4 @@
-"""Small studies: folders of coloured photographs, and a server in a thread or a process."""
+"""Small studies: folders of colorized photographs, and a server in a thread or a process."""
 
 import re
 import signal
@@ -13,10 +13,10 @@ import requests
 import uvicorn
 from PIL import Image
 
+from irodori.app.address import listen
 from irodori.app.naturalness.building import build
 from irodori.app.naturalness.server import application
-from irodori.app.naturalness.serving import bound
-from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Store
 
 COMMAND = Path(sys.executable).with_name("irodori")
@@ -50,7 +50,7 @@ def study(root, settings=None, photographs=6, methods=("plain", "warm"), seed=1)
     """A study's file."""
     truth, *results = folders(root, photographs, methods)
     path = root / "study.db"
-    build(path, truth, list(map(str, results)), settings or Settings(), lambda line: None, seed)
+    build(path, truth, list(map(str, results)), settings or Settings(), lambda line: None, seed=seed)
     return path
 
 
@@ -71,7 +71,7 @@ class Client:
 def served(path):
     """A client of a study that is served in a thread."""
     store = Store(path)
-    listening = bound("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(application(store), log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -9,8 +9,8 @@ from made_study import folders, photograph, study
 from PIL import Image
 
 from irodori.app.naturalness.building import build
-from irodori.app.naturalness.materials import find_methods
-from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.building import find_methods
+from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Store
 from irodori.inference.colorizer import STARTER, Colorizer
 from irodori.utils.errors import IrodoriError
@@ -25,10 +25,10 @@ def pictures(path):
     return [(*row[:5], Image.open(io.BytesIO(row[5])), row[6]) for row in rows]
 
 
-def built(root, results, settings=None, seed=1):
+def built(root, results, settings=None):
     lines = []
     path = root / "study.db"
-    build(path, root / "truth", [*map(str, results)], settings or Settings(), lines.append, seed)
+    build(path, root / "truth", [*map(str, results)], settings or Settings(), lines.append, seed=1)
     return Store(path).study, lines
 
 
@@ -92,7 +92,7 @@ def test_what_a_method_lacks_is_told_in_a_line_and_serves_the_checks(tmp_path):
     results = [tmp_path / "plain", f"hot={tmp_path / 'warm'}"]
     made, lines = built(tmp_path, results, Settings(checks=0.2))
     assert lines[:2] == [
-        f"plain has 1 photograph (extra) that {tmp_path / 'truth'} lacks",
+        "plain has 1 photograph (extra) that ground truth lacks",
         "hot lacks 1 photograph (town/p4): left out",
     ]
     assert made.methods == ("ground truth", "plain", "hot")
@@ -112,7 +112,7 @@ def test_absurd_hues_are_absurd_even_of_a_gray_photograph(tmp_path):
     assert np.unique(np.asarray(hue) // 32).size == 8
 
 
-def test_a_checkpoint_colours_the_truths_gray(tmp_path):
+def test_a_checkpoint_colorizes_the_truths_gray(tmp_path):
     truth, _, _ = folders(tmp_path)
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)

@@ -10,7 +10,7 @@ from browser import check_readable
 from made_study import Process, process, served, study
 from typer.testing import CliRunner
 
-from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Store
 from irodori.cli.app import app
 
@@ -111,7 +111,7 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
             assert page.get_by_text("Your answer?").is_visible()
             page.keyboard.press("m")
         at_the_end(page)
-    for given in Store(path).answers():
+    for given in Store(path).read()[1]:
         assert given.viewed >= 1200
         assert given.latency >= given.viewed
         assert given.showings == 1
@@ -138,7 +138,7 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
         wait_for_place(page, 0, 3)
         page.keyboard.press("m")
         wait_for_place(page, 1, 3)
-    (given,) = Store(path).answers()
+    (given,) = Store(path).read()[1]
     assert given.viewed >= 500
     assert given.latency - given.viewed >= 2000
 
@@ -211,7 +211,7 @@ def test_three_people_and_their_results(visits, tmp_path):
     assert [answered(path, person) for person in range(3)] == wanted
     # Blind and balanced: each photograph was judged once in each method.
     made = Store(path).study
-    asked = [one.question for one in Store(path).answers() if one.question.kind == "photograph"]
+    asked = [one.question for one in Store(path).read()[1] if one.question.kind == "photograph"]
     pictures = {(one.photograph, one.method) for one in asked}
     assert len(pictures) == len(asked) == 3 * made.count
     out = tmp_path / "out"

@@ -11,7 +11,7 @@ from irodori.app.naturalness.expectation import expectation
 from irodori.app.naturalness.plot import shares_plot
 from irodori.app.naturalness.report import answers_csv, show, write_report
 from irodori.app.naturalness.results import Criteria, evaluate
-from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Given
 from irodori.app.naturalness.study import Study, checks_per_person
 from irodori.app.naturalness.wilson import wilson
@@ -181,7 +181,7 @@ def test_the_answer_names_the_best_method_and_what_it_differs_from(tmp_path):
     outcome = outcome_of(study, answered(study, range(12), by_chance(study, 2, shares)))
     write_report(outcome, tmp_path)
     said = (tmp_path / "report.md").read_text().splitlines()[2]
-    assert "Of the coloured ones, those of good were most often judged natural in 9" in said
+    assert "Of the colorized ones, those of good were most often judged natural in 9" in said
     assert "The difference to poor is more than chance." in said
     assert "It can't be told apart from ground truth." in said
 

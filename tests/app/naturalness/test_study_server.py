@@ -9,8 +9,8 @@ import pytest
 import requests
 from made_study import served, study
 
-from irodori.app.naturalness.settings import Settings
-from irodori.app.naturalness.store import OutOfTurnError, Store, UnknownCodeError, create
+from irodori.app.naturalness.study import Settings
+from irodori.app.naturalness.store import ABANDONED_AFTER, MAX_BEGINS, MAX_OPEN, RefusedError, Store, create
 from irodori.utils.errors import IrodoriError
 
 
@@ -175,14 +175,14 @@ def test_in_pairs_the_true_picture_is_beside_each_on_the_side_that_the_plan_says
         code = store.begin()
         for place, question in enumerate(store.study.questions(person)):
             step = store.step(code)
-            shown = [known[one.token] for one in step.pictures]
+            shown = [known[one["source"].removeprefix("pictures/")] for one in step["pictures"]]
             asked = 1 if question.kind == "hues" else question.method
             assert asked > 0
             expected = [[question.kind, question.photograph, method] for method in (asked, 0)]
             assert shown == (expected if question.first else expected[::-1])
             store.answer(code, place, 0, 500, 500)
-    truth_taken = [one.question.answer(one.choice, True) for one in store.answers()]
-    for one, taken in zip(store.answers(), truth_taken, strict=True):
+    truth_taken = [one.question.answer(one.choice, True) for one in store.read()[1]]
+    for one, taken in zip(store.read()[1], truth_taken, strict=True):
         # The first was chosen: the method's where it came first; a check is passed by the true one.
         assert taken == (one.question.first != (one.question.kind == "hues"))
 
@@ -213,5 +213,5 @@ def test_the_showings_of_a_question_are_counted(tmp_path):
     for _ in range(3):
         store.step(code)
     store.answer(code, 0, 1, 500, 600)
-    (given,) = store.answers()
+    (given,) = store.read()[1]
     assert given.showings == 3

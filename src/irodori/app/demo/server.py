@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
+from irodori.app.address import listen, url
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
-from irodori.app.naturalness.serving import bound
 
 PREFIX = "irodori-demo-"
 PATIENCE = 1
@@ -43,7 +43,7 @@ def serve(
     Raises:
         IrodoriError: the port is taken, or a checkpoint can't be read.
     """
-    with bound(host, port) as listening, own_folder() as folder:
+    with listen(host, port) as listening, own_folder() as folder:
         for name in reversed(models.names):
             models.load(name)
         _quiet(folder)
@@ -60,9 +60,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,
         )
-        listening.listen(2048)
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{listening.getsockname()[1]}"
+        address = url(host, listening)
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: Any = None) -> None:

@@ -1,24 +1,93 @@
-"""A study from folders: photographs are chosen, reduced to one size, and put into its file."""
+"""A study from folders: photographs are found, matched by name, colorized where need be, stored."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from irodori.app.naturalness.materials import Method, common, find_methods, read_pixels
-from irodori.app.naturalness.pictures import (
-    absurd_hues,
-    as_jpeg,
-    card,
-    common_size,
-    encoded,
-    same_shape,
-)
-from irodori.app.naturalness.settings import Settings
+from irodori.app.naturalness.pictures import Pixels, absurd_hues, card, common_size, to_jpeg
 from irodori.app.naturalness.store import Picture, create
-from irodori.app.naturalness.study import Study, checks_per_person
+from irodori.app.naturalness.study import DEFAULT_PER_PERSON, TRUTH, Settings, Study
+from irodori.imageio import READ, read_photo, to_uint8
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import Reporter, silent
+from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
+from irodori.utils.walk import walk
+
+CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
+ASPECT_TOLERANCE = 0.03
+"""Share by which the aspect ratio may differ from the true photograph's: rounded sizes do."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with the files of its pictures by photograph; None: `source` is a checkpoint."""
+
+    name: str
+    source: Path
+    files: Mapping[str, Path] | None
+
+    def painter(self) -> Callable[[str, Pixels], Pixels]:
+        """Return what gives the picture of a photograph, from its name and its true pixels."""
+        if (files := self.files) is not None:
+            return lambda photograph, true_HW3: _read(files[photograph])
+        # Imported here: most studies have results already, and no need of torch.
+        from irodori.inference.colorizer import Colorizer
+
+        colorizer = Colorizer.load(self.source)
+        return lambda photograph, true_HW3: colorizer.color(true_HW3).pixels_HW3
+
+
+def _read(path: Path) -> Pixels:
+    pixels_HWC = to_uint8(read_photo(path).pixels)
+    return np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3))
+
+
+def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
+    """Return the truth and the methods that are named.
+
+    Args:
+        truth: a folder of photographs.
+        results: folders of pictures, run folders, or checkpoints, each as `name=path` or as a path
+            whose last part is the name.
+
+    Raises:
+        IrodoriError: there is no such folder, a folder holds no pictures or two of one name, or two
+            methods have one name.
+    """
+    methods = {TRUTH: Method(TRUTH, truth, _files(truth))}
+    for text in results:
+        name, equals, rest = text.partition("=")
+        if not (equals and name and rest) or Path(text).exists():
+            name, rest = Path(text).expanduser().resolve().name, text
+        path = Path(rest).expanduser()
+        if name in methods:
+            raise IrodoriError(f"{text}: a second method {name}; name it otherwise: other={path}")
+        if path.is_file() and path.suffix not in CHECKPOINT_SUFFIXES:
+            raise IrodoriError(f"{path}: neither a folder nor a checkpoint")
+        if path.is_file() or (path / CHECKPOINTS).is_dir():
+            methods[name] = Method(name, checkpoint_file(path), None)
+        else:
+            methods[name] = Method(name, path, _files(path))
+    return list(methods.values())
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the pictures below a folder, by their relative names without suffixes."""
+    if not folder.is_dir():
+        raise IrodoriError(f"{folder}: no such folder")
+    files: dict[str, Path] = {}
+    for name in walk(folder):
+        path = folder / name
+        if path.suffix.lower() in READ:
+            other = files.setdefault(name.removesuffix(path.suffix), path)
+            if other != path:
+                raise IrodoriError(f"{path} and {other.name}: two pictures of one name")
+    if not files:
+        raise IrodoriError(f"{folder}: no photograph there")
+    return files
 
 
 def build(
@@ -26,7 +95,8 @@ def build(
     truth: Path,
     results: Sequence[str],
     settings: Settings,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
+    report: Reporter = silent,
     seed: int | None = None,
 ) -> None:
     """Write a new study's file.
@@ -36,7 +106,8 @@ def build(
         truth: a folder of photographs.
         results: see `find_methods`.
         settings: see there.
-        say: takes lines on what was left out and how far the work is.
+        notify: takes lines on what is left out.
+        report: takes the progress.
         seed: of all that is random; None: a random one.
 
     Raises:
@@ -44,52 +115,65 @@ def build(
             read or has another shape in a method.
     """
     if path.exists():
-        raise IrodoriError(f"{path} is there already")
+        raise IrodoriError(f"{path} exists already")
     seed = secrets.randbits(32) if seed is None else seed
     methods = find_methods(truth, results)
-    kept, lacking, lines = common(methods)
     if settings.pairs and len(methods) < 2:
         raise IrodoriError("--pairs shows a method's picture beside the true one: name a method")
-    for line in lines:
-        say(line)
-    count, reserved = _shares(kept, lacking, settings, seed)
-    photographs = [name for name in kept if name not in reserved]
-    hues, cards = checks_per_person(settings, count)
-    if hues:
-        where = "left out of the study" if set(reserved) <= set(lacking) else "kept for it"
-        say(f"photographs that attention checks are made from: {len(reserved)}, {where}")
-    study = Study(
-        secrets.token_hex(8),
-        seed,
-        settings,
-        tuple(method.name for method in methods),
-        tuple(photographs),
-        count,
-        hues,
-        cards,
-    )
-    create(path, study, _pictures(study, methods, reserved, say))
+    true = methods[0].files or {}
+    kept = _in_all(true, methods[1:], notify)
+    lacking = sorted(true.keys() - kept)
+    count, reserved = _allot(kept, lacking, settings, seed)
+    hues, cards = settings.checks_of(count)
+    if reserved:
+        notify(
+            f"photographs that attention checks are made from, judged by nobody: {len(reserved)}"
+        )
+    names = tuple(method.name for method in methods)
+    judged = tuple(name for name in kept if name not in reserved)
+    study = Study(secrets.token_hex(8), seed, settings, names, judged, count, hues, cards)
+    create(path, study, _pictures(study, true, reserved, methods[1:], report))
 
 
-def _shares(
+def _in_all(
+    true: Mapping[str, Path], methods: Sequence[Method], notify: Callable[[str], None]
+) -> list[str]:
+    """Return the photographs that all methods have."""
+    kept = list(true)
+    for method in methods:
+        if method.files is not None:
+            for what, names in (
+                ("lacks {}: left out", true.keys() - method.files),
+                (f"has {{}} that {TRUTH} lacks", method.files.keys() - true),
+            ):
+                if names:
+                    shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
+                    some = f"{len(names):,} photograph{'s' * (len(names) > 1)} ({shown})"
+                    notify(f"{method.name} {what.format(some)}")
+            kept = [name for name in kept if name in method.files]
+    if not kept:
+        raise IrodoriError(
+            "no photograph is in all methods: files are matched by their names without suffixes"
+        )
+    return kept
+
+
+def _allot(
     kept: Sequence[str], lacking: Sequence[str], settings: Settings, seed: int
 ) -> tuple[int, list[str]]:
-    """Photographs that each person sees, and those that attention checks are made from.
+    """Return how many photographs each person judges, and which attention checks are made from.
 
     Nobody shall see a photograph both as it is judged and as a check: what is left out of the study
     serves first, then photographs are kept for it.
-
-    Raises:
-        IrodoriError: too few are left.
     """
-    mixed = np.random.default_rng([5, seed]).permutation(len(kept)).tolist()
-    spare = [*lacking, *(kept[number] for number in mixed)]
-    for reserved in range(len(spare) + 1):
+    shuffled = np.random.default_rng([5, seed]).permutation(len(kept)).tolist()
+    spare = [*lacking, *(kept[number] for number in shuffled)]
+    for reserved in range(len(spare)):
         judged = len(kept) - max(0, reserved - len(lacking))
-        if judged < 1:
-            break
-        count = settings.per_person(judged)
-        if checks_per_person(settings, count)[0] <= reserved:
+        count = settings.photographs or min(judged, DEFAULT_PER_PERSON)
+        if count > judged:
+            raise IrodoriError(f"--photographs is {count}, but there are {judged} to judge")
+        if settings.checks_of(count)[0] <= reserved:
             return count, spare[:reserved]
     raise IrodoriError(
         f"{len(kept)} photographs are too few for a study with attention checks: give more, or"
@@ -98,36 +182,40 @@ def _shares(
 
 
 def _pictures(
-    study: Study, methods: Sequence[Method], checks: Sequence[str], say: Callable[[str], None]
+    study: Study,
+    true: Mapping[str, Path],
+    reserved: Sequence[str],
+    methods: Sequence[Method],
+    report: Reporter,
 ) -> Iterator[Picture]:
-    """All pictures of a study, one by one."""
-    settings, truth = study.settings, methods[0].files
-    assert truth is not None
-    painters = [method.painter() for method in methods[1:]]
+    """Yield all pictures of a study."""
+    longer = study.settings.size
+    painters = [method.painter() for method in methods]
     for number, name in enumerate(study.photographs):
-        true_HW3 = read_pixels(truth[name])
-        versions = [true_HW3, *(painter(name, true_HW3) for painter in painters)]
-        for method, pixels_HW3 in zip(methods, versions, strict=True):
-            if not same_shape(pixels_HW3, true_HW3):
-                raise IrodoriError(_other_shape(method, name, pixels_HW3, true_HW3))
-        size = common_size(versions, settings.size)
-        for place, pixels_HW3 in enumerate(versions):
-            yield Picture("photograph", number, place, size, as_jpeg(pixels_HW3, size))
-        if (number + 1) % 100 == 0:
-            say(f"{number + 1:,} of {len(study.photographs):,} photographs are ready")
-    for number, name in enumerate(checks):
-        true_HW3 = read_pixels(truth[name])
-        size = common_size([true_HW3], settings.size)
-        for version, pixels_HW3 in enumerate((true_HW3, absurd_hues(true_HW3))):
-            yield Picture("hues", number, version, size, as_jpeg(pixels_HW3, size))
+        report("preparing the photographs", number, len(study.photographs))
+        true_HW3 = _read(true[name])
+        pictures = [true_HW3, *(painter(name, true_HW3) for painter in painters)]
+        for method, pixels_HW3 in zip(study.methods, pictures, strict=True):
+            _check_shape(method, name, pixels_HW3, true_HW3)
+        size = common_size(pictures, longer)
+        for method_number, pixels_HW3 in enumerate(pictures):
+            yield Picture("photograph", number, method_number, size, to_jpeg(pixels_HW3, size))
+    for number, name in enumerate(reserved):
+        true_HW3 = _read(true[name])
+        size = common_size([true_HW3], longer)
+        yield Picture("hues", number, 0, size, to_jpeg(true_HW3, size))
+        yield Picture("hues", number, 1, size, to_jpeg(absurd_hues(true_HW3), size))
     if study.cards:
-        image = card(settings.size)
-        yield Picture("card", 0, 0, image.size, encoded(image))
+        card_HW3 = card(longer)
+        size = common_size([card_HW3], longer)
+        yield Picture("card", 0, 0, size, to_jpeg(card_HW3, size))
 
 
-def _other_shape(method: Method, name: str, pixels_HW3: np.ndarray, true_HW3: np.ndarray) -> str:
-    sizes = [f"{array.shape[1]}×{array.shape[0]}" for array in (pixels_HW3, true_HW3)]
-    return (
-        f"{method.name}: {name} is {sizes[0]}, and the true photograph {sizes[1]}: crop that as the"
-        " method does, or take the picture out"
-    )
+def _check_shape(method: str, name: str, pixels_HW3: Pixels, true_HW3: Pixels) -> None:
+    """Raise an IrodoriError where a picture is cropped, and not only of another size."""
+    (height, width, _), (true_height, true_width, _) = pixels_HW3.shape, true_HW3.shape
+    if abs(width * true_height / (height * true_width) - 1) > ASPECT_TOLERANCE:
+        raise IrodoriError(
+            f"{method}: {name} is {width}×{height}, and the true photograph"
+            f" {true_width}×{true_height}: crop that as the method does, or take the picture out"
+        )

@@ -1,37 +1,82 @@
 """The results of a study: in the terminal, as a page, as Markdown, as data."""
 
-import csv
-import io
 import json
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from rich.console import Console
-from rich.table import Table as Printed
+from rich.table import Table as TerminalTable
 
-from irodori.app.naturalness.agreement import Agreement
-from irodori.app.naturalness.plot import PAPER, shares_plot
 from irodori.app.naturalness.results import Difference, Outcome, Share
-from irodori.app.naturalness.words import answer, between, dropped, people, percent, what
+from irodori.app.naturalness.statistics import Interval
+from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
 from irodori.evaluation.statistics import ENOUGH
+
+PAPER = {
+    "ground truth": 0.972,
+    "joint network": 0.926,
+    "without global features": 0.698,
+}
+"""Shares judged natural that the paper reported, of ten people."""
+HOW_MEASURED = (
+    "Thick lines are Wilson's intervals, which take all answers as independent. Thin lines, the"
+    " last column, are for other people and other photographs, by a variance that knows which"
+    " answers share them (Cameron, Gelbach and Miller 2011). Agreement is Krippendorff's α on the"
+    " same picture: 1 is perfect, 0 is chance."
+)
+HOW_REPORTED = (
+    "Circles are what the paper reported, of ten people and other photographs: compare the"
+    " distances, not the numbers."
+)
+HOW_TESTED = (
+    "Two paired sign-flip permutation tests, of each person's and of each photograph's difference"
+    " of shares; the larger p counts, since a difference shall hold for people and for photographs"
+    " (Clark 1973), and it is corrected for the number of pairs by Holm's procedure. Higher and"
+    " lower: corrected p < 0.05, and the interval is without 0. With fewer than"
+    f" {ENOUGH} people or photographs nothing is told apart."
+)
+
+
+SHARE_HEADER = (
+    "method",
+    "share",
+    "95 % (Wilson)",
+    "answers",
+    "agreement α",
+    "other people, photos",
+)
+DIFFERENCE_HEADER = (
+    "methods", "difference, points", "95 %", "p (people)", "p (photographs)", "p, corrected",
+    "verdict",
+)  # fmt: skip
+CONCLUSIONS = {
+    ("higher", "lower"): "The difference to {} is more than chance.",
+    ("not distinguishable",): "It can't be told apart from {}.",
+    ("too few people", "too few photographs"): (
+        "Too few people or photographs to tell whether it differs from {}."
+    ),
+}
 
 
 def show(outcome: Outcome) -> None:
     """Print the table, what was dropped, and the answer."""
     # A method's name isn't markup, whatever it looks like.
     console = Console(highlight=False, markup=False, emoji=False)
-    table = Printed(title=f"Share {what(outcome)}", title_justify="left")
-    table.add_column("method", overflow="fold", min_width=12)
-    for title in ("share", "95 % (Wilson)", "answers"):
+    table = TerminalTable(title=f"Share {_subject(outcome)}", title_justify="left")
+    table.add_column(SHARE_HEADER[0], overflow="fold", min_width=12)
+    for title in SHARE_HEADER[1:4]:
         table.add_column(title, justify="right", no_wrap=True)
-    for one in outcome.shares:
-        interval = between(one.low, one.high) if one.answers else "–"
-        table.add_row(one.method, percent(one.share), interval, f"{one.answers:,}")
+    for row in _share_rows(outcome):
+        table.add_row(*row[:4])
     console.print(table)
-    for line in (people(outcome), dropped(outcome), " ".join(answer(outcome))):
+    for line in (_people(outcome), _dropped(outcome), _answer(outcome)):
         console.print(line)
 
 
@@ -41,137 +86,143 @@ def write_report(outcome: Outcome, output: Path) -> Path:
     Raises:
         IrodoriError: they can't be written.
     """
-    files = {
-        "results.json": (json.dumps(as_data(outcome), indent=2) + "\n").encode(),
-        "answers.csv": answers_csv(outcome),
+    results = json.dumps(as_data(outcome), indent=2) + "\n"
+    files = {"results.json": results.encode(), "answers.csv": answers_csv(outcome)}
+    return document.write_report(_document(outcome), files, output)
+
+
+def as_data(outcome: Outcome) -> dict[str, Any]:
+    """Return all numbers in plain types, not rounded; None where one isn't defined."""
+    data = {
+        "settings": asdict(outcome.study.settings),
+        "criteria": asdict(outcome.criteria),
+        "people": outcome.people,
+        "checks": outcome.checks,
+        "answers": outcome.counts,
+        "shares": list(map(asdict, outcome.shares)),
+        "differences": list(map(asdict, outcome.differences)),
+        "agreement": asdict(outcome.agreement),
     }
-    return document.write_report(_document(outcome, shares_plot(outcome)), files, output)
+    # JSON has no NaN.
+    plain: dict[str, Any] = json.loads(json.dumps(data), parse_constant=lambda name: None)
+    return plain
 
 
-def _document(outcome: Outcome, picture: Picture) -> Document:
+def answers_csv(outcome: Outcome) -> bytes:
+    """Return a row an answer to a photograph, in the order in which they came, without codes.
+
+    Columns: person (number), place in their order, photograph, method, natural (or taken_for_real:
+    0 or 1), viewed and latency in milliseconds, showings, dropped (why, or empty).
+    """
+    study, answers = outcome.study, outcome.answers
+    natural = "taken_for_real" if study.settings.pairs else "natural"
+    table = answers.assign(
+        photograph=[study.photographs[number] for number in answers.photograph],
+        method=[study.methods[number] for number in answers.method],
+        natural=answers.natural.astype(int),
+    ).rename(columns={"natural": natural})
+    columns = ["person", "place", "photograph", "method", natural, "viewed", "latency", "showings"]
+    text: str = table[[*columns, "dropped"]].to_csv(index=False)
+    return text.encode("utf-8", "replace")
+
+
+def _document(outcome: Outcome) -> Document:
     pairs = outcome.study.settings.pairs
     title = "Which photograph is real?" if pairs else "Do the photographs look natural?"
-    blocks: list[Block] = [Text(" ".join(answer(outcome)), "answer")]
-    if outcome.counted < len(outcome.judged):
-        blocks.append(Text(dropped(outcome), "warning"))
-    blocks += [Heading(f"Share {what(outcome)}"), picture, _shares(outcome), Text(BELOW, "note")]
+    blocks: list[Block] = [Text(_answer(outcome), "answer")]
+    if any(outcome.counts["dropped"].values()):
+        blocks.append(Text(_dropped(outcome), "warning"))
+    blocks += [Heading(f"Share {_subject(outcome)}"), shares_plot(outcome)]
+    blocks += [_table(SHARE_HEADER, _share_rows(outcome)), Text(HOW_MEASURED, "note")]
+    if not pairs:
+        blocks.append(Text(HOW_REPORTED, "note"))
     if outcome.differences:
-        blocks += [Heading("Differences between methods"), _differences(outcome)]
-        blocks.append(Text(_how_tested(), "note"))
-    blocks += [Heading("People and answers"), Text(people(outcome)), Text(_agreed(outcome))]
-    blocks += [_drops(outcome), *_reported(pairs), Heading("Protocol"), List(_protocol(outcome))]
-    return Document(title, blocks)
+        rows = map(_difference_row, outcome.differences)
+        blocks += [Heading("Differences between methods"), _table(DIFFERENCE_HEADER, rows)]
+        blocks.append(Text(HOW_TESTED, "note"))
+    texts = (_people(outcome), _dropped(outcome), _agreed(outcome))
+    blocks += [Heading("People and answers"), *map(Text, texts)]
+    return Document(title, [*blocks, Heading("Protocol"), List(_protocol(outcome))])
 
 
-BELOW = (
-    "Thick lines are Wilson's intervals, which take all answers as independent. Thin lines, the"
-    " last column, are for other people and other photographs, by a variance that knows which"
-    " answers share them (Cameron, Gelbach and Miller 2011). Agreement is Krippendorff's α on the"
-    " same picture: 1 is perfect, 0 is chance."
-)
+def shares_plot(outcome: Outcome) -> Picture:
+    """Draw shares with Wilson's intervals, and (thin) those for other people and photographs."""
+    shares = [share for share in outcome.shares if share.answers]
+    shares.sort(key=lambda share: (share.method != TRUTH, -share.share))
+    names = [share.method for share in outcome.shares if share.method != TRUTH]
+    pairs = outcome.study.settings.pairs
+    reported = {} if pairs else PAPER
+
+    def paint(axes: Axes, theme: Theme) -> None:
+        for y, share in enumerate(shares):
+            style: dict[str, Any] = {"color": color(names, share.method, theme)}
+            for (low, high), width in ((share.clustered, 1.0), (share.wilson, 3.2)):
+                line = [100 * low, 100 * high]
+                axes.plot(line, [y, y], linewidth=width, solid_capstyle="butt", **style)
+            style |= {"markersize": 8, "markeredgecolor": theme.paper}
+            axes.plot(100 * share.share, y, marker(names, share.method), **style)
+            label_point(axes, _percent(share.share), (100 * share.share, y))
+        style = {"color": theme.reference}
+        for y, value in enumerate(reported.values(), len(shares)):
+            axes.plot(100 * value, y, "o", markersize=7, markerfacecolor="none", **style)
+            label_point(axes, _percent(value), (100 * value, y), **style)
+        if pairs:
+            axes.axvline(50, linewidth=1, linestyle="--", **style)
+        label_rows(
+            axes, [*(s.method for s in shares), *(f"the paper: {name}" for name in reported)]
+        )
+        axes.set_xlim(-3, 103)
+        axes.set_xlabel(f"{_subject(outcome)} (%)" + (", 50: as often as the true one" * pairs))
+
+    values = "; ".join(f"{s.method} {_percent(s.share)} ({_wilson(s)})" for s in shares)
+    alt = f"Share {_subject(outcome)} with 95 % intervals: {values}"
+    if reported:
+        values = "; ".join(f"{name} {_percent(share)}" for name, share in reported.items())
+        alt += f". Reported by the paper: {values}"
+    return draw("naturalness", alt, 1.0 + 0.42 * (len(shares) + len(reported)), paint)
 
 
-def _shares(outcome: Outcome) -> Table:
-    header = ["", what(outcome), "answers", "95 % (Wilson)", "agreement α", "other people, photos"]
-    return Table(
-        header,
-        [
-            [
-                Cell(one.method),
-                Cell(percent(one.share)),
-                Cell(f"{one.answers:,}"),
-                Cell(between(one.low, one.high) if one.answers else "–"),
-                Cell(_alpha(one.agreement)),
-                Cell(between(one.wide_low, one.wide_high)),
-            ]
-            for one in outcome.shares
-        ],
-    )
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    return Table(["", *header[1:]], [list(map(Cell, row)) for row in rows])
 
 
-def _alpha(found: Agreement) -> str:
-    return "–" if math.isnan(found.alpha) else f"{found.alpha:.2f}"
-
-
-def _differences(outcome: Outcome) -> Table:
-    return Table(
-        ["", "difference, points", "95 %", "p (people)", "p (photographs)", "p, corrected", ""],
-        [
-            [
-                Cell(f"{one.one} less {one.other}"),
-                Cell(f"{100 * one.difference:+.1f}"),
-                Cell(between(one.low, one.high)),
-                Cell(_p(one.tests.p_people), f"{one.tests.people:,} people"),
-                Cell(_p(one.tests.p_photographs), f"{one.tests.photographs:,} photographs"),
-                Cell(_p(one.p_corrected)),
-                Cell(one.verdict, tone="even" if one.verdict not in ("higher", "lower") else ""),
-            ]
-            for one in outcome.differences
-        ],
-    )
-
-
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _how_tested() -> str:
-    return (
-        "Two paired sign-flip permutation tests, of each person's and of each photograph's"
-        " difference of shares; the larger p counts, since a difference shall hold for people and"
-        " for photographs (Clark 1973), and it is corrected for the number of pairs by Holm's"
-        " procedure. Higher and lower: corrected p < 0.05, and the interval is without 0. With"
-        f" fewer than {ENOUGH} people or photographs nothing is told apart."
-    )
-
-
-def _agreed(outcome: Outcome) -> str:
-    found = outcome.agreement
-    if not found.pictures:
-        return "No picture was judged by two people, so nothing is known of their agreement."
-    return (
-        f"{found.pictures:,} pictures were judged by two people or more; two of them agree in"
-        f" {percent(found.share)} of cases, Krippendorff's α is {_alpha(found)}."
-    )
-
-
-def _drops(outcome: Outcome) -> Table:
-    rows = [
-        ("given", len(outcome.judged)),
-        *((f"dropped: {reason}", count) for reason, count in outcome.dropped.items()),
-        ("counted", outcome.counted),
-    ]
-    return Table(
-        ["answers to photographs", ""], [[Cell(name), Cell(f"{count:,}")] for name, count in rows]
-    )
-
-
-def _reported(pairs: bool) -> list[Block]:
-    if pairs:
-        return []
+def _share_rows(outcome: Outcome) -> list[list[str]]:
     return [
-        Heading("What the paper reported"),
-        Table(
-            ["", "judged natural"],
-            [[Cell(name), Cell(percent(share))] for name, share in PAPER.items()],
-        ),
-        Text("Ten people, other photographs: compare the distances, not the numbers.", "note"),
+        [
+            share.method,
+            _percent(share.share),
+            _wilson(share),
+            f"{share.answers:,}",
+            _alpha(share.agreement.alpha),
+            _interval(share.clustered),
+        ]
+        for share in outcome.shares
+    ]
+
+
+def _difference_row(found: Difference) -> list[str]:
+    return [
+        f"{found.one} less {found.other}",
+        f"{100 * found.difference:+.1f}",
+        _interval(found.interval),
+        f"{_p(found.p_people)} ({found.people:,})",
+        f"{_p(found.p_photographs)} ({found.photographs:,})",
+        _p(found.p_corrected),
+        found.verdict,
     ]
 
 
 def _protocol(outcome: Outcome) -> list[tuple[str, str]]:
     study, criteria = outcome.study, outcome.criteria
     settings = study.settings
-    asked = (
+    question = (
         "a method's picture beside the true photograph, sides at random: which one is real?"
         if settings.pairs
         else "one picture at a time: natural or not natural?"
     )
-    kept = "dropped" if criteria.complete else "kept: methods are balanced at any place"
+    early = "dropped" if criteria.complete else "kept: methods are balanced at any place"
     return [
-        ("Question", asked),
+        ("Question", question),
         (
             "Who sees what",
             f"each person {study.count:,} of {len(study.photographs):,} photographs, each once, in"
@@ -191,105 +242,95 @@ def _protocol(outcome: Outcome) -> list[tuple[str, str]]:
             "Dropped",
             f"answers after less than {criteria.minimum:g} s of viewing, and those of people who"
             f" passed fewer than {criteria.passed:.0%} of the attention checks; answers of people"
-            f" who left before the end are {kept}",
+            f" who left before the end are {early}",
         ),
     ]
 
 
-def as_data(outcome: Outcome) -> dict[str, Any]:
-    """All figures in plain types, not rounded; None where one isn't defined."""
-    who = outcome.people
-    return {
-        "pairs": outcome.study.settings.pairs,
-        "shares": [_share_data(one) for one in outcome.shares],
-        "differences": [_difference_data(one) for one in outcome.differences],
-        "agreement": _agreement_data(outcome.agreement),
-        "people": {
-            "began": who.began,
-            "answered": who.answered,
-            "finished": who.finished,
-            "failed_checks": who.failed,
-        },
-        "checks": {"answered": outcome.checks[0], "passed": outcome.checks[1]},
-        "answers": {
-            "given": len(outcome.judged),
-            "counted": outcome.counted,
-            "dropped": outcome.dropped,
-        },
-        "criteria": {
-            "minimum": outcome.criteria.minimum,
-            "passed": outcome.criteria.passed,
-            "complete": outcome.criteria.complete,
-        },
-        "settings": outcome.study.settings.described(),
-    }
+def _answer(outcome: Outcome) -> str:
+    """Say which method is the most natural, and from which others it can be told."""
+    shares = [share for share in outcome.shares if share.answers]
+    if not shares:
+        return "No answer counts yet."
+    truth = next((share for share in shares if share.method == TRUTH), None)
+    methods = [share for share in shares if share is not truth]
+    sentences = []
+    if truth is not None:
+        sentences.append(f"The true photographs were {_in_words(truth, outcome)}.")
+    if not methods:
+        return sentences[0]
+    best = max(methods, key=lambda share: share.share)
+    most = " most often" if len(methods) > 1 else ""
+    of = "The pictures" if truth is None else "Of the colorized ones, those"
+    sentences.append(f"{of} of {best.method} were{most} {_in_words(best, outcome)}.")
+    for verdicts, sentence in CONCLUSIONS.items():
+        others = [
+            found.other if found.one == best.method else found.one
+            for found in outcome.differences
+            if best.method in (found.one, found.other) and found.verdict in verdicts
+        ]
+        if others:
+            sentences.append(sentence.format(document.listed(others)))
+    return " ".join(sentences)
 
 
-def _share_data(one: Share) -> dict[str, Any]:
-    return {
-        "method": one.method,
-        "share": _number(one.share),
-        "answers": one.answers,
-        "natural": one.natural,
-        "wilson": [one.low, one.high],
-        "other_people_and_photographs": [_number(one.wide_low), _number(one.wide_high)],
-        "agreement": _agreement_data(one.agreement),
-    }
+def _in_words(share: Share, outcome: Outcome) -> str:
+    return (
+        f"{_subject(outcome)} in {_percent(share.share)} of {share.answers:,} answers (95 %"
+        f" interval {_wilson(share)})"
+    )
 
 
-def _difference_data(one: Difference) -> dict[str, Any]:
-    return {
-        "one": one.one,
-        "other": one.other,
-        "difference": one.difference,
-        "interval": [_number(one.low), _number(one.high)],
-        "p_people": _number(one.tests.p_people),
-        "p_photographs": _number(one.tests.p_photographs),
-        "p_corrected": _number(one.p_corrected),
-        "people": one.tests.people,
-        "photographs": one.tests.photographs,
-        "verdict": one.verdict,
-    }
+def _dropped(outcome: Outcome) -> str:
+    """Say how many answers don't count, and why."""
+    counts = outcome.counts
+    reasons = [f"{count:,} {reason}" for reason, count in counts["dropped"].items() if count]
+    dropped = f"; dropped: {', '.join(reasons)}" if reasons else ""
+    return f"{counts['counted']:,} of {counts['given']:,} answers count{dropped}."
 
 
-def _agreement_data(found: Agreement) -> dict[str, Any]:
-    return {
-        "alpha": _number(found.alpha),
-        "share": _number(found.share),
-        "pictures": found.pictures,
-        "answers": found.answers,
-    }
+def _people(outcome: Outcome) -> str:
+    """Say how many took part, and how they did at the attention checks."""
+    text = (
+        "People: {began:,} began, {answered:,} gave answers, {finished:,} reached the end,"
+        " {failed_checks:,} failed the attention checks".format(**outcome.people)
+    )
+    return text + ", of which {passed:,} of {answered:,} were passed.".format(**outcome.checks)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _agreed(outcome: Outcome) -> str:
+    found = outcome.agreement
+    if not found.pictures:
+        return "No picture was judged by two people, so nothing is known of their agreement."
+    return (
+        f"{found.pictures:,} pictures were judged by two people or more; two of them agree in"
+        f" {_percent(found.share)} of cases, Krippendorff's α is {_alpha(found.alpha)}."
+    )
 
 
-def answers_csv(outcome: Outcome) -> bytes:
-    """A row an answer to a photograph, in the order in which they came, with no code in it.
+def _subject(outcome: Outcome) -> str:
+    """Return what the shares are of."""
+    return "taken for real" if outcome.study.settings.pairs else "judged natural"
 
-    Columns: person (number), place in their order, photograph, method, natural (or taken for real:
-    0 or 1), viewed and latency in milliseconds, showings, dropped (why, or empty).
-    """
-    study = outcome.study
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    columns = ["person", "place", "photograph", "method", "natural", "viewed", "latency"]
-    columns[4] = "taken_for_real" if study.settings.pairs else "natural"
-    writer.writerow([*columns, "showings", "dropped"])
-    for one in outcome.judged:
-        given = one.given
-        writer.writerow(
-            [
-                given.person,
-                given.place,
-                study.photographs[given.question.photograph],
-                study.methods[given.question.method],
-                int(one.natural),
-                given.viewed,
-                given.latency,
-                given.showings,
-                one.dropped,
-            ]
-        )
-    return text.getvalue().encode("utf-8", "replace")
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _interval(interval: Interval) -> str:
+    low, high = interval
+    return "–" if math.isnan(low) else f"{100 * low:.1f} … {100 * high:.1f}"
+
+
+def _wilson(share: Share) -> str:
+    return _interval(share.wilson) if share.answers else "–"
+
+
+def _alpha(alpha: float) -> str:
+    return "–" if math.isnan(alpha) else f"{alpha:.2f}"
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

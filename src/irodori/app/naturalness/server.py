@@ -1,29 +1,28 @@
-"""The study's web page, and the few requests that it makes."""
+"""The study's server: a web page, and the few requests that it makes."""
 
 import json
-from collections.abc import Awaitable, Callable
-from importlib import resources
+from collections.abc import Callable
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from irodori.app.naturalness.store import OutOfTurnError, Shown, Step, Store, UnknownCodeError
+from irodori.app.address import listen, url
+from irodori.app.naturalness.store import RefusedError, Store
 
-PAGE = {
-    "/": ("index.html", "text/html"),
-    "/study.css": ("study.css", "text/css"),
-    "/study.js": ("study.js", "text/javascript"),
-}
-MOST_BYTES = 4096
-"""That a request may hold."""
+MAX_BYTES = 4096
+"""Size of a request."""
 HOUR = 3_600_000
-"""Milliseconds; a longer viewing or latency is written down as this."""
+"""Milliseconds; a longer viewing or latency is stored as this."""
+PATIENCE = 5
+"""Seconds that requests may take to end when the server is stopped."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
@@ -33,154 +32,123 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+Work = Callable[[dict[str, Any]], Any]
 
 
-class Headers:
-    """ASGI middleware: every answer tells the browser to load nothing from elsewhere."""
+def serve(store: Store, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a study until a signal ends it.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    Args:
+        store: of the study.
+        host: name or address to listen at.
+        port: 0 takes a free one.
+        ready: takes the page's address.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and add the headers to its answer."""
+    Raises:
+        IrodoriError: it can't listen there.
+    """
+    with listen(host, port) as listening:
+        # No log of requests: it would hold people's addresses.
+        config = uvicorn.Config(
+            application(store),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE,
+            lifespan="off",
+        )
+        ready(url(host, listening))
+        # uvicorn ends in order on Ctrl-C and SIGTERM, and raises them again afterwards.
+        uvicorn.Server(config).run(sockets=[listening])
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
 
-        await self.app(scope, receive, with_headers)
-
-
-class BadRequestError(Exception):
-    """What came isn't what the page sends."""
-
-
-def application(store: Store) -> ASGIApp:
-    """The study as an ASGI application."""
+def application(store: Store) -> Starlette:
+    """Return the study as an ASGI application."""
     study = store.study
-    about = {
-        "name": study.name,
-        "pairs": study.settings.pairs,
-        "seconds": study.settings.seconds,
-        "minimum": study.settings.minimum,
-        "steps": study.steps,
-        "minutes": study.settings.minutes(study.steps),
-    }
-
-    async def told(request: Request) -> Response:
-        return JSONResponse(about)
+    settings = study.settings
+    about = {name: getattr(settings, name) for name in ("pairs", "seconds", "minimum")}
+    about |= {"name": study.name, "steps": study.steps, "minutes": study.minutes}
 
     def begin(given: dict[str, Any]) -> Any:
         return {"code": store.begin()}
 
-    def following(given: dict[str, Any]) -> Any:
-        return _described(store.step(_code(given)))
+    def step(given: dict[str, Any]) -> Any:
+        return store.step(_code(given))
 
     def answer(given: dict[str, Any]) -> Any:
-        code = _code(given)
-        choice = _number(given, "choice", 1)
-        viewed, latency = (_number(given, name, None) for name in ("viewed", "latency"))
-        store.answer(code, _number(given, "place", None), choice, viewed, latency)
-        return _described(store.step(code))
+        code, choice = _code(given), _number(given, "choice")
+        if choice > 1:
+            raise RefusedError(400, "choice is neither 0 nor 1")
+        times = (min(HOUR, _number(given, name)) for name in ("viewed", "latency"))
+        store.answer(code, _number(given, "place"), choice, *times)
+        return store.step(code)
 
-    async def picture(request: Request) -> Response:
-        jpeg = await run_in_threadpool(store.jpeg, request.path_params["token"])
+    def picture(request: Request) -> Response:
+        jpeg = store.jpeg(request.path_params["token"])
         if jpeg is None:
             return Response("no such picture", 404, media_type="text/plain")
-        return Response(
-            jpeg,
-            media_type="image/jpeg",
-            headers={"cache-control": "private, max-age=86400, immutable"},
-        )
+        headers = {"cache-control": "private, max-age=86400, immutable"}
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
 
-    return Headers(
-        Starlette(
-            routes=[
-                *(Route(path, _file(*file)) for path, file in PAGE.items()),
-                Route("/api/study", told),
-                Route("/api/begin", _posted(begin), methods=["POST"]),
-                Route("/api/step", _posted(following), methods=["POST"]),
-                Route("/api/answer", _posted(answer), methods=["POST"]),
-                Route("/pictures/{token}", picture),
-            ]
-        )
+    return Starlette(
+        routes=[
+            Route("/api/study", lambda request: JSONResponse(about)),
+            *(_posted(work) for work in (begin, step, answer)),
+            Route("/pictures/{token}", picture),
+            Mount("/", StaticFiles(packages=[("irodori.app.naturalness", "page")], html=True)),
+        ],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_add_headers)],
     )
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    content = (resources.files(__package__) / "page" / name).read_bytes()
+async def _add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Tell the browser to load nothing from elsewhere."""
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    response.headers.setdefault("cache-control", "no-store")
+    return response
 
-    async def respond(request: Request) -> Response:
-        return Response(content, media_type=media_type)
 
-    return respond
-
-
-def _posted(
-    work: Callable[[dict[str, Any]], Any],
-) -> Callable[[Request], Awaitable[Response]]:
-    """A request with JSON in it and an answer of JSON; `work` runs in a thread."""
+def _posted(work: Work) -> Route:
+    """Return the route of requests with JSON and answers of JSON; `work` runs in a thread."""
 
     async def respond(request: Request) -> Response:
         try:
             return JSONResponse(await run_in_threadpool(work, await _json(request)))
-        except UnknownCodeError:
-            return JSONResponse({"error": "unknown code"}, 404)
-        except OutOfTurnError:
-            return JSONResponse({"error": "out of turn"}, 409)
-        except BadRequestError as error:
-            return JSONResponse({"error": str(error)}, 400)
+        except RefusedError as error:
+            return JSONResponse({"error": str(error)}, error.status)
 
-    return respond
+    return Route(f"/api/{work.__name__}", respond, methods=["POST"])
 
 
 async def _json(request: Request) -> dict[str, Any]:
     # Another site's page can't send this type without asking first, and nobody would say yes.
     if request.headers.get("content-type") != "application/json":
-        raise BadRequestError("no JSON")
+        raise RefusedError(400, "no JSON")
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BYTES:
-            raise BadRequestError("too long")
+        if len(body) > MAX_BYTES:
+            raise RefusedError(400, "too long")
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):  # the latter of brackets within brackets
-        raise BadRequestError("no JSON") from None
+        raise RefusedError(400, "no JSON") from None
     if not isinstance(given, dict):
-        raise BadRequestError("no JSON object")
+        raise RefusedError(400, "no JSON object")
     return given
 
 
 def _code(given: dict[str, Any]) -> str:
-    """The code as it is kept, however it was typed."""
+    """Return the code as it is stored, however it was typed."""
     code = given.get("code")
     if not isinstance(code, str):
-        raise BadRequestError("no code")
+        raise RefusedError(400, "no code")
     return "".join(letter for letter in code.upper() if letter.isalnum())
 
 
-def _number(given: dict[str, Any], name: str, most: int | None) -> int:
-    """A whole number from 0 on; beyond an hour's milliseconds it is cut, beyond `most` refused."""
+def _number(given: dict[str, Any], name: str) -> int:
     number = given.get(name)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise BadRequestError(f"{name} is no whole number from 0 on")
-    if most is not None and number not in range(most + 1):
-        raise BadRequestError(f"{name} is not in 0 … {most}")
-    return min(HOUR, number)
-
-
-def _described(step: Step) -> dict[str, Any]:
-    return {
-        "place": step.place,
-        "pictures": [_picture(one) for one in step.pictures],
-        "following": [_picture(one)["source"] for one in step.following],
-    }
-
-
-def _picture(shown: Shown) -> dict[str, Any]:
-    return {"source": f"pictures/{shown.token}", "width": shown.width, "height": shown.height}
+        raise RefusedError(400, f"{name} is no whole number from 0 on")
+    return number

@@ -1,4 +1,4 @@
-"""A study in a file of SQLite: its pictures, the people's codes, and every answer at once.
+"""A study in a SQLite file: its pictures, the people's codes, and every answer at once.
 
 Of a person it holds a random code, the questions and the answers, and neither addresses nor times
 of day.
@@ -9,20 +9,27 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from irodori.app.naturalness.study import Kind, Question, Study, study_of
+from irodori.app.naturalness.study import Kind, Question, Study
 from irodori.utils.errors import IrodoriError
 
-APPLICATION = 0x69726F64
-"""Of SQLite's header: "irod"."""
 ALPHABET = "23456789ABCDEFGHKMNPRSTVWXYZ"
-"""Of codes: without 0 O Q, 1 I J L, and U, which are easily taken for each other or for V."""
-CODE = 8
-"""Letters of a code: 28⁸ of them can't be guessed through a web page."""
+"""Letters of codes: without 0 O Q, 1 I J L, and U, which are easily taken for another."""
+CODE_LENGTH = 8
+"""28⁸ codes can't be guessed through a web page."""
+MAX_BEGINS = 100
+"""People who may begin in a minute."""
+MAX_OPEN = 300
+"""People who may be at their first question at the same time."""
+ABANDONED_AFTER = 1800.0
+"""Seconds of silence after which another person gets the row of one who has answered nothing."""
 SCHEMA = """
 CREATE TABLE study (description TEXT NOT NULL);
 CREATE TABLE pictures (
@@ -59,49 +66,28 @@ CREATE TABLE answers (
 """
 
 
-class UnknownCodeError(Exception):
-    """Nobody has this code."""
+class RefusedError(Exception):
+    """A request that can't be granted, with the HTTP status that says why."""
 
-
-class OutOfTurnError(Exception):
-    """An answer to a question that hasn't been asked."""
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to be shown.
-
-    kind, photograph, method: as in the table. size: width and height in pixels.
-    """
+    """A picture to be shown; kind, photograph, method: as in the table."""
 
     kind: Kind
     photograph: int
     method: int
     size: tuple[int, int]
+    """Width and height in pixels."""
     jpeg: bytes
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A picture on the page."""
-
-    token: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a person is: at the place of an open question, or (pictures empty) at the end."""
-
-    place: int
-    pictures: tuple[Shown, ...]
-    following: tuple[Shown, ...]
-    """Pictures of the question after it, which may be fetched already."""
-
-
-@dataclass(frozen=True)
-class Given:
+class Answer:
     """An answer as it was given."""
 
     person: int
@@ -117,174 +103,166 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
     """Write a new study; the file appears whole or not at all.
 
     Raises:
-        IrodoriError: the file is there, or can't be written.
+        IrodoriError: the file exists, or can't be written.
     """
-    if path.exists():
-        raise IrodoriError(f"{path} is there already")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IrodoriError(f"{path.parent}: can't be made ({error.strerror})") from None
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
-        connection = sqlite3.connect(part, isolation_level=None)
-        try:
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        with closing(sqlite3.connect(part)) as connection:
             connection.executescript(SCHEMA)
-            connection.execute("BEGIN")
-            connection.execute("INSERT INTO study VALUES (?)", [json.dumps(study.described())])
-            connection.executemany(
-                "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (secrets.token_urlsafe(16), one.kind, one.photograph, one.method, *one.size,
-                     one.jpeg)
-                    for one in pictures
-                ),
-            )  # fmt: skip
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-        _publish(part, path)
-    except FileExistsError:
-        raise IrodoriError(f"{path} is there already") from None
+            connection.execute("INSERT INTO study VALUES (?)", [json.dumps(asdict(study))])
+            rows = (
+                (secrets.token_urlsafe(16), p.kind, p.photograph, p.method, *p.size, p.jpeg)
+                for p in pictures
+            )
+            connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.commit()
+        try:
+            os.link(part, path)  # unlike renaming, this never overwrites
+        except FileExistsError:
+            raise IrodoriError(f"{path} exists already") from None
+        except OSError:  # a file system without links
+            path.touch(exist_ok=False)
+            part.replace(path)
     except (OSError, sqlite3.Error) as error:
         raise IrodoriError(f"{path}: can't be written ({error})") from None
     finally:
-        for left in (part, part.with_name(f"{part.name}-journal")):
-            left.unlink(missing_ok=True)
-
-
-def _publish(part: Path, path: Path) -> None:
-    """Give a file its name, which another process may have taken meanwhile.
-
-    Raises:
-        FileExistsError: it is taken.
-        OSError: the folder can't be written to.
-    """
-    try:
-        os.link(part, path)  # unlike renaming, this never overwrites
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system without links: an empty file takes the name first.
-        path.touch(exist_ok=False)
-        try:
-            part.replace(path)
-        except OSError:
-            path.unlink()
-            raise
+        for file in (part, part.with_name(f"{part.name}-journal")):
+            file.unlink(missing_ok=True)
 
 
 class Store:
-    """A study's file; several threads may use it.
+    """A study's file, for one server; its threads may share it.
+
+    When people were last heard of is known in memory only.
+
+    Args:
+        path: see `create`.
+        clock: returns seconds.
 
     Raises:
         IrodoriError: there is no such file, or it holds no study.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         if not path.is_file():
             raise IrodoriError(f"{path}: no such file; `irodori study serve` begins a study")
         self._path = path
         self._lock = threading.Lock()
+        self._clock = clock
+        self._opened = clock()
+        self._heard: dict[int, float] = {}
+        """When people were last heard of."""
+        self._begins: deque[float] = deque(maxlen=MAX_BEGINS)
         try:
             self._connection = sqlite3.connect(
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
-            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-            if application != APPLICATION:
-                raise IrodoriError(f"{path}: no study of irodori")
+            self.study = Study.from_dict(json.loads(self._one("SELECT description FROM study")[0]))
             # Every answer is on the disk before the next picture is shown.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            (description,) = self._connection.execute("SELECT description FROM study").fetchone()
-            self.study: Study = study_of(json.loads(description))
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
-            raise _unreadable(path, error) from None
+            raise IrodoriError(f"{path}: can't be read as a study ({error})") from None
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
+    def _one(self, query: str, *values: object) -> Any:
+        """Return the first row of a query, None without rows."""
+        return self._connection.execute(query, values).fetchone()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise _unreadable(self._path, error) from None
+        # `with` commits, or rolls back after an exception.
+        with self._lock, self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
 
     def begin(self) -> str:
-        """Take a new person in, who has the next place in the Latin square. Returns the code.
+        """Let a new person in, with a row of the Latin square of their own, and return the code.
 
-        Who never answers keeps the place: no times are written down that would tell who has left.
-        """
-        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE))
-        with self._transaction() as connection:
-            (person,) = connection.execute("SELECT count(*) FROM people").fetchone()
-            connection.execute("INSERT INTO people VALUES (?, ?)", [person, code])
-            connection.executemany(
-                "INSERT INTO questions (person, place, kind, photograph, method, first)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (person, place, one.kind, one.photograph, one.method, one.first)
-                    for place, one in enumerate(self.study.questions(person))
-                ),
-            )
-        return code
-
-    def step(self, code: str) -> Step:
-        """The first open question of a person, whose showing is noted.
+        Where somebody has gone without an answer, it is the first such row, and their code is void.
 
         Raises:
-            UnknownCodeError: nobody has this code.
+            RefusedError: too many begin in a minute, or haven't answered anything yet.
+        """
+        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+        with self._transaction() as connection:
+            now = self._clock()
+            silent = connection.execute(
+                "SELECT person FROM people"
+                " WHERE NOT EXISTS (SELECT 1 FROM answers WHERE answers.person = people.person)"
+                " ORDER BY person"
+            ).fetchall()
+            abandoned = [
+                person
+                for (person,) in silent
+                if now - self._heard.get(person, self._opened) > ABANDONED_AFTER
+            ]
+            minute_full = len(self._begins) == MAX_BEGINS and now - self._begins[0] < 60
+            if minute_full or len(silent) - len(abandoned) >= MAX_OPEN:
+                raise RefusedError(429, "too many people begin")
+            if abandoned:
+                person = abandoned[0]
+                connection.execute("UPDATE people SET code = ? WHERE person = ?", [code, person])
+                connection.execute("UPDATE questions SET showings = 0 WHERE person = ?", [person])
+            else:
+                (person,) = self._one("SELECT count(*) FROM people")
+                connection.execute("INSERT INTO people VALUES (?, ?)", [person, code])
+                connection.executemany(
+                    "INSERT INTO questions (person, place, kind, photograph, method, first)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        (person, place, one.kind, one.photograph, one.method, one.first)
+                        for place, one in enumerate(self.study.questions(person))
+                    ),
+                )
+            self._heard[person] = now
+            self._begins.append(now)
+        return code
+
+    def step(self, code: str) -> dict[str, Any]:
+        """Return what the page shows a person, and count that it is shown.
+
+        Returns:
+            "place": the position of the open question; "pictures": each with "source", "width" and
+            "height", none at the end; "following": sources of the next question's pictures, which
+            may be fetched already.
+
+        Raises:
+            RefusedError: nobody has this code.
         """
         with self._transaction() as connection:
-            person = _person(connection, code)
-            place = _open_place(connection, person)
+            person, place = self._position(code)
             connection.execute(
                 "UPDATE questions SET showings = showings + 1 WHERE person = ? AND place = ?",
                 [person, place],
             )
-            return Step(
-                place,
-                self._pictures(connection, person, place),
-                self._pictures(connection, person, place + 1),
-            )
+            following = [picture["source"] for picture in self._pictures(person, place + 1)]
+            pictures = self._pictures(person, place)
+        return {"place": place, "pictures": pictures, "following": following}
 
     def answer(self, code: str, place: int, choice: int, viewed: int, latency: int) -> None:
-        """Take an answer down; one to a question that is answered already changes nothing.
+        """Store an answer; one to a question that is answered already changes nothing.
 
         Args:
             code: the person's.
-            place: of the question, from 0 on.
+            place: 0-based position of the question.
             choice: 0 or 1, the first or the second button.
             viewed: milliseconds for which the picture was seen.
             latency: milliseconds from its appearance to the answer.
 
         Raises:
-            UnknownCodeError: nobody has this code.
-            OutOfTurnError: questions before it are open, or there is no such question.
+            RefusedError: nobody has this code, questions before it are open, or there is none.
         """
         with self._transaction() as connection:
-            person = _person(connection, code)
-            open_place = _open_place(connection, person)
-            if place > open_place or place < 0 or place >= self.study.steps:
-                raise OutOfTurnError
+            person, open_place = self._position(code)
+            if place not in range(min(open_place + 1, self.study.steps)):
+                raise RefusedError(409, "out of turn")
             connection.execute(
                 "INSERT INTO answers (person, place, choice, viewed, latency)"
                 " VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, place) DO NOTHING",
@@ -292,79 +270,66 @@ class Store:
             )
 
     def jpeg(self, token: str) -> bytes | None:
-        """A picture's file, None if there is none."""
+        """Return a picture's file, None if there is none."""
         with self._lock:
-            row = self._connection.execute(
-                "SELECT jpeg FROM pictures WHERE token = ?", [token]
-            ).fetchone()
+            row = self._one("SELECT jpeg FROM pictures WHERE token = ?", token)
         return None if row is None else bytes(row[0])
 
-    def answers(self) -> list[Given]:
-        """All answers, those to attention checks too, in the order in which they came.
+    def read(self) -> tuple[int, list[Answer]]:
+        """Return how many have begun, and all answers, to attention checks, too, as they came.
 
         Raises:
             IrodoriError: the file is damaged.
         """
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT person, place, kind, photograph, method, first, choice, viewed, latency,"
-                " showings FROM answers JOIN questions USING (person, place) ORDER BY number"
-            ).fetchall()
-        return [
-            Given(person, place, Question(kind, photograph, method, bool(first)), *rest)
+        try:
+            with self._lock:
+                (people,) = self._one("SELECT count(*) FROM people")
+                rows = self._connection.execute(
+                    "SELECT person, place, kind, photograph, method, first, choice, viewed,"
+                    " latency, showings FROM answers JOIN questions USING (person, place)"
+                    " ORDER BY number"
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise IrodoriError(f"{self._path}: can't be read as a study ({error})") from None
+        return people, [
+            Answer(person, place, Question(kind, photograph, method, bool(first)), *rest)
             for person, place, kind, photograph, method, first, *rest in rows
         ]
 
-    def people(self) -> int:
-        """How many have begun.
-
-        Raises:
-            IrodoriError: the file is damaged.
-        """
-        with self._reading() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM people").fetchone()
-        return int(count)
-
-    def _pictures(
-        self, connection: sqlite3.Connection, person: int, place: int
-    ) -> tuple[Shown, ...]:
-        """The pictures of a question from left to right; none if there is no question."""
-        row = connection.execute(
-            "SELECT kind, photograph, method, first FROM questions WHERE person = ? AND place = ?",
-            [person, place],
-        ).fetchone()
+    def _position(self, code: str) -> tuple[int, int]:
+        """Return a person and the place of the open question: they are answered in turn."""
+        row = self._one(
+            "SELECT person, (SELECT count(*) FROM answers WHERE answers.person = people.person)"
+            " FROM people WHERE code = ?",
+            code,
+        )
         if row is None:
-            return ()
+            raise RefusedError(404, "unknown code")
+        self._heard[row[0]] = self._clock()
+        return row[0], row[1]
+
+    def _pictures(self, person: int, place: int) -> list[dict[str, Any]]:
+        """Return the pictures of a question from left to right; none if there is no question."""
+        row = self._one(
+            "SELECT kind, photograph, method, first FROM questions WHERE person = ? AND place = ?",
+            person,
+            place,
+        )
+        if row is None:
+            return []
         kind, photograph, method, first = row
-        asked = 1 if kind == "hues" else method
-        methods = [asked]
+        methods = [1 if kind == "hues" else method]
         if self.study.settings.pairs:
-            methods = [asked, 0] if first else [0, asked]
+            methods.insert(first, 0)
         found = [
-            connection.execute(
+            self._one(
                 "SELECT token, width, height FROM pictures"
                 " WHERE kind = ? AND photograph = ? AND method = ?",
-                [kind, 0 if kind == "card" else photograph, one],
-            ).fetchone()
-            for one in methods
+                *(kind, 0 if kind == "card" else photograph, number),
+            )
+            for number in methods
         ]
-        return tuple(Shown(*one) for one in found)
-
-
-def _unreadable(path: Path, error: Exception) -> IrodoriError:
-    return IrodoriError(f"{path}: can't be read as a study ({error})")
-
-
-def _person(connection: sqlite3.Connection, code: str) -> int:
-    row = connection.execute("SELECT person FROM people WHERE code = ?", [code]).fetchone()
-    if row is None:
-        raise UnknownCodeError
-    return int(row[0])
-
-
-def _open_place(connection: sqlite3.Connection, person: int) -> int:
-    """Answers come in turn, so that their number is the place of the open question."""
-    (count,) = connection.execute(
-        "SELECT count(*) FROM answers WHERE person = ?", [person]
-    ).fetchone()
-    return int(count)
+        return [
+            {"source": f"pictures/{token}", "width": width, "height": height}
+            for token, width, height in found
+        ]

@@ -1,0 +1,30 @@
+"""Where web pages are served: sockets and their addresses."""
+
+import socket
+
+from irodori.utils.errors import IrodoriError, one_line
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address and queues requests from here on.
+
+    Args:
+        host: name or address.
+        port: 0 takes a free one.
+
+    Raises:
+        IrodoriError: the port is taken or none, or the host is none or isn't this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise IrodoriError(
+            f"{host}, port {port}: {one_line(error)}; choose another with --port or --host"
+        ) from None
+
+
+def url(host: str, listening: socket.socket) -> str:
+    """Return the address of a page that is served there."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
