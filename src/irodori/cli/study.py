@@ -1,7 +1,7 @@
 """`irodori study`: do people find colorized photographs natural?"""
 
+import importlib.util
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +74,7 @@ def serve(
     }
     given = {name: value for name, value in options.items() if value is not None}
     with report_errors("nothing was written"):
-        if not all(map(find_spec, ("starlette", "uvicorn"))):
+        if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
             raise IrodoriError("a study's page needs a server: pip install 'irodori[demo]'")
         if not database.exists():
             _create(database, truth, results or [], given)

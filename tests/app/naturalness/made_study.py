@@ -16,8 +16,8 @@ from PIL import Image
 from irodori.app.address import listen
 from irodori.app.naturalness.building import build
 from irodori.app.naturalness.server import application
-from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Store
+from irodori.app.naturalness.study import Settings
 
 COMMAND = Path(sys.executable).with_name("irodori")
 
@@ -50,7 +50,9 @@ def study(root, settings=None, photographs=6, methods=("plain", "warm"), seed=1)
     """A study's file."""
     truth, *results = folders(root, photographs, methods)
     path = root / "study.db"
-    build(path, truth, list(map(str, results)), settings or Settings(), lambda line: None, seed=seed)
+    build(
+        path, truth, list(map(str, results)), settings or Settings(), lambda line: None, seed=seed
+    )
     return path
 
 
@@ -106,10 +108,10 @@ class Process:
         raise AssertionError(self.process.stderr.read())
 
     def stop(self, number):
-        """Send a signal, and return the exit status and what stands on stderr."""
+        """Send a signal, and return the exit status and the lines on stderr."""
         self.process.send_signal(number)
         _, said = self.process.communicate(timeout=20)
-        return self.process.returncode, said
+        return self.process.returncode, said.splitlines()
 
     def kill(self):
         """End it as a crash does."""

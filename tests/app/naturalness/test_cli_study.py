@@ -34,12 +34,11 @@ def test_a_study_is_served_stopped_gone_on_with_and_evaluated(tmp_path):
         first.kill()
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         with process(database) as again:
-            assert "people who have begun: 1" in again.lines
+            assert "people who have begun: 1; answers: 2" in again.lines
             assert Client(again.address).post("api/step", code=code).json()["place"] == 2
-            assert again.stop(number) == (
-                status,
-                f"stopped: `irodori study serve {database}` goes on\n",
-            )
+            stopped, (line,) = again.stop(number)
+            assert stopped == status
+            assert f"`irodori study serve {database}`" in line
     done = irodori("results", database, "--output", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert "People: 1 began" in done.stdout
@@ -69,9 +68,9 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
             (("serve", path, "--truth", truth), "holds a study already"),
             (("serve", path, "--seconds", 3), "holds a study already"),
             (("serve", path, "--port", port), f"127.0.0.1, port {port}: "),
-            (("serve", path, "--port", 99999), "--port is 99999"),
+            (("serve", path, "--port", 99999), "99999"),
             (("serve", path, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
-            (("serve", path, "--host", "a..b"), "--host is a..b"),
+            (("serve", path, "--host", "a..b"), "a..b"),
             (("results", tmp_path / "none.db"), "no such file"),
             (("results", path, "--passed", 3), "--passed is 3"),
         ):
@@ -110,16 +109,17 @@ def test_without_a_server_it_is_said_what_to_install(tmp_path, monkeypatch, bloc
     )
     done = CliRunner().invoke(app, ["study", "serve", str(tmp_path / "s.db")])
     assert done.exit_code == 1
-    assert done.stderr == "error: a study's page needs a server: pip install 'irodori[demo]'\n"
+    (line,) = done.stderr.splitlines()
+    assert "pip install 'irodori[demo]'" in line
 
 
 def test_a_study_from_folders_needs_no_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from irodori.app.naturalness.building import build\n"
-        "from irodori.app.naturalness.settings import Settings\n"
+        "from irodori.app.naturalness.study import Settings\n"
         f"root = Path({str(tmp_path)!r})\n"
-        "build(root / 's.db', root / 'truth', [str(root / 'warm')], Settings(), print, 1)\n"
+        "build(root / 's.db', root / 'truth', [str(root / 'warm')], Settings(), print, seed=1)\n"
         "print('torch' in sys.modules)"
     )
     folders(tmp_path)

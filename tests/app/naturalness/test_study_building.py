@@ -8,10 +8,9 @@ import pytest
 from made_study import folders, photograph, study
 from PIL import Image
 
-from irodori.app.naturalness.building import build
-from irodori.app.naturalness.building import find_methods
-from irodori.app.naturalness.study import Settings
+from irodori.app.naturalness.building import build, find_methods
 from irodori.app.naturalness.store import Store
+from irodori.app.naturalness.study import Settings
 from irodori.inference.colorizer import STARTER, Colorizer
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import BEST, LAST

@@ -10,8 +10,8 @@ from browser import check_readable
 from made_study import Process, process, served, study
 from typer.testing import CliRunner
 
-from irodori.app.naturalness.study import Settings
 from irodori.app.naturalness.store import Store
+from irodori.app.naturalness.study import Settings
 from irodori.cli.app import app
 
 PHONE = {

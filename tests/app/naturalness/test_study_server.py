@@ -9,8 +9,15 @@ import pytest
 import requests
 from made_study import served, study
 
+from irodori.app.naturalness.store import (
+    ABANDONED_AFTER,
+    MAX_BEGINS,
+    MAX_OPEN,
+    RefusedError,
+    Store,
+    create,
+)
 from irodori.app.naturalness.study import Settings
-from irodori.app.naturalness.store import ABANDONED_AFTER, MAX_BEGINS, MAX_OPEN, RefusedError, Store, create
 from irodori.utils.errors import IrodoriError
 
 
@@ -194,17 +201,12 @@ def test_a_store_tells_whats_wrong(tmp_path):
     with pytest.raises(IrodoriError, match="can't be read as a study"):
         Store(tmp_path / "text.db")
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)")
-    with pytest.raises(IrodoriError, match="no study of irodori"):
+    with pytest.raises(IrodoriError, match="can't be read as a study"):
         Store(tmp_path / "other.db")
     path = study(tmp_path)
     store = Store(path)
-    with pytest.raises(IrodoriError, match="is there already"):
+    with pytest.raises(IrodoriError, match="exists already"):
         create(path, store.study, [])
-    with pytest.raises(UnknownCodeError):
-        store.step("NOBODY22")
-    code = store.begin()
-    with pytest.raises(OutOfTurnError):
-        store.answer(code, 1, 0, 0, 0)
 
 
 def test_the_showings_of_a_question_are_counted(tmp_path):
@@ -215,3 +217,62 @@ def test_the_showings_of_a_question_are_counted(tmp_path):
     store.answer(code, 0, 1, 500, 600)
     (given,) = store.read()[1]
     assert given.showings == 3
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def rows(path):
+    return [row for (row,) in sqlite3.connect(path).execute("SELECT person FROM people")]
+
+
+def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
+    path = study(tmp_path)
+    clock = Clock()
+    store = Store(path, clock)
+    gone, here, answered = (store.begin() for _ in range(3))
+    store.answer(answered, 0, 1, 500, 600)
+    first = store.step(gone)["pictures"]
+    clock.seconds = ABANDONED_AFTER
+    assert store.step(here)["place"] == 0
+    clock.seconds += 1
+    # The first person's row, and then a new one: the second is there, the third has answered.
+    another = store.begin()
+    assert store.step(another)["pictures"] == first
+    store.answer(another, 0, 1, 500, 600)
+    store.begin()
+    assert rows(path) == [0, 1, 2, 3]
+    with pytest.raises(RefusedError) as refused:
+        store.step(gone)
+    assert refused.value.status == 404
+    assert [(one.person, one.showings) for one in store.read()[1]] == [(2, 0), (0, 1)]
+    # After a restart nobody is taken for gone at once.
+    again = Store(path, clock)
+    again.begin()
+    assert len(rows(path)) == 5
+
+
+def may_begin(store):
+    try:
+        store.begin()
+    except RefusedError as error:
+        return error.status != 429
+    return True
+
+
+def test_beginnings_are_limited_in_a_minute_and_in_all(tmp_path):
+    path = study(tmp_path)
+    clock = Clock()
+    store = Store(path, clock)
+    for begun in range(0, MAX_OPEN, MAX_BEGINS):
+        assert len(rows(path)) == begun
+        assert [may_begin(store) for _ in range(MAX_BEGINS + 1)] == [True] * MAX_BEGINS + [False]
+        clock.seconds += 61
+    assert not may_begin(store)
+    clock.seconds += ABANDONED_AFTER
+    assert may_begin(store)
+    assert len(rows(path)) == MAX_OPEN

@@ -4,56 +4,68 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.app.naturalness.agreement import agreement
-from irodori.app.naturalness.clusters import (
-    Answers,
+from irodori.app.naturalness.statistics import (
+    agreement,
     difference_interval,
-    paired,
+    paired_test,
     share_interval,
+    wilson,
 )
-from irodori.app.naturalness.plan import plan
-from irodori.app.naturalness.wilson import answers_for, width, wilson
+from irodori.app.naturalness.study import plan
 
 
-@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilsons_interval_is_scipys(answers):
-    successes, count = answers
-    theirs = scipy.stats.binomtest(successes, count).proportion_ci(0.95, "wilson")
-    assert wilson(successes, count) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    low, high = wilson(successes, count)
-    assert 0 <= low <= successes / count <= high <= 1
+def answers(people, photographs, values):
+    return pd.DataFrame(
+        {
+            "person": np.asarray(people, int),
+            "photograph": np.asarray(photographs, int),
+            "method": 0,
+            "natural": np.asarray(values, bool),
+        }
+    )
 
 
-def test_nothing_is_known_without_answers():
-    assert wilson(0, 0) == (0.0, 1.0)
+def judged(pairs):
+    """Answers from (picture, answer)."""
+    pictures, values = zip(*pairs, strict=True) if pairs else ((), ())
+    return answers(range(len(pairs)), pictures, values)
 
 
-@given(st.floats(0.02, 0.9), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
-def test_so_many_answers_are_enough_and_one_fewer_is_not(wanted, share):
-    count = answers_for(wanted, share)
-    assert width(share, count) <= wanted
-    assert width(share, count - 1) > wanted
+def wilson_by_formula(successes, count):
+    """Wilson 1927: the shares from which that of the answers is z standard errors away."""
+    z, share = scipy.stats.norm.ppf(0.975), successes / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    reach /= 1 + z * z / count
+    return middle - reach, middle + reach
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 9), (1, 9), (9, 9), (48, 80), (1234, 2000)])
+def test_wilsons_interval(successes, count):
+    found = wilson(answers(np.zeros(count), np.arange(count), np.arange(count) < successes))
+    assert found == pytest.approx(wilson_by_formula(successes, count), abs=1e-12)
 
 
 def test_alpha_of_krippendorffs_published_example():
     """Computing Krippendorff's Alpha-Reliability, 2011, A: two observers, binary data."""
     meg = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
     owen = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
-    found = agreement([*enumerate(map(bool, meg)), *enumerate(map(bool, owen))])
+    found = agreement(judged([*enumerate(meg), *enumerate(owen)]))
     assert found.alpha == pytest.approx(0.095, abs=5e-4)
     assert found.share == pytest.approx(0.6)
     assert (found.pictures, found.answers) == (10, 20)
 
 
-def alpha_by_definition(judged):
+def alpha_by_definition(pairs):
     """1 − observed/expected disagreement over pairs of answers, one by one."""
     units = {}
-    for picture, answer in judged:
+    for picture, answer in pairs:
         units.setdefault(picture, []).append(answer)
     units = [answers for answers in units.values() if len(answers) > 1]
     everything = list(itertools.chain(*units))
@@ -69,19 +81,16 @@ def alpha_by_definition(judged):
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=30))
-def test_alpha_is_its_definition(judged):
-    assert agreement(judged).alpha == pytest.approx(alpha_by_definition(judged), nan_ok=True)
+def test_alpha_is_its_definition(pairs):
+    found = agreement(judged(pairs)).alpha
+    assert found == pytest.approx(alpha_by_definition(pairs), nan_ok=True)
 
 
 def test_agreement_knows_perfect_and_impossible():
-    perfect = agreement([(1, True), (1, True), (2, False), (2, False), (3, True)])
+    perfect = agreement(judged([(1, True), (1, True), (2, False), (2, False), (3, True)]))
     assert (perfect.alpha, perfect.share, perfect.pictures) == (1.0, 1.0, 2)
-    assert math.isnan(agreement([(1, True), (1, True)]).alpha)
-    assert agreement([(1, True), (2, True)]).pictures == 0
-
-
-def answers(people, photographs, values):
-    return Answers(np.asarray(people), np.asarray(photographs), np.asarray(values, float))
+    assert math.isnan(agreement(judged([(1, True), (1, True)])).alpha)
+    assert agreement(judged([(1, True), (2, True)])).pictures == 0
 
 
 def test_the_robust_variance_is_that_of_its_paper():
@@ -108,9 +117,9 @@ def test_where_all_answers_are_alike_intervals_are_wilsons_and_newcombes():
     people, photographs = np.repeat(np.arange(5), 8), np.tile(np.arange(8), 5)
     always = answers(people, photographs, np.ones(40))
     never = answers(people, photographs, np.zeros(40))
-    assert share_interval(always) == wilson(40, 40)
+    assert share_interval(always) == wilson(always)
     low, high = difference_interval(always, never)
-    reach = 1 - wilson(40, 40)[0]
+    reach = 1 - wilson(always)[0]
     assert (low, high) == (pytest.approx(1 - math.sqrt(2) * reach), 1.0)
     # Newcombe's first example: 56 of 70 and 48 of 80.
     one = answers(np.arange(70), np.arange(70), np.arange(70) < 56)
@@ -124,7 +133,8 @@ def test_what_cannot_be_known_is_nan():
     nothing = answers([], [], [])
     assert all(map(math.isnan, share_interval(nothing)))
     assert all(map(math.isnan, difference_interval(lonely, nothing)))
-    assert math.isnan(paired(lonely, nothing).p)
+    assert paired_test(lonely, nothing, "person") == (pytest.approx(math.nan, nan_ok=True), 0)
+    assert wilson(nothing) == (0, 1)
 
 
 def test_the_paired_tests_are_scipys_on_people_and_on_photographs():
@@ -133,15 +143,15 @@ def test_the_paired_tests_are_scipys_on_people_and_on_photographs():
     photographs = np.tile(np.arange(9), 8)
     one = answers(people, photographs, random.random(72) < 0.8)
     other = answers(people, photographs, random.random(72) < 0.5)
-    found = paired(one, other)
-    for p, axis in ((found.p_people, 1), (found.p_photographs, 0)):
-        table = (one.values_n - other.values_n).reshape(8, 9).mean(axis)
+    difference = one.natural.to_numpy(float) - other.natural.to_numpy(float)
+    for cluster, axis, count in (("person", 1, 8), ("photograph", 0, 9)):
         theirs = scipy.stats.permutation_test(
-            (table,), np.sum, permutation_type="samples", n_resamples=np.inf
+            (difference.reshape(8, 9).mean(axis),),
+            np.sum,
+            permutation_type="samples",
+            n_resamples=np.inf,
         )
-        assert p == pytest.approx(theirs.pvalue)
-    assert found.p == max(found.p_people, found.p_photographs)
-    assert (found.people, found.photographs) == (8, 9)
+        assert paired_test(one, other, cluster) == (pytest.approx(theirs.pvalue), count)
 
 
 def simulated(random, shift, people=12, photographs=30, methods=2):
@@ -153,7 +163,7 @@ def simulated(random, shift, people=12, photographs=30, methods=2):
     seen = [
         (person, one.photograph, one.method)
         for person in range(people)
-        for one in plan(person, photographs, methods, photographs, 3)
+        for one in plan(person, photographs, range(methods), photographs, 3)
     ]
     p, i, m = np.array(seen).T
     level = logits[m] + of_people[p, m] + of_photographs[i, m]
@@ -177,7 +187,7 @@ def test_intervals_of_simulated_people_cover_the_truth():
         one, other = simulated(random, 0.8)
         low, high = share_interval(one)
         wide += low <= truth[0] <= high
-        low, high = wilson(one.values_n.sum(), len(one))
+        low, high = wilson(one)
         plain += low <= truth[0] <= high
         low, high = difference_interval(one, other)
         differences += low <= truth[0] - truth[1] <= high

@@ -50,10 +50,13 @@ def card(longer: int) -> Pixels:
     """Draw a picture that asks for the answer "natural"."""
     width, height = longer, longer * 3 // 4
     image = Image.new("RGB", (width, height), "#f4f1ea")
-    text = "No photograph this time.\nPlease answer\nNatural"
-    style = {"font": ImageFont.load_default(width / 14), "spacing": width / 28}
-    center = (width / 2, height / 2)
     ImageDraw.Draw(image).multiline_text(
-        center, text, "#1b1e24", anchor="mm", align="center", **style
+        (width / 2, height / 2),
+        "No photograph this time.\nPlease answer\nNatural",
+        "#1b1e24",
+        ImageFont.load_default(width / 14),
+        anchor="mm",
+        spacing=width / 28,
+        align="center",
     )
     return np.asarray(image)

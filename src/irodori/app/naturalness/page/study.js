@@ -196,6 +196,8 @@ async function guarded(work) {
       say(kept
         ? "This study doesn't know the code that was kept here. Please begin anew."
         : "Nobody has this code. Look at it again, or begin anew.");
+    } else if (error.refused === 429) {
+      say("Many people begin at this moment. Please press the button again in a minute.");
     } else if (error.refused === 409) {
       await present(await request("api/step", { code }));
     } else {
