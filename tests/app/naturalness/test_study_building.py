@@ -67,21 +67,16 @@ def test_pictures_are_of_one_size_and_dont_tell_their_method(tmp_path):
     assert {row[-1] for row in pictures(again)}.isdisjoint(token for *_, token in found)
 
 
-def test_no_picture_is_enlarged_beside_a_sharper_one(tmp_path):
-    folders(tmp_path)
-    small = tmp_path / "small" / "town"
-    small.mkdir(parents=True)
-    for number in range(6):
-        photograph(number, (30, 20), 5).save(small / f"p{number}.png")
-    built(tmp_path, [small.parent, tmp_path / "warm"])
-    sizes = {row[3:5] for row in pictures(tmp_path / "study.db") if row[0] == "photograph"}
-    assert sizes == {(30, 20)}
-
-
-def test_a_large_photograph_is_reduced(tmp_path):
+@pytest.mark.parametrize(("small", "shown"), [((60, 40), (60, 40)), ((150, 100), (90, 60))])
+def test_pictures_are_reduced_and_none_is_enlarged_beside_a_sharper_one(tmp_path, small, shown):
     folders(tmp_path, 3, size=(300, 200))
-    built(tmp_path, [tmp_path / "warm"], Settings(size=90))
-    assert {row[3:5] for row in pictures(tmp_path / "study.db")} == {(90, 60)}
+    folder = tmp_path / "small" / "town"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        photograph(number, small, 5).save(folder / f"p{number}.png")
+    built(tmp_path, [folder.parent, tmp_path / "warm"], Settings(size=90))
+    found = {row[3:5] for row in pictures(tmp_path / "study.db") if row[0] == "photograph"}
+    assert found == {shown}
 
 
 def test_what_a_method_lacks_is_told_in_a_line_and_serves_the_checks(tmp_path):

@@ -1,4 +1,4 @@
-"""Intervals, tests and agreement against scipy, published examples and simulated people."""
+"""Intervals, tests and agreement against scipy and published examples."""
 
 import itertools
 import math
@@ -17,7 +17,6 @@ from irodori.app.naturalness.statistics import (
     share_interval,
     wilson,
 )
-from irodori.app.naturalness.study import plan
 
 
 def answers(people, photographs, values):
@@ -152,46 +151,3 @@ def test_the_paired_tests_are_scipys_on_people_and_on_photographs():
             n_resamples=np.inf,
         )
         assert paired_test(one, other, cluster) == (pytest.approx(theirs.pvalue), count)
-
-
-def simulated(random, shift, people=12, photographs=30, methods=2):
-    """Answers of people who differ in what they like, by person, photograph, and both by method."""
-    logits = np.array([1.0, 1.0 - shift])
-    of_people = random.normal(0, 0.7, (people, 1)) + random.normal(0, 0.4, (people, methods))
-    of_photographs = random.normal(0, 0.7, (photographs, 1))
-    of_photographs = of_photographs + random.normal(0, 0.4, (photographs, methods))
-    seen = [
-        (person, one.photograph, one.method)
-        for person in range(people)
-        for one in plan(person, photographs, range(methods), photographs, 3)
-    ]
-    p, i, m = np.array(seen).T
-    level = logits[m] + of_people[p, m] + of_photographs[i, m]
-    values = random.random(len(p)) < 1 / (1 + np.exp(-level))
-    return [answers(p[m == k], i[m == k], values[m == k]) for k in range(methods)]
-
-
-def true_share(logit):
-    """The mean over all people and photographs: effects of variance 2 (0.49 + 0.16)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    return float((weights / (1 + np.exp(-logit - math.sqrt(1.3) * nodes))).sum() / weights.sum())
-
-
-@pytest.mark.slow
-def test_intervals_of_simulated_people_cover_the_truth():
-    random = np.random.default_rng(4)
-    truth = [true_share(1.0), true_share(0.2)]
-    wide = plain = differences = 0
-    trials = 300
-    for _ in range(trials):
-        one, other = simulated(random, 0.8)
-        low, high = share_interval(one)
-        wide += low <= truth[0] <= high
-        low, high = wilson(one)
-        plain += low <= truth[0] <= high
-        low, high = difference_interval(one, other)
-        differences += low <= truth[0] - truth[1] <= high
-    assert 0.92 <= wide / trials <= 0.99
-    assert 0.92 <= differences / trials <= 0.99
-    # Why both are told: Wilson's takes answers as independent.
-    assert plain / trials < wide / trials

@@ -1,1 +1,1 @@
-"""The naturalness study: people judge photographs, blind to the method that coloured them."""
+"""The naturalness study: people judge photographs, blind to the method that colorized them."""

@@ -41,7 +41,9 @@ class Method:
 
 
 def _read(path: Path) -> Pixels:
-    pixels_HWC = to_uint8(read_photo(path).pixels)
+    pixels_HWC = read_photo(path).pixels
+    if pixels_HWC.dtype == np.uint16:
+        pixels_HWC = to_uint8(pixels_HWC)
     return np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3))
 
 
@@ -103,8 +105,7 @@ def build(
 
     Args:
         path: of the file.
-        truth: a folder of photographs.
-        results: see `find_methods`.
+        truth, results: see `find_methods`.
         settings: see there.
         notify: takes lines on what is left out.
         report: takes the progress.
@@ -121,7 +122,7 @@ def build(
     if settings.pairs and len(methods) < 2:
         raise IrodoriError("--pairs shows a method's picture beside the true one: name a method")
     true = methods[0].files or {}
-    kept = _in_all(true, methods[1:], notify)
+    kept = _in_all(methods, notify)
     lacking = sorted(true.keys() - kept)
     count, reserved = _allot(kept, lacking, settings, seed)
     hues, cards = settings.checks_of(count)
@@ -135,10 +136,9 @@ def build(
     create(path, study, _pictures(study, true, reserved, methods[1:], report))
 
 
-def _in_all(
-    true: Mapping[str, Path], methods: Sequence[Method], notify: Callable[[str], None]
-) -> list[str]:
-    """Return the photographs that all methods have."""
+def _in_all(methods: Sequence[Method], notify: Callable[[str], None]) -> list[str]:
+    """Return the photographs of the first method, the truth, that all others have, too."""
+    true = methods[0].files or {}
     kept = list(true)
     for method in methods:
         if method.files is not None:
@@ -153,7 +153,8 @@ def _in_all(
             kept = [name for name in kept if name in method.files]
     if not kept:
         raise IrodoriError(
-            "no photograph is in all methods: files are matched by their names without suffixes"
+            f"no photograph of {methods[0].source} is in all methods: files are matched by their"
+            " names without suffixes"
         )
     return kept
 

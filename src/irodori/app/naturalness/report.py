@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from irodori.app.naturalness.results import Difference, Outcome, Share
+from irodori.app.naturalness.results import COLUMNS, Difference, Outcome, Share
 from irodori.app.naturalness.statistics import Interval
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
@@ -121,7 +121,7 @@ def answers_csv(outcome: Outcome) -> bytes:
         method=[study.methods[number] for number in answers.method],
         natural=answers.natural.astype(int),
     ).rename(columns={"natural": natural})
-    columns = ["person", "place", "photograph", "method", natural, "viewed", "latency", "showings"]
+    columns = [*COLUMNS[:4], natural, *COLUMNS[4:]]
     text: str = table[[*columns, "dropped"]].to_csv(index=False)
     return text.encode("utf-8", "replace")
 
@@ -232,11 +232,8 @@ def _protocol(outcome: Outcome) -> list[tuple[str, str]]:
         (
             "Pictures",
             f"of one photograph all of one size, longer side at most {settings.size} pixels, never"
-            " enlarged; JPEGs made alike",
-        ),
-        (
-            "Times",
-            f"shown for {settings.seconds:g} s; answers possible after {settings.minimum:g} s",
+            f" enlarged; JPEGs made alike; shown for {settings.seconds:g} s, and answers possible"
+            f" after {settings.minimum:g} s",
         ),
         (
             "Dropped",

@@ -22,6 +22,7 @@ from irodori.app.naturalness.study import Study
 from irodori.evaluation.statistics import ENOUGH, holm, verdict
 from irodori.inference.settings import check_range
 
+COLUMNS = ["person", "place", "photograph", "method", "viewed", "latency", "showings"]
 REASONS = ("failed attention checks", "left before the end", "viewed too briefly")
 """Why an answer doesn't count; of several reasons the first of these."""
 
@@ -97,7 +98,8 @@ class Outcome:
     checks: dict[str, int]
     """How many attention checks were answered and passed."""
     answers: pd.DataFrame
-    """Answers to photographs; see `answer_table`; "dropped" says why one doesn't count, or ""."""
+    """A row an answer to a photograph, as they came: person, place, photograph, method, viewed,
+    latency, showings as in the file; natural: see `Question.answer`; dropped: a reason or ""."""
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...]
     agreement: Agreement
@@ -110,8 +112,8 @@ class Outcome:
         return {"given": given, "counted": given - sum(dropped.values()), "dropped": dropped}
 
 
-def answer_table(study: Study, given: Sequence[Answer]) -> pd.DataFrame:
-    """Return a row an answer, in their order; natural: see `Question.answer`."""
+def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criteria) -> Outcome:
+    """Return the results of a study in which `began` people have begun and given these answers."""
     table = pd.DataFrame(
         [vars(answer) | vars(answer.question) for answer in given],
         columns=[
@@ -127,19 +129,7 @@ def answer_table(study: Study, given: Sequence[Answer]) -> pd.DataFrame:
     )
     pairs = study.settings.pairs
     natural = [answer.question.answer(answer.choice, pairs) for answer in given]
-    return table.assign(natural=np.array(natural, bool))
-
-
-def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criteria) -> Outcome:
-    """Return the results of a study.
-
-    Args:
-        study: what was asked.
-        began: number of people who have begun.
-        given: all answers, to attention checks too.
-        criteria: which of them count.
-    """
-    table = answer_table(study, given)
+    table["natural"] = np.array(natural, bool)
     checks = table[table.kind != "photograph"]
     passed = checks.groupby("person").natural.mean()
     failed = passed.index[passed < criteria.passed]

@@ -36,16 +36,10 @@ Work = Callable[[dict[str, Any]], Any]
 
 
 def serve(store: Store, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a study until a signal ends it.
-
-    Args:
-        store: of the study.
-        host: name or address to listen at.
-        port: 0 takes a free one.
-        ready: takes the page's address.
+    """Serve a study until a signal ends it; `ready` takes the page's address.
 
     Raises:
-        IrodoriError: it can't listen there.
+        IrodoriError: see `listen`.
     """
     with listen(host, port) as listening:
         # No log of requests: it would hold people's addresses.
