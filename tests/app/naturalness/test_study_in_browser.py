@@ -47,6 +47,15 @@ def answered(path, person):
     return [row[0] for row in rows]
 
 
+def begun(visits, address, **options):
+    """The page of a new visitor who has begun."""
+    page = visits.page(**options)
+    page.goto(address)
+    button = page.get_by_role("button", name="Begin", exact=True)
+    (button.tap if options.get("has_touch") else button.click)()
+    return page
+
+
 def wait_for_place(page, place, steps):
     """The picture of a place is to be seen, or was, and can be judged."""
     page.get_by_text(f"{place + 1} of {steps}", exact=True).wait_for()
@@ -96,9 +105,7 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
     path = study(tmp_path, Settings(seconds=1.2, minimum=1.1, checks=0), photographs=4)
     known = dict(sqlite3.connect(path).execute("SELECT token, method FROM pictures").fetchall())
     with served(path) as client:
-        page = visits.page()
-        page.goto(client.address)
-        page.get_by_role("button", name="Begin", exact=True).click()
+        page = begun(visits, client.address)
         for place, question in enumerate(Store(path).study.questions(0)):
             page.locator("#judging.seen").wait_for()
             source = page.get_by_role("img", name="Photograph to be judged").get_attribute("src")
@@ -125,9 +132,7 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     with served(path) as client:
-        page = visits.page()
-        page.goto(client.address)
-        page.get_by_role("button", name="Begin", exact=True).click()
+        page = begun(visits, client.address)
         page.locator("#judging.seen").wait_for()
         page.evaluate(hide, True)
         page.wait_for_timeout(2000)
@@ -144,9 +149,7 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
 
 
 def go_by_touch(visits, address, wanted):
-    page = visits.page(**PHONE)
-    page.goto(address)
-    page.get_by_role("button", name="Begin", exact=True).tap()
+    page = begun(visits, address, **PHONE)
     for place, number in enumerate(wanted):
         wait_for_place(page, place, len(wanted))
         page.get_by_role("button", name=BUTTONS[number], exact=True).tap()
@@ -154,9 +157,7 @@ def go_by_touch(visits, address, wanted):
 
 
 def go_by_keys(visits, address, wanted):
-    page = visits.page()
-    page.goto(address)
-    page.get_by_role("button", name="Begin", exact=True).press("Enter")
+    page = begun(visits, address)
     press(page, wanted)
     at_the_end(page)
 
@@ -164,10 +165,8 @@ def go_by_keys(visits, address, wanted):
 def go_with_trouble(visits, serving, database, path, wanted):
     """Lose the connection, close the tab, and meet a server that crashed and came back."""
     steps = len(wanted)
-    page = visits.page()
+    page = begun(visits, serving.address)
     context = page.context
-    page.goto(serving.address)
-    page.get_by_role("button", name="Begin", exact=True).click()
     press(page, wanted[:2], steps=steps)
     wait_for_place(page, 2, steps)
     context.set_offline(True)
@@ -243,9 +242,7 @@ def test_pairs_on_a_phone_and_going_on_elsewhere_by_the_code(visits, tmp_path):
     wanted = choices(path, 0)
     steps = len(wanted)
     with served(path) as client:
-        page = visits.page(**PHONE)
-        page.goto(client.address)
-        page.get_by_role("button", name="Begin", exact=True).tap()
+        page = begun(visits, client.address, **PHONE)
         for place, number in enumerate(wanted[:3]):
             wait_for_place(page, place, steps)
             page.get_by_role("button", name=("A is real", "B is real")[number]).tap()
