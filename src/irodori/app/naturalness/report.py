@@ -37,13 +37,11 @@ HOW_REPORTED = (
 )
 HOW_TESTED = (
     "Two paired sign-flip permutation tests, of each person's and of each photograph's difference"
-    " of shares (in parentheses, how many have answers to both methods); the larger p counts, since a difference shall hold for people and for photographs"
-    " (Clark 1973), and it is corrected for the number of pairs by Holm's procedure. Higher and"
-    " lower: corrected p < 0.05, and the interval is without 0. With fewer than"
-    f" {ENOUGH} people or photographs nothing is told apart."
+    " of shares; in parentheses, how many have answers to both methods. The larger p counts, since"
+    " a difference shall hold for people and for photographs (Clark 1973), and it is corrected for"
+    " the number of pairs by Holm's procedure. Higher and lower: corrected p < 0.05, and the"
+    f" interval is without 0. With fewer than {ENOUGH} people or photographs nothing is told apart."
 )
-
-
 SHARE_HEADER = (
     "method",
     "share",
