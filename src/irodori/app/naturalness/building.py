@@ -29,7 +29,7 @@ class Method:
     source: Path
     files: Mapping[str, Path] | None
 
-    def painter(self) -> Callable[[str, Pixels], Pixels]:
+    def loader(self) -> Callable[[str, Pixels], Pixels]:
         """Return what gives the picture of a photograph, from its name and its true pixels."""
         if (files := self.files) is not None:
             return lambda photograph, true_HW3: _read(files[photograph])
@@ -191,11 +191,11 @@ def _pictures(
 ) -> Iterator[Picture]:
     """Yield all pictures of a study."""
     longer = study.settings.size
-    painters = [method.painter() for method in methods]
+    loaders = [method.loader() for method in methods]
     for number, name in enumerate(study.photographs):
         report("preparing the photographs", number, len(study.photographs))
         true_HW3 = _read(true[name])
-        pictures = [true_HW3, *(painter(name, true_HW3) for painter in painters)]
+        pictures = [true_HW3, *(load(name, true_HW3) for load in loaders)]
         for method, pixels_HW3 in zip(study.methods, pictures, strict=True):
             _check_shape(method, name, pixels_HW3, true_HW3)
         size = common_size(pictures, longer)
