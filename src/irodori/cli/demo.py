@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.colorize import ended_by_signals
 from irodori.cli.options import Device, Trust
+from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 
@@ -42,7 +42,7 @@ def demo(
     trust: Trust = None,
 ) -> None:
     """Show a web page that colorizes photos; nothing is kept, and no other host is called."""
-    with ended_by_signals("stopped", "terminated"):
+    with report_errors():
         if importlib.util.find_spec("gradio") is None:
             raise IrodoriError("the page needs gradio: pip install 'irodori[demo]'")
         # Imported here, so that `irodori --help` doesn't wait for them.
