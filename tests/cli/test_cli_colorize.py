@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer
 from irodori.cli.app import app
-from irodori.inference.colorizer import from_pil
+from irodori.imageio import pil_to_pixels
 from irodori.inference.settings import ColorizeSettings
 
 RUNNER = CliRunner()
@@ -95,9 +95,9 @@ def test_a_sequence_has_one_scene(scans, checkpoint):
     words = (scans, "--sequence", "--format", "png")
     assert colorize(*words, "--output", "out", checkpoint=checkpoint).exit_code == 0
     colorizer = Colorizer.load(checkpoint)
-    photos = [from_pil(Image.open(path)) for path in sorted(scans.glob("**/*.*"))]
+    photos = [pil_to_pixels(Image.open(path)) for path in sorted(scans.glob("**/*.*"))]
     vector = colorizer.global_features(photos)
-    expected = colorizer.color(from_pil(Image.open(scans / "two.png")), vector).pixels_HW3
+    expected = colorizer.color(pil_to_pixels(Image.open(scans / "two.png")), vector).pixels_HW3
     assert np.array_equal(pixels("out/two.png"), expected)
     Path("out/two.png").unlink()
     done = colorize(*words, "--output", "out", "--resume", checkpoint=checkpoint)

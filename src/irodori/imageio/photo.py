@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
@@ -106,8 +107,26 @@ def is_colored(photo: Photo) -> bool:
 
 
 def to_uint8(levels: np.ndarray) -> np.ndarray:
-    """Return 16-bit levels as 8-bit ones of the same shape, rounded to the nearest: v / 257."""
+    """Return uint8 as it is, and 16-bit levels rounded to the nearest 8-bit ones: v / 257."""
+    if levels.dtype == np.uint8:
+        return levels
     shallow = np.empty(levels.shape, np.uint8)
     for row, deep in zip(shallow, levels, strict=True):  # row by row: no second picture of floats
         row[...] = (deep.astype(np.uint32) + 128) // 257
     return shallow
+
+
+def pil_to_pixels(image: Image.Image) -> np.ndarray:
+    """Return a PIL image's pixels: H×W×1 if gray, else H×W×3; uint16 of modes I;16 and I."""
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would cut everything above 255 off.
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+    if image.mode in ("1", "L", "LA"):
+        return np.asarray(image.convert("L"))[..., None]
+    return np.asarray(image.convert("RGB"))
+
+
+def pixels_to_pil(pixels_HWC: np.ndarray) -> Image.Image:
+    """Return pixels, H×W×1 or H×W×3, as an 8-bit image of mode L or RGB."""
+    levels_HWC = to_uint8(pixels_HWC)
+    return Image.fromarray(levels_HWC[..., 0] if levels_HWC.shape[2] == 1 else levels_HWC)

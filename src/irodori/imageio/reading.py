@@ -70,7 +70,11 @@ def read_photo(
         decoded = _decoded(file, header, page)
         notes = list(decoded.notes)
         profile = decoded.profile
-        if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
+        if (
+            profile
+            and decoded.space != "lab"
+            and np.isinf(color.distance_from_srgb(profile, decoded.space))
+        ):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import Lab
+from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
@@ -113,15 +114,15 @@ class Colorizer:
             image: the photo, in any mode that Pillow converts to RGB; its transparency is left out.
             style: an image of any size whose scene decides the colors in place of the photo's.
         """
-        vector = None if style is None else self.global_features([from_pil(style)])
-        return Image.fromarray(eight_bit(self.color(from_pil(image), vector).pixels_HW3))
+        vector = None if style is None else self.global_features([pil_to_pixels(style)])
+        return pixels_to_pil(self.color(pil_to_pixels(image), vector).pixels_HW3)
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
         """Return scenes with their probabilities, the likeliest first; empty without scenes."""
         if self.model.network.classification is None:
             return {}
         with torch.inference_mode():
-            luminance = self._luminance(from_pil(image))
+            luminance = self._luminance(pil_to_pixels(image))
             _, logits_1C = self.network.global_features(self._seen(luminance))
         return self._named(logits_1C)
 
@@ -279,20 +280,3 @@ def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
     if height * width > most:
         height, width = (height, most // height) if height < width else (most // width, width)
     return height, width
-
-
-def from_pil(image: Image.Image) -> Pixels:
-    """Return a PIL image's pixels: H×W×1 if gray, else H×W×3; uint16 of modes I;16 and I."""
-    if image.mode.startswith("I"):
-        # Pillow's own conversion would cut everything above 255 off.
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
-    if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L"))[..., None]
-    return np.asarray(image.convert("RGB"))
-
-
-def eight_bit(pixels_HWC: Pixels) -> Pixels:
-    """Return the nearest 8-bit levels."""
-    if pixels_HWC.dtype == np.uint8:
-        return pixels_HWC
-    return ((pixels_HWC.astype(np.uint32) + 128) // 257).astype(np.uint8)

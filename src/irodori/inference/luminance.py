@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import ColorSpace
+from irodori.imageio import to_uint8
 
 Pixels = np.ndarray
 """H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
@@ -88,7 +89,7 @@ class PhotoLuminance:
             return self.whole()
         pixels_HWC = self.pixels_HWC
         if self.white > 255:
-            pixels_HWC = (pixels_HWC >> 8).astype(np.uint8)
+            pixels_HWC = to_uint8(pixels_HWC)
         elif not pixels_HWC.flags.writeable:
             pixels_HWC = pixels_HWC.copy()
         pixels_1CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
