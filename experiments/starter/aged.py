@@ -25,7 +25,7 @@ from irodori.data.images import to_short_side
 from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
 from irodori.evaluation.statistics import sign_flip_p
-from irodori.inference.sheet import sheet
+from irodori.inference.contact_sheet import contact_sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.model import Model, load_model
 from irodori.network.joint import upsample_chroma
@@ -145,7 +145,7 @@ def picture(models: dict[float, Model]) -> Image.Image:
             [shown_3HW, colored(without, photo, seed)[1], colored(with_age, photo, seed)[1]]
         )
     titles = ("aged", "trained as it is", "trained aged, too")
-    return sheet(rows, (titles, titles))
+    return contact_sheet(rows, titles)
 
 
 if __name__ == "__main__":

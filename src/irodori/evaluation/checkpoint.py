@@ -25,7 +25,7 @@ from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import protocol_of, resize_of
 from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
-from irodori.inference.sheet import gray_of
+from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config

@@ -15,7 +15,7 @@ from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import describe_photographs, resize_of
 from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluateSettings, Protocol
-from irodori.inference.sheet import gray_of
+from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError, one_line

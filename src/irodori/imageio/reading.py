@@ -69,12 +69,8 @@ def read_photo(
         header = _header(file, kind, page, max_bytes)
         decoded = _decoded(file, header, page)
         notes = list(decoded.notes)
-        profile = decoded.profile
-        if (
-            profile
-            and decoded.space != "lab"
-            and np.isinf(color.distance_from_srgb(profile, decoded.space))
-        ):
+        profile, space = decoded.profile, decoded.space
+        if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)

@@ -11,11 +11,11 @@ from PIL import Image
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
-from irodori.imageio import Encoding, Photo, format_of, read_photo, to_uint8, write_photo
+from irodori.imageio import Encoding, Photo, format_of, pixels_to_pil, read_photo, write_photo
+from irodori.inference.contact_sheet import gray_of
 from irodori.inference.job.names import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
-from irodori.inference.sheet import gray_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 
 SHOWN = 1600
@@ -175,8 +175,7 @@ class ColorizeService:
 
 def reduced(pixels_HWC: Pixels) -> Image.Image:
     """Return RGB of at most SHOWN × SHOWN pixels."""
-    levels_HWC = to_uint8(pixels_HWC) if pixels_HWC.dtype != "uint8" else pixels_HWC
-    image = Image.fromarray(levels_HWC[..., 0] if levels_HWC.shape[2] == 1 else levels_HWC)
+    image = pixels_to_pil(pixels_HWC)
     image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
     return image.convert("RGB")
 
