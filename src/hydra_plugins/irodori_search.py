@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class OptunaSweeper(Sweeper):
-    """Searches the overrides' space for the least chroma RMSE, and goes on after a crash."""
+    """Searches the overrides' space for the lowest chroma RMSE, and goes on after a crash."""
 
     def __init__(self, n_trials: int, batch: int, seed: int, params: dict[str, str]) -> None:
         self.n_trials = n_trials

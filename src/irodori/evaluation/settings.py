@@ -24,14 +24,14 @@ class EvaluatedData:
     val: str | None = None
     fold: int | None = None
     classes: str | None = None
-    val_size: Annotated[int, Range(least=1)] | None = None
-    val_batch_size: Annotated[int, Range(least=1)] | None = None
-    workers: Annotated[int, Range(least=0)] | None = None
+    val_size: Annotated[int, Range(min=1)] | None = None
+    val_batch_size: Annotated[int, Range(min=1)] | None = None
+    workers: Annotated[int, Range(min=0)] | None = None
     cache: str | None = "~/.cache/irodori"
     cache_gb: Annotated[float, Range(above=0)] | None = None
-    retries: Annotated[int, Range(least=0)] = 8
+    retries: Annotated[int, Range(min=0)] = 8
     timeout: Annotated[float, Range(above=0)] = 30.0
-    max_bad_share: Annotated[float, Range(least=0, most=1)] = 0.01
+    max_bad_share: Annotated[float, Range(min=0, max=1)] = 0.01
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class EvaluatedTrainer:
     """What an evaluation of a checkpoint runs on; precision None: as the run, or auto."""
 
     accelerator: str = "auto"
-    devices: Annotated[int, Range(least=1)] = 1
-    num_nodes: Annotated[int, Range(least=1)] = 1
+    devices: Annotated[int, Range(min=1)] = 1
+    num_nodes: Annotated[int, Range(min=1)] = 1
     precision: str | None = None
 
 
@@ -57,9 +57,9 @@ class Protocol:
     """
 
     name: str
-    first: Annotated[int, Range(least=1)] | None = None
-    square: Annotated[int, Range(least=1)] | None = None
-    stretch: Annotated[int, Range(least=1)] | None = None
+    first: Annotated[int, Range(min=1)] | None = None
+    square: Annotated[int, Range(min=1)] | None = None
+    stretch: Annotated[int, Range(min=1)] | None = None
 
     def __post_init__(self) -> None:
         if self.square is not None and self.stretch is not None:
@@ -92,6 +92,6 @@ class EvaluateSettings:
     predictions: str | None = None
     truth: str | None = None
     perceptual: bool = True
-    pictures: Annotated[int, Range(least=0)] = 6
+    pictures: Annotated[int, Range(min=0)] = 6
     trust: Sequence[str] = ()
     metrics: dict[str, Any] = field(default_factory=dict)

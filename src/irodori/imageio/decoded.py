@@ -58,11 +58,11 @@ def from_image(image: Image.Image, profile: bytes | None = None) -> Decoded:
     return Decoded(colors, space, alpha, profile, Metadata())
 
 
-def scaled(levels: np.ndarray, most: int) -> np.ndarray:
-    """Return levels of which `most` is white as uint8 (where they are 8 bits at most) or uint16."""
-    dtype = np.uint8 if most <= 255 else np.uint16
-    if most in (255, 65535):
+def scaled(levels: np.ndarray, max_level: int) -> np.ndarray:
+    """Return levels up to `max_level`, white, as uint8 (of 8 bits at most) or uint16."""
+    dtype = np.uint8 if max_level <= 255 else np.uint16
+    if max_level in (255, 65535):
         return levels.astype(dtype, copy=False)
     white = np.iinfo(dtype).max
-    table = np.rint(np.arange(white + 1) * (white / most)).clip(0, white).astype(dtype)
+    table = np.rint(np.arange(white + 1) * (white / max_level)).clip(0, white).astype(dtype)
     return np.asarray(table[levels.astype(dtype, copy=False)])

@@ -29,7 +29,7 @@ _SIZES |= {16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 8: "i2", 9: "i4", 10: "i4", 11: "f4"}
 _NUMBERS |= {12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
-_MOST = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
+_MAX_BYTES = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
 
 
 class DamagedError(Exception):
@@ -115,7 +115,7 @@ def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
     big = version == 43
     (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'L'}", head, 8 if big else 4)
     found: dict[int, Directory] = {}
-    budget = [_MOST]
+    budget = [_MAX_BYTES]
     while offset and offset not in found and len(found) < limit:
         try:
             found[offset] = _read_at(file, offset, order, big, budget)

@@ -35,7 +35,7 @@ _PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
 # Spaces and channels by photometric interpretation; what JPEG stores as Y'CbCr is decoded to RGB.
 _SPACES = {0: ("gray", 1), 1: ("gray", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _SPACES |= {6: ("rgb", 3), 8: ("lab", 3), 9: ("lab", 3)}
-_STRIP_BYTES, _MOST_PAGES = 1 << 18, 10_000
+_STRIP_BYTES, _MAX_PAGES = 1 << 18, 10_000
 _LEVEL = 1  # of zlib; 6 takes twice as long for files that are 3 % smaller
 
 
@@ -48,7 +48,7 @@ class Page:
     """
 
     def __init__(self, file: BinaryIO, page: int | None = None) -> None:
-        directories = exif.read_directories(file, _MOST_PAGES)
+        directories = exif.read_directories(file, _MAX_PAGES)
         self.notes: list[str] = []
         self.index = self._chosen(directories, page)
         self.directory = directory = directories[self.index]
@@ -218,7 +218,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
 
 def _divide(colors: np.ndarray, alpha: np.ndarray) -> None:
     """Undo in place that colors were multiplied by alpha."""
-    most = np.uint64(np.iinfo(alpha.dtype).max)
+    white = np.uint64(np.iinfo(alpha.dtype).max)
     for row, cover in zip(colors, alpha, strict=True):
         whole = np.maximum(cover, 1).astype(np.uint64)[:, None]
-        row[...] = np.minimum((row * most + whole // 2) // whole, most)
+        row[...] = np.minimum((row * white + whole // 2) // whole, white)

@@ -55,10 +55,11 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
             raise IrodoriError(f"{name} can't hold the photo's transparency; choose one of {kept}")
         name = "PNG"
     height, width = photo.pixels.shape[:2]
-    most = FORMATS[name].side
-    if max(height, width) > most:
+    limit = FORMATS[name].side
+    if max(height, width) > limit:
         raise IrodoriError(
-            f"{name} holds at most {most} pixels a side, not {width} × {height}; choose PNG or TIFF"
+            f"{name} holds at most {limit} pixels a side, not {width} × {height};"
+            " choose PNG or TIFF"
         )
     return name
 

@@ -36,9 +36,9 @@ Networks see zeros there, and color borders worse: on the photographs of folds 0
 sample, by networks of experiments/starter that hadn't seen them, the chrominance RMSE of the outer
 12 pixels was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and of the whole
 12.13, 12.04 and 12.03."""
-MOST_SEEN = 4
+MAX_SEEN = 4
 """Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
-LEAST_SIDE = 32
+MIN_SIDE = 32
 """Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
 STEADY = 64
 """Photos of a sequence that its global features are taken from, at most."""
@@ -272,11 +272,12 @@ class Colorizer:
 def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
     """Return the size at which the network sees a photo of this size."""
     short = min(height, width)
-    most = MOST_SEEN * work_size**2
+    max_area = MAX_SEEN * work_size**2
     # GuidedUpsampler no further than to what the network is trained with.
     wanted = min(work_size, max(short, WORK_SIZE))
-    scale = min(wanted / short, (most / (height * width)) ** 0.5)
-    height, width = (max(round(side * scale), LEAST_SIDE) for side in (height, width))
-    if height * width > most:
-        height, width = (height, most // height) if height < width else (most // width, width)
+    scale = min(wanted / short, (max_area / (height * width)) ** 0.5)
+    height, width = (max(round(side * scale), MIN_SIDE) for side in (height, width))
+    if height * width > max_area:
+        longest = max_area // min(height, width)
+        height, width = min(height, longest), min(width, longest)
     return height, width

@@ -42,7 +42,7 @@ class ColorizationDecoder(Decoder):
         out_channels: int,
         stride: int,
         skip_channels: dict[int, int],
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
     ) -> None:
         super().__init__()
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
@@ -76,7 +76,7 @@ class SkipDecoder(Decoder):
         out_channels: int,
         stride: int,
         skip_channels: dict[int, int],
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
     ) -> None:
         super().__init__()
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))

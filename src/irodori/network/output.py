@@ -59,7 +59,7 @@ class AbClassesOutput(Output):
     def __init__(
         self,
         chroma_channels: int = 2,
-        temperature: Annotated[float, Range(above=0, most=1)] = 0.38,
+        temperature: Annotated[float, Range(above=0, max=1)] = 0.38,
     ) -> None:
         super().__init__()
         if chroma_channels != 2:

@@ -40,7 +40,7 @@ class TimmBackbone(Backbone):
     def __init__(
         self,
         name: str,
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
         global_features: bool = True,
     ) -> None:
         super().__init__()

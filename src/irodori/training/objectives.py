@@ -126,7 +126,7 @@ class Huber(Objective):
 
     name = "huber"
 
-    def __init__(self, delta: Annotated[float, Range(above=0, most=1)] = 0.05) -> None:
+    def __init__(self, delta: Annotated[float, Range(above=0, max=1)] = 0.05) -> None:
         super().__init__()
         self.delta = delta
 
@@ -151,7 +151,7 @@ class AbClasses(Objective):
 
     name = "classes"
 
-    def __init__(self, rebalance: Annotated[float, Range(least=0, most=1)] = 0.5) -> None:
+    def __init__(self, rebalance: Annotated[float, Range(min=0, max=1)] = 0.5) -> None:
         super().__init__()
         self.rebalance = rebalance
         half = torch.tensor(Lab.chroma_range).reshape(1, 2, 1, 1)

@@ -94,8 +94,8 @@ class RouteGuard:
         length = Headers(scope=scope).get("content-length")
         if length is None and scope["method"] == "POST":
             return PlainTextResponse("Say its length.", 411)
-        most = self.upload if path.rstrip("/") == UPLOAD else TALK
-        if int(length or 0) > most:
+        max_bytes = self.upload if path.rstrip("/") == UPLOAD else TALK
+        if int(length or 0) > max_bytes:
             return PlainTextResponse("That is more than this page takes at a time.", 413)
         return None
 

@@ -94,12 +94,12 @@ class ColorizeService:
             new_folder: makes a folder for a result.
             check: raises LeftError, which ends the work, when the visitor has left.
         """
-        total, most = len(request.photos), self.limits.photos
+        total, max_photos = len(request.photos), self.limits.photos
         if not total:
             yield Step("Choose a photo or an example first.")
             return
-        if total > most:
-            yield Step(f"{total} photos are too many: up to {most} at a time.")
+        if total > max_photos:
+            yield Step(f"{total} photos are too many: up to {max_photos} at a time.")
             return
         done = 0
         for number, path in enumerate(request.photos):

@@ -55,13 +55,13 @@ class UploadStore:
     Args:
         root: in which each upload and each result has a folder. An upload's is known by its
             content, so visitors who send the same photo share it.
-        most: bytes of all files together.
+        max_bytes: bytes of all files together.
         kept: folders in it that are nobody's, such as the examples'.
     """
 
-    def __init__(self, root: Path, most: int, kept: frozenset[Path] = frozenset()) -> None:
+    def __init__(self, root: Path, max_bytes: int, kept: frozenset[Path] = frozenset()) -> None:
         self.root = root
-        self.most = most
+        self.max_bytes = max_bytes
         self.kept = kept
         self._visits: dict[str, Visit] = {}
         self._arriving: list[int] = []
@@ -101,7 +101,7 @@ class UploadStore:
         """
         with self._lock:
             files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-            if sum(files) + sum(self._arriving) + size > self.most:
+            if sum(files) + sum(self._arriving) + size > self.max_bytes:
                 raise IrodoriError("There is no room for more photos now: try again later.")
             self._arriving.append(size)
         try:

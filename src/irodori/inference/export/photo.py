@@ -9,7 +9,7 @@ from onnx import compose, parser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.inference.colorizer import LEAST_SIDE, MARGIN, MOST_SEEN
+from irodori.inference.colorizer import MARGIN, MAX_SEEN, MIN_SIDE
 from irodori.inference.export.graphs import described, to_onnx, traced
 from irodori.inference.export.traceable import scaled_by_products, use_static_padding
 from irodori.inference.fast.folding import fold
@@ -34,18 +34,18 @@ resize (float[B,3,H,W] rgb) => (float[B,3,H,W] same, float[B,3,h,w] scaled) {{
     short = ReduceMin(sides)
     area = ReduceProd(sides)
     wanted = Constant<value: tensor = double[1] {{{WORK_SIZE}}}>()
-    most = Constant<value: tensor = double[1] {{{MOST_SEEN * WORK_SIZE**2}}}>()
-    least = Constant<value: tensor = double[1] {{{LEAST_SIDE}}}>()
+    max_area = Constant<value: tensor = double[1] {{{MAX_SEEN * WORK_SIZE**2}}}>()
+    min_side = Constant<value: tensor = double[1] {{{MIN_SIDE}}}>()
     by_side = Div(wanted, short)
-    share = Div(most, area)
+    share = Div(max_area, area)
     by_area = Sqrt(share)
     scale = Min(by_side, by_area)
     exact = Mul(sides, scale)
     rounded = Round(exact)
-    bounded = Max(rounded, least)
+    bounded = Max(rounded, min_side)
     longer = ReduceMax(bounded)
     shorter = ReduceMin(bounded)
-    quotient = Div(most, shorter)
+    quotient = Div(max_area, shorter)
     longest = Floor(quotient)
     cut = Min(longer, longest)
     is_longer = Equal(bounded, longer)

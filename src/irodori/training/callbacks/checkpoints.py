@@ -44,8 +44,8 @@ class Checkpoints(Callback):
 
     def __init__(
         self,
-        every_steps: Annotated[int, Range(least=1)] | None = 1000,
-        every_minutes: Annotated[float, Range(least=0)] | None = 10.0,
+        every_steps: Annotated[int, Range(min=1)] | None = 1000,
+        every_minutes: Annotated[float, Range(min=0)] | None = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.every_steps = every_steps

@@ -23,7 +23,7 @@ class Pictures(Callback):
         count: number of photographs, evenly spread over the validation set.
     """
 
-    def __init__(self, count: Annotated[int, Range(least=1)] = 8) -> None:
+    def __init__(self, count: Annotated[int, Range(min=1)] = 8) -> None:
         self.count = count
         self._true: list[Tensor] | None = None
 
