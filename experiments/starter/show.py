@@ -1,7 +1,7 @@
 """The README's pictures: `python experiments/starter/show.py <sweep folder>`.
 
-The historical photograph, coloured by the model that comes along; and photographs of the sample,
-each coloured by the run of `make study-starter` whose fold it is in, which hasn't seen it. Writes
+The historical photograph, colored by the model that comes along; and photographs of the sample,
+each colored by the run of `make study-starter` whose fold it is in, which hasn't seen it. Writes
 before_after.png beside this file.
 """
 
@@ -27,7 +27,7 @@ PLACES = (4, 12)
 
 
 def main() -> None:
-    """Colour and lay out."""
+    """Color and lay out."""
     triples = []
     for folder in runs(Path(sys.argv[1])):
         fold = yaml.safe_load((folder / "config.yaml").read_text())["data"]["fold"]

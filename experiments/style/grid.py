@@ -1,6 +1,6 @@
 """Style transfer: `python experiments/style/grid.py <checkpoint>`.
 
-Photographs of a fold that the checkpoint hasn't seen, each coloured with the global features of
+Photographs of a fold that the checkpoint hasn't seen, each colored with the global features of
 each style image. Writes grid.png and results.csv beside this file, and prints the table.
 """
 
@@ -78,7 +78,7 @@ def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
 
 
 def main() -> None:
-    """Colour, measure, write, print."""
+    """Color, measure, write, print."""
     if len(sys.argv) != 2:
         sys.exit("usage: python experiments/style/grid.py <checkpoint trained without fold 0>")
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""How frequent colours are in the photographs of shards."""
+"""How frequent colors are in the photographs of shards."""
 
 from collections.abc import Iterator
 

@@ -126,7 +126,7 @@ def test_16_bit_becomes_8_bit():
 def test_palettes_become_rgb():
     palette = picture().quantize(200, dither=Image.Dither.NONE)
     for kind in ("PNG", "GIF"):
-        # The steps between a palette's colours take JPEG more than smooth pictures do.
+        # The steps between a palette's colors take JPEG more than smooth pictures do.
         assert close(prepare(encoded(palette, kind), WANTED).content, palette, mean=2.5)
     used = int(np.asarray(palette)[3, 4])
     assert reason(encoded(palette, "PNG", transparency=used)) == "transparent"
@@ -215,7 +215,7 @@ def test_gray_and_near_gray_ones_are_left_out():
 
 
 def test_the_threshold_is_in_levels_from_gray():
-    # (Cb, Cr) of this colour by the JPEG standard: 128 − 11.25 and 128 + 3.63.
+    # (Cb, Cr) of this color by the JPEG standard: 128 − 11.25 and 128 + 3.63.
     image = Image.new("RGB", (50, 50), (110, 105, 85))
     assert colorfulness(image) == pytest.approx(np.hypot(11.25, 3.63), abs=0.7)
     content = encoded(image, "PNG")
