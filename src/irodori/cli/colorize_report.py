@@ -1,4 +1,4 @@
-"""What `irodori colorize` prints: lines for photos, and a bar on a terminal."""
+"""The output of `irodori colorize`: lines for photos, and a bar on a terminal."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""How commands end: mistakes and signals are one line on stderr and an exit status."""
+"""The end of commands: mistakes and signals are one line on stderr and an exit status."""
 
 import os
 import signal

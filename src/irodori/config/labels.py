@@ -1,4 +1,4 @@
-"""What a comparison of runs needs to know of a key, stated beside the key.
+"""Annotations of a key that a comparison of runs reads.
 
 alpha: Annotated[float, Label("α = {}")] = 1.0
 seed: Annotated[int, NoEffect()] = 0

@@ -17,7 +17,7 @@ SEEDS = 1 << 24
 
 
 class AugmentationBase(ABC):
-    """What happens to training images between decoding and the network, at random.
+    """Base class of random changes to training images between decoding and the network.
 
     An augmentation of your own says how many uniform random numbers a sample takes, and overrides
     `on_rgb` and, if the network's input alone is to change, `on_luminance`:

@@ -13,7 +13,7 @@ Sample = dict[str, Any]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which shards are read, and how; `conf/data/shards.yaml` describes each of these.
+    """Settings of the shards that are read; `conf/data/shards.yaml` describes each.
 
     `stages` are callables sample → sample for training samples, between decoding and scaling.
     `image` is 3×H×W uint8, `cls` an int; numpy.random.default_rng(sample["__seed__"]) draws the

@@ -131,7 +131,7 @@ class ShardData(ShardModule):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the scenes; a label is a position in this tuple."""
+        """The names of the scenes; a label is an index of this tuple."""
         return self.train_index.classes
 
     def plan(self, world_size: int, rank: int) -> TrainingPlan:
@@ -163,7 +163,7 @@ class ShardData(ShardModule):
 
     @property
     def epoch_batches(self) -> int:
-        """Micro-batches of an epoch, as far as the trainer's `limit_train_batches` allows."""
+        """Number of micro-batches an epoch, within the trainer's `limit_train_batches`."""
         batches = self.plan(*self.ranks()).batches
         limit = self.trainer.limit_train_batches if self.trainer else 1.0
         return max(1, min(limit, batches) if isinstance(limit, int) else int(limit * batches))

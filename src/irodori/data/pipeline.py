@@ -39,7 +39,7 @@ class PlannedBatches:
         self._position = torch.tensor([epoch, start]).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of another epoch; called before an epoch's iterator is made."""
+        """Move to the start of another epoch; called before an epoch's iterator is made."""
         if epoch != self._position[0]:
             self._position.copy_(torch.tensor([epoch, 0]))
 

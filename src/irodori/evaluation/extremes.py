@@ -19,7 +19,7 @@ LONGEST_KEY = 40
 
 @dataclass(frozen=True)
 class Photographs:
-    """What was measured, to be looked at again.
+    """Access to the measured photographs.
 
     names: of the photographs, in the order of the records. picture: gives the gray, the predicted
     and the true picture (3×H×W uint8 each) of a photograph by its number.

@@ -22,7 +22,7 @@ ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What was measured of some ways to colorize the same photographs.
+    """Metrics of several ways to colorize the same photographs.
 
     rows: for each its metrics. scenes: for each scene its number of photographs (`samples`) and the
     metrics of each row. records: the lines of per_image.csv. metrics: the descriptions of what was

@@ -9,7 +9,7 @@ from irodori.config.ranges import Range
 
 @dataclass(frozen=True)
 class EvaluatedData:
-    """Which photographs a checkpoint is evaluated on.
+    """Settings of the photographs that a checkpoint is evaluated on.
 
     name: `run`: what the checkpoint's run was validated on; any other needs `val`. val: shards, a
     path, glob, brace pattern or URL; None: the run's own. fold: of the shards that the run was
@@ -36,7 +36,7 @@ class EvaluatedData:
 
 @dataclass(frozen=True)
 class EvaluatedTrainer:
-    """What an evaluation of a checkpoint runs on; precision None: as the run, or auto."""
+    """Settings of an evaluation's hardware; precision None: as the run, or auto."""
 
     accelerator: str = "auto"
     devices: Annotated[int, Range(min=1)] = 1
@@ -46,7 +46,7 @@ class EvaluatedTrainer:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which photographs are measured, and at what size.
+    """Settings of which photographs are measured, and at what size.
 
     first: only so many photographs, the first by name; None: all. square: the middle square of
     each is cut out and scaled to this side in pixels. stretch: each whole photograph is stretched

@@ -104,7 +104,7 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
 
 
 def _from_inks(inks_HW4: np.ndarray) -> np.ndarray:
-    """What ideal inks look like."""
+    """Return the RGB levels of ideal inks."""
     white = np.uint64(np.iinfo(inks_HW4.dtype).max)
     target = np.empty((*inks_HW4.shape[:2], 3), inks_HW4.dtype)
     for row, inks in zip(target, inks_HW4, strict=True):

@@ -18,7 +18,7 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class Decoded(NamedTuple):
-    """What is decoded of a file.
+    """A decoded file.
 
     colors: H×W×C, uint8 or uint16, of a space of `color.to_srgb`. alpha: H×W of the same dtype.
     profile: an ICC profile, not checked. upright: the orientation is applied already.

@@ -86,13 +86,13 @@ class Directory:
 
     @property
     def orientation(self) -> int:
-        """How the stored picture stands, 1 to 8 (EXIF's tag 0x0112); 0 if that isn't said."""
+        """Return the stored picture's orientation, 1 to 8 (tag 0x0112); 0 if it isn't said."""
         number = self.number(ORIENTATION)
         return number if 1 <= number <= 8 else 0
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Dots per inch, across and down."""
+        """Return dots per inch, across and down."""
         x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
         unit = {2: 1.0, _CENTIMETER: 2.54}.get(self.number(RESOLUTION_UNIT, 2))
         return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None

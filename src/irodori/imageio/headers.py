@@ -1,4 +1,4 @@
-"""What files of each kind say of their size and depth, by their headers alone."""
+"""Size and depth of files of each kind, by their headers alone."""
 
 import struct
 from collections.abc import Iterator

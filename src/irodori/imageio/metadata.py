@@ -1,4 +1,4 @@
-"""What files say of their photos beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
+"""Metadata beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -133,7 +133,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _from_hex(text: str) -> bytes:
-    """The bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
+    """Return the bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
     try:
         return bytes.fromhex("".join(text.split()[2:]))
     except ValueError:

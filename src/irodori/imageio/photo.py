@@ -12,7 +12,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class Header(NamedTuple):
-    """What a file says of its picture before anything is decoded.
+    """A picture's properties by its file's header, before anything is decoded.
 
     decoded_bytes: what decoding takes, by all samples and their depth. format: as `Photo.format`.
     """
@@ -25,7 +25,7 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its photo, as it says it.
+    """Metadata of a photo, as its file states them.
 
     exif: an EXIF block, from TIFF's header on. xmp: an XMP packet. iptc: IPTC-IIM records. texts:
     PNG's texts by their keywords, and comments as "Comment". dpi: dots per inch, across and down,
@@ -57,7 +57,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result says of how it was made.
+    """A result's record of how it was made.
 
     model and model_hash: the network's name and SHA-256. settings: how it was used. source_type: a
     term of IPTC's digital source types. label: burn a small visible mark into the picture.
@@ -72,7 +72,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a result is written.
+    """Settings of how a result is written.
 
     format: one of `FORMATS`; None keeps the photo's own. quality: 1 to 100, of JPEG and WebP; None
     is `QUALITY`'s of writing.py. The lossless formats have none.
@@ -92,7 +92,7 @@ class Encoding:
 
 
 def is_colored(photo: Photo) -> bool:
-    """Whether a photo is in color already, beyond the one tint of an old print."""
+    """Return whether a photo is in color already, beyond the one tint of an old print."""
     if photo.pixels.shape[2] == 1:
         return False
     height, width, _ = photo.pixels.shape

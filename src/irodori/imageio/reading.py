@@ -82,7 +82,7 @@ def read_photo(
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
-    """A file and its kind; what goes wrong inside becomes one line that names the file."""
+    """Yield a file and its kind; an error within the block becomes one line that names the file."""
     where = f"{source}: " if isinstance(source, Path) else ""
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -190,7 +190,7 @@ def _jpeg_xl(content: bytes) -> Decoded:
 
 
 def _from_levels(values: np.ndarray, max_level: int) -> Decoded:
-    """Gray or RGB, perhaps with alpha, of 8 bits or up to 16, of which `max_level` is white."""
+    """Return gray or RGB, perhaps with alpha, of 8 or 16 bits; `max_level` is white."""
     values = np.atleast_3d(values)
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
@@ -202,7 +202,7 @@ def _from_levels(values: np.ndarray, max_level: int) -> Decoded:
 
 
 def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadata]:
-    """The profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
+    """Return the profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
     profile, found = None, {}
     for kind, body in headers.boxes(content):
         if kind == b"brob":
@@ -219,7 +219,7 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
 
 
 def _pillow(file: BinaryIO, kind: str) -> Any:
-    """A Pillow image, not loaded; Image.open would warn of large ones and refuse larger ones."""
+    """Return a Pillow image, not loaded, without Image.open's limits of size."""
     if kind == "JPEG":
         return _Jpeg(file)
     if kind != "HEIF":

@@ -68,7 +68,7 @@ class Page:
 
     @property
     def size(self) -> Size:
-        """What decoding will give."""
+        """Return the size and depth that decoding will give."""
         width, height = (self.directory.number(tag) for tag in (_WIDTH, _HEIGHT))
         bits = int(max(self.directory.numbers(_BITS), default=1))
         samples = 4 if self.directory.number(_PHOTOMETRIC) == 3 else 1
@@ -155,7 +155,7 @@ class Page:
         return Decoded(colors, space, alpha, profile, described, self.notes)
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
-        """8 or 16 bits, all of which are used."""
+        """Return levels of 8 or 16 bits that use the whole range."""
         bits = 8 if photometric == 3 else self.size.bits
         if photometric in (8, 9):  # to ICC's encoding, in which a* and b* begin at 0
             values = values.view(f"u{values.itemsize}").copy()

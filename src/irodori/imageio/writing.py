@@ -135,7 +135,7 @@ def _write(
 
 
 def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metadata:
-    """What the result says: what the photo's file said, but for what is true no more."""
+    """Return the result's metadata: the photo's, less what is true no more."""
     found = photo.metadata
     size = photo.pixels.shape[1], photo.pixels.shape[0]
     software = None if provenance is None else SOFTWARE
@@ -157,7 +157,7 @@ def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metada
 
 
 def _photoshop_segment(iptc: bytes | None) -> bytes:
-    """The JPEG segment that holds IPTC records."""
+    """Return the JPEG segment that holds IPTC records."""
     body = IPTC_RESOURCE + b"\0\0" + len(iptc or b"").to_bytes(4, "big") + (iptc or b"")
     body = b"Photoshop 3.0\0" + body + bytes(len(body) % 2)
     if iptc is None or len(body) > _SEGMENT:
@@ -166,7 +166,7 @@ def _photoshop_segment(iptc: bytes | None) -> bytes:
 
 
 def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
-    """A copy with a small mark in its lower right corner."""
+    """Return a copy with a small mark in its lower right corner."""
     height, width, _ = pixels_HW3.shape
     font = ImageFont.load_default(max(8, min(height, width) // 40))
     box = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), _LABEL, font)

@@ -1,4 +1,4 @@
-"""What each metric is called, how it is read, and the definition that stands beside it.
+"""The catalog of metrics: their names, how they are read, and their definitions.
 
 Importing this needs no torch: tables, plots and `irodori compare` read it.
 """

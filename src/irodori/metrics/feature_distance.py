@@ -1,4 +1,4 @@
-"""How far a set of colorized photographs is from the set of the true ones, by a network's features.
+"""Distances between the sets of colorized and of true photographs, by a network's features.
 
 Fréchet distance: M. Heusel and others, *GANs Trained by a Two Time-Scale Update Rule Converge to a
 Local Nash Equilibrium*, 2017, as FID. Kernel distance: A. Gretton and others, *A Kernel Two-Sample

@@ -1,4 +1,4 @@
-"""How frequent colors are in photographs: the prior that class-balanced metrics weigh by."""
+"""The prior: how frequent colors are in photographs. Class-balanced metrics weigh by it."""
 
 import hashlib
 import json
@@ -100,7 +100,7 @@ class AbPrior:
 
     @property
     def identity(self) -> str:
-        """What is printed beside a metric: the file's name and the start of its sha256."""
+        """The text beside a metric: the file's name and the start of its sha256."""
         digest = hashlib.sha256(self._text.encode()).hexdigest()[:12]
         return f"{self.name or 'prior'} (sha256 {digest})"
 
@@ -147,14 +147,14 @@ class AbPrior:
 
     @cached_property
     def _weights(self) -> Tensor:
-        """Of each bin, in the order of `bins_of`."""
+        """The weight of each bin, in the order of `bins_of`."""
         weights_AB = 1 / self.smoothed_shares.clamp(min=RAREST)
         mean = (self.shares_AB * weights_AB).sum() / self.shares_AB.sum()
         return (weights_AB / mean).flatten()
 
 
 def _parsed(stored: Any) -> tuple[Tensor, tuple[float, float], int, str]:
-    """The fields of a prior from JSON.
+    """Return the fields of a prior from JSON.
 
     Raises:
         ValueError, TypeError, KeyError: they aren't such fields.

@@ -18,7 +18,7 @@ class WeightFile:
 
     @property
     def path(self) -> Path:
-        """Where it has to lie; moves with TORCH_HOME."""
+        """The path at which the file has to lie; it moves with TORCH_HOME."""
         return Path(hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
 
     def missing(self) -> str | None:

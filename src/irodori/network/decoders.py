@@ -120,7 +120,7 @@ class LearnedUpsampling(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×h×w → B×outputs×2h×2w."""
+        """Map B×inputs×h×w to B×outputs×2h×2w."""
         shuffled_BCHW = self.shuffle(self.convolution(features_BCHW))
         upsampled_BCHW: Tensor = self.activation(self.norm(shuffled_BCHW))
         return upsampled_BCHW

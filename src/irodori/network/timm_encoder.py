@@ -18,7 +18,7 @@ ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img
 
 
 class EncoderInfo(NamedTuple):
-    """What is known of an encoder."""
+    """An encoder's properties."""
 
     name: str
     """With the tag of its weights; those of other tags may be for other inputs."""

@@ -34,7 +34,7 @@ class Run:
 
     @property
     def resumed(self) -> bool:
-        """Whether a run is resumed."""
+        """Return whether a run is resumed."""
         return self.config.resume is not None
 
     @property

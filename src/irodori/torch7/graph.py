@@ -1,4 +1,4 @@
-"""From nngraph's graph of nodes to the layers that calculate, each with what goes into it.
+"""The layers that calculate in nngraph's graph of nodes, each with what goes into it.
 
 A `gModule` has nodes whose `data` tables say all there is: `module` (the layer; none passes its
 input on), `mapindex` (the data of the nodes that its inputs come from, in order) and `selectindex`

@@ -213,7 +213,7 @@ class _Reader:
         return struct.unpack_from(form, self.content, start)[0]
 
     def _skip(self, size: int) -> None:
-        """Go on by a part of this size, which has to be there."""
+        """Skip a part of this size, which has to be there."""
         if not 0 <= size <= len(self.content) - self.position:
             raise self.error(f"ends before a part of {size:,} bytes")
         self.position += size

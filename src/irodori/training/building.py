@@ -1,4 +1,4 @@
-"""From a configuration to its parts: data, module, callbacks and trainer."""
+"""Building the parts of a configuration: data, module, callbacks and trainer."""
 
 import math
 from dataclasses import replace

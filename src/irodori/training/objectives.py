@@ -1,4 +1,4 @@
-"""What is minimized of the colors: the interface of an objective, and the built-in ones."""
+"""Objectives, the losses of the colors: their interface and the built-in ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SIGMA = 5.0
 
 @dataclass(eq=False)
 class ObjectiveInput:
-    """All that a loss of colors may look at, of one micro-batch of B photographs.
+    """One micro-batch of B photographs, as a loss of colors sees it.
 
     prediction_BQHW: what the decoder gives, see `JointNetwork.predict`. chroma_BCHW: the true
     chrominance in [0,1]. luminance_B1HW: what the network sees, in [0,1]. logits_BC: the scenes',

@@ -25,7 +25,7 @@ MEANT = (
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Within the block leave out warnings that `MEANT` names, and Lightning's log below errors."""
+    """Leave out warnings that `MEANT` names, and Lightning's log below errors, within the block."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
         for message in MEANT:

@@ -1,4 +1,4 @@
-"""What stands at the root of a training run's configuration; checked before torch is imported."""
+"""The root of a training run's configuration, checked before torch is imported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """How the pretrained encoder of a backbone is trained.
+    """Settings of how a backbone's pretrained encoder is trained.
 
     pretrained: start from the weights that the backbone knows.
     freeze_steps: optimizer steps in which the encoder keeps weights and statistics; -1: always.

@@ -1,4 +1,4 @@
-"""What can be known of colors without a network: those of the training photographs."""
+"""Colors of the training photographs: their mean and their prior."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""How far work is: lines now and then, and a bar on a terminal."""
+"""Progress of long work: lines now and then, and a bar on a terminal."""
 
 import sys
 import time

@@ -197,7 +197,7 @@ def _gallery(examples: list[Example]) -> gr.Gallery:
 
 
 def _choices(names: list[str]) -> tuple[Any, ...]:
-    """Two models, saturation, the style photo and its strength."""
+    """Add the fields for two models, saturation, the style photo and its strength."""
     several = len(names) > 1
     model = gr.Dropdown(names, value=names[0], label="Model", visible=several, elem_id="model")
     other = gr.Dropdown(

@@ -1,4 +1,4 @@
-"""What the server answers at all: the page's own requests, of bounded length."""
+"""ASGI middleware that lets only the page's own requests through, of bounded length."""
 
 import re
 import sys

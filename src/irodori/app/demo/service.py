@@ -1,4 +1,4 @@
-"""What one press of the button does: photo after photo is read, colorized and written."""
+"""The service behind the page's button: it reads, colorizes and writes photo after photo."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class ColorizeRequest:
-    """What a visitor wants: photos, the names of one or two models, and how."""
+    """A visitor's request: photos, the names of one or two models, and settings."""
 
     photos: list[Path]
     models: list[str]
@@ -39,7 +39,7 @@ class ColorizeRequest:
 
 
 class Result(NamedTuple):
-    """What a model made of a photo.
+    """A photo as one model colorized it.
 
     Attributes:
         model: its name.
@@ -56,7 +56,7 @@ class Result(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How far a request is.
+    """A step of a request's progress.
 
     Attributes:
         line: the status; None: unchanged.

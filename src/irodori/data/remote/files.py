@@ -59,14 +59,14 @@ class TransientError(OSError):
 
 @dataclass(frozen=True)
 class Network:
-    """How often a server is asked again, and after how many seconds of silence."""
+    """Settings of retries: how often a server is asked again, and after how long a silence."""
 
     retries: int = 8
     timeout: float = 30.0
 
 
 class Stat(NamedTuple):
-    """What a server says about a file.
+    """Properties of a file as its server states them.
 
     num_bytes: its length. tag: changes with its content; "" where nothing does. ranges: whether
     parts of it can be asked for.

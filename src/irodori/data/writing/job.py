@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written.
+    """Counts of what was written and left out.
 
     Attributes:
         files: all that were seen; train + val + the reasons' counts.

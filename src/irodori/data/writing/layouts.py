@@ -1,4 +1,4 @@
-"""Which layout a source has; class folders and lists in CSV."""
+"""Detection of a source's layout; class folders and lists in CSV."""
 
 import csv
 import os

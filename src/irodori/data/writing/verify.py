@@ -21,7 +21,7 @@ NAMED = 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, a line each, in the order of the index; and how much was looked at."""
+    """Problems, a line each, in the order of the index; and how much was checked."""
 
     problems: tuple[str, ...]
     damaged: int

@@ -1,4 +1,4 @@
-"""What a comparison of runs found: estimates, differences and warnings."""
+"""The result of a comparison of runs: estimates, differences and warnings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a report needs."""
+    """A comparison's results: all that a report needs."""
 
     row: str
     """last or best."""

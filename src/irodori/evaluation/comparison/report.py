@@ -34,7 +34,7 @@ class Report:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The tables as CSV files, by name; what isn't defined is an empty cell."""
+        """The tables as CSV files, by name; undefined numbers are empty cells."""
         return {
             f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
         }

@@ -51,7 +51,7 @@ class Run:
 
     @property
     def evaluation(self) -> bool:
-        """Whether it comes from evaluate.py."""
+        """Return whether it comes from evaluate.py."""
         return self.row == "model"
 
     @property

@@ -1,4 +1,4 @@
-"""Which photos are meant: files, folders and patterns become a list."""
+"""The photos that are meant by files, folders and patterns."""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""Which photo becomes which file; refused before any work if that can't be."""
+"""The plan of a job: which photo becomes which file; mistakes are refused before any work."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ SOURCE_TYPES = (
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What `irodori colorize` can be told besides photos and output.
+    """Options of `irodori colorize` besides photos and output.
 
     Args:
         settings: how the network colorizes.
@@ -98,7 +98,7 @@ class ColorizeTask:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The photos to colorize, and where each result goes.
 
     tasks: in order. encoding: of the results. everything: all tasks, with those that are done
     already. found: what was found besides.

@@ -56,7 +56,7 @@ Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
 
 @dataclass
 class Outcome:
-    """What has become of a photo.
+    """The result of one photo.
 
     target: its file. size, work_size: width and height of the photo and of what the network saw.
     scenes: names with probabilities, the likeliest first. notes: what was left out or assumed.

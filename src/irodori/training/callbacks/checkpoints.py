@@ -106,7 +106,7 @@ class Checkpoints(Callback):
             trainer.fit_loop.epoch_loop.max_steps = self._max_steps + 1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go to the checkpoint's position; from now on a signal waits for the end of a step."""
+        """Move to the checkpoint's position; from now on a signal waits for the end of a step."""
         if self._loaded is not None:
             set_position(trainer, self._loaded["batches"], self._loaded["validating"])
         best = self.folder / BEST
@@ -129,7 +129,7 @@ class Checkpoints(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Between two optimizer steps: write if it is time, stop if a signal came."""
+        """Write if it is time and stop if a signal came, between two optimizer steps."""
         self._end_validation()
         if batch_idx % trainer.accumulate_grad_batches:
             return

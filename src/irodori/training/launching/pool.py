@@ -1,4 +1,4 @@
-"""Which job runs when, and on which GPUs."""
+"""The order of jobs, and their GPUs."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Pool:
     deadline: float = field(default=float("inf"), init=False)
 
     def wanted(self, job: Job) -> int:
-        """GPUs that a job takes."""
+        """Return the number of GPUs that a job takes."""
         return 0 if job.accelerator == "cpu" or not self.gpus else job.devices
 
     def check(self, jobs: Sequence[Job]) -> None:
@@ -111,7 +111,7 @@ class Pool:
     def fits(
         self, job: Job, running: dict[int, tuple[JobProcess, Job, list[str]]], free: list[str]
     ) -> bool:
-        """Whether there is room for the job beside those that run."""
+        """Return whether there is room for the job beside those that run."""
         if self.at_once is not None:
             return len(running) < self.at_once and self.wanted(job) <= len(free)
         if self.wanted(job) == 0:
@@ -119,7 +119,7 @@ class Pool:
         return self.wanted(job) <= len(free)
 
     def stopping(self) -> bool:
-        """Whether the sweep was told to stop."""
+        """Return whether the sweep was told to stop."""
         return self.told is not None
 
     @contextmanager
@@ -147,7 +147,7 @@ class Pool:
 
 
 def describe(result: record.Record) -> str:
-    """How a job ended, in a few words."""
+    """Return how a job ended, in a few words."""
     if result.status == "failed":
         return f"failed: {result.error} (exit status {result.exit_status})"
     return result.status
@@ -160,7 +160,7 @@ def say(prefix: str, line: str) -> None:
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES calls them."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES calls them."""
     import torch
 
     count = torch.cuda.device_count()

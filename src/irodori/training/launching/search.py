@@ -106,7 +106,7 @@ class Search:
             self.study.set_user_attr(key, value)
 
     def take_up(self) -> list[Asked]:
-        """The trials that ran when the search was stopped: their jobs go on."""
+        """Return the trials that ran when the search was stopped: their jobs go on."""
         known = {job.job: (folder, job) for folder, job in record.read_all(self.folder)}
         begun = []
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
@@ -123,12 +123,12 @@ class Search:
         return sorted(begun, key=lambda trial: trial.job)
 
     def missing(self) -> int:
-        """Trials that are still to be asked for."""
+        """Return the number of trials that are still to be asked for."""
         trials = self.study.get_trials(deepcopy=False)
         return self.n_trials - sum("job" in trial.user_attrs for trial in trials)
 
     def ask(self, batch: int) -> list[Asked]:
-        """The next trials, at most `batch`, for jobs with successive numbers; [] at the end."""
+        """Return the next trials, at most `batch`, for successive jobs; [] at the end."""
         if self.begun:
             asked = [self.begun.pop(0)]
             while self.begun and len(asked) < batch and self.begun[0].job == asked[-1].job + 1:
@@ -143,7 +143,7 @@ class Search:
         return asked
 
     def overrides(self, trial: Asked) -> list[str]:
-        """All overrides of a trial's job."""
+        """Return all overrides of a trial's job."""
         return [*self.fixed, *(f"{key}={value!s}" for key, value in trial.params.items())]
 
     def tell(self, trials: Sequence[Asked], values: Sequence[float | None]) -> bool:
@@ -176,7 +176,7 @@ class Search:
 
 
 def journal(path: Path) -> JournalStorage:
-    """The journal, mended if a process was killed while it wrote; nobody else may have it open."""
+    """Return the journal, mended after a crash while writing; nobody else may have it open."""
     path = path.resolve()
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists():
@@ -189,7 +189,7 @@ def journal(path: Path) -> JournalStorage:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws an override's value from: choice(…) and a,b; range(…); interval(…).
+    """Return an override's Optuna distribution: choice(…) and a,b; range(…); interval(…).
 
     `tag(log, …)` draws numbers evenly on a logarithmic scale.
 

@@ -21,7 +21,7 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass
 class NodeTask:
-    """What runs on each of a job's nodes, and again after each requeue."""
+    """The callable that runs on each of a job's nodes, and again after each requeue."""
 
     job: Job
     program: list[str]
@@ -61,7 +61,7 @@ class NodeTask:
         record.write(self.job.folder, ended)
 
     def arguments(self) -> list[str]:
-        """torchrun's options, the script and its arguments."""
+        """Return torchrun's options, the script and its arguments."""
         environment = submitit.JobEnvironment()
         options = [f"--nproc-per-node={self.job.devices}"]
         if environment.num_nodes == 1:
@@ -78,7 +78,7 @@ class NodeTask:
         return [*options, *arguments(self.program, self.job)]
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """Called by submitit before time runs out: stop the ranks, and say how to go on."""
+        """Stop the ranks before time runs out, and return how to resume; submitit calls this."""
         self.process.send(signal.SIGTERM)
         deadline = time.monotonic() + self.grace
         while (status := self.process.ended()) is None and time.monotonic() < deadline:

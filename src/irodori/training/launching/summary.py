@@ -1,4 +1,4 @@
-"""What a sweep leaves: a table in the terminal, summary.csv, and its exit status."""
+"""The summary of a sweep: a table in the terminal, summary.csv, and its exit status."""
 
 import csv
 import shlex

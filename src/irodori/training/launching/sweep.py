@@ -60,14 +60,14 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """What the jobs find in their environment: W&B's group, unless the user has set one."""
+    """Return the jobs' environment variables: W&B's group, unless the user has set one."""
     folder = Path(config.hydra.sweep.dir)
     group = f"{folder.parent.name}/{folder.name}"
     return {"WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP") or group}
 
 
 def result(job: Job) -> JobReturn:
-    """What Hydra's sweeper gets of a job, which may have failed without ending the sweep."""
+    """Return a job's result for Hydra's sweeper; it may have failed without ending the sweep."""
     returned = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
     returned.status = JobStatus.COMPLETED
     returned.return_value = record.score(job.folder)
