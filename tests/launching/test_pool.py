@@ -150,7 +150,7 @@ def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     pool = Pool([])
     pool.run(jobs, lambda job: [sys.executable, "-c", "import time; time.sleep(60)"], {})
     thread.join()
-    assert pool.told == signal.SIGTERM
+    assert pool.stop_signal == signal.SIGTERM
     states = [record.read(job.folder) for job in jobs]
     assert [state.status for state in states] == ["stopped", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is before

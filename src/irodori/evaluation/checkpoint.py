@@ -203,8 +203,8 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
             flush=True,
         )
     # The last place is for photographs without a class: −1.
-    places = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
-    shards = [replace(shard, labels=places[shard.labels]) for shard in index.shards]
+    label_of = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
+    shards = [replace(shard, labels=label_of[shard.labels]) for shard in index.shards]
     return Index(tuple(shards), tuple(classes), index.made_by)
 
 

@@ -76,7 +76,7 @@ class Page:
 
     def _chosen(self, directories: list[Directory], page: int | None) -> int:
         # Bits of a directory's kind: 1 a smaller version, 4 a mask.
-        whole = [n for n, one in enumerate(directories) if not one.number(_SUBFILE) & 5]
+        whole = [n for n, page in enumerate(directories) if not page.number(_SUBFILE) & 5]
         if not whole:
             if _SUB_DIRECTORIES in directories[0].fields:
                 raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")

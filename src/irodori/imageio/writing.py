@@ -51,7 +51,7 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
         name = "PNG" if photo.pixels.dtype == np.uint16 else name
     if not opaque and not FORMATS[name].alpha:
         if encoding.format is not None:
-            kept = ", ".join(other for other, one in FORMATS.items() if one.alpha)
+            kept = ", ".join(other for other, format in FORMATS.items() if format.alpha)
             raise IrodoriError(f"{name} can't hold the photo's transparency; choose one of {kept}")
         name = "PNG"
     height, width = photo.pixels.shape[:2]
@@ -145,7 +145,7 @@ def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metada
     folded = as_xmp(texts, found.iptc if name == "WEBP" else None)
     seed = hashlib.sha256(photo.pixels.data).hexdigest()
     seeds = f"{seed} {name} {provenance}", seed
-    result_id, source_id = (str(uuid.uuid5(uuid.NAMESPACE_OID, one)) for one in seeds)
+    result_id, source_id = (str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for seed in seeds)
     identity = result_id, source_id
     block = exif.for_result(found.exif, size, found.dpi, software)
     packet = xmp.for_result(found.xmp, size, folded, provenance, identity, SOFTWARE)

@@ -89,7 +89,7 @@ class Packet:
     def add(self, properties: str) -> None:
         """Add properties that are written as RDF/XML."""
         added = self._parsed("rdf:Description", properties)
-        about = next((one.getAttribute("rdf:about") for one in self._descriptions()), "")
+        about = next((node.getAttribute("rdf:about") for node in self._descriptions()), "")
         added.setAttribute("rdf:about", about)
         self.rdf.appendChild(added)
 

@@ -93,8 +93,8 @@ class BatchColorizer:
         chosen = [paths[number * len(paths) // count] for number in range(count)]
         seen: list[Tensor] = []
         with ThreadPoolExecutor(jobs) as threads:
-            begun = [threads.submit(self._global_features, path, jobs) for path in chosen]
-            for future in begun:
+            futures = [threads.submit(self._global_features, path, jobs) for path in chosen]
+            for future in futures:
                 try:
                     seen.append(future.result())
                 except IrodoriError as error:

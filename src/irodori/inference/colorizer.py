@@ -185,7 +185,7 @@ class Colorizer:
     def _seen(self, luminance: PhotoLuminance) -> Tensor:
         """Return the luminance at the size at which the network sees it: 1×1×h×w.
 
-        Smaller photos are enlarged: the network knows things by the size that it has seen them in,
+        Smaller photos are scaled up: the network knows things by the size that it has seen them in,
         and gives tiny ones little color.
         """
         height, width = luminance.height, luminance.width
@@ -196,7 +196,7 @@ class Colorizer:
     def _within_margin(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
         """Return chrominance 1×C×⌈h/2⌉×⌈w/2⌉ of what the network sees, mirrored at its borders."""
         height, width = seen_11hw.shape[-2:]
-        # Even, so that places of chrominance stay where they are; a mirror is less than the photo.
+        # Even, so that the chrominance stays where it is; a mirror is less than the photo.
         y, x = (min(MARGIN, (side - 1) // 2 * 2) for side in (height, width))
         mirrored = functional.pad(seen_11hw, (x, x, y, y), mode="reflect")
         chroma_1Chw = self._predicted(mirrored, global_1G)

@@ -56,11 +56,11 @@ class RouteGuard:
             return
         if scope["type"] != "http":
             return
-        path, begun = scope["path"], False
+        path, started = scope["path"], False
 
         async def with_headers(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
@@ -79,7 +79,7 @@ class RouteGuard:
             if not full:
                 line = f"{scope['method']} {path[:80]!r}: {type(error).__name__}: {one_line(error)}"
                 print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
-            if not begun:
+            if not started:
                 text, status = (str(error), 507) if full else ("This request can't be read.", 400)
                 await PlainTextResponse(text, status)(scope, receive, with_headers)
 

@@ -155,6 +155,6 @@ def _newest(path: Path) -> float:
     """Return when a file, or one in a folder, was written last; inf if it has just gone."""
     try:
         inside = path.iterdir() if path.is_dir() else iter(())
-        return max(one.stat().st_mtime for one in (path, *inside))
+        return max(found.stat().st_mtime for found in (path, *inside))
     except OSError:
         return float("inf")

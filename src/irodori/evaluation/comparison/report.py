@@ -253,8 +253,8 @@ def _protocol(comparison: Comparison) -> list[Block]:
             f"paired sign-flip permutation test of the mean difference ({RESAMPLES:,} patterns of"
             " signs, or all), two-sided, corrected by Holm's procedure for all pairs of one metric,"
             " those with gray and mean color among them; it takes the networks as they are, and"
-            f" with fewer than {ENOUGH} photographs nothing is told apart. Of metrics that are best"
-            " near 0, distances from 0 are compared, photograph by photograph",
+            f" with fewer than {ENOUGH} photographs nothing can be told apart. Of metrics that are"
+            " best near 0, distances from 0 are compared, photograph by photograph",
         ),
         *((metric.title, metric.definition) for metric in comparison.metrics),
         *(

@@ -188,8 +188,8 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 def between(size: int, work_size: int, count: int) -> Tensor:
     """Return the matrix size×count that samples at `upsampling.source_positions`."""
     lines = torch.arange(size, dtype=torch.float64)
-    places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
+    positions = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
     # Symbolic sizes are no bounds of `clamp`.
-    places = torch.minimum(places, torch.full_like(places, 1.0) * (count - 1))
-    distances = (places[:, None] - torch.arange(count, dtype=torch.float64)).abs()
+    positions = torch.minimum(positions, torch.full_like(positions, 1.0) * (count - 1))
+    distances = (positions[:, None] - torch.arange(count, dtype=torch.float64)).abs()
     return (1 - distances).clamp(min=0).float()

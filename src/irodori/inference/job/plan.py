@@ -128,18 +128,18 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
         raise IrodoriError("standard input is one photo, and --sequence takes several")
     encoding, found = options.encoding, Found()
     alone = len(arguments) == 1 and not is_pattern(arguments[0])
-    one = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
-    alone = alone and (one is None or not is_folder(one))
+    photo = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
+    alone = alone and (photo is None or not is_folder(photo))
     place = Path(output).expanduser()
     if output == STREAM:
         if not alone:
             raise IrodoriError("--output - takes one photo: give one file, or - for standard input")
-        everything = [ColorizeTask(one, None)]
+        everything = [ColorizeTask(photo, None)]
     elif place.suffix.lower() in READ and not is_folder(place):
         if not alone:
             raise IrodoriError(f"--output {output} names one file: give one photo, or a folder")
         encoding = _encoding_of(place, encoding)
-        everything = [ColorizeTask(one, place)]
+        everything = [ColorizeTask(photo, place)]
     else:
         if alone and place.suffix and not is_folder(place):
             raise IrodoriError(

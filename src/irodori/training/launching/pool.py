@@ -18,16 +18,16 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass
 class Pool:
-    """The places of this machine for jobs, and whether the sweep was told to stop."""
+    """The places of this machine for jobs, and whether the sweep is stopping."""
 
     gpus: list[str]
     """What CUDA_VISIBLE_DEVICES calls them."""
     at_once: int | None = None
     """Jobs side by side; None: as many as the GPUs allow, and one without GPUs."""
     grace: float = 60.0
-    """Seconds that jobs get to write their checkpoints when they are told to stop."""
-    told: int | None = None
-    """The signal by which the sweep was told to stop."""
+    """Seconds that jobs get to write their checkpoints when they are stopped."""
+    stop_signal: int | None = None
+    """The signal that stopped the sweep."""
     deadline: float = field(default=float("inf"), init=False)
 
     def wanted(self, job: Job) -> int:
@@ -93,7 +93,7 @@ class Pool:
                     running[job.number] = (process, job, mine)
                     if self.stopping():
                         # The signal came while the process was being started.
-                        process.send(self.told or signal.SIGTERM)
+                        process.send(self.stop_signal or signal.SIGTERM)
                 for number, (process, job, mine) in list(running.items()):
                     status = process.ended()
                     if status is None:
@@ -119,8 +119,8 @@ class Pool:
         return self.wanted(job) <= len(free)
 
     def stopping(self) -> bool:
-        """Return whether the sweep was told to stop."""
-        return self.told is not None
+        """Return whether the sweep is stopping."""
+        return self.stop_signal is not None
 
     @contextmanager
     def listening(self, running: dict[int, tuple[JobProcess, Job, list[str]]]) -> Iterator[None]:
@@ -129,8 +129,8 @@ class Pool:
         def stop(signum: int, frame: FrameType | None) -> None:
             # A terminal that is gone is no reason to lose the jobs' state.
             passed = signal.SIGTERM if signum == signal.SIGHUP else signum
-            if self.told is None:
-                self.told = passed
+            if self.stop_signal is None:
+                self.stop_signal = passed
                 self.deadline = time.monotonic() + self.grace
                 for process, _, _ in running.values():
                     process.send(passed)

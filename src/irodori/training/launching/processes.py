@@ -1,4 +1,4 @@
-"""One job's processes: started, read from, told to stop, and none left behind."""
+"""One job's processes: started, read from, stopped, and none left behind."""
 
 import os
 import shutil

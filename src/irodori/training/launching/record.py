@@ -12,7 +12,7 @@ from irodori.metrics.catalog import MAIN
 from irodori.training.launching.job import Job
 
 REQUEUE = 75
-"""Exit status of a run that was told to stop and has written a checkpoint."""
+"""Exit status of a run that was stopped and has written a checkpoint."""
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 

@@ -25,7 +25,7 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial that isn't told yet."""
+    """A trial whose result isn't known yet."""
 
     number: int
     """Optuna's."""
@@ -34,7 +34,7 @@ class Asked:
 
 
 class Search:
-    """The trials of a search: asked for in batches, and told how they came out."""
+    """The trials of a search: asked for in batches, and their results."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Search:
             overrides: parsed; those that are sweeps are the space.
             seed: of the sampler.
             n_trials: trials that end, all in all.
-            together: whether trials are asked for before the ones before them are told.
+            together: whether trials are asked for before the results of the ones before are known.
 
         Raises:
             IrodoriError: the space can't be searched, or the folder holds another or a finished
@@ -80,8 +80,8 @@ class Search:
             storage=journal(folder / "search.journal"), study_name="search", load_if_exists=True
         )
         self.refuse_another_search()
-        self.begun = self.take_up()
-        if self.missing() < 1 and not self.begun:
+        self.started = self.take_up()
+        if self.missing() < 1 and not self.started:
             raise IrodoriError(
                 f"the search in {folder} has its {n_trials} trials: raise hydra.sweeper.n_trials to"
                 " go on with it, or give another hydra.sweep.dir"
@@ -108,7 +108,7 @@ class Search:
     def take_up(self) -> list[Asked]:
         """Return the trials that ran when the search was stopped: their jobs go on."""
         known = {job.job: (folder, job) for folder, job in record.read_all(self.folder)}
-        begun = []
+        started = []
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
             job = trial.user_attrs.get("job")
             if job is None:
@@ -119,8 +119,8 @@ class Search:
                 asked = Asked(trial.number, trial.params, job)
                 self.tell([asked], [record.score(known[job][0])])
             else:
-                begun.append(Asked(trial.number, trial.params, job))
-        return sorted(begun, key=lambda trial: trial.job)
+                started.append(Asked(trial.number, trial.params, job))
+        return sorted(started, key=lambda trial: trial.job)
 
     def missing(self) -> int:
         """Return the number of trials that are still to be asked for."""
@@ -129,10 +129,10 @@ class Search:
 
     def ask(self, batch: int) -> list[Asked]:
         """Return the next trials, at most `batch`, for successive jobs; [] at the end."""
-        if self.begun:
-            asked = [self.begun.pop(0)]
-            while self.begun and len(asked) < batch and self.begun[0].job == asked[-1].job + 1:
-                asked.append(self.begun.pop(0))
+        if self.started:
+            asked = [self.started.pop(0)]
+            while self.started and len(asked) < batch and self.started[0].job == asked[-1].job + 1:
+                asked.append(self.started.pop(0))
             return asked
         asked = []
         first = max((job.job for _, job in record.read_all(self.folder)), default=-1) + 1

@@ -31,7 +31,7 @@ class NodeTask:
     def __call__(self) -> int:
         """Run the node's ranks to their end; returns their exit status.
 
-        A run that was begun before goes on. One that ends with the status for it is requeued.
+        A run that was started before is resumed. One that ends with the status for it is requeued.
         """
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
