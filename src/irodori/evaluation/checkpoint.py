@@ -23,10 +23,10 @@ from irodori.data.opening import ShardOpener, open_both
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import protocol_of, resize_of
-from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer

@@ -10,12 +10,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.config.instantiate import instantiate
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.results import CONSOLE, EvaluationResult, document, table
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
 from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError

@@ -13,11 +13,11 @@ from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import describe_photographs, resize_of
-from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import ProgressLines
 

@@ -9,8 +9,8 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from irodori.data.module import ShardData
-from irodori.evaluation.results import EvaluationResult
 from irodori.metrics.catalog import MAIN
+from irodori.metrics.results import EvaluationResult
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures

@@ -13,9 +13,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
-from irodori.evaluation.results import CONSOLE, EvaluationResult, document, table
 from irodori.metrics import per_image
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
 from irodori.runs.folder import (
     create_run_folder,
     locked,

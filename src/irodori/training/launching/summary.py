@@ -13,8 +13,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
-from irodori.evaluation.results import CONSOLE
 from irodori.metrics.catalog import MAIN
+from irodori.metrics.results import CONSOLE
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
