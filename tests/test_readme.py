@@ -1,4 +1,4 @@
-"""The commands of the README, run as they stand there; trainings are made short."""
+"""The commands of the README and of docs/, run as they stand there; trainings are made short."""
 
 import json
 import os
@@ -19,7 +19,8 @@ from irodori.evaluation.settings import EvaluateSettings
 from made_runs import study
 
 PROJECT = Path(__file__).parents[1]
-TEXT = (PROJECT / "README.md").read_text()
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
 COMMANDS = [
     line
     for block in re.findall(r"```bash\n(.*?)```", TEXT, flags=re.S)
@@ -123,10 +124,14 @@ def test_commands_in_their_order(folder: Path) -> None:
     assert (folder / "comparison" / "report.html").exists()
 
 
-def test_files_that_the_readme_names_exist() -> None:
-    names = re.findall(r"\]\(((?!http)[^)]+)\)", TEXT)
-    assert names
-    assert [name for name in names if not (PROJECT / name.partition("#")[0]).exists()] == []
+def test_files_and_experiments_that_are_named_exist() -> None:
+    links = [
+        page.parent / link.partition("#")[0]
+        for page in PAGES
+        for link in re.findall(r"\]\(((?!http)[^)]+)\)", page.read_text())
+    ]
+    assert links
+    assert [link for link in links if not link.exists()] == []
     experiments = re.findall(r"^\| `(\w+)`", TEXT, flags=re.M)
     assert experiments
     missing = [n for n in experiments if not (PROJECT / f"conf/experiment/{n}.yaml").exists()]

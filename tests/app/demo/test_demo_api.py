@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
 ADDRESS = "http://127.0.0.1:7860"
-"""In the README's examples."""
+"""In the examples of docs/colorize.md."""
 
 
 @pytest.fixture(scope="module")
@@ -253,8 +253,9 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
 
 
 def block(kind, part):
-    """The README's block of code that holds this."""
-    blocks = re.findall(rf"```{kind}\n(.*?)```", (PROJECT / "README.md").read_text(), flags=re.S)
+    """The block of code of docs/colorize.md that holds this."""
+    page = (PROJECT / "docs" / "colorize.md").read_text()
+    blocks = re.findall(rf"```{kind}\n(.*?)```", page, flags=re.S)
     (found,) = (one for one in blocks if part in one)
     return found
 
