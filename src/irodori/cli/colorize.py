@@ -54,7 +54,10 @@ def colorize(
     ] = False,
     page: Annotated[
         int | None,
-        typer.Option(help="Page to take from files with several, from 1 on.", show_default=False),
+        typer.Option(
+            help="Number of the page to take from files with several, from 1 on.",
+            show_default=False,
+        ),
     ] = None,
     format: Annotated[
         str | None,
@@ -91,12 +94,13 @@ def colorize(
         bool, typer.Option("--verbose", help="Name all files that are left out.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(help="Photos at a time.", show_default="as many as cores")
+        int | None,
+        typer.Option(help="Number of photos at a time.", show_default="as many as cores"),
     ] = None,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Colorize photos; each keeps its size, its own lightness and what its file says of it."""
+    """Colorize photos; each keeps its size, its own lightness and its metadata."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import Encoding
     from irodori.inference.job.plan import JobOptions, make_plan

@@ -20,16 +20,18 @@ def export(
         Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
+        bool, typer.Option("--half", help="Write weights in half precision; safetensors only.")
     ] = False,
     part: Annotated[
         str | None,
         typer.Option(
-            help="photo: sRGB in and out; network: luminance in, chrominance out.",
+            help="Part to write: photo (sRGB to sRGB) or network (luminance to chrominance).",
             show_default="photo for onnx, network for torch-export",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""

@@ -15,18 +15,20 @@ MAX_PICTURES = 4096
 
 
 def sheet(
-    photos: Annotated[Path, typer.Argument(help="A folder of photos, one a row.")],
-    styles: Annotated[Path, typer.Option(help="A folder of style images, one a column.")],
+    photos: Annotated[Path, typer.Argument(help="A folder of photos; each gets a row.")],
+    styles: Annotated[Path, typer.Option(help="A folder of style images; each gets a column.")],
     output: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
     checkpoint: Annotated[
         Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
     ] = None,
     style_strength: StyleStrength = 1.0,
     saturation: Saturation = 1.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
-    """Show each photo in the style of each style image, in one picture."""
+    """Colorize each photo in the style of each style image; write all as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import WRITTEN
     from irodori.inference.job.inputs import find_photos

@@ -60,9 +60,8 @@ def contact_sheet(
 def _put(
     canvas: Image.Image, picture: Picture, corner: tuple[int, int], box: tuple[int, int]
 ) -> None:
-    if isinstance(picture, Tensor):
-        picture = functional.to_pil_image(picture.cpu())
-    small = ImageOps.contain(picture, box)
+    image = functional.to_pil_image(picture.cpu()) if isinstance(picture, Tensor) else picture
+    small = ImageOps.contain(image, box)
     margin = ((box[0] - small.width) // 2, (box[1] - small.height) // 2)
     canvas.paste(small, (corner[0] + margin[0], corner[1] + margin[1]))
 
