@@ -22,7 +22,7 @@ class SweepLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Claim the sweep's folder.
+        """Create the sweep's folder.
 
         Raises:
             IrodoriError: another sweep is running there.
@@ -168,11 +168,11 @@ class SlurmConfig:
     cluster: str = "slurm"
     """slurm; local runs submitit's processes on this machine."""
     timeout_min: int = 1440
-    """Minutes after which SLURM stops a job, which then goes on in another allocation."""
+    """Minutes after which SLURM stops a job, which is then requeued."""
     grace: int = 120
     """Seconds before that in which the job writes its checkpoint."""
     requeues: int = 100
-    """How often a job goes on like this."""
+    """How often a job is requeued."""
     slurm: dict[str, Any] = field(default_factory=dict)
     """Any other option of sbatch that submitit takes: partition, account, cpus_per_task, mem, …"""
 

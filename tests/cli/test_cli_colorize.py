@@ -293,7 +293,7 @@ def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sen
     else:
         status, word = {2: (130, "interrupted"), 15: (143, "terminated")}[sent]
         assert process.returncode == status
-        assert told == f"{word}: give the same command with --resume to go on\n"
+        assert told == f"{word}: give the same command with --resume to continue\n"
         assert not list(Path("out").rglob(".*.part"))
     done = len(whole(Path("out")))
     assert 1 <= done < many

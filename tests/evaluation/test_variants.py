@@ -10,11 +10,11 @@ from irodori.evaluation.comparison.variants import (
     BEST_ONLY,
     LABELS,
     NO_EFFECT,
-    flat,
     group,
     learnt_from,
     name_all,
 )
+from irodori.runs.resume import flattened
 from irodori.utils.errors import IrodoriError
 from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config, job, run
 
@@ -118,7 +118,7 @@ def test_variants_of_real_configurations():
     ):
         assert name_all([settings[0], other]) == words
     # Keys with notes are those of configurations.
-    keys = [key for key, _ in flat(plain[0])]
+    keys = list(flattened(plain[0]))
     nodes = {".".join(key.split(".")[:n]) for key in keys for n in (1, 2)}
     own = {key for key in NO_EFFECT if key.partition(".")[0] != "callbacks"}
     assert nodes >= own | BEST_ONLY | LABELS.keys()

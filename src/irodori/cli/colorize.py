@@ -109,7 +109,7 @@ def colorize(
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files are what they are, whether they are UTF-8 or not.
         sys.stdout.reconfigure(errors="surrogateescape")
-    with report_errors("give the same command with --resume to go on"):
+    with report_errors("give the same command with --resume to continue"):
         if work_size != NATIVE and not work_size.isdecimal():
             raise IrodoriError(f"--work-size is {work_size}: give a number of pixels, or native")
         if output == "-" and sys.stdout.isatty():

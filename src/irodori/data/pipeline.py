@@ -95,7 +95,7 @@ class KeepPlace:
     """A function for `wds.map` that loses no sample.
 
     webdataset's own handlers drop a sample that a function fails for, and every batch after it
-    would be another one. Here it goes on with the reason under `__error__`, and later stages leave
+    would be another one. Here it stays, with the reason under `__error__`, and later stages leave
     it alone.
     """
 

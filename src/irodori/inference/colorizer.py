@@ -66,7 +66,7 @@ class Colorizer:
         settings: how.
         device: where the network runs.
         precision: see `faster`.
-        report: takes a line for the user when memory ran out and work goes on in smaller parts;
+        report: takes a line for the user when memory ran out and work continues in smaller parts;
             None: to stderr.
     """
 

@@ -115,6 +115,7 @@ class AbPrior:
             "made": self.made,
             "photographs": self.photographs,
             "mean_ab": self.mean_ab,
+            # British, as in the priors that exist: the hash of this text identifies them.
             "bins": f"centres -{FARTHEST}, ..., {FARTHEST} by {STEP}; rows by a*, columns by b*",
         }
         lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from irodori.config.labels import Label, NoEffect, notes
 from irodori.data.config import DataConfig
 from irodori.evaluation.comparison.runs import FOREIGN, Run
 from irodori.metrics.catalog import AS_PREDICTED
+from irodori.runs.resume import flattened
 from irodori.training.settings import EncoderTraining, TrainSettings
 from irodori.utils.errors import IrodoriError
 
@@ -114,9 +115,9 @@ def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
         row: which checkpoint: `best` depends on how often it was looked for.
     """
     found: dict[str, Any] = {}
-    for key, value in flat(config):
+    for key, value in flattened(config).items():
         parents = {key[: match.start()] for match in re.finditer(r"\.|$", key)}
-        if parents & NO_EFFECT or (row != "best" and key in BEST_ONLY):
+        if value == {} or parents & NO_EFFECT or (row != "best" and key in BEST_ONLY):
             continue
         if key.endswith("._target_"):
             found[key.removesuffix("._target_")] = class_name(str(value))
@@ -143,15 +144,6 @@ def _is_repeated(key: str, value: Any, settings: Settings) -> bool:
     if node == "network":
         return rest.partition(".")[0] in settings
     return node in ("backbone", "decoder") and settings.get(f"network.{rest}", settings) == value
-
-
-def flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a nested configuration by dotted key."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value
 
 
 def class_name(target: str) -> str:

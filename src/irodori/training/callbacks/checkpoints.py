@@ -192,7 +192,7 @@ class Checkpoints(Callback):
             )
 
     def _end_validation(self) -> None:
-        """Let the clock of training go on, when all callbacks are done with a validation."""
+        """Start the clock of training again when all callbacks are done with a validation."""
         self._tick()
         self._validating = False
 

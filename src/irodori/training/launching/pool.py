@@ -80,7 +80,7 @@ class Pool:
                     job = waiting.pop(0)
                     mine, free = free[: self.wanted(job)], free[self.wanted(job) :]
                     own = {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-                    say("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
+                    log("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
                     record.write(job.folder, record.running(job))
                     prefix = "" if alone else f"{job.number} | "
                     process = JobProcess(
@@ -88,7 +88,7 @@ class Pool:
                         job.folder,
                         job.folder / "output.log",
                         variables | own,
-                        partial(say, prefix),
+                        partial(log, prefix),
                     )
                     running[job.number] = (process, job, mine)
                     if self.stopping():
@@ -102,7 +102,7 @@ class Pool:
                     free = sorted([*free, *mine], key=self.gpus.index)
                     result = record.waiting(job).ended(status, process.lines, self.stopping())
                     record.write(job.folder, result)
-                    say("", f"job {job.number} {describe(result)}")
+                    log("", f"job {job.number} {describe(result)}")
                 if time.monotonic() > self.deadline:
                     for process, _, _ in running.values():
                         process.kill()
@@ -153,8 +153,8 @@ def describe(result: record.Record) -> str:
     return result.status
 
 
-def say(prefix: str, line: str) -> None:
-    """Print a line whole, whichever thread says it."""
+def log(prefix: str, line: str) -> None:
+    """Print a line in one piece, from any thread."""
     sys.stdout.write(f"{prefix}{line}\n")
     sys.stdout.flush()
 

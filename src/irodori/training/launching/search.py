@@ -44,7 +44,7 @@ class Search:
         n_trials: int,
         together: bool,
     ) -> None:
-        """Begin the search, or go on with the one that lies in the folder.
+        """Begin the search, or resume the one that lies in the folder.
 
         Args:
             folder: the sweep's folder, which nobody else writes to.
@@ -84,9 +84,9 @@ class Search:
         if self.missing() < 1 and not self.started:
             raise IrodoriError(
                 f"the search in {folder} has its {n_trials} trials: raise hydra.sweeper.n_trials to"
-                " go on with it, or give another hydra.sweep.dir"
+                " resume it, or give another hydra.sweep.dir"
             )
-        # Else a search that goes on would draw its first random values again.
+        # Else a resumed search would draw its first random values again.
         seed += len(self.study.trials)
         self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=together)
 
@@ -106,7 +106,7 @@ class Search:
             self.study.set_user_attr(key, value)
 
     def take_up(self) -> list[Asked]:
-        """Return the trials that ran when the search was stopped: their jobs go on."""
+        """Return the trials that ran when the search was stopped: their jobs are resumed."""
         known = {job.job: (folder, job) for folder, job in record.read_all(self.folder)}
         started = []
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
@@ -147,9 +147,9 @@ class Search:
         return [*self.fixed, *(f"{key}={value!s}" for key, value in trial.params.items())]
 
     def tell(self, trials: Sequence[Asked], values: Sequence[float | None]) -> bool:
-        """Note how trials came out; returns whether the search goes on.
+        """Note how trials came out; return whether the search continues.
 
-        A trial whose job was stopped stays open: it goes on when the search does.
+        A trial whose job was stopped stays open: it is resumed with the search.
         """
         jobs = {job.job: job.status for _, job in record.read_all(self.folder)}
         going = True

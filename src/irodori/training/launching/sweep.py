@@ -8,7 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from irodori.training.launching import record
-from irodori.training.launching.folder import claim
+from irodori.training.launching.folder import create_sweep_folder
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.processes import end, marked
 from irodori.utils.errors import IrodoriError
@@ -23,7 +23,7 @@ def begin(config: DictConfig) -> None:
     if "LOCAL_RANK" in os.environ:
         raise IrodoriError("start a sweep without torchrun: it starts its jobs' ranks itself")
     named = any(text.startswith("hydra.sweep.dir=") for text in given(config, "hydra"))
-    folder = claim(Path(config.hydra.sweep.dir), named).resolve()
+    folder = create_sweep_folder(Path(config.hydra.sweep.dir), named).resolve()
     config.hydra.sweep.dir = str(folder)
     orphans = marked(str(folder), below=True)
     if orphans:
