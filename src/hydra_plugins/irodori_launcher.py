@@ -172,7 +172,7 @@ class SlurmConfig:
     grace: int = 120
     """Seconds before that in which the job writes its checkpoint."""
     requeues: int = 100
-    """How often a job is requeued."""
+    """Number of times that a job is requeued."""
     slurm: dict[str, Any] = field(default_factory=dict)
     """Any other option of sbatch that submitit takes: partition, account, cpus_per_task, mem, …"""
 

@@ -12,7 +12,7 @@ import typer
 from irodori.cli.reporting import fail, report_errors
 
 SMALL = 20_000
-"""Below so many training photographs a pretrained encoder or a narrow network is proposed."""
+"""With fewer training photographs, a pretrained encoder or a narrow network is proposed."""
 FULL_BATCH = 128
 
 app = typer.Typer(help="Write photographs as shards, and verify shards.", no_args_is_help=True)

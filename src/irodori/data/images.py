@@ -20,7 +20,7 @@ _STARTS = {
     b"\0\0\0\x0cjP  ": "jp2",
     b"BM": "bmp",
 }
-"""How files begin, as patterns."""
+"""Patterns of the first bytes of files."""
 _KIND = re.compile(b"|".join(b"(?P<%s>%s)" % (k.encode(), s) for s, k in _STARTS.items()), re.S)
 _PILLOW = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP")
 

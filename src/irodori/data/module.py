@@ -32,7 +32,7 @@ from irodori.data.samples import Samples
 from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
-"""At most so many shards are named whose images can't all be read."""
+"""Largest number of shards named whose images can't all be read."""
 
 
 class ShardModule(LightningDataModule):

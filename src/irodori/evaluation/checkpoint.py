@@ -138,7 +138,7 @@ def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
     """
     given = {field.name: getattr(asked, field.name) for field in fields(asked)}
     name = given.pop("name")
-    # Of the others null is a value of its own: data.cache=null keeps no shard.
+    # For the other keys null is a value of its own: data.cache=null keeps no shard.
     as_run = {"val", "fold", "classes", "val_size", "val_batch_size", "workers"}
     given = {key: x for key, x in given.items() if x is not None or key not in as_run}
     if name != "run" and "val" not in given:

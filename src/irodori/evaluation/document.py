@@ -19,7 +19,7 @@ class Cell:
 
     text: str
     note: str = ""
-    """Below it, smaller."""
+    """Smaller text below it."""
     strong: bool = False
     tone: Literal["", "good", "bad", "even"] = ""
 

@@ -23,7 +23,7 @@ from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"
-"""Which photographs were measured, one a line."""
+"""Name of the file that lists the measured photographs, one a line."""
 
 
 def evaluate(run: Run) -> None:

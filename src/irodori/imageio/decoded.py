@@ -10,7 +10,7 @@ from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
 _ROWS = 256
-# What modes are converted to: a color space, and Pillow's mode of it without and with transparency.
+# Color spaces of Pillow's modes, and the mode they are converted to without and with transparency.
 _SPACES = {"1": "gray", "L": "gray", "LA": "gray", "La": "gray", "CMYK": "cmyk", "LAB": "lab"}
 _SPACES |= dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"), "rgb")
 _MODES = {"gray": ("L", "LA"), "rgb": ("RGB", "RGBA"), "cmyk": ("CMYK",), "lab": ("LAB",)}

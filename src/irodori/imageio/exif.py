@@ -20,8 +20,8 @@ _CENTIMETER = 3
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
 STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
-"""What describes how a TIFF file stores its pixels and is no metadata of the photo: sizes, strips,
-tiles, tables, colors, layers; and XMP, IPTC and the profile, which go their own ways."""
+"""Tags of how a TIFF file stores its pixels, no metadata of the photo: sizes, strips,
+tiles, tables, colors, layers; and XMP, IPTC and the profile, which are handled apart."""
 
 # Bytes of a value of each kind, and NumPy's names of the numbers that it is made of.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}

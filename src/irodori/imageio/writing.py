@@ -20,11 +20,11 @@ from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
 QUALITY = {"JPEG": 97, "WEBP": 95}
-"""Of what is written unless another is chosen. JPEG is baseline, not progressive, with optimized
-tables left out: it is decoded a row at a time and by everything; and its chrominance, which is all
+"""Quality of what is written unless another is chosen. JPEG is baseline, not progressive, without
+optimized tables: it is decoded a row at a time and by everything; and its chrominance, which is all
 that a colorization adds, has its full size (4:4:4).
 
-Of experiments/colorize/jpeg_quality.csv, the sample's 206 photographs and 11 larger ones: JPEG's is
+By experiments/colorize/jpeg_quality.csv (the sample's 206 photographs and 11 larger ones) JPEG's is
 the smallest that was measured whose error in luminance (L*, root of the mean square) stays below
 one 8-bit step in both: 0.76 and 0.59 steps, CIEDE2000 0.43 and 0.40, 0.66 and 0.38 bytes a pixel;
 95 has 1.30 and 0.76 steps for 0.55 and 0.30 bytes. 4:2:0 at 97 takes a sixth to a fifth less, but

@@ -32,7 +32,7 @@ class MetricInfo:
     title: str
     """Its name in tables and plots."""
     better: Better
-    """Which values are good."""
+    """Direction in which values are better."""
     definition: str
     """The protocol, in one line."""
     unit: str = ""

@@ -20,7 +20,7 @@ from irodori.metrics.pair import Pair
 SMALLEST = 4
 """Fewer photographs say nothing of a set."""
 ROWS = 256
-"""So many rows of an N×N matrix are held at once."""
+"""Rows of an N×N matrix that are held at once."""
 
 
 class FeatureDistance(SetDistance):

@@ -38,11 +38,11 @@ class AbPrior:
     mean_ab: tuple[float, float]
     """Mean a* and b*, per photograph and then over them."""
     photographs: int
-    """How many it was made from."""
+    """Number of photographs that it was made from."""
     made: str
-    """How it was made, in words."""
+    """Description of how it was made."""
     name: str = ""
-    """Of the file that it was read from; empty otherwise."""
+    """Name of the file that it was read from; empty otherwise."""
 
     @classmethod
     def of(cls, pictures: Iterable[Tensor], made: str) -> "AbPrior":

@@ -13,11 +13,11 @@ from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
 CONSOLE = Console(highlight=False)
 MAX_SCENES = 20
-"""More scenes than these stand in metrics.json only."""
+"""With more scenes than these, they stand in metrics.json only."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")
 """Metrics of metrics.json that the terminal has no room for."""
 ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0", "neither": ""}
-"""Where a metric is best."""
+"""Signs of where a metric is best."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class WeightFile:
     """A file in torch.hub's folder, under the name that the library that reads it looks for."""
 
     url: str
-    """Where it comes from."""
+    """URL that the file comes from."""
 
     @property
     def path(self) -> Path:

@@ -14,7 +14,7 @@ from irodori.torch7.reader import Object, Table
 from irodori.utils.errors import IrodoriError
 
 STEPS = 1000
-"""At most; a few bytes can ask for a billion of them by containers within containers."""
+"""Largest number of steps; a few bytes of nested containers can ask for a billion."""
 PASSING = ("Identity", "Copy", "Contiguous", "View", "Reshape", "Replicate", "Unsqueeze", "Squeeze")
 """Layers that change at most a tensor's shape, which are left out."""
 
@@ -28,7 +28,7 @@ class Layer:
 
 
 Signal = Layer | int | tuple["Signal", ...]
-"""What goes from layer to layer: a tensor, an input of the network (counted from 1; 0: all of them
+"""A signal from layer to layer: a tensor, an input of the network (counted from 1; 0: all of them
 before they are split), or several tensors."""
 
 

@@ -23,7 +23,7 @@ from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
 ROUNDING = 1e-6
-"""By so much the metric of the same weights may differ between two sums."""
+"""Largest difference of the metric of the same weights between two sums."""
 
 
 def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:

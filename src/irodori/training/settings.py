@@ -15,12 +15,12 @@ MONITOR = f"val/{MAIN}"
 
 UNRELATED_TO_RESULTS = NoEffect(
     (
-        # What changes no more than the last digits of a number.
+        # Keys that change no more than the last digits of a number.
         "accelerator",
         "strategy",
         "benchmark",
         "deterministic",
-        # What is logged and written meanwhile.
+        # Keys of what is logged and written meanwhile.
         "log_every_n_steps",
         "enable_progress_bar",
         "enable_model_summary",

@@ -17,7 +17,7 @@ OPEN = re.compile(
     r"|/gradio_api/(info|upload|upload_progress|cancel|reset|app_id|startup-events)/?"
     r"|/gradio_api/(queue|heartbeat|call)/.*|/gradio_api/run/predict"
 )
-"""Of gradio's addresses, those that the page and its API need. The others serve components that
+"""Gradio's addresses that the page and its API need. The others serve components that
 aren't here, its development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"

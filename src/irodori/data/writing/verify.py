@@ -16,7 +16,7 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressBar
 
 NAMED = 20
-"""At most so many keys are named in a line."""
+"""Largest number of keys named in a line."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Report:
 
     document: Document
     tables: Mapping[str, pd.DataFrame]
-    """By the name of the file, without its suffix."""
+    """Tables by the name of the file, without its suffix."""
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -44,7 +44,7 @@ class Run:
     row: str
     """The row that is compared: last, best, or of an evaluation model."""
     rows: Mapping[str, pd.DataFrame]
-    """For each row of per_image.csv its photographs by key: width, height, metrics, weights."""
+    """Photographs of each row of per_image.csv by key: width, height, metrics, weights."""
     checkpoint: Path | None
     described: Mapping[str, MetricInfo]
     """The metrics that are known, by name: the catalog's, and the run's own."""

@@ -45,7 +45,7 @@ class Variant:
     """The settings that change what is learnt, by dotted key."""
     runs: tuple[Run, ...]
     predicted_luminance: bool = False
-    """For RGB: pictures have the luminance that the network predicted, not the photograph's."""
+    """Whether pictures have the luminance that the network predicted, as RGB's can."""
 
     def row(self, run: Run) -> str:
         """Return the name of this variant's row in one of its runs."""

@@ -51,7 +51,7 @@ class OutputError(IrodoriError):
 
 
 Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
-"""Makes a `BatchColorizer`, or what is like one."""
+"""A function that makes a `BatchColorizer`, or an object with its methods."""
 
 
 @dataclass

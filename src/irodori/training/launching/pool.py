@@ -21,7 +21,7 @@ class Pool:
     """The places of this machine for jobs, and whether the sweep is stopping."""
 
     gpus: list[str]
-    """What CUDA_VISIBLE_DEVICES calls them."""
+    """The GPUs' names in CUDA_VISIBLE_DEVICES."""
     at_once: int | None = None
     """Jobs side by side; None: as many as the GPUs allow, and one without GPUs."""
     grace: float = 60.0

@@ -56,7 +56,7 @@ class JobProcess:
         with self.log.open("ab", buffering=0) as log:
             for line in self.process.stdout:
                 log.write(line)
-                # Of a line that was overwritten again and again, as it stood in the end.
+                # Only the end of a line that was overwritten again and again.
                 text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
                 self.lines.append(text)
                 show(text)

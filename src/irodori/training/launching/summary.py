@@ -25,7 +25,7 @@ STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 COLUMNS = {name: (name, MAIN) for name in ("best", "last", "mean_color", "gray")}
 COLUMNS["accuracy"] = ("best", "accuracy")
-"""For each column of the summary a row of metrics.json and its metric."""
+"""Columns of the summary, each with a row of metrics.json and its metric."""
 
 Jobs = Sequence[tuple[Path, Record]]
 """The jobs of a sweep, each with its run folder."""
