@@ -12,9 +12,9 @@ from PIL import Image
 import tiny
 from irodori.color import Lab, Rgb
 from irodori.evaluation.comparison.compare import compare
-from irodori.evaluation.comparison.pictures import side_by_side, spread
 from irodori.evaluation.comparison.plots import trade_off
 from irodori.evaluation.comparison.report import make_report
+from irodori.evaluation.comparison.side_by_side import side_by_side, spread
 from irodori.evaluation.document import (
     Cell,
     Document,

@@ -13,7 +13,7 @@ from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 if TYPE_CHECKING:
-    from irodori.inference.job.plan import JobOptions, Plan
+    from irodori.inference.job.tasks import JobOptions, Plan
 
 LISTED = 10
 """Files that are left out are named up to so many; `--verbose` names all."""
@@ -103,7 +103,7 @@ def colorize(
     """Colorize photos; each keeps its size, its own lightness and its metadata."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import Encoding
-    from irodori.inference.job.plan import JobOptions, make_plan
+    from irodori.inference.job.tasks import JobOptions, make_plan
     from irodori.inference.settings import NATIVE, ColorizeSettings
 
     if isinstance(sys.stdout, io.TextIOWrapper):

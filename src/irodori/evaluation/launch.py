@@ -43,7 +43,7 @@ def evaluate(run: Run) -> None:
 
         measured = measure_checkpoint(config, prior)
     elif config.checkpoint is None and config.predictions is not None and config.truth is not None:
-        from irodori.evaluation.pictures import measure_pictures
+        from irodori.evaluation.predictions import measure_pictures
 
         measured = measure_pictures(config, prior)
     else:

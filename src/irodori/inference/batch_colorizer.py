@@ -12,7 +12,7 @@ from torch import Tensor
 
 from irodori.imageio import read_photo
 from irodori.inference.colorizer import STEADY, Colored, Colorizer
-from irodori.inference.job.plan import JobOptions
+from irodori.inference.job.tasks import JobOptions
 from irodori.inference.luminance import Pixels
 from irodori.inference.provenance import provenance_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory

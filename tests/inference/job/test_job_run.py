@@ -16,7 +16,7 @@ import tiny
 from irodori.imageio import Encoding
 from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
-from irodori.inference.job.plan import JobOptions, make_plan
+from irodori.inference.job.tasks import JobOptions, make_plan
 from irodori.utils.errors import IrodoriError
 
 

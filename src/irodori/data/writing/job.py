@@ -22,7 +22,7 @@ from irodori.data.writer import shard_writer
 from irodori.data.writing import state
 from irodori.data.writing.layouts import read_source
 from irodori.data.writing.options import Options
-from irodori.data.writing.photo import (
+from irodori.data.writing.prepare import (
     NEAR_GRAY,
     QUALITY,
     Prepared,

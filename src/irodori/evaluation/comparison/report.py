@@ -181,7 +181,7 @@ def _pictures(
     comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
 ) -> list[Block]:
     report("loading PyTorch for the pictures")
-    from irodori.evaluation.comparison.pictures import side_by_side
+    from irodori.evaluation.comparison.side_by_side import side_by_side
 
     found = side_by_side(comparison, count, trust, report)
     blocks: list[Block] = []

@@ -77,7 +77,7 @@ def _torch_export(file: BinaryIO, model: Model, half: bool, part: str | None) ->
 
 def _onnx(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
     # Imported here: it needs onnx, an extra.
-    from irodori.inference.export.photo import write_photo_onnx
+    from irodori.inference.export.photo_graph import write_photo_onnx
 
     (write_onnx if part == NETWORK else write_photo_onnx)(file, model)
 

@@ -29,8 +29,8 @@ from irodori.imageio import (
     write_photo,
 )
 from irodori.inference.job.names import suffix_for
-from irodori.inference.job.plan import ColorizeTask, JobOptions, Plan
 from irodori.inference.job.queue import Admission, AdmissionQueue
+from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan
 from irodori.inference.settings import NATIVE
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line

@@ -11,9 +11,9 @@ from pictures import encoded, picture
 from PIL import Image, ImageCms
 
 from irodori.data.images import decode
-from irodori.data.writing import photo
+from irodori.data.writing import prepare as preparing
 from irodori.data.writing.options import Options
-from irodori.data.writing.photo import RejectedError, colorfulness, fingerprint, prepare
+from irodori.data.writing.prepare import RejectedError, colorfulness, fingerprint, prepare
 
 WANTED = Options(size=64)
 ALL = Options(size=64, near_gray=0)
@@ -164,10 +164,10 @@ def test_avif_and_heic_become_jpeg(kind, monkeypatch):
     content = encoded(picture(1, (64, 48)), kind, quality=90)
     assert close(prepare(content, WANTED).content, picture(1, (64, 48)), mean=4)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    photo._formats.cache_clear()
+    preparing._formats.cache_clear()
     if kind == "HEIF":
         assert "irodori[heif]" in reason(content)
-    photo._formats.cache_clear()
+    preparing._formats.cache_clear()
 
 
 def test_fingerprints_of_copies_are_near_and_of_others_far():
