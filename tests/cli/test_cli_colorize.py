@@ -287,13 +287,13 @@ def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sen
     assert process.stdout.readline().startswith("out/")
     time.sleep(0.17)
     process.send_signal(sent)
-    told = process.communicate(timeout=60)[1]
+    printed = process.communicate(timeout=60)[1]
     if sent == signal.SIGKILL:
         assert process.returncode == -9
     else:
         status, word = {2: (130, "interrupted"), 15: (143, "terminated")}[sent]
         assert process.returncode == status
-        assert told == f"{word}: give the same command with --resume to continue\n"
+        assert printed == f"{word}: give the same command with --resume to continue\n"
         assert not list(Path("out").rglob(".*.part"))
     done = len(whole(Path("out")))
     assert 1 <= done < many
@@ -310,9 +310,9 @@ def test_an_interrupted_command_does_not_wait_for_a_long_photo(scans):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     time.sleep(8)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=15)[1]
+    printed = process.communicate(timeout=15)[1]
     assert process.returncode == 130
-    assert told.count("\n") == 1
+    assert printed.count("\n") == 1
     assert not Path("out").exists()
 
 
