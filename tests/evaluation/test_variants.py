@@ -11,7 +11,7 @@ from irodori.evaluation.comparison.variants import (
     LABELS,
     NO_EFFECT,
     group,
-    learnt_from,
+    learned_from,
     name_all,
 )
 from irodori.runs.resume import flattened
@@ -21,7 +21,7 @@ from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config,
 
 def named(*changes):
     """Names of variants whose configurations have these changes."""
-    return name_all([learnt_from(config(**change), "last") for change in changes])
+    return name_all([learned_from(config(**change), "last") for change in changes])
 
 
 def test_a_name_is_what_differs_and_nothing_else():
@@ -85,8 +85,8 @@ def test_averaged_weights_are_another_variant():
         "decay=0.95",
         "decay=0.9",
     ]
-    left_out = learnt_from(config(callbacks__ema=None, callbacks__pictures=None), "last")
-    assert left_out == learnt_from(config(), "last")
+    left_out = learned_from(config(callbacks__ema=None, callbacks__pictures=None), "last")
+    assert left_out == learned_from(config(), "last")
 
 
 def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
@@ -98,14 +98,14 @@ def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
     assert named({}, wide) == ["width=0.125", "width=0.5"]
     assert len(set(named({}, {"backbone__width": 0.5}))) == 2
     # Pictures from elsewhere have no settings.
-    assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
+    assert learned_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
 
 
 def test_variants_of_real_configurations():
     overrides = ["", "backbone=resnet18", "decoder=skips", "objective=classes", "callbacks=ema"]
     composed = [tiny.compose(*filter(None, [override])) for override in overrides]
     plain = [OmegaConf.to_container(each, resolve=True) for each in composed]
-    settings = [learnt_from(each, "last") for each in plain]
+    settings = [learned_from(each, "last") for each in plain]
     for other, words in zip(
         settings[1:],
         (

@@ -30,7 +30,7 @@ class Label:
 
 @dataclass(frozen=True)
 class NoEffect:
-    """Marks a key that does not change what is learnt, so that it makes no other variant.
+    """Marks a key that does not change what is learned, so that it makes no other variant.
 
     keys: of a node, the names of the keys below it that are meant; empty: the whole node.
     """

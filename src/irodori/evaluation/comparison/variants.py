@@ -42,7 +42,7 @@ class Variant:
 
     name: str
     settings: Settings
-    """The settings that change what is learnt, by dotted key."""
+    """The settings that change what is learned, by dotted key."""
     runs: tuple[Run, ...]
     predicted_luminance: bool = False
     """Whether pictures have the luminance that the network predicted, as RGB's can."""
@@ -80,9 +80,9 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     members: dict[str, list[Run]] = defaultdict(list)
     settings_of: dict[str, Settings] = {}
     for run in runs:
-        learnt = learnt_from(run.config, row)
-        identity = repr(sorted(learnt.items()))
-        settings_of[identity] = learnt
+        learned = learned_from(run.config, row)
+        identity = repr(sorted(learned.items()))
+        settings_of[identity] = learned
         for other in members[identity]:
             if (other.fold, other.seed) == (run.fold, run.seed):
                 raise IrodoriError(
@@ -107,8 +107,8 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     return variants
 
 
-def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """Return the settings that change what is learnt, by dotted key; classes by their short names.
+def learned_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """Return the settings that change what is learned, by dotted key; classes by their short names.
 
     Args:
         config: nested; of pictures from elsewhere, it is left without settings.

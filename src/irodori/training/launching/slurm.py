@@ -115,7 +115,7 @@ def submit(
         slurm: other options, by submitit's names.
 
     Raises:
-        IrodoriError: submitit or SLURM refuses them; jobs before the refused one are cancelled.
+        IrodoriError: submitit or SLURM refuses them; jobs before the refused one are canceled.
     """
     submitted: list[submitit.Job[int]] = []
     for job in jobs:
