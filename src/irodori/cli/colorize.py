@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from irodori.inference.job.tasks import JobOptions, Plan
 
 LISTED = 10
-"""Files that are left out are named up to so many; `--verbose` names all."""
+"""Number of left-out files that are named; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
 
 

@@ -130,4 +130,4 @@ def picked(signal: Signal, number: Any) -> Signal:
         return int(number)
     if isinstance(signal, tuple) and number in range(1, len(signal) + 1):
         return signal[int(number) - 1]
-    raise IrodoriError(f"its graph asks for tensor {number} where there are not so many")
+    raise IrodoriError(f"its graph asks for tensor {number} of fewer")

@@ -94,7 +94,7 @@ class UploadStore:
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[None]:
-        """Receive an upload of so many bytes; what it leaves unfinished is deleted.
+        """Receive an upload of this many bytes; what it leaves unfinished is deleted.
 
         Raises:
             IrodoriError: there is no room for it.

@@ -28,7 +28,7 @@ SECONDS = "train/seconds"
 class Checkpoints(Callback):
     """Keeps `last.ckpt` and `best.ckpt` of a run.
 
-    The last one is written between two optimizer steps, every so many steps and minutes, before
+    The last one is written between two optimizer steps, every few steps and minutes, before
     each validation, after each epoch, at the end, and when a signal asks the run to stop. If a
     checkpoint can't be written, a line says so, and the one before stays.
 

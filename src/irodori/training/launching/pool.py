@@ -62,7 +62,7 @@ class Pool:
     ) -> None:
         """Run jobs in their order, side by side as far as there is room, and write their job.json.
 
-        A job that fails doesn't hinder the others. SIGINT, SIGTERM and SIGHUP are passed on to the
+        A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to the
         jobs that run, and no other is started; a second one, or the end of `grace`, kills them.
 
         Args:

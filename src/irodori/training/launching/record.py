@@ -94,10 +94,10 @@ def read_all(sweep: Path) -> list[tuple[Path, Record]]:
 
 def score(folder: Path) -> float | None:
     """Return the main metric of a done job's best checkpoint; None of any other."""
-    known, figures = read(folder), rows(folder)
-    if known is None or known.status != "done" or figures is None:
+    known, metrics = read(folder), rows(folder)
+    if known is None or known.status != "done" or metrics is None:
         return None
-    return float(figures["best"][MAIN])
+    return float(metrics["best"][MAIN])
 
 
 def rows(folder: Path) -> dict[str, Any] | None:
