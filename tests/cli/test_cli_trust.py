@@ -47,7 +47,7 @@ def checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        ["colorize", "photos", "--output", "out"],
+        ["colorize", "photos", "--output", "out", "--recolor"],
         ["sheet", "photos", "--styles", "styles", "--output", "out.png"],
         ["export", "--format", "safetensors", "--output", "out.safetensors"],
     ],

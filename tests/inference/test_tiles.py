@@ -83,7 +83,7 @@ def test_a_narrower_overlap_would_show():
 @pytest.mark.parametrize(
     ("backbone", "tile"),
     [
-        ("resnet18", 640),
+        pytest.param("resnet18", 640, marks=pytest.mark.long),
         ("tf_efficientnet_lite0", 640),
         pytest.param("mobilenetv4_conv_small", 640, marks=pytest.mark.long),
         pytest.param("convnext_tiny", 640, marks=pytest.mark.long),

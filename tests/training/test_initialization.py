@@ -152,9 +152,8 @@ needs_lite0 = pytest.mark.skipif(
 
 
 @needs_lite0
-@pytest.mark.parametrize(
-    ("freeze_steps", "accumulate"), [pytest.param(0, 1, marks=pytest.mark.long), (2, 2)]
-)
+@pytest.mark.parametrize(("freeze_steps", "accumulate"), [(0, 1), (2, 2)])
+@pytest.mark.long
 def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps, accumulate):
     data = tiny.on(tiny.shards(tmp_path), tiny.shards(tmp_path / "val", first=40))
     settings = ["backbone=tf_efficientnet_lite0", f"encoder.freeze_steps={freeze_steps}"]

@@ -4,12 +4,13 @@ import csv
 
 import pytest
 
-from irodori.training.metrics_csv import NAME, MetricsCSV
+from irodori.training.metrics_csv import MetricsCSV
 from irodori.utils.errors import IrodoriError
+from irodori.utils.run_files import METRICS_CSV
 
 
 def written(folder):
-    with (folder / NAME).open(newline="") as file:
+    with (folder / METRICS_CSV).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -25,7 +26,7 @@ def test_the_file_is_written_every_so_many_steps(tmp_path):
     seen = []
     for step in range(7):
         logger.log_metrics({"loss": step / 2}, step)
-        seen.append(len(written(tmp_path)) if (tmp_path / NAME).exists() else 0)
+        seen.append(len(written(tmp_path)) if (tmp_path / METRICS_CSV).exists() else 0)
     assert seen == [0, 0, 3, 3, 3, 6, 6]
     logger.finalize("success")
     assert [row["loss"] for row in written(tmp_path)] == [str(step / 2) for step in range(7)]
@@ -33,7 +34,7 @@ def test_the_file_is_written_every_so_many_steps(tmp_path):
 
 def test_a_column_that_comes_later_is_empty_before(tmp_path):
     logged(tmp_path, [(0, {"b": 1.0}), (1, {"a": 0.5})])
-    assert (tmp_path / NAME).read_text().splitlines() == ["a,b,step", ",1.0,0", "0.5,,1"]
+    assert (tmp_path / METRICS_CSV).read_text().splitlines() == ["a,b,step", ",1.0,0", "0.5,,1"]
 
 
 def test_rows_after_the_checkpoint_are_replaced_and_none_is_doubled(tmp_path):
@@ -44,7 +45,7 @@ def test_rows_after_the_checkpoint_are_replaced_and_none_is_doubled(tmp_path):
     # Two rows were logged after the checkpoint, one of them with a column of its own.
     logged(killed, [*rows[:4], (4, {"loss": -1.0}), (5, {"other": -1.0})])
     logged(killed, rows[4:], keep=4)
-    assert (killed / NAME).read_bytes() == (whole / NAME).read_bytes()
+    assert (killed / METRICS_CSV).read_bytes() == (whole / METRICS_CSV).read_bytes()
 
 
 def test_rows_that_are_missing_are_told_of(tmp_path, capsys):
@@ -52,13 +53,13 @@ def test_rows_that_are_missing_are_told_of(tmp_path, capsys):
     logged(tmp_path, [(3, {"loss": 2.0})], keep=3)
     assert "lacks 2 rows" in capsys.readouterr().out
     assert [row["step"] for row in written(tmp_path)] == ["0", "3"]
-    (tmp_path / NAME).unlink()
+    (tmp_path / METRICS_CSV).unlink()
     logged(tmp_path, [(3, {"loss": 2.0})], keep=3)
     assert "lacks 3 rows" in capsys.readouterr().out
 
 
 def test_a_file_of_another_kind_is_one_line(tmp_path):
-    (tmp_path / NAME).write_bytes(b"\xff\x00\xfe")
+    (tmp_path / METRICS_CSV).write_bytes(b"\xff\x00\xfe")
     with pytest.raises(IrodoriError, match=r"can't be read: .*; restore it, or remove it"):
         MetricsCSV(tmp_path, flush_every=1, keep=2)
 
@@ -68,7 +69,7 @@ def test_rows_that_cannot_be_written_are_told_of_once_and_written_later(tmp_path
     folder.write_text("a file, where no folder can be made")
     logger = logged(folder, [(step, {"loss": 1.0}) for step in range(3)])
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"{folder / NAME} can't be written for now: ")
+    assert line.startswith(f"{folder / METRICS_CSV} can't be written for now: ")
     folder.unlink()
     logger.log_metrics({"loss": 1.0}, 3)
     assert len(written(folder)) == 4

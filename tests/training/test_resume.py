@@ -97,7 +97,7 @@ MOMENTS = [
     pytest.param("within epochs", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
     pytest.param("within epochs", ColorizationModule, "training_step", 11, marks=pytest.mark.long),
     # Where an epoch ends before its data.
-    ("limited", ColorizationModule, "training_step", 4),
+    pytest.param("limited", ColorizationModule, "training_step", 4, marks=pytest.mark.long),
     # Where the best is written.
     ("epochs", Checkpoints, "on_validation_end", 2),
 ]

@@ -229,8 +229,13 @@ def _read_shard(row: Mapping[str, Any], locate: Callable[[str], Path | str]) -> 
     columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
     crc32 = None if row["crc32"] is None else np.array(row["crc32"], dtype=np.uint32)
     keys = Keys(row["keys"])
-    name, num_bytes = str(row["name"]), int(row["bytes"])
-    if name.startswith("/") or ".." in name.split("/") or not name.isprintable():
+    name, num_bytes = row["name"], int(row["bytes"])
+    if (
+        not isinstance(name, str)
+        or name.startswith("/")
+        or ".." in name.split("/")
+        or not name.isprintable()
+    ):
         raise ValueError(f"{name!r} is no name of a file beside it")
     lengths = {len(keys), *map(len, columns.values()), len(keys if crc32 is None else crc32)}
     if lengths != {row["samples"]}:

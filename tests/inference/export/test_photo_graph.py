@@ -64,7 +64,7 @@ def test_its_parts_are_colorizers(make_model, made_by):
     check(run, model, 0.3, 0.7)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the export takes most of a minute
 def test_onnxruntime_colorizes_pictures_of_odd_sizes():
     model = load_model(STARTER)
     runtime = pytest.importorskip("onnxruntime")
