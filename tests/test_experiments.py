@@ -47,5 +47,5 @@ def test_a_script_runs_and_writes_its_results(tmp_path, script):
     assert done.stdout or changed
     if script == "streaming/kills.py":
         series = json.loads((place.parent / "kills.json").read_text())["series"]
-        assert [(one["ranks"], one["kills"]) for one in series] == [(1, 3), (2, 3)]
-        assert all(one["values that differ"] == [] for one in series)
+        assert [(runs["ranks"], runs["kills"]) for runs in series] == [(1, 3), (2, 3)]
+        assert all(runs["values that differ"] == [] for runs in series)

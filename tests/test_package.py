@@ -1,6 +1,8 @@
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,57 @@ def test_the_public_names_come_when_asked_for():
     assert set(irodori.__all__) == {"Colorizer", "JointNetwork", "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'Colourizer'"):
         _ = irodori.Colourizer
+
+
+LAYERS = (
+    "utils",
+    "config",
+    "color",
+    "network",
+    "pretrained",
+    "model",
+    "imageio",
+    "metrics",
+    "data",
+    "inference",
+    "torch7",
+    "runs",
+    "training",
+    "evaluation",
+    "app",
+    "cli",
+)
+"""The packages of irodori; each imports from those before it alone."""
+UPWARDS = {
+    # `Range` states limits beside arguments, for the checks of configurations and models alike.
+    ("utils.describable", "config.ranges"),
+    # Weights are asked for when training starts, and never to load a checkpoint.
+    ("network.timm_backbone", "pretrained.encoder"),
+    # A run's own validation is described as an evaluation is.
+    ("training.building", "evaluation.protocol"),
+    ("training.launch", "evaluation.protocol"),
+}
+
+
+def test_no_package_imports_from_one_above_it():
+    root = Path(irodori.__file__).parent
+    found = set()
+    for path in root.rglob("*.py"):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        if module == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: a relative import"
+                names = [str(node.module)]
+            for name in names:
+                package, _, imported = name.partition(".")
+                if package == "irodori" and imported:
+                    found.add((module, imported))
+    upwards = {
+        (module, imported)
+        for module, imported in found
+        if LAYERS.index(module.split(".")[0]) < LAYERS.index(imported.split(".")[0])
+    }
+    assert upwards == UPWARDS

@@ -21,7 +21,7 @@ SIZES = ((40, 32), (32, 40), (39, 33))
 
 
 def photo(number: int) -> Image.Image:
-    """A smooth picture with colours of its own, width×height by the number."""
+    """A smooth picture with colors of its own, width×height by the number."""
     random = np.random.default_rng(number)
     width, height = SIZES[number % len(SIZES)]
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]

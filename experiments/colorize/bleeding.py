@@ -1,9 +1,9 @@
-"""How far colours bleed over edges when chrominance is enlarged from a working size.
+"""How far colors bleed over edges when chrominance is enlarged from a working size.
 
-`python experiments/colorize/bleeding.py <full-size colour photographs>` reduces the true
+`python experiments/colorize/bleeding.py <full-size color photographs>` reduces the true
 chrominance of each photograph to a working size, as a perfect network would say it, enlarges it
 again by each method, joins it with the photograph's own luminance, and measures CIEDE2000 in a band
-around the true colour edges. Writes bleeding.csv and bleeding.png beside this file.
+around the true color edges. Writes bleeding.csv and bleeding.png beside this file.
 """
 
 import argparse

@@ -29,7 +29,7 @@ def gather(folder: Path) -> dict[str, Any]:
 def overall(runs: list[dict[str, Any]]) -> str:
     """A line a seed: errors, and by how much the last checkpoint is below the references."""
     lines = [
-        "| seed | best | last | mean colour | all gray | last below mean colour | last below gray"
+        "| seed | best | last | mean color | all gray | last below mean color | last below gray"
         " | scene accuracy | minutes |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -49,7 +49,7 @@ def overall(runs: list[dict[str, Any]]) -> str:
 def per_scene(runs: list[dict[str, Any]]) -> str:
     """A line a scene: the last checkpoint's error as the mean over seeds, and the references."""
     lines = [
-        "| scene | photographs | last (mean of seeds) | mean colour | all gray |",
+        "| scene | photographs | last (mean of seeds) | mean color | all gray |",
         "|---|---|---|---|---|",
     ]
     for scene, figures in runs[0]["scenes"].items():

@@ -3,7 +3,7 @@
 `python experiments/starter/aged.py <sweep folder>` takes the runs of `make study-starter`, judges
 each on the photographs of its own fold, as they are and aged (several prints of each, always the
 same ones), and compares the networks that were trained with `augmentation.age` and without. The
-colours are judged with the true luminance, so that nothing but the chrominance counts. Writes
+colors are judged with the true luminance, so that nothing but the chrominance counts. Writes
 aged.csv and aged.png beside this file, and prints a table.
 """
 
@@ -25,7 +25,7 @@ from irodori.data.images import to_short_side
 from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
 from irodori.evaluation.statistics import sign_flip_p
-from irodori.inference.sheet import sheet
+from irodori.inference.contact_sheet import contact_sheet
 from irodori.metrics.chrominance import chroma_rmse
 from irodori.model import Model, load_model
 from irodori.network.joint import upsample_chroma
@@ -104,7 +104,7 @@ def luminance_of(model: Model, photo_3HW: Tensor, seed: int | None) -> tuple[Ten
 
 @torch.inference_mode()
 def colored(model: Model, photo_3HW: Tensor, seed: int | None) -> tuple[Tensor, Tensor]:
-    """The photo with its true luminance, and as it was shown: 3×H×W uint8 each, coloured."""
+    """The photo with its true luminance, and as it was shown: 3×H×W uint8 each, colored."""
     true_11HW, shown_11HW = luminance_of(model, photo_3HW, seed)
     chroma_1Chw, _ = model.network(shown_11HW)
     chroma_1CHW = upsample_chroma(chroma_1Chw, *photo_3HW.shape[-2:])
@@ -134,7 +134,7 @@ def paired(rows: list[dict[str, str | float]], kind: str) -> np.ndarray:
 
 
 def picture(models: dict[float, Model]) -> Image.Image:
-    """Aged gray, and coloured by both."""
+    """Aged gray, and colored by both."""
     without, with_age = models[min(models)], models[max(models)]
     rows = []
     fold = photographs(0)
@@ -145,7 +145,7 @@ def picture(models: dict[float, Model]) -> Image.Image:
             [shown_3HW, colored(without, photo, seed)[1], colored(with_age, photo, seed)[1]]
         )
     titles = ("aged", "trained as it is", "trained aged, too")
-    return sheet(rows, (titles, titles))
+    return contact_sheet(rows, titles)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The README's pictures: `python experiments/starter/show.py <sweep folder>`.
 
-The historical photograph, coloured by the model that comes along; and photographs of the sample,
-each coloured by the run of `make study-starter` whose fold it is in, which hasn't seen it. Writes
+The historical photograph, colored by the model that comes along; and photographs of the sample,
+each colored by the run of `make study-starter` whose fold it is in, which hasn't seen it. Writes
 before_after.png beside this file.
 """
 
@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional
 from irodori import Colorizer
 from irodori.color import Lab
 from irodori.config import PROJECT
-from irodori.inference.sheet import GAP, gray_of, sheet
+from irodori.inference.contact_sheet import GAP, TITLES, contact_sheet, gray_of
 
 HERE = Path(__file__).parent
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
@@ -27,8 +27,8 @@ PLACES = (4, 12)
 
 
 def main() -> None:
-    """Colour and lay out."""
-    rows = []
+    """Color and lay out."""
+    triples = []
     for folder in runs(Path(sys.argv[1])):
         fold = yaml.safe_load((folder / "config.yaml").read_text())["data"]["fold"]
         colorizer = Colorizer.load(folder / "checkpoints" / "last.ckpt")
@@ -37,12 +37,13 @@ def main() -> None:
             true_3HW = fold_photographs[place % len(fold_photographs)]
             colored = colorizer(functional.to_pil_image(true_3HW))
             predicted_3HW = torch.from_numpy(np.asarray(colored).copy()).permute(2, 0, 1)
-            rows.append([gray_of(Lab(), true_3HW), predicted_3HW, true_3HW])
-    triples = sheet(rows)
-    pair = before_after(triples.width)
-    picture = Image.new("RGB", (triples.width, pair.height + 2 * GAP + triples.height), "white")
+            triples.append([gray_of(Lab(), true_3HW), predicted_3HW, true_3HW])
+    rows = [left + right for left, right in zip(triples[::2], triples[1::2], strict=True)]
+    sheet = contact_sheet(rows, TITLES * 2)
+    pair = before_after(sheet.width)
+    picture = Image.new("RGB", (sheet.width, pair.height + 2 * GAP + sheet.height), "white")
     picture.paste(pair, (0, 0))
-    picture.paste(triples, (0, pair.height + 2 * GAP))
+    picture.paste(sheet, (0, pair.height + 2 * GAP))
     picture.save(HERE / "before_after.png")
 
 

@@ -264,18 +264,19 @@ def main() -> None:
         "series": all_series,
     }
     options.output.write_text(json.dumps(result, indent=2) + "\n")
-    names = [f"{one['ranks']} rank(s)" for one in all_series]
+    names = [f"{series['ranks']} rank(s)" for series in all_series]
     print("\n| killed | " + " | ".join(names) + " |")
     print("|---|" + "---:|" * len(names))
     for moment in MOMENTS:
-        counts = " | ".join(str(one["moments"][moment]) for one in all_series)
+        counts = " | ".join(str(series["moments"][moment]) for series in all_series)
         print(f"| {moment} | {counts} |")
     for title, key in (("kills", "kills"), ("runs compared", "runs")):
-        print(f"| **{title}** | " + " | ".join(f"**{one[key]}**" for one in all_series) + " |")
-    wrong = [line for one in all_series for line in one["values that differ"]]
+        counts = " | ".join(f"**{series[key]}**" for series in all_series)
+        print(f"| **{title}** | {counts} |")
+    wrong = [line for series in all_series for line in series["values that differ"]]
     print(
         "| **values that differ** | "
-        + " | ".join(f"**{len(one['values that differ'])}**" for one in all_series)
+        + " | ".join(f"**{len(series['values that differ'])}**" for series in all_series)
         + " |"
     )
     sys.exit(1 if wrong else 0)

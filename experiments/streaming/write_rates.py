@@ -36,7 +36,7 @@ import PIL
 from PIL import Image, features
 
 from irodori.config import PROJECT
-from irodori.data.writing.photo import QUALITY
+from irodori.data.writing.prepare import QUALITY
 
 HERE = Path(__file__).parent
 SIZE = 256

@@ -1,6 +1,6 @@
 """Style transfer: `python experiments/style/grid.py <checkpoint>`.
 
-Photographs of a fold that the checkpoint hasn't seen, each coloured with the global features of
+Photographs of a fold that the checkpoint hasn't seen, each colored with the global features of
 each style image. Writes grid.png and results.csv beside this file, and prints the table.
 """
 
@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from irodori.config import PROJECT
 from irodori.data.images import to_short_side
 from irodori.data.index import Index, read_index
 from irodori.data.samples import Samples
-from irodori.inference.picture_grid import picture_grid
+from irodori.inference.contact_sheet import GAP, contact_sheet
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.pair import Pair
 from irodori.model import Model, color_pictures, load_model
@@ -33,7 +32,7 @@ PHOTOS = (
     "windmill_windmill13",
 )
 """Keys in the fold; each is a style, too."""
-BOX, GAP = (170, 128), 4
+BOX = (170, 128)
 
 
 def load() -> list[Tensor]:
@@ -65,13 +64,9 @@ def measure(pictures: list[list[Tensor]]) -> list[dict[str, str | float]]:
 
 def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
     """A row a photograph: true, own style, and the styles, whose true pictures stand on top."""
-    tensors = [[None, None, *photos]] + [
-        [photo, *row] for photo, row in zip(photos, pictures, strict=True)
-    ]
-    rows = [
-        [one if one is None else functional.to_pil_image(one) for one in row] for row in tensors
-    ]
-    canvas = picture_grid(rows, BOX, GAP)
+    rows: list[list[Tensor | None]] = [[None, None, *photos]]
+    rows += [[photo, *row] for photo, row in zip(photos, pictures, strict=True)]
+    canvas = contact_sheet(rows, box=BOX)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
     for column, text in enumerate(("true photo", "its own style")):
         place = (column * (BOX[0] + GAP) + BOX[0] // 2, BOX[1] - 10)
@@ -83,7 +78,7 @@ def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
 
 
 def main() -> None:
-    """Colour, measure, write, print."""
+    """Color, measure, write, print."""
     if len(sys.argv) != 2:
         sys.exit("usage: python experiments/style/grid.py <checkpoint trained without fold 0>")
     torch.set_num_threads(1)

@@ -22,7 +22,7 @@ class SweepLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Claim the sweep's folder.
+        """Create the sweep's folder.
 
         Raises:
             IrodoriError: another sweep is running there.
@@ -65,7 +65,7 @@ class ProcessLauncher(SweepLauncher):
     def __init__(self, jobs: int | None, grace: float) -> None:
         self.jobs = jobs
         self.grace = grace
-        self.told: int | None = None
+        self.stop_signal: int | None = None
 
     def check(self, jobs: "list[Job]") -> None:
         """Refuse several nodes, and more GPUs than there are."""
@@ -73,7 +73,7 @@ class ProcessLauncher(SweepLauncher):
 
         # Asking for GPUs imports torch.
         gpus = [] if all(job.accelerator == "cpu" for job in jobs) else visible_gpus()
-        self.pool = Pool(gpus, self.jobs, self.grace, self.told)
+        self.pool = Pool(gpus, self.jobs, self.grace, self.stop_signal)
         self.pool.check(jobs)
 
     def run(self, jobs: "list[Job]") -> None:
@@ -89,7 +89,7 @@ class ProcessLauncher(SweepLauncher):
             variables(self.config),
         )
         # A sweeper may come with another batch.
-        self.told = self.pool.told
+        self.stop_signal = self.pool.stop_signal
 
 
 class SlurmLauncher(SweepLauncher):
@@ -152,7 +152,7 @@ class ProcessConfig:
     jobs: int | None = None
     """Jobs side by side; null: as many as the GPUs allow, and one without GPUs."""
     grace: float = 60.0
-    """Seconds that jobs get to write their checkpoints when the sweep is told to stop."""
+    """Seconds that jobs get to write their checkpoints when the sweep is stopped."""
 
 
 ConfigStore.instance().store(
@@ -168,11 +168,11 @@ class SlurmConfig:
     cluster: str = "slurm"
     """slurm; local runs submitit's processes on this machine."""
     timeout_min: int = 1440
-    """Minutes after which SLURM stops a job, which then goes on in another allocation."""
+    """Minutes after which SLURM stops a job, which is then requeued."""
     grace: int = 120
     """Seconds before that in which the job writes its checkpoint."""
     requeues: int = 100
-    """How often a job goes on like this."""
+    """Number of times that a job is requeued."""
     slurm: dict[str, Any] = field(default_factory=dict)
     """Any other option of sbatch that submitit takes: partition, account, cpus_per_task, mem, …"""
 

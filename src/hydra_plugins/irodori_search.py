@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class OptunaSweeper(Sweeper):
-    """Searches the overrides' space for the least chroma RMSE, and goes on after a crash."""
+    """Searches the overrides' space for the lowest chroma RMSE, and resumes after a crash."""
 
     def __init__(self, n_trials: int, batch: int, seed: int, params: dict[str, str]) -> None:
         self.n_trials = n_trials
@@ -22,7 +22,7 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher, which claims the sweep's folder.
+        """Make the launcher, which creates the sweep's folder.
 
         Raises:
             IrodoriError: Optuna isn't installed, or a number is out of range.

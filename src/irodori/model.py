@@ -77,7 +77,7 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
     except IrodoriError as error:
         raise IrodoriError(f"{path}: {error}") from None
     except Exception as error:
-        # Of any kind: the description is somebody else's.
+        # Errors of any kind: the description is somebody else's.
         reason = shorten(str(error), 200, placeholder="…") or type(error).__name__
         raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
 

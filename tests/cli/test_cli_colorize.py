@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer
 from irodori.cli.app import app
-from irodori.inference.colorizer import from_pil
+from irodori.imageio import pil_to_pixels
 from irodori.inference.settings import ColorizeSettings
 
 RUNNER = CliRunner()
@@ -95,9 +95,9 @@ def test_a_sequence_has_one_scene(scans, checkpoint):
     words = (scans, "--sequence", "--format", "png")
     assert colorize(*words, "--output", "out", checkpoint=checkpoint).exit_code == 0
     colorizer = Colorizer.load(checkpoint)
-    photos = [from_pil(Image.open(path)) for path in sorted(scans.glob("**/*.*"))]
+    photos = [pil_to_pixels(Image.open(path)) for path in sorted(scans.glob("**/*.*"))]
     vector = colorizer.global_features(photos)
-    expected = colorizer.color(from_pil(Image.open(scans / "two.png")), vector).pixels_HW3
+    expected = colorizer.color(pil_to_pixels(Image.open(scans / "two.png")), vector).pixels_HW3
     assert np.array_equal(pixels("out/two.png"), expected)
     Path("out/two.png").unlink()
     done = colorize(*words, "--output", "out", "--resume", checkpoint=checkpoint)
@@ -287,13 +287,13 @@ def test_an_interrupted_command_leaves_whole_photos_and_resumes(scans, many, sen
     assert process.stdout.readline().startswith("out/")
     time.sleep(0.17)
     process.send_signal(sent)
-    told = process.communicate(timeout=60)[1]
+    printed = process.communicate(timeout=60)[1]
     if sent == signal.SIGKILL:
         assert process.returncode == -9
     else:
         status, word = {2: (130, "interrupted"), 15: (143, "terminated")}[sent]
         assert process.returncode == status
-        assert told == f"{word}: give the same command with --resume to go on\n"
+        assert printed == f"{word}: give the same command with --resume to continue\n"
         assert not list(Path("out").rglob(".*.part"))
     done = len(whole(Path("out")))
     assert 1 <= done < many
@@ -310,9 +310,9 @@ def test_an_interrupted_command_does_not_wait_for_a_long_photo(scans):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     time.sleep(8)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=15)[1]
+    printed = process.communicate(timeout=15)[1]
     assert process.returncode == 130
-    assert told.count("\n") == 1
+    assert printed.count("\n") == 1
     assert not Path("out").exists()
 
 

@@ -12,9 +12,9 @@ import tiny
 from irodori import Colorizer, JointNetwork
 from irodori.cli.app import app
 from irodori.color import Lab
-from irodori.inference.picture_grid import picture_grid
+from irodori.inference.contact_sheet import GAP, contact_sheet
 from irodori.inference.settings import ColorizeSettings
-from irodori.inference.style_sheet import CELL, GAP
+from irodori.inference.style_sheet import CELL
 from irodori.model import Model
 
 RUNNER = CliRunner()
@@ -56,7 +56,7 @@ def test_photos_against_styles(folders, checkpoint):
     done = sheet(*words, "--style-strength", "0.75")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "x.png\n", "")
     picture = Image.open("x.png")
-    assert picture.size == (4 * (CELL[0] + GAP), 3 * (CELL[1] + GAP))
+    assert picture.size == (4 * (CELL[0] + GAP) - GAP, 3 * (CELL[1] + GAP) - GAP)
     assert (cell(picture, 0, 0) == 255).all()
     colorizer = Colorizer.load(checkpoint, ColorizeSettings(style_strength=0.75))
     photos = [Image.open(f"photos/{number}.png") for number in (0, 1)]
@@ -65,9 +65,9 @@ def test_photos_against_styles(folders, checkpoint):
         # L*a*b*'s white and sRGB's differ in rounding.
         assert np.ptp(cell(picture, row, 0), axis=2).max() <= 1
         for column, style in enumerate(styles, 1):
-            alone = picture_grid([[colorizer(photo, style)]], CELL, GAP)
+            alone = contact_sheet([[colorizer(photo, style)]], box=CELL)
             assert np.array_equal(cell(picture, row, column), cell(alone, 0, 0))
-    alone = picture_grid([[styles[1]]], CELL, GAP)
+    alone = contact_sheet([[styles[1]]], box=CELL)
     assert np.array_equal(cell(picture, 0, 2), cell(alone, 0, 0))
 
 
@@ -77,7 +77,7 @@ def test_bad_photos_are_left_out(folders, checkpoint):
     assert done.exit_code == 1
     assert done.stderr.startswith("error: photos/bad.jpg: ")
     assert done.stderr.count("\n") == 1
-    assert Image.open("x.png").height == 3 * (CELL[1] + GAP)
+    assert Image.open("x.png").height == 3 * (CELL[1] + GAP) - GAP
 
 
 @pytest.mark.parametrize(

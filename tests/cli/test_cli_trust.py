@@ -39,7 +39,7 @@ def checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("photos", "styles"):
         (tmp_path / name).mkdir()
-        tiny.photo(0).save(tmp_path / name / "a.png")
+        tiny.photo(0).convert("L").save(tmp_path / name / "a.png")
     yield path
     sys.modules.pop(PACKAGE, None)
 

@@ -20,7 +20,7 @@ from torch_that_is_not_there import nn
 from irodori.config.ranges import Range
 
 LARGEST = 2**4 - 1
-Share = Annotated[float, Range(least=0, most=1)]
+Share = Annotated[float, Range(min=0, max=1)]
 Mode = Literal["fast", "slow"]
 
 
@@ -38,7 +38,7 @@ class Derived(Base):
 
 @dataclass(frozen=True)
 class Options:
-    size: Annotated[int, Range(least=1, most=LARGEST)]
+    size: Annotated[int, Range(min=1, max=LARGEST)]
     share: Share = 0.5
     names: list[str] = field(default_factory=list)
     kind: ClassVar[str] = "x"
@@ -54,7 +54,7 @@ class Everything:
     def __init__(
         self, count: int, rate: Annotated[float, Range(above=0)] = 1.0, flag: bool = False,
         text: str | None = None, pair: tuple[float, float] = (0.0, 1.0), sides: list[int] = [],
-        shares: Annotated[Sequence[float], Range(least=0, most=1)] = (), mode: Mode = "fast",
+        shares: Annotated[Sequence[float], Range(min=0, max=1)] = (), mode: Mode = "fast",
         path: Path = Path("."), net: Net | None = None, anything: Any = None,
         unknown: torch.Whatever | None = None, nets: list[nn.Module] | None = None,
         either: int | list[int] | None = None,

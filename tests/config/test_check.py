@@ -100,7 +100,7 @@ def test_values_of_interpolations_are_checked(shapes):
 
 @dataclass
 class Root:
-    alpha: Annotated[float, Range(least=0)]
+    alpha: Annotated[float, Range(min=0)]
     name: str | None = None
     part: Any = None
     trust: list[str] = field(default_factory=list)

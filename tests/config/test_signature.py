@@ -31,7 +31,7 @@ def test_dataclass_fields_are_arguments(shapes):
     found = own_signature(f"{shapes}.MoreOptions")
     assert list(found.parameters) == ["size", "share", "names", "last"]
     assert required(found) == {"size", "last"}
-    assert found.parameters["size"].annotation == Annotated[int, Range(least=1, most=15)]
+    assert found.parameters["size"].annotation == Annotated[int, Range(min=1, max=15)]
     assert shapes not in sys.modules
 
 

@@ -24,12 +24,12 @@ DRAWS = 6
 
 
 def color_of(number):
-    """A colour that names a sample."""
+    """A color that names a sample."""
     return ((number * 37) % 256, (number * 91) % 256, (number * 153) % 256)
 
 
 def write(folder, counts, bad=()):
-    """Shards of plain PNGs, each of a colour and size of its own; those in `bad` are damaged."""
+    """Shards of plain PNGs, each of a color and size of its own; those in `bad` are damaged."""
     photos = folder / "photos"
     photos.mkdir()
     number, shards = 0, []

@@ -88,9 +88,9 @@ def test_what_cannot_be_read_is_counted_and_named_before_training(tmp_path, capf
     for _ in range(2):  # the second time, the scan's result is found in the cache
         data = ShardData(config, Lab(), Augmentation(crop=28))
         assert len(data.train_index) == 6
-        told = capfd.readouterr().err
+        printed = capfd.readouterr().err
         for part in (str(path), "6 of 12 image files", ".heic (6)", "0001.heic"):
-            assert part in told
+            assert part in printed
 
 
 def test_several_images_behind_one_key_are_named(tmp_path):

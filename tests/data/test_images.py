@@ -13,7 +13,7 @@ from irodori.data.images import decode, to_short_side, to_square
 
 
 def photo(height=40, width=56):
-    """Coloured blocks, which JPEG keeps."""
+    """Colored blocks, which JPEG keeps."""
     blocks = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3))
     return Image.fromarray(np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8))
 

@@ -90,8 +90,8 @@ def test_draws_are_uniform_and_uncorrelated():
     for column in draws.T:
         counts, _ = np.histogram(column, bins=10, range=(0, 1))
         assert 480 < counts.min() <= counts.max() < 720  # 600 expected, ±5 deviations
-    neighbours = np.concatenate([draws[:-1], draws[1:]], axis=1)
-    correlation = np.corrcoef(neighbours.T) - np.eye(2 * DRAWS)
+    neighbors = np.concatenate([draws[:-1], draws[1:]], axis=1)
+    correlation = np.corrcoef(neighbors.T) - np.eye(2 * DRAWS)
     assert np.abs(correlation).max() < 0.07
 
 

@@ -128,7 +128,7 @@ def test_a_walk_through_shards_keeps_ranks_to_few_of_them():
         TrainingPlan(2000, 20, world_size=4, rank=rank, shard_sizes=sizes) for rank in range(4)
     ]
     # Five places in the batch, each a way of 100 samples: two shards, or three where it begins in
-    # the middle of one; neighbours share one.
+    # the middle of one; neighbors share one.
     for plan in plans:
         readings = list(plan.readings(0))
         assert len(shards_of(readings, sizes)) <= 11

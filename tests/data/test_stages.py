@@ -24,7 +24,7 @@ def index(tmp_path_factory):
     return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
 
 
-def test_a_damaged_image_keeps_its_place_and_a_neighbour_stands_in(tmp_path):
+def test_a_damaged_image_keeps_its_place_and_a_neighbor_stands_in(tmp_path):
     index = write(tmp_path, [3, 4], bad={0, 4})
     batch = training_batch(index, 2, 4, 5, 0)
     assert batch["keys"] == ["k2", "k4", "k5", "k0"]

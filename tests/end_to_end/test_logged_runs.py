@@ -156,8 +156,8 @@ def test_offline_runs_of_a_sweep_are_uploaded_by_wandb_sync(data, tmp_path):
     assert len(parts) == 2
     assert len(list(two.glob("run/wandb/earlier-run-*"))) == 2
     with serving() as server:
-        told = uploaded_by(server.url, tmp_path, "sync", *map(str, parts))
-    assert told.count("Finished syncing") == 2, told
+        printed = uploaded_by(server.url, tmp_path, "sync", *map(str, parts))
+    assert printed.count("Finished syncing") == 2, printed
     assert server.errors == []
     assert len(server.runs) == 2
     for place, seed in ((one, 1), (two, 2)):

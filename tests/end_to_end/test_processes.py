@@ -138,10 +138,10 @@ def test_wandb_without_a_key_logs_offline_into_the_run_folder(data, tmp_path):
     on += ["logger=wandb", "trainer.max_steps=1", "experiment=quick"]
     lines = output(PROJECT / "train.py", "-m", *on, "seed=1,2", cwd=tmp_path)
     (sweep,) = (tmp_path / "runs" / "quick").iterdir()
-    told = [line for line in lines if line.startswith("W&B")]
-    assert len(told) == 2
+    wandb_lines = [line for line in lines if line.startswith("W&B")]
+    assert len(wandb_lines) == 2
     runs = set()
-    for line, job in zip(told, ("0", "1"), strict=True):
+    for line, job in zip(wandb_lines, ("0", "1"), strict=True):
         assert line.startswith("W&B: offline (no key found); upload later with: wandb sync ")
         (offline,) = (sweep / job / "wandb").glob("offline-run-*")
         runs.add(offline.name)

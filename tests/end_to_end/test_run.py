@@ -139,7 +139,7 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
             mean = values[labels == label].mean()
             assert figures[name]["chroma_rmse"] == pytest.approx(mean, abs=0.02)
 
-    # Three rows of pictures: colour on the right, none on the left.
+    # Three rows of pictures: color on the right, none on the left.
     picture = np.asarray(Image.open(folder / "pictures" / "best.png")).astype(int)
     chroma = picture.max(2) - picture.min(2)
     assert chroma[:, :200].max() <= 2

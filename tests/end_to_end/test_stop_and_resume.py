@@ -44,7 +44,7 @@ def resume(place, *overrides, **options):
     return Run(place, f'resume="{place / "run"}"', *overrides, **options)
 
 
-def told(run):
+def last_line(run):
     """The last line of output."""
     assert "Traceback" not in run.output, run.output
     return run.output.splitlines()[-1]
@@ -64,7 +64,7 @@ def whole(data, tmp_path_factory):
             place = tmp_path_factory.mktemp("whole")
             finished = start(place, data, f"trainer.devices={ranks}", ranks=ranks)
             assert finished.end() == [0] * ranks, finished.output
-            assert told(finished) == f"run: {place / 'run'}"
+            assert last_line(finished) == f"run: {place / 'run'}"
             folders[ranks] = place / "run"
         return folders[ranks]
 
@@ -100,10 +100,11 @@ def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
             run = resume(tmp_path, hook=hook)
         assert run.end() == [75], run.output
         name = signal.Signals(signum).name
-        assert told(run) == f"stopped by {name}: step {step} is written; {resume_hint(tmp_path)}"
+        hint = resume_hint(tmp_path)
+        assert last_line(run) == f"stopped by {name}: step {step} is written; {hint}"
     last = resume(tmp_path)
     assert last.end() == [0], last.output
-    assert told(last) == f"run: {tmp_path / 'run'}"
+    assert last_line(last) == f"run: {tmp_path / 'run'}"
     assert differences(whole(1), tmp_path / "run") == []
     # Each part has logged to W&B, under one id; and none has made another run folder.
     parts = [path.name for path in (tmp_path / "run" / "wandb").glob("*-run-*")]
@@ -123,7 +124,7 @@ def test_an_end_at_the_start_and_ctrl_c_are_one_line(data, whole, tmp_path):
     run = resume(tmp_path, hook=(at, MODULE, "validation_step", 2, signal_all, signal.SIGINT))
     assert run.end() == [1], run.output
     line = f"error: interrupted; step 3 is written; {resume_hint(tmp_path)}"
-    assert told(run) == line
+    assert last_line(run) == line
     run = resume(tmp_path, hook=(*early, signal.SIGINT))
     assert run.end() == [1], run.output
     assert run.output.splitlines() == [line]
@@ -157,7 +158,7 @@ def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, wh
     assert run.end() == [1], run.output
     assert "epoch-0003.png can't be written: " in run.output
     last = place / "run" / "checkpoints" / "last.ckpt"
-    assert told(run) == (
+    assert last_line(run) == (
         f"error: the end of training can't be written to {last}: make room, and"
         f" {resume_hint(place)}"
     )
@@ -166,7 +167,7 @@ def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, wh
     evaluation = (at, "irodori.training.launch:", "evaluate_checkpoints", 1, limit, 20_000)
     run = resume(place, hook=evaluation)
     assert run.end() == [1], run.output
-    assert told(run) == (
+    assert last_line(run) == (
         f"error: [Errno 27] File too large: '{place / 'run' / 'pictures' / 'best.png'}'; make room;"
         f" step 9 is written; {resume_hint(place)}"
     )
@@ -195,7 +196,7 @@ def test_two_ranks_stop_together_and_go_on_the_same(data, whole, tmp_path):
     stop = (at, MODULE, "training_step", 2, signal_self, signal.SIGTERM)
     run = start(tmp_path, data, "trainer.devices=2", ranks=2, hook=stop, hook_rank=1)
     assert run.end() == [75, 0], run.output
-    assert told(run) == (
+    assert last_line(run) == (
         f"stopped by a signal to another rank: step 2 is written; {resume_hint(tmp_path)}"
     )
     # The loss of one rank diverges: both stop, and nothing of it is written.
@@ -265,10 +266,10 @@ def test_ranks_that_lightning_starts_end_with_the_first_one(data, tmp_path):
         hook=(at, MODULE, "training_step", 2, signal_self, signal.SIGTERM),
     )
     assert run.end() == [75], run.output
-    assert told(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"
+    assert last_line(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"
     # Before the other rank has come, there is nobody who would answer it.
     launcher = "lightning.pytorch.strategies.launchers.subprocess_script:"
     begun = (at, launcher, "_set_num_threads_if_needed", 1, signal_self, signal.SIGTERM)
     run = resume(tmp_path, hook=begun)
     assert run.end() == [75], run.output
-    assert told(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"
+    assert last_line(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"

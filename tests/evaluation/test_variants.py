@@ -10,18 +10,18 @@ from irodori.evaluation.comparison.variants import (
     BEST_ONLY,
     LABELS,
     NO_EFFECT,
-    flat,
     group,
-    learnt_from,
+    learned_from,
     name_all,
 )
+from irodori.runs.resume import flattened
 from irodori.utils.errors import IrodoriError
 from made_runs import ADADELTA, DECODERS, EMA, OBJECTIVES, SPACES, TIMM, config, job, run
 
 
 def named(*changes):
     """Names of variants whose configurations have these changes."""
-    return name_all([learnt_from(config(**change), "last") for change in changes])
+    return name_all([learned_from(config(**change), "last") for change in changes])
 
 
 def test_a_name_is_what_differs_and_nothing_else():
@@ -85,8 +85,8 @@ def test_averaged_weights_are_another_variant():
         "decay=0.95",
         "decay=0.9",
     ]
-    left_out = learnt_from(config(callbacks__ema=None, callbacks__pictures=None), "last")
-    assert left_out == learnt_from(config(), "last")
+    left_out = learned_from(config(callbacks__ema=None, callbacks__pictures=None), "last")
+    assert left_out == learned_from(config(), "last")
 
 
 def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
@@ -98,14 +98,14 @@ def test_the_network_repeats_its_parts_and_a_part_may_differ_in_width():
     assert named({}, wide) == ["width=0.125", "width=0.5"]
     assert len(set(named({}, {"backbone__width": 0.5}))) == 2
     # Pictures from elsewhere have no settings.
-    assert learnt_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
+    assert learned_from({FOREIGN: "x"}, "last") == {FOREIGN: "x"}
 
 
 def test_variants_of_real_configurations():
     overrides = ["", "backbone=resnet18", "decoder=skips", "objective=classes", "callbacks=ema"]
     composed = [tiny.compose(*filter(None, [override])) for override in overrides]
     plain = [OmegaConf.to_container(each, resolve=True) for each in composed]
-    settings = [learnt_from(each, "last") for each in plain]
+    settings = [learned_from(each, "last") for each in plain]
     for other, words in zip(
         settings[1:],
         (
@@ -118,7 +118,7 @@ def test_variants_of_real_configurations():
     ):
         assert name_all([settings[0], other]) == words
     # Keys with notes are those of configurations.
-    keys = [key for key, _ in flat(plain[0])]
+    keys = list(flattened(plain[0]))
     nodes = {".".join(key.split(".")[:n]) for key in keys for n in (1, 2)}
     own = {key for key in NO_EFFECT if key.partition(".")[0] != "callbacks"}
     assert nodes >= own | BEST_ONLY | LABELS.keys()

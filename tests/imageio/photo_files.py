@@ -1,4 +1,4 @@
-"""Photo files made for tests: pictures, metadata and colour profiles."""
+"""Photo files made for tests: pictures, metadata and color profiles."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ GPS = {1: "N", 2: (35.0, 41.0, 22.5), 3: "E", 4: (139.0, 41.0, 30.25)}
 
 
 def picture(height=23, width=37, channels=3, dtype=np.uint8, seed=0):
-    """Smooth colours with some noise, of the whole range: H×W×C."""
+    """Smooth colors with some noise, of the whole range: H×W×C."""
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = [np.sin(x / 9 + shift) + np.cos(y / 7 - shift) for shift in range(channels)]

@@ -165,4 +165,4 @@ def test_values_that_overlap_take_no_terabytes():
     entries = b"".join(struct.pack("<HHLL", 40000 + n, 7, size, 0) for n in range(count))
     block = b"II*\0" + struct.pack("<LH", 8, count) + entries + bytes(4)
     found = blocks.parse(block.ljust(size, b"\0"))
-    assert sum(len(one.value) for one in found.fields.values()) <= 1 << 26
+    assert sum(len(field.value) for field in found.fields.values()) <= 1 << 26

@@ -1,4 +1,4 @@
-"""Colour profiles against float64 transcriptions of what they say."""
+"""Color profiles against float64 transcriptions of what they say."""
 
 import io
 import zlib

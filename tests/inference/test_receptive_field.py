@@ -56,7 +56,7 @@ def test_the_papers_network_by_hand(arguments):
 
 def test_annealed_means_are_enlarged_and_so_see_further():
     network = network_of(decoder="paper", output="ab_classes", temperature=0.38)
-    # Bilinear enlargement from stride 4 sees its neighbours, and the last layer has stride 2.
+    # Bilinear enlargement from stride 4 sees its neighbors, and the last layer has stride 2.
     layers = [*LOW_AND_MID, *PAPER_DECODER[:-1], "half"]
     first, last = by_hand(layers, -1, 2)
     assert receptive_field(network) == Field(8, -first, last - 7, -first, last - 7)

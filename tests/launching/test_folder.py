@@ -3,15 +3,15 @@ import sys
 
 import pytest
 
-from irodori.training.launching.folder import claim
+from irodori.training.launching.folder import create_sweep_folder
 from irodori.utils.errors import IrodoriError
 
 CLAIM = """
 import sys
 from pathlib import Path
-from irodori.training.launching.folder import claim
+from irodori.training.launching.folder import create_sweep_folder
 for line in sys.stdin:
-    print(claim(Path(sys.argv[1]), named=False), flush=True)
+    print(create_sweep_folder(Path(sys.argv[1]), named=False), flush=True)
 """
 
 
@@ -48,8 +48,8 @@ def test_a_named_folder_is_this_one_while_no_other_sweep_runs_there(tmp_path):
     holder.stdin.flush()
     assert holder.stdout.readline().strip() == str(folder)
     with pytest.raises(IrodoriError, match=r"another sweep is running in .*named: give another"):
-        claim(folder, named=True)
+        create_sweep_folder(folder, named=True)
     # SIGKILL: the lock doesn't outlive its process.
     holder.kill()
     holder.communicate()
-    assert claim(folder, named=True) == folder
+    assert create_sweep_folder(folder, named=True) == folder

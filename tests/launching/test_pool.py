@@ -76,7 +76,7 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
 def test_so_many_at_once(tmp_path, monkeypatch, gpus, at_once, accelerator, most):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "from outside")
     runs = run(Pool(gpus, at_once), make(tmp_path, [1] * 4, accelerator))
-    crowds = [sum(together(one, other) for other in runs) for one in runs]
+    crowds = [sum(together(run, other) for other in runs) for run in runs]
     counts = [sum(run[1] <= moment[1] < run[2] for run in runs) for moment in runs]
     assert max(counts) == most, crowds
     if accelerator == "cpu" or not gpus:
@@ -150,7 +150,7 @@ def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     pool = Pool([])
     pool.run(jobs, lambda job: [sys.executable, "-c", "import time; time.sleep(60)"], {})
     thread.join()
-    assert pool.told == signal.SIGTERM
+    assert pool.stop_signal == signal.SIGTERM
     states = [record.read(job.folder) for job in jobs]
     assert [state.status for state in states] == ["stopped", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is before

@@ -15,7 +15,7 @@ TRACEBACK = [
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "expected", "error"),
+    ("status", "stopped", "expected", "error"),
     [
         (0, False, "done", None),
         (0, True, "done", None),
@@ -28,8 +28,8 @@ TRACEBACK = [
         (-signal.SIGKILL, False, "failed", "killed by SIGKILL, as the system does when memory"),
     ],
 )
-def test_a_job_is_judged_by_its_exit_status(status, told, expected, error):
-    ended = record.waiting(JOB).ended(status, [*TRACEBACK, "later words"], told)
+def test_a_job_is_judged_by_its_exit_status(status, stopped, expected, error):
+    ended = record.waiting(JOB).ended(status, [*TRACEBACK, "later words"], stopped)
     assert (ended.status, ended.exit_status) == (expected, status)
     assert ended.error == error or (error and ended.error.startswith(error))
     assert (ended.job, ended.overrides, ended.varied) == (3, ["a=1", "seed=2"], ["seed=2"])

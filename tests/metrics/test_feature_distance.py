@@ -139,12 +139,12 @@ def test_two_ranks_join_their_features(tmp_path, numbers):
     ]
     for process in processes:
         process.start()
-    told = [results.get(timeout=60) for _ in processes]
+    received = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
     alone = of_smooth(range(6))
     assert list(alone) == ["fid", "kid"]
-    for values in told:
+    for values in received:
         assert values == pytest.approx(alone, rel=1e-6)
 
 

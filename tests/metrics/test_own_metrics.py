@@ -13,7 +13,6 @@ from rich.console import Console
 from irodori.evaluation.comparison.compare import compare
 from irodori.evaluation.comparison.report import metrics_table
 from irodori.evaluation.comparison.summary import show
-from irodori.evaluation.results import EvaluationResult, document, table
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
@@ -21,6 +20,7 @@ from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult, document, table
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 

@@ -211,7 +211,7 @@ def test_logits_that_do_not_fit_are_refused():
 
 def measured(numbers):
     """What metrics are after seeing these photographs, synchronized where there are ranks."""
-    told = {}
+    values = {}
     for metric in [*pair_metrics(3), Accuracy(3)]:
         for number in numbers:
             if isinstance(metric, Accuracy):
@@ -220,8 +220,8 @@ def measured(numbers):
                 metric.update(*example(number), LABELS[number])
         with metric.sync_context():
             scenes = [values.nan_to_num(-1).tolist() for values in metric.per_scene()]
-        told[metric.info.name] = (metric.compute().item(), scenes)
-    return told
+        values[metric.info.name] = (metric.compute().item(), scenes)
+    return values
 
 
 def on_rank(rank, store, results, numbers):
@@ -241,13 +241,13 @@ def test_two_ranks_tell_what_one_would(tmp_path, numbers):
     ]
     for process in processes:
         process.start()
-    told = [results.get(timeout=60) for _ in processes]
+    received = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert told[0] == told[1]
+    assert received[0] == received[1]
     for name, (overall, scenes) in measured(range(6)).items():
-        assert told[0][name][0] == pytest.approx(overall, rel=1e-12), name
-        for ours, expected in zip(told[0][name][1], scenes, strict=True):
+        assert received[0][name][0] == pytest.approx(overall, rel=1e-12), name
+        for ours, expected in zip(received[0][name][1], scenes, strict=True):
             assert ours == pytest.approx(expected, rel=1e-12), name
 
 

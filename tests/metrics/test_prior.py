@@ -48,7 +48,7 @@ def test_weights_are_the_inverse_of_the_smoothed_shares():
     ratio = weights_HW.numpy() / expected
     np.testing.assert_allclose(ratio / ratio[0, 0], 1, rtol=1e-6)
     assert (weights_HW * prior.shares_AB).sum().item() == pytest.approx(1, rel=1e-6)
-    # A colour that no photograph has.
+    # A color that no photograph has.
     assert weights_HW[0, 0] == weights_HW.max()
     assert torch.isfinite(weights_HW).all()
 

@@ -32,12 +32,12 @@ def stopped(stop, *numbers):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_block_with_one_line_and_requeue(number, capsys):
-    before = [signal.getsignal(one) for one in SIGNALS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     stop = StopSignal()
     stop.resume_hint = "all is well"
     assert stopped(stop, number, signal.SIGKILL) == REQUEUE == 75
     assert capsys.readouterr().err == f"stopped by {signal.Signals(number).name}: all is well\n"
-    assert [signal.getsignal(one) for one in SIGNALS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_other_ranks_leave_quietly_and_without_a_failure(capsys, monkeypatch):

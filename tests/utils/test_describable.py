@@ -23,7 +23,7 @@ class Thing(Describable):
     """Holds what it is given."""
 
     def __init__(
-        self, first, size: Annotated[int | None, Range(least=1, most=9)] = 3, *, more=(), **rest
+        self, first, size: Annotated[int | None, Range(min=1, max=9)] = 3, *, more=(), **rest
     ) -> None:
         self.first, self.size, self.more, self.rest = first, size, more, rest
 

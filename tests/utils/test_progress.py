@@ -1,7 +1,12 @@
-"""Lines of progress: at once for a new task, then now and then."""
+"""Progress on a terminal and without one."""
+
+import os
+import pty
+import subprocess
+import sys
 
 from irodori.utils import progress
-from irodori.utils.progress import ProgressLines
+from irodori.utils.progress import ProgressBar, ProgressLines
 
 
 def test_each_task_has_a_line_and_long_ones_have_more(monkeypatch, capsys):
@@ -14,3 +19,39 @@ def test_each_task_has_a_line_and_long_ones_have_more(monkeypatch, capsys):
     report("drawing")
     lines = ["reading …", "reading … 5 of 12", "reading … 10 of 12", "drawing …"]
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_lines_come_now_and_then_without_a_terminal(capsys, monkeypatch):
+    with ProgressBar("counting", 10, 2) as bar:
+        bar.advance(1)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(progress, "EVERY", 0)
+    with ProgressBar("counting", 10, 2) as bar:
+        bar.advance(1)
+        bar.advance(4)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("counting: 3 of 10")
+    assert last.startswith("counting: 7 of 10")
+
+
+def test_a_terminal_shows_a_bar():
+    code = (
+        "from irodori.utils.progress import ProgressBar\n"
+        "with ProgressBar('counting', 3) as bar:\n"
+        "    bar.advance(2)\n"
+        "    bar.print('so far')"
+    )
+    parent, child = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], stderr=child, check=True)
+    os.close(child)
+    shown = b""
+    try:
+        while block := os.read(parent, 4096):
+            shown += block
+    except OSError:  # the terminal's other side is closed
+        pass
+    os.close(parent)
+    assert b"counting" in shown
+    assert b"2/3" in shown
+    assert b"images/s" in shown
+    assert b"so far" in shown

@@ -1,25 +1,22 @@
 """`irodori colorize`: photos in, colorized photos out."""
 
 import io
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from irodori.cli.options import CHECKPOINT, Device, Saturation, StyleStrength, Trust
+from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 if TYPE_CHECKING:
-    from irodori.inference.job.plan import JobOptions, Plan
+    from irodori.inference.job.tasks import JobOptions, Plan
 
 LISTED = 10
-"""Files that are left out are named up to so many; `--verbose` names all."""
+"""Number of left-out files that are named; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
 
 
@@ -57,7 +54,10 @@ def colorize(
     ] = False,
     page: Annotated[
         int | None,
-        typer.Option(help="Page to take from files with several, from 1 on.", show_default=False),
+        typer.Option(
+            help="Number of the page to take from files with several, from 1 on.",
+            show_default=False,
+        ),
     ] = None,
     format: Annotated[
         str | None,
@@ -94,22 +94,22 @@ def colorize(
         bool, typer.Option("--verbose", help="Name all files that are left out.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(help="Photos at a time.", show_default="as many as cores")
+        int | None,
+        typer.Option(help="Number of photos at a time.", show_default="as many as cores"),
     ] = None,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Colorize photos; each keeps its size, its own lightness and what its file says of it."""
+    """Colorize photos; each keeps its size, its own lightness and its metadata."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import Encoding
-    from irodori.inference.job.plan import JobOptions, make_plan
+    from irodori.inference.job.tasks import JobOptions, make_plan
     from irodori.inference.settings import NATIVE, ColorizeSettings
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files are what they are, whether they are UTF-8 or not.
         sys.stdout.reconfigure(errors="surrogateescape")
-    again = "give the same command with --resume to go on"
-    with ended_by_signals(f"interrupted: {again}", f"terminated: {again}"):
+    with report_errors("give the same command with --resume to continue"):
         if work_size != NATIVE and not work_size.isdecimal():
             raise IrodoriError(f"--work-size is {work_size}: give a number of pixels, or native")
         if output == "-" and sys.stdout.isatty():
@@ -159,42 +159,9 @@ def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool)
         print(f"{done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
     with Report(len(plan.tasks), as_json) as report:
         if plan.tasks:
-            with closing(colorize_photos(plan, options, report.error)) as outcomes:
+            with closing(colorize_photos(plan, options, report.print)) as outcomes:
                 for outcome in outcomes:
                     report.outcome(outcome)
     if report.failures:
         print(f"{report.failures:,} of {len(plan.tasks):,} could not be colorized", file=sys.stderr)
     return not report.failures and not found.unread
-
-
-class _Terminated(BaseException):
-    """SIGTERM; as with KeyboardInterrupt, no `except Exception` stops it."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
-
-
-@contextmanager
-def ended_by_signals(interrupted: str, terminated: str) -> Iterator[None]:
-    """Run a command that Ctrl-C and SIGTERM end at once, with a line and the usual status.
-
-    A mistake of the user is a line, too, with status 1.
-    """
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    except IrodoriError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _leave(130, interrupted)
-    except _Terminated:
-        _leave(143, terminated)
-
-
-def _leave(status: int, line: str) -> NoReturn:
-    print(line, file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    # Ending in order would wait for threads that are in the middle of a photo.
-    os._exit(status)

@@ -1,25 +1,20 @@
-"""What `irodori colorize` prints: lines for photos, and a bar on a terminal."""
+"""The output of `irodori colorize`: lines for photos, and a bar on a terminal."""
 
 import json
 import sys
-import time
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from irodori.utils.progress import ProgressBar
 
 if TYPE_CHECKING:
     from irodori.inference.job.run import Outcome
 
-WINDOW = 60.0
-"""Seconds back that the remaining time is estimated from."""
 LIKELIEST = 5
 """Scenes of a photo in `--json`."""
 
 
-class Report(AbstractContextManager["Report"]):
-    """Prints results on stdout, errors and notes on stderr, and counts.
+class Report(ProgressBar):
+    """A progress bar that prints results on stdout, errors and notes on stderr.
 
     Args:
         total: how many photos there are.
@@ -27,55 +22,27 @@ class Report(AbstractContextManager["Report"]):
     """
 
     def __init__(self, total: int, as_json: bool) -> None:
+        super().__init__("", total, unit="photos")
         self.as_json = as_json
-        self.start = time.monotonic()
-        self.count = self.failures = 0
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            BarColumn(None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.2f} photos/s"),
-            TimeRemainingColumn(),
-            console=self.console,
-            speed_estimate_period=WINDOW,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not sys.stderr.isatty() or total < 2,
-        )
-        self.task = self.bar.add_task("", total=total, rate=0.0)
+        self.failures = 0
 
     def __enter__(self) -> "Report":
-        self.bar.start()
+        super().__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def error(self, line: str) -> None:
-        """Print a line on stderr, from any thread."""
-        if self.bar.disable:
-            print(line, file=sys.stderr, flush=True)
-        else:
-            self.console.out(line, highlight=False)
-
     def outcome(self, outcome: "Outcome") -> None:
-        """Print what has become of a photo."""
+        """Print what has become of a photo, and count it."""
         for note in outcome.notes:
-            self.error(f"{outcome.task}: {note}")
+            self.print(f"{outcome.task}: {note}")
         if outcome.error is not None:
             self.failures += 1
-            self.error(f"error: {outcome.task}: {outcome.error}")
+            self.print(f"error: {outcome.task}: {outcome.error}")
         elif outcome.left is not None:
-            self.error(f"{outcome.task}: {outcome.left}")
+            self.print(f"{outcome.task}: {outcome.left}")
         line = json.dumps(described(outcome)) if self.as_json else str(outcome.target or "")
-        if line and not self.bar.disable and sys.stdout.isatty():
-            self.console.out(line, highlight=False)
-        elif line:
-            print(line, flush=True)
-        self.count += 1
-        rate = self.count / max(time.monotonic() - self.start, 1e-9)
-        self.bar.update(self.task, completed=self.count, rate=rate)
+        if line:
+            self.print(line, sys.stdout)
+        self.advance()
 
 
 def described(outcome: "Outcome") -> dict[str, object]:

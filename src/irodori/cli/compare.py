@@ -1,14 +1,13 @@
 """`irodori compare`: which variant is better, and is the difference real?"""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from irodori.cli.options import Trust
+from irodori.cli.reporting import report_errors
 from irodori.metrics.catalog import MAIN
-from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressLines
 
 
@@ -45,7 +44,7 @@ def compare(
     from irodori.evaluation.comparison.summary import show
     from irodori.evaluation.document import write_report
 
-    try:
+    with report_errors():
         comparison = compare_runs(folders, row, metric, report)
         made = make_report(comparison, title, pictures, trust or (), report)
         path = write_report(made.document, made.files, output)
@@ -55,7 +54,4 @@ def compare(
             from irodori.evaluation.comparison.wandb_log import log
 
             log(made, output, group=folders[0].resolve().name)
-    except IrodoriError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
     print(f"report: {path}")

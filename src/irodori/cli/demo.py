@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.colorize import ended_by_signals
 from irodori.cli.options import Device, Trust
+from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 
@@ -23,26 +23,34 @@ def demo(
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 7860,
-    max_megabytes: Annotated[float, typer.Option(help="Megabytes of a photo's file.")] = 50,
+    max_megabytes: Annotated[
+        float, typer.Option(help="Largest file of a photo in megabytes.")
+    ] = 50,
     max_megapixels: Annotated[
-        float, typer.Option(help="Megapixels of a photo; decoded it may take 12 bytes for each.")
+        float,
+        typer.Option(help="Largest photo in megapixels; decoded, it may take 12 bytes a pixel."),
     ] = 50,
     max_photos: Annotated[
-        int, typer.Option(help="Photos that a visitor colorizes at a time.")
+        int, typer.Option(help="Largest number of photos that a visitor colorizes at a time.")
     ] = 20,
-    max_seconds: Annotated[float, typer.Option(help="Seconds that a photo may take.")] = 120,
+    max_seconds: Annotated[float, typer.Option(help="Longest time for a photo in seconds.")] = 120,
     max_gigabytes: Annotated[
-        float, typer.Option(help="Gigabytes of all visitors' files together.")
+        float, typer.Option(help="Largest size of all visitors' files together in gigabytes.")
     ] = 8,
-    waiting: Annotated[int, typer.Option(help="Visitors in the queue; more are sent away.")] = 100,
+    waiting: Annotated[
+        int, typer.Option(help="Longest queue of visitors; more are sent away.")
+    ] = 100,
     at_once: Annotated[
-        int, typer.Option(help="Visitors served at the same time; each needs memory of its own.")
+        int,
+        typer.Option(
+            help="Number of visitors served at the same time; each needs memory of its own."
+        ),
     ] = 1,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
     """Show a web page that colorizes photos; nothing is kept, and no other host is called."""
-    with ended_by_signals("stopped", "terminated"):
+    with report_errors():
         if importlib.util.find_spec("gradio") is None:
             raise IrodoriError("the page needs gradio: pip install 'irodori[demo]'")
         # Imported here, so that `irodori --help` doesn't wait for them.

@@ -1,13 +1,12 @@
 """`irodori export`: a model for other programs."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from irodori.cli.options import CHECKPOINT, Trust
-from irodori.utils.errors import IrodoriError
+from irodori.cli.reporting import report_errors
 
 
 def export(
@@ -18,23 +17,21 @@ def export(
         Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
     ],
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help=CHECKPOINT,
-            show_default="the bundled model",
-        ),
+        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Weights in half precision; safetensors only.")
+        bool, typer.Option("--half", help="Write weights in half precision; safetensors only.")
     ] = False,
     part: Annotated[
         str | None,
         typer.Option(
-            help="photo: sRGB in and out; network: luminance in, chrominance out.",
+            help="Part to write: photo (sRGB to sRGB) or network (luminance to chrominance).",
             show_default="photo for onnx, network for torch-export",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""
@@ -42,9 +39,6 @@ def export(
     from irodori.inference.colorizer import STARTER
     from irodori.inference.export.write import export_model
 
-    try:
+    with report_errors():
         export_model(checkpoint or STARTER, form, output, half, part, overwrite, trust or ())
-    except IrodoriError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

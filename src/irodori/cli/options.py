@@ -21,4 +21,4 @@ StyleStrength = Annotated[
 Saturation = Annotated[
     float, typer.Option(help="Saturation of the colors: from 0, gray, to 2, doubled.")
 ]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda or mps.")]

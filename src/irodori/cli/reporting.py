@@ -1,5 +1,6 @@
-"""How commands end: mistakes and signals are one line on stderr and an exit status."""
+"""The end of commands: mistakes and signals are one line on stderr and an exit status."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,16 +31,23 @@ def report_errors(advice: str = "") -> Iterator[None]:
     except IrodoriError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail(f"interrupted{after}", 130)
+        _exit_at_once(f"interrupted{after}", 130)
     except Terminated:
-        fail(f"terminated{after}", 143)
+        _exit_at_once(f"terminated{after}", 143)
 
 
-def fail(message: str, status: int = 1) -> NoReturn:
-    """End the command with a line that says why."""
+def fail(message: str) -> NoReturn:
+    """End the command with a line that says why, and status 1."""
     print(f"error: {message}", file=sys.stderr, flush=True)
-    raise typer.Exit(status)
+    raise typer.Exit(1) from None
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _exit_at_once(line: str, status: int) -> NoReturn:
+    """End the process without waiting for threads that are in the middle of a photo."""
+    print(line, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated

@@ -12,7 +12,7 @@ import typer
 from irodori.cli.reporting import fail, report_errors
 
 SMALL = 20_000
-"""Below so many training photographs a pretrained encoder or a narrow network is proposed."""
+"""With fewer training photographs, a pretrained encoder or a narrow network is proposed."""
 FULL_BATCH = 128
 
 app = typer.Typer(help="Write photographs as shards, and verify shards.", no_args_is_help=True)
@@ -38,8 +38,8 @@ def write(
     near_gray: Annotated[
         float,
         typer.Option(
-            help="Leave out images whose (Cb, Cr) is closer to gray than this, root mean square "
-            "over the pixels, in levels of 255; 0 keeps all."
+            help="Leave out images whose colors (Cb, Cr) are closer to gray than this: root mean "
+            "square over the pixels, in levels of 255; 0 keeps all."
         ),
     ] = 4.0,
     val_share: Annotated[
@@ -50,7 +50,7 @@ def write(
             show_default="0.05, or as published",
         ),
     ] = None,
-    shard_samples: Annotated[int, typer.Option(help="Approximate number of images a shard.")] = (
+    shard_samples: Annotated[int, typer.Option(help="Approximate number of images in a shard.")] = (
         1000
     ),
     seed: Annotated[int, typer.Option(help="Seed of the order of the images.")] = 0,
@@ -64,7 +64,7 @@ def write(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="How the source is read: folders, csv, places365, places205 or imagenet.",
+            help="Layout of the source: folders, csv, places365, places205 or imagenet.",
             show_default="detected",
         ),
     ] = None,

@@ -7,38 +7,42 @@ from typing import Annotated
 import typer
 
 from irodori.cli.options import CHECKPOINT, Saturation, StyleStrength, Trust
+from irodori.cli.reporting import fail, report_errors
 from irodori.utils.errors import IrodoriError, one_line
 
-MOST = 4096
-"""Pictures on a sheet; more would be too large to look at."""
+MAX_PICTURES = 4096
+"""More pictures would make a sheet that is too large to look at."""
 
 
 def sheet(
-    photos: Annotated[Path, typer.Argument(help="A folder of photos, one a row.")],
-    styles: Annotated[Path, typer.Option(help="A folder of style images, one a column.")],
+    photos: Annotated[Path, typer.Argument(help="A folder of photos; each gets a row.")],
+    styles: Annotated[Path, typer.Option(help="A folder of style images; each gets a column.")],
     output: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help=CHECKPOINT,
-            show_default="the bundled model",
-        ),
+        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
     ] = None,
     style_strength: StyleStrength = 1.0,
     saturation: Saturation = 1.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
-    """Show each photo in the style of each style image, in one picture."""
+    """Colorize each photo in the style of each style image; write all as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import WRITTEN
     from irodori.inference.job.inputs import find_photos
     from irodori.inference.settings import ColorizeSettings
     from irodori.utils.files import replacing
 
-    failures: list[str] = []
-    written = False
-    try:
+    complete = True
+
+    def report_unread(line: str) -> None:
+        nonlocal complete
+        complete = False
+        print(f"error: {line}", file=sys.stderr)
+
+    with report_errors():
         settings = ColorizeSettings(saturation=saturation, style_strength=style_strength)
         kind = WRITTEN.get(output.suffix.lower())
         if kind not in ("PNG", "JPEG", "WEBP"):
@@ -53,29 +57,25 @@ def sheet(
             sorted(source.path for source in find_photos([str(folder)], None).sources)
             for folder in (photos, styles)
         )
-        if (len(rows) + 1) * (len(columns) + 1) > MOST:
+        if (len(rows) + 1) * (len(columns) + 1) > MAX_PICTURES:
             raise IrodoriError(
-                f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of {MOST}"
+                f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of"
+                f" {MAX_PICTURES}"
             )
         # Imported here, so that a mistake doesn't wait for torch.
         from irodori.inference.colorizer import Colorizer
         from irodori.inference.style_sheet import read_small, style_sheet
 
         colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
-        pictures = [read_small(paths, failures.append) for paths in (rows, columns)]
+        pictures = [read_small(paths, report_unread) for paths in (rows, columns)]
         if not all(pictures):
             raise IrodoriError("no photos and styles are left for a sheet")
         picture = style_sheet(colorizer, *pictures)
-        with replacing(output) as file:
-            picture.save(file, kind, quality=95)
-        written = True
-    except IrodoriError as error:
-        failures.append(str(error))
-    except OSError as error:
-        failures.append(f"{output}: {error.strerror or one_line(error)}")
-    for line in failures:
-        print(f"error: {line}", file=sys.stderr)
-    if written:
-        print(output)
-    if failures:
+        try:
+            with replacing(output) as file:
+                picture.save(file, kind, quality=95)
+        except OSError as error:
+            fail(f"{output}: {error.strerror or one_line(error)}")
+    print(output)
+    if not complete:
         raise typer.Exit(1)

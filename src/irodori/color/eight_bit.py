@@ -1,4 +1,4 @@
-"""Between 8-bit pixels and the float pictures that color spaces work on."""
+"""Conversion between 8-bit pixels and the float pictures that color spaces work on."""
 
 import torch
 from torch import Tensor

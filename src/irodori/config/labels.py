@@ -1,4 +1,4 @@
-"""What a comparison of runs needs to know of a key, stated beside the key.
+"""Annotations of a key that a comparison of runs reads.
 
 alpha: Annotated[float, Label("α = {}")] = 1.0
 seed: Annotated[int, NoEffect()] = 0
@@ -30,7 +30,7 @@ class Label:
 
 @dataclass(frozen=True)
 class NoEffect:
-    """Marks a key that does not change what is learnt, so that it makes no other variant.
+    """Marks a key that does not change what is learned, so that it makes no other variant.
 
     keys: of a node, the names of the keys below it that are meant; empty: the whole node.
     """

@@ -17,7 +17,7 @@ SEEDS = 1 << 24
 
 
 class AugmentationBase(ABC):
-    """What happens to training images between decoding and the network, at random.
+    """Base class of random changes to training images between decoding and the network.
 
     An augmentation of your own says how many uniform random numbers a sample takes, and overrides
     `on_rgb` and, if the network's input alone is to change, `on_luminance`:
@@ -82,11 +82,11 @@ class Augmentation(AugmentationBase):
 
     def __init__(
         self,
-        crop: Annotated[int, Range(least=1)] = 224,
-        crop_scale: Annotated[tuple[float, float], Range(above=0, most=1)] = (0.875, 0.875),
-        crop_aspect: Annotated[float, Range(least=1)] = 1.0,
+        crop: Annotated[int, Range(min=1)] = 224,
+        crop_scale: Annotated[tuple[float, float], Range(above=0, max=1)] = (0.875, 0.875),
+        crop_aspect: Annotated[float, Range(min=1)] = 1.0,
         flip: bool = True,
-        age: Annotated[float, Range(least=0, most=1)] = 0.0,
+        age: Annotated[float, Range(min=0, max=1)] = 0.0,
     ) -> None:
         if crop_scale[0] > crop_scale[1]:
             raise IrodoriError(

@@ -20,7 +20,7 @@ def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, .
     Raises:
         IrodoriError: a class id would mean one thing in training and another in validation.
     """
-    # Of two lists of equal length, names come before numbers.
+    # Names come before numbers in lists of equal length.
     other, wider = sorted((train, val), key=lambda x: (len(x), x != numbered(len(x))))
     if other not in (wider[: len(other)], numbered(len(other))):
         raise IrodoriError(

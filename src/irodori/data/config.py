@@ -13,7 +13,7 @@ Sample = dict[str, Any]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which shards are read, and how; `conf/data/shards.yaml` describes each of these.
+    """Settings of the shards that are read; `conf/data/shards.yaml` describes each.
 
     `stages` are callables sample → sample for training samples, between decoding and scaling.
     `image` is 3×H×W uint8, `cls` an int; numpy.random.default_rng(sample["__seed__"]) draws the
@@ -27,13 +27,13 @@ class DataConfig:
     classes: Annotated[str | None, NoEffect()] = None
     cache: Annotated[str | None, NoEffect()] = "~/.cache/irodori"
     cache_gb: Annotated[float | None, Range(above=0), NoEffect()] = None
-    retries: Annotated[int, Range(least=0), NoEffect()] = 8
+    retries: Annotated[int, Range(min=0), NoEffect()] = 8
     timeout: Annotated[float, Range(above=0), NoEffect()] = 30.0
     shuffle: Literal["samples", "shards"] = "samples"
-    batch_size: Annotated[int, Range(least=1)] = 128
-    val_batch_size: Annotated[int, Range(least=1), NoEffect()] = 32
-    workers: Annotated[int, Range(least=0), NoEffect()] = 4
-    size: Annotated[int, Range(least=1)] = 256
-    val_size: Annotated[int, Range(least=1)] = 256
-    max_bad_share: Annotated[float, Range(least=0, most=1), NoEffect()] = 0.01
+    batch_size: Annotated[int, Range(min=1)] = 128
+    val_batch_size: Annotated[int, Range(min=1), NoEffect()] = 32
+    workers: Annotated[int, Range(min=0), NoEffect()] = 4
+    size: Annotated[int, Range(min=1)] = 256
+    val_size: Annotated[int, Range(min=1)] = 256
+    max_bad_share: Annotated[float, Range(min=0, max=1), NoEffect()] = 0.01
     stages: Sequence[Callable[[Sample], Sample]] = ()

@@ -3,12 +3,13 @@
 import io
 import re
 
-import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
+
+from irodori.imageio import pil_to_pixels, pixels_to_pil
 
 _STARTS = {
     b"\xff\xd8": "jpg",
@@ -19,7 +20,7 @@ _STARTS = {
     b"\0\0\0\x0cjP  ": "jp2",
     b"BM": "bmp",
 }
-"""How files begin, as patterns."""
+"""Patterns of the first bytes of files."""
 _KIND = re.compile(b"|".join(b"(?P<%s>%s)" % (k.encode(), s) for s, k in _STARTS.items()), re.S)
 _PILLOW = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP")
 
@@ -70,9 +71,7 @@ def _decode_with_pillow(content: bytes) -> Tensor:
 def from_pil(image: Image.Image) -> Tensor:
     """Return a PIL image as 3×H×W uint8 RGB; 16-bit gray (modes I;16 and I) is scaled to 8 bits."""
     if image.mode.startswith("I"):
-        # Pillow's own conversion would cut everything above 255 off.
-        levels = np.asarray(image).astype(np.float32).clip(0, 65535) / 257
-        image = Image.fromarray(levels.round().astype(np.uint8))
+        image = pixels_to_pil(pil_to_pixels(image))
     return functional.pil_to_tensor(image.convert("RGB"))
 
 

@@ -32,7 +32,7 @@ from irodori.data.samples import Samples
 from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
-"""At most so many shards are named whose images can't all be read."""
+"""Largest number of shards named whose images can't all be read."""
 
 
 class ShardModule(LightningDataModule):
@@ -131,7 +131,7 @@ class ShardData(ShardModule):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the scenes; a label is a position in this tuple."""
+        """The names of the scenes; a label is an index of this tuple."""
         return self.train_index.classes
 
     def plan(self, world_size: int, rank: int) -> TrainingPlan:
@@ -163,7 +163,7 @@ class ShardData(ShardModule):
 
     @property
     def epoch_batches(self) -> int:
-        """Micro-batches of an epoch, as far as the trainer's `limit_train_batches` allows."""
+        """Number of micro-batches an epoch, within the trainer's `limit_train_batches`."""
         batches = self.plan(*self.ranks()).batches
         limit = self.trainer.limit_train_batches if self.trainer else 1.0
         return max(1, min(limit, batches) if isinstance(limit, int) else int(limit * batches))

@@ -1,4 +1,4 @@
-"""From patterns to indexes: shards found, checked, scanned where needed, classes named."""
+"""Opening of shards by patterns: finding, checking, scanning where needed, naming classes."""
 
 import hashlib
 import sys
@@ -252,7 +252,7 @@ class ShardOpener:
     def _refuse_vanished(
         self, pattern: str, named: set[Path | str], listed: Sequence[Shard]
     ) -> None:
-        """A shard that was deleted doesn't match a glob any more: it must not vanish unnoticed."""
+        """Raise IrodoriError for a deleted shard: its glob doesn't match it any more."""
         if Path(pattern).expanduser() in named:
             return
         for glob in map(glob_of, pieces(pattern.removeprefix("file://"))):

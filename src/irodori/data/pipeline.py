@@ -39,7 +39,7 @@ class PlannedBatches:
         self._position = torch.tensor([epoch, start]).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of another epoch; called before an epoch's iterator is made."""
+        """Move to the start of another epoch; called before an epoch's iterator is made."""
         if epoch != self._position[0]:
             self._position.copy_(torch.tensor([epoch, 0]))
 
@@ -95,7 +95,7 @@ class KeepPlace:
     """A function for `wds.map` that loses no sample.
 
     webdataset's own handlers drop a sample that a function fails for, and every batch after it
-    would be another one. Here it goes on with the reason under `__error__`, and later stages leave
+    would be another one. Here it stays, with the reason under `__error__`, and later stages leave
     it alone.
     """
 

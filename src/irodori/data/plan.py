@@ -1,4 +1,4 @@
-"""Which samples are read by whom, in what order: a pure function of seed, epoch and rank.
+"""The reading order of samples, a pure function of seed, epoch and rank.
 
 A *position* is a sample's place in the epoch's order. Global batch g holds the positions
 [g·batch_size, (g+1)·batch_size) whatever the number of ranks, so that a run on two ranks sees the
@@ -66,16 +66,16 @@ class TrainingPlan:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps an epoch, the same on every rank."""
+        """Number of optimizer steps an epoch, the same on every rank."""
         return self.samples // self.batch_size
 
     @property
     def micro_batch(self) -> int:
-        """Images per rank and micro-batch."""
+        """Number of images per rank and micro-batch."""
         return self.batch_size // (self.world_size * self.accumulate)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """The epoch's order of all samples; those of the remainder come last."""
+        """Return the epoch's order of all samples; those of the remainder come last."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
         if self.shard_sizes is None:
             return generator.permutation(self.samples)
@@ -95,11 +95,11 @@ class TrainingPlan:
 
     @property
     def batches(self) -> int:
-        """Micro-batches an epoch, the same on every rank."""
+        """Number of micro-batches an epoch, the same on every rank."""
         return self.steps * self.accumulate
 
     def readings(self, epoch: int, start: int = 0) -> Iterator[Reading]:
-        """This rank's micro-batches of the epoch, in order, from number `start` on."""
+        """Yield this rank's micro-batches of the epoch, in order, from number `start` on."""
         order = self.order(epoch)
         for number in range(start, self.batches):
             first = (number * self.world_size + self.rank) * self.micro_batch
@@ -127,12 +127,12 @@ class ValidationPlan:
 
     @property
     def batches(self) -> int:
-        """Batches, the same on every rank."""
+        """Number of batches, the same on every rank."""
         largest = -(-self.samples // self.world_size)
         return -(-largest // self.batch_size)
 
     def readings(self, epoch: int = 0, start: int = 0) -> Iterator[Reading]:
-        """This rank's batches, in order, from number `start` on."""
+        """Yield this rank's batches, in order, from number `start` on."""
         first, end = (self.samples * rank // self.world_size for rank in (self.rank, self.rank + 1))
         for number in range(start, self.batches):
             low = min(first + number * self.batch_size, end)

@@ -1,4 +1,4 @@
-"""How frequent colours are in the photographs of shards."""
+"""The frequency of colors in the photographs of shards."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from irodori.utils.errors import IrodoriError
 
 
 def prior_of_shards(pattern: str) -> AbPrior:
-    """The prior of all photographs of shards, at their own sizes.
+    """Return the prior of all photographs of shards, at their own sizes.
 
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.

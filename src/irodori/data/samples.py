@@ -21,7 +21,7 @@ from irodori.utils.errors import one_line
 PADDING: Sample = {"__key__": "", "__error__": "a batch without samples"}
 """Stands for a batch in which a validating rank has no samples left."""
 OPEN_FILES = 64
-"""At most so many local shards are held open by a process."""
+"""Largest number of local shards that a process holds open."""
 
 
 class Samples:

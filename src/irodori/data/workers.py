@@ -1,4 +1,4 @@
-"""What a loader process does with signals, and its end."""
+"""Signals and the end of loader processes."""
 
 import ctypes
 import multiprocessing

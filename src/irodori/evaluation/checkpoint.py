@@ -23,10 +23,10 @@ from irodori.data.opening import ShardOpener, open_both
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import protocol_of, resize_of
-from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
-from irodori.inference.sheet import gray_of
+from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer
@@ -138,7 +138,7 @@ def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
     """
     given = {field.name: getattr(asked, field.name) for field in fields(asked)}
     name = given.pop("name")
-    # Of the others null is a value of its own: data.cache=null keeps no shard.
+    # For the other keys null is a value of its own: data.cache=null keeps no shard.
     as_run = {"val", "fold", "classes", "val_size", "val_batch_size", "workers"}
     given = {key: x for key, x in given.items() if x is not None or key not in as_run}
     if name != "run" and "val" not in given:
@@ -203,8 +203,8 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
             flush=True,
         )
     # The last place is for photographs without a class: −1.
-    places = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
-    shards = [replace(shard, labels=places[shard.labels]) for shard in index.shards]
+    label_of = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
+    shards = [replace(shard, labels=label_of[shard.labels]) for shard in index.shards]
     return Index(tuple(shards), tuple(classes), index.made_by)
 
 

@@ -19,7 +19,7 @@ class Cell:
 
     text: str
     note: str = ""
-    """Below it, smaller."""
+    """Smaller text below it."""
     strong: bool = False
     tone: Literal["", "good", "bad", "even"] = ""
 
@@ -124,8 +124,8 @@ def listed(names: Sequence[str]) -> str:
     """Return names as part of a sentence, in quotes where one holds a comma."""
     if any("," in name for name in names):
         names = [f"“{name}”" for name in names]
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _data_uri(png: bytes) -> str:

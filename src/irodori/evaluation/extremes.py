@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from irodori.inference.sheet import sheet
+from irodori.inference.contact_sheet import contact_sheet
 from irodori.metrics.catalog import MAIN, METRICS
 
 NAME = "extremes.png"
@@ -19,7 +19,7 @@ LONGEST_KEY = 40
 
 @dataclass(frozen=True)
 class Photographs:
-    """What was measured, to be looked at again.
+    """Access to the measured photographs.
 
     names: of the photographs, in the order of the records. picture: gives the gray, the predicted
     and the true picture (3×H×W uint8 each) of a photograph by its number.
@@ -34,18 +34,17 @@ def picture(
 ) -> Image.Image:
     """Return a contact sheet: on the left the worst `count` photographs, on the right the best.
 
-    With fewer than 2·count photographs each is shown once.
+    With fewer than 2·count photographs each is shown once, but for the one in the middle.
     """
     measured = [record for record in records if record["row"] == "model"]
     order = sorted(range(len(measured)), key=lambda number: measured[number][MAIN])
     count = min(count, -(-len(order) // 2))
     best, worst = order[:count], order[: -count - 1 : -1]
-    shown = [number for pair in zip(worst, best, strict=True) for number in pair]
-    if len(order) % 2 and 2 * count > len(order):
-        shown.pop()  # The one in the middle is the last of both.
-    rows = [photographs.picture(number) for number in shown]
-    titles = (("gray", "predicted: worst", "true"), ("gray", "predicted: best", "true"))
-    return sheet(rows, titles, [caption(measured[number]) for number in shown])
+    pairs = list(zip(worst, best, strict=True))
+    titles = ("gray", "predicted: worst", "true", "gray", "predicted: best", "true")
+    rows = [[p for number in pair for p in photographs.picture(number)] for pair in pairs]
+    captions = [[caption(measured[number]) for number in pair] for pair in pairs]
+    return contact_sheet(rows, titles, captions)
 
 
 def caption(record: Mapping[str, Any]) -> str:

@@ -10,12 +10,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.config.instantiate import instantiate
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.results import CONSOLE, EvaluationResult, document, table
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
 from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError
@@ -23,7 +23,7 @@ from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"
-"""Which photographs were measured, one a line."""
+"""Name of the file that lists the measured photographs, one a line."""
 
 
 def evaluate(run: Run) -> None:
@@ -43,7 +43,7 @@ def evaluate(run: Run) -> None:
 
         measured = measure_checkpoint(config, prior)
     elif config.checkpoint is None and config.predictions is not None and config.truth is not None:
-        from irodori.evaluation.pictures import measure_pictures
+        from irodori.evaluation.predictions import measure_pictures
 
         measured = measure_pictures(config, prior)
     else:

@@ -1,4 +1,4 @@
-"""What metrics were measured on, and how: it stands in metrics.json beside them."""
+"""The protocol of a measurement, which stands in metrics.json beside the metrics."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial

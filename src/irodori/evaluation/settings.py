@@ -9,7 +9,7 @@ from irodori.config.ranges import Range
 
 @dataclass(frozen=True)
 class EvaluatedData:
-    """Which photographs a checkpoint is evaluated on.
+    """Settings of the photographs that a checkpoint is evaluated on.
 
     name: `run`: what the checkpoint's run was validated on; any other needs `val`. val: shards, a
     path, glob, brace pattern or URL; None: the run's own. fold: of the shards that the run was
@@ -24,29 +24,29 @@ class EvaluatedData:
     val: str | None = None
     fold: int | None = None
     classes: str | None = None
-    val_size: Annotated[int, Range(least=1)] | None = None
-    val_batch_size: Annotated[int, Range(least=1)] | None = None
-    workers: Annotated[int, Range(least=0)] | None = None
+    val_size: Annotated[int, Range(min=1)] | None = None
+    val_batch_size: Annotated[int, Range(min=1)] | None = None
+    workers: Annotated[int, Range(min=0)] | None = None
     cache: str | None = "~/.cache/irodori"
     cache_gb: Annotated[float, Range(above=0)] | None = None
-    retries: Annotated[int, Range(least=0)] = 8
+    retries: Annotated[int, Range(min=0)] = 8
     timeout: Annotated[float, Range(above=0)] = 30.0
-    max_bad_share: Annotated[float, Range(least=0, most=1)] = 0.01
+    max_bad_share: Annotated[float, Range(min=0, max=1)] = 0.01
 
 
 @dataclass(frozen=True)
 class EvaluatedTrainer:
-    """What an evaluation of a checkpoint runs on; precision None: as the run, or auto."""
+    """Settings of an evaluation's hardware; precision None: as the run, or auto."""
 
     accelerator: str = "auto"
-    devices: Annotated[int, Range(least=1)] = 1
-    num_nodes: Annotated[int, Range(least=1)] = 1
+    devices: Annotated[int, Range(min=1)] = 1
+    num_nodes: Annotated[int, Range(min=1)] = 1
     precision: str | None = None
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which photographs are measured, and at what size.
+    """Settings of which photographs are measured, and at what size.
 
     first: only so many photographs, the first by name; None: all. square: the middle square of
     each is cut out and scaled to this side in pixels. stretch: each whole photograph is stretched
@@ -57,9 +57,9 @@ class Protocol:
     """
 
     name: str
-    first: Annotated[int, Range(least=1)] | None = None
-    square: Annotated[int, Range(least=1)] | None = None
-    stretch: Annotated[int, Range(least=1)] | None = None
+    first: Annotated[int, Range(min=1)] | None = None
+    square: Annotated[int, Range(min=1)] | None = None
+    stretch: Annotated[int, Range(min=1)] | None = None
 
     def __post_init__(self) -> None:
         if self.square is not None and self.stretch is not None:
@@ -92,6 +92,6 @@ class EvaluateSettings:
     predictions: str | None = None
     truth: str | None = None
     perceptual: bool = True
-    pictures: Annotated[int, Range(least=0)] = 6
+    pictures: Annotated[int, Range(min=0)] = 6
     trust: Sequence[str] = ()
     metrics: dict[str, Any] = field(default_factory=dict)

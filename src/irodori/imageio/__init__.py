@@ -9,6 +9,8 @@ from irodori.imageio.photo import (
     Photo,
     Provenance,
     is_colored,
+    pil_to_pixels,
+    pixels_to_pil,
     to_uint8,
 )
 from irodori.imageio.reading import probe, read_photo
@@ -26,6 +28,8 @@ __all__ = [
     "Provenance",
     "format_of",
     "is_colored",
+    "pil_to_pixels",
+    "pixels_to_pil",
     "probe",
     "read_photo",
     "to_uint8",

@@ -55,7 +55,7 @@ def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ())
 
 
 @lru_cache(maxsize=32)
-def deviation(profile: bytes, space: str) -> float:
+def distance_from_srgb(profile: bytes, space: str) -> float:
     """Return by how many of 255 levels a profile's colors differ from sRGB's at most.
 
     inf: it can't be used for pictures of this color space ("gray", "rgb" or "cmyk").
@@ -72,6 +72,11 @@ def deviation(profile: bytes, space: str) -> float:
     return 255.0 if space == "cmyk" else float(np.abs(moved - grid).max())
 
 
+def differs_from_srgb(profile: bytes | None, space: str) -> bool:
+    """Return whether there is a profile that can be used, and that isn't sRGB's."""
+    return bool(profile) and _SAME < distance_from_srgb(profile, space) < np.inf
+
+
 def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.ndarray:
     """Return H×W×1 or H×W×3 levels in sRGB.
 
@@ -84,7 +89,7 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
         profile = imagecodecs.cms_profile("lab4")
     if profile is None:
         return _from_inks(levels_HWC) if space == "cmyk" else levels_HWC
-    if space != "lab" and deviation(profile, space) <= _SAME:
+    if space != "lab" and distance_from_srgb(profile, space) <= _SAME:
         return levels_HWC
     if space == "gray":
         ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1).astype(levels_HWC.dtype)
@@ -99,12 +104,12 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
 
 
 def _from_inks(inks_HW4: np.ndarray) -> np.ndarray:
-    """What ideal inks look like."""
-    most = np.uint64(np.iinfo(inks_HW4.dtype).max)
+    """Return the RGB levels of ideal inks."""
+    white = np.uint64(np.iinfo(inks_HW4.dtype).max)
     target = np.empty((*inks_HW4.shape[:2], 3), inks_HW4.dtype)
     for row, inks in zip(target, inks_HW4, strict=True):
-        light = most - inks
-        row[...] = (light[:, :3] * light[:, 3:] + most // 2) // most
+        light = white - inks
+        row[...] = (light[:, :3] * light[:, 3:] + white // 2) // white
     return target
 
 

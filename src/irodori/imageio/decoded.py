@@ -10,7 +10,7 @@ from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
 _ROWS = 256
-# What modes are converted to: a color space, and Pillow's mode of it without and with transparency.
+# Color spaces of Pillow's modes, and the mode they are converted to without and with transparency.
 _SPACES = {"1": "gray", "L": "gray", "LA": "gray", "La": "gray", "CMYK": "cmyk", "LAB": "lab"}
 _SPACES |= dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"), "rgb")
 _MODES = {"gray": ("L", "LA"), "rgb": ("RGB", "RGBA"), "cmyk": ("CMYK",), "lab": ("LAB",)}
@@ -18,7 +18,7 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class Decoded(NamedTuple):
-    """What is decoded of a file.
+    """A decoded file.
 
     colors: H×W×C, uint8 or uint16, of a space of `color.to_srgb`. alpha: H×W of the same dtype.
     profile: an ICC profile, not checked. upright: the orientation is applied already.
@@ -58,11 +58,11 @@ def from_image(image: Image.Image, profile: bytes | None = None) -> Decoded:
     return Decoded(colors, space, alpha, profile, Metadata())
 
 
-def scaled(levels: np.ndarray, most: int) -> np.ndarray:
-    """Return levels of which `most` is white as uint8 (where they are 8 bits at most) or uint16."""
-    dtype = np.uint8 if most <= 255 else np.uint16
-    if most in (255, 65535):
+def scaled(levels: np.ndarray, max_level: int) -> np.ndarray:
+    """Return levels up to `max_level`, white, as uint8 (of 8 bits at most) or uint16."""
+    dtype = np.uint8 if max_level <= 255 else np.uint16
+    if max_level in (255, 65535):
         return levels.astype(dtype, copy=False)
     white = np.iinfo(dtype).max
-    table = np.rint(np.arange(white + 1) * (white / most)).clip(0, white).astype(dtype)
+    table = np.rint(np.arange(white + 1) * (white / max_level)).clip(0, white).astype(dtype)
     return np.asarray(table[levels.astype(dtype, copy=False)])

@@ -20,8 +20,8 @@ _CENTIMETER = 3
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
 STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
-"""What describes how a TIFF file stores its pixels and is no metadata of the photo: sizes, strips,
-tiles, tables, colors, layers; and XMP, IPTC and the profile, which go their own ways."""
+"""Tags of how a TIFF file stores its pixels, no metadata of the photo: sizes, strips,
+tiles, tables, colors, layers; and XMP, IPTC and the profile, which are handled apart."""
 
 # Bytes of a value of each kind, and NumPy's names of the numbers that it is made of.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -29,7 +29,7 @@ _SIZES |= {16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 8: "i2", 9: "i4", 10: "i4", 11: "f4"}
 _NUMBERS |= {12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
-_MOST = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
+_MAX_BYTES = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
 
 
 class DamagedError(Exception):
@@ -86,13 +86,13 @@ class Directory:
 
     @property
     def orientation(self) -> int:
-        """How the stored picture stands, 1 to 8 (EXIF's tag 0x0112); 0 if that isn't said."""
+        """Return the stored picture's orientation, 1 to 8 (tag 0x0112); 0 if it isn't said."""
         number = self.number(ORIENTATION)
         return number if 1 <= number <= 8 else 0
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Dots per inch, across and down."""
+        """Return dots per inch, across and down."""
         x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
         unit = {2: 1.0, _CENTIMETER: 2.54}.get(self.number(RESOLUTION_UNIT, 2))
         return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
@@ -115,7 +115,7 @@ def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
     big = version == 43
     (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'L'}", head, 8 if big else 4)
     found: dict[int, Directory] = {}
-    budget = [_MOST]
+    budget = [_MAX_BYTES]
     while offset and offset not in found and len(found) < limit:
         try:
             found[offset] = _read_at(file, offset, order, big, budget)

@@ -1,4 +1,4 @@
-"""What files of each kind say of their size and depth, by their headers alone."""
+"""Size and depth of files of each kind, by their headers alone."""
 
 import struct
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from irodori.utils.errors import IrodoriError
 
 TRUNCATED = "truncated: its end is missing"
-_MOST_SCANS = 100  # a progressive JPEG has about ten, each of which takes a pass over all pixels
+_MAX_SCANS = 100  # a progressive JPEG has about ten, each of which takes a pass over all pixels
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of frames
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # by color type; palettes may have alpha
 _JXL_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -46,7 +46,7 @@ def jpeg(content: bytes) -> Size:
             if content.find(b"\xff\xd9", place) < 0:
                 break
             scans = content.count(b"\xff\xda", place)
-            if scans > _MOST_SCANS:
+            if scans > _MAX_SCANS:
                 raise IrodoriError(f"damaged: {scans} scans")
             return frame
         place += 2 + size if marker != 0xFF else 1

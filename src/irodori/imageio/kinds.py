@@ -7,7 +7,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class Format(NamedTuple):
-    """What a format of results can hold: 16 bits a channel, transparency, pixels a side."""
+    """A format's abilities: 16 bits a channel, transparency, largest side in pixels."""
 
     deep: bool = False
     alpha: bool = False

@@ -1,4 +1,4 @@
-"""What files say of their photos beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
+"""Metadata beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from irodori.imageio import exif, xmp
 from irodori.imageio.photo import Metadata
 
 IPTC_RESOURCE = b"8BIM\x04\x04"  # Photoshop's name of the IPTC records among its image resources
-_MOST_XMP = 1 << 22
+_MAX_XMP = 1 << 22
 
 # XMP's names of IPTC's datasets (of record 2) and of PNG's keywords.
 _IPTC = {5: "dc:title", 25: "dc:subject", 55: "photoshop:DateCreated", 80: "dc:creator"}
@@ -76,7 +76,7 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
         notes.append("damaged EXIF left out")
         metadata = replace(metadata, exif=None)
     try:
-        if len(metadata.xmp or b"") > _MOST_XMP:
+        if len(metadata.xmp or b"") > _MAX_XMP:
             raise ValueError("too large")
         turned = xmp.orientation(metadata.xmp)
     except ValueError:
@@ -133,7 +133,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _from_hex(text: str) -> bytes:
-    """The bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
+    """Return the bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
     try:
         return bytes.fromhex("".join(text.split()[2:]))
     except ValueError:

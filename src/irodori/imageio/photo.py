@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
 
 
 class Header(NamedTuple):
-    """What a file says of its picture before anything is decoded.
+    """A picture's properties by its file's header, before anything is decoded.
 
     decoded_bytes: what decoding takes, by all samples and their depth. format: as `Photo.format`.
     """
@@ -24,7 +25,7 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its photo, as it says it.
+    """Metadata of a photo, as its file states them.
 
     exif: an EXIF block, from TIFF's header on. xmp: an XMP packet. iptc: IPTC-IIM records. texts:
     PNG's texts by their keywords, and comments as "Comment". dpi: dots per inch, across and down,
@@ -56,7 +57,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result says of how it was made.
+    """A result's record of how it was made.
 
     model and model_hash: the network's name and SHA-256. settings: how it was used. source_type: a
     term of IPTC's digital source types. label: burn a small visible mark into the picture.
@@ -71,7 +72,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a result is written.
+    """Settings of how a result is written.
 
     format: one of `FORMATS`; None keeps the photo's own. quality: 1 to 100, of JPEG and WebP; None
     is `QUALITY`'s of writing.py. The lossless formats have none.
@@ -91,7 +92,7 @@ class Encoding:
 
 
 def is_colored(photo: Photo) -> bool:
-    """Whether a photo is in color already, beyond the one tint of an old print."""
+    """Return whether a photo is in color already, beyond the one tint of an old print."""
     if photo.pixels.shape[2] == 1:
         return False
     height, width, _ = photo.pixels.shape
@@ -106,8 +107,26 @@ def is_colored(photo: Photo) -> bool:
 
 
 def to_uint8(levels: np.ndarray) -> np.ndarray:
-    """Return 16-bit levels as 8-bit ones of the same shape, rounded to the nearest: v / 257."""
+    """Return uint8 as it is, and 16-bit levels rounded to the nearest 8-bit ones: v / 257."""
+    if levels.dtype == np.uint8:
+        return levels
     shallow = np.empty(levels.shape, np.uint8)
     for row, deep in zip(shallow, levels, strict=True):  # row by row: no second picture of floats
         row[...] = (deep.astype(np.uint32) + 128) // 257
     return shallow
+
+
+def pil_to_pixels(image: Image.Image) -> np.ndarray:
+    """Return a PIL image's pixels: H×W×1 if gray, else H×W×3; uint16 of modes I;16 and I."""
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would cut everything above 255 off.
+        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
+    if image.mode in ("1", "L", "LA"):
+        return np.asarray(image.convert("L"))[..., None]
+    return np.asarray(image.convert("RGB"))
+
+
+def pixels_to_pil(pixels_HWC: np.ndarray) -> Image.Image:
+    """Return pixels, H×W×1 or H×W×3, as an 8-bit image of mode L or RGB."""
+    levels_HWC = to_uint8(pixels_HWC)
+    return Image.fromarray(levels_HWC[..., 0] if levels_HWC.shape[2] == 1 else levels_HWC)

@@ -26,7 +26,7 @@ MAX_PIXELS = 300_000_000
 """Larger photos are refused by their header: a few bytes can claim any size."""
 _MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
 _MAX_SIDE = 1_000_000
-_MOST_BROTLI = 1 << 22
+_MAX_BROTLI = 1 << 22
 
 _DEEP_PNM = re.compile(rb"P([56])" + 3 * rb"\s(?:\s|#[^\n]*\n)*(\d+)" + rb"\s")
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -69,8 +69,8 @@ def read_photo(
         header = _header(file, kind, page, max_bytes)
         decoded = _decoded(file, header, page)
         notes = list(decoded.notes)
-        profile = decoded.profile
-        if profile and decoded.space != "lab" and np.isinf(color.deviation(profile, decoded.space)):
+        profile, space = decoded.profile, decoded.space
+        if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
@@ -82,7 +82,7 @@ def read_photo(
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
-    """A file and its kind; what goes wrong inside becomes one line that names the file."""
+    """Yield a file and its kind; an error within the block becomes one line that names the file."""
     where = f"{source}: " if isinstance(source, Path) else ""
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -115,9 +115,9 @@ def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) 
             f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
             f" {_MAX_SIDE} a side are read"
         )
-    most = _MAX_BYTES if max_bytes is None else max_bytes
-    if size > most:
-        raise IrodoriError(f"decoding takes {size / 1e6:.0f} MB, of at most {most / 1e6:.0f}")
+    limit = _MAX_BYTES if max_bytes is None else max_bytes
+    if size > limit:
+        raise IrodoriError(f"decoding takes {size / 1e6:.0f} MB, of at most {limit / 1e6:.0f}")
     return Header(width, height, size, kind)
 
 
@@ -170,10 +170,10 @@ def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
                 imagecodecs.jpeg2k_decode(content), (1 << bits) - 1
             )  # fmt: skip
         elif kind == "PPM" and (found := _DEEP_PNM.match(content)) and int(found[4]) > 255:
-            width, height, most = (int(number) for number in found.groups()[1:])
+            width, height, max_level = (int(number) for number in found.groups()[1:])
             shape = (height, width, 3 if found[1] == b"6" else 1)
             values = np.frombuffer(content, ">u2", int(np.prod(shape)), found.end())
-            decoded = _from_levels(values.reshape(shape), most)
+            decoded = _from_levels(values.reshape(shape), max_level)
         else:
             decoded = from_image(image)
         return decoded._replace(profile=profile, metadata=metadata, notes=notes)
@@ -189,12 +189,12 @@ def _jpeg_xl(content: bytes) -> Decoded:
     return decoded._replace(metadata=metadata, notes=notes, upright=True)
 
 
-def _from_levels(values: np.ndarray, most: int) -> Decoded:
-    """Gray or RGB, perhaps with alpha, of 8 bits or up to 16, of which `most` is white."""
+def _from_levels(values: np.ndarray, max_level: int) -> Decoded:
+    """Return gray or RGB, perhaps with alpha, of 8 or 16 bits; `max_level` is white."""
     values = np.atleast_3d(values)
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
-    values = scaled(values, most)
+    values = scaled(values, max_level)
     inks = 3 if values.shape[2] > 2 else 1
     alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
     space = "gray" if inks == 1 else "rgb"
@@ -202,12 +202,12 @@ def _from_levels(values: np.ndarray, most: int) -> Decoded:
 
 
 def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadata]:
-    """The profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
+    """Return the profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
     profile, found = None, {}
     for kind, body in headers.boxes(content):
         if kind == b"brob":
             with suppress(RuntimeError, ValueError):  # damaged or large metadata
-                kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:], out=_MOST_BROTLI))
+                kind, body = body[:4], bytes(imagecodecs.brotli_decode(body[4:], out=_MAX_BROTLI))
         if kind == b"colr" and body[:1] == b"\2":
             profile = body[3:]
         elif kind == b"Exif" or (kind == b"uuid" and body.startswith(_EXIF_BOX)):
@@ -219,7 +219,7 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
 
 
 def _pillow(file: BinaryIO, kind: str) -> Any:
-    """A Pillow image, not loaded; Image.open would warn of large ones and refuse larger ones."""
+    """Return a Pillow image, not loaded, without Image.open's limits of size."""
     if kind == "JPEG":
         return _Jpeg(file)
     if kind != "HEIF":

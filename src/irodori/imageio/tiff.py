@@ -35,7 +35,7 @@ _PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
 # Spaces and channels by photometric interpretation; what JPEG stores as Y'CbCr is decoded to RGB.
 _SPACES = {0: ("gray", 1), 1: ("gray", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _SPACES |= {6: ("rgb", 3), 8: ("lab", 3), 9: ("lab", 3)}
-_STRIP_BYTES, _MOST_PAGES = 1 << 18, 10_000
+_STRIP_BYTES, _MAX_PAGES = 1 << 18, 10_000
 _LEVEL = 1  # of zlib; 6 takes twice as long for files that are 3 % smaller
 
 
@@ -48,7 +48,7 @@ class Page:
     """
 
     def __init__(self, file: BinaryIO, page: int | None = None) -> None:
-        directories = exif.read_directories(file, _MOST_PAGES)
+        directories = exif.read_directories(file, _MAX_PAGES)
         self.notes: list[str] = []
         self.index = self._chosen(directories, page)
         self.directory = directory = directories[self.index]
@@ -68,7 +68,7 @@ class Page:
 
     @property
     def size(self) -> Size:
-        """What decoding will give."""
+        """Return the size and depth that decoding will give."""
         width, height = (self.directory.number(tag) for tag in (_WIDTH, _HEIGHT))
         bits = int(max(self.directory.numbers(_BITS), default=1))
         samples = 4 if self.directory.number(_PHOTOMETRIC) == 3 else 1
@@ -76,7 +76,7 @@ class Page:
 
     def _chosen(self, directories: list[Directory], page: int | None) -> int:
         # Bits of a directory's kind: 1 a smaller version, 4 a mask.
-        whole = [n for n, one in enumerate(directories) if not one.number(_SUBFILE) & 5]
+        whole = [n for n, page in enumerate(directories) if not page.number(_SUBFILE) & 5]
         if not whole:
             if _SUB_DIRECTORIES in directories[0].fields:
                 raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")
@@ -155,7 +155,7 @@ class Page:
         return Decoded(colors, space, alpha, profile, described, self.notes)
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
-        """8 or 16 bits, all of which are used."""
+        """Return levels of 8 or 16 bits that use the whole range."""
         bits = 8 if photometric == 3 else self.size.bits
         if photometric in (8, 9):  # to ICC's encoding, in which a* and b* begin at 0
             values = values.view(f"u{values.itemsize}").copy()
@@ -218,7 +218,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
 
 def _divide(colors: np.ndarray, alpha: np.ndarray) -> None:
     """Undo in place that colors were multiplied by alpha."""
-    most = np.uint64(np.iinfo(alpha.dtype).max)
+    white = np.uint64(np.iinfo(alpha.dtype).max)
     for row, cover in zip(colors, alpha, strict=True):
         whole = np.maximum(cover, 1).astype(np.uint64)[:, None]
-        row[...] = np.minimum((row * most + whole // 2) // whole, most)
+        row[...] = np.minimum((row * white + whole // 2) // whole, white)

@@ -20,11 +20,11 @@ from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
 QUALITY = {"JPEG": 97, "WEBP": 95}
-"""Of what is written unless another is chosen. JPEG is baseline, not progressive, with optimized
-tables left out: it is decoded a row at a time and by everything; and its chrominance, which is all
+"""Quality of what is written unless another is chosen. JPEG is baseline, not progressive, without
+optimized tables: it is decoded a row at a time and by everything; and its chrominance, which is all
 that a colorization adds, has its full size (4:4:4).
 
-Of experiments/colorize/jpeg_quality.csv, the sample's 206 photographs and 11 larger ones: JPEG's is
+By experiments/colorize/jpeg_quality.csv (the sample's 206 photographs and 11 larger ones) JPEG's is
 the smallest that was measured whose error in luminance (L*, root of the mean square) stays below
 one 8-bit step in both: 0.76 and 0.59 steps, CIEDE2000 0.43 and 0.40, 0.66 and 0.38 bytes a pixel;
 95 has 1.30 and 0.76 steps for 0.55 and 0.30 bytes. 4:2:0 at 97 takes a sixth to a fifth less, but
@@ -51,14 +51,15 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
         name = "PNG" if photo.pixels.dtype == np.uint16 else name
     if not opaque and not FORMATS[name].alpha:
         if encoding.format is not None:
-            kept = ", ".join(other for other, one in FORMATS.items() if one.alpha)
+            kept = ", ".join(other for other, format in FORMATS.items() if format.alpha)
             raise IrodoriError(f"{name} can't hold the photo's transparency; choose one of {kept}")
         name = "PNG"
     height, width = photo.pixels.shape[:2]
-    most = FORMATS[name].side
-    if max(height, width) > most:
+    limit = FORMATS[name].side
+    if max(height, width) > limit:
         raise IrodoriError(
-            f"{name} holds at most {most} pixels a side, not {width} × {height}; choose PNG or TIFF"
+            f"{name} holds at most {limit} pixels a side, not {width} × {height};"
+            " choose PNG or TIFF"
         )
     return name
 
@@ -134,7 +135,7 @@ def _write(
 
 
 def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metadata:
-    """What the result says: what the photo's file said, but for what is true no more."""
+    """Return the result's metadata: the photo's, less what is true no more."""
     found = photo.metadata
     size = photo.pixels.shape[1], photo.pixels.shape[0]
     software = None if provenance is None else SOFTWARE
@@ -144,7 +145,7 @@ def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metada
     folded = as_xmp(texts, found.iptc if name == "WEBP" else None)
     seed = hashlib.sha256(photo.pixels.data).hexdigest()
     seeds = f"{seed} {name} {provenance}", seed
-    result_id, source_id = (str(uuid.uuid5(uuid.NAMESPACE_OID, one)) for one in seeds)
+    result_id, source_id = (str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for seed in seeds)
     identity = result_id, source_id
     block = exif.for_result(found.exif, size, found.dpi, software)
     packet = xmp.for_result(found.xmp, size, folded, provenance, identity, SOFTWARE)
@@ -156,7 +157,7 @@ def _described(photo: Photo, name: str, provenance: Provenance | None) -> Metada
 
 
 def _photoshop_segment(iptc: bytes | None) -> bytes:
-    """The JPEG segment that holds IPTC records."""
+    """Return the JPEG segment that holds IPTC records."""
     body = IPTC_RESOURCE + b"\0\0" + len(iptc or b"").to_bytes(4, "big") + (iptc or b"")
     body = b"Photoshop 3.0\0" + body + bytes(len(body) % 2)
     if iptc is None or len(body) > _SEGMENT:
@@ -165,7 +166,7 @@ def _photoshop_segment(iptc: bytes | None) -> bytes:
 
 
 def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
-    """A copy with a small mark in its lower right corner."""
+    """Return a copy with a small mark in its lower right corner."""
     height, width, _ = pixels_HW3.shape
     font = ImageFont.load_default(max(8, min(height, width) // 40))
     box = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), _LABEL, font)

@@ -89,7 +89,7 @@ class Packet:
     def add(self, properties: str) -> None:
         """Add properties that are written as RDF/XML."""
         added = self._parsed("rdf:Description", properties)
-        about = next((one.getAttribute("rdf:about") for one in self._descriptions()), "")
+        about = next((node.getAttribute("rdf:about") for node in self._descriptions()), "")
         added.setAttribute("rdf:about", about)
         self.rdf.appendChild(added)
 
@@ -117,7 +117,7 @@ class Packet:
         return [node for node in nodes if node.localName == "Description"]
 
     def _nodes(self, *names: str) -> Iterator[tuple[Any, Any]]:
-        """Properties of these names or namespaces, each with the element that it belongs to."""
+        """Yield properties of these names or namespaces, each with its element."""
         for owner in self._descriptions():
             for node in [*owner.attributes.values(), *owner.childNodes]:
                 name = f"{_PREFIXES.get(node.namespaceURI)}:{node.localName}"
@@ -126,7 +126,7 @@ class Packet:
 
 
 def orientation(content: bytes | None) -> int:
-    """How the stored picture stands, 1 to 8; 0 if the packet doesn't say it."""
+    """Return the stored picture's orientation, 1 to 8; 0 if the packet doesn't say it."""
     found = (Packet(content).get("tiff:Orientation") or "") if content else ""
     return int(found) if found in "12345678" and len(found) == 1 else 0
 
@@ -203,7 +203,7 @@ def _event(**said: str) -> str:
 
 
 def _property(name: str, *values: str) -> str:
-    """A property as RDF/XML."""
+    """Return a property as RDF/XML."""
     form = _FORMS.get(name)
     # XML has no place for other control characters.
     texts = [escape(re.sub(r"[\0-\x08\v\f\x0e-\x1f\ud800-\udfff]", "", v), False) for v in values]

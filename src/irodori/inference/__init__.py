@@ -1,1 +1,1 @@
-"""From a checkpoint to colored photos."""
+"""Colorizing photos with a trained model."""

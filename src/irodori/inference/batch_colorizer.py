@@ -12,7 +12,7 @@ from torch import Tensor
 
 from irodori.imageio import read_photo
 from irodori.inference.colorizer import STEADY, Colored, Colorizer
-from irodori.inference.job.plan import JobOptions
+from irodori.inference.job.tasks import JobOptions
 from irodori.inference.luminance import Pixels
 from irodori.inference.provenance import provenance_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory
@@ -93,8 +93,8 @@ class BatchColorizer:
         chosen = [paths[number * len(paths) // count] for number in range(count)]
         seen: list[Tensor] = []
         with ThreadPoolExecutor(jobs) as threads:
-            begun = [threads.submit(self._global_features, path, jobs) for path in chosen]
-            for future in begun:
+            futures = [threads.submit(self._global_features, path, jobs) for path in chosen]
+            for future in futures:
                 try:
                     seen.append(future.result())
                 except IrodoriError as error:

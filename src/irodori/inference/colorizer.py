@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import Lab
+from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
@@ -35,9 +36,9 @@ Networks see zeros there, and color borders worse: on the photographs of folds 0
 sample, by networks of experiments/starter that hadn't seen them, the chrominance RMSE of the outer
 12 pixels was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and of the whole
 12.13, 12.04 and 12.03."""
-MOST_SEEN = 4
+MAX_SEEN = 4
 """Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
-LEAST_SIDE = 32
+MIN_SIDE = 32
 """Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
 STEADY = 64
 """Photos of a sequence that its global features are taken from, at most."""
@@ -65,7 +66,7 @@ class Colorizer:
         settings: how.
         device: where the network runs.
         precision: see `faster`.
-        report: takes a line for the user when memory ran out and work goes on in smaller parts;
+        report: takes a line for the user when memory ran out and work continues in smaller parts;
             None: to stderr.
     """
 
@@ -113,15 +114,15 @@ class Colorizer:
             image: the photo, in any mode that Pillow converts to RGB; its transparency is left out.
             style: an image of any size whose scene decides the colors in place of the photo's.
         """
-        vector = None if style is None else self.global_features([from_pil(style)])
-        return Image.fromarray(eight_bit(self.color(from_pil(image), vector).pixels_HW3))
+        vector = None if style is None else self.global_features([pil_to_pixels(style)])
+        return pixels_to_pil(self.color(pil_to_pixels(image), vector).pixels_HW3)
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
         """Return scenes with their probabilities, the likeliest first; empty without scenes."""
         if self.model.network.classification is None:
             return {}
         with torch.inference_mode():
-            luminance = self._luminance(from_pil(image))
+            luminance = self._luminance(pil_to_pixels(image))
             _, logits_1C = self.network.global_features(self._seen(luminance))
         return self._named(logits_1C)
 
@@ -184,7 +185,7 @@ class Colorizer:
     def _seen(self, luminance: PhotoLuminance) -> Tensor:
         """Return the luminance at the size at which the network sees it: 1×1×h×w.
 
-        Smaller photos are enlarged: the network knows things by the size that it has seen them in,
+        Smaller photos are scaled up: the network knows things by the size that it has seen them in,
         and gives tiny ones little color.
         """
         height, width = luminance.height, luminance.width
@@ -195,7 +196,7 @@ class Colorizer:
     def _within_margin(self, seen_11hw: Tensor, global_1G: Tensor | None) -> Tensor:
         """Return chrominance 1×C×⌈h/2⌉×⌈w/2⌉ of what the network sees, mirrored at its borders."""
         height, width = seen_11hw.shape[-2:]
-        # Even, so that places of chrominance stay where they are; a mirror is less than the photo.
+        # Even, so that the chrominance stays where it is; a mirror is less than the photo.
         y, x = (min(MARGIN, (side - 1) // 2 * 2) for side in (height, width))
         mirrored = functional.pad(seen_11hw, (x, x, y, y), mode="reflect")
         chroma_1Chw = self._predicted(mirrored, global_1G)
@@ -271,28 +272,12 @@ class Colorizer:
 def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
     """Return the size at which the network sees a photo of this size."""
     short = min(height, width)
-    most = MOST_SEEN * work_size**2
+    max_area = MAX_SEEN * work_size**2
     # GuidedUpsampler no further than to what the network is trained with.
     wanted = min(work_size, max(short, WORK_SIZE))
-    scale = min(wanted / short, (most / (height * width)) ** 0.5)
-    height, width = (max(round(side * scale), LEAST_SIDE) for side in (height, width))
-    if height * width > most:
-        height, width = (height, most // height) if height < width else (most // width, width)
+    scale = min(wanted / short, (max_area / (height * width)) ** 0.5)
+    height, width = (max(round(side * scale), MIN_SIDE) for side in (height, width))
+    if height * width > max_area:
+        longest = max_area // min(height, width)
+        height, width = min(height, longest), min(width, longest)
     return height, width
-
-
-def from_pil(image: Image.Image) -> Pixels:
-    """Return a PIL image's pixels: H×W×1 if gray, else H×W×3; uint16 of modes I;16 and I."""
-    if image.mode.startswith("I"):
-        # Pillow's own conversion would cut everything above 255 off.
-        return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]
-    if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L"))[..., None]
-    return np.asarray(image.convert("RGB"))
-
-
-def eight_bit(pixels_HWC: Pixels) -> Pixels:
-    """Return the nearest 8-bit levels."""
-    if pixels_HWC.dtype == np.uint8:
-        return pixels_HWC
-    return ((pixels_HWC.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -15,10 +15,10 @@ from irodori.color.lab import THRESHOLD
 XYZ_FROM_RGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
-"""Of linear light under D65, as kornia has it."""
+"""XYZ of linear light under D65, as kornia has it."""
 WHITE = np.array([0.95047, 1.0, 1.08883])
 LINEAR_FROM_SHARES = (np.linalg.inv(XYZ_FROM_RGB) * WHITE).tolist()
-"""From X, Y and Z as shares of white's to linear light."""
+"""Matrix from X, Y and Z, as shares of white's, to linear light."""
 SLOPE, OFFSET, ROOT_OF_THRESHOLD = 7.787, 4 / 29, 0.2068966
 KNEE, LINE = 0.04045, 0.0031308
 

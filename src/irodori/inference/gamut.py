@@ -8,7 +8,7 @@ from irodori.color import ColorSpace
 STEPS = 12
 """Halvings of the range that the saturation is searched in: to 1/4096."""
 TOLERANCE = 1 / 1024
-"""So far outside [0,1] a value may lie: it is a rounding error, and clipped."""
+"""Distance outside [0,1] that counts as a rounding error, and is clipped."""
 
 
 def into_gamut(space: ColorSpace, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a photo's pixels to the luminance that the network sees, in parts and at a working size."""
+"""The luminance of a photo's pixels, in parts and at the size at which the network sees it."""
 
 import numpy as np
 import torch
@@ -6,13 +6,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from irodori.color import ColorSpace
+from irodori.imageio import to_uint8
 
 Pixels = np.ndarray
 """H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
 
 
 def depth_of(pixels_HWC: Pixels) -> int:
-    """The level of white: 255 or 65535.
+    """Return the level of white: 255 or 65535.
 
     Raises:
         ValueError: these aren't a photo's pixels.
@@ -61,7 +62,7 @@ class PhotoLuminance:
             ).flatten()
 
     def rows(self, top: int, bottom: int) -> Tensor:
-        """The luminance of rows top … bottom − 1: 1×1×(bottom − top)×W fp32 in [0,1]."""
+        """Return the luminance of rows top … bottom − 1: 1×1×(bottom − top)×W fp32 in [0,1]."""
         part_HWC = self.pixels_HWC[top:bottom]
         if self.table is None:
             return self._encoded(part_HWC, self.white)
@@ -69,7 +70,7 @@ class PhotoLuminance:
         return self.table.index_select(0, levels_HW.flatten()).view(1, 1, *levels_HW.shape)
 
     def whole(self) -> Tensor:
-        """All of it, 1×1×H×W fp32; filled in part by part, since a conversion takes several times
+        """Return all of it, 1×1×H×W fp32, made part by part: a conversion takes several times
         as much memory for a moment."""
         luminance_11HW = torch.empty(1, 1, self.height, self.width, device=self.device)
         step = max(1, PART // self.width)
@@ -79,7 +80,7 @@ class PhotoLuminance:
         return luminance_11HW
 
     def at(self, height: int, width: int) -> Tensor:
-        """The luminance of the photo scaled to a size, 1×1×height×width fp32 in [0,1].
+        """Return the luminance of the photo scaled to a size, 1×1×height×width fp32 in [0,1].
 
         As in training, it is the pixels that are scaled (bilinear, antialiased, 8 bit), and not the
         luminance.
@@ -88,7 +89,7 @@ class PhotoLuminance:
             return self.whole()
         pixels_HWC = self.pixels_HWC
         if self.white > 255:
-            pixels_HWC = (pixels_HWC >> 8).astype(np.uint8)
+            pixels_HWC = to_uint8(pixels_HWC)
         elif not pixels_HWC.flags.writeable:
             pixels_HWC = pixels_HWC.copy()
         pixels_1CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
@@ -109,7 +110,7 @@ PART = 1 << 18
 
 
 def to_levels(rgb_13HW: Tensor, dtype: np.dtype) -> Pixels:
-    """Float sRGB in [0,1] as pixels H×W×3 of uint8 or uint16, rounded to the nearest level."""
+    """Return float sRGB in [0,1] as H×W×3 of uint8 or uint16, rounded to the nearest level."""
     white = np.iinfo(dtype).max
     levels_3HW = (rgb_13HW[0] * white).clamp_(0, white).round_().cpu().numpy()
     pixels_HW3 = np.empty((*levels_3HW.shape[1:], 3), dtype)

@@ -1,4 +1,4 @@
-"""What results say of the model that colorized them."""
+"""The provenance of results: which model colorized them."""
 
 import hashlib
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""How far around a place a network looks, so that a photo can be colored in parts."""
+"""The receptive field of a network, by which a photo can be colored in parts."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def _observed(network: JointNetwork) -> Field | None:
 def _reach(
     spoiled: Callable[[Tensor], Tensor], device: torch.device, step: int, blocks: int
 ) -> tuple[int, int] | None:
-    """Pixels before and after a block that it depends on; None if the probe is too short.
+    """Return how many pixels before and after a block it depends on; None: the probe is too short.
 
     Args:
         spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)

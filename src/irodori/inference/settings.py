@@ -1,4 +1,4 @@
-"""How photos are colorized: one object for the command, the web page and Python."""
+"""Settings of a colorization, the same for the command, the web page and Python."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ MAX_SATURATION = 2.0
 
 @dataclass(frozen=True)
 class ColorizeSettings:
-    """How the network colorizes photos.
+    """Settings of how the network colorizes photos.
 
     Args:
         work_size: the short side in pixels at which the network sees a photo, from 32 on;

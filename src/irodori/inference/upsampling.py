@@ -117,11 +117,11 @@ def interpolate_columns(planes_1Chw: Tensor, positions_W: Tensor) -> Tensor:
     """Interpolate linearly between columns, at given positions."""
     left_W = positions_W.long()
     right_W = (left_W + 1).clamp(max=planes_1Chw.shape[3] - 1)
-    one, other = (
+    left, right = (
         planes_1Chw.index_select(3, columns_W.to(planes_1Chw.device))
         for columns_W in (left_W, right_W)
     )
-    return torch.lerp(one, other, (positions_W - left_W).to(planes_1Chw))
+    return torch.lerp(left, right, (positions_W - left_W).to(planes_1Chw))
 
 
 def interpolate_rows(planes_1Chw: Tensor, positions_H: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class Accuracy(SceneMetric):
 
     info = METRICS["accuracy"]
     guesses: ClassVar[int] = 1
-    """How many of the likeliest scenes may hold the right one."""
+    """Number of the likeliest scenes that may hold the right one."""
 
     def measure(self, logits_C: Tensor, label: int) -> Tensor | None:
         """Return 100 or 0 for one photograph; None if it has no class (−1).

@@ -18,7 +18,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class ColorizationMetric(Metric):
-    """What `Evaluation` asks of every metric.
+    """Base class of metrics, as `Evaluation` uses them.
 
     Raises:
         IrodoriError: something that it needs is missing, such as a file of weights.

@@ -1,4 +1,4 @@
-"""What each metric is called, how it is read, and the definition that stands beside it.
+"""The catalog of metrics: their names, how they are read, and their definitions.
 
 Importing this needs no torch: tables, plots and `irodori compare` read it.
 """
@@ -32,7 +32,7 @@ class MetricInfo:
     title: str
     """Its name in tables and plots."""
     better: Better
-    """Which values are good."""
+    """Direction in which values are better."""
     definition: str
     """The protocol, in one line."""
     unit: str = ""

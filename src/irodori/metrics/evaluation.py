@@ -18,7 +18,7 @@ from irodori.utils.errors import IrodoriError
 Record = dict[str, Any]
 """A line of per_image.csv: row, key, scene, width, height, and the metrics that are defined."""
 Overall = dict[str, dict[str, float]]
-"""For each row its metrics, by name."""
+"""Metrics of each row, by name."""
 
 
 class Evaluation:

@@ -1,4 +1,4 @@
-"""From the group `metrics` of the configuration to metrics: which can be measured here, and how."""
+"""Making the metrics that the configuration's group `metrics` names, as far as they can be here."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How far a set of colorized photographs is from the set of the true ones, by a network's features.
+"""Distances between the sets of colorized and of true photographs, by a network's features.
 
 Fréchet distance: M. Heusel and others, *GANs Trained by a Two Time-Scale Update Rule Converge to a
 Local Nash Equilibrium*, 2017, as FID. Kernel distance: A. Gretton and others, *A Kernel Two-Sample
@@ -20,7 +20,7 @@ from irodori.metrics.pair import Pair
 SMALLEST = 4
 """Fewer photographs say nothing of a set."""
 ROWS = 256
-"""So many rows of an N×N matrix are held at once."""
+"""Rows of an N×N matrix that are held at once."""
 
 
 class FeatureDistance(SetDistance):

@@ -37,11 +37,11 @@ class SSIM(PairMetric):
         if min(pair.true_3HW.shape[1:]) < WINDOW:
             return None
         # float64: E[x²] − E[x]² of 8-bit levels loses half the digits of fp32.
-        one, other = pair.predicted_3HW.double(), pair.true_3HW.double()
-        mean_1, mean_2 = windowed(one), windowed(other)
-        variance_1 = windowed(one.square()) - mean_1.square()
-        variance_2 = windowed(other.square()) - mean_2.square()
-        covariance = windowed(one * other) - mean_1 * mean_2
+        predicted, true = pair.predicted_3HW.double(), pair.true_3HW.double()
+        mean_1, mean_2 = windowed(predicted), windowed(true)
+        variance_1 = windowed(predicted.square()) - mean_1.square()
+        variance_2 = windowed(true.square()) - mean_2.square()
+        covariance = windowed(predicted * true) - mean_1 * mean_2
         c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
         similarity = (2 * mean_1 * mean_2 + c1) / (mean_1.square() + mean_2.square() + c1)
         similarity *= (2 * covariance + c2) / (variance_1 + variance_2 + c2)

@@ -11,7 +11,7 @@ from irodori.metrics.feature_distance import FeatureDistance, Ready
 from irodori.metrics.weight_files import INCEPTION, inception_missing
 
 FEATURES = 2048
-"""Of Inception-v3's last pooling."""
+"""Number of features of Inception-v3's last pooling."""
 SUBSETS = 100
 LARGEST_SUBSET = 1000
 SEED = 0

@@ -1,4 +1,4 @@
-"""How frequent colors are in photographs: the prior that class-balanced metrics weigh by."""
+"""The prior: how frequent colors are in photographs. Class-balanced metrics weigh by it."""
 
 import hashlib
 import json
@@ -38,11 +38,11 @@ class AbPrior:
     mean_ab: tuple[float, float]
     """Mean a* and b*, per photograph and then over them."""
     photographs: int
-    """How many it was made from."""
+    """Number of photographs that it was made from."""
     made: str
-    """How it was made, in words."""
+    """Description of how it was made."""
     name: str = ""
-    """Of the file that it was read from; empty otherwise."""
+    """Name of the file that it was read from; empty otherwise."""
 
     @classmethod
     def of(cls, pictures: Iterable[Tensor], made: str) -> "AbPrior":
@@ -100,7 +100,7 @@ class AbPrior:
 
     @property
     def identity(self) -> str:
-        """What is printed beside a metric: the file's name and the start of its sha256."""
+        """The text beside a metric: the file's name and the start of its sha256."""
         digest = hashlib.sha256(self._text.encode()).hexdigest()[:12]
         return f"{self.name or 'prior'} (sha256 {digest})"
 
@@ -115,6 +115,7 @@ class AbPrior:
             "made": self.made,
             "photographs": self.photographs,
             "mean_ab": self.mean_ab,
+            # British, as in the priors that exist: the hash of this text identifies them.
             "bins": f"centres -{FARTHEST}, ..., {FARTHEST} by {STEP}; rows by a*, columns by b*",
         }
         lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
@@ -147,14 +148,14 @@ class AbPrior:
 
     @cached_property
     def _weights(self) -> Tensor:
-        """Of each bin, in the order of `bins_of`."""
+        """The weight of each bin, in the order of `bins_of`."""
         weights_AB = 1 / self.smoothed_shares.clamp(min=RAREST)
         mean = (self.shares_AB * weights_AB).sum() / self.shares_AB.sum()
         return (weights_AB / mean).flatten()
 
 
 def _parsed(stored: Any) -> tuple[Tensor, tuple[float, float], int, str]:
-    """The fields of a prior from JSON.
+    """Return the fields of a prior from JSON.
 
     Raises:
         ValueError, TypeError, KeyError: they aren't such fields.

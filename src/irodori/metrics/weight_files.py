@@ -14,11 +14,11 @@ class WeightFile:
     """A file in torch.hub's folder, under the name that the library that reads it looks for."""
 
     url: str
-    """Where it comes from."""
+    """URL that the file comes from."""
 
     @property
     def path(self) -> Path:
-        """Where it has to lie; moves with TORCH_HOME."""
+        """The path at which the file has to lie; it moves with TORCH_HOME."""
         return Path(hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
 
     def missing(self) -> str | None:

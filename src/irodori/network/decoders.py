@@ -42,7 +42,7 @@ class ColorizationDecoder(Decoder):
         out_channels: int,
         stride: int,
         skip_channels: dict[int, int],
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
     ) -> None:
         super().__init__()
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
@@ -76,7 +76,7 @@ class SkipDecoder(Decoder):
         out_channels: int,
         stride: int,
         skip_channels: dict[int, int],
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
     ) -> None:
         super().__init__()
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
@@ -120,7 +120,7 @@ class LearnedUpsampling(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×h×w → B×outputs×2h×2w."""
+        """Map B×inputs×h×w to B×outputs×2h×2w."""
         shuffled_BCHW = self.shuffle(self.convolution(features_BCHW))
         upsampled_BCHW: Tensor = self.activation(self.norm(shuffled_BCHW))
         return upsampled_BCHW

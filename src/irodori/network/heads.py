@@ -26,7 +26,7 @@ class Fusion(nn.Module):
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, global_BC: Tensor, local_BCHW: Tensor) -> Tensor:
-        """B×G global and B×L×h×w local features → B×L×h×w."""
+        """Map B×G global and B×L×h×w local features to B×L×h×w."""
         weight_global, weight_local = self.mix.weight.split(
             [self.global_channels, self.mix.in_channels - self.global_channels], dim=1
         )
@@ -45,6 +45,6 @@ class Classification(nn.Module):
         self.layers = nn.Sequential(linear_block(inputs, hidden), nn.Linear(hidden, num_classes))
 
     def forward(self, scene_BC: Tensor) -> Tensor:
-        """B×inputs → B×num_classes logits."""
+        """Map B×inputs to B×num_classes logits."""
         logits_BC: Tensor = self.layers(scene_BC)
         return logits_BC

@@ -41,10 +41,10 @@ class JointNetwork(nn.Module, Describable):
 
     def __init__(
         self,
-        num_classes: Annotated[int, Range(least=0, most=100_000)] = 205,
-        chroma_channels: Annotated[int, Range(least=1, most=16)] = 2,
+        num_classes: Annotated[int, Range(min=0, max=100_000)] = 205,
+        chroma_channels: Annotated[int, Range(min=1, max=16)] = 2,
         *,
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
         fusion: Literal["relu", "sigmoid"] = "relu",
         global_features: bool = True,
         backbone: Backbone | None = None,

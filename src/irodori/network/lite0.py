@@ -76,7 +76,7 @@ class Block(nn.Sequential):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×H×W → B×outputs×H/stride×W/stride."""
+        """Map B×inputs×H×W to B×outputs×H/stride×W/stride."""
         output_BCHW = features_BCHW
         for layer in self:
             output_BCHW = layer(output_BCHW)

@@ -59,7 +59,7 @@ class AbClassesOutput(Output):
     def __init__(
         self,
         chroma_channels: int = 2,
-        temperature: Annotated[float, Range(above=0, most=1)] = 0.38,
+        temperature: Annotated[float, Range(above=0, max=1)] = 0.38,
     ) -> None:
         super().__init__()
         if chroma_channels != 2:
@@ -75,7 +75,7 @@ class AbClassesOutput(Output):
         self.chroma_QC: Tensor
 
     def forward(self, prediction_BQHW: Tensor, height: int, width: int) -> Tensor:
-        """See `Output`; upsampled bilinearly."""
+        """Return the chrominance, upsampled bilinearly; see `Output`."""
         # Outside autocast, which would compute the product in bf16.
         with torch.autocast(prediction_BQHW.device.type, enabled=False):
             share_BQHW = (at_least_fp32(prediction_BQHW) / self.temperature).softmax(1)

@@ -26,9 +26,9 @@ class PaperBackbone(Backbone):
 
     def __init__(
         self,
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
         global_features: bool = True,
-        input_mean: Annotated[float, Range(least=0, most=1)] = 0.0,
+        input_mean: Annotated[float, Range(min=0, max=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.input_mean = input_mean

@@ -40,7 +40,7 @@ class TimmBackbone(Backbone):
     def __init__(
         self,
         name: str,
-        width: Annotated[float, Range(above=0, most=4)] = 1.0,
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
         global_features: bool = True,
     ) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class SimplePyramid(nn.Module):
         )
 
     def forward(self, level_BCHW: Tensor) -> dict[int, Tensor]:
-        """B×channels×h×w → B×channels[s]×h·stride/s×w·stride/s by stride s, the finest first."""
+        """Map B×channels×h×w to B×channels[s]×h·stride/s×w·stride/s by stride s, finest first."""
         levels = {self.stride: level_BCHW}
         for number, block in enumerate(self.upsampling):
             finest = self.stride >> number
@@ -193,7 +193,7 @@ class Pyramid(nn.Module):
         self.output = conv_block(outputs, outputs)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Levels B×channels[i]×h/2ⁱ×w/2ⁱ → B×outputs×h×w."""
+        """Map levels B×channels[i]×h/2ⁱ×w/2ⁱ to B×outputs×h×w."""
         *finer, merged_BCHW = (
             lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
         )

@@ -18,18 +18,18 @@ ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img
 
 
 class EncoderInfo(NamedTuple):
-    """What is known of an encoder."""
+    """An encoder's properties."""
 
     name: str
-    """With the tag of its weights; those of other tags may be for other inputs."""
+    """timm's name with the tag of its weights; those of other tags may be for other inputs."""
     strides: tuple[int, ...]
     channels: tuple[int, ...]
-    """Of the levels, as the strides."""
+    """Channels of the levels, in the order of the strides."""
     size: tuple[int, int]
     """Height and width at which it sees whole photos: those it was trained with."""
     mean: float
     std: float
-    """Of luminance, as the mean."""
+    """Standard deviation of luminance."""
     input_scale: float = 1.0
     """Photos are scaled by it, so that the strides are powers of 2."""
     channels_last: bool = False
@@ -39,7 +39,7 @@ class EncoderInfo(NamedTuple):
 LITE0 = EncoderInfo(
     "tf_efficientnet_lite0.in1k", (2, 4, 8, 16, 32), (16, 24, 40, 112, 320), (224, 224), 0.5, 0.5
 )
-"""What timm says of it, see `irodori.network.lite0`."""
+"""timm's properties of the encoder, see `irodori.network.lite0`."""
 
 
 def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:

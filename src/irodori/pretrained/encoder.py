@@ -48,7 +48,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
         with torch.random.fork_rng(devices=[]):
             network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
     except Exception as error:
-        # Of many kinds, by what the source is.
+        # Errors of many kinds, by the source.
         more = f"{package.missing()}, or " if package else ""
         raise IrodoriError(
             f"the weights of {name} can't be had ({one_line(error)}): {more}give the command again"

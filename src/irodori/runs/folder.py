@@ -27,7 +27,7 @@ def create_run_folder(folder: Path, config: str, named: bool) -> Path:
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         path.mkdir(parents=True, exist_ok=True)
         try:
-            # Of two runs that start at once, one succeeds in making the file.
+            # If two runs start at once, one succeeds in making the file.
             (path / CONFIG).touch(exist_ok=False)
         except FileExistsError:
             if named:

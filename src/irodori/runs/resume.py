@@ -107,7 +107,9 @@ def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None
 
 def _differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
     """Return a line "key: before → after" for each key whose value differs."""
-    before, after = (_flat(OmegaConf.to_container(each, resolve=True)) for each in (stored, config))
+    before, after = (
+        flattened(OmegaConf.to_container(each, resolve=True)) for each in (stored, config)
+    )
     missing = "(none)"
     return {
         key: f"{key}: {before.get(key, missing)} → {after.get(key, missing)}"
@@ -116,12 +118,12 @@ def _differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
     }
 
 
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
+def flattened(value: Any, key: str = "") -> dict[str, Any]:
     """Return nested dicts as one, with keys joined by dots; an empty dict is a value."""
     if not isinstance(value, dict) or not value:
         return {key: value}
     return {
         name: leaf
         for part, below in value.items()
-        for name, leaf in _flat(below, f"{key}.{part}" if key else str(part)).items()
+        for name, leaf in flattened(below, f"{key}.{part}" if key else str(part)).items()
     }

@@ -11,7 +11,7 @@ from irodori.runs.folder import write_config
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 NOT_STORED = {"resume": None, "allow_changes": False}
-"""How a run is resumed is no part of its configuration."""
+"""Keys of how a run is resumed, which are no part of its configuration."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def resumed(self) -> bool:
-        """Whether a run is resumed."""
+        """Return whether a run is resumed."""
         return self.config.resume is not None
 
     @property

@@ -54,7 +54,7 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
         raise IrodoriError("its outputs are not chrominance, or chrominance and scenes")
     color_path, joint = colors[0]
     assert isinstance(joint, Layer)
-    # Of B×C×H×W the second, or the first of C×H×W.
+    # The second of B×C×H×W, or the first of C×H×W.
     if (joint.module.get("dimension"), joint.module.get("nInputDims")) not in (
         *((2, None), (2, 4), (1, 3), (-3, None)),
     ):

@@ -1,4 +1,4 @@
-"""From nngraph's graph of nodes to the layers that calculate, each with what goes into it.
+"""The layers that calculate in nngraph's graph of nodes, each with what goes into it.
 
 A `gModule` has nodes whose `data` tables say all there is: `module` (the layer; none passes its
 input on), `mapindex` (the data of the nodes that its inputs come from, in order) and `selectindex`
@@ -14,7 +14,7 @@ from irodori.torch7.reader import Object, Table
 from irodori.utils.errors import IrodoriError
 
 STEPS = 1000
-"""At most; a few bytes can ask for a billion of them by containers within containers."""
+"""Largest number of steps; a few bytes of nested containers can ask for a billion."""
 PASSING = ("Identity", "Copy", "Contiguous", "View", "Reshape", "Replicate", "Unsqueeze", "Squeeze")
 """Layers that change at most a tensor's shape, which are left out."""
 
@@ -28,7 +28,7 @@ class Layer:
 
 
 Signal = Layer | int | tuple["Signal", ...]
-"""What goes from layer to layer: a tensor, an input of the network (counted from 1; 0: all of them
+"""A signal from layer to layer: a tensor, an input of the network (counted from 1; 0: all of them
 before they are split), or several tensors."""
 
 
@@ -130,4 +130,4 @@ def picked(signal: Signal, number: Any) -> Signal:
         return int(number)
     if isinstance(signal, tuple) and number in range(1, len(signal) + 1):
         return signal[int(number) - 1]
-    raise IrodoriError(f"its graph asks for tensor {number} where there are not so many")
+    raise IrodoriError(f"its graph asks for tensor {number} of fewer")

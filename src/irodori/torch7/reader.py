@@ -1,6 +1,6 @@
 """Torch7's binary serialization, as 64-bit little-endian machines write it, as plain data.
 
-Every value begins with an int32 that says its type. Tables and objects go on with an int32 that
+Every value begins with an int32 that says its type. Tables and objects continue with an int32 that
 numbers them; a number that was seen before stands for the value that had it, and nothing follows.
 An object then has its version ("V 1"; very old files leave it out) and its class's name, both
 strings (an int32 length and bytes). What follows is the table of its fields, but for two families:
@@ -213,7 +213,7 @@ class _Reader:
         return struct.unpack_from(form, self.content, start)[0]
 
     def _skip(self, size: int) -> None:
-        """Go on by a part of this size, which has to be there."""
+        """Skip a part of this size, which has to be there."""
         if not 0 <= size <= len(self.content) - self.position:
             raise self.error(f"ends before a part of {size:,} bytes")
         self.position += size

@@ -1,4 +1,4 @@
-"""From a configuration to its parts: data, module, callbacks and trainer."""
+"""Building the parts of a configuration: data, module, callbacks and trainer."""
 
 import math
 from dataclasses import replace
@@ -15,8 +15,8 @@ from torch import nn
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
 from irodori.evaluation.protocol import shard_identities
-from irodori.evaluation.results import CONSOLE
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import CONSOLE
 from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused

@@ -9,8 +9,8 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from irodori.data.module import ShardData
-from irodori.evaluation.results import EvaluationResult
 from irodori.metrics.catalog import MAIN
+from irodori.metrics.results import EvaluationResult
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
@@ -23,7 +23,7 @@ from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
 ROUNDING = 1e-6
-"""By so much the metric of the same weights may differ between two sums."""
+"""Largest difference of the metric of the same weights between two sums."""
 
 
 def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:

@@ -1,4 +1,4 @@
-"""What a run computes on, where the configuration says "auto"."""
+"""The hardware that a run computes on where the configuration says "auto"."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a network's weights start from: chance, pretrained encoders, or another checkpoint."""
+"""Initialization of weights: at random, from pretrained encoders or another checkpoint."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -13,9 +13,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
-from irodori.evaluation.results import CONSOLE, EvaluationResult, document, table
 from irodori.metrics import per_image
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
 from irodori.runs.folder import (
     create_run_folder,
     locked,
@@ -39,7 +39,7 @@ from irodori.utils.files import replacing
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""What the disk may answer to a write, through no fault of the program."""
+"""The disk's errors that are no fault of the program."""
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
@@ -152,7 +152,7 @@ def _document(
             "seconds": round(seconds, 1),
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
-            # Of the whole time, with its validations.
+            # Over the whole time, with its validations.
             "images_per_second": round(images / seconds, 1),
             "parameters": sum(weight.numel() for weight in module.network.parameters()),
             "hardware": str(hardware),

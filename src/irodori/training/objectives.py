@@ -1,4 +1,4 @@
-"""What is minimized of the colors: the interface of an objective, and the built-in ones."""
+"""Objectives, the losses of the colors: their interface and the built-in ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SIGMA = 5.0
 
 @dataclass(eq=False)
 class ObjectiveInput:
-    """All that a loss of colors may look at, of one micro-batch of B photographs.
+    """One micro-batch of B photographs, as a loss of colors sees it.
 
     prediction_BQHW: what the decoder gives, see `JointNetwork.predict`. chroma_BCHW: the true
     chrominance in [0,1]. luminance_B1HW: what the network sees, in [0,1]. logits_BC: the scenes',
@@ -126,7 +126,7 @@ class Huber(Objective):
 
     name = "huber"
 
-    def __init__(self, delta: Annotated[float, Range(above=0, most=1)] = 0.05) -> None:
+    def __init__(self, delta: Annotated[float, Range(above=0, max=1)] = 0.05) -> None:
         super().__init__()
         self.delta = delta
 
@@ -151,7 +151,7 @@ class AbClasses(Objective):
 
     name = "classes"
 
-    def __init__(self, rebalance: Annotated[float, Range(least=0, most=1)] = 0.5) -> None:
+    def __init__(self, rebalance: Annotated[float, Range(min=0, max=1)] = 0.5) -> None:
         super().__init__()
         self.rebalance = rebalance
         half = torch.tensor(Lab.chroma_range).reshape(1, 2, 1, 1)

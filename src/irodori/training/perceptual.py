@@ -30,7 +30,7 @@ class Perceptual(Objective):
     name = "perceptual"
     levels = (1, 2, 3)
 
-    def __init__(self, weight: Annotated[float, Range(least=0)] = 0.1) -> None:
+    def __init__(self, weight: Annotated[float, Range(min=0)] = 0.1) -> None:
         super().__init__()
         self.weight = weight
         # In a list, so that it is no part of checkpoints and of the optimizer's parameters.

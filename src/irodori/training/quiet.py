@@ -14,18 +14,18 @@ MEANT = (
     ".*callbacks used to create the checkpoint need to be provided.*",
     ".*before the ``update`` method.*",
     ".*isinstance.treespec, LeafSpec.*",
-    # What is logged of an epoch is the same on all ranks already.
+    # The metrics of an epoch are the same on all ranks already.
     ".*sync_dist=True.*",
     # The run stops and says more of it.
     "Encountered `nan` values in tensor.*",
-    # Of 1×1 kernels, whose strides in either layout name the same positions.
+    # About 1×1 kernels, whose strides in either layout name the same positions.
     "Grad strides do not match bucket view strides.*",
 )
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Within the block leave out warnings that `MEANT` names, and Lightning's log below errors."""
+    """Leave out warnings that `MEANT` names, and Lightning's log below errors, within the block."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
         for message in MEANT:

@@ -1,4 +1,4 @@
-"""What the ranks of a run exchange beside gradients; and their end."""
+"""Communication between a run's ranks beside gradients; and their end."""
 
 import subprocess
 from collections.abc import Sequence

@@ -19,9 +19,9 @@ def constant(optimizer: Optimizer) -> LambdaLR:
 
 def warmup_cosine(
     optimizer: Optimizer,
-    total_steps: Annotated[int, Range(least=1)],
-    warmup: Annotated[float, Range(least=0, most=1)] = 0.05,
-    final: Annotated[float, Range(least=0, most=1)] = 0.0,
+    total_steps: Annotated[int, Range(min=1)],
+    warmup: Annotated[float, Range(min=0, max=1)] = 0.05,
+    final: Annotated[float, Range(min=0, max=1)] = 0.0,
 ) -> LambdaLR:
     """Return a schedule that rises linearly and then falls by half a cosine.
 

@@ -1,4 +1,4 @@
-"""What stands at the root of a training run's configuration; checked before torch is imported."""
+"""The root of a training run's configuration, checked before torch is imported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from irodori.metrics.catalog import MAIN
 from irodori.utils.errors import IrodoriError
 
 MONITOR = f"val/{MAIN}"
-"""The metric that the best checkpoint has the least of."""
+"""The metric that is lowest for the best checkpoint."""
 
 UNRELATED_TO_RESULTS = NoEffect(
     (
-        # What changes no more than the last digits of a number.
+        # Keys that change no more than the last digits of a number.
         "accelerator",
         "strategy",
         "benchmark",
         "deterministic",
-        # What is logged and written meanwhile.
+        # Keys of what is logged and written meanwhile.
         "log_every_n_steps",
         "enable_progress_bar",
         "enable_model_summary",
@@ -56,8 +56,8 @@ class TrainSettings:
     metrics: Annotated[Any, NoEffect()]
     logger: Annotated[Any, NoEffect()]
     ab_prior: Annotated[str, NoEffect()]
-    alpha: Annotated[float, Range(least=0, below=float("inf")), Label("α = {}")] = 1.0
-    seed: Annotated[int, Range(least=0, most=2**32 - 1), NoEffect()] = 0
+    alpha: Annotated[float, Range(min=0, below=float("inf")), Label("α = {}")] = 1.0
+    seed: Annotated[int, Range(min=0, max=2**32 - 1), NoEffect()] = 0
     resume: Annotated[str | None, NoEffect()] = None
     allow_changes: Annotated[bool, NoEffect()] = False
     init: str | None = None
@@ -69,7 +69,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """How the pretrained encoder of a backbone is trained.
+    """Settings of how a backbone's pretrained encoder is trained.
 
     pretrained: start from the weights that the backbone knows.
     freeze_steps: optimizer steps in which the encoder keeps weights and statistics; -1: always.
@@ -79,9 +79,9 @@ class EncoderTraining:
     """
 
     pretrained: Annotated[bool, Label("pretrained", false="not pretrained")] = False
-    freeze_steps: Annotated[int, Range(least=-1)] = 0
-    lr_scale: Annotated[float, Range(least=0)] = 1.0
-    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
+    freeze_steps: Annotated[int, Range(min=-1)] = 0
+    lr_scale: Annotated[float, Range(min=0)] = 1.0
+    layer_decay: Annotated[float, Range(above=0, max=1)] = 1.0
     freeze_batch_norm: bool = False
 
     def frozen_at(self, step: int) -> bool:

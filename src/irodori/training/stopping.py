@@ -64,7 +64,7 @@ class StopSignal:
                 signal.signal(number, self._handle)
 
     def wait(self) -> None:
-        """From now on only remember a signal: the run looks at `name` when it can stop."""
+        """Only remember signals from now on: the run looks at `name` when it can stop."""
         self._waits = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What can be known of colors without a network: those of the training photographs."""
+"""Colors of the training photographs: their mean and their prior."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
 
 SAMPLES = 1000
-"""At most so many training photographs, evenly spread, are looked at."""
+"""Largest number of training photographs, evenly spread, that are looked at."""
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How many cores there are to work with."""
+"""The number of cores that this process may use."""
 
 import os
 

@@ -134,7 +134,7 @@ def trusted_class(path: str, trust: Sequence[str] = ()) -> type[Describable]:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:
-        # Of any kind: importing a package that isn't installed as a whole may fail in many ways.
+        # Errors of any kind: importing a partly installed package may fail in many ways.
         raise IrodoriError(
             f"it names the class {path}, which can't be imported: {one_line(error)}"
         ) from None

@@ -11,7 +11,7 @@ def one_line(error: BaseException) -> str:
 
 
 MEMORY_MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""What torch says on the CPU, where it has no exception of its own for this."""
+"""torch's message on the CPU, where it has no exception of its own for this."""
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

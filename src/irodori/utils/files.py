@@ -57,7 +57,7 @@ def remove_stale_files(targets: Iterable[Path]) -> None:
 
 
 def _stem(name: str) -> str:
-    """The name, or a digest of it where nothing could be added to it."""
+    """Return the name, or a digest of it where nothing could be added to it."""
     if len(os.fsencode(name)) + len("..4194304.part") <= LONGEST:
         return name
     return hashlib.sha256(os.fsencode(name)).hexdigest()

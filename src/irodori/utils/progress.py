@@ -1,17 +1,25 @@
-"""Lines that say what a command is doing, on a terminal and without one."""
+"""Progress of long work: lines now and then, and a bar on a terminal."""
 
+import sys
 import time
-from typing import Protocol
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Protocol, TextIO
+
+from rich import progress
+from rich.console import Console
 
 EVERY = 5.0
 """Seconds between two lines about one task."""
+WINDOW = 60.0
+"""Seconds back that a bar estimates the remaining time from."""
 
 
 class Reporter(Protocol):
-    """Takes what is being done, in words, and how much of it is done."""
+    """A function that takes what is being done, in words, and how much of it is done."""
 
     def __call__(self, task: str, done: int = 0, total: int = 0) -> None:
-        """Take note."""
+        """Report it."""
 
 
 def silent(task: str, done: int = 0, total: int = 0) -> None:
@@ -31,3 +39,62 @@ class ProgressLines:
             share = f" {done:,} of {total:,}" if done else ""
             print(f"{task} …{share}", flush=True)
             self._task, self._printed = task, time.monotonic()
+
+
+class ProgressBar(AbstractContextManager["ProgressBar"]):
+    """A bar on stderr with rate and remaining time; lines now and then where no terminal is.
+
+    Args:
+        task: the work, such as "writing images"; "" where lines of another kind show progress.
+        total: how many things there are to do.
+        done: how many were done before.
+        unit: what is counted.
+    """
+
+    def __init__(self, task: str, total: int, done: int = 0, unit: str = "images") -> None:
+        self.task, self.total, self.unit = task, total, unit
+        self.done, self.done_before = done, done
+        self.start = self._printed = time.monotonic()
+        self.console = Console(stderr=True)
+        self.visible = sys.stderr.isatty() and total > 1
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(None),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+            console=self.console,
+            speed_estimate_period=WINDOW,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not self.visible,
+        )
+        self._number = self._bar.add_task(task, total=total, completed=done, rate="")
+
+    def __enter__(self) -> "ProgressBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def advance(self, count: int = 1) -> None:
+        """Count things as done."""
+        self.done += count
+        now = time.monotonic()
+        rate = (self.done - self.done_before) / max(now - self.start, 1e-9)
+        self._bar.update(self._number, completed=self.done, rate=f"{rate:.2f} {self.unit}/s")
+        if self.task and not self.visible and now - self._printed >= EVERY:
+            self._printed = now
+            left = timedelta(seconds=round((self.total - self.done) / rate)) if rate else "?"
+            line = f"{self.task}: {self.done:,} of {self.total:,}, {left} left"
+            print(line, file=sys.stderr, flush=True)
+
+    def print(self, line: str, file: TextIO | None = None) -> None:
+        """Print a line above the bar, from any thread; None is stderr."""
+        file = file or sys.stderr
+        if self.visible and file.isatty():
+            self.console.out(line, highlight=False)
+        else:
+            print(line, file=file, flush=True)

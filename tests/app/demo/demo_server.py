@@ -58,4 +58,4 @@ def serving(*words, **environment):
         status, errors = ended(process)
     finally:
         process.kill()
-    assert (status, errors.splitlines()[-1]) == (130, "stopped"), errors
+    assert (status, errors.splitlines()[-1]) == (130, "interrupted"), errors

@@ -49,7 +49,7 @@ def test_it_listens_on_this_machine_alone(address):
     port = int(address.rpartition(":")[2])
     rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [row[1] for row in rows if row[3] == "0A"]
-    assert [one for one in listening if one[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]
+    assert [line for line in listening if line[8:] == f":{port:04X}"] == [f"0100007F:{port:04X}"]
 
 
 def pixels(path):
@@ -160,10 +160,10 @@ def test_a_file_that_is_too_large_is_not_taken(address, tmp_path):
     ["/etc/passwd", str(PROJECT / "README.md"), "../../etc/passwd", "/gradio_api/file=/etc/passwd"],
 )
 def test_files_of_the_machine_are_not_taken(address, path):
-    told = asked(address, {"path": path, "meta": {"_type": "gradio.FileData"}})
-    assert told.startswith("event: error")
-    assert "was not uploaded" in told
-    assert "root:" not in told
+    answer = asked(address, {"path": path, "meta": {"_type": "gradio.FileData"}})
+    assert answer.startswith("event: error")
+    assert "was not uploaded" in answer
+    assert "root:" not in answer
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{address}/gradio_api/file={path}")
     assert refused.value.code in (403, 404)
@@ -172,8 +172,8 @@ def test_files_of_the_machine_are_not_taken(address, path):
 def test_addresses_are_not_fetched(address):
     """Neither those of other hosts nor the server's own."""
     for url in ("https://example.com/photo.jpg", f"{address}/theme.css"):
-        told = asked(address, {"path": url, "meta": {"_type": "gradio.FileData"}})
-        assert "send the file itself, not an address" in told
+        answer = asked(address, {"path": url, "meta": {"_type": "gradio.FileData"}})
+        assert "send the file itself, not an address" in answer
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{address}/gradio_api/file={url}")
         assert refused.value.code == 403
@@ -182,7 +182,7 @@ def test_addresses_are_not_fetched(address):
 def test_the_queue_cannot_be_passed(address):
     with urllib.request.urlopen(f"{address}/config") as answer:
         functions = json.load(answer)["dependencies"]
-    queued = [one["id"] for one in functions if one["queue"] is not False]
+    queued = [function["id"] for function in functions if function["queue"] is not False]
     assert len(queued) >= 2
     for number in queued:
         body = json.dumps({"data": [], "fn_index": number, "session_hash": "a"}).encode()
@@ -256,7 +256,7 @@ def block(kind, part):
     """The block of code of docs/colorize.md that holds this."""
     page = (PROJECT / "docs" / "colorize.md").read_text()
     blocks = re.findall(rf"```{kind}\n(.*?)```", page, flags=re.S)
-    (found,) = (one for one in blocks if part in one)
+    (found,) = (block for block in blocks if part in block)
     return found
 
 

@@ -115,10 +115,10 @@ def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tm
     assert path.name == "0-grandmother-colorized.png"
     assert np.array_equal(read_photo(path).pixels, colored.pixels_HW3)
     rows = page.locator(".scenes tr").all_inner_texts()
-    told = {row.split()[0]: int(row.split()[1]) for row in rows}
-    assert told == {name: round(100 * share) for name, share in colored.scenes.items()}
+    shown = {row.split()[0]: int(row.split()[1]) for row in rows}
+    assert shown == {name: round(100 * share) for name, share in colored.scenes.items()}
     widths = page.locator(".scenes .bar").evaluate_all("es => es.map(e => e.style.width)")
-    shares = [100 * one for one in colored.scenes.values()]
+    shares = [100 * share for share in colored.scenes.values()]
     assert [float(w[:-1]) for w in widths] == pytest.approx(shares, abs=0.06)
 
 

@@ -22,9 +22,9 @@ from irodori.app.demo.service import (
 from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Metadata, Photo, read_photo, write_photo
+from irodori.inference.contact_sheet import gray_of
 from irodori.inference.provenance import provenance_of
 from irodori.inference.settings import ColorizeSettings
-from irodori.inference.sheet import gray_of
 from irodori.utils.errors import IrodoriError
 
 

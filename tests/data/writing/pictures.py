@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def picture(number: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """A colourful picture, smooth enough for JPEG; width×height."""
+    """A colorful picture, smooth enough for JPEG; width×height."""
     random = np.random.default_rng(number)
     x = np.linspace(0, 1, size[0])[None, :, None]
     y = np.linspace(0, 1, size[1])[:, None, None]

@@ -16,7 +16,7 @@ def files(root, *names):
     return root
 
 
-def labelled(source):
+def labeled(source):
     """path → (class name or None, split)."""
     names = (*source.classes, None)
     return {entry.path: (names[entry.label], entry.split) for entry in source.entries}
@@ -33,7 +33,7 @@ def test_class_folders_may_be_nested(tmp_path):
     names = ("b/2.jpg", "b/1.PNG", "a/x/1.webp", "a/note.txt", ".hidden/1.jpg")
     source = read_source(files(tmp_path, *names))
     assert source.layout == "folders"
-    assert labelled(source) == {
+    assert labeled(source) == {
         "a/x/1.webp": ("a/x", ""),
         "b/1.PNG": ("b", ""),
         "b/2.jpg": ("b", ""),
@@ -58,7 +58,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     (source / "cat").symlink_to(tmp_path / "real" / "cat")
-    assert labelled(read_source(source)) == {"cat/1.jpg": ("cat", "")}
+    assert labeled(read_source(source)) == {"cat/1.jpg": ("cat", "")}
     (tmp_path / "real" / "cat" / "again").symlink_to(source)
     refused(source, "again", "link")
 
@@ -79,7 +79,7 @@ def test_places365(tmp_path, lists, size):
     source = read_source(tmp_path)
     assert (source.layout, source.has_split) == ("places365", True)
     assert source.classes == ("airfield", "apartment/outdoor", "beach")
-    assert labelled(source) == {
+    assert labeled(source) == {
         f"data_{size}/b/beach/00000001.jpg": ("beach", "train"),
         f"data_{size}/a/apartment/outdoor/7.jpg": ("apartment/outdoor", "train"),
         f"val_{size}/Places365_val_00000001.jpg": ("apartment/outdoor", "val"),
@@ -118,7 +118,7 @@ def test_places205(tmp_path, tree, categories):
     files(tmp_path, f"{tree}/a/abbey/gsun_1.jpg")
     source = read_source(tmp_path)
     assert (source.layout, source.classes) == ("places205", ("abbey", "alley", "bar"))
-    assert labelled(source) == {
+    assert labeled(source) == {
         f"{tree}/a/abbey/gsun_1.jpg": ("abbey", "train"),
         f"{tree}/b/bar/gsun_2.jpg": ("bar", "train"),
         f"{tree}/a/alley/gsun_3.jpg": ("alley", "val"),
@@ -141,7 +141,7 @@ def test_imagenet(tmp_path, inside, truth):
         put(data / "map_clsloc.txt", b"n02 1 tench\nn01 2 goldfish\n")
     source = read_source(tmp_path)
     assert (source.layout, source.classes) == ("imagenet", ("n01", "n02"))
-    assert labelled(source) == {
+    assert labeled(source) == {
         f"{inside}train/n01/n01_1.JPEG": ("n01", "train"),
         f"{inside}train/n02/n02_5.JPEG": ("n02", "train"),
         place: ("n02", "val"),
@@ -160,7 +160,7 @@ def test_csv(tmp_path):
     path = put(tmp_path / "photos.csv", text.encode())
     source = read_source(path)
     assert (source.layout, source.classes, source.root) == ("csv", ("9", "10"), tmp_path)
-    assert labelled(source) == {
+    assert labeled(source) == {
         "b.jpg": ("10", ""),
         "sub/ä.png": ("9", ""),
         "no label.jpg": (None, ""),
@@ -172,7 +172,7 @@ def test_csv_with_a_split_and_paths_elsewhere(tmp_path):
         tmp_path / "lists" / "x.csv", f"path,split\n../a.jpg,train\n{tmp_path}/b.jpg,val\n".encode()
     )
     source = read_source(tmp_path / "lists" / "x.csv")
-    assert labelled(source) == {"../a.jpg": (None, "train"), "../b.jpg": (None, "val")}
+    assert labeled(source) == {"../a.jpg": (None, "train"), "../b.jpg": (None, "val")}
     assert [key_of(entry.path) for entry in source.entries] == ["a", "b"]
 
 

@@ -84,7 +84,7 @@ def test_the_order_goes_across_classes_and_follows_the_seed():
     entries = [Entry(f"{label}/{i}.jpg", label) for label in range(4) for i in range(100)]
     order = shuffled(entries, 0)
     changes = sum(a.label != b.label for a, b in pairwise(order))
-    assert 260 < changes < 340  # 3 of 4 neighbours, in the mean 299
+    assert 260 < changes < 340  # 3 of 4 neighbors, in the mean 299
     assert order != shuffled(entries, 1)
     assert sorted(order) == sorted(entries)
 

@@ -14,7 +14,7 @@ from irodori.model import load_model
 from irodori.utils.model_file import KEY
 
 onnx = pytest.importorskip("onnx", reason="needs `pip install 'irodori[export]'`")
-photo_graph = pytest.importorskip("irodori.inference.export.photo")
+photo_graph = pytest.importorskip("irodori.inference.export.photo_graph")
 
 SIZES = ((301, 211), (97, 131), (33, 301), (900, 37))
 """Odd ones: larger and smaller than the working size, and long ones."""

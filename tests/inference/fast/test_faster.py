@@ -40,7 +40,7 @@ def test_the_given_network_stays_and_the_copy_is_for_use(make_network, arguments
 
 
 def trained(network):
-    """The network after it has learnt simple colors; at random it would enlarge any rounding."""
+    """The network after it has learned simple colors; at random it would enlarge any rounding."""
     for norm in network.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
             norm.momentum = 0.2

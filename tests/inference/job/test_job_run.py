@@ -16,7 +16,7 @@ import tiny
 from irodori.imageio import Encoding
 from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
-from irodori.inference.job.plan import JobOptions, make_plan
+from irodori.inference.job.tasks import JobOptions, make_plan
 from irodori.utils.errors import IrodoriError
 
 
@@ -62,14 +62,15 @@ def color(arguments=("scans",), model=None, reported=None, output="out", **optio
 
 
 def errors_of(outcomes):
-    return {one.task.source.name: one.error for one in outcomes if one.error is not None}
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    return {outcome.task.source.name: outcome.error for outcome in failed}
 
 
 def test_photos_are_read_colorized_and_written(scans):
     model = Model()
     outcomes = color(model=model, jobs=3)
     assert 1 <= model.most <= 3
-    assert sorted(str(one.target) for one in outcomes) == [f"out/{n}.png" for n in range(6)]
+    assert sorted(str(outcome.target) for outcome in outcomes) == [f"out/{n}.png" for n in range(6)]
     for one in outcomes:
         assert one.error is None
         with Image.open(one.target) as result, Image.open(one.task.source) as photo:
@@ -142,7 +143,7 @@ def test_without_memory_photos_are_tried_again_alone_and_none_is_lost(scans):
 
     model.act = refuse
     outcomes = color(model=model, reported=(lines := []), jobs=4)
-    assert [one.error for one in outcomes] == [None] * 6
+    assert [outcome.error for outcome in outcomes] == [None] * 6
     assert lines
     assert "not enough memory" in lines[0]
 

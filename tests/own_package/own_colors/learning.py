@@ -17,7 +17,7 @@ class RgbCharbonnier(Objective):
 
     name = "rgb_charbonnier"
 
-    def __init__(self, epsilon: Annotated[float, Range(above=0, most=1)] = 0.01) -> None:
+    def __init__(self, epsilon: Annotated[float, Range(above=0, max=1)] = 0.01) -> None:
         super().__init__()
         self.epsilon = epsilon
         self.log_weight_3 = torch.nn.Parameter(torch.zeros(3))
@@ -33,7 +33,7 @@ class RgbCharbonnier(Objective):
 class SignSGD(Optimizer):
     """Steps of equal size against the sign of the gradient."""
 
-    def __init__(self, params: Iterable[Any], lr: Annotated[float, Range(least=0)]) -> None:
+    def __init__(self, params: Iterable[Any], lr: Annotated[float, Range(min=0)]) -> None:
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()

@@ -76,13 +76,13 @@ class Brightness(AugmentationBase):
 
     draws = 1
 
-    def __init__(self, crop: int = 24, least: float = 0.8) -> None:
+    def __init__(self, crop: int = 24, min_factor: float = 0.8) -> None:
         self.crop = crop
-        self.least = least
+        self.min_factor = min_factor
 
     def on_rgb(self, rgb_B3HW: Tensor, draws_BD: Tensor) -> Tensor:
         """Return the pictures."""
-        factor_B111 = self.least + (1 - self.least) * draws_BD.view(-1, 1, 1, 1)
+        factor_B111 = self.min_factor + (1 - self.min_factor) * draws_BD.view(-1, 1, 1, 1)
         return rgb_B3HW[..., : self.crop, : self.crop] * factor_B111
 
 

@@ -55,7 +55,7 @@ def application(
     # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
     _replace(page, "has_launched", True)
     _replace(page, "is_running", True)
-    # Of what there is now, nothing is a visitor's.
+    # Nothing that exists now is a visitor's.
     store.kept |= frozenset(folder.iterdir())
     store.keep_sweeping()
     try:

@@ -1,4 +1,4 @@
-"""How much a visitor may send; checked before anything is decoded."""
+"""Limits of what a visitor may send, checked before anything is decoded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ DECODED = 12
 
 @dataclass(frozen=True)
 class Limits:
-    """What is accepted.
+    """Limits of a visitor's photos and requests.
 
     Args:
         megabytes: of a photo's file, in millions of bytes.
@@ -41,12 +41,12 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Of a file, at most."""
+        """Largest size of a file in bytes."""
         return int(self.megabytes * 1e6)
 
     @property
     def decoded_bytes(self) -> int:
-        """Of a decoded photo, at most."""
+        """Largest size of a decoded photo in bytes."""
         return int(self.megapixels * 1e6) * DECODED
 
     def refuse(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the page shows of a photo, as HTML; whatever a visitor has sent is escaped."""
+"""The page's HTML for a photo; whatever a visitor has sent is escaped."""
 
 from collections.abc import Sequence
 from html import escape

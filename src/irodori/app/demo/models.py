@@ -50,7 +50,7 @@ class Models:
 
     @property
     def names(self) -> list[str]:
-        """In the order of the checkpoints."""
+        """The models' names, in the order of the checkpoints."""
         return list(self._paths)
 
     def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:

@@ -68,7 +68,7 @@ def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: i
                     js_on_load="element.setAttribute('role', 'status')",
                     min_height=40,
                 )
-                places = [
+                slots = [
                     gr.HTML("", js_on_load=None, elem_classes="place")
                     for _ in range(service.limits.photos)
                 ]
@@ -98,16 +98,16 @@ def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: i
                 ColorizeSettings(WORK_SIZE, saturation, style_strength),
                 Path(style) if style else None,
             )
-            changes: dict[Any, Any] = dict.fromkeys(places, "")
+            changes: dict[Any, Any] = dict.fromkeys(slots, "")
             for step in service.run(wanted, visit.new_folder, visit.check):
                 if step.line is not None:
                     total = len(wanted.photos) if step.line.endswith("…") else 0
                     changes[status] = markup.status(step.line, step.number, total)
                 elif step.error is not None:
-                    changes[places[step.number]] = markup.refusal(step.name, step.error)
+                    changes[slots[step.number]] = markup.refusal(step.name, step.error)
                 else:
                     shown = markup.card(step.name, step.size, step.results)
-                    changes[places[step.number]] = shown
+                    changes[slots[step.number]] = shown
                 yield changes
                 changes = {}
 
@@ -121,7 +121,7 @@ def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: i
         start.click(
             color,
             [photos, *choices],
-            [status, *places],
+            [status, *slots],
             concurrency_id=QUEUE,
             concurrency_limit=at_once,
             show_progress_on=status,
@@ -197,7 +197,7 @@ def _gallery(examples: list[Example]) -> gr.Gallery:
 
 
 def _choices(names: list[str]) -> tuple[Any, ...]:
-    """Two models, saturation, the style photo and its strength."""
+    """Add the fields for two models, saturation, the style photo and its strength."""
     several = len(names) > 1
     model = gr.Dropdown(names, value=names[0], label="Model", visible=several, elem_id="model")
     other = gr.Dropdown(

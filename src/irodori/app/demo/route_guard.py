@@ -1,4 +1,4 @@
-"""What the server answers at all: the page's own requests, of bounded length."""
+"""ASGI middleware that lets only the page's own requests through, of bounded length."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ OPEN = re.compile(
     r"|/gradio_api/(info|upload|upload_progress|cancel|reset|app_id|startup-events)/?"
     r"|/gradio_api/(queue|heartbeat|call)/.*|/gradio_api/run/predict"
 )
-"""Of gradio's addresses, those that the page and its API need. The others serve components that
+"""Gradio's addresses that the page and its API need. The others serve components that
 aren't here, its development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
@@ -56,11 +56,11 @@ class RouteGuard:
             return
         if scope["type"] != "http":
             return
-        path, begun = scope["path"], False
+        path, started = scope["path"], False
 
         async def with_headers(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
@@ -79,7 +79,7 @@ class RouteGuard:
             if not full:
                 line = f"{scope['method']} {path[:80]!r}: {type(error).__name__}: {one_line(error)}"
                 print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
-            if not begun:
+            if not started:
                 text, status = (str(error), 507) if full else ("This request can't be read.", 400)
                 await PlainTextResponse(text, status)(scope, receive, with_headers)
 
@@ -94,8 +94,8 @@ class RouteGuard:
         length = Headers(scope=scope).get("content-length")
         if length is None and scope["method"] == "POST":
             return PlainTextResponse("Say its length.", 411)
-        most = self.upload if path.rstrip("/") == UPLOAD else TALK
-        if int(length or 0) > most:
+        max_bytes = self.upload if path.rstrip("/") == UPLOAD else TALK
+        if int(length or 0) > max_bytes:
             return PlainTextResponse("That is more than this page takes at a time.", 413)
         return None
 

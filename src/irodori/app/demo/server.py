@@ -38,7 +38,7 @@ def serve(
         port: 0 takes a free one.
         waiting: visitors in the queue, at most.
         at_once: visitors whose photos are colored at the same time.
-        ready: is told the address.
+        ready: called with the address.
 
     Raises:
         IrodoriError: the port is taken, or a checkpoint can't be read.

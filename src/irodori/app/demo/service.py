@@ -1,4 +1,4 @@
-"""What one press of the button does: photo after photo is read, colorized and written."""
+"""The service behind the page's button: it reads, colorizes and writes photo after photo."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from PIL import Image
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
-from irodori.imageio import Encoding, Photo, format_of, read_photo, to_uint8, write_photo
+from irodori.imageio import Encoding, Photo, format_of, pixels_to_pil, read_photo, write_photo
+from irodori.inference.contact_sheet import gray_of
 from irodori.inference.job.names import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
-from irodori.inference.sheet import gray_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 
 SHOWN = 1600
@@ -30,7 +30,7 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class ColorizeRequest:
-    """What a visitor wants: photos, the names of one or two models, and how."""
+    """A visitor's request: photos, the names of one or two models, and settings."""
 
     photos: list[Path]
     models: list[str]
@@ -39,7 +39,7 @@ class ColorizeRequest:
 
 
 class Result(NamedTuple):
-    """What a model made of a photo.
+    """A photo as one model colorized it.
 
     Attributes:
         model: its name.
@@ -56,7 +56,7 @@ class Result(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How far a request is.
+    """A step of a request's progress.
 
     Attributes:
         line: the status; None: unchanged.
@@ -94,12 +94,12 @@ class ColorizeService:
             new_folder: makes a folder for a result.
             check: raises LeftError, which ends the work, when the visitor has left.
         """
-        total, most = len(request.photos), self.limits.photos
+        total, max_photos = len(request.photos), self.limits.photos
         if not total:
             yield Step("Choose a photo or an example first.")
             return
-        if total > most:
-            yield Step(f"{total} photos are too many: up to {most} at a time.")
+        if total > max_photos:
+            yield Step(f"{total} photos are too many: up to {max_photos} at a time.")
             return
         done = 0
         for number, path in enumerate(request.photos):
@@ -175,8 +175,7 @@ class ColorizeService:
 
 def reduced(pixels_HWC: Pixels) -> Image.Image:
     """Return RGB of at most SHOWN × SHOWN pixels."""
-    levels_HWC = to_uint8(pixels_HWC) if pixels_HWC.dtype != "uint8" else pixels_HWC
-    image = Image.fromarray(levels_HWC[..., 0] if levels_HWC.shape[2] == 1 else levels_HWC)
+    image = pixels_to_pil(pixels_HWC)
     image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
     return image.convert("RGB")
 

@@ -55,13 +55,13 @@ class UploadStore:
     Args:
         root: in which each upload and each result has a folder. An upload's is known by its
             content, so visitors who send the same photo share it.
-        most: bytes of all files together.
+        max_bytes: bytes of all files together.
         kept: folders in it that are nobody's, such as the examples'.
     """
 
-    def __init__(self, root: Path, most: int, kept: frozenset[Path] = frozenset()) -> None:
+    def __init__(self, root: Path, max_bytes: int, kept: frozenset[Path] = frozenset()) -> None:
         self.root = root
-        self.most = most
+        self.max_bytes = max_bytes
         self.kept = kept
         self._visits: dict[str, Visit] = {}
         self._arriving: list[int] = []
@@ -94,14 +94,14 @@ class UploadStore:
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[None]:
-        """Receive an upload of so many bytes; what it leaves unfinished is deleted.
+        """Receive an upload of this many bytes; what it leaves unfinished is deleted.
 
         Raises:
             IrodoriError: there is no room for it.
         """
         with self._lock:
             files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-            if sum(files) + sum(self._arriving) + size > self.most:
+            if sum(files) + sum(self._arriving) + size > self.max_bytes:
                 raise IrodoriError("There is no room for more photos now: try again later.")
             self._arriving.append(size)
         try:
@@ -155,6 +155,6 @@ def _newest(path: Path) -> float:
     """Return when a file, or one in a folder, was written last; inf if it has just gone."""
     try:
         inside = path.iterdir() if path.is_dir() else iter(())
-        return max(one.stat().st_mtime for one in (path, *inside))
+        return max(found.stat().st_mtime for found in (path, *inside))
     except OSError:
         return float("inf")

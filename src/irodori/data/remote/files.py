@@ -59,14 +59,14 @@ class TransientError(OSError):
 
 @dataclass(frozen=True)
 class Network:
-    """How often a server is asked again, and after how many seconds of silence."""
+    """Settings of retries: how often a server is asked again, and after how long a silence."""
 
     retries: int = 8
     timeout: float = 30.0
 
 
 class Stat(NamedTuple):
-    """What a server says about a file.
+    """Properties of a file as its server states them.
 
     num_bytes: its length. tag: changes with its content; "" where nothing does. ranges: whether
     parts of it can be asked for.
@@ -173,7 +173,7 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
         RefusedError: it can't be had, or every try failed.
         IrodoriError: the scheme's package isn't installed.
     """
-    places = {url, urlsplit(url).netloc}
+    hosts = {url, urlsplit(url).netloc}
     failures = 0
     while True:
         try:
@@ -190,8 +190,8 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
             problem = _translated(error, url)
             if isinstance(problem, RefusedError):
                 raise problem from error
-            if failures == network.retries or _failing & places:
-                _failing.update(places)
+            if failures == network.retries or _failing & hosts:
+                _failing.update(hosts)
                 after = f"; gave up after {failures} retries" if failures else ""
                 raise RefusedError(f"{problem}{after}") from error
             if not failures:
@@ -201,7 +201,7 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
             time.sleep(max(wait, min(problem.wait, LONGEST_RETRY_AFTER)))
             failures += 1
         else:
-            _failing.difference_update(places)
+            _failing.difference_update(hosts)
             return answer
 
 

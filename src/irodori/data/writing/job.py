@@ -22,7 +22,7 @@ from irodori.data.writer import shard_writer
 from irodori.data.writing import state
 from irodori.data.writing.layouts import read_source
 from irodori.data.writing.options import Options
-from irodori.data.writing.photo import (
+from irodori.data.writing.prepare import (
     NEAR_GRAY,
     QUALITY,
     Prepared,
@@ -34,7 +34,7 @@ from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
 from irodori.data.writing.workers import ordered_results
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
-from irodori.utils.progress_bar import show_progress
+from irodori.utils.progress import ProgressBar
 
 VAL_SHARE = 0.05
 CHUNK = 16
@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written.
+    """Counts of what was written and left out.
 
     Attributes:
         files: all that were seen; train + val + the reasons' counts.
@@ -79,12 +79,12 @@ class _Job:
         work = partial(function, self.source.root, self.options)
         jobs = max(1, min(self.jobs, len(chunks)))
         with (
-            show_progress(what, done + len(paths), done) as advance,
+            ProgressBar(what, done + len(paths), done) as bar,
             closing(ordered_results(work, chunks, jobs)) as results,
         ):
             for result in results:
                 yield from result
-                advance(len(result))
+                bar.advance(len(result))
 
 
 def write_source(

@@ -1,4 +1,4 @@
-"""Which layout a source has; class folders and lists in CSV."""
+"""Detection of a source's layout; class folders and lists in CSV."""
 
 import csv
 import os
@@ -113,4 +113,4 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Source]]] = {
     "imagenet": (published.is_imagenet, published.read_imagenet),
     "folders": (Path.is_dir, read_folders),
 }
-"""How each layout is recognized and read; the first that fits is taken."""
+"""The test and the reader of each layout; the first that fits is taken."""

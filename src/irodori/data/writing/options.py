@@ -1,4 +1,4 @@
-"""What decides the bytes of the shards that are written."""
+"""Options that decide the bytes of written shards."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the bytes that are written, beside the source.
+    """Options that, with the source, decide the bytes that are written.
 
     Attributes:
         size: the short side in pixels that larger images are scaled down to.

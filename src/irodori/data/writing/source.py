@@ -1,4 +1,4 @@
-"""What is written: image files with their class and their side of the split."""
+"""Sources of shards: image files with their class and their side of the split."""
 
 import hashlib
 import re
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def has_split(self) -> bool:
-        """Whether the source says itself what is for validation."""
+        """Whether the source itself says what is for validation."""
         return any(entry.split for entry in self.entries)
 
     def digest(self) -> str:

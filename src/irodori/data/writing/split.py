@@ -1,4 +1,4 @@
-"""Which samples validate, in which order samples lie, and how they are dealt to shards."""
+"""The split into training and validation, the order of samples and their shards."""
 
 import hashlib
 import math

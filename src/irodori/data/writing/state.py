@@ -1,4 +1,4 @@
-"""What an unfinished output knows of itself, so that the same command resumes it."""
+"""The state of an unfinished output, from which the same command resumes it."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ REJECTED_NAME, DUPLICATES_NAME = "rejected.csv", "duplicates.csv"
 
 @dataclass(frozen=True)
 class Record:
-    """What came of a shard's images: the shard (None if no image is left), and who was left out.
+    """A finished shard (None if no image is left), and the images that were left out.
 
     Attributes:
         rejected: (path, reason) of each.

@@ -13,15 +13,15 @@ from irodori.data.index import INDEX_NAME, Shard, checksums, read_index
 from irodori.data.scan import scan
 from irodori.data.writing.state import UNFINISHED
 from irodori.utils.errors import IrodoriError
-from irodori.utils.progress_bar import show_progress
+from irodori.utils.progress import ProgressBar
 
 NAMED = 20
-"""At most so many keys are named in a line."""
+"""Largest number of keys named in a line."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, a line each, in the order of the index; and how much was looked at."""
+    """Problems, a line each, in the order of the index; and how much was checked."""
 
     problems: tuple[str, ...]
     damaged: int
@@ -47,14 +47,14 @@ def verify(folder: Path, jobs: int) -> Verdict:
     damaged = 0
     check = partial(_check, classes=len(index.classes))
     with (
-        show_progress("verifying images", len(index)) as advance,
+        ProgressBar("verifying images", len(index)) as bar,
         ThreadPoolExecutor(jobs) as pool,
     ):
         for shard, problems in zip(index.shards, pool.map(check, index.shards), strict=True):
             name = Path(shard.path).relative_to(folder)
             lines += [f"{name}: {problem}" for problem in problems]
             damaged += bool(problems)
-            advance(len(shard))
+            bar.advance(len(shard))
     extra = sorted(set(folder.rglob("*.tar")) - {Path(shard.path) for shard in index.shards})
     lines += [f"{path.relative_to(folder)}: not in the index" for path in extra]
     return Verdict(tuple(lines), damaged + len(extra), len(index.shards), len(index))

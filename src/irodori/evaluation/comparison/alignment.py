@@ -27,7 +27,7 @@ class Aligned:
     weights_NK: Floats
     """The weight of each photograph in the mean; 0 where the metric isn't defined for everybody."""
     strata: Mapping[str, tuple[Stratum, ...]]
-    """For each variant and reference, by name; NaN where it has no such metric."""
+    """Strata of each variant and reference, by name; NaN where it has no such metric."""
     measured: Mapping[str, int]
     """Photographs that a variant has measured, common or not."""
 

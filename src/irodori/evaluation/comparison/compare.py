@@ -221,10 +221,10 @@ def _of_the_set(
                 measured.setdefault(own[row], []).append((run, row))
     found = {}
     for metric in metrics:
-        for name, places in measured.items():
-            values = [run.metrics["rows"][row].get(metric.name) for run, row in places]
+        for name, runs_and_rows in measured.items():
+            values = [run.metrics["rows"][row].get(metric.name) for run, row in runs_and_rows]
             if not metric.per_photograph and None not in values:
-                count = min(len(run.rows[row]) for run, row in places)
+                count = min(len(run.rows[row]) for run, row in runs_and_rows)
                 mean = float(np.mean(values))
                 found[name, metric.name] = Estimate(mean, np.nan, np.nan, count)
     return found

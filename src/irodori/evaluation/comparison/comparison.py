@@ -1,4 +1,4 @@
-"""What a comparison of runs found: estimates, differences and warnings."""
+"""The result of a comparison of runs: estimates, differences and warnings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -35,12 +35,12 @@ class Difference:
     p_corrected: float
     photographs: int
     verdict: str
-    """What it says of the first side: see `statistics.verdict`."""
+    """The verdict on the first side, see `statistics.verdict`."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a report needs."""
+    """A comparison's results: all that a report needs."""
 
     row: str
     """last or best."""
@@ -51,14 +51,14 @@ class Comparison:
     """The keys of the photographs that all variants have measured."""
     metrics: tuple[MetricInfo, ...]
     estimates: Mapping[tuple[str, str], Estimate]
-    """By name of the variant or reference, and of the metric."""
+    """Estimates by name of the variant or reference, and of the metric."""
     differences: Mapping[tuple[str, str, str], Difference]
-    """By the two sides, variants first, and the metric."""
+    """Differences by the two sides, variants first, and the metric."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
-    """What a reader must know."""
+    """Warnings for the reader."""
 
     @property
     def names(self) -> tuple[str, ...]:

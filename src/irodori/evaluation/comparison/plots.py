@@ -174,7 +174,7 @@ def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
 
 def _legend_below(axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    # Of points with intervals, the points alone.
+    # Only the points, without their intervals.
     handles = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
     figure = axes.get_figure()
     assert figure is not None

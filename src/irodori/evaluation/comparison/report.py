@@ -30,11 +30,11 @@ class Report:
 
     document: Document
     tables: Mapping[str, pd.DataFrame]
-    """By the name of the file, without its suffix."""
+    """Tables by the name of the file, without its suffix."""
 
     @property
     def files(self) -> dict[str, bytes]:
-        """The tables as CSV files, by name; what isn't defined is an empty cell."""
+        """The tables as CSV files, by name; undefined numbers are empty cells."""
         return {
             f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
         }
@@ -181,7 +181,7 @@ def _pictures(
     comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
 ) -> list[Block]:
     report("loading PyTorch for the pictures")
-    from irodori.evaluation.comparison.pictures import side_by_side
+    from irodori.evaluation.comparison.side_by_side import side_by_side
 
     found = side_by_side(comparison, count, trust, report)
     blocks: list[Block] = []
@@ -253,8 +253,8 @@ def _protocol(comparison: Comparison) -> list[Block]:
             f"paired sign-flip permutation test of the mean difference ({RESAMPLES:,} patterns of"
             " signs, or all), two-sided, corrected by Holm's procedure for all pairs of one metric,"
             " those with gray and mean color among them; it takes the networks as they are, and"
-            f" with fewer than {ENOUGH} photographs nothing is told apart. Of metrics that are best"
-            " near 0, distances from 0 are compared, photograph by photograph",
+            f" with fewer than {ENOUGH} photographs nothing can be told apart. Of metrics that are"
+            " best near 0, distances from 0 are compared, photograph by photograph",
         ),
         *((metric.title, metric.definition) for metric in comparison.metrics),
         *(

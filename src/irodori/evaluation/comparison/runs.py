@@ -44,14 +44,14 @@ class Run:
     row: str
     """The row that is compared: last, best, or of an evaluation model."""
     rows: Mapping[str, pd.DataFrame]
-    """For each row of per_image.csv its photographs by key: width, height, metrics, weights."""
+    """Photographs of each row of per_image.csv by key: width, height, metrics, weights."""
     checkpoint: Path | None
     described: Mapping[str, MetricInfo]
     """The metrics that are known, by name: the catalog's, and the run's own."""
 
     @property
     def evaluation(self) -> bool:
-        """Whether it comes from evaluate.py."""
+        """Return whether it comes from evaluate.py."""
         return self.row == "model"
 
     @property

@@ -34,15 +34,15 @@ def answer(comparison: Comparison) -> list[str]:
             f" {ENOUGH}, better a hundred.",
         ]
     against = {comparison.verdict(best, name, main.name) for name in REFERENCES.values()}
-    most = {"lower": "lowest", "higher": "highest"}.get(main.better, "best")
+    extreme = {"lower": "lowest", "higher": "highest"}.get(main.better, "best")
     if not others:
         sentences = [f"The {main.title} of {listed([best])} is {value}."]
     elif against <= {"better", None}:
-        sentences = [f"{listed([best])} has the {most} {main.title}: {value}."]
+        sentences = [f"{listed([best])} has the {extreme} {main.title}: {value}."]
     else:
         # What it isn't better than, the last sentences say.
         sentences = [
-            f"No variant wins. The {most} {main.title} is that of {listed([best])}: {value}."
+            f"No variant wins. The {extreme} {main.title} is that of {listed([best])}: {value}."
         ]
     worse = [name for name in others if comparison.verdict(best, name, main.name) == "better"]
     alike = [name for name in others if name not in worse]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from irodori.config.labels import Label, NoEffect, notes
 from irodori.data.config import DataConfig
 from irodori.evaluation.comparison.runs import FOREIGN, Run
 from irodori.metrics.catalog import AS_PREDICTED
+from irodori.runs.resume import flattened
 from irodori.training.settings import EncoderTraining, TrainSettings
 from irodori.utils.errors import IrodoriError
 
@@ -41,10 +42,10 @@ class Variant:
 
     name: str
     settings: Settings
-    """The settings that change what is learnt, by dotted key."""
+    """The settings that change what is learned, by dotted key."""
     runs: tuple[Run, ...]
     predicted_luminance: bool = False
-    """For RGB: pictures have the luminance that the network predicted, not the photograph's."""
+    """Whether pictures have the luminance that the network predicted, as RGB's can."""
 
     def row(self, run: Run) -> str:
         """Return the name of this variant's row in one of its runs."""
@@ -79,9 +80,9 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     members: dict[str, list[Run]] = defaultdict(list)
     settings_of: dict[str, Settings] = {}
     for run in runs:
-        learnt = learnt_from(run.config, row)
-        identity = repr(sorted(learnt.items()))
-        settings_of[identity] = learnt
+        learned = learned_from(run.config, row)
+        identity = repr(sorted(learned.items()))
+        settings_of[identity] = learned
         for other in members[identity]:
             if (other.fold, other.seed) == (run.fold, run.seed):
                 raise IrodoriError(
@@ -106,17 +107,17 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     return variants
 
 
-def learnt_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """Return the settings that change what is learnt, by dotted key; classes by their short names.
+def learned_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """Return the settings that change what is learned, by dotted key; classes by their short names.
 
     Args:
         config: nested; of pictures from elsewhere, it is left without settings.
         row: which checkpoint: `best` depends on how often it was looked for.
     """
     found: dict[str, Any] = {}
-    for key, value in flat(config):
+    for key, value in flattened(config).items():
         parents = {key[: match.start()] for match in re.finditer(r"\.|$", key)}
-        if parents & NO_EFFECT or (row != "best" and key in BEST_ONLY):
+        if value == {} or parents & NO_EFFECT or (row != "best" and key in BEST_ONLY):
             continue
         if key.endswith("._target_"):
             found[key.removesuffix("._target_")] = class_name(str(value))
@@ -143,15 +144,6 @@ def _is_repeated(key: str, value: Any, settings: Settings) -> bool:
     if node == "network":
         return rest.partition(".")[0] in settings
     return node in ("backbone", "decoder") and settings.get(f"network.{rest}", settings) == value
-
-
-def flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a nested configuration by dotted key."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value
 
 
 def class_name(target: str) -> str:

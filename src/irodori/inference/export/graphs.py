@@ -21,7 +21,7 @@ INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")
 OPSET = 18
 EXTRA_FILE = f"{KEY}.json"
-"""Where torch.export has the description."""
+"""Name of the file in torch.export's archive that holds the description."""
 EXAMPLE = (2, 1, 75, 109)
 """Shape of what is traced. No stride divides its sides, so that what is cut off of other sizes is
 cut off in the graph."""
@@ -32,7 +32,7 @@ USE = (
     " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
     " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
 )
-"""How a graph's numbers become colors; stands in its description."""
+"""Text of a graph's description: how its numbers become colors."""
 
 
 def write_torch_export(file: BinaryIO, model: Model) -> None:
@@ -68,7 +68,7 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
     import onnx  # noqa: F401
     import onnxscript  # noqa: F401
 
-    # What it leaves as it is concerns nobody.
+    # Its log of what it leaves as it is helps nobody.
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     return torch.onnx.export(
         program,

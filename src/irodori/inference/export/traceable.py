@@ -10,7 +10,7 @@ from irodori.network import JointNetwork
 
 
 class Traceable(nn.Module):
-    """What `JointNetwork.forward` does, without asking in Python how large the picture is.
+    """`JointNetwork.forward` without Python code that depends on the picture's size.
 
     The network itself doesn't scale a picture that has the global path's size already. A trace
     would keep one of the two ways for all sizes.
@@ -24,7 +24,7 @@ class Traceable(nn.Module):
         self.network = network
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
-        """Luminance in [0,1] → chrominance B×C×⌈H/2⌉×⌈W/2⌉ and, with scenes, logits B×classes."""
+        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
         if self.network.fusion is None:
             return (self.network.color(luminance_B1HW),)
         global_BC, logits_BC = self.network.global_features(
@@ -35,7 +35,7 @@ class Traceable(nn.Module):
 
 
 def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
-    """`network.backbone.scaled_to` as two matrix products, which every format can express."""
+    """Do what `network.backbone.scaled_to` does by two matrix products, which any format has."""
     rows_hH = bilinear_weights(luminance_B1HW.shape[-2], height, luminance_B1HW)
     columns_wW = bilinear_weights(luminance_B1HW.shape[-1], width, luminance_B1HW)
     return rows_hH @ (luminance_B1HW @ columns_wW.T)
@@ -86,7 +86,7 @@ class StaticPadding(nn.Module):
             self.padding[:0] = [total // 2, total - total // 2]
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        """B×inputs×H×W → B×outputs×H/s×W/s."""
+        """Map B×inputs×H×W to B×outputs×H/s×W/s."""
         padded_BCHW = functional.pad(features_BCHW, self.padding, value=self.value)
         result_BCHW: Tensor = self.plain(self.layer, padded_BCHW)
         return result_BCHW

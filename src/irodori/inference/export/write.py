@@ -59,7 +59,7 @@ def export_model(
             f"--format {form} needs the package {error.name}: pip install 'irodori[export]'"
         ) from None
     except Exception as error:
-        # Of any kind, by what torch can't trace.
+        # Errors of any kind, by what torch can't trace.
         backbone = model.network.backbone
         name = getattr(backbone, "name", type(backbone).__name__)
         raise IrodoriError(
@@ -77,7 +77,7 @@ def _torch_export(file: BinaryIO, model: Model, half: bool, part: str | None) ->
 
 def _onnx(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
     # Imported here: it needs onnx, an extra.
-    from irodori.inference.export.photo import write_photo_onnx
+    from irodori.inference.export.photo_graph import write_photo_onnx
 
     (write_onnx if part == NETWORK else write_photo_onnx)(file, model)
 
@@ -88,8 +88,8 @@ FORMATS: dict[str, Callable[[BinaryIO, Model, bool, str | None], None]] = {
     "torch-export": _torch_export,
     SAFETENSORS: _safetensors,
 }
-"""What writes a format, by its name."""
+"""Functions that write a format, by its name."""
 SUFFIXES = {ONNX: ".onnx", "torch-export": ".pt2", SAFETENSORS: ".safetensors"}
-"""How the names of its files end."""
+"""Suffixes of the formats' files."""
 NETWORK, PHOTO = "network", "photo"
 PARTS = (PHOTO, NETWORK)

@@ -39,7 +39,7 @@ def absorb(layer: Layer, norm: _BatchNorm) -> None:
 
     Args:
         layer: of n·C outputs, which n = 1, or 4 where a pixel shuffle stands between the two: it
-            makes one channel of n neighbouring outputs.
+            makes one channel of n neighboring outputs.
         norm: of C channels.
     """
     mean_C, variance_C = norm.running_mean, norm.running_var

@@ -1,4 +1,4 @@
-"""Which layers a batch norm directly follows: found by watching a network run once.
+"""Layers that a batch norm directly follows, found by watching a network run once.
 
 Neither the names of modules nor their order say what is computed from what, and a network of timm
 may use a layer's output twice, or its weights in another way than as they are.
@@ -17,7 +17,7 @@ Layer = nn.Conv2d | nn.Linear
 
 
 def pairs(network: nn.Module) -> list[tuple[Layer, _BatchNorm]]:
-    """Layers with the batch norm that takes all of their output, and nothing else.
+    """Return layers with the batch norm that takes all of their output, and nothing else.
 
     Args:
         network: of luminance, in evaluation mode.
@@ -84,14 +84,14 @@ class Watch(TorchFunctionMode):
 
 
 def is_foldable(module: nn.Module) -> TypeGuard[_BatchNorm]:
-    """Whether it is a batch norm with statistics, by itself or with an activation (of timm)."""
+    """Return whether it is a batch norm with statistics, or timm's with an activation."""
     plain = type(module) in (nn.BatchNorm1d, nn.BatchNorm2d)
     with_activation = isinstance(module, _BatchNorm) and hasattr(module, "act")
     return (plain or with_activation) and module.running_mean is not None
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in nested tuples, lists and dicts."""
+    """Yield all tensors in nested tuples, lists and dicts."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):

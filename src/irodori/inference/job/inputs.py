@@ -1,4 +1,4 @@
-"""Which photos are meant: files, folders and patterns become a list."""
+"""The photos that are meant by files, folders and patterns."""
 
 import os
 from collections import deque
@@ -105,7 +105,7 @@ def _once(sources: list[Source]) -> list[Source]:
     for source in sources:
         key = os.path.abspath(source.path)  # noqa: PTH100  (".." goes, links stay)
         other = kept.setdefault(key, source)
-        kept[key] = max(other, source, key=lambda one: (len(one.tree.parts), one.folder))
+        kept[key] = max(other, source, key=lambda found: (len(found.tree.parts), found.folder))
     return list(kept.values())
 
 

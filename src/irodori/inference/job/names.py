@@ -1,4 +1,4 @@
-"""What results are called: `<tree>/<stem>.<suffix>`, and never two alike."""
+"""Names of results: `<tree>/<stem>.<suffix>`, and never two alike."""
 
 import hashlib
 import os

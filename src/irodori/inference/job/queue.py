@@ -1,4 +1,4 @@
-"""Which task is next: as many at a time as fit into memory, and none waits for a slow one."""
+"""A queue of tasks: as many at a time as fit into memory, and none waits for a slow one."""
 
 import threading
 from collections import deque

@@ -29,8 +29,8 @@ from irodori.imageio import (
     write_photo,
 )
 from irodori.inference.job.names import suffix_for
-from irodori.inference.job.plan import ColorizeTask, JobOptions, Plan
 from irodori.inference.job.queue import Admission, AdmissionQueue
+from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan
 from irodori.inference.settings import NATIVE
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
@@ -51,12 +51,12 @@ class OutputError(IrodoriError):
 
 
 Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
-"""Makes a `BatchColorizer`, or what is like one."""
+"""A function that makes a `BatchColorizer`, or an object with its methods."""
 
 
 @dataclass
 class Outcome:
-    """What has become of a photo.
+    """The result of one photo.
 
     target: its file. size, work_size: width and height of the photo and of what the network saw.
     scenes: names with probabilities, the likeliest first. notes: what was left out or assumed.

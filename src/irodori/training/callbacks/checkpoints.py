@@ -28,7 +28,7 @@ SECONDS = "train/seconds"
 class Checkpoints(Callback):
     """Keeps `last.ckpt` and `best.ckpt` of a run.
 
-    The last one is written between two optimizer steps, every so many steps and minutes, before
+    The last one is written between two optimizer steps, every few steps and minutes, before
     each validation, after each epoch, at the end, and when a signal asks the run to stop. If a
     checkpoint can't be written, a line says so, and the one before stays.
 
@@ -44,8 +44,8 @@ class Checkpoints(Callback):
 
     def __init__(
         self,
-        every_steps: Annotated[int, Range(least=1)] | None = 1000,
-        every_minutes: Annotated[float, Range(least=0)] | None = 10.0,
+        every_steps: Annotated[int, Range(min=1)] | None = 1000,
+        every_minutes: Annotated[float, Range(min=0)] | None = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.every_steps = every_steps
@@ -106,7 +106,7 @@ class Checkpoints(Callback):
             trainer.fit_loop.epoch_loop.max_steps = self._max_steps + 1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go to the checkpoint's position; from now on a signal waits for the end of a step."""
+        """Move to the checkpoint's position; from now on a signal waits for the end of a step."""
         if self._loaded is not None:
             set_position(trainer, self._loaded["batches"], self._loaded["validating"])
         best = self.folder / BEST
@@ -129,7 +129,7 @@ class Checkpoints(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Between two optimizer steps: write if it is time, stop if a signal came."""
+        """Write if it is time and stop if a signal came, between two optimizer steps."""
         self._end_validation()
         if batch_idx % trainer.accumulate_grad_batches:
             return
@@ -192,7 +192,7 @@ class Checkpoints(Callback):
             )
 
     def _end_validation(self) -> None:
-        """Let the clock of training go on, when all callbacks are done with a validation."""
+        """Start the clock of training again when all callbacks are done with a validation."""
         self._tick()
         self._validating = False
 

@@ -9,7 +9,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from irodori.config.ranges import Range
-from irodori.inference.sheet import gray_of, sheet
+from irodori.inference.contact_sheet import TITLES, contact_sheet, gray_of
 from irodori.model import Model, color_pictures
 from irodori.utils.errors import one_line
 from irodori.utils.files import replacing
@@ -23,7 +23,7 @@ class Pictures(Callback):
         count: number of photographs, evenly spread over the validation set.
     """
 
-    def __init__(self, count: Annotated[int, Range(least=1)] = 8) -> None:
+    def __init__(self, count: Annotated[int, Range(min=1)] = 8) -> None:
         self.count = count
         self._true: list[Tensor] | None = None
 
@@ -55,7 +55,8 @@ class Pictures(Callback):
             colored, _ = color_pictures(model.network, model.space, self._true)
         module.train(training)
         pairs = zip(colored, self._true, strict=True)
-        picture = sheet([[gray_of(model.space, true), mine, true] for mine, true in pairs])
+        rows = [[gray_of(model.space, true), mine, true] for mine, true in pairs]
+        picture = contact_sheet(rows, TITLES)
         with replacing(Path(trainer.default_root_dir, PICTURES, name)) as file:
             picture.save(file, "png")
         key, step = "pictures_best", trainer.global_step

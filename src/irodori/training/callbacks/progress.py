@@ -1,4 +1,4 @@
-"""What a run prints: a progress bar with images/s in a terminal, and a line per validation."""
+"""The output of a run: a progress bar with images/s in a terminal, and a line per validation."""
 
 import time
 from typing import Any

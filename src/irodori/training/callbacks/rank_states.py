@@ -1,4 +1,4 @@
-"""What each rank keeps in checkpoints: its random generators, and the sums of its losses."""
+"""Each rank's state in checkpoints: its random generators, and the sums of its losses."""
 
 import random
 from typing import Any

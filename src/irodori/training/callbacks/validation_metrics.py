@@ -6,11 +6,11 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from irodori.evaluation.results import EvaluationResult
 from irodori.metrics.catalog import AS_PREDICTED
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.factories import Factories
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import gather
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from irodori.utils.errors import IrodoriError
 
 
-def claim(folder: Path, named: bool) -> Path:
-    """Make the sweep's folder, or another beside it if the name is taken; locked until the end.
+def create_sweep_folder(folder: Path, named: bool) -> Path:
+    """Create the sweep's folder, or another beside it if the name is taken; locked until the end.
 
     Args:
         folder: the wanted folder.
@@ -21,7 +21,7 @@ def claim(folder: Path, named: bool) -> Path:
     if named:
         folder.mkdir(parents=True, exist_ok=True)
     else:
-        folder = make_new(folder)
+        folder = create_new_folder(folder)
     # The lock lies on the folder itself and ends with this process, however that comes about.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -34,8 +34,8 @@ def claim(folder: Path, named: bool) -> Path:
     return folder
 
 
-def make_new(folder: Path) -> Path:
-    """Make the folder, or the first of folder-2, folder-3, … that doesn't exist."""
+def create_new_folder(folder: Path) -> Path:
+    """Create the folder, or the first of folder-2, folder-3, … that doesn't exist."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         made = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")

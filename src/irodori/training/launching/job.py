@@ -18,7 +18,7 @@ from irodori.utils.run_files import CONFIG
 
 @dataclass(frozen=True)
 class Job:
-    """What a job is given and what it needs."""
+    """A job: its overrides and what it needs."""
 
     number: int
     overrides: tuple[str, ...]
@@ -36,7 +36,7 @@ class Job:
 def make_jobs(
     loader: ConfigLoader, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
 ) -> list[Job]:
-    """The jobs of a batch, each composed and checked, so that a mistake is told before any starts.
+    """Return a batch's jobs, each composed and checked: mistakes are reported before any starts.
 
     Args:
         loader: Hydra's.
@@ -91,7 +91,7 @@ OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hyd
 
 
 def program(sweep: DictConfig) -> list[str]:
-    """The script, and the arguments that find the sweep's configuration again.
+    """Return the script, and the arguments that find the sweep's configuration again.
 
     Args:
         sweep: the sweep's configuration.
@@ -111,14 +111,14 @@ def program(sweep: DictConfig) -> list[str]:
 
 
 def given(sweep: DictConfig, kind: str) -> list[str]:
-    """The overrides of the sweep's command line, word for word; kind: hydra or task."""
+    """Return the overrides of the sweep's command line, word for word; kind: hydra or task."""
     texts = OmegaConf.to_container(sweep.hydra.overrides[kind], resolve=False)
     assert isinstance(texts, list)
     return texts
 
 
 def arguments(program: Sequence[str], job: Job) -> list[str]:
-    """The whole command line of a job but for the interpreter; a run that was begun goes on."""
+    """Return a job's command line but for the interpreter; a run that was started is resumed."""
     if (job.folder / CONFIG).exists():
         return [program[0], f"resume={quoted(str(job.folder))}"]
     return [
@@ -130,5 +130,5 @@ def arguments(program: Sequence[str], job: Job) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A value that Hydra's grammar reads as this text, whatever stands in it."""
+    """Return a value that Hydra's grammar reads as this text, whatever stands in it."""
     return QuotedString(text, Quote.double).with_quotes()

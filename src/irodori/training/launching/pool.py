@@ -1,4 +1,4 @@
-"""Which job runs when, and on which GPUs."""
+"""The order of jobs, and their GPUs."""
 
 import os
 import signal
@@ -18,20 +18,20 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass
 class Pool:
-    """The places of this machine for jobs, and whether the sweep was told to stop."""
+    """The places of this machine for jobs, and whether the sweep is stopping."""
 
     gpus: list[str]
-    """What CUDA_VISIBLE_DEVICES calls them."""
+    """The GPUs' names in CUDA_VISIBLE_DEVICES."""
     at_once: int | None = None
     """Jobs side by side; None: as many as the GPUs allow, and one without GPUs."""
     grace: float = 60.0
-    """Seconds that jobs get to write their checkpoints when they are told to stop."""
-    told: int | None = None
-    """The signal by which the sweep was told to stop."""
+    """Seconds that jobs get to write their checkpoints when they are stopped."""
+    stop_signal: int | None = None
+    """The signal that stopped the sweep."""
     deadline: float = field(default=float("inf"), init=False)
 
     def wanted(self, job: Job) -> int:
-        """GPUs that a job takes."""
+        """Return the number of GPUs that a job takes."""
         return 0 if job.accelerator == "cpu" or not self.gpus else job.devices
 
     def check(self, jobs: Sequence[Job]) -> None:
@@ -62,7 +62,7 @@ class Pool:
     ) -> None:
         """Run jobs in their order, side by side as far as there is room, and write their job.json.
 
-        A job that fails doesn't hinder the others. SIGINT, SIGTERM and SIGHUP are passed on to the
+        A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to the
         jobs that run, and no other is started; a second one, or the end of `grace`, kills them.
 
         Args:
@@ -80,7 +80,7 @@ class Pool:
                     job = waiting.pop(0)
                     mine, free = free[: self.wanted(job)], free[self.wanted(job) :]
                     own = {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-                    say("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
+                    log("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
                     record.write(job.folder, record.running(job))
                     prefix = "" if alone else f"{job.number} | "
                     process = JobProcess(
@@ -88,12 +88,12 @@ class Pool:
                         job.folder,
                         job.folder / "output.log",
                         variables | own,
-                        partial(say, prefix),
+                        partial(log, prefix),
                     )
                     running[job.number] = (process, job, mine)
                     if self.stopping():
                         # The signal came while the process was being started.
-                        process.send(self.told or signal.SIGTERM)
+                        process.send(self.stop_signal or signal.SIGTERM)
                 for number, (process, job, mine) in list(running.items()):
                     status = process.ended()
                     if status is None:
@@ -102,7 +102,7 @@ class Pool:
                     free = sorted([*free, *mine], key=self.gpus.index)
                     result = record.waiting(job).ended(status, process.lines, self.stopping())
                     record.write(job.folder, result)
-                    say("", f"job {job.number} {describe(result)}")
+                    log("", f"job {job.number} {describe(result)}")
                 if time.monotonic() > self.deadline:
                     for process, _, _ in running.values():
                         process.kill()
@@ -111,7 +111,7 @@ class Pool:
     def fits(
         self, job: Job, running: dict[int, tuple[JobProcess, Job, list[str]]], free: list[str]
     ) -> bool:
-        """Whether there is room for the job beside those that run."""
+        """Return whether there is room for the job beside those that run."""
         if self.at_once is not None:
             return len(running) < self.at_once and self.wanted(job) <= len(free)
         if self.wanted(job) == 0:
@@ -119,8 +119,8 @@ class Pool:
         return self.wanted(job) <= len(free)
 
     def stopping(self) -> bool:
-        """Whether the sweep was told to stop."""
-        return self.told is not None
+        """Return whether the sweep is stopping."""
+        return self.stop_signal is not None
 
     @contextmanager
     def listening(self, running: dict[int, tuple[JobProcess, Job, list[str]]]) -> Iterator[None]:
@@ -129,8 +129,8 @@ class Pool:
         def stop(signum: int, frame: FrameType | None) -> None:
             # A terminal that is gone is no reason to lose the jobs' state.
             passed = signal.SIGTERM if signum == signal.SIGHUP else signum
-            if self.told is None:
-                self.told = passed
+            if self.stop_signal is None:
+                self.stop_signal = passed
                 self.deadline = time.monotonic() + self.grace
                 for process, _, _ in running.values():
                     process.send(passed)
@@ -147,20 +147,20 @@ class Pool:
 
 
 def describe(result: record.Record) -> str:
-    """How a job ended, in a few words."""
+    """Return how a job ended, in a few words."""
     if result.status == "failed":
         return f"failed: {result.error} (exit status {result.exit_status})"
     return result.status
 
 
-def say(prefix: str, line: str) -> None:
-    """Print a line whole, whichever thread says it."""
+def log(prefix: str, line: str) -> None:
+    """Print a line in one piece, from any thread."""
     sys.stdout.write(f"{prefix}{line}\n")
     sys.stdout.flush()
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES calls them."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES calls them."""
     import torch
 
     count = torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""One job's processes: started, read from, told to stop, and none left behind."""
+"""One job's processes: started, read from, stopped, and none left behind."""
 
 import os
 import shutil
@@ -56,13 +56,13 @@ class JobProcess:
         with self.log.open("ab", buffering=0) as log:
             for line in self.process.stdout:
                 log.write(line)
-                # Of a line that was overwritten again and again, as it stood in the end.
+                # Only the end of a line that was overwritten again and again.
                 text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
                 self.lines.append(text)
                 show(text)
 
     def send(self, signum: int) -> None:
-        """Signal the job's first process, not its loaders: it may still need them."""
+        """Send a signal to the job's first process, not to its loaders, which it may still need."""
         if self.process.poll() is None:
             self.process.send_signal(signum)
 
@@ -74,7 +74,7 @@ class JobProcess:
         end(marked(str(self.folder)), patience=0)
 
     def ended(self) -> int | None:
-        """The exit status once no process of the job is left; negative for a signal; else None."""
+        """Return the exit status, negative for a signal, once no process is left; else None."""
         status = self.process.poll()
         if status is None:
             return None
@@ -84,7 +84,7 @@ class JobProcess:
 
 
 def marked(folder: str, below: bool = False) -> list[psutil.Process]:
-    """The processes of the job in this folder; `below`: of all jobs in folders below it."""
+    """Return the processes of the job in this folder; `below`: of all jobs in folders below it."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -110,7 +110,7 @@ def end(processes: list[psutil.Process], patience: float) -> None:
 
 
 def local_command(arguments: Sequence[str], devices: int) -> list[str]:
-    """The command of a job on this machine: its ranks are started by torchrun if there are several.
+    """Return a job's command on this machine; torchrun starts its ranks if there are several.
 
     Args:
         arguments: script and overrides.

@@ -1,4 +1,4 @@
-"""What is known of a job, in its folder's job.json."""
+"""The record of a job, in its folder's job.json."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from irodori.metrics.catalog import MAIN
 from irodori.training.launching.job import Job
 
 REQUEUE = 75
-"""Exit status of a run that was told to stop and has written a checkpoint."""
+"""Exit status of a run that was stopped and has written a checkpoint."""
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -31,7 +31,7 @@ class Record:
     """The last line that says what went wrong."""
 
     def ended(self, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> "Record":
-        """The same job at its end, judged by its exit status and its last lines of output."""
+        """Return the record at the job's end, by its exit status and its last lines of output."""
         if exit_status == 0:
             return replace(self, status="done", exit_status=0)
         if exit_status == REQUEUE or told_to_stop:
@@ -47,7 +47,7 @@ class Record:
 
 
 def last_error(lines: Sequence[str]) -> str:
-    """The last of these lines that names an error, or else the last one."""
+    """Return the last of these lines that names an error, or else the last one."""
     for line in reversed(lines):
         name = line.split(":")[0]
         if name == "error" or (name.isprintable() and name.endswith(("Error", "Exception"))):
@@ -56,17 +56,17 @@ def last_error(lines: Sequence[str]) -> str:
 
 
 def waiting(job: Job) -> Record:
-    """A job that hasn't begun."""
+    """Return the record of a job that hasn't started."""
     return Record(job.number, "waiting", list(job.overrides), list(job.varied))
 
 
 def running(job: Job) -> Record:
-    """A job that has begun."""
+    """Return the record of a job that has started."""
     return replace(waiting(job), status="running")
 
 
 def lost(job: Job, error: str) -> Record:
-    """A job that ended without an exit status that anybody knows."""
+    """Return the record of a job whose exit status nobody knows."""
     return replace(waiting(job), status="failed", error=error)
 
 
@@ -78,13 +78,13 @@ def write(folder: Path, record: Record) -> None:
 
 
 def read(folder: Path) -> Record | None:
-    """The record in a job's folder, if there is one."""
+    """Return the record in a job's folder, if there is one."""
     path = folder / "job.json"
     return Record(**json.loads(path.read_text())) if path.exists() else None
 
 
 def read_all(sweep: Path) -> list[tuple[Path, Record]]:
-    """Folders and records of a sweep's jobs, by number."""
+    """Return folders and records of a sweep's jobs, by number."""
     found = ((path.parent, read(path.parent)) for path in sweep.rglob("job.json"))
     return sorted(
         ((folder, record) for folder, record in found if record is not None),
@@ -93,14 +93,14 @@ def read_all(sweep: Path) -> list[tuple[Path, Record]]:
 
 
 def score(folder: Path) -> float | None:
-    """The main metric of a done job's best checkpoint; None of any other."""
-    known, figures = read(folder), rows(folder)
-    if known is None or known.status != "done" or figures is None:
+    """Return the main metric of a done job's best checkpoint; None of any other."""
+    known, metrics = read(folder), rows(folder)
+    if known is None or known.status != "done" or metrics is None:
         return None
-    return float(figures["best"][MAIN])
+    return float(metrics["best"][MAIN])
 
 
 def rows(folder: Path) -> dict[str, Any] | None:
-    """The rows of a job's metrics.json, if it has come so far."""
+    """Return the rows of a job's metrics.json, if it has come so far."""
     path = folder / "metrics.json"
     return json.loads(path.read_text())["rows"] if path.exists() else None

@@ -25,7 +25,7 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass(frozen=True)
 class Asked:
-    """A trial that isn't told yet."""
+    """A trial whose result isn't known yet."""
 
     number: int
     """Optuna's."""
@@ -34,7 +34,7 @@ class Asked:
 
 
 class Search:
-    """The trials of a search: asked for in batches, and told how they came out."""
+    """The trials of a search: asked for in batches, and their results."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class Search:
         n_trials: int,
         together: bool,
     ) -> None:
-        """Begin the search, or go on with the one that lies in the folder.
+        """Begin the search, or resume the one that lies in the folder.
 
         Args:
             folder: the sweep's folder, which nobody else writes to.
             overrides: parsed; those that are sweeps are the space.
             seed: of the sampler.
             n_trials: trials that end, all in all.
-            together: whether trials are asked for before the ones before them are told.
+            together: whether trials are asked for before the results of the ones before are known.
 
         Raises:
             IrodoriError: the space can't be searched, or the folder holds another or a finished
@@ -80,13 +80,13 @@ class Search:
             storage=journal(folder / "search.journal"), study_name="search", load_if_exists=True
         )
         self.refuse_another_search()
-        self.begun = self.take_up()
-        if self.missing() < 1 and not self.begun:
+        self.started = self.take_up()
+        if self.missing() < 1 and not self.started:
             raise IrodoriError(
                 f"the search in {folder} has its {n_trials} trials: raise hydra.sweeper.n_trials to"
-                " go on with it, or give another hydra.sweep.dir"
+                " resume it, or give another hydra.sweep.dir"
             )
-        # Else a search that goes on would draw its first random values again.
+        # Else a resumed search would draw its first random values again.
         seed += len(self.study.trials)
         self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=together)
 
@@ -106,9 +106,9 @@ class Search:
             self.study.set_user_attr(key, value)
 
     def take_up(self) -> list[Asked]:
-        """The trials that ran when the search was stopped: their jobs go on."""
+        """Return the trials that ran when the search was stopped: their jobs are resumed."""
         known = {job.job: (folder, job) for folder, job in record.read_all(self.folder)}
-        begun = []
+        started = []
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
             job = trial.user_attrs.get("job")
             if job is None:
@@ -119,20 +119,20 @@ class Search:
                 asked = Asked(trial.number, trial.params, job)
                 self.tell([asked], [record.score(known[job][0])])
             else:
-                begun.append(Asked(trial.number, trial.params, job))
-        return sorted(begun, key=lambda trial: trial.job)
+                started.append(Asked(trial.number, trial.params, job))
+        return sorted(started, key=lambda trial: trial.job)
 
     def missing(self) -> int:
-        """Trials that are still to be asked for."""
+        """Return the number of trials that are still to be asked for."""
         trials = self.study.get_trials(deepcopy=False)
         return self.n_trials - sum("job" in trial.user_attrs for trial in trials)
 
     def ask(self, batch: int) -> list[Asked]:
-        """The next trials, at most `batch`, for jobs with successive numbers; [] at the end."""
-        if self.begun:
-            asked = [self.begun.pop(0)]
-            while self.begun and len(asked) < batch and self.begun[0].job == asked[-1].job + 1:
-                asked.append(self.begun.pop(0))
+        """Return the next trials, at most `batch`, for successive jobs; [] at the end."""
+        if self.started:
+            asked = [self.started.pop(0)]
+            while self.started and len(asked) < batch and self.started[0].job == asked[-1].job + 1:
+                asked.append(self.started.pop(0))
             return asked
         asked = []
         first = max((job.job for _, job in record.read_all(self.folder)), default=-1) + 1
@@ -143,13 +143,13 @@ class Search:
         return asked
 
     def overrides(self, trial: Asked) -> list[str]:
-        """All overrides of a trial's job."""
+        """Return all overrides of a trial's job."""
         return [*self.fixed, *(f"{key}={value!s}" for key, value in trial.params.items())]
 
     def tell(self, trials: Sequence[Asked], values: Sequence[float | None]) -> bool:
-        """Note how trials came out; returns whether the search goes on.
+        """Note how trials came out; return whether the search continues.
 
-        A trial whose job was stopped stays open: it goes on when the search does.
+        A trial whose job was stopped stays open: it is resumed with the search.
         """
         jobs = {job.job: job.status for _, job in record.read_all(self.folder)}
         going = True
@@ -176,7 +176,7 @@ class Search:
 
 
 def journal(path: Path) -> JournalStorage:
-    """The journal, mended if a process was killed while it wrote; nobody else may have it open."""
+    """Return the journal, mended after a crash while writing; nobody else may have it open."""
     path = path.resolve()
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists():
@@ -189,7 +189,7 @@ def journal(path: Path) -> JournalStorage:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws an override's value from: choice(…) and a,b; range(…); interval(…).
+    """Return an override's Optuna distribution: choice(…) and a,b; range(…); interval(…).
 
     `tag(log, …)` draws numbers evenly on a logarithmic scale.
 

@@ -14,14 +14,14 @@ import submitit
 
 from irodori.training.launching import record
 from irodori.training.launching.job import Job, arguments
-from irodori.training.launching.pool import describe, say
+from irodori.training.launching.pool import describe, log
 from irodori.training.launching.processes import JobProcess
 from irodori.utils.errors import IrodoriError
 
 
 @dataclass
 class NodeTask:
-    """What runs on each of a job's nodes, and again after each requeue."""
+    """The callable that runs on each of a job's nodes, and again after each requeue."""
 
     job: Job
     program: list[str]
@@ -31,7 +31,7 @@ class NodeTask:
     def __call__(self) -> int:
         """Run the node's ranks to their end; returns their exit status.
 
-        A run that was begun before goes on. One that ends with the status for it is requeued.
+        A run that was started before is resumed. One that ends with the status for it is requeued.
         """
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
@@ -41,7 +41,7 @@ class NodeTask:
             job.folder,
             job.folder / ("output.log" if first else f"output-{environment.node}.log"),
             self.variables,
-            partial(say, ""),
+            partial(log, ""),
         )
         if first:
             record.write(job.folder, record.running(job))
@@ -61,7 +61,7 @@ class NodeTask:
         record.write(self.job.folder, ended)
 
     def arguments(self) -> list[str]:
-        """torchrun's options, the script and its arguments."""
+        """Return torchrun's options, the script and its arguments."""
         environment = submitit.JobEnvironment()
         options = [f"--nproc-per-node={self.job.devices}"]
         if environment.num_nodes == 1:
@@ -78,7 +78,7 @@ class NodeTask:
         return [*options, *arguments(self.program, self.job)]
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """Called by submitit before time runs out: stop the ranks, and say how to go on."""
+        """Stop the ranks before time runs out, and return how to resume; submitit calls this."""
         self.process.send(signal.SIGTERM)
         deadline = time.monotonic() + self.grace
         while (status := self.process.ended()) is None and time.monotonic() < deadline:
@@ -111,11 +111,11 @@ def submit(
         cluster: slurm or local.
         timeout_min: minutes that SLURM gives a job.
         grace: seconds before the end of these in which a checkpoint is written.
-        requeues: how often a job goes on after that.
+        requeues: how often a job is requeued after that.
         slurm: other options, by submitit's names.
 
     Raises:
-        IrodoriError: submitit or SLURM refuses them; jobs before the refused one are cancelled.
+        IrodoriError: submitit or SLURM refuses them; jobs before the refused one are canceled.
     """
     submitted: list[submitit.Job[int]] = []
     for job in jobs:
@@ -144,7 +144,7 @@ def submit(
                 before.cancel()
             message = " ".join(str(error).split())
             raise IrodoriError(f"submitit doesn't take job {job.number}: {message}") from None
-        say("", f"job {job.number} is {cluster} job {submitted[-1].job_id}: {' '.join(job.varied)}")
+        log("", f"job {job.number} is {cluster} job {submitted[-1].job_id}: {' '.join(job.varied)}")
     return submitted
 
 
@@ -160,11 +160,11 @@ def wait(jobs: Sequence[Job], submitted: Sequence[submitit.Job[int]]) -> None:
                 waited_for.remove(pair)
                 ended = record.read(job.folder) or record.waiting(job)
                 if ended.status in ("waiting", "running"):
-                    # It had no time to say so itself.
+                    # It had no time to log so itself.
                     ended = record.lost(job, f"{handle.job_id} ended as {handle.state}")
                     record.write(job.folder, ended)
-                say("", f"job {job.number} {describe(ended)}")
+                log("", f"job {job.number} {describe(ended)}")
             time.sleep(0.5)
     except KeyboardInterrupt:
         names = " ".join(handle.job_id for _, handle in waited_for)
-        say("", f"{len(waited_for)} jobs go on without this process; scancel {names} ends them")
+        log("", f"{len(waited_for)} jobs continue without this process; scancel {names} ends them")

@@ -1,4 +1,4 @@
-"""What a sweep leaves: a table in the terminal, summary.csv, and its exit status."""
+"""The summary of a sweep: a table in the terminal, summary.csv, and its exit status."""
 
 import csv
 import shlex
@@ -13,8 +13,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
-from irodori.evaluation.results import CONSOLE
 from irodori.metrics.catalog import MAIN
+from irodori.metrics.results import CONSOLE
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import REQUEUE, Record, read_all, rows
@@ -25,7 +25,7 @@ STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 COLUMNS = {name: (name, MAIN) for name in ("best", "last", "mean_color", "gray")}
 COLUMNS["accuracy"] = ("best", "accuracy")
-"""For each column of the summary a row of metrics.json and its metric."""
+"""Columns of the summary, each with a row of metrics.json and its metric."""
 
 Jobs = Sequence[tuple[Path, Record]]
 """The jobs of a sweep, each with its run folder."""

@@ -8,7 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from irodori.training.launching import record
-from irodori.training.launching.folder import claim
+from irodori.training.launching.folder import create_sweep_folder
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.processes import end, marked
 from irodori.utils.errors import IrodoriError
@@ -23,7 +23,7 @@ def begin(config: DictConfig) -> None:
     if "LOCAL_RANK" in os.environ:
         raise IrodoriError("start a sweep without torchrun: it starts its jobs' ranks itself")
     named = any(text.startswith("hydra.sweep.dir=") for text in given(config, "hydra"))
-    folder = claim(Path(config.hydra.sweep.dir), named).resolve()
+    folder = create_sweep_folder(Path(config.hydra.sweep.dir), named).resolve()
     config.hydra.sweep.dir = str(folder)
     orphans = marked(str(folder), below=True)
     if orphans:
@@ -60,14 +60,14 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """What the jobs find in their environment: W&B's group, unless the user has set one."""
+    """Return the jobs' environment variables: W&B's group, unless the user has set one."""
     folder = Path(config.hydra.sweep.dir)
     group = f"{folder.parent.name}/{folder.name}"
     return {"WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP") or group}
 
 
 def result(job: Job) -> JobReturn:
-    """What Hydra's sweeper gets of a job, which may have failed without ending the sweep."""
+    """Return a job's result for Hydra's sweeper; it may have failed without ending the sweep."""
     returned = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
     returned.status = JobStatus.COMPLETED
     returned.return_value = record.score(job.folder)

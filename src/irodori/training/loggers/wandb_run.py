@@ -19,7 +19,7 @@ from irodori.utils.files import replacing
 from irodori.utils.run_files import PICTURES
 
 IDENTITY = Path("wandb", "run.json")
-"""What stays of a run on W&B, in the run folder."""
+"""File in the run folder that keeps the id of the run on W&B."""
 
 PROJECT = "irodori"
 

@@ -9,7 +9,7 @@ from onnx import compose, parser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.inference.colorizer import LEAST_SIDE, MARGIN, MOST_SEEN
+from irodori.inference.colorizer import MARGIN, MAX_SEEN, MIN_SIDE
 from irodori.inference.export.graphs import described, to_onnx, traced
 from irodori.inference.export.traceable import scaled_by_products, use_static_padding
 from irodori.inference.fast.folding import fold
@@ -34,18 +34,18 @@ resize (float[B,3,H,W] rgb) => (float[B,3,H,W] same, float[B,3,h,w] scaled) {{
     short = ReduceMin(sides)
     area = ReduceProd(sides)
     wanted = Constant<value: tensor = double[1] {{{WORK_SIZE}}}>()
-    most = Constant<value: tensor = double[1] {{{MOST_SEEN * WORK_SIZE**2}}}>()
-    least = Constant<value: tensor = double[1] {{{LEAST_SIDE}}}>()
+    max_area = Constant<value: tensor = double[1] {{{MAX_SEEN * WORK_SIZE**2}}}>()
+    min_side = Constant<value: tensor = double[1] {{{MIN_SIDE}}}>()
     by_side = Div(wanted, short)
-    share = Div(most, area)
+    share = Div(max_area, area)
     by_area = Sqrt(share)
     scale = Min(by_side, by_area)
     exact = Mul(sides, scale)
     rounded = Round(exact)
-    bounded = Max(rounded, least)
+    bounded = Max(rounded, min_side)
     longer = ReduceMax(bounded)
     shorter = ReduceMin(bounded)
-    quotient = Div(most, shorter)
+    quotient = Div(max_area, shorter)
     longest = Floor(quotient)
     cut = Min(longer, longest)
     is_longer = Equal(bounded, longer)
@@ -69,7 +69,7 @@ rounds after each, in ONNX's own language."""
 
 
 class SeenPhoto(nn.Module):
-    """From a picture at the working size to chrominance, luminance and, with scenes, logits."""
+    """The part of the graph from a picture at the working size to chrominance and logits."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class SeenPhoto(nn.Module):
         use_static_padding(self.network)
 
     def forward(self, rgb_B3hw: Tensor) -> tuple[Tensor, ...]:
-        """B×3×h×w in [0,1] → B×C×⌈h/2⌉×⌈w/2⌉, B×1×h×w, B×classes."""
+        """Map B×3×h×w in [0,1] to B×C×⌈h/2⌉×⌈w/2⌉, B×1×h×w and B×classes."""
         luminance_B1hw = luminance_of(self.space, rgb_B3hw)
         global_BC, logits_BC = None, None
         if self.network.fusion is not None:
@@ -94,14 +94,14 @@ class SeenPhoto(nn.Module):
 
 
 class JoinedPhoto(nn.Module):
-    """From chrominance at the working size to a picture with the photo's own luminance."""
+    """The part of the graph that joins chrominance with the photo's own luminance."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.space = model.space
 
     def forward(self, rgb_B3HW: Tensor, chroma_BChw: Tensor, seen_B1hw: Tensor) -> Tensor:
-        """B×3×H×W, B×C×h/2×w/2 and B×1×h×w → sRGB B×3×H×W in [0,1]."""
+        """Map B×3×H×W, B×C×h/2×w/2 and B×1×h×w to sRGB B×3×H×W in [0,1]."""
         own_B1HW = luminance_of(self.space, rgb_B3HW)
         reduced_B1hw = reduce_chroma(seen_B1hw)
         low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
@@ -118,7 +118,7 @@ class JoinedPhoto(nn.Module):
         return self._into_gamut(own_B1HW, torch.minimum(torch.maximum(guided, low), high))
 
     def _into_gamut(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """`gamut.into_gamut` for all pixels, since a graph can't pick some."""
+        """Do what `gamut.into_gamut` does, for all pixels, since a graph can't pick some."""
 
         def decoded(share: Tensor) -> tuple[Tensor, Tensor]:
             rgb_B3HW = decode(self.space, luminance_B1HW, torch.lerp(gray, chroma_BCHW, share))
@@ -170,14 +170,14 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
 
 
 def luminance_of(space: Any, rgb_B3HW: Tensor) -> Tensor:
-    """`ColorSpace.luminance`, without the switches of precision that a graph hasn't."""
+    """Return `ColorSpace.luminance`, without the switches of precision that a graph hasn't."""
     native: Tensor = space.native_from_rgb(rgb_B3HW)[:, :1]
     luminance: Tensor = native / space.luminance_range
     return luminance
 
 
 def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-    """`ColorSpace.decode`, without the switches of precision that a graph hasn't."""
+    """Return `ColorSpace.decode`, without the switches of precision that a graph hasn't."""
     ranges = chroma_BCHW.new_tensor(space.chroma_range)[:, None, None]
     native_BCHW = (chroma_BCHW - 0.5) * (2 * ranges) + space.chroma_center
     luminance_B1HW = luminance_B1HW * space.luminance_range
@@ -188,8 +188,8 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 def between(size: int, work_size: int, count: int) -> Tensor:
     """Return the matrix size×count that samples at `upsampling.source_positions`."""
     lines = torch.arange(size, dtype=torch.float64)
-    places = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
+    positions = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
     # Symbolic sizes are no bounds of `clamp`.
-    places = torch.minimum(places, torch.full_like(places, 1.0) * (count - 1))
-    distances = (places[:, None] - torch.arange(count, dtype=torch.float64)).abs()
+    positions = torch.minimum(positions, torch.full_like(positions, 1.0) * (count - 1))
+    distances = (positions[:, None] - torch.arange(count, dtype=torch.float64)).abs()
     return (1 - distances).clamp(min=0).float()

@@ -11,9 +11,9 @@ from pictures import encoded, picture
 from PIL import Image, ImageCms
 
 from irodori.data.images import decode
-from irodori.data.writing import photo
+from irodori.data.writing import prepare as preparing
 from irodori.data.writing.options import Options
-from irodori.data.writing.photo import RejectedError, colorfulness, fingerprint, prepare
+from irodori.data.writing.prepare import RejectedError, colorfulness, fingerprint, prepare
 
 WANTED = Options(size=64)
 ALL = Options(size=64, near_gray=0)
@@ -126,7 +126,7 @@ def test_16_bit_becomes_8_bit():
 def test_palettes_become_rgb():
     palette = picture().quantize(200, dither=Image.Dither.NONE)
     for kind in ("PNG", "GIF"):
-        # The steps between a palette's colours take JPEG more than smooth pictures do.
+        # The steps between a palette's colors take JPEG more than smooth pictures do.
         assert close(prepare(encoded(palette, kind), WANTED).content, palette, mean=2.5)
     used = int(np.asarray(palette)[3, 4])
     assert reason(encoded(palette, "PNG", transparency=used)) == "transparent"
@@ -164,10 +164,10 @@ def test_avif_and_heic_become_jpeg(kind, monkeypatch):
     content = encoded(picture(1, (64, 48)), kind, quality=90)
     assert close(prepare(content, WANTED).content, picture(1, (64, 48)), mean=4)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    photo._formats.cache_clear()
+    preparing._formats.cache_clear()
     if kind == "HEIF":
         assert "irodori[heif]" in reason(content)
-    photo._formats.cache_clear()
+    preparing._formats.cache_clear()
 
 
 def test_fingerprints_of_copies_are_near_and_of_others_far():
@@ -215,7 +215,7 @@ def test_gray_and_near_gray_ones_are_left_out():
 
 
 def test_the_threshold_is_in_levels_from_gray():
-    # (Cb, Cr) of this colour by the JPEG standard: 128 − 11.25 and 128 + 3.63.
+    # (Cb, Cr) of this color by the JPEG standard: 128 − 11.25 and 128 + 3.63.
     image = Image.new("RGB", (50, 50), (110, 105, 85))
     assert colorfulness(image) == pytest.approx(np.hypot(11.25, 3.63), abs=0.7)
     content = encoded(image, "PNG")

@@ -12,17 +12,17 @@ from rich.table import Table
 from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
 
 CONSOLE = Console(highlight=False)
-MOST_SCENES = 20
-"""More scenes than these stand in metrics.json only."""
+MAX_SCENES = 20
+"""With more scenes than these, they stand in metrics.json only."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")
 """Metrics of metrics.json that the terminal has no room for."""
 ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0", "neither": ""}
-"""Where a metric is best."""
+"""Signs of where a metric is best."""
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What was measured of some ways to colorize the same photographs.
+    """Metrics of several ways to colorize the same photographs.
 
     rows: for each its metrics. scenes: for each scene its number of photographs (`samples`) and the
     metrics of each row. records: the lines of per_image.csv. metrics: the descriptions of what was
@@ -99,7 +99,7 @@ def table(
         if name not in HIDDEN and any(value is not None for value in values):
             style = "bold" if name == MAIN else None
             made.add_row(ARROWS[info.better], info.title, *_cells(info, values), style=style)
-    if 0 < len(scenes) <= MOST_SCENES:
+    if 0 < len(scenes) <= MAX_SCENES:
         made.add_section()
         main = METRICS[MAIN]
         made.add_row("", f"{main.title} of", *[""] * len(rows))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from irodori.imageio import Encoding
-from irodori.inference.job.plan import ColorizeTask, JobOptions, make_plan
+from irodori.inference.job.tasks import ColorizeTask, JobOptions, make_plan
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 

@@ -1,4 +1,4 @@
-"""Which photo becomes which file; refused before any work if that can't be."""
+"""The plan of a job: which photo becomes which file; mistakes are refused before any work."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ SOURCE_TYPES = (
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What `irodori colorize` can be told besides photos and output.
+    """Options of `irodori colorize` besides photos and output.
 
     Args:
         settings: how the network colorizes.
@@ -98,7 +98,7 @@ class ColorizeTask:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The photos to colorize, and where each result goes.
 
     tasks: in order. encoding: of the results. everything: all tasks, with those that are done
     already. found: what was found besides.
@@ -128,18 +128,18 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
         raise IrodoriError("standard input is one photo, and --sequence takes several")
     encoding, found = options.encoding, Found()
     alone = len(arguments) == 1 and not is_pattern(arguments[0])
-    one = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
-    alone = alone and (one is None or not is_folder(one))
+    photo = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
+    alone = alone and (photo is None or not is_folder(photo))
     place = Path(output).expanduser()
     if output == STREAM:
         if not alone:
             raise IrodoriError("--output - takes one photo: give one file, or - for standard input")
-        everything = [ColorizeTask(one, None)]
+        everything = [ColorizeTask(photo, None)]
     elif place.suffix.lower() in READ and not is_folder(place):
         if not alone:
             raise IrodoriError(f"--output {output} names one file: give one photo, or a folder")
         encoding = _encoding_of(place, encoding)
-        everything = [ColorizeTask(one, place)]
+        everything = [ColorizeTask(photo, place)]
     else:
         if alone and place.suffix and not is_folder(place):
             raise IrodoriError(

@@ -13,11 +13,11 @@ from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import describe_photographs, resize_of
-from irodori.evaluation.results import EvaluationResult
 from irodori.evaluation.settings import EvaluateSettings, Protocol
-from irodori.inference.sheet import gray_of
+from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
+from irodori.metrics.results import EvaluationResult
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import ProgressLines
 
@@ -77,7 +77,7 @@ def measure_pictures(
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Pictures below a folder, by name, relative to it.
+    """Return pictures below a folder, by name, relative to it.
 
     Raises:
         IrodoriError: there is no such folder, or none in it.
@@ -95,7 +95,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def chosen(names: list[Path], protocol: Protocol, folder: Path) -> list[Path]:
-    """The photographs that a protocol measures.
+    """Return the photographs that a protocol measures.
 
     Raises:
         IrodoriError: there are fewer, or two names differ in their ending only.
@@ -117,7 +117,7 @@ def chosen(names: list[Path], protocol: Protocol, folder: Path) -> list[Path]:
 
 
 def matched(names: Sequence[Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """For each true photograph the prediction of the same name, whatever its ending, and itself.
+    """Return pairs of prediction and photograph of the same name, whatever their suffixes.
 
     Raises:
         IrodoriError: a prediction is missing, or there are two.
@@ -145,7 +145,7 @@ def matched(names: Sequence[Path], predictions: Path, truth: Path) -> list[tuple
 def both(
     predicted: Path, true: Path, protocol: Protocol, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """A prediction and its photograph, as they are measured: 3×H×W uint8 each.
+    """Return a prediction and its photograph, as they are measured: 3×H×W uint8 each.
 
     Either is brought to the protocol's size, but for a prediction that has it already.
 
@@ -168,7 +168,7 @@ def both(
 
 
 def read(path: Path) -> Tensor:
-    """A picture as it is meant to be seen: 3×H×W uint8 RGB.
+    """Return a picture as it is meant to be seen: 3×H×W uint8 RGB.
 
     Raises:
         IrodoriError: it can't be read.

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from irodori.data.writing.icc import to_srgb
 from irodori.data.writing.options import Options
+from irodori.imageio import pil_to_pixels, pixels_to_pil
+from irodori.imageio.color import differs_from_srgb, to_srgb
 from irodori.utils.errors import one_line
 
 QUALITY = 95
@@ -165,7 +166,7 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
         min(width, height) <= options.size
         and image.getexif().get(_ORIENTATION) not in _UPRIGHT
         and _is_8bit_rgb(image, content)
-        and to_srgb(image.info.get("icc_profile"), "RGB") is None
+        and not differs_from_srgb(image.info.get("icc_profile"), "rgb")
     ):
         if options.decode:
             image.load()
@@ -198,9 +199,9 @@ def _converted(image: Image.Image, options: Options) -> Image.Image:
     image = _opaque(image)
     if scale < 1:
         image = image.resize((width, height), Image.Resampling.BICUBIC)
-    transform = to_srgb(profile, image.mode)
-    if transform is not None:
-        image = ImageCms.applyTransform(image, transform) or image
+    space = image.mode.lower()
+    if space in ("rgb", "cmyk") and differs_from_srgb(profile, space):
+        image = Image.fromarray(to_srgb(np.array(image), space, profile))
     return _upright(image.convert("RGB"), orientation)
 
 
@@ -215,9 +216,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     if mode == "F":
         raise RejectedError("floating-point pixels")
     if mode.startswith("I"):
-        # 16-bit gray. Pillow's own conversion would cut everything above 255 off.
-        levels = np.asarray(image).astype(np.float32).clip(0, 65535) / 257
-        return Image.fromarray(levels.round().astype(np.uint8))
+        return pixels_to_pil(pil_to_pixels(image))
     if "transparency" in image.info or mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):

@@ -7,10 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from irodori.color import Lab
 from irodori.data.config import DataConfig
@@ -20,17 +17,13 @@ from irodori.data.opening import open_both
 from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import Run
 from irodori.evaluation.comparison.variants import Variant
-from irodori.inference.picture_grid import picture_grid
-from irodori.inference.sheet import gray_of
+from irodori.inference.contact_sheet import contact_sheet, gray_of
 from irodori.model import color_pictures, load_model
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import Reporter
 
 BOX = (240, 180)
 """Largest width and height of a picture, in pixels."""
-GAP = 8
-TITLE = 34
-"""Height of the line of titles, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,8 @@ def side_by_side(
         for key in shown
     ]
     file = io.BytesIO()
-    titled_grid(titles, rows).save(file, "png")
+    height = max(round(BOX[0] * p.shape[1] / p.shape[2]) for row in rows for p in row)
+    contact_sheet(rows, titles, box=(BOX[0], min(BOX[1], height))).save(file, "png")
     return SideBySide(file.getvalue(), titles, tuple(shown), tuple(missing))
 
 
@@ -125,24 +119,3 @@ def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
     if absent := [key for key in keys if key not in number]:
         raise IrodoriError(f"{absent[0]} is not in {config.val} any more")
     return {key: data.val_resize(data.val_samples.image(number[key])) for key in keys}
-
-
-def titled_grid(titles: Sequence[str], rows: Sequence[Sequence[Tensor]]) -> Image.Image:
-    """Return pictures (3×H×W uint8) in rows, with a title over each column."""
-    height = max(min(BOX[1], round(BOX[0] * p.shape[1] / p.shape[2])) for row in rows for p in row)
-    pictures = [[functional.to_pil_image(picture) for picture in row] for row in rows]
-    grid = picture_grid(pictures, (BOX[0], height), GAP)
-    canvas = Image.new("RGB", (grid.width - GAP, TITLE + grid.height - GAP), "white")
-    canvas.paste(grid, (0, TITLE))
-    draw = ImageDraw.Draw(canvas)
-    for column, title in enumerate(titles):
-        middle = (column * (BOX[0] + GAP) + BOX[0] // 2, TITLE // 2)
-        draw.text(middle, title, "#22252b", font=_font(title), anchor="mm")
-    return canvas
-
-
-def _font(title: str) -> ImageFont.FreeTypeFont:
-    """Return the plots' font, as large as the title has room for."""
-    path = font_manager.findfont("DejaVu Sans")
-    sizes = (ImageFont.truetype(path, size) for size in range(16, 8, -1))
-    return next((f for f in sizes if f.getlength(title) <= BOX[0]), ImageFont.truetype(path, 9))
