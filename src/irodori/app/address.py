@@ -2,7 +2,7 @@
 
 import socket
 
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -19,8 +19,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
+        # Python adds the address, in parentheses.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]
         raise IrodoriError(
-            f"{host}, port {port}: {one_line(error)}; choose another with --port or --host"
+            f"{host}, port {port}: {reason}; choose another with --port or --host"
         ) from None
 
 

@@ -66,6 +66,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
             (("serve", path, "--host", "a..b"), "a..b"),
             (("results", tmp_path / "none.db"), "no such file"),
             (("results", path, "--passed", 3), "--passed is 3"),
+            (("results", path, "--minimum", -1), "--minimum is -1"),
         ):
             done = CliRunner().invoke(app, ["study", *map(str, arguments)])
             assert done.exit_code == 1, arguments

@@ -76,31 +76,6 @@ def at_the_end(page):
 
 
 @pytest.mark.long
-def test_by_keyboard_alone(visits, tmp_path):
-    path = study(tmp_path, QUICK, photographs=4)
-    with served(path) as client:
-        page = visits.page()
-        page.goto(client.address)
-        page.get_by_role("button", name="Begin", exact=True).wait_for()
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.id") == "begin"
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        page.keyboard.press("Enter")
-        wanted = choices(path, 0)
-        # The first by Tab and the space bar, the others by their keys.
-        wait_for_place(page, 0, len(wanted))
-        # Neither answer is nearer to the hand than the other.
-        page.locator("#question:focus").wait_for()
-        for number in range(wanted[0] + 1):
-            page.keyboard.press("Tab")
-            assert page.evaluate("document.activeElement.id") == ("no", "yes")[number]
-        page.keyboard.press("Space")
-        press(page, wanted, 1)
-        at_the_end(page)
-        assert answered(path, 0) == wanted
-
-
-@pytest.mark.long
 def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
     path = study(tmp_path, Settings(seconds=1.2, minimum=1.1, checks=0), photographs=4)
     known = dict(sqlite3.connect(path).execute("SELECT token, method FROM pictures").fetchall())
@@ -157,8 +132,22 @@ def go_by_touch(visits, address, wanted):
 
 
 def go_by_keys(visits, address, wanted):
-    page = begun(visits, address)
-    press(page, wanted)
+    page = visits.page()
+    page.goto(address)
+    page.get_by_role("button", name="Begin", exact=True).wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "begin"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    # The first by Tab and the space bar, the others by their keys.
+    wait_for_place(page, 0, len(wanted))
+    # Neither answer is nearer to the hand than the other.
+    page.locator("#question:focus").wait_for()
+    for number in range(wanted[0] + 1):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == ("no", "yes")[number]
+    page.keyboard.press("Space")
+    press(page, wanted, 1)
     at_the_end(page)
 
 

@@ -12,7 +12,6 @@ from irodori.app.naturalness.report import answers_csv, shares_plot, show, write
 from irodori.app.naturalness.results import Criteria, evaluate
 from irodori.app.naturalness.store import Answer
 from irodori.app.naturalness.study import Settings, Study
-from irodori.utils.errors import IrodoriError
 
 METHODS = ("ground truth", "good", "poor")
 SHARES = {"ground truth": 0.95, "good": 0.85, "poor": 0.35}
@@ -182,10 +181,3 @@ def test_the_answer_names_the_best_method_and_what_it_differs_from(tmp_path):
     assert "Of the colorized ones, those of good were most often judged natural in 9" in said
     assert "The difference to poor is more than chance." in said
     assert "It can't be told apart from ground truth." in said
-
-
-def test_criteria_out_of_range_are_told():
-    with pytest.raises(IrodoriError, match="--passed is 2"):
-        Criteria(0.4, 2)
-    with pytest.raises(IrodoriError, match="--minimum is -1"):
-        Criteria(-1)
