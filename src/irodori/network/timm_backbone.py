@@ -7,13 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import Backbone, Global, Local, divided
+from irodori.network.backbone import LOCAL, SKIPS, Backbone, Global, Local, divided
 from irodori.network.blocks import conv_block, linear_block, scaled
 from irodori.network.timm_encoder import STRIDES, create_encoder
 
-LOCAL = STRIDES[0]
-SKIPS = (4, 2)
-"""Strides of the finer features."""
 
 
 class TimmBackbone(Backbone):
