@@ -38,18 +38,14 @@ class PlacedHints:
         IrodoriError: a hint lies outside of the photo, or there are too many.
     """
 
-    def __init__(
-        self, hints: Sequence[Hint], luminance: PhotoLuminance, seen_11hw: Tensor
-    ) -> None:
+    def __init__(self, hints: Sequence[Hint], luminance: PhotoLuminance, seen_11hw: Tensor) -> None:
         refuse_too_many(len(hints))
         self.height, self.width = luminance.height, luminance.width
         self.seen_11hw = seen_11hw
-        height, width = seen_11hw.shape[-2:]
         latest: dict[tuple[int, int], tuple[int, int, int, int, str]] = {}
         for number, hint in enumerate(hints, 1):
             row, column = pixel_of(hint, self.height, self.width, f"hint {number}")
-            y = int((row + 0.5) * height / self.height)
-            x = int((column + 0.5) * width / self.width)
+            y, x = scaled_place((row, column), (self.height, self.width), seen_11hw.shape[-2:])
             # A later hint is drawn over earlier ones.
             latest.pop((y // 2, x // 2), None)
             latest[y // 2, x // 2] = (row, column, y, x, hint.color)
@@ -58,7 +54,10 @@ class PlacedHints:
             torch.tensor(numbers) for numbers in (rows, columns, seen_rows, seen_columns)
         )
         self.luminance_N = torch.stack(
-            [luminance.rows(row, row + 1)[0, 0, 0, column] for row, column in zip(rows, columns, strict=True)]
+            [
+                luminance.rows(row, row + 1)[0, 0, 0, column]
+                for row, column in zip(rows, columns, strict=True)
+            ]
         )
         ab_2N = torch.stack([ab_of(color) for color in colors], 1).to(self.luminance_N)
         self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
@@ -68,7 +67,7 @@ class PlacedHints:
 
         Chrominance where a hint is and 0 elsewhere; the last channel is 1 where a hint is.
         """
-        channels, count = self.chroma_CN.shape
+        channels = len(self.chroma_CN)
         planes_1Mhw = self.seen_11hw.new_zeros(1, channels + 1, *self.seen_11hw.shape[-2:])
         places = zip(self.seen_rows.tolist(), self.seen_columns.tolist(), strict=True)
         for number, (y, x) in enumerate(places):
@@ -92,19 +91,19 @@ class PlacedHints:
             chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉.
         """
         luminance_hw = reduce_chroma(self.seen_11hw)[0, 0]
-        device = luminance_hw.device
-        rows_N, columns_N = (self.seen_rows // 2).to(device), (self.seen_columns // 2).to(device)
-        reach = SPREAD * min(luminance_hw.shape)
         height, width = luminance_hw.shape
-        y_N1h1 = torch.arange(height, device=device)[:, None] - rows_N[:, None, None]
-        x_N1w = torch.arange(width, device=device) - columns_N[:, None, None]
+        places = (self.seen_rows // 2, self.seen_columns // 2)
+        rows_N, columns_N = (lines_N.to(luminance_hw.device) for lines_N in places)
+        y_Nh1 = torch.arange(height, device=rows_N.device)[:, None] - rows_N[:, None, None]
+        x_N1w = torch.arange(width, device=rows_N.device) - columns_N[:, None, None]
+        distance_Nhw = torch.hypot(y_Nh1.float(), x_N1w.float()) / (SPREAD * min(height, width))
         contrast_Nhw = (luminance_hw - luminance_hw[rows_N, columns_N][:, None, None]).abs()
-        kernel_Nhw = (-torch.hypot(y_N1h1.float(), x_N1w.float()) / reach - contrast_Nhw / CONTRAST).exp()
-        kernel_NN = kernel_Nhw[:, rows_N, columns_N].double()
+        kernel_Nhw = (-distance_Nhw - contrast_Nhw / CONTRAST).exp()
+        kernel_NN = kernel_Nhw[:, rows_N, columns_N].cpu().double()
         for _ in range(ROUNDS):
             upsampler = GuidedUpsampler(chroma_1Chw, self.seen_11hw, self.height, self.width)
             missing_CN = self.chroma_CN - upsampler.at(self.rows, self.columns, self.luminance_N)
-            weight_NC = torch.linalg.solve(kernel_NN, missing_CN.T.double()).to(chroma_1Chw)
+            weight_NC = torch.linalg.solve(kernel_NN, missing_CN.T.cpu().double()).to(chroma_1Chw)
             chroma_1Chw = chroma_1Chw + torch.einsum("nc,nhw->chw", weight_NC, kernel_Nhw)
         return chroma_1Chw
 
@@ -122,6 +121,17 @@ def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
             " pixels"
         )
     return min(int(y), height - 1), min(int(x), width - 1)
+
+
+def scaled_place(
+    place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
+) -> tuple[int, int]:
+    """Return the row and column of a pixel in a photo that is scaled to another size."""
+    row, column = (
+        int((line + 0.5) * seen / whole)
+        for line, seen, whole in zip(place, seen_size, size, strict=True)
+    )
+    return row, column
 
 
 def ab_of(color: str) -> Tensor:

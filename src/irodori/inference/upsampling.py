@@ -77,7 +77,9 @@ class GuidedUpsampler:
         y_N = source_positions(self.height, self.seen_height, rows_N, height)
         x_N = source_positions(self.width, self.seen_width, columns_N, width)
         # grid_sample counts from -1 to 1 between the outer edges.
-        grid_1N12 = torch.stack([(x_N + 0.5) / width, (y_N + 0.5) / height], 1)[None, :, None] * 2 - 1
+        grid_1N12 = (
+            torch.stack([(x_N + 0.5) / width, (y_N + 0.5) / height], 1)[None, :, None] * 2 - 1
+        )
         planes_1PN1 = functional.grid_sample(
             self._planes(0, height),
             grid_1N12.to(self.chroma_1Chw),

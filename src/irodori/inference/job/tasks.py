@@ -13,6 +13,8 @@ from irodori.utils.errors import IrodoriError
 
 STREAM = "-"
 """Standard input or output."""
+AUTO = "auto"
+"""Value of `JobOptions.hints`."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SOURCE_TYPES = (
     *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
@@ -31,6 +33,7 @@ class JobOptions:
         settings: how the network colorizes.
         checkpoint: a run folder or a file; None: the bundled model.
         style: an image whose scene decides the colors.
+        hints: a hint file, for one photo, or `AUTO`: those beside the photos.
         sequence: one scene for all photos.
         encoding: how results are written.
         page: which page of a file with several, from 1 on.
@@ -51,6 +54,7 @@ class JobOptions:
     settings: ColorizeSettings = field(default_factory=ColorizeSettings)
     checkpoint: Path | None = None
     style: Path | None = None
+    hints: str | None = None
     sequence: bool = False
     encoding: Encoding = field(default_factory=Encoding)
     page: int | None = None
