@@ -73,9 +73,7 @@ class BatchColorizer:
                 steady_1G = torch.lerp(steady_1G, self.style_1G, strength)
             self.style_1G = steady_1G
 
-    def __call__(
-        self, pixels_HWC: Pixels, sharing: int = 1, hints: Sequence[Hint] = ()
-    ) -> Colored:
+    def __call__(self, pixels_HWC: Pixels, sharing: int = 1, hints: Sequence[Hint] = ()) -> Colored:
         """Colorize a photo while `sharing` photos share the processor's cores."""
         # Counts for the calling thread alone, with OpenMP, so each thread sets it for itself.
         torch.set_num_threads(max(1, self.threads // sharing))

@@ -116,6 +116,11 @@ def hints_to_json(hints: Iterable[Hint]) -> str:
     return f'{{\n  "version": {VERSION},\n  "units": "{units}",\n  "hints": [{inside}\n  ]\n}}\n'
 
 
+def is_hint_file(path: Path) -> bool:
+    """Return whether a file is one of hints by its name."""
+    return path.name.lower().endswith(SUFFIX)
+
+
 def hint_file_of(photo: Path) -> Path | None:
     """Return the hint file beside a photo: `a.jpg.hints.json` or `a.hints.json`, or None."""
     for file in (photo.with_name(photo.name + SUFFIX), photo.with_suffix(SUFFIX)):
