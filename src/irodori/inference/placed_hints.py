@@ -30,7 +30,9 @@ STEPS = 16
 
 
 class PlacedHints:
-    """The hints of a photo. Of several at one position of the chrominance, the last one counts.
+    """The hints of a photo; of several closer than 2·RADIUS, the last one counts.
+
+    (Chrominance has a position for two pixels: unlike colors at neighbors can't both be met.)
 
     Args:
         hints: at least one.
@@ -45,18 +47,20 @@ class PlacedHints:
         refuse_too_many(len(hints))
         self.height, self.width = luminance.height, luminance.width
         self.seen_11hw = seen_11hw
-        latest: dict[tuple[int, int], tuple[int, int, int, int, str]] = {}
-        for number, hint in enumerate(hints, 1):
-            row, column = pixel_of(hint, self.height, self.width, f"hint {number}")
-            y, x = scaled_place((row, column), (self.height, self.width), seen_11hw.shape[-2:])
-            # A later hint is drawn over earlier ones.
-            latest.pop((y // 2, x // 2), None)
-            latest[y // 2, x // 2] = (row, column, y, x, hint.color)
-        rows, columns, seen_rows, seen_columns, colors = zip(*latest.values(), strict=True)
-        self.rows, self.columns, self.seen_rows, self.seen_columns = (
-            torch.tensor(numbers) for numbers in (rows, columns, seen_rows, seen_columns)
+        pixels_N2 = torch.tensor(
+            [
+                pixel_of(hint, self.height, self.width, f"hint {number}")
+                for number, hint in enumerate(hints, 1)
+            ]
         )
-        self.luminance_N = luminance.pixels(rows, columns)
+        scale_2 = torch.tensor(seen_11hw.shape[-2:]) / torch.tensor([self.height, self.width])
+        places_N2 = (pixels_N2 + 0.5) * scale_2
+        distance_NN = (places_N2[:, None] - places_N2).abs().amax(2)
+        counts_N = ~(distance_NN < 2 * RADIUS).triu(1).any(1)
+        self.rows, self.columns = pixels_N2[counts_N].T
+        self.seen_rows, self.seen_columns = places_N2[counts_N].long().T
+        colors = [hint.color for hint, counts in zip(hints, counts_N, strict=True) if counts]
+        self.luminance_N = luminance.pixels(self.rows.tolist(), self.columns.tolist())
         ab_2N = ab_of(colors).to(self.luminance_N)
         self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
 
