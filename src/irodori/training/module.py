@@ -75,9 +75,7 @@ class ColorizationModule(LightningModule):
         A batch has luminance, chroma, labels, valid and maybe hints, see `ShardData`. All stays on the device.
         """
         assert self.objective is not None
-        prediction_BQHW, logits_BC = self.predict(
-            batch["luminance"], hints_BMHW=batch.get("hints")
-        )
+        prediction_BQHW, logits_BC = self.predict(batch["luminance"], hints_BMHW=batch.get("hints"))
         valid_B, labels_B = batch["valid"], batch["labels"]
         inputs = ObjectiveInput(
             prediction_BQHW,
