@@ -29,9 +29,9 @@ NAVY, BRICK, LEAVES = "#1b2a49", "#8b4a3a", "#5c7a4a"
 def photo(height=300, width=420, dtype=np.uint8, seed=5):
     """Gray in lightnesses that have colors in sRGB, with fine detail."""
     random = np.random.default_rng(seed)
-    coarse = Image.fromarray(random.integers(70, 180, (6, 8), dtype=np.uint8))
+    coarse = Image.fromarray(random.integers(100, 180, (6, 8), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(float)
-    levels = (smooth + random.normal(0, 8, smooth.shape)).clip(60, 190) / 255
+    levels = (smooth + random.normal(0, 8, smooth.shape)).clip(90, 190) / 255
     return (levels * np.iinfo(dtype).max).round().astype(dtype)[..., None]
 
 
@@ -41,7 +41,7 @@ def ab(color):
 
 def random_hints(count, height, width, seed=0):
     random = np.random.default_rng(seed)
-    colors = lab2rgb(np.c_[np.full(count, 55), random.uniform(-22, 22, (count, 2))])
+    colors = lab2rgb(np.c_[np.full(count, 55), random.uniform(-20, 20, (count, 2))])
     hexes = ["#" + bytes((color * 255).round().astype(np.uint8)).hex() for color in colors]
     places = random.uniform(0, (width, height), (count, 2))
     return [Hint(*place, color) for place, color in zip(places.tolist(), hexes, strict=True)]
