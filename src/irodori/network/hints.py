@@ -83,7 +83,8 @@ class HintSpread(nn.Module):
             score_BHNK = score_BHNK.masked_fill(filled_BK[:, None, None] <= 0, NEVER)
             share_BNK = functional.pad(score_BHNK, (0, 1)).softmax(3)[..., :-1].mean(1)
             spread_BQN = (share_BNK @ missing_BKQ).mT
-            return prediction_BQHW + spread_BQN.unflatten(2, (height, width))
+            hinted_BQHW: Tensor = prediction_BQHW + spread_BQN.unflatten(2, (height, width))
+            return hinted_BQHW
 
     def _embedding(self, prediction_BQHW: Tensor, features: dict[int, Tensor]) -> Tensor:
         """Return what tells like from unlike positions, B×(HEADS·HEAD_CHANNELS)×H×W."""

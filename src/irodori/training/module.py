@@ -61,11 +61,11 @@ class ColorizationModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.encoder = encoder or EncoderTraining()
-        self.predict = self.network.predict
-        self.predict_both = self.network.predict_both
+        network = self.network
+        self.predict: Callable[..., Any]
+        self.predict = network.predict_both if network.hint_channels else network.predict
         if compile_mode is not None:
-            self.predict = torch.compile(self.network.predict, mode=compile_mode)
-            self.predict_both = torch.compile(self.network.predict_both, mode=compile_mode)
+            self.predict = torch.compile(self.predict, mode=compile_mode)
         self.initialized_from = initialized_from
         self.mean_ab = mean_ab
         self.val_rmse = ChrominanceRMSE(0)
@@ -80,7 +80,7 @@ class ColorizationModule(LightningModule):
         assert self.objective is not None
         hinted_BQHW: Tensor | None = None
         if "hints" in batch:
-            prediction_BQHW, hinted_BQHW, logits_BC = self.predict_both(
+            prediction_BQHW, hinted_BQHW, logits_BC = self.predict(
                 batch["luminance"], batch["hints"]
             )
         else:
