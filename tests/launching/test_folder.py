@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from irodori.training.launching.sweep import begin
 held = []
 for line in sys.stdin:
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": sys.argv[1]}, "overrides": {"hydra": sys.argv[2:]}}})
+    sweep = {"sweep": {"dir": sys.argv[1]}, "overrides": {"hydra": sys.argv[2:]}}
+    config = OmegaConf.create({"hydra": sweep})
     held.append(begin(config))
     print(config.hydra.sweep.dir, flush=True)
 """

@@ -123,13 +123,13 @@ def test_the_same_seed_asks_the_same(tmp_path):
 
 
 def test_what_is_asked_for_depends_on_the_results(tmp_path):
-    """After its random start the search samples near the best learning rates."""
-    search = make(tmp_path, 60, ["lr=tag(log,interval(1e-5,1e-1))"])
+    """After its random start the search samples near the best learning rates: chance gives 1."""
+    search = make(tmp_path, 40, ["lr=tag(log,interval(1e-5,1e-1))"])
     while numbers := search.ask(1):
         distance = abs(math.log10(search.params[numbers[0]]["lr"]) + 3)
         end(tmp_path, numbers[0], "done", distance)
     scores = [score for _, score in search.results()]
-    assert np.mean(scores[-20:]) < np.mean(scores[:10]) / 2
+    assert np.mean(scores[-20:]) < 0.6
 
 
 def test_a_stopped_job_ends_the_search_for_now(tmp_path):

@@ -16,7 +16,7 @@ from irodori.app.naturalness.statistics import Interval
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
-from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
+from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
 from irodori.evaluation.statistics import ENOUGH
 
 PAPER = {
@@ -151,16 +151,16 @@ def shares_plot(outcome: Outcome) -> Picture:
     pairs = outcome.study.settings.pairs
     reported = {} if pairs else PAPER
 
-    def paint(axes: Axes, theme: Theme) -> None:
+    def paint(axes: Axes) -> None:
         for y, share in enumerate(shares):
-            style: dict[str, Any] = {"color": color(names, share.method, theme)}
+            style: dict[str, Any] = {"color": color(names, share.method)}
             for (low, high), width in ((share.clustered, 1.0), (share.wilson, 3.2)):
                 line = [100 * low, 100 * high]
                 axes.plot(line, [y, y], linewidth=width, solid_capstyle="butt", **style)
-            style |= {"markersize": 8, "markeredgecolor": theme.paper}
+            style |= {"markersize": 8, "markeredgecolor": "white"}
             axes.plot(100 * share.share, y, marker(names, share.method), **style)
             label_point(axes, _percent(share.share), (100 * share.share, y))
-        style = {"color": theme.reference}
+        style = {"color": GRAY}
         for y, value in enumerate(reported.values(), len(shares)):
             axes.plot(100 * value, y, "o", markersize=7, markerfacecolor="none", **style)
             label_point(axes, _percent(value), (100 * value, y), **style)
