@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Trust
+from irodori.cli.options import CHECKPOINT, Overwrite, Trust
 from irodori.cli.reporting import report_errors
 
 
@@ -29,9 +29,7 @@ def export(
             show_default="photo for onnx, network for torch-export",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     trust: Trust = None,
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""

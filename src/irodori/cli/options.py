@@ -15,6 +15,7 @@ Trust = Annotated[
 ]
 CHECKPOINT = "A run folder, its checkpoint, or a file of `irodori export`."
 """Help of the option --checkpoint."""
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists already.")]
 StyleStrength = Annotated[
     float, typer.Option(help="How far a style decides the colors: from 0, not at all, to 1.")
 ]

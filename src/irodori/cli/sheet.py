@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from irodori.cli.options import CHECKPOINT, Saturation, StyleStrength, Trust
-from irodori.cli.reporting import fail, report_errors
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.cli.reporting import report_errors
+from irodori.utils.errors import IrodoriError
 
 MAX_PICTURES = 4096
 """More pictures would make a sheet that is too large to look at."""
@@ -71,11 +71,8 @@ def sheet(
         if not all(pictures):
             raise IrodoriError("no photos and styles are left for a sheet")
         picture = style_sheet(colorizer, *pictures)
-        try:
-            with replacing(output) as file:
-                picture.save(file, kind, quality=95)
-        except OSError as error:
-            fail(f"{output}: {error.strerror or one_line(error)}")
+        with replacing(output) as file:
+            picture.save(file, kind, quality=95)
     print(output)
     if not complete:
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from irodori.utils.run_files import (
     METRICS,
     PER_IMAGE,
     checkpoint_file,
+    without_aliases,
 )
 from irodori.utils.walk import walk
 
@@ -182,8 +183,9 @@ def _mapping(path: Path) -> dict[str, Any]:
     """Return the content of a JSON or YAML file."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        is_json = path.suffix == ".json"
+        content = json.loads(text) if is_json else yaml.safe_load(without_aliases(text))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise IrodoriError(f"{path} can't be read: {one_line(error)}; leave this run out") from None
     if not isinstance(content, dict):
         raise IrodoriError(f"{path} doesn't hold what it should; leave this run out")
