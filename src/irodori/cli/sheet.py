@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Saturation, StyleStrength, Trust
+from irodori.cli.options import Checkpoint, Saturation, StyleStrength, Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
@@ -18,9 +18,7 @@ def sheet(
     photos: Annotated[Path, typer.Argument(help="A folder of photos; each gets a row.")],
     styles: Annotated[Path, typer.Option(help="A folder of style images; each gets a column.")],
     output: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
-    ] = None,
+    checkpoint: Checkpoint = None,
     style_strength: StyleStrength = 1.0,
     saturation: Saturation = 1.0,
     overwrite: Annotated[
