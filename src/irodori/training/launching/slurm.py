@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -17,8 +17,15 @@ from irodori.training.launching.processes import JobProcess, ranks_command
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
 
-if TYPE_CHECKING:
-    from hydra_plugins.irodori_launcher import SlurmLauncher
+
+class Settings(Protocol):
+    """The settings of `hydra/launcher=slurm`, which describes them."""
+
+    cluster: str
+    timeout_min: int
+    grace: int
+    requeues: int
+    slurm: dict[str, Any]
 
 
 @dataclass
@@ -83,7 +90,7 @@ def submit(
     program: list[str],
     variables: dict[str, str],
     folder: Path,
-    settings: "SlurmLauncher",
+    settings: Settings,
 ) -> list[submitit.Job[int]]:
     """Submit jobs.
 
