@@ -10,7 +10,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from irodori.utils.errors import IrodoriError
 
@@ -22,18 +22,16 @@ LOCK = ".lock"
 """The file that `lock` leaves in a folder."""
 
 
-def lock(folder: Path, refusal: str, patience: float = 0) -> FileLock:
-    """Return a held lock of a folder, which ends with the process or as a context manager.
+def lock(folder: Path, refusal: str, patience: float = 0) -> AcquireReturnProxy:
+    """Return a held lock of a folder, which ends as a context manager, or with the process.
 
     Raises:
         IrodoriError: another process holds the folder, still after `patience` seconds.
     """
-    held = FileLock(folder / LOCK)
     try:
-        held.acquire(timeout=patience)
+        return FileLock(folder / LOCK).acquire(timeout=patience)
     except Timeout:
         raise IrodoriError(refusal) from None
-    return held
 
 
 @contextmanager
