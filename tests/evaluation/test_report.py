@@ -145,7 +145,7 @@ def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
     gray = comparison.estimates["gray", "colorfulness"]
     shifted = replace(gray, low=gray.mean + 1e-15)
     estimates = {**comparison.estimates, ("gray", "colorfulness"): shifted}
-    assert trade_off(replace(comparison, estimates=estimates)).light
+    assert trade_off(replace(comparison, estimates=estimates)).png
 
 
 def checkpoint(path, name, seed):
