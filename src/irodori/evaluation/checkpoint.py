@@ -48,7 +48,7 @@ def batch_progress() -> Callback:
     """Return a callback that prints now and then how many batches are measured."""
     report = ProgressLines()
 
-    def count(trainer: Trainer, module: Any, outputs: Any, batch: Any, number: int, _: int) -> None:
+    def count(trainer: Trainer, module: Any, outputs: Any, batch: Any, number: int) -> None:
         if trainer.is_global_zero:
             report("measuring batches of photographs", number, int(trainer.num_val_batches[0]))
 
