@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
 
-ORIENTATION, SOFTWARE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 305, 282, 283, 296
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
-_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005  # these point to directories of their own
-_COLOR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
-_CENTIMETER = 3
+_CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # these point to directories of their own
 
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
@@ -87,14 +86,14 @@ class Directory:
     @property
     def orientation(self) -> int:
         """Return the stored picture's orientation, 1 to 8 (tag 0x0112); 0 if it isn't said."""
-        number = self.number(ORIENTATION)
+        number = self.number(Tag.Orientation)
         return number if 1 <= number <= 8 else 0
 
     @property
     def dpi(self) -> tuple[float, float] | None:
         """Return dots per inch, across and down."""
-        x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
-        unit = {2: 1.0, _CENTIMETER: 2.54}.get(self.number(RESOLUTION_UNIT, 2))
+        x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (Tag.XResolution, Tag.YResolution))
+        unit = {2: 1.0, 3: 2.54}.get(self.number(Tag.ResolutionUnit, 2))
         return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
@@ -193,19 +192,23 @@ def for_result(
     if source is None or block is None:
         source, block = Directory(), b"II*\0" + bytes(4)
     directory = without_storage(source)
-    if ORIENTATION in directory.fields:
-        directory.put(ORIENTATION, SHORT, 1)
+    if Tag.Orientation in directory.fields:
+        directory.put(Tag.Orientation, SHORT, 1)
     if dpi is not None:
-        directory.put(X_RESOLUTION, RATIONAL, round(dpi[0] * 1000), 1000)
-        directory.put(Y_RESOLUTION, RATIONAL, round(dpi[1] * 1000), 1000)
-        directory.put(RESOLUTION_UNIT, SHORT, 2)
+        for tag, dots in zip((Tag.XResolution, Tag.YResolution), dpi, strict=True):
+            directory.put(tag, RATIONAL, round(dots * 1000), 1000)
+        directory.put(Tag.ResolutionUnit, SHORT, 2)
     if software is not None:
-        directory.fields[SOFTWARE] = Field(ASCII, len(software) + 1, software.encode() + b"\0")
-    details = directory.children.get(_EXIF, Directory())
-    for tag, number in ((_COLOR_SPACE, 1), (_WIDTH, size[0]), (_HEIGHT, size[1])):
+        directory.fields[Tag.Software] = Field(ASCII, len(software) + 1, software.encode() + b"\0")
+    details = directory.children.get(IFD.Exif, Directory())
+    for tag, number in (
+        (Tag.ColorSpace, 1),
+        (Tag.ExifImageWidth, size[0]),
+        (Tag.ExifImageHeight, size[1]),
+    ):
         if tag in details.fields:
-            details.put(tag, SHORT if tag == _COLOR_SPACE else LONG, number)
-    rule = details.children.get(_INTEROPERABILITY, Directory()).fields
+            details.put(tag, SHORT if tag == Tag.ColorSpace else LONG, number)
+    rule = details.children.get(IFD.Interop, Directory()).fields
     if rule.get(1, Field(ASCII, 0, b"")).value.startswith(b"R03"):  # it stands for Adobe RGB
         rule[1] = Field(ASCII, 4, b"R98\0")
     if not directory.fields and not directory.children:
@@ -257,7 +260,7 @@ def _read_at(
             if budget[0] < 0:
                 raise DamagedError("values that overlap")
             one = Field(kind, length, _read(file, place, size), place)
-            if tag not in (_EXIF, _GPS, _INTEROPERABILITY):
+            if tag not in _CHILDREN:
                 directory.fields[tag] = one
             elif depth < 2:
                 child = Directory(order, {tag: one}).number(tag)

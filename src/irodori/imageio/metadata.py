@@ -54,6 +54,12 @@ def from_pillow(info: Mapping[Any, Any]) -> Metadata:
     )
 
 
+def iptc_resource(iptc: bytes) -> bytes:
+    """Return IPTC records as one of Photoshop's image resources, of an even length."""
+    size = len(iptc).to_bytes(4, "big")
+    return IPTC_RESOURCE + b"\0\0" + size + iptc + bytes(len(iptc) % 2)
+
+
 def iptc_of(resources: bytes | None) -> bytes | None:
     """Return the IPTC records among Photoshop's image resources, or records that stand alone."""
     if not resources or resources.startswith(b"\x1c"):

@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from irodori import __version__
 from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
+
+SOFTWARE = f"irodori {__version__}"
 
 
 class Header(NamedTuple):
