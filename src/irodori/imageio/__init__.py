@@ -1,7 +1,6 @@
 """Photos in and out: of a file, nothing but the color is changed."""
 
 from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN
-from irodori.imageio.metadata import with_sidecar
 from irodori.imageio.photo import (
     Encoding,
     Header,
@@ -33,6 +32,5 @@ __all__ = [
     "probe",
     "read_photo",
     "to_uint8",
-    "with_sidecar",
     "write_photo",
 ]

@@ -1,12 +1,15 @@
 """Metadata beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from irodori.imageio import exif, xmp
 from irodori.imageio.photo import Metadata
+from irodori.utils.errors import one_line
 
 IPTC_RESOURCE = b"8BIM\x04\x04"  # Photoshop's name of the IPTC records among its image resources
 _MAX_XMP = 1 << 22
@@ -94,14 +97,17 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
     return metadata, turned
 
 
-def with_sidecar(metadata: Metadata, packet: bytes) -> Metadata:
-    """Return the metadata with an `.xmp` file's packet, which stands for the photo's own.
-
-    Raises:
-        ValueError: the packet is damaged.
-    """
-    xmp.Packet(packet)
-    return replace(metadata, xmp=packet)
+def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
+    """Return the metadata with the packet of `a.jpg.xmp` or `a.xmp` in place of the photo's own."""
+    for path in (photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")):
+        if os.path.isfile(path):  # noqa: PTH113  (Path's own raises for long names)
+            try:
+                packet = path.read_bytes()
+                xmp.Packet(packet)
+                return replace(metadata, xmp=packet)
+            except (ValueError, OSError) as error:
+                notes.append(f"{path.name} left out: {one_line(error)}")
+    return metadata
 
 
 def as_xmp(texts: Mapping[str, str], iptc: bytes | None) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from irodori.imageio import color, headers, png
 from irodori.imageio.decoded import Decoded, from_image, from_levels
 from irodori.imageio.headers import Size
 from irodori.imageio.kinds import kind_of
-from irodori.imageio.metadata import checked, from_pillow
+from irodori.imageio.metadata import checked, from_pillow, with_sidecar
 from irodori.imageio.photo import Header, Metadata, Photo
 from irodori.imageio.tiff import Page
 from irodori.utils.errors import IrodoriError, one_line
@@ -53,7 +53,8 @@ def read_photo(
     """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
 
     Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
-    damaged one, they are taken for sRGB. The orientation is applied.
+    damaged one, they are taken for sRGB. The orientation is applied. The XMP packet of a sidecar
+    file stands for the photo's own.
 
     Args:
         source: a file, or what is in one.
@@ -74,6 +75,8 @@ def read_photo(
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
+        if isinstance(source, Path):
+            metadata = with_sidecar(metadata, source, notes)
         turned = 1 if decoded.upright else orientation
         pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), decoded.space, profile)
         alpha = None if decoded.alpha is None else _upright(decoded.alpha, turned)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from irodori.imageio import (
     is_colored,
     probe,
     read_photo,
-    with_sidecar,
     write_photo,
 )
 from irodori.inference.job.names import suffix_for
@@ -199,7 +198,7 @@ class _Job:
     def _try(self, task: ColorizeTask, alone: bool) -> Outcome:
         start = time.monotonic()
         source = sys.stdin.buffer.read() if task.source is None else task.source
-        photo = _with_sidecar(read_photo(source, page=self.options.page), task.source)
+        photo = read_photo(source, page=self.options.page)
         size = (photo.pixels.shape[1], photo.pixels.shape[0])
         if is_colored(photo) and not self.options.recolor:
             if self.one:
@@ -265,20 +264,6 @@ class _Job:
             raise OutputError(
                 f"{target or 'standard output'}: can't be written ({reason})"
             ) from None
-
-
-def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
-    """Return the photo with what an `.xmp` file beside it says: `a.xmp` or `a.jpg.xmp`."""
-    if source is not None:
-        for sidecar in (source.with_name(source.name + ".xmp"), source.with_suffix(".xmp")):
-            if os.path.isfile(sidecar):  # noqa: PTH113  (Path's own raises for long names)
-                try:
-                    metadata = with_sidecar(photo.metadata, sidecar.read_bytes())
-                except (ValueError, OSError) as error:
-                    note = f"{sidecar.name} left out: {one_line(error)}"
-                    return replace(photo, notes=(*photo.notes, note))
-                return replace(photo, metadata=metadata)
-    return photo
 
 
 def _reason(task: ColorizeTask, error: Exception) -> str:
