@@ -1,9 +1,9 @@
 """Photos in and out: of a file, nothing but the color is changed."""
 
+from irodori.imageio.headers import Header
 from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN
 from irodori.imageio.photo import (
     Encoding,
-    Header,
     Metadata,
     Photo,
     Provenance,

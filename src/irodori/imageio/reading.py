@@ -15,10 +15,10 @@ from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import color, headers, png
 from irodori.imageio.decoded import Decoded, from_image, from_levels
-from irodori.imageio.headers import Size
+from irodori.imageio.headers import Header
 from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow, with_sidecar
-from irodori.imageio.photo import Header, Metadata, Photo
+from irodori.imageio.photo import Metadata, Photo
 from irodori.imageio.tiff import Page
 from irodori.utils.errors import IrodoriError, one_line
 
@@ -38,18 +38,16 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
 
 
-def probe(source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None) -> Header:
+def probe(source: Path | bytes, *, page: int | None = None) -> Header:
     """Return what a file says by its header alone; nothing is decoded.
 
     Takes and raises what `read_photo` does, for what is refused by its header.
     """
     with _opened(source) as (file, kind):
-        return _header(file, kind, page, max_bytes)
+        return _header(file, kind, page)
 
 
-def read_photo(
-    source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None
-) -> Photo:
+def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
     """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
 
     Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
@@ -59,7 +57,6 @@ def read_photo(
     Args:
         source: a file, or what is in one.
         page: of a file of several pages or pictures, counted from 1.
-        max_bytes: that decoding may take.
 
     Raises:
         IrodoriError: it can't be read; one line that names the file (if `source` is one) and
@@ -67,8 +64,7 @@ def read_photo(
         MemoryError: it doesn't fit.
     """
     with _opened(source) as (file, kind):
-        header = _header(file, kind, page, max_bytes)
-        decoded = _decoded(file, header, page)
+        decoded = _decoded(file, kind, _header(file, kind, page), page)
         notes = list(decoded.notes)
         profile, space = decoded.profile, decoded.space
         if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
@@ -78,9 +74,9 @@ def read_photo(
         if isinstance(source, Path):
             metadata = with_sidecar(metadata, source, notes)
         turned = 1 if decoded.upright else orientation
-        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), decoded.space, profile)
+        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), space, profile)
         alpha = None if decoded.alpha is None else _upright(decoded.alpha, turned)
-        return Photo(_upright(pixels, turned), alpha, metadata, header.format, tuple(notes))
+        return Photo(_upright(pixels, turned), alpha, metadata, kind, tuple(notes))
 
 
 @contextmanager
@@ -107,10 +103,20 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
         raise IrodoriError(f"{where}{reason}") from None
 
 
-def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) -> Header:
-    width, height, samples, bits, _ = _size(file, kind, page)
+def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
+    """Return a file's header, and leave the file at its beginning."""
+    if kind == "TIFF":
+        header = Page(file, page).header
+    elif kind == "PNG":
+        header = headers.png(file.read(32))
+    elif kind in headers.BY_CONTENT:
+        header = headers.BY_CONTENT[kind](file.read())
+    else:
+        image, _ = _image(file, kind, page)
+        samples = 4 if kind == "HEIF" or image.mode == "P" else len(image.getbands())
+        header = Header(*image.size, samples, 16 if kind in ("PPM", "HEIF", "AVIF") else 8)
     file.seek(0)
-    size = width * height * samples * max(1, (bits + 7) // 8)
+    width, height, *_ = header
     if width < 1 or height < 1:
         raise IrodoriError("damaged: it has no pixels")
     if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
@@ -118,26 +124,14 @@ def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) 
             f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
             f" {_MAX_SIDE} a side are read"
         )
-    limit = _MAX_BYTES if max_bytes is None else max_bytes
-    if size > limit:
-        raise IrodoriError(f"decoding takes {size / 1e6:.0f} MB, of at most {limit / 1e6:.0f}")
-    return Header(width, height, size, kind)
+    if header.decoded_bytes > _MAX_BYTES:
+        raise IrodoriError(
+            f"decoding takes {header.decoded_bytes / 1e6:.0f} MB, of at most {_MAX_BYTES / 1e6:.0f}"
+        )
+    return header
 
 
-def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
-    if kind == "TIFF":
-        return Page(file, page).size
-    if kind == "PNG":
-        return headers.png(file.read(32))
-    if kind in headers.BY_CONTENT:
-        return headers.BY_CONTENT[kind](file.read())
-    image, _ = _image(file, kind, page)
-    samples = 4 if kind == "HEIF" or image.mode == "P" else len(image.getbands())
-    return Size(*image.size, samples, 16 if kind in ("PPM", "HEIF", "AVIF") else 8)
-
-
-def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
-    kind = header.format
+def _decoded(file: BinaryIO, kind: str, header: Header, page: int | None) -> Decoded:
     if kind == "TIFF":
         return Page(file, page).decode(file)
     content = file.read()
@@ -145,10 +139,9 @@ def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
         if page not in (None, 1):
             raise IrodoriError(f"no page {page}: it has 1")
         return png.decode(content) if kind == "PNG" else _jpeg_xl(content)
-    at = headers.jpeg(content).at if kind == "JPEG" else 0
-    deep = at > 0 and content[at] == 12
+    deep = kind == "JPEG" and header.bits == 12
     # Pillow opens what has 12 bits if it doesn't know.
-    shallow = content[:at] + b"\x08" + content[at + 1 :] if deep else content
+    shallow = content[: header.at] + b"\x08" + content[header.at + 1 :] if deep else content
     image, notes = _image(io.BytesIO(shallow), kind, page)
     if image.size != header[:2]:  # a file can say its size in several places
         raise IrodoriError("damaged: its header")
@@ -157,16 +150,16 @@ def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
         notes.append("further pictures or a gain map left out")
     if kind == "JPEG2000":
         profile, metadata = _in_boxes(content, metadata)
-    decoded = _pixels(image, "JPEG 12" if deep else kind, content)
+    decoded = _pixels(image, kind, content, header.bits)
     turned = kind == "HEIF"  # by its decoder
     return decoded._replace(profile=profile, metadata=metadata, notes=notes, upright=turned)
 
 
-def _pixels(image: Any, kind: str, content: bytes) -> Decoded:
+def _pixels(image: Any, kind: str, content: bytes, bits: int) -> Decoded:
     """Return an image's pixels, by other libraries where Pillow would give 8 bits of more."""
-    if kind == "JPEG 12":
+    if kind == "JPEG" and bits == 12:
         return from_levels(imagecodecs.jpeg8_decode(content), 4095)
-    if kind == "JPEG2000" and (bits := headers.jpeg2000(content).bits) > 8:
+    if kind == "JPEG2000" and bits > 8:
         return from_levels(imagecodecs.jpeg2k_decode(content), (1 << bits) - 1)
     if kind == "AVIF" and (flags := content[content.index(b"av1C") + 6] & 0x60):
         return from_levels(imagecodecs.avif_decode(content), 4095 if flags == 0x60 else 1023)

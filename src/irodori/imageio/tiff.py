@@ -15,7 +15,7 @@ from irodori.imageio import exif
 from irodori.imageio.color import srgb
 from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.exif import Directory, Field
-from irodori.imageio.headers import TRUNCATED, Size
+from irodori.imageio.headers import TRUNCATED, Header
 from irodori.imageio.metadata import iptc_of
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
@@ -51,7 +51,7 @@ class Page:
         self.notes: list[str] = []
         self.index = self._chosen(directories, page)
         self.directory = directory = directories[self.index]
-        self.size = _size(directory)
+        self.header = _header(directory)
         if Tag.DNGVersion in directories[0].fields or directory.number(_PHOTOMETRIC) in _RAW:
             raise IrodoriError(_DEVELOP)
         if directory.number(_DEPTH, 1) > 1:
@@ -77,9 +77,9 @@ class Page:
             if not 1 <= page <= len(whole):
                 raise IrodoriError(f"no page {page}: it has {len(whole)}")
             return whole[page - 1]
-        first = max(whole, key=lambda n: _size(directories[n]).width)
-        width, height, samples, *_ = _size(directories[first])
-        for other in (_size(directories[number]) for number in whole if number != first):
+        first = max(whole, key=lambda n: _header(directories[n]).width)
+        width, height, samples, *_ = _header(directories[first])
+        for other in (_header(directories[number]) for number in whole if number != first):
             if other[:2] == (width, height) and samples >= 3 and other.samples == 1:
                 self.notes.append("infrared page left out")
             elif 3 * other.width <= width and abs(other.width * height / width - other.height) <= 2:
@@ -118,7 +118,7 @@ class Page:
             )
         with tifffile.TiffFile(file) as tiff:
             page = tiff.pages[self.index]
-            width, height, samples, bits, _ = self.size
+            width, height, samples, bits, _ = self.header
             if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
                 raise IrodoriError("damaged: its header")
             values = page.asarray()
@@ -146,7 +146,7 @@ class Page:
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
         """Return levels of 8 or 16 bits that use the whole range."""
-        bits = 8 if photometric == 3 else self.size.bits
+        bits = 8 if photometric == 3 else self.header.bits
         if photometric in (8, 9):  # to ICC's encoding, in which a* and b* begin at 0
             values = values.view(f"u{values.itemsize}").copy()
             if photometric == 8:
@@ -206,12 +206,12 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     file.write(content.getbuffer())
 
 
-def _size(directory: Directory) -> Size:
+def _header(directory: Directory) -> Header:
     """Return the size and depth that decoding will give."""
     width, height = (directory.number(tag) for tag in (Tag.ImageWidth, Tag.ImageLength))
     bits = int(max(directory.numbers(Tag.BitsPerSample), default=1))
     samples = 4 if directory.number(_PHOTOMETRIC) == 3 else 1
-    return Size(width, height, directory.number(Tag.SamplesPerPixel, samples), bits)
+    return Header(width, height, directory.number(Tag.SamplesPerPixel, samples), bits)
 
 
 def _divide(colors: np.ndarray, alpha: np.ndarray) -> None:
