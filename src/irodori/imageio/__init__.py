@@ -13,7 +13,7 @@ from irodori.imageio.photo import (
     to_uint8,
 )
 from irodori.imageio.reading import probe, read_photo
-from irodori.imageio.writing import format_of, write_photo
+from irodori.imageio.writing import OutputError, format_of, write_photo
 
 __all__ = [
     "FORMATS",
@@ -23,6 +23,7 @@ __all__ = [
     "Encoding",
     "Header",
     "Metadata",
+    "OutputError",
     "Photo",
     "Provenance",
     "format_of",

@@ -1,5 +1,6 @@
 """Results to files: whole or not at all, sRGB, with the photo's metadata and how they were made."""
 
+import errno
 import hashlib
 import io
 import uuid
@@ -29,6 +30,10 @@ QUALITY = {"JPEG": 97, "WEBP": 95}
 
 _SEGMENT = 65533  # bytes that a segment of JPEG holds
 _LABEL = "colorized"
+
+
+class OutputError(IrodoriError):
+    """A result can't be written for a reason that holds for others, too, as a full disk."""
 
 
 def format_of(photo: Photo, encoding: Encoding) -> str:
@@ -83,7 +88,8 @@ def write_photo(
         What the format can't hold, each a phrase for one line.
 
     Raises:
-        IrodoriError: the format can't hold the photo, or the file can't be written.
+        IrodoriError: the format can't hold the photo, or the file's name is too long.
+        OutputError: the file can't be written.
         ValueError: the pixels are of another size or kind.
     """
     size = (*photo.pixels.shape[:2], 3)
@@ -110,8 +116,12 @@ def write_photo(
             _write(content, name, pixels, metadata, encoding)
             target.write(content.getbuffer())
     except OSError as error:
-        where = f"{target}: " if isinstance(target, Path) else ""
-        raise IrodoriError(f"{where}{error.strerror or one_line(error)}") from None
+        where = target if isinstance(target, Path) else "output"
+        message = f"{where}: {error.strerror or one_line(error)}"
+        # Encoders' errors have no number; a name may be too long for one photo alone.
+        if error.errno in (None, errno.ENAMETOOLONG):
+            raise IrodoriError(message) from None
+        raise OutputError(message) from None
     return tuple(notes)
 
 

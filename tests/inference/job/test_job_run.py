@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tiny
-from irodori.imageio import Encoding
+from irodori.imageio import Encoding, OutputError
 from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
 from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan, make_plan
@@ -245,15 +245,12 @@ def test_few_bytes_are_in_flight(scans, monkeypatch):
 def test_an_output_that_cannot_be_written_ends_the_work(scans, monkeypatch, number):
     asked = []
 
-    def refuse(target, *_):
-        asked.append(target)
-        try:
-            raise OSError(number, os.strerror(number), str(target))
-        except OSError as error:
-            raise IrodoriError(f"{target}: {error.strerror}") from None
+    def refuse(descriptor):
+        asked.append(descriptor)
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(job, "write_photo", refuse)
-    with pytest.raises(IrodoriError, match=r"^out/\d\.png: can't be written \([A-Z]"):
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OutputError, match=r"^out/\d\.png: [A-Z]"):
         color(jobs=1)
     assert len(asked) == 1
 

@@ -1,6 +1,5 @@
 """The whole job: a plan's photos are shared out among threads."""
 
-import errno
 import os
 import sys
 import threading
@@ -12,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from irodori.imageio import (
     WRITTEN,
     Encoding,
+    OutputError,
     Photo,
-    Provenance,
     format_of,
     is_colored,
     probe,
@@ -43,10 +41,6 @@ MAX_OVERTAKEN = 16
 """Photos that wait for memory before others aren't looked at, either."""
 PATIENCE = 1.0
 """Seconds in which photos that are being written may end when the job ends early."""
-
-
-class OutputError(IrodoriError):
-    """Results can't be written at all."""
 
 
 Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
@@ -217,7 +211,9 @@ class _Job:
                 raise IrodoriError(f"{target} exists already")
         if self.stopped.is_set():
             raise IrodoriError("stopped")
-        notes += self._write(target, colored.pixels_HW3, photo, encoding, model.provenance)
+        notes += write_photo(
+            target or sys.stdout.buffer, colored.pixels_HW3, photo, encoding, model.provenance
+        )
         if self.options.dates and task.source is not None and target is not None:
             times = task.source.stat()
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -243,27 +239,6 @@ class _Job:
         target = target.with_name(target.name + suffix_for(Path(target.name), format))
         notes = (*photo.notes, f"{format} holds all of it: written as {target.name}")
         return Encoding(format, quality), target, notes
-
-    def _write(
-        self,
-        target: Path | None,
-        pixels_HW3: np.ndarray,
-        photo: Photo,
-        encoding: Encoding,
-        provenance: Provenance | None,
-    ) -> tuple[str, ...]:
-        try:
-            return write_photo(target or sys.stdout.buffer, pixels_HW3, photo, encoding, provenance)
-        except IrodoriError as error:
-            # A name can be too long for the output where it isn't for the photo; all else that
-            # the system refuses is the same for all photos. Encoders' errors have no number.
-            system = error.__context__
-            if not isinstance(system, OSError) or system.errno in (None, errno.ENAMETOOLONG):
-                raise
-            reason = system.strerror or one_line(system)
-            raise OutputError(
-                f"{target or 'standard output'}: can't be written ({reason})"
-            ) from None
 
 
 def _reason(task: ColorizeTask, error: Exception) -> str:
