@@ -122,7 +122,8 @@ def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
     if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
         raise IrodoriError(
             f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
-            f" {_MAX_SIDE} a side are read"
+            f" {_MAX_SIDE} a side are read: split it (`magick FILE -crop 2x2@ +repage part-%d.tif`)"
+            " and colorize the parts with --sequence"
         )
     if header.decoded_bytes > _MAX_BYTES:
         raise IrodoriError(
