@@ -119,11 +119,12 @@ def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
     width, height, *_ = header
     if width < 1 or height < 1:
         raise IrodoriError("damaged: it has no pixels")
-    if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
+    if max(width, height) > _MAX_SIDE:
+        raise IrodoriError(f"{width} × {height} pixels; at most {_MAX_SIDE} a side are read")
+    if width * height > MAX_PIXELS:
         raise IrodoriError(
-            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
-            f" {_MAX_SIDE} a side are read: split it (`magick FILE -crop 2x2@ +repage part-%d.tif`)"
-            " and colorize the parts with --sequence"
+            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are read:"
+            f" colorize parts (`vips crop FILE part-1.tif 0 0 {-(-width // 2)} {-(-height // 2)}`)"
         )
     if header.decoded_bytes > _MAX_BYTES:
         raise IrodoriError(
