@@ -61,9 +61,10 @@ def from_image(image: Image.Image) -> Decoded:
     image.load()
     space, clear = _SPACES[image.mode], image.has_transparency_data
     mode = _MODES[space][int(clear)]
-    if mode == "LA" and "transparency" in image.info:
-        mode, space = "RGBA", "rgb"  # Pillow knows no LA for a transparent level
-    return split(np.asarray(image if image.mode == mode else image.convert(mode)), space)
+    by_level = mode == "LA" and "transparency" in image.info
+    mode = "RGBA" if by_level else mode  # Pillow knows no LA for a transparent level
+    levels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return split(levels[..., 2:] if by_level else levels, space)
 
 
 def scaled(levels: np.ndarray, max_level: int) -> np.ndarray:

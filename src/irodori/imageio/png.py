@@ -11,7 +11,7 @@ import numpy as np
 from PIL.PngImagePlugin import PngImageFile, PngInfo, putchunk
 
 from irodori.imageio.color import profile_of, srgb
-from irodori.imageio.decoded import Decoded, split
+from irodori.imageio.decoded import Decoded, from_image, split
 from irodori.imageio.headers import TRUNCATED
 from irodori.imageio.metadata import from_pillow, iptc_resource
 from irodori.imageio.photo import Metadata
@@ -22,7 +22,7 @@ LEVEL = 1
 and 18.5 MB with 3, 6.8 s and 18.0 MB with 6 (experiments/colorize/jpeg_quality.py)."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOR, _AFTER_HEADER = 25, 33
+_DEPTH, _COLOR, _AFTER_HEADER = 24, 25, 33
 _CRITICAL = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PIXELS = (b"IDAT", b"fdAT", b"fcTL", b"acTL", b"IEND")
 
@@ -49,8 +49,16 @@ def decode(content: bytes) -> Decoded:
     profile = info.get("icc_profile")
     if profile is None and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
         profile = profile_of(space, info.get("gamma", 0.45455), info.get("chromaticity", ()))
-    kept = b"".join(chunk for kind, chunk in chunks if kind in _CRITICAL)
-    decoded = split(imagecodecs.png_decode(_SIGNATURE + kept), space)
+    kept = _SIGNATURE + b"".join(chunk for kind, chunk in chunks if kind in _CRITICAL)
+    if content[_DEPTH] == 16:
+        decoded = split(imagecodecs.png_decode(kept), space)
+    else:
+        image = PngImageFile(io.BytesIO(kept))
+        level = image.info.get("transparency")
+        if content[_COLOR] == 0 and content[_DEPTH] in (2, 4) and isinstance(level, int):
+            # Pillow stretches the levels, but not the transparent one.
+            image.info["transparency"] = level * 255 // ((1 << content[_DEPTH]) - 1)
+        decoded = from_image(image)
     return decoded._replace(profile=profile, metadata=from_pillow(info), notes=notes)
 
 
