@@ -25,15 +25,13 @@ _TEXTS |= {"Copyright": "dc:rights", "Comment": "exif:UserComment"}
 
 def from_pillow(info: Mapping[Any, Any]) -> Metadata:
     """Return the metadata in the `info` of a Pillow image."""
-    texts = {
-        key: str(value)
-        for key, value in info.items()
-        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt")
-    }
-    raw = {key: _from_hex(value) for key, value in texts.items() if key.startswith("Raw profile")}
-    raw = {key.removeprefix("Raw profile type ").lower(): data for key, data in raw.items()}
-    for key in ("xmp", "XML:com.adobe.xmp", "srgb", *(k for k in texts if k.startswith("Raw p"))):
-        texts.pop(key, None)
+    texts, raw = {}, {}
+    for key, value in info.items():
+        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt"):
+            if key.startswith("Raw profile type "):
+                raw[key.removeprefix("Raw profile type ").lower()] = _from_hex(value)
+            elif key not in ("xmp", "XML:com.adobe.xmp", "srgb"):
+                texts[key] = str(value)
     block = info.get("exif") or raw.get("exif") or raw.get("app1")
     while block and block.startswith(b"Exif\0\0"):
         block = block[6:]

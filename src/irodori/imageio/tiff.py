@@ -196,7 +196,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         (Tag.IPTCNAA, exif.UNDEFINED, metadata.iptc),
     ):
         if value:
-            directory.fields[tag] = Field(kind, len(value), value)
+            directory.fields[tag] = Field(kind, value)
     # The directory moves to the end, with what is added to it; the pixels stay where they are.
     end = content.seek(0, os.SEEK_END)
     end += content.write(bytes(end % 2))
