@@ -16,9 +16,9 @@ from PIL import Image
 
 import tiny
 from irodori.imageio import Encoding, OutputError
-from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
 from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan, make_plan
+from irodori.inference.prepared_photo import Colored
 from irodori.utils.errors import IrodoriError
 
 
@@ -32,7 +32,7 @@ class Model:
         self.lock = threading.Lock()
         self.active = self.most = 0
 
-    def __call__(self, pixels_HWC, sharing=1):
+    def __call__(self, pixels_HWC, sharing=1, hints=()):
         with self.lock:
             self.active += 1
             self.most = max(self.most, self.active)
@@ -223,9 +223,9 @@ def test_photos_share_the_cores_with_those_that_run(scans):
     shares = []
 
     class Sharing(Model):
-        def __call__(self, pixels_HWC, sharing=1):
+        def __call__(self, pixels_HWC, sharing=1, hints=()):
             shares.append(sharing)
-            return super().__call__(pixels_HWC, sharing)
+            return super().__call__(pixels_HWC, sharing, hints)
 
     color(model=Sharing(), jobs=3)
     assert set(shares[:3]) == {3}
