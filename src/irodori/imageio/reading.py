@@ -114,7 +114,8 @@ def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
     else:
         image, _ = _image(file, kind, page)
         samples = 4 if kind == "HEIF" or image.mode == "P" else len(image.getbands())
-        header = Header(*image.size, samples, 16 if kind in ("PPM", "HEIF", "AVIF") else 8)
+        width, height = image.size
+        header = Header(width, height, samples, 16 if kind in ("PPM", "HEIF", "AVIF") else 8)
     file.seek(0)
     width, height, *_ = header
     if width < 1 or height < 1:

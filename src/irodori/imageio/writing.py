@@ -174,7 +174,8 @@ def _described(
     result_id, source_id = (
         str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for seed in (f"{seed} {name} {provenance}", seed)
     )
-    block = exif.for_result(found.exif, size, found.dpi, provenance and SOFTWARE)
+    software = None if provenance is None else SOFTWARE
+    block = exif.for_result(found.exif, size, found.dpi, software)
     packet = xmp.for_result(found.xmp, size, folded, provenance, (result_id, source_id))
     if name == "JPEG" and len(block or b"") > _SEGMENT - 6:
         notes.append("the largest parts of its EXIF left out: JPEG holds 64 kB")
