@@ -168,7 +168,7 @@ class ColorizeService:
             if not path.is_file():
                 raise IrodoriError("isn't here any more: choose it again")
             self.limits.refuse(path)
-            return read_photo(path, max_bytes=self.limits.decoded_bytes)
+            return read_photo(path)
         except IrodoriError as error:
             raise IrodoriError(what + str(error).removeprefix(f"{path}: ")) from None
 
