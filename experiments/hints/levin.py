@@ -1,4 +1,4 @@
-"""Colors spread from hints alone: Levin, Lischinski, Weiss, *Colorization using optimization*, 2004.
+"""Colors spread from hints alone: *Colorization using optimization* by Levin and others, 2004.
 
 Neighbors of similar luminance get similar colors. No network and no other photograph has a part.
 """
@@ -27,7 +27,9 @@ def neighbor_weights(luminance_HW: Floats) -> sparse.csr_array:
     to_8HW = np.array([numbers[window] for window in zip(shifted, across, strict=True)])
     variance_HW = np.nanvar(np.concatenate([near_8HW, luminance_HW[None]]), 0)
     squared_8HW = (near_8HW - luminance_HW) ** 2
-    scale_HW = np.maximum(VARIANCE_SHARE * variance_HW, -np.nanmin(squared_8HW, 0) / np.log(WEAKEST))
+    scale_HW = np.maximum(
+        VARIANCE_SHARE * variance_HW, -np.nanmin(squared_8HW, 0) / np.log(WEAKEST)
+    )
     weights_8HW = np.exp(-squared_8HW / np.maximum(scale_HW, SMALLEST))
     weights_8HW /= np.nansum(weights_8HW, 0)
     there = to_8HW >= 0

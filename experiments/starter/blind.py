@@ -11,9 +11,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from photographs import QUICK, validation
 from scipy import stats
 from torchvision.transforms.v2 import functional
+from unseen import QUICK, validation
 
 from irodori import Colorizer
 from irodori.color import Lab
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def write_pairs(chosen: argparse.Namespace) -> None:
-    """Write sheet-1.jpg, …, and key.csv: of each pair the photograph, and where the new model is."""
+    """Write sheet-01.jpg, …, and key.csv: each pair's photograph, and which is the new model's."""
     models = [Colorizer.load(path) for path in (chosen.new, chosen.old)]
     photos = validation(chosen.photographs)
     random = np.random.default_rng(chosen.seed)

@@ -1,26 +1,23 @@
-"""How good are the colors of the bundled model, beside those of others, of gray and mean color?
+"""How good are a model's colors, beside another's, all gray, and the mean color?
 
 `python experiments/starter/measure.py --photographs FOLDER --model today=FILE --model new=FILE`
 measures checkpoints on the shards `val-*.tar` of a folder and on the sample's photographs, as they
-are and as old prints, and on portraits' skin. Writes measured.md, measured.csv (the same) and
-per_photograph.csv into the folder `--output`.
+are and as old prints. Writes measured.md, measured.csv and per_photograph.csv to `--output`.
 """
 
 import argparse
-import csv
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from faces import faces
-from photographs import Photograph, colored, sample, validation
+from portraits import folder_of, hue_of, skin_color
 from scipy import stats
+from unseen import Photograph, colored, sample, validation
 
-from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
+from irodori.evaluation.statistics import LEVEL, RESAMPLES, SEED, Floats, interval
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.colorfulness import colorfulness
 from irodori.metrics.evaluation import with_ab
@@ -32,8 +29,20 @@ from irodori.model import Model, load_model
 AGED = ", aged"
 GROUPS = 20
 """Parts of the photographs, each of which is left out once for the Fréchet distance's interval."""
-Row = dict[str, Any]
-"""A line of measured.csv: set, variant, metric, scene, photographs, value, low, high."""
+TITLES = {
+    "chroma_rmse": "chrominance RMSE ↓ (ab units)",
+    "chroma_rmse_of_gray": "chrominance RMSE of gray's ↓",
+    "chroma_rmse_of_clean": "chrominance RMSE of that of photographs as they are ↓",
+    "ciede2000": "CIEDE2000 ↓",
+    "colorfulness": "colorfulness",
+    "colorfulness_of_true": "colorfulness of the true one",
+    "lite0_frechet": "Fréchet distance (Lite0) ↓",
+    "skin_hue": "skin, median hue angle (°)",
+    "skin_hue_error": "skin, median error of the hue angle ↓ (°)",
+    "skin_chroma": "skin, median chroma (ab units)",
+}
+Row = tuple[str, str, str, int, float, float, float]
+COLUMNS = ("variant", "metric", "scene", "photographs", "value", "low", "high")
 
 
 def main() -> None:
@@ -45,51 +54,40 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    models = {}
-    for name, _, path in (text.partition("=") for text in chosen.model):
-        models[name] = load_model(path)
-        models[name].network.to(memory_format=torch.channels_last)
-    rows: list[Row] = []
-    records: list[Row] = []
+    named = (text.split("=", 1) for text in chosen.model)
+    models = {name: load_model(path) for name, path in named}
+    tables, records = [], []
     for name, photos in (
         ("validation", validation(chosen.photographs, chosen.quick)),
         ("sample", sample(chosen.quick)),
     ):
         measured, features = measure(photos, models)
-        records += [
-            {"set": name, "key": photo.key, "scene": photo.scene, "variant": variant}
-            | {metric: round(value, 4) for metric, value in zip(METRICS, values, strict=True)}
-            for variant, values_NK in measured.items()
-            for photo, values in zip(photos, values_NK.tolist(), strict=True)
-        ]
-        scenes = [photo.scene for photo in photos]
-        made = estimates(measured, scenes) + distances(features)
-        rows += [{"set": name, **row} for row in made]
-    portraits = faces(validation(chosen.photographs), models, chosen.quick)
-    rows += [{"set": "validation", **row} for row in portraits]
-    write(chosen.output / "measured.csv", rows)
-    write(chosen.output / "per_photograph.csv", records)
-    text = report(rows)
+        found = [*estimates(measured), *distances(features)]
+        tables.append(pd.DataFrame(found, columns=COLUMNS).assign(set=name))
+        records.append(measured.assign(set=name))
+    table = pd.concat(tables)
+    table.to_csv(chosen.output / "measured.csv", index=False)
+    pd.concat(records).to_csv(
+        chosen.output / "per_photograph.csv", index=False, float_format="%.4f"
+    )
+    text = report(table)
     (chosen.output / "measured.md").write_text(text)
     print(text)
-
-
-METRICS = ("chroma_rmse", "ciede2000", "colorfulness")
 
 
 @torch.inference_mode()
 def measure(
     photos: Sequence[Photograph], models: Mapping[str, Model]
-) -> tuple[dict[str, Floats], dict[str, torch.Tensor]]:
-    """Return of each variant N×3 METRICS, and N×320 features of EfficientNet-Lite0.
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+    """Return a line for each photograph and variant, and N×F features of each variant.
 
-    The mean color is the last model's.
+    The mean color is that of the last model's training photographs.
     """
     *_, last = models.values()
     lite0 = Lite0Distance()
-    values: dict[str, list[list[float]]] = {}
+    rows = []
     features: dict[str, list[torch.Tensor]] = {}
-    for number, photo in enumerate(photos):
+    for number, photo in enumerate(photos, 1):
         true_3HW = photo.image_3HW
         made = {"gray": with_ab(true_3HW, (0, 0)), "mean color": with_ab(true_3HW, last.mean_ab)}
         for name, model in models.items():
@@ -98,150 +96,105 @@ def measure(
         made["true"] = true_3HW
         for variant, picture_3HW in made.items():
             pair = Pair(picture_3HW, true_3HW)
-            numbers = (rmse(pair), pair.difference.mean(), colorfulness(picture_3HW))
-            values.setdefault(variant, []).append([float(number) for number in numbers])
+            skin_a, skin_b = skin_color(photo.key, pair)
+            rows.append(
+                {
+                    "key": photo.key,
+                    "scene": photo.scene,
+                    "variant": variant,
+                    "chroma_rmse": rmse(pair).item(),
+                    "ciede2000": pair.difference.mean().item(),
+                    "colorfulness": colorfulness(picture_3HW).item(),
+                    "skin_a": skin_a,
+                    "skin_b": skin_b,
+                }
+            )
             features.setdefault(variant, []).append(lite0.features(picture_3HW[None]))
-        if number % 50 == 49:
-            print(f"measured {number + 1} of {len(photos)} photographs", flush=True)
-    return (
-        {variant: np.array(numbers) for variant, numbers in values.items()},
-        {variant: torch.cat(found).double() for variant, found in features.items()},
-    )
+        if number % 50 == 0:
+            print(f"measured {number} of {len(photos)} photographs", flush=True)
+    together = {variant: torch.cat(found).double() for variant, found in features.items()}
+    return pd.DataFrame(rows), together
 
 
-def estimates(measured: Mapping[str, Floats], scenes: Sequence[str]) -> list[Row]:
-    """Return means over photographs, and ratios of means, with bootstrap intervals.
+def estimates(measured: pd.DataFrame) -> Iterator[Row]:
+    """Yield means over photographs, ratios of means, and medians over portraits."""
+    mean, median = partial(np.mean, axis=-1), partial(np.median, axis=-1)
 
-    Ratios: RMSE over that of gray, in all and by scene; of an old print over that of the same
-    photographs as they are; colorfulness over the true one.
-    """
-    everything = np.arange(len(scenes))
-    columns = [(metric, "") for metric in METRICS]
-    columns += [("chroma_rmse", scene) for scene in sorted(set(scenes))]
-    weights_NK = np.array(
-        [[scene in ("", own) for _, scene in columns] for own in scenes], np.float64
-    )
-    places = [METRICS.index(metric) for metric, _ in columns]
-    variants = [[Stratum(everything, values[None, :, places])] for values in measured.values()]
-    center_VK = np.array([means(strata, weights_NK) for strata in variants])
-    resampled_RVK = bootstrap(variants, weights_NK)
-    names = list(measured)
-    counts = {"": len(scenes), **Counter(scenes)}
+    def ratio(values: Floats, others: Floats) -> Floats:
+        return mean(values) / mean(others)
 
-    rows = []
-
-    def add(metric: str, variant: str, column: int, value: float, drawn_R: Floats) -> None:
-        scene = columns[column][1]
-        low, high = interval(drawn_R)
-        head = {"variant": variant, "metric": metric, "scene": scene, "photographs": counts[scene]}
-        rows.append({**head, "value": value, "low": low, "high": high})
-
-    for v, variant in enumerate(names):
-        for k, (metric, _) in enumerate(columns):
-            add(metric, variant, k, center_VK[v, k], resampled_RVK[:, v, k])
-            others = {"gray": "gray"} if metric == "chroma_rmse" else {}
-            if metric == "colorfulness":
-                others = {"true": "true"}
-            elif metric == "chroma_rmse" and variant.endswith(AGED):
-                others["clean"] = variant.removesuffix(AGED)
-            for word, other in others.items():
-                w = names.index(other)
-                value = center_VK[v, k] / center_VK[w, k]
-                drawn_R = resampled_RVK[:, v, k] / resampled_RVK[:, w, k]
-                add(f"{metric}_of_{word}", variant, k, value, drawn_R)
-    return rows
+    of = {name: own.reset_index() for name, own in measured.groupby("variant", sort=False)}
+    scene_N, gray_N = of["gray"]["scene"], of["gray"]["chroma_rmse"].to_numpy()
+    skin_N = of["true"]["skin_a"].notna()
+    folder_N = of["true"]["key"].map(folder_of).where(skin_N, "")
+    true_hue_N = hue_of(of["true"])
+    for variant, own in of.items():
+        rmse_N, color_N = (own[name].to_numpy() for name in ("chroma_rmse", "colorfulness"))
+        for metric in ("chroma_rmse", "ciede2000", "colorfulness"):
+            yield estimate(variant, metric, "", mean, own[metric].to_numpy())
+        true_N = of["true"]["colorfulness"].to_numpy()
+        yield estimate(variant, "colorfulness_of_true", "", ratio, color_N, true_N)
+        if variant.endswith(AGED):
+            clean_N = of[variant.removesuffix(AGED)]["chroma_rmse"].to_numpy()
+            yield estimate(variant, "chroma_rmse_of_clean", "", ratio, rmse_N, clean_N)
+        for scene in ("", *sorted(scene_N.unique())):
+            here = scene_N.eq(scene) if scene else slice(None)
+            values = rmse_N[here], gray_N[here]
+            yield estimate(variant, "chroma_rmse_of_gray", scene, ratio, *values)
+        hue_N = hue_of(own)
+        error_N = np.abs((hue_N - true_hue_N + 180) % 360 - 180)
+        chroma_N = np.hypot(own["skin_a"], own["skin_b"]).to_numpy()
+        skin = {"skin_hue": hue_N, "skin_hue_error": error_N, "skin_chroma": chroma_N}
+        for metric, values_N in skin.items() if skin_N.any() and variant != "gray" else ():
+            yield estimate(variant, metric, "portraits", median, values_N[skin_N])
+            for folder in sorted(set(folder_N) - {""}):
+                yield estimate(variant, metric, folder, median, values_N[folder_N == folder])
 
 
-def distances(features: Mapping[str, torch.Tensor]) -> list[Row]:
-    """Return Fréchet distances to the true photographs; none of fewer than there are features.
+def estimate(
+    variant: str, metric: str, scene: str, statistic: Callable[..., Floats], *columns: Floats
+) -> Row:
+    """Return a statistic of columns of N photographs with its percentile bootstrap interval."""
+    count = len(columns[0])
+    drawn_RN = np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+    low, high = interval(statistic(*(column[drawn_RN] for column in columns)))
+    return variant, metric, scene, count, float(statistic(*columns)), low, high
+
+
+def distances(features: Mapping[str, torch.Tensor]) -> Iterator[Row]:
+    """Yield Fréchet distances to the true photographs; none of fewer than there are features.
 
     The interval is the delete-a-group jackknife's: resamples with replacement would hold fewer
     different photographs than features, and be further away.
     """
     true_NF = features["true"]
     count = len(true_NF)
-    if count < true_NF.shape[1]:
-        return []
-    rows = []
-    group_N = np.random.default_rng(0).permutation(count) % GROUPS
-    for variant, predicted_NF in features.items():
-        value = frechet_distance(predicted_NF, true_NF)
-        kept = [torch.from_numpy(group_N != group) for group in range(GROUPS)]
-        without_G = np.array([frechet_distance(predicted_NF[k], true_NF[k]) for k in kept])
-        deviation = math.sqrt((GROUPS - 1) * without_G.var())
-        half = deviation * stats.t.ppf(0.975, GROUPS - 1)
-        head = {"variant": variant, "metric": "lite0_frechet", "scene": "", "photographs": count}
-        rows.append({**head, "value": value, "low": value - half, "high": value + half})
-    return rows
+    group_N = np.random.default_rng(SEED).permutation(count) % GROUPS
+    kept = [torch.from_numpy(group_N != group) for group in range(GROUPS)]
+    for variant, own_NF in features.items() if count >= true_NF.shape[1] else ():
+        value = frechet_distance(own_NF, true_NF)
+        without_G = np.array([frechet_distance(own_NF[part], true_NF[part]) for part in kept])
+        error = np.sqrt((GROUPS - 1) * without_G.var())
+        half = error * stats.t.ppf((1 + LEVEL) / 2, GROUPS - 1)
+        yield variant, "lite0_frechet", "", count, value, value - half, value + half
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write a CSV file."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def report(rows: Sequence[Row]) -> str:
+def report(table: pd.DataFrame) -> str:
     """Return the tables as Markdown."""
-    cells = {(r["set"], r["variant"], r["metric"], r["scene"]): r for r in rows}
-    parts = ["# Measured colors", "Means with 95 % intervals. Aged: the model saw an old print."]
-
-    def table(first: str, columns: Sequence[str], lines: Mapping[str, Sequence[Row | None]]) -> None:
-        made = [f"| {first} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        made += [f"| {name} | " + " | ".join(map(cell, found)) + " |" for name, found in lines.items()]
-        parts.append("\n".join(made))
-
-    for name in dict.fromkeys(row["set"] for row in rows):
-        own = [row for row in rows if row["set"] == name]
-        variants = list(dict.fromkeys(row["variant"] for row in own))
-        scenes = {row["scene"]: row["photographs"] for row in own if row["metric"] == METRICS[0]}
-        parts.append(f"## {name}: {scenes.pop('')} photographs")
-        lines = {v: [cells.get((name, v, m, "")) for m in TITLES] for v in variants}
-        table("", list(TITLES.values()), lines)
-        parts.append("Chrominance RMSE of all gray's, by scene:")
-        judged = [v for v in variants if v not in ("gray", "true")]
-        lines = {
-            f"{scene} ({count})": [cells[name, v, "chroma_rmse_of_gray", scene] for v in judged]
-            for scene, count in scenes.items()
-        }
-        table("", judged, lines)
-    groups = {r["scene"]: r["photographs"] for r in rows if r["metric"] == "skin_hue"}
-    shown = [v for v in dict.fromkeys(r["variant"] for r in rows) if v != "gray"]
-    for metric, title in SKIN_TITLES.items():
-        parts.append(f"## {title}")
-        lines = {
-            f"{scene} ({count})": [cells["validation", v, metric, scene] for v in shown]
-            for scene, count in groups.items()
-        }
-        table("", shown, lines)
+    parts = ["# Measured colors", "With 95 % intervals. Aged: the model saw an old print."]
+    for name, own in table.groupby("set", sort=False):
+        variants = own["variant"].unique()
+        lines = [["", "photographs", *variants], ["---"] * (2 + len(variants))]
+        keys = ["metric", "scene", "photographs"]
+        for (metric, scene, count), found in own.groupby(keys, sort=False):
+            digits = 3 if "_of_" in metric else 1 if "skin" in metric else 2
+            cells = dict.fromkeys(variants, "–")
+            for row in found.round(digits).itertuples():
+                cells[row.variant] = f"{row.value} ({row.low} … {row.high})"
+            title = f"{TITLES[metric]}: {scene}" if scene else TITLES[metric]
+            lines.append([title, str(count), *cells.values()])
+        parts += [f"## {name}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     return "\n\n".join(parts) + "\n"
-
-
-TITLES = {
-    "chroma_rmse": "chrominance RMSE ↓ (ab units)",
-    "chroma_rmse_of_gray": "of gray's ↓",
-    "chroma_rmse_of_clean": "of that of photographs as they are ↓",
-    "ciede2000": "CIEDE2000 ↓",
-    "colorfulness": "colorfulness",
-    "colorfulness_of_true": "of the true one",
-    "lite0_frechet": "Fréchet distance (Lite0) ↓",
-}
-SKIN_TITLES = {
-    "skin_hue": "Skin of portraits: median hue angle (°)",
-    "skin_hue_error": "Skin of portraits: median error of the hue angle ↓ (°)",
-    "skin_chroma": "Skin of portraits: median chroma (ab units)",
-}
-
-
-def cell(row: Row | None) -> str:
-    """Return a value with its interval."""
-    if row is None:
-        return "–"
-    digits = 3 if "_of_" in row["metric"] else 1 if "skin" in row["metric"] else 2
-    value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "low", "high"))
-    return f"{value} ({low} … {high})"
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from photographs import QUICK, Photograph, aged, validation
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
+from unseen import QUICK, Photograph, aged, validation
 
 from irodori import Colorizer
 from irodori.color import Lab, to_float, to_uint8
