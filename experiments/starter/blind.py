@@ -1,6 +1,6 @@
 """Pairs of pictures by two models, to be judged without knowing which is whose.
 
-`python experiments/starter/blind.py --photographs FOLDER --old FILE --new FILE --output FOLDER`
+`python experiments/starter/blind.py --old FILE --new FILE --output FOLDER`
 writes sheets of six numbered pairs, A and B, and key.csv, which a judge doesn't see. The judge
 writes a line for each pair: its number and the better picture, as `7 A` or `7 B`, or `7 =` where
 neither is. `python experiments/starter/blind.py --output FOLDER --answers FILE` counts them.
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 from torchvision.transforms.v2 import functional
-from unseen import QUICK, validation
+from unseen import PHOTOGRAPHS, read
 
 from irodori import Colorizer
 from irodori.color import Lab
@@ -27,7 +27,7 @@ BOX = (400, 320)
 def main() -> None:
     """Write the pairs, or count answers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="folder of shards")
+    parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--old", type=Path, help="checkpoint of the old model")
     parser.add_argument("--new", type=Path, help="checkpoint of the new model")
     parser.add_argument("--output", type=Path, required=True, help="folder of the sheets")
@@ -37,8 +37,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.answers is not None:
         print(counted(chosen.output / "key.csv", chosen.answers))
-    elif None in (chosen.photographs, chosen.old, chosen.new):
-        parser.error("give --photographs, --old and --new; or --answers")
+    elif None in (chosen.old, chosen.new):
+        parser.error("give --old and --new, or --answers")
     else:
         write_pairs(chosen)
 
@@ -46,9 +46,9 @@ def main() -> None:
 def write_pairs(chosen: argparse.Namespace) -> None:
     """Write sheet-01.jpg, …, and key.csv: each pair's photograph, and which is the new model's."""
     models = [Colorizer.load(path) for path in (chosen.new, chosen.old)]
-    photos = validation(chosen.photographs)
+    photos = read(chosen.photographs, chosen.quick)
     random = np.random.default_rng(chosen.seed)
-    drawn = random.choice(len(photos), QUICK if chosen.quick else PAIRS, replace=False)
+    drawn = random.permutation(len(photos))[:PAIRS]
     pairs, key = [], []
     for number in drawn:
         gray = functional.to_pil_image(gray_of(Lab(), photos[number].image_3HW))
@@ -59,8 +59,8 @@ def write_pairs(chosen: argparse.Namespace) -> None:
     chosen.output.mkdir(parents=True, exist_ok=True)
     for first in range(0, len(pairs), SHEET):
         starts = range(first, min(first + SHEET, len(pairs)), BESIDE)
-        rows = [[*pairs[start], *pairs[start + 1]] for start in starts]
-        captions = [[str(number) for number in (start + 1, start + 2)] for start in starts]
+        rows = [[p for pair in pairs[start : start + BESIDE] for p in pair] for start in starts]
+        captions = [[f"{start + place + 1}" for place in range(BESIDE)] for start in starts]
         sheet = contact_sheet(rows, "ABAB", captions, BOX)
         sheet.save(chosen.output / f"sheet-{first // SHEET + 1:02}.jpg", quality=92)
     with (chosen.output / "key.csv").open("w", newline="") as file:

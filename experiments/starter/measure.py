@@ -1,8 +1,8 @@
 """How good are a model's colors, beside another's, all gray, and the mean color?
 
-`python experiments/starter/measure.py --photographs FOLDER --model today=FILE --model new=FILE`
-measures checkpoints on the shards `val-*.tar` of a folder and on the sample's photographs, as they
-are and as old prints. Writes measured.md, measured.csv and per_photograph.csv to `--output`.
+`python experiments/starter/measure.py --model today=FILE --model new=FILE` measures checkpoints on
+the validation photographs of `data=photographs` and on the sample's, as they are and as old prints.
+Writes measured.md, measured.csv and per_photograph.csv into the folder `--output`.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from portraits import folder_of, hue_of, skin_color
 from scipy import stats
-from unseen import Photograph, colored, sample, validation
+from unseen import PHOTOGRAPHS, SAMPLE, Photograph, colored, read
 
 from irodori.evaluation.statistics import LEVEL, RESAMPLES, SEED, Floats, interval
 from irodori.metrics.chrominance import rmse
@@ -48,7 +48,7 @@ COLUMNS = ("variant", "metric", "scene", "photographs", "value", "low", "high")
 def main() -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--model", action="append", required=True, help="NAME=CHECKPOINT")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder")
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
@@ -57,11 +57,8 @@ def main() -> None:
     named = (text.split("=", 1) for text in chosen.model)
     models = {name: load_model(path) for name, path in named}
     tables, records = [], []
-    for name, photos in (
-        ("validation", validation(chosen.photographs, chosen.quick)),
-        ("sample", sample(chosen.quick)),
-    ):
-        measured, features = measure(photos, models)
+    for name, shards in {"validation": chosen.photographs, "sample": SAMPLE}.items():
+        measured, features = measure(read(shards, chosen.quick), models)
         found = [*estimates(measured), *distances(features)]
         tables.append(pd.DataFrame(found, columns=COLUMNS).assign(set=name))
         records.append(measured.assign(set=name))
@@ -189,8 +186,9 @@ def report(table: pd.DataFrame) -> str:
         for (metric, scene, count), found in own.groupby(keys, sort=False):
             digits = 3 if "_of_" in metric else 1 if "skin" in metric else 2
             cells = dict.fromkeys(variants, "–")
-            for row in found.round(digits).itertuples():
-                cells[row.variant] = f"{row.value} ({row.low} … {row.high})"
+            for row in found.itertuples():
+                value, low, high = (f"{x:.{digits}f}" for x in (row.value, row.low, row.high))
+                cells[row.variant] = f"{value} ({low} … {high})"
             title = f"{TITLES[metric]}: {scene}" if scene else TITLES[metric]
             lines.append([title, str(count), *cells.values()])
         parts += [f"## {name}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]

@@ -1,6 +1,6 @@
 """Contact sheets of what two models make of photographs that neither has seen.
 
-`python experiments/starter/sheets.py --photographs FOLDER --old FILE --new FILE --output FOLDER`
+`python experiments/starter/sheets.py --old FILE --new FILE --output FOLDER`
 writes random.jpg (48 photographs of the shards `val-*.tar`), people.jpg, aged.jpg (old prints), and
 historical.jpg. Photographs are drawn by `--seed`, and not chosen by how they came out.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
-from unseen import QUICK, Photograph, aged, validation
+from unseen import PHOTOGRAPHS, Photograph, aged, read
 
 from irodori import Colorizer
 from irodori.color import Lab, to_float, to_uint8
@@ -30,7 +30,7 @@ BESIDE = 3
 def main() -> None:
     """Color and lay out."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--old", type=Path, required=True, help="checkpoint of the old model")
     parser.add_argument("--new", type=Path, required=True, help="checkpoint of the new model")
     parser.add_argument("--output", type=Path, required=True, help="folder")
@@ -39,11 +39,11 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
     models = [Colorizer.load(path) for path in (chosen.old, chosen.new)]
-    photos = validation(chosen.photographs)
+    photos = read(chosen.photographs, chosen.quick)
     random = np.random.default_rng(chosen.seed)
     for name, count in COUNTS.items():
         among = [photo for photo in photos if name != "people" or photo.scene == "people"]
-        drawn = random.choice(len(among), QUICK if chosen.quick else count, replace=False)
+        drawn = random.permutation(len(among))[:count]
         quadruples = []
         for photo in (among[number] for number in drawn):
             gray_3HW = print_of(photo) if name == "aged" else gray_of(Lab(), photo.image_3HW)

@@ -1,7 +1,7 @@
 """The photographs that the bundled model is judged on, none of which it has seen."""
 
+import os
 import zlib
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,13 +11,16 @@ from irodori.color import to_float, to_uint8
 from irodori.config import PROJECT
 from irodori.data.aging import age
 from irodori.data.images import to_short_side
-from irodori.data.index import Index, read_index
+from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.model import Model
 from irodori.network.joint import upsample_chroma
 
-QUICK = 6
-"""Photographs that are enough to see that a script runs."""
+PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
+"""The shards that are validated on, below the folder of conf/data/photographs.yaml."""
+SAMPLE = f"{PROJECT}/data/sample/sample-*.tar"
+QUICK = 40
+"""A trial takes every fortieth photograph."""
 
 
 class Photograph(NamedTuple):
@@ -28,28 +31,18 @@ class Photograph(NamedTuple):
     image_3HW: Tensor
 
 
-def validation(folder: Path, quick: bool = False) -> list[Photograph]:
-    """Return the photographs of a folder's shards `val-*.tar`."""
-    index = read_index(folder)
-    shards = tuple(shard for shard in index.shards if shard.name.startswith("val-"))
-    return _read(Index(shards, index.classes), quick)
-
-
-def sample(quick: bool = False) -> list[Photograph]:
-    """Return the 206 photographs of data/sample."""
-    return _read(read_index(PROJECT / "data" / "sample"), quick)
-
-
-def _read(index: Index, quick: bool) -> list[Photograph]:
+def read(shards: str, quick: bool = False) -> list[Photograph]:
+    """Return the photographs of shards, a pattern as `data.val`; with `quick` every fortieth."""
+    index = open_index(shards, classes_file=None, cache=None)
     samples = Samples(index)
-    named = [
-        (key, index.classes[label])
-        for shard in index.shards
-        for key, label in zip(shard.keys, shard.labels, strict=True)
-    ]
+    keys = [key for shard in index.shards for key in shard.keys]
     return [
-        Photograph(key, scene, to_short_side(samples.image(position), 256))
-        for position, (key, scene) in enumerate(named[: QUICK if quick else None])
+        Photograph(
+            keys[number],
+            index.classes[index.labels[number]],
+            to_short_side(samples.image(number), 256),
+        )
+        for number in range(0, len(keys), QUICK if quick else 1)
     ]
 
 
