@@ -13,9 +13,9 @@ from irodori.metrics.pair import Pair
 
 sys.path[:0] = [str(PROJECT / "experiments" / name) for name in ("hints", "starter")]
 
-from blind import counted
-from levin import neighbor_weights, spread
-from portraits import skin_color
+from blind import counted  # noqa: E402
+from levin import neighbor_weights, spread  # noqa: E402
+from portraits import skin_color  # noqa: E402
 
 
 def weights_by_loops(luminance_HW):

@@ -1,16 +1,17 @@
 """What do hints bring, and where: at random places, or where the colors are most wrong?
 
-`python experiments/hints/measure_hints.py FILE --photographs FOLDER` gives the checkpoint FILE of a
-network with hints up to 100 for each photograph of the shards `val-*.tar`, and measures what it
-makes of them; the same hints are spread without a network by `levin.py`, on some of the
+`python experiments/hints/measure_hints.py FILE` gives the checkpoint FILE of a network with hints up
+to 100 for each validation photograph of `data=photographs`, and measures what it makes of them; the same hints are spread without a network by `levin.py`, on some of the
 photographs, since that takes seconds each time. Writes results.csv, results.md and errors.png into
 the folder `--output`.
 """
 
 import argparse
 import csv
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from torch.nn import functional
 
 from irodori.color import to_float, to_uint8
 from irodori.data.images import to_short_side
-from irodori.data.index import Index, read_index
+from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.evaluation.plotting import COLORS, MARKERS, Theme, draw
 from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
+from irodori.inference.fast.fast_network import faster
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.difference import CIEDE2000
 from irodori.metrics.fidelity import PSNR
@@ -34,6 +36,8 @@ from irodori.metrics.pair import Pair
 from irodori.model import Model, load_model
 from irodori.network.joint import upsample_chroma
 
+PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
+"""The shards that are validated on, below the folder of conf/data/photographs.yaml."""
 COUNTS = (0, 1, 2, 5, 10, 20, 50, 100)
 PLACES = ("random", "largest error")
 METHODS = {"network": "network", "optimization": "Levin et al."}
@@ -56,16 +60,16 @@ def main() -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="of a network with hints")
-    parser.add_argument("--photographs", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder")
-    parser.add_argument("--limit", type=int, default=40, help="photographs for Levin et al.")
+    parser.add_argument("--limit", type=int, default=32, help="photographs for Levin et al.")
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
     model = load_model(chosen.checkpoint)
-    model.network.to(memory_format=torch.channels_last)
-    photos = validation(chosen.photographs)[: 4 if chosen.quick else None]
-    limit = min(2 if chosen.quick else chosen.limit, len(photos))
+    model = replace(model, network=faster(model.network, "fp32"))
+    photos = read(chosen.photographs, 100 if chosen.quick else 1)
+    limit = min(1 if chosen.quick else chosen.limit, len(photos))
     # Spread over the shards, which may be ordered by subject.
     with_baseline = {number * len(photos) // limit for number in range(limit)}
     values: dict[str, list[Floats]] = {method: [] for method in METHODS}
@@ -87,13 +91,13 @@ def main() -> None:
     print(text)
 
 
-def validation(folder: Path) -> list[tuple[str, Tensor]]:
-    """Return keys and photographs (3×H×W uint8, short sides at most 256) of shards `val-*.tar`."""
-    found = read_index(folder)
-    shards = tuple(shard for shard in found.shards if shard.name.startswith("val-"))
-    samples = Samples(Index(shards, found.classes))
-    keys = [key for shard in shards for key in shard.keys]
-    return [(key, to_short_side(samples.image(n), 256)) for n, key in enumerate(keys)]
+def read(shards: str, step: int) -> list[tuple[str, Tensor]]:
+    """Return every step-th photograph of shards (see `data.val`) with its key: 3×H×W uint8."""
+    index = open_index(shards, classes_file=None, cache=None)
+    samples = Samples(index)
+    keys = [key for shard in index.shards for key in shard.keys]
+    chosen = range(0, len(keys), step)
+    return [(keys[number], to_short_side(samples.image(number), 256)) for number in chosen]
 
 
 class Photo:

@@ -7,6 +7,7 @@ Writes measured.md, measured.csv and per_photograph.csv into the folder `--outpu
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from scipy import stats
 from unseen import PHOTOGRAPHS, SAMPLE, Photograph, colored, read
 
 from irodori.evaluation.statistics import LEVEL, RESAMPLES, SEED, Floats, interval
+from irodori.inference.fast.fast_network import faster
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.colorfulness import colorfulness
 from irodori.metrics.evaluation import with_ab
@@ -43,6 +45,8 @@ TITLES = {
 }
 Row = tuple[str, str, str, int, float, float, float]
 COLUMNS = ("variant", "metric", "scene", "photographs", "value", "low", "high")
+KEYS = ["set", "variant", "metric", "scene"]
+"""What tells the lines of measured.csv apart."""
 
 
 def main() -> None:
@@ -50,12 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--model", action="append", required=True, help="NAME=CHECKPOINT")
+    parser.add_argument("--beside", type=Path, help="a measured.csv, of other models")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder")
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    named = (text.split("=", 1) for text in chosen.model)
-    models = {name: load_model(path) for name, path in named}
+    models = {}
+    for name, path in (text.split("=", 1) for text in chosen.model):
+        model = load_model(path)
+        models[name] = replace(model, network=faster(model.network, "fp32"))
     tables, records = [], []
     for name, shards in {"validation": chosen.photographs, "sample": SAMPLE}.items():
         measured, features = measure(read(shards, chosen.quick), models)
@@ -63,6 +70,9 @@ def main() -> None:
         tables.append(pd.DataFrame(found, columns=COLUMNS).assign(set=name))
         records.append(measured.assign(set=name))
     table = pd.concat(tables)
+    if chosen.beside is not None:
+        earlier = pd.read_csv(chosen.beside, keep_default_na=False)
+        table = pd.concat([earlier, table]).drop_duplicates(KEYS, keep="last")
     table.to_csv(chosen.output / "measured.csv", index=False)
     pd.concat(records).to_csv(
         chosen.output / "per_photograph.csv", index=False, float_format="%.4f"
@@ -81,7 +91,8 @@ def measure(
     The mean color is that of the last model's training photographs.
     """
     *_, last = models.values()
-    lite0 = Lite0Distance()
+    # The covariance of F features takes more than F photographs.
+    lite0 = Lite0Distance() if len(photos) > Lite0Distance.num_features else None
     rows = []
     features: dict[str, list[torch.Tensor]] = {}
     for number, photo in enumerate(photos, 1):
@@ -106,7 +117,8 @@ def measure(
                     "skin_b": skin_b,
                 }
             )
-            features.setdefault(variant, []).append(lite0.features(picture_3HW[None]))
+            if lite0 is not None:
+                features.setdefault(variant, []).append(lite0.features(picture_3HW[None]))
         if number % 50 == 0:
             print(f"measured {number} of {len(photos)} photographs", flush=True)
     together = {variant: torch.cat(found).double() for variant, found in features.items()}
@@ -159,16 +171,15 @@ def estimate(
 
 
 def distances(features: Mapping[str, torch.Tensor]) -> Iterator[Row]:
-    """Yield Fréchet distances to the true photographs; none of fewer than there are features.
+    """Yield Fréchet distances of N×F features to those of the true photographs.
 
     The interval is the delete-a-group jackknife's: resamples with replacement would hold fewer
     different photographs than features, and be further away.
     """
-    true_NF = features["true"]
-    count = len(true_NF)
-    group_N = np.random.default_rng(SEED).permutation(count) % GROUPS
-    kept = [torch.from_numpy(group_N != group) for group in range(GROUPS)]
-    for variant, own_NF in features.items() if count >= true_NF.shape[1] else ():
+    for variant, own_NF in features.items():
+        true_NF, count = features["true"], len(own_NF)
+        group_N = np.random.default_rng(SEED).permutation(count) % GROUPS
+        kept = [torch.from_numpy(group_N != group) for group in range(GROUPS)]
         value = frechet_distance(own_NF, true_NF)
         without_G = np.array([frechet_distance(own_NF[part], true_NF[part]) for part in kept])
         error = np.sqrt((GROUPS - 1) * without_G.var())
