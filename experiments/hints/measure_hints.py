@@ -1,21 +1,22 @@
-"""What do hints bring, and where: at random places, or where the colors are most wrong?
+"""What do hints bring, at random places or where the colors are most wrong?
 
-`python experiments/hints/measure_hints.py FILE` gives the checkpoint FILE of a network with hints up
-to 100 for each validation photograph of `data=photographs`, and measures what it makes of them; the same hints are spread without a network by `levin.py`, on some of the
-photographs, since that takes seconds each time. Writes results.csv, results.md and errors.png into
-the folder `--output`.
+`python experiments/hints/measure_hints.py FILE` gives a network with hints (the checkpoint FILE) up
+to 100 of them for each validation photograph of `data=photographs`, and measures what it makes of
+them. The same hints are spread without a network by levin.py, which takes seconds each time, on
+`--limit` of the photographs. Writes results.csv, results.md and errors.png into `--output`.
 """
 
 import argparse
-import csv
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from levin import spread
 from matplotlib.axes import Axes
@@ -53,7 +54,8 @@ RADIUS = 2
 SPACING = 8
 """Hints at the largest error are at least so many pixels apart, down or across."""
 Place = tuple[int, int]
-Row = dict[str, Any]
+Row = tuple[int, str, str, int, str, float, float, float]
+COLUMNS = ["photographs", "method", "places", "hints", "metric", "value", "low", "high"]
 
 
 def main() -> None:
@@ -80,14 +82,13 @@ def main() -> None:
             print(f"measured {number + 1} of {len(photos)} photographs", flush=True)
     measured = {method: np.array(found) for method, found in values.items()}
     same = {**measured, "network": measured["network"][sorted(with_baseline)]}
-    rows = estimates({"network": measured["network"]}) + estimates(same)
-    with (chosen.output / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    text = report(rows)
+    on_the_same = pd.DataFrame(estimates(same), columns=COLUMNS)
+    results = pd.DataFrame(estimates({"network": measured["network"]}), columns=COLUMNS)
+    results = pd.concat([results, on_the_same])
+    results.to_csv(chosen.output / "results.csv", index=False, float_format="%.5f")
+    text = report(results)
     (chosen.output / "results.md").write_text(text)
-    (chosen.output / "errors.png").write_bytes(plot(rows[-len(rows) * 2 // 3 :]))
+    (chosen.output / "errors.png").write_bytes(plot(on_the_same))
     print(text)
 
 
@@ -204,87 +205,63 @@ def free(error_hw: Tensor, top: int, left: int) -> None:
     error_hw[y : top + SPACING, x : left + SPACING] = -1
 
 
-def estimates(measured: Mapping[str, Floats]) -> list[Row]:
-    """Return means over the same N photographs, and RMSE over that without hints, with intervals.
+def estimates(measured: Mapping[str, Floats]) -> Iterator[Row]:
+    """Yield means over N photographs, and RMSE over that without hints, with intervals.
 
     Args:
         measured: N × places × counts × metrics of each method.
     """
-    count = len(next(iter(measured.values())))
-    shape = (len(measured), len(PLACES), len(COUNTS), len(METRICS))
-    variants = [
-        [Stratum(np.arange(count), values.reshape(1, count, -1))] for values in measured.values()
-    ]
-    ones_NK = np.ones((count, variants[0][0].values_SNK.shape[2]))
-    center = np.array([means(strata, ones_NK) for strata in variants]).reshape(shape)
-    drawn = bootstrap(variants, ones_NK).reshape(-1, *shape)
-    of_none = "chroma_rmse_of_none"
-    numbers = {name: (center[..., k], drawn[..., k]) for k, name in enumerate(METRICS)}
-    numbers[of_none] = tuple(x[..., 0] / x[..., :1, 0] for x in (center, drawn))  # type: ignore[assignment]
-    rows = []
-    for v, method in enumerate(measured):
-        for p, kind in enumerate(PLACES):
-            for c, hints in enumerate(COUNTS):
-                for metric in TITLES:
-                    values, resampled = numbers[metric]
-                    low, high = interval(resampled[:, v, p, c])
-                    head = {"method": method, "places": kind, "hints": hints, "metric": metric}
-                    tail = {"value": values[v, p, c], "low": low, "high": high}
-                    rows.append({**head, "photographs": count, **tail})
-    return rows
+    for method, values_NPCM in measured.items():
+        count = len(values_NPCM)
+        flat = Stratum(np.arange(count), values_NPCM.reshape(1, count, -1))
+        ones_NK = np.ones(flat.values_SNK.shape[1:])
+        # The first line is the means, the others are resamples.
+        lines_LK = np.concatenate([[means([flat], ones_NK)], bootstrap([[flat]], ones_NK)[:, 0]])
+        lines_LPCM = lines_LK.reshape(-1, *values_NPCM.shape[1:])
+        rmse_LPC = lines_LPCM[..., 0]
+        numbers = {name: lines_LPCM[..., m] for m, name in enumerate(METRICS)}
+        numbers["chroma_rmse_of_none"] = rmse_LPC / rmse_LPC[..., :1]
+        for (p, kind), (c, hints) in product(enumerate(PLACES), enumerate(COUNTS)):
+            for metric in TITLES:
+                value, *drawn = numbers[metric][:, p, c]
+                yield count, method, kind, hints, metric, value, *interval(np.array(drawn))
 
 
-def report(rows: Sequence[Row]) -> str:
+def report(results: pd.DataFrame) -> str:
     """Return the tables as Markdown."""
     parts = ["# Colors with hints", "Means over photographs with 95 % intervals."]
-    tables = dict.fromkeys((row["photographs"], row["places"], row["method"]) for row in rows)
-    for table in tables:
-        own = [row for row in rows if (row["photographs"], row["places"], row["method"]) == table]
-        photographs, places, method = table
-        parts.append(f"## {METHODS[method]}, hints at places: {places}, {photographs} photographs")
-        lines = [f"| hints | {' | '.join(TITLES.values())} |", "|---" * (1 + len(TITLES)) + "|"]
-        for hints in COUNTS:
-            cells = [cell(row) for row in own if row["hints"] == hints]
-            lines.append(f"| {hints} | {' | '.join(cells)} |")
-        parts.append("\n".join(lines))
+    for (count, method, kind), own in results.groupby(COLUMNS[:3], sort=False):
+        parts.append(f"## {METHODS[method]}, hints at places: {kind}, {count} photographs")
+        lines = [["hints", *TITLES.values()], ["---"] * (1 + len(TITLES))]
+        for hints, found in own.groupby("hints"):
+            line = [str(hints)]
+            for row in found.itertuples():
+                digits = 3 if row.metric.endswith("_of_none") else 2
+                value, low, high = (f"{x:.{digits}f}" for x in (row.value, row.low, row.high))
+                line.append(f"{value} ({low} … {high})")
+            lines.append(line)
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(parts) + "\n"
 
 
-def cell(row: Row) -> str:
-    """Return a value with its interval."""
-    digits = 3 if row["metric"].endswith("_of_none") else 2
-    value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "low", "high"))
-    return f"{value} ({low} … {high})"
-
-
-def plot(rows: Sequence[Row]) -> bytes:
+def plot(results: pd.DataFrame) -> bytes:
     """Return a PNG: RMSE over the number of hints, a panel for each kind of places."""
+    results = results[results["metric"] == "chroma_rmse"]
 
-    def panel(kind: str) -> Callable[[Axes, Theme], None]:
-        def paint(axes: Axes, theme: Theme) -> None:
-            for number, (method, title) in enumerate(METHODS.items()):
-                wanted = (method, kind, "chroma_rmse")
-                own = [r for r in rows if (r["method"], r["places"], r["metric"]) == wanted]
-                across = np.arange(len(COUNTS))
-                color = COLORS[number]
-                axes.plot(
-                    across,
-                    [r["value"] for r in own],
-                    MARKERS[number] + "-",
-                    color=color,
-                    label=title,
-                )
-                low, high = ([r[end] for r in own] for end in ("low", "high"))
-                axes.fill_between(across, low, high, color=color, alpha=0.2, lw=0)
-            axes.set_xticks(np.arange(len(COUNTS)), map(str, COUNTS))
-            axes.set(xlabel=f"hints, places: {kind}", ylabel=TITLES["chroma_rmse"], ylim=(0, None))
-            axes.label_outer()
-            axes.legend()
-
-        return paint
+    def panel(axes: Axes, theme: Theme, kind: str) -> None:
+        across = np.arange(len(COUNTS))
+        for number, (method, title) in enumerate(METHODS.items()):
+            own = results[(results["method"] == method) & (results["places"] == kind)]
+            color, style = COLORS[number], MARKERS[number] + "-"
+            axes.plot(across, own["value"], style, color=color, label=title)
+            axes.fill_between(across, own["low"], own["high"], color=color, alpha=0.2, lw=0)
+        axes.set_xticks(across, map(str, COUNTS))
+        axes.set(xlabel=f"hints, places: {kind}", ylabel=TITLES["chroma_rmse"], ylim=(0, None))
+        axes.label_outer()
+        axes.legend()
 
     alt = "Chrominance RMSE over the number of hints, of the network and of Levin et al."
-    return draw("errors", alt, 3.2, *map(panel, PLACES)).light
+    return draw("errors", alt, 3.2, *(partial(panel, kind=kind) for kind in PLACES)).light
 
 
 if __name__ == "__main__":
