@@ -2,15 +2,15 @@
 
 `python experiments/hints/measure_hints.py FILE` gives a network with hints (the checkpoint FILE) up
 to 100 of them for each validation photograph of `data=photographs`, and measures what it makes of
-them. The same hints are spread without a network by levin.py, which takes seconds each time, on
-`--limit` of the photographs. Writes results.csv, results.md and errors.png into `--output`.
+them. On `--limit` of the photographs, the same hints are given to `Colorizer`, which meets their
+colors exactly, and spread without a network by levin.py, which takes seconds each time. Writes
+results.csv, results.md and errors.png into the folder `--output`.
 """
 
 import argparse
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,30 +18,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from irodori.inference.hints import Hint
 from levin import spread
 from matplotlib.axes import Axes
 from torch import Tensor
 from torch.nn import functional
 
+from irodori import Colorizer
 from irodori.color import to_float, to_uint8
 from irodori.data.images import to_short_side
 from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.evaluation.plotting import COLORS, MARKERS, Theme, draw
 from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
-from irodori.inference.fast.fast_network import faster
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.difference import CIEDE2000
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.pair import Pair
-from irodori.model import Model, load_model
 from irodori.network.joint import upsample_chroma
 
 PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
 """The shards that are validated on, below the folder of conf/data/photographs.yaml."""
 COUNTS = (0, 1, 2, 5, 10, 20, 50, 100)
 PLACES = ("random", "largest error")
-METHODS = {"network": "network", "optimization": "Levin et al."}
+METHODS = {"network": "network", "colorizer": "Colorizer", "optimization": "Levin et al."}
 METRICS = {"chroma_rmse": rmse, "psnr": PSNR(0).measure, "ciede2000": CIEDE2000(0).measure}
 TITLES = {
     "chroma_rmse": "chrominance RMSE ↓ (ab units)",
@@ -49,8 +49,8 @@ TITLES = {
     "psnr": "PSNR ↑ (dB)",
     "ciede2000": "CIEDE2000 ↓",
 }
-RADIUS = 2
-"""A hint is a square of 5×5 pixels, of their mean color."""
+SIDE = 5
+"""A hint is a square of so many pixels a side, of their mean color."""
 SPACING = 8
 """Hints at the largest error are at least so many pixels apart, down or across."""
 Place = tuple[int, int]
@@ -64,24 +64,24 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, help="of a network with hints")
     parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder")
-    parser.add_argument("--limit", type=int, default=32, help="photographs for Levin et al.")
+    parser.add_argument("--limit", type=int, default=32, help="photographs for all methods")
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    model = load_model(chosen.checkpoint)
-    model = replace(model, network=faster(model.network, "fp32"))
+    colorizer = Colorizer.load(chosen.checkpoint, precision="fp32")
     photos = read(chosen.photographs, 100 if chosen.quick else 1)
     limit = min(1 if chosen.quick else chosen.limit, len(photos))
     # Spread over the shards, which may be ordered by subject.
-    with_baseline = {number * len(photos) // limit for number in range(limit)}
+    compared = [number * len(photos) // limit for number in range(limit)]
     values: dict[str, list[Floats]] = {method: [] for method in METHODS}
     for number, (key, true_3HW) in enumerate(photos):
-        for method, found in Photo(model, key, true_3HW).measure(number in with_baseline).items():
+        photo = Photo(colorizer, key, true_3HW)
+        for method, found in photo.measure(number in compared).items():
             values[method].append(found)
         if number % 20 == 19:
             print(f"measured {number + 1} of {len(photos)} photographs", flush=True)
     measured = {method: np.array(found) for method, found in values.items()}
-    same = {**measured, "network": measured["network"][sorted(with_baseline)]}
+    same = {**measured, "network": measured["network"][compared]}
     on_the_same = pd.DataFrame(estimates(same), columns=COLUMNS)
     results = pd.DataFrame(estimates({"network": measured["network"]}), columns=COLUMNS)
     results = pd.concat([results, on_the_same])
@@ -105,31 +105,29 @@ class Photo:
     """A photograph of which hints are given.
 
     Args:
-        model: a network with hints.
+        colorizer: with a network that takes hints.
         key: decides the random places.
         true_3HW: the photograph, uint8.
     """
 
     @torch.inference_mode()
-    def __init__(self, model: Model, key: str, true_3HW: Tensor) -> None:
-        self.model, self.true_3HW = model, true_3HW
+    def __init__(self, colorizer: Colorizer, key: str, true_3HW: Tensor) -> None:
+        self.true_3HW = true_3HW
+        self.space, self.network = colorizer.model.space, colorizer.network
         self.random = np.random.default_rng(zlib.crc32(key.encode()))
-        self.luminance_11HW, chroma_1CHW = model.space.encode(to_float(true_3HW[None]))
-        side = 2 * RADIUS + 1
-        self.patches_Chw = functional.avg_pool2d(chroma_1CHW, side, stride=1)[0]
+        self.luminance_11HW, chroma_1CHW = self.space.encode(to_float(true_3HW[None]))
+        self.patches_Chw = functional.avg_pool2d(chroma_1CHW, SIDE, stride=1)[0]
         """Mean chrominance of each square, by the place of its upper left corner."""
-        network = model.network
-        self.local = network.backbone.local_features(self.luminance_11HW)
-        self.global_1C = None
-        if network.backbone.global_channels:
-            self.global_1C, _ = network.global_features(self.luminance_11HW)
+        self.local = self.network.backbone.local_features(self.luminance_11HW)
+        self.global_1C, _ = self.network.global_features(self.luminance_11HW)
+        self.prepared = colorizer.prepare(true_3HW.permute(1, 2, 0).numpy())
 
     @torch.inference_mode()
-    def measure(self, with_baseline: bool) -> dict[str, Floats]:
-        """Return places × counts × metrics of each method."""
-        methods: dict[str, Callable[[Tensor], Tensor]] = {"network": self.by_network}
-        if with_baseline:
-            methods["optimization"] = self.by_optimization
+    def measure(self, every: bool) -> dict[str, Floats]:
+        """Return places × counts × metrics of each method, or of the network alone."""
+        methods: dict[str, Callable[[Sequence[Place]], Tensor]] = {"network": self.by_network}
+        if every:
+            methods |= {"colorizer": self.by_colorizer, "optimization": self.by_optimization}
         values = {method: np.empty((len(PLACES), len(COUNTS), len(METRICS))) for method in methods}
         for p, kind in enumerate(PLACES):
             places: list[Place] = []
@@ -140,9 +138,8 @@ class Photo:
                     places += self.random_places(more)
                 else:
                     places += self.worst_places(error_HW, places, more)
-                hints_1MHW = self.hints(places)
                 for method, color in methods.items():
-                    pair = Pair(self.joined(color(hints_1MHW)), self.true_3HW)
+                    pair = Pair(color(places), self.true_3HW)
                     values[method][p, c] = [float(measure(pair)) for measure in METRICS.values()]
                     if method == "network":
                         error_HW = pair.ab_error.norm(dim=0)
@@ -158,7 +155,7 @@ class Photo:
         """Return corners of the squares where the network errs most with the hints so far."""
         if not count:
             return []
-        error_hw = functional.avg_pool2d(error_HW[None], 2 * RADIUS + 1, stride=1)[0].clone()
+        error_hw = functional.avg_pool2d(error_HW[None], SIDE, stride=1)[0].clone()
         found: list[Place] = []
         for top, left in given:
             free(error_hw, top, left)
@@ -170,33 +167,45 @@ class Photo:
 
     def hints(self, places: Sequence[Place]) -> Tensor:
         """Return what the network takes: chrominance where it is known, and the mask."""
-        chroma_1CHW = torch.zeros(1, self.model.network.hint_channels, *self.true_3HW.shape[1:])
-        side = 2 * RADIUS + 1
+        hints_1MHW = torch.zeros(1, self.network.hint_channels, *self.true_3HW.shape[1:])
         for top, left in places:
-            square_CHW = chroma_1CHW[0, :, top : top + side, left : left + side]
-            square_CHW[:-1] = self.patches_Chw[:, top, left, None, None]
-            square_CHW[-1] = 1
-        return chroma_1CHW
+            square_MHW = hints_1MHW[0, :, top : top + SIDE, left : left + SIDE]
+            square_MHW[:-1] = self.patches_Chw[:, top, left, None, None]
+            square_MHW[-1] = 1
+        return hints_1MHW
 
-    def by_network(self, hints_1MHW: Tensor) -> Tensor:
-        """Return chrominance 1×C×H×W."""
+    def by_network(self, places: Sequence[Place]) -> Tensor:
+        """Return the picture that the network colors, 3×H×W uint8."""
         size = self.true_3HW.shape[1:]
-        network = self.model.network
-        return upsample_chroma(network.decode(self.local, size, self.global_1C, hints_1MHW), *size)
+        chroma_1Chw = self.network.decode(self.local, size, self.global_1C, self.hints(places))
+        return self.joined(upsample_chroma(chroma_1Chw, *size))
 
-    def by_optimization(self, hints_1MHW: Tensor) -> Tensor:
-        """Return chrominance 1×C×H×W, spread from the hints alone; gray without any."""
+    def by_colorizer(self, places: Sequence[Place]) -> Tensor:
+        """Return the picture as a user gets it, 3×H×W uint8."""
+        hints = []
+        for top, left in places:
+            y, x = top + SIDE // 2, left + SIDE // 2
+            patch_1C11 = self.patches_Chw[None, :, top, left, None, None]
+            color_3 = to_uint8(
+                self.space.decode(self.luminance_11HW[..., y, x, None, None], patch_1C11)
+            )
+            hints.append(Hint(x + 0.5, y + 0.5, "#" + bytes(color_3.flatten().tolist()).hex()))
+        return torch.from_numpy(self.prepared.color(hints).pixels_HW3).permute(2, 0, 1)
+
+    def by_optimization(self, places: Sequence[Place]) -> Tensor:
+        """Return the picture with colors spread from the hints alone; gray without any."""
+        hints_1MHW = self.hints(places)
         given_HW = hints_1MHW[0, -1].bool()
         if not given_HW.any():
-            return self.model.space.gray_chroma(self.luminance_11HW)
+            return self.joined(self.space.gray_chroma(self.luminance_11HW))
         luminance_HW = self.luminance_11HW[0, 0].double().numpy()
         colors_HWC = hints_1MHW[0, :-1].permute(1, 2, 0).double().numpy()
         found_HWC = spread(luminance_HW, colors_HWC, given_HW.numpy())
-        return torch.from_numpy(found_HWC).permute(2, 0, 1)[None].float()
+        return self.joined(torch.from_numpy(found_HWC).permute(2, 0, 1)[None].float())
 
     def joined(self, chroma_1CHW: Tensor) -> Tensor:
-        """Return the picture, 3×H×W uint8."""
-        return to_uint8(self.model.space.decode(self.luminance_11HW, chroma_1CHW))[0]
+        """Return the picture with this chrominance, 3×H×W uint8."""
+        return to_uint8(self.space.decode(self.luminance_11HW, chroma_1CHW))[0]
 
 
 def free(error_hw: Tensor, top: int, left: int) -> None:
@@ -256,11 +265,15 @@ def plot(results: pd.DataFrame) -> bytes:
             axes.plot(across, own["value"], style, color=color, label=title)
             axes.fill_between(across, own["low"], own["high"], color=color, alpha=0.2, lw=0)
         axes.set_xticks(across, map(str, COUNTS))
-        axes.set(xlabel=f"hints, places: {kind}", ylabel=TITLES["chroma_rmse"], ylim=(0, None))
+        axes.set(
+            xlabel=f"hints, places: {kind}",
+            ylabel=TITLES["chroma_rmse"],
+            ylim=(0, 1.05 * results["high"].max()),
+        )
         axes.label_outer()
         axes.legend()
 
-    alt = "Chrominance RMSE over the number of hints, of the network and of Levin et al."
+    alt = "Chrominance RMSE over the number of hints, of all methods"
     return draw("errors", alt, 3.2, *(partial(panel, kind=kind) for kind in PLACES)).light
 
 
