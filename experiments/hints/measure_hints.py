@@ -11,14 +11,13 @@ import argparse
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from irodori.inference.hints import Hint
 from levin import spread
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -31,6 +30,8 @@ from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.evaluation.plotting import COLORS, MARKERS, Theme, draw
 from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
+from irodori.inference.hints import Hint
+from irodori.inference.prepared_photo import PreparedPhoto
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.difference import CIEDE2000
 from irodori.metrics.fidelity import PSNR
@@ -112,7 +113,7 @@ class Photo:
 
     @torch.inference_mode()
     def __init__(self, colorizer: Colorizer, key: str, true_3HW: Tensor) -> None:
-        self.true_3HW = true_3HW
+        self.colorizer, self.true_3HW = colorizer, true_3HW
         self.space, self.network = colorizer.model.space, colorizer.network
         self.random = np.random.default_rng(zlib.crc32(key.encode()))
         self.luminance_11HW, chroma_1CHW = self.space.encode(to_float(true_3HW[None]))
@@ -120,7 +121,11 @@ class Photo:
         """Mean chrominance of each square, by the place of its upper left corner."""
         self.local = self.network.backbone.local_features(self.luminance_11HW)
         self.global_1C, _ = self.network.global_features(self.luminance_11HW)
-        self.prepared = colorizer.prepare(true_3HW.permute(1, 2, 0).numpy())
+
+    @cached_property
+    def prepared(self) -> PreparedPhoto:
+        """The photograph as a user's."""
+        return self.colorizer.prepare(self.true_3HW.permute(1, 2, 0).numpy())
 
     @torch.inference_mode()
     def measure(self, every: bool) -> dict[str, Floats]:
@@ -185,11 +190,10 @@ class Photo:
         hints = []
         for top, left in places:
             y, x = top + SIDE // 2, left + SIDE // 2
-            patch_1C11 = self.patches_Chw[None, :, top, left, None, None]
-            color_3 = to_uint8(
-                self.space.decode(self.luminance_11HW[..., y, x, None, None], patch_1C11)
-            )
-            hints.append(Hint(x + 0.5, y + 0.5, "#" + bytes(color_3.flatten().tolist()).hex()))
+            mean_1C11 = self.patches_Chw[None, :, top, left, None, None]
+            luminance_1111 = self.luminance_11HW[..., y, x, None, None]
+            rgb_1311 = to_uint8(self.space.decode(luminance_1111, mean_1C11))
+            hints.append(Hint(x + 0.5, y + 0.5, "#" + bytes(rgb_1311.flatten().tolist()).hex()))
         return torch.from_numpy(self.prepared.color(hints).pixels_HW3).permute(2, 0, 1)
 
     def by_optimization(self, places: Sequence[Place]) -> Tensor:
