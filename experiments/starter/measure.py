@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from portraits import folder_of, hue_of, skin_color
 from scipy import stats
-from unseen import PHOTOGRAPHS, SAMPLE, Photograph, colored, read
+from unseen import PHOTOGRAPHS, SAMPLES, Photograph, colored, read
 
 from irodori.evaluation.statistics import LEVEL, RESAMPLES, SEED, Floats, interval
 from irodori.inference.fast.fast_network import faster
@@ -64,7 +64,8 @@ def main() -> None:
         model = load_model(path)
         models[name] = replace(model, network=faster(model.network, "fp32"))
     tables, records = [], []
-    for name, shards in {"validation": chosen.photographs, "sample": SAMPLE}.items():
+    sets = {"validation": chosen.photographs, "sample": f"{SAMPLES}/sample-*.tar"}
+    for name, shards in sets.items():
         measured, features = measure(read(shards, chosen.quick), models)
         found = [*estimates(measured), *distances(features)]
         tables.append(pd.DataFrame(found, columns=COLUMNS).assign(set=name))

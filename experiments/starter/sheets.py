@@ -13,14 +13,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
-from unseen import PHOTOGRAPHS, Photograph, aged, read
+from unseen import PHOTOGRAPHS, SAMPLES, Photograph, aged, read
 
 from irodori import Colorizer
 from irodori.color import Lab, to_float, to_uint8
-from irodori.config import PROJECT
 from irodori.inference.contact_sheet import Picture, contact_sheet, gray_of
 
-HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
 TITLES = ("gray", "old model", "new model", "true")
 COUNTS = {"random": 48, "people": 24, "aged": 24}
 BESIDE = 3
@@ -54,7 +52,7 @@ def main() -> None:
         ]
         sheet = contact_sheet(rows, TITLES * BESIDE)
         sheet.save(chosen.output / f"{name}.jpg", quality=88)
-    with Image.open(HISTORICAL) as photo:
+    with Image.open(SAMPLES / "historical" / "castle_clinton.jpg") as photo:
         pictures = colored(models, functional.pil_to_tensor(photo.convert("RGB")))
     sheet = contact_sheet([pictures], TITLES[:3], box=(640, 480))
     sheet.save(chosen.output / "historical.jpg", quality=88)

@@ -18,7 +18,7 @@ from irodori.network.joint import upsample_chroma
 
 PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
 """The shards that are validated on, below the folder of conf/data/photographs.yaml."""
-SAMPLE = f"{PROJECT}/data/sample/sample-*.tar"
+SAMPLES = PROJECT / "data" / "sample"
 QUICK = 40
 """A trial takes every fortieth photograph."""
 

@@ -12,7 +12,6 @@ from irodori.network.blocks import conv_block, linear_block, scaled
 from irodori.network.timm_encoder import STRIDES, create_encoder
 
 
-
 class TimmBackbone(Backbone):
     """An encoder of timm; its weights are random until `load_pretrained`.
 
