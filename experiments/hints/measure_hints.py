@@ -275,7 +275,8 @@ def plot(results: pd.DataFrame) -> bytes:
             ylim=(0, 1.05 * results["high"].max()),
         )
         axes.label_outer()
-        axes.legend()
+        if kind == PLACES[0]:
+            axes.legend()
 
     alt = "Chrominance RMSE over the number of hints, of all methods"
     return draw("errors", alt, 3.2, *(partial(panel, kind=kind) for kind in PLACES)).light

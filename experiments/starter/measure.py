@@ -73,7 +73,7 @@ def main() -> None:
     table = pd.concat(tables)
     if chosen.beside is not None:
         earlier = pd.read_csv(chosen.beside, keep_default_na=False)
-        table = pd.concat([earlier, table]).drop_duplicates(KEYS, keep="last")
+        table = pd.concat([table, earlier]).drop_duplicates(KEYS)
     table.to_csv(chosen.output / "measured.csv", index=False, float_format="%.5f")
     pd.concat(records).to_csv(
         chosen.output / "per_photograph.csv", index=False, float_format="%.4f"
