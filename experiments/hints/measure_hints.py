@@ -269,11 +269,8 @@ def plot(results: pd.DataFrame) -> bytes:
             axes.plot(across, own["value"], style, color=color, label=title)
             axes.fill_between(across, own["low"], own["high"], color=color, alpha=0.2, lw=0)
         axes.set_xticks(across, map(str, COUNTS))
-        axes.set(
-            xlabel=f"hints, places: {kind}",
-            ylabel=TITLES["chroma_rmse"],
-            ylim=(0, 1.05 * results["high"].max()),
-        )
+        axes.set(xlabel=f"hints, places: {kind}", ylabel=TITLES["chroma_rmse"])
+        axes.set_ylim(0, 1.05 * results["high"].max())
         axes.label_outer()
         if kind == PLACES[0]:
             axes.legend()

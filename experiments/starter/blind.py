@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def write_pairs(chosen: argparse.Namespace) -> None:
-    """Write sheet-01.jpg, …, and key.csv: each pair's photograph, and which is the new model's."""
+    """Write sheet-01.png, …, and key.csv: each pair's photograph, and which is the new model's."""
     models = [Colorizer.load(path) for path in (chosen.new, chosen.old)]
     photos = read(chosen.photographs, chosen.quick)
     random = np.random.default_rng(chosen.seed)
@@ -62,7 +62,7 @@ def write_pairs(chosen: argparse.Namespace) -> None:
         rows = [[p for pair in pairs[start : start + BESIDE] for p in pair] for start in starts]
         captions = [[f"{start + place + 1}" for place in range(BESIDE)] for start in starts]
         sheet = contact_sheet(rows, "ABAB", captions, BOX)
-        sheet.save(chosen.output / f"sheet-{first // SHEET + 1:02}.jpg", quality=92)
+        sheet.save(chosen.output / f"sheet-{first // SHEET + 1:02}.png")
     with (chosen.output / "key.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([["pair", "photograph", "new"], *key])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from portraits import folder_of, hue_of, skin_color
+from portraits import FOLDERS, skin_color
 from scipy import stats
 from unseen import PHOTOGRAPHS, SAMPLES, Photograph, colored, read
 
@@ -105,7 +105,7 @@ def measure(
         made["true"] = true_3HW
         for variant, picture_3HW in made.items():
             pair = Pair(picture_3HW, true_3HW)
-            skin_a, skin_b = skin_color(photo.key, pair)
+            skin_hue, skin_chroma = skin_color(photo.key, pair)
             rows.append(
                 {
                     "key": photo.key,
@@ -114,8 +114,8 @@ def measure(
                     "chroma_rmse": rmse(pair).item(),
                     "ciede2000": pair.difference.mean().item(),
                     "colorfulness": colorfulness(picture_3HW).item(),
-                    "skin_a": skin_a,
-                    "skin_b": skin_b,
+                    "skin_hue": skin_hue,
+                    "skin_chroma": skin_chroma,
                 }
             )
             if lite0 is not None:
@@ -134,41 +134,39 @@ def estimates(measured: pd.DataFrame) -> Iterator[Row]:
         return mean(values) / mean(others)
 
     of = {name: own.reset_index() for name, own in measured.groupby("variant", sort=False)}
-    scene_N, gray_N = of["gray"]["scene"], of["gray"]["chroma_rmse"].to_numpy()
-    skin_N = of["true"]["skin_a"].notna()
-    folder_N = of["true"]["key"].map(folder_of).where(skin_N, "")
-    true_hue_N = hue_of(of["true"])
+    gray, true = of["gray"], of["true"]
+    scenes = {scene: gray["scene"] == scene for scene in sorted(gray["scene"].unique())}
+    portrait_N = true["skin_hue"].notna()
+    groups = {"portraits": portrait_N}
+    groups |= {folder: portrait_N & true["key"].str.startswith(folder) for folder in FOLDERS}
     for variant, own in of.items():
-        rmse_N, color_N = (own[name].to_numpy() for name in ("chroma_rmse", "colorfulness"))
         for metric in ("chroma_rmse", "ciede2000", "colorfulness"):
-            yield estimate(variant, metric, "", mean, own[metric].to_numpy())
-        true_N = of["true"]["colorfulness"].to_numpy()
-        yield estimate(variant, "colorfulness_of_true", "", ratio, color_N, true_N)
+            yield estimate(variant, metric, "", mean, own[metric])
+        columns = own["colorfulness"], true["colorfulness"]
+        yield estimate(variant, "colorfulness_of_true", "", ratio, *columns)
         if variant.endswith(AGED):
-            clean_N = of[variant.removesuffix(AGED)]["chroma_rmse"].to_numpy()
-            yield estimate(variant, "chroma_rmse_of_clean", "", ratio, rmse_N, clean_N)
-        for scene in ("", *sorted(scene_N.unique())):
-            here = scene_N.eq(scene) if scene else slice(None)
-            values = rmse_N[here], gray_N[here]
-            yield estimate(variant, "chroma_rmse_of_gray", scene, ratio, *values)
-        hue_N = hue_of(own)
-        error_N = np.abs((hue_N - true_hue_N + 180) % 360 - 180)
-        chroma_N = np.hypot(own["skin_a"], own["skin_b"]).to_numpy()
-        skin = {"skin_hue": hue_N, "skin_hue_error": error_N, "skin_chroma": chroma_N}
-        for metric, values_N in skin.items() if skin_N.any() and variant != "gray" else ():
-            yield estimate(variant, metric, "portraits", median, values_N[skin_N])
-            for folder in sorted(set(folder_N) - {""}):
-                yield estimate(variant, metric, folder, median, values_N[folder_N == folder])
+            columns = own["chroma_rmse"], of[variant.removesuffix(AGED)]["chroma_rmse"]
+            yield estimate(variant, "chroma_rmse_of_clean", "", ratio, *columns)
+        for scene, here_N in {"": gray["scene"].notna(), **scenes}.items():
+            columns = own["chroma_rmse"][here_N], gray["chroma_rmse"][here_N]
+            yield estimate(variant, "chroma_rmse_of_gray", scene, ratio, *columns)
+        own["skin_hue_error"] = ((own["skin_hue"] - true["skin_hue"] + 180) % 360 - 180).abs()
+        for metric in ("skin_hue", "skin_hue_error", "skin_chroma"):
+            for group, here_N in groups.items():
+                # The hue of gray is noise.
+                if here_N.any() and variant != "gray":
+                    yield estimate(variant, metric, group, median, own[metric][here_N])
 
 
 def estimate(
-    variant: str, metric: str, scene: str, statistic: Callable[..., Floats], *columns: Floats
+    variant: str, metric: str, scene: str, statistic: Callable[..., Floats], *columns: pd.Series
 ) -> Row:
     """Return a statistic of columns of N photographs with its percentile bootstrap interval."""
-    count = len(columns[0])
+    arrays = [column.to_numpy() for column in columns]
+    count = len(arrays[0])
     drawn_RN = np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
-    low, high = interval(statistic(*(column[drawn_RN] for column in columns)))
-    return variant, metric, scene, count, float(statistic(*columns)), low, high
+    low, high = interval(statistic(*(values_N[drawn_RN] for values_N in arrays)))
+    return variant, metric, scene, count, float(statistic(*arrays)), low, high
 
 
 def distances(features: Mapping[str, torch.Tensor]) -> Iterator[Row]:

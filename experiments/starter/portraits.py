@@ -6,11 +6,8 @@ photograph; hair, glasses, hats and background fall out by their color.
 
 import math
 
-import numpy as np
-import pandas as pd
 import torch
 
-from irodori.evaluation.statistics import Floats
 from irodori.metrics.pair import Pair
 
 FOLDERS = ("us-house", "us-senate", "18f-team")
@@ -25,13 +22,11 @@ MIDDLE = 50.0
 """The hue around which others are counted, so that none is torn apart at 0° or 360°."""
 
 
-def folder_of(key: str) -> str:
-    """Return the first part of a key."""
-    return key.split("/")[0]
-
-
 def skin_color(key: str, pair: Pair) -> tuple[float, float]:
-    """Return median a* and median b* of the skin as it was colored; NaN if it is no portrait."""
+    """Return hue in degrees and chroma of skin as it was colored: of median a* and median b*.
+
+    Both are NaN where the key is of no portrait, or the portrait shows too little skin.
+    """
     lab_3HW = pair.true_lab
     height, width = lab_3HW.shape[1:]
     y_H1 = ((torch.arange(height) + 0.5) / height - CENTER[0])[:, None] / RADIUS[0]
@@ -41,14 +36,8 @@ def skin_color(key: str, pair: Pair) -> tuple[float, float]:
     hue_HW = torch.atan2(lab_3HW[2], lab_3HW[1]).rad2deg()
     for plane_HW, (low, high) in ((lab_3HW[0], LIGHTNESS), (chroma_HW, CHROMA), (hue_HW, HUE)):
         skin_HW &= (plane_HW >= low) & (plane_HW <= high)
-    if folder_of(key) not in FOLDERS or skin_HW.sum() < ENOUGH:
+    if not key.startswith(FOLDERS) or skin_HW.sum() < ENOUGH:
         return math.nan, math.nan
     a, b = pair.predicted_lab[1:, skin_HW].median(1).values.tolist()
-    return a, b
-
-
-def hue_of(measured: pd.DataFrame) -> Floats:
-    """Return hue angles of skin in degrees, less than 180 from MIDDLE."""
-    degrees_N = np.rad2deg(np.arctan2(measured["skin_b"], measured["skin_a"])).to_numpy()
-    hues_N: Floats = (degrees_N - MIDDLE + 180) % 360 - 180 + MIDDLE
-    return hues_N
+    hue = math.degrees(math.atan2(b, a))
+    return (hue - MIDDLE + 180) % 360 - 180 + MIDDLE, math.hypot(a, b)

@@ -50,7 +50,8 @@ def main() -> None:
             [picture for quadruple in quadruples[start : start + BESIDE] for picture in quadruple]
             for start in range(0, len(quadruples), BESIDE)
         ]
-        sheet = contact_sheet(rows, TITLES * BESIDE)
+        titles = ("old print", *TITLES[1:]) if name == "aged" else TITLES
+        sheet = contact_sheet(rows, titles * BESIDE)
         sheet.save(chosen.output / f"{name}.jpg", quality=88)
     with Image.open(SAMPLES / "historical" / "castle_clinton.jpg") as photo:
         pictures = colored(models, functional.pil_to_tensor(photo.convert("RGB")))
