@@ -56,30 +56,71 @@ class GuidedUpsampler:
             luminance_11HW: of these rows, 1×1×(bottom − top)×width.
         """
         channels, height, width = self.chroma_1Chw.shape[1:]
-        rows = source_positions(self.height, self.seen_height, top, bottom, height)
-        columns = source_positions(self.width, self.seen_width, 0, self.width, width)
+        lines = torch.arange(top, bottom)
+        rows = source_positions(self.height, self.seen_height, lines, height)
+        columns = source_positions(self.width, self.seen_width, torch.arange(self.width), width)
         first = int(rows[0])
         planes_1Phw = self._planes(first, min(int(rows[-1]) + 2, height))
         # Columns first: there are fewer values at that point.
         planes_1PhW = interpolate_columns(planes_1Phw, columns)
         planes_1PHW = interpolate_rows(planes_1PhW, rows - first)
-        chroma, slope, low, high, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
-        # Where luminance goes far beyond that of the neighbors, their slope says nothing.
-        return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
+        return _with_detail(planes_1PHW, channels, luminance_11HW)
+
+    def at(self, rows_N: Tensor, columns_N: Tensor, luminance_N: Tensor) -> Tensor:
+        """Return the chrominance of single pixels, C×N, as `rows` does.
+
+        Args:
+            rows_N, columns_N: of the photo, int64 on the CPU.
+            luminance_N: of these pixels.
+        """
+        channels, *size = self.chroma_1Chw.shape[1:]
+        seen, whole = (self.seen_height, self.seen_width), (self.height, self.width)
+        lines, places = [], []
+        for lines_N, *sides in zip((rows_N, columns_N), whole, seen, size, strict=True):
+            # The part of the chrominance that a pixel depends on: its neighbors and their reach.
+            position_N = source_positions(sides[0], sides[1], lines_N, sides[2])
+            length = min(2 * REACH + 2, sides[2])
+            first_N = (position_N.long() - REACH).clamp(0, sides[2] - length)
+            lines.append((first_N[:, None] + torch.arange(length)).to(self.chroma_1Chw.device))
+            # grid_sample counts from -1 to 1 between the outer edges.
+            places.append((position_N - first_N + 0.5) * 2 / length - 1)
+        parts_NC, parts_N1 = (
+            planes_1Chw[0][:, lines[0][:, :, None], lines[1][:, None]].movedim(1, 0)
+            for planes_1Chw in (self.chroma_1Chw, self.luminance_11hw)
+        )
+        planes_NP11 = functional.grid_sample(
+            planes_of(parts_NC, parts_N1),
+            torch.stack(places[::-1], 1)[:, None, None].to(self.chroma_1Chw),
+            padding_mode="border",
+            align_corners=False,
+        )
+        chroma_NC11 = _with_detail(planes_NP11, channels, luminance_N[:, None, None, None])
+        return chroma_NC11[:, :, 0, 0].T
 
     def _planes(self, first: int, last: int) -> Tensor:
-        """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w.
-
-        Chrominance, its slopes, its minimum and maximum among neighbors, and luminance.
-        """
+        """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w."""
         top = max(0, first - REACH)
         chroma_1Chw = self.chroma_1Chw[:, :, top : last + REACH]
         luminance_11hw = self.luminance_11hw[:, :, top : last + REACH]
-        low_1Chw = -functional.max_pool2d(-chroma_1Chw, 3, stride=1, padding=1)
-        high_1Chw = functional.max_pool2d(chroma_1Chw, 3, stride=1, padding=1)
-        slopes_1Chw = slopes(luminance_11hw, chroma_1Chw)
-        planes = [chroma_1Chw, slopes_1Chw, low_1Chw, high_1Chw, luminance_11hw]
-        return torch.cat(planes, 1)[:, :, first - top : last - top]
+        return planes_of(chroma_1Chw, luminance_11hw)[:, :, first - top : last - top]
+
+
+def planes_of(chroma_BChw: Tensor, luminance_B1hw: Tensor) -> Tensor:
+    """Return all that is upsampled, B×P×h×w.
+
+    Chrominance, its slopes, its minimum and maximum among neighbors, and luminance.
+    """
+    low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
+    high_BChw = functional.max_pool2d(chroma_BChw, 3, stride=1, padding=1)
+    slopes_BChw = slopes(luminance_B1hw, chroma_BChw)
+    return torch.cat([chroma_BChw, slopes_BChw, low_BChw, high_BChw, luminance_B1hw], 1)
+
+
+def _with_detail(planes_1PHW: Tensor, channels: int, luminance_11HW: Tensor) -> Tensor:
+    """Return upsampled chrominance with what luminance has of detail; planes as `_planes` has."""
+    chroma, slope, low, high, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
+    # Where luminance goes far beyond that of the neighbors, their slope says nothing.
+    return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
 
 
 def slopes(luminance_11hw: Tensor, chroma_1Chw: Tensor) -> Tensor:
@@ -101,16 +142,15 @@ def box_mean(planes_1Chw: Tensor, radius: int) -> Tensor:
     return functional.avg_pool2d(padded, 2 * radius + 1, stride=1)
 
 
-def source_positions(size: int, seen: int, first: int, last: int, count: int) -> Tensor:
-    """Return where lines first … last − 1 of `size` lie among the `count` lines of chrominance.
+def source_positions(size: int, seen: int, lines_N: Tensor, count: int) -> Tensor:
+    """Return where lines of `size` lie among the `count` lines of chrominance, float64.
 
     Args:
         size: lines of the photo.
         seen: lines of the luminance that the network saw, two for each line of chrominance.
     """
     # Pixel centers lie at halves. In float64, since fp32 would err for 10,000 lines.
-    lines = torch.arange(first, last, dtype=torch.float64)
-    return ((lines + 0.5) * (seen / size) / 2 - 0.5).clamp(0, count - 1)
+    return ((lines_N.double() + 0.5) * (seen / size) / 2 - 0.5).clamp(0, count - 1)
 
 
 def interpolate_columns(planes_1Chw: Tensor, positions_W: Tensor) -> Tensor:
