@@ -1,4 +1,4 @@
-"""Random crops, flips and aging on the device, all of them functions of a sample's own draws."""
+"""Random crops, flips, tone curves and aging on the device, all of them functions of a sample's own draws."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated
@@ -65,7 +65,7 @@ class AugmentationBase(ABC):
 
 
 class Augmentation(AugmentationBase):
-    """A random window of the image, scaled to a square, maybe mirrored, maybe aged.
+    """A random window of the image, scaled to a square, maybe mirrored, its luminance changed.
 
     Args:
         crop: side of the result in pixels.
@@ -73,12 +73,14 @@ class Augmentation(AugmentationBase):
         crop_aspect: the window is stretched by a random ratio in [1 / crop_aspect, crop_aspect].
         flip: mirror every second image on average.
         age: the share of images whose luminance is made that of an old print.
+        tone: the largest change of the tone curve of luminance, as films and scanners differ: its
+            exponent lies between 2^−tone and 2^tone, and black and white each move by up to tone/4.
 
     Raises:
         IrodoriError: the smallest scale is above the largest.
     """
 
-    draws = 6
+    draws = 9
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class Augmentation(AugmentationBase):
         crop_aspect: Annotated[float, Range(min=1)] = 1.0,
         flip: bool = True,
         age: Annotated[float, Range(min=0, max=1)] = 0.0,
+        tone: Annotated[float, Range(min=0, max=1)] = 0.0,
     ) -> None:
         if crop_scale[0] > crop_scale[1]:
             raise IrodoriError(
@@ -98,6 +101,7 @@ class Augmentation(AugmentationBase):
         self.crop_aspect = crop_aspect
         self.flip = flip
         self.age = age
+        self.tone = tone
 
     def windows(self, draws_BD: Tensor, height: int, width: int) -> Tensor:
         """Return left, top, width and height of each window in pixels (B×4), inside the image."""
@@ -136,10 +140,16 @@ class Augmentation(AugmentationBase):
             )
 
     def on_luminance(self, luminance_B1HW: Tensor, draws_BD: Tensor) -> Tensor:
-        """Age a share of the pictures, each by a seed of its own; see `AugmentationBase`."""
+        """Change the tone of all pictures, and age a share of them; see `AugmentationBase`."""
+        if self.tone:
+            amount_B3 = draws_BD[:, 6:9].to(luminance_B1HW.device) * self.tone
+            curve_B3 = amount_B3[..., None, None].split(1, 1)
+            gamma_B1, black_B1, white_B1 = curve_B3
+            luminance_B1HW = luminance_B1HW ** (4**gamma_B1 / 2**self.tone)
+            luminance_B1HW = torch.lerp(black_B1 / 4, 1 - white_B1 / 4, luminance_B1HW)
         if not self.age:
             return luminance_B1HW
-        # The last draw chooses the pictures and their prints.
+        # One draw chooses the pictures and their prints.
         chosen = draws_BD[:, 5].numpy().tolist()
         aged = [
             age(luminance_1HW, int(draw * SEEDS)) if draw < self.age else luminance_1HW

@@ -1,6 +1,6 @@
 """The group `data` of the configuration: which shards are read, and how."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -30,6 +30,7 @@ class DataConfig:
     retries: Annotated[int, Range(min=0), NoEffect()] = 8
     timeout: Annotated[float, Range(above=0), NoEffect()] = 30.0
     shuffle: Literal["samples", "shards"] = "samples"
+    weights: Mapping[str, float] | None = None
     batch_size: Annotated[int, Range(min=1)] = 128
     val_batch_size: Annotated[int, Range(min=1), NoEffect()] = 32
     workers: Annotated[int, Range(min=0), NoEffect()] = 4

@@ -11,6 +11,7 @@ import torch
 import webdataset as wds
 from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 from torch import Tensor
 
 from irodori.color import ColorSpace, to_float
@@ -29,6 +30,8 @@ from irodori.data.opening import (
 from irodori.data.pipeline import PlannedBatches, training_pipeline, validation_pipeline
 from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
+from irodori.data.simulated_hints import SimulatedHints
+from irodori.data.weights import sample_weights
 from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
@@ -94,6 +97,7 @@ class ShardData(ShardModule):
         accumulate: micro-batches per optimizer step.
         needs_labels: refuse samples without a class (α > 0).
         nodes: machines that the batch is shared by, each with a cache of its own.
+        hints: makes hints of the true colors of training batches; None: there are none.
 
     Raises:
         IrodoriError: no shards match, one is damaged, a class is missing or out of range, or a
@@ -109,6 +113,7 @@ class ShardData(ShardModule):
         accumulate: int = 1,
         needs_labels: bool = False,
         nodes: int = 1,
+        hints: SimulatedHints | None = None,
     ) -> None:
         if augmentation.crop > config.size:
             raise IrodoriError(
@@ -123,6 +128,7 @@ class ShardData(ShardModule):
         super().__init__(config, val_index, partial(to_short_side, size=config.val_size))
         self.color_space = color_space
         self.augmentation = augmentation
+        self.hints = hints
         self.seed = seed
         self.accumulate = accumulate
         self.start = 0
@@ -133,6 +139,21 @@ class ShardData(ShardModule):
     def classes(self) -> tuple[str, ...]:
         """The names of the scenes; a label is an index of this tuple."""
         return self.train_index.classes
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64] | None:
+        """How often each training sample is drawn in an epoch; None: once.
+
+        Raises:
+            IrodoriError: see `sample_weights`.
+        """
+        if not self.config.weights:
+            return None
+        if self.config.shuffle == "shards":
+            raise IrodoriError(
+                "data.weights needs data.shuffle=samples: whole shards are read once an epoch"
+            )
+        return sample_weights(self.train_index, self.config.weights)
 
     def plan(self, world_size: int, rank: int) -> TrainingPlan:
         """Return what a rank trains on.
@@ -149,6 +170,7 @@ class ShardData(ShardModule):
             rank,
             self.seed,
             sizes if self.config.shuffle == "shards" else None,
+            self.weights,
         )
 
     def train_dataloader(self) -> wds.WebLoader:
@@ -157,9 +179,14 @@ class ShardData(ShardModule):
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
         memory = BatchMemory(config.workers, plan.micro_batch, config.size)
         dataset = training_pipeline(
-            batches, self.train_samples, self.augmentation.draws, memory, config.stages
+            batches, self.train_samples, self.draws, memory, config.stages
         )
         return web_loader(dataset, config.workers, memory)
+
+    @property
+    def draws(self) -> int:
+        """The number of uniform random numbers that a training sample takes."""
+        return self.augmentation.draws + (self.hints is not None)
 
     @property
     def epoch_batches(self) -> int:
@@ -208,12 +235,16 @@ class ShardData(ShardModule):
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip, convert and age training batches on the device they are on.
 
-        Adds `luminance` (B×1×crop×crop in [0,1]) and `chroma` (B×C×crop×crop in [0,1]), both fp32.
+        Adds `luminance` (B×1×crop×crop in [0,1]), `chroma` (B×C×crop×crop in [0,1]) and, where
+        they are simulated, `hints` (B×(C+1)×crop×crop), all fp32.
         """
         if "draws" in batch:
             draws_BD, on_cpu = batch.pop("draws"), batch.pop("draws_on_cpu", None)
-            rgb_B3HW = self.augmentation.on_rgb(to_float(batch.pop("images")), draws_BD)
+            own = self.augmentation.draws
+            rgb_B3HW = self.augmentation.on_rgb(to_float(batch.pop("images")), draws_BD[:, :own])
             luminance_B1HW, batch["chroma"] = self.color_space.encode(rgb_B3HW)
             draws_BD = draws_BD.cpu() if on_cpu is None else torch.from_numpy(on_cpu)
-            batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD)
+            batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD[:, :own])
+            if self.hints is not None:
+                batch["hints"] = self.hints(batch["chroma"], draws_BD[:, own])
         return batch

@@ -8,6 +8,7 @@ Batches go to a rank's workers in turn.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +27,11 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Every sample once an epoch, in an order of the epoch's own.
+    """Every sample once an epoch, or as often as its weight says, in an order of the epoch's own.
 
-    A remainder smaller than one global batch is left out, another one each epoch.
+    A remainder smaller than one global batch is left out, another one each epoch. A sample of
+    weight w is drawn ⌊w⌋ or ⌈w⌉ times an epoch, and w times on average: systematic sampling
+    (W. G. Madow, 1949) along a random order.
 
     Args:
         samples: number of samples of the training set.
@@ -40,6 +43,7 @@ class TrainingPlan:
             each place of the global batch then walks through shards of its own. A batch still holds
             samples of as many shards as it has places, but a rank needs only as many shards at a
             time as it has places in the batch. None for a permutation of all samples.
+        weights: of the samples, at least 0; None for 1 each. Not together with `shard_sizes`.
 
     Raises:
         IrodoriError: ranks × micro-batches don't divide the batch, or it exceeds the samples.
@@ -52,6 +56,7 @@ class TrainingPlan:
     rank: int = 0
     seed: int = 0
     shard_sizes: tuple[int, ...] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % (self.world_size * self.accumulate):
@@ -59,15 +64,20 @@ class TrainingPlan:
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
                 f" × trainer.accumulate={self.accumulate} must divide it"
             )
-        if self.batch_size > self.samples:
+        if self.batch_size > self.drawn:
             raise IrodoriError(
-                f"data.batch_size={self.batch_size} exceeds the {self.samples} training samples"
+                f"data.batch_size={self.batch_size} exceeds the {self.drawn} training samples"
             )
+
+    @cached_property
+    def drawn(self) -> int:
+        """Number of samples that every epoch draws, those of the remainder included."""
+        return self.samples if self.weights is None else int(self.weights.sum())
 
     @property
     def steps(self) -> int:
         """Number of optimizer steps an epoch, the same on every rank."""
-        return self.samples // self.batch_size
+        return self.drawn // self.batch_size
 
     @property
     def micro_batch(self) -> int:
@@ -75,8 +85,15 @@ class TrainingPlan:
         return self.batch_size // (self.world_size * self.accumulate)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the epoch's order of all samples; those of the remainder come last."""
+        """Return the epoch's order of what it draws; the remainder comes last."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+        if self.weights is not None:
+            order = generator.permutation(self.samples)
+            # Weights are laid end to end, and points of distance 1 fall on them.
+            ends = np.cumsum(self.weights[order])
+            points = np.arange(self.drawn + 1) + generator.random()
+            points = points[points < ends[-1]]
+            return generator.permutation(order[np.searchsorted(ends, points, side="right")])
         if self.shard_sizes is None:
             return generator.permutation(self.samples)
         sizes = np.array(self.shard_sizes, dtype=np.int64)

@@ -11,6 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from irodori.utils.describable import Describable
 from irodori.utils.errors import IrodoriError
 
+LOCAL = 8
+"""Stride of the local features."""
+SKIPS = (4, 2)
+"""Strides of the finer features, which decoders may use."""
 BLOCK = re.compile(r"(?:\D\w*\.)*?(?:\d+\.)+")
 """The part of a parameter's name that numbers a block: names, then numbers."""
 

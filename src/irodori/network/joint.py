@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import Backbone, Global, Local, divided
-from irodori.network.decoders import ColorizationDecoder, Decoder
+from irodori.network.backbone import LOCAL, SKIPS, Backbone, Global, Local, divided
+from irodori.network.decoders import ColorizationDecoder, Decoder, joined
 from irodori.network.heads import Classification, Fusion
+from irodori.network.hints import HintAttention, hint_levels
 from irodori.network.output import ChromaOutput, Output
 from irodori.network.paper_backbone import PaperBackbone
 from irodori.utils.describable import Describable
@@ -34,6 +35,7 @@ class JointNetwork(nn.Module, Describable):
         backbone: None is a `PaperBackbone`.
         decoder: a `Decoder` class or a `functools.partial` of one; None is the paper's.
         output: an `Output` class or a `functools.partial` of one; None is the paper's.
+        hints: the network takes colors that a person has named for places of the photo.
 
     Raises:
         ValueError: an argument is out of range, or doesn't fit another.
@@ -50,6 +52,7 @@ class JointNetwork(nn.Module, Describable):
         backbone: Backbone | None = None,
         decoder: Callable[..., Decoder] | None = None,
         output: Callable[..., Output] | None = None,
+        hints: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(backbone, Backbone | None):
@@ -73,15 +76,25 @@ class JointNetwork(nn.Module, Describable):
             if num_classes:
                 inputs = backbone.scene_channels
                 self.classification = Classification(inputs, num_classes, width)
+        self.hint_channels = chroma_channels + 1 if hints else 0
+        self.hint_attention: HintAttention | None = None
+        skip_channels = dict(backbone.skip_channels)
+        if hints:
+            self.hint_attention = HintAttention(backbone.local_channels, self.hint_channels)
+            for stride in SKIPS:
+                skip_channels[stride] = skip_channels.get(stride, 0) + self.hint_channels
         self.colorization = decoder(
             in_channels=backbone.local_channels,
             out_channels=self.output.channels,
             stride=self.output.stride,
-            skip_channels=dict(backbone.skip_channels),
+            skip_channels=skip_channels,
         )
 
     def forward(
-        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
+        self,
+        luminance_B1HW: Tensor,
+        style_B1HW: Tensor | None = None,
+        hints_BMHW: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return chrominance and scene logits of luminance of any size.
 
@@ -89,16 +102,21 @@ class JointNetwork(nn.Module, Describable):
             luminance_B1HW: in [0,1], H, W ≥ 1.
             style_B1HW: luminance of another image, of any size, whose global features replace the
                 photo's own; its batch is B.
+            hints_BMHW: colors that are known, with M = `hint_channels` and of the luminance's size;
+                see `hint_levels`. None: no hints.
 
         Returns:
             Chrominance in [0,1], B×chroma_channels×⌈H/2⌉×⌈W/2⌉, and logits B×num_classes (None
             without classification; those of the style image where one is given).
         """
-        prediction_BQHW, logits_BC = self.predict(luminance_B1HW, style_B1HW)
-        return self._chroma(prediction_BQHW, luminance_B1HW), logits_BC
+        prediction_BQHW, logits_BC = self.predict(luminance_B1HW, style_B1HW, hints_BMHW)
+        return self._chroma(prediction_BQHW, luminance_B1HW.shape[-2:]), logits_BC
 
     def predict(
-        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None = None
+        self,
+        luminance_B1HW: Tensor,
+        style_B1HW: Tensor | None = None,
+        hints_BMHW: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Return what losses are computed from; arguments and logits as in `forward`.
 
@@ -106,35 +124,70 @@ class JointNetwork(nn.Module, Describable):
             The prediction B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output`
             turns into chrominance, and the scene logits.
         """
+        size = luminance_B1HW.shape[-2:]
         if self.fusion is None:
             local = self.backbone.local_features(luminance_B1HW)
-            return self._prediction(luminance_B1HW, local, None), None
+            return self._prediction(local, size, None, hints_BMHW), None
         local, seen = self.backbone(luminance_B1HW, style_B1HW)
-        return self._prediction(luminance_B1HW, local, seen.features_BC), self._logits(seen)
+        prediction_BQHW = self._prediction(local, size, seen.features_BC, hints_BMHW)
+        return prediction_BQHW, self._logits(seen)
 
     def global_features(self, luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the global features B×G of whole photos, for `color`, and the scene logits."""
         seen = self.backbone.global_features(luminance_B1HW)
         return seen.features_BC, self._logits(seen)
 
-    def color(self, luminance_B1HW: Tensor, global_BC: Tensor | None = None) -> Tensor:
+    def color(
+        self,
+        luminance_B1HW: Tensor,
+        global_BC: Tensor | None = None,
+        hints_BMHW: Tensor | None = None,
+    ) -> Tensor:
         """Return chrominance as `forward` does, for given global features (None without)."""
         local = self.backbone.local_features(luminance_B1HW)
-        return self._chroma(self._prediction(luminance_B1HW, local, global_BC), luminance_B1HW)
+        return self.decode(local, luminance_B1HW.shape[-2:], global_BC, hints_BMHW)
 
-    def _prediction(self, luminance_B1HW: Tensor, local: Local, global_BC: Tensor | None) -> Tensor:
+    def decode(
+        self,
+        local: Local,
+        size: tuple[int, ...],
+        global_BC: Tensor | None = None,
+        hints_BMHW: Tensor | None = None,
+    ) -> Tensor:
+        """Return chrominance as `color` does, of a photo's local features and its size H×W."""
+        return self._chroma(self._prediction(local, size, global_BC, hints_BMHW), size)
+
+    def _prediction(
+        self,
+        local: Local,
+        size: tuple[int, ...],
+        global_BC: Tensor | None,
+        hints_BMHW: Tensor | None,
+    ) -> Tensor:
         """Return the decoder's prediction, see `predict`."""
-        features_BCHW = local.features_BCHW
+        features_BCHW, skips = local
         if self.fusion is not None:
             features_BCHW = self.fusion(global_BC, features_BCHW)
-        prediction_BQHW: Tensor = self.colorization(features_BCHW, local.skips)
+        if self.hint_attention is not None:
+            if hints_BMHW is None:
+                batch = len(features_BCHW)
+                hints_BMHW = features_BCHW.new_zeros(batch, self.hint_channels, *size)
+            else:
+                hints_BMHW = hints_BMHW.to(features_BCHW.dtype)
+                levels = hint_levels(hints_BMHW, (LOCAL,))
+                features_BCHW = self.hint_attention(features_BCHW, levels[LOCAL])
+            skips = {
+                stride: joined(hints, skips.get(stride))
+                for stride, hints in hint_levels(hints_BMHW, SKIPS).items()
+            }
+        prediction_BQHW: Tensor = self.colorization(features_BCHW, skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
         step = 2 * self.output.stride
-        height, width = (divided(size, step) for size in luminance_B1HW.shape[-2:])
+        height, width = (divided(side, step) for side in size)
         return prediction_BQHW[..., :height, :width]
 
-    def _chroma(self, prediction_BQHW: Tensor, luminance_B1HW: Tensor) -> Tensor:
-        height, width = (divided(size, 2) for size in luminance_B1HW.shape[-2:])
+    def _chroma(self, prediction_BQHW: Tensor, size: tuple[int, ...]) -> Tensor:
+        height, width = (divided(side, 2) for side in size)
         chroma_BCHW: Tensor = self.output(prediction_BQHW, height, width)
         return chroma_BCHW
 
@@ -154,7 +207,11 @@ def freeze_unused(network: JointNetwork) -> None:
     network.backbone.encoder_frozen = False
     side = 2 * network.backbone.step
     with torch.enable_grad():
-        results = network.predict(torch.zeros(1, 1, side, side, device=parameters[0].device))
+        luminance_B1HW = torch.zeros(1, 1, side, side, device=parameters[0].device)
+        hints_BMHW = None
+        if network.hint_channels:
+            hints_BMHW = luminance_B1HW.new_ones(1, network.hint_channels, side, side)
+        results = network.predict(luminance_B1HW, hints_BMHW=hints_BMHW)
         total = torch.stack([result.sum() for result in results if result is not None]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     network.backbone.encoder_frozen = frozen

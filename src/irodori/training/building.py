@@ -49,6 +49,7 @@ def build_data(config: DictConfig) -> ShardData:
         accumulate=config.trainer.accumulate_grad_batches,
         needs_labels=config.alpha > 0,
         nodes=config.trainer.num_nodes,
+        hints=instantiate(config.hints) if config.network.hints else None,
     )
     # Before other processes are started, which would wait for one that gives up.
     if data.plan(world_size(config.trainer), rank=0).micro_batch < 2:

@@ -56,6 +56,7 @@ class TrainSettings:
     metrics: Annotated[Any, NoEffect()]
     logger: Annotated[Any, NoEffect()]
     ab_prior: Annotated[str, NoEffect()]
+    hints: Any = None
     alpha: Annotated[float, Range(min=0, below=float("inf")), Label("α = {}")] = 1.0
     seed: Annotated[int, Range(min=0, max=2**32 - 1), NoEffect()] = 0
     resume: Annotated[str | None, NoEffect()] = None

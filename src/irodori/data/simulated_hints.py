@@ -1,0 +1,68 @@
+"""Hints for training, simulated from the true colors of photographs."""
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from irodori.config.ranges import Range
+from irodori.data.augment import SEEDS
+
+MAX_HINTS = 50
+MAX_SIDE = 9
+
+
+class SimulatedHints:
+    """Hints as a person might give them: most often none, else a few small squares.
+
+    As in Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors"
+    (SIGGRAPH 2017): the number of squares is drawn from a geometric distribution, their sides from
+    1 to 9 pixels, and each has the mean of the true colors in it. Here their places are uniform,
+    and there are at most 50.
+
+    Args:
+        share: of the photographs that have any hints.
+        mean_count: mean number of hints of those that have some.
+    """
+
+    def __init__(
+        self,
+        share: Annotated[float, Range(min=0, max=1)] = 0.4,
+        mean_count: Annotated[float, Range(min=1, max=MAX_HINTS)] = 8.0,
+    ) -> None:
+        self.share = share
+        self.mean_count = mean_count
+
+    def __call__(self, chroma_BCHW: Tensor, draws_B: Tensor) -> Tensor:
+        """Return the hints of a batch, B×(C+1)×H×W, see `irodori.network.hints.hint_levels`.
+
+        Args:
+            chroma_BCHW: the true chrominance in [0,1].
+            draws_B: numbers in [0,1) on the CPU, of which hints are a function.
+        """
+        batch, channels, height, width = chroma_BCHW.shape
+        # Which square a pixel belongs to; 0: none. Squares are drawn on the CPU: one transfer.
+        squares_BHW = np.zeros((batch, height, width), np.int64)
+        for squares_HW, draw in zip(squares_BHW, draws_B.numpy().tolist(), strict=True):
+            if draw < self.share:
+                self._draw(squares_HW, np.random.default_rng(int(draw * SEEDS)))
+        squares_BP = torch.from_numpy(squares_BHW).to(chroma_BCHW.device).flatten(1)
+        ones_B1P = torch.ones_like(squares_BP, dtype=chroma_BCHW.dtype)[:, None]
+        values_BMP = torch.cat([chroma_BCHW.flatten(2), ones_B1P], 1)
+        index_BMP = squares_BP[:, None].expand(-1, channels + 1, -1)
+        sums_BMS = values_BMP.new_zeros(batch, channels + 1, MAX_HINTS + 1)
+        sums_BMS.scatter_add_(2, index_BMP, values_BMP)
+        means_BMS = sums_BMS / sums_BMS[:, -1:].clamp(min=1)
+        means_BMS[..., 0] = 0
+        return means_BMS.gather(2, index_BMP).unflatten(2, (height, width))
+
+    def _draw(self, squares_HW: np.ndarray, generator: np.random.Generator) -> None:
+        """Number the pixels of a photograph's squares, from 1 on."""
+        height, width = squares_HW.shape
+        for number in range(min(int(generator.geometric(1 / self.mean_count)), MAX_HINTS)):
+            side = int(generator.integers(1, MAX_SIDE + 1))
+            top, left = (
+                int(generator.integers(0, max(1, size - side + 1))) for size in (height, width)
+            )
+            squares_HW[top : top + side, left : left + side] = number + 1
