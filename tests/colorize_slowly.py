@@ -14,7 +14,7 @@ class BatchColorizer:
     def __init__(self, options, photos, jobs, report):
         pass
 
-    def __call__(self, pixels_HWC, sharing=1):
+    def __call__(self, pixels_HWC, sharing=1, hints=()):
         time.sleep(float(sys.argv[1]))
         pixels_HW3 = pixels_HWC.repeat(4 - pixels_HWC.shape[2], 2)[..., :3]
         return types.SimpleNamespace(pixels_HW3=pixels_HW3, scenes={}, work_size=(1, 1))

@@ -9,6 +9,7 @@ import pytest
 import irodori
 from irodori.config import PROJECT
 from irodori.inference.colorizer import Colorizer
+from irodori.inference.hints import Hint
 from irodori.network import JointNetwork
 
 
@@ -50,8 +51,9 @@ def test_a_run_starts_without_packages_that_only_other_runs_need(data, tmp_path)
 
 def test_the_public_names_come_when_asked_for():
     assert irodori.Colorizer is Colorizer
+    assert irodori.Hint is Hint
     assert irodori.JointNetwork is JointNetwork
-    assert set(irodori.__all__) == {"Colorizer", "JointNetwork", "__version__"}
+    assert set(irodori.__all__) == {"Colorizer", "Hint", "JointNetwork", "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'Colourizer'"):
         _ = irodori.Colourizer
 

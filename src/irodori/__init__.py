@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irodori.inference.colorizer import Colorizer
+    from irodori.inference.hints import Hint
     from irodori.network import JointNetwork
 
 __version__ = "0.1.0"
-__all__ = ["Colorizer", "JointNetwork", "__version__"]
+__all__ = ["Colorizer", "Hint", "JointNetwork", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from irodori.inference.colorizer import Colorizer
 
         return Colorizer
+    if name == "Hint":
+        from irodori.inference.hints import Hint
+
+        return Hint
     if name == "JointNetwork":
         from irodori.network import JointNetwork
 

@@ -10,7 +10,7 @@ from irodori.color import Lab, Luv, Rgb, YCbCr, Yuv, to_uint8
 from irodori.config import PROJECT
 from irodori.data.index import read_index
 from irodori.data.samples import Samples
-from irodori.inference import colorizer as module
+from irodori.inference import prepared_photo as module
 from irodori.inference.colorizer import Colorizer, seen_size
 from irodori.inference.settings import ColorizeSettings
 from irodori.model import Model
@@ -314,14 +314,14 @@ def test_memory_that_runs_out_is_said_and_changes_nothing(model, monkeypatch):
     colorizer = exactly(model, ColorizeSettings(work_size="native"), report=(said := []).append)
     photo = large(640, 800)
     whole = colorizer.color(photo).pixels_HW3.astype(int)
-    color = colorizer.network.color
+    decode = colorizer.network.decode
 
-    def short_of_memory(luminance_B1HW, global_BC):
-        if luminance_B1HW.numel() > 500 * 500:
+    def short_of_memory(local, size, global_BC, hints_BMHW=None):
+        if size[0] * size[1] > 500 * 500:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return color(luminance_B1HW, global_BC)
+        return decode(local, size, global_BC, hints_BMHW)
 
-    monkeypatch.setattr(colorizer.network, "color", short_of_memory)
+    monkeypatch.setattr(colorizer.network, "decode", short_of_memory)
     again = colorizer.color(photo).pixels_HW3.astype(int)
     assert np.abs(again - whole).max() <= 1
     assert any("not enough memory" in line for line in said)

@@ -39,6 +39,15 @@ def colorize(
         Path | None, typer.Option(help="A photo whose scene decides the colors.")
     ] = None,
     style_strength: StyleStrength = 1.0,
+    hints: Annotated[
+        str | None,
+        typer.Option(
+            help="A file of hints, colors that are known at places of the photo; auto takes the"
+            " file photo.hints.json beside each photo.",
+            metavar="FILE|auto",
+            show_default=False,
+        ),
+    ] = None,
     saturation: Saturation = 1.0,
     work_size: Annotated[
         str,
@@ -122,6 +131,7 @@ def colorize(
             settings=ColorizeSettings(size, saturation, style_strength),
             checkpoint=checkpoint,
             style=style,
+            hints=hints,
             sequence=sequence,
             encoding=Encoding(SHORT.get(name, name) if name else None, quality),
             page=page,
@@ -145,6 +155,7 @@ def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool)
     """Colorize what is planned and report it. Returns whether all could be done."""
     from irodori.cli.colorize_report import Report
     from irodori.inference.job.run import colorize_photos
+    from irodori.inference.job.tasks import AUTO
 
     found = plan.found
     for folder, reason in found.unread:
@@ -157,6 +168,9 @@ def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool)
         print(f"left out: {more:,} more files (--verbose names them)", file=sys.stderr)
     if done := len(plan.everything) - len(plan.tasks):
         print(f"{done:,} of {len(plan.everything):,} photos done already", file=sys.stderr)
+    if options.hints == AUTO:
+        hinted = sum(task.hints is not None for task in plan.tasks)
+        print(f"hints for {hinted:,} of {len(plan.tasks):,} photos", file=sys.stderr)
     with Report(len(plan.tasks), as_json) as report:
         if plan.tasks:
             with closing(colorize_photos(plan, options, report.print)) as outcomes:

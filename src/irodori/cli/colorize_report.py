@@ -61,5 +61,6 @@ def described(outcome: "Outcome") -> dict[str, object]:
         "work_size": list(outcome.work_size),
         "seconds": round(outcome.seconds, 3),
         "scenes": {name: round(share, 4) for name, share in scenes},
+        "hints": outcome.hints,
         "notes": list(outcome.notes),
     }

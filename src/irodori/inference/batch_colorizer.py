@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from irodori.imageio import read_photo
-from irodori.inference.colorizer import STEADY, Colored, Colorizer
+from irodori.inference.colorizer import STEADY, Colorizer
+from irodori.inference.hints import Hint
 from irodori.inference.job.tasks import JobOptions
 from irodori.inference.luminance import Pixels
+from irodori.inference.prepared_photo import Colored
 from irodori.inference.provenance import provenance_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 
@@ -29,7 +31,7 @@ class BatchColorizer:
 
     Raises:
         IrodoriError: the checkpoint or the style can't be read, the model has no global features
-            to take from a style, or there is no such device.
+            to take from a style or takes no hints, or there is no such device.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class BatchColorizer:
             report=report,
             trust=options.trust,
         )
+        if options.hints is not None:
+            self.colorizer.refuse_hints_unless_taken()
         self.provenance = None
         if options.provenance:
             self.provenance = provenance_of(
@@ -69,12 +73,12 @@ class BatchColorizer:
                 steady_1G = torch.lerp(steady_1G, self.style_1G, strength)
             self.style_1G = steady_1G
 
-    def __call__(self, pixels_HWC: Pixels, sharing: int = 1) -> Colored:
+    def __call__(self, pixels_HWC: Pixels, sharing: int = 1, hints: Sequence[Hint] = ()) -> Colored:
         """Colorize a photo while `sharing` photos share the processor's cores."""
         # Counts for the calling thread alone, with OpenMP, so each thread sets it for itself.
         torch.set_num_threads(max(1, self.threads // sharing))
         with self._lock:
-            return self.colorizer.color(pixels_HWC, self.style_1G)
+            return self.colorizer.color(pixels_HWC, self.style_1G, hints=hints)
 
     def _global_features(self, path: Path, sharing: int) -> Tensor:
         torch.set_num_threads(max(1, self.threads // sharing))

@@ -56,16 +56,37 @@ class GuidedUpsampler:
             luminance_11HW: of these rows, 1×1×(bottom − top)×width.
         """
         channels, height, width = self.chroma_1Chw.shape[1:]
-        rows = source_positions(self.height, self.seen_height, top, bottom, height)
-        columns = source_positions(self.width, self.seen_width, 0, self.width, width)
+        lines = torch.arange(top, bottom)
+        rows = source_positions(self.height, self.seen_height, lines, height)
+        columns = source_positions(self.width, self.seen_width, torch.arange(self.width), width)
         first = int(rows[0])
         planes_1Phw = self._planes(first, min(int(rows[-1]) + 2, height))
         # Columns first: there are fewer values at that point.
         planes_1PhW = interpolate_columns(planes_1Phw, columns)
         planes_1PHW = interpolate_rows(planes_1PhW, rows - first)
-        chroma, slope, low, high, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
-        # Where luminance goes far beyond that of the neighbors, their slope says nothing.
-        return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
+        return _with_detail(planes_1PHW, channels, luminance_11HW)
+
+    def at(self, rows_N: Tensor, columns_N: Tensor, luminance_N: Tensor) -> Tensor:
+        """Return the chrominance of single pixels, C×N, as `rows` does.
+
+        Args:
+            rows_N, columns_N: of the photo, int64 on the CPU.
+            luminance_N: of these pixels.
+        """
+        channels, height, width = self.chroma_1Chw.shape[1:]
+        y_N = source_positions(self.height, self.seen_height, rows_N, height)
+        x_N = source_positions(self.width, self.seen_width, columns_N, width)
+        # grid_sample counts from -1 to 1 between the outer edges.
+        grid_1N12 = (
+            torch.stack([(x_N + 0.5) / width, (y_N + 0.5) / height], 1)[None, :, None] * 2 - 1
+        )
+        planes_1PN1 = functional.grid_sample(
+            self._planes(0, height),
+            grid_1N12.to(self.chroma_1Chw),
+            padding_mode="border",
+            align_corners=False,
+        )
+        return _with_detail(planes_1PN1, channels, luminance_N[None, None, :, None])[0, :, :, 0]
 
     def _planes(self, first: int, last: int) -> Tensor:
         """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w.
@@ -80,6 +101,13 @@ class GuidedUpsampler:
         slopes_1Chw = slopes(luminance_11hw, chroma_1Chw)
         planes = [chroma_1Chw, slopes_1Chw, low_1Chw, high_1Chw, luminance_11hw]
         return torch.cat(planes, 1)[:, :, first - top : last - top]
+
+
+def _with_detail(planes_1PHW: Tensor, channels: int, luminance_11HW: Tensor) -> Tensor:
+    """Return upsampled chrominance with what luminance has of detail; planes as `_planes` has."""
+    chroma, slope, low, high, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
+    # Where luminance goes far beyond that of the neighbors, their slope says nothing.
+    return torch.addcmul(chroma, slope, luminance_11HW - luminance).clamp(low, high)
 
 
 def slopes(luminance_11hw: Tensor, chroma_1Chw: Tensor) -> Tensor:
@@ -101,16 +129,15 @@ def box_mean(planes_1Chw: Tensor, radius: int) -> Tensor:
     return functional.avg_pool2d(padded, 2 * radius + 1, stride=1)
 
 
-def source_positions(size: int, seen: int, first: int, last: int, count: int) -> Tensor:
-    """Return where lines first … last − 1 of `size` lie among the `count` lines of chrominance.
+def source_positions(size: int, seen: int, lines_N: Tensor, count: int) -> Tensor:
+    """Return where lines of `size` lie among the `count` lines of chrominance, float64.
 
     Args:
         size: lines of the photo.
         seen: lines of the luminance that the network saw, two for each line of chrominance.
     """
     # Pixel centers lie at halves. In float64, since fp32 would err for 10,000 lines.
-    lines = torch.arange(first, last, dtype=torch.float64)
-    return ((lines + 0.5) * (seen / size) / 2 - 0.5).clamp(0, count - 1)
+    return ((lines_N.double() + 0.5) * (seen / size) / 2 - 0.5).clamp(0, count - 1)
 
 
 def interpolate_columns(planes_1Chw: Tensor, positions_W: Tensor) -> Tensor:

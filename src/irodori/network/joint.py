@@ -127,9 +127,9 @@ class JointNetwork(nn.Module, Describable):
         size = luminance_B1HW.shape[-2:]
         if self.fusion is None:
             local = self.backbone.local_features(luminance_B1HW)
-            return self._prediction(local, size, None, hints_BMHW), None
+            return self.prediction(local, size, None, hints_BMHW), None
         local, seen = self.backbone(luminance_B1HW, style_B1HW)
-        prediction_BQHW = self._prediction(local, size, seen.features_BC, hints_BMHW)
+        prediction_BQHW = self.prediction(local, size, seen.features_BC, hints_BMHW)
         return prediction_BQHW, self._logits(seen)
 
     def global_features(self, luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -155,16 +155,16 @@ class JointNetwork(nn.Module, Describable):
         hints_BMHW: Tensor | None = None,
     ) -> Tensor:
         """Return chrominance as `color` does, of a photo's local features and its size H×W."""
-        return self._chroma(self._prediction(local, size, global_BC, hints_BMHW), size)
+        return self._chroma(self.prediction(local, size, global_BC, hints_BMHW), size)
 
-    def _prediction(
+    def prediction(
         self,
         local: Local,
         size: tuple[int, ...],
-        global_BC: Tensor | None,
-        hints_BMHW: Tensor | None,
+        global_BC: Tensor | None = None,
+        hints_BMHW: Tensor | None = None,
     ) -> Tensor:
-        """Return the decoder's prediction, see `predict`."""
+        """Return the prediction, see `predict`, of a photo's local features and its size H×W."""
         features_BCHW, skips = local
         if self.fusion is not None:
             features_BCHW = self.fusion(global_BC, features_BCHW)

@@ -14,9 +14,9 @@ from PIL import Image
 
 import tiny
 from irodori.imageio import Encoding
-from irodori.inference.colorizer import Colored
 from irodori.inference.job import run as job
 from irodori.inference.job.tasks import JobOptions, make_plan
+from irodori.inference.prepared_photo import Colored
 from irodori.utils.errors import IrodoriError
 
 
@@ -30,7 +30,7 @@ class Model:
         self.lock = threading.Lock()
         self.active = self.most = 0
 
-    def __call__(self, pixels_HWC, sharing=1):
+    def __call__(self, pixels_HWC, sharing=1, hints=()):
         with self.lock:
             self.active += 1
             self.most = max(self.most, self.active)

@@ -9,11 +9,12 @@ from onnx import compose, parser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from irodori.inference.colorizer import MARGIN, MAX_SEEN, MIN_SIDE
+from irodori.inference.colorizer import MAX_SEEN, MIN_SIDE
 from irodori.inference.export.graphs import described, to_onnx, traced
 from irodori.inference.export.traceable import scaled_by_products, use_static_padding
 from irodori.inference.fast.folding import fold
 from irodori.inference.gamut import STEPS, TOLERANCE
+from irodori.inference.prepared_photo import MARGIN
 from irodori.inference.settings import WORK_SIZE
 from irodori.inference.upsampling import slopes
 from irodori.model import Model

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from irodori.imageio import READ, UNREAD
+from irodori.inference.hints import is_hint_file
 from irodori.utils.errors import IrodoriError
 
 MAGIC = frozenset("*?[")
@@ -42,6 +43,8 @@ class Found:
         suffix = path.suffix.lower()
         if suffix in READ:
             self.sources.append(Source(path, tree, _name(folder)))
+        elif is_hint_file(path):
+            self.skipped.append((path, "a hint file: --hints auto uses it"))
         elif suffix != ".xmp":  # what it says of the photo beside it is read with that
             self.skipped.append((path, UNREAD.get(suffix, "no photo by its name")))
 

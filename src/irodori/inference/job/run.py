@@ -28,6 +28,7 @@ from irodori.imageio import (
     with_sidecar,
     write_photo,
 )
+from irodori.inference.hints import read_hints, with_hints
 from irodori.inference.job.names import suffix_for
 from irodori.inference.job.queue import Admission, AdmissionQueue
 from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan
@@ -60,7 +61,7 @@ class Outcome:
 
     target: its file. size, work_size: width and height of the photo and of what the network saw.
     scenes: names with probabilities, the likeliest first. notes: what was left out or assumed.
-    left: why it was left as it is. error: why there is no result.
+    hints: their number. left: why it was left as it is. error: why there is no result.
     """
 
     task: ColorizeTask
@@ -70,6 +71,7 @@ class Outcome:
     scenes: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    hints: int = 0
     left: str | None = None
     error: str | None = None
 
@@ -190,8 +192,9 @@ class _Job:
                 raise IrodoriError("in color already: give --recolor to colorize it")
             why = "in color already: left as it is (--recolor colorizes it)"
             return Outcome(task, size=size, notes=photo.notes, left=why)
+        hints = () if task.hints is None else read_hints(task.hints)
         model = self.model.result()
-        colored = model(photo.pixels, self.queue.sharing(admission))
+        colored = model(photo.pixels, self.queue.sharing(admission), hints)
         encoding, target, notes = self._encoding(task, photo)
         if target != task.target and target is not None:
             if target in self.targets:
@@ -202,13 +205,14 @@ class _Job:
                 raise IrodoriError(f"{target} exists already")
         if self.stopped.is_set():
             raise IrodoriError("stopped")
-        self._write(target, colored.pixels_HW3, photo, encoding, model.provenance)
+        provenance = model.provenance and with_hints(model.provenance, len(hints))
+        self._write(target, colored.pixels_HW3, photo, encoding, provenance)
         if self.options.dates and task.source is not None and target is not None:
             times = task.source.stat()
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
         seen = (colored.work_size[1], colored.work_size[0])
         seconds = time.monotonic() - start
-        return Outcome(task, target, size, seen, colored.scenes, seconds, notes)
+        return Outcome(task, target, size, seen, colored.scenes, seconds, notes, len(hints))
 
     def _encoding(
         self, task: ColorizeTask, photo: Photo

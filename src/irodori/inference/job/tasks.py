@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
+from irodori.inference.hints import hint_file_of, is_hint_file, read_hints
 from irodori.inference.job.inputs import Found, find_photos, is_folder, is_pattern
 from irodori.inference.job.names import result_names
 from irodori.inference.settings import ColorizeSettings, check_range
@@ -13,6 +14,8 @@ from irodori.utils.errors import IrodoriError
 
 STREAM = "-"
 """Standard input or output."""
+AUTO = "auto"
+"""Value of `JobOptions.hints`."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SOURCE_TYPES = (
     *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
@@ -31,6 +34,7 @@ class JobOptions:
         settings: how the network colorizes.
         checkpoint: a run folder or a file; None: the bundled model.
         style: an image whose scene decides the colors.
+        hints: a hint file, for one photo, or `AUTO`: those beside the photos.
         sequence: one scene for all photos.
         encoding: how results are written.
         page: which page of a file with several, from 1 on.
@@ -51,6 +55,7 @@ class JobOptions:
     settings: ColorizeSettings = field(default_factory=ColorizeSettings)
     checkpoint: Path | None = None
     style: Path | None = None
+    hints: str | None = None
     sequence: bool = False
     encoding: Encoding = field(default_factory=Encoding)
     page: int | None = None
@@ -87,10 +92,11 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class ColorizeTask:
-    """A photo and its result; None is standard input or output."""
+    """A photo, its result (None: standard input or output) and its hint file."""
 
     source: Path | None
     target: Path | None
+    hints: Path | None = None
 
     def __str__(self) -> str:
         return "standard input" if self.source is None else str(self.source)
@@ -119,8 +125,8 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
         options: the rest.
 
     Raises:
-        IrodoriError: arguments or output don't fit, nothing is found, a result would replace a
-            photo, or exists already with neither `overwrite` nor `resume`.
+        IrodoriError: arguments, output or hints don't fit, nothing is found, a result would replace
+            a photo, or exists already with neither `overwrite` nor `resume`.
     """
     if STREAM in arguments and len(arguments) > 1:
         raise IrodoriError("- is standard input: give it alone")
@@ -154,6 +160,7 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
             ColorizeTask(source.path, place / name)
             for source, name in zip(found.sources, names, strict=True)
         ]
+    everything = _with_hints(everything, found, options.hints)
     done = _refuse_targets(everything, options)
     tasks = [task for task in everything if task not in done]
     return Plan(tasks, encoding, everything, found)
@@ -169,6 +176,31 @@ def _encoding_of(target: Path, chosen: Encoding) -> Encoding:
             f"--output {target} is {format} by its name, but --format says {chosen.format}"
         )
     return Encoding(format, chosen.quality)
+
+
+def _with_hints(tasks: list[ColorizeTask], found: Found, hints: str | None) -> list[ColorizeTask]:
+    """Return the tasks with their hint files, which are then no longer among what is left out."""
+    if hints is None:
+        return tasks
+    if hints != AUTO:
+        if len(tasks) > 1:
+            raise IrodoriError(
+                f"--hints {hints} belongs to one photo: give one, or --hints auto, which takes the"
+                " hint file beside each"
+            )
+        file = Path(hints).expanduser()
+        read_hints(file)
+        return [replace(task, hints=file) for task in tasks]
+    if any(task.source is None for task in tasks):
+        raise IrodoriError("standard input has no hint file beside it: give --hints its name")
+    tasks = [replace(task, hints=hint_file_of(task.source)) for task in tasks if task.source]
+    used = {task.hints for task in tasks}
+    found.skipped = [
+        (path, "a hint file, but its photo isn't there" if is_hint_file(path) else reason)
+        for path, reason in found.skipped
+        if path not in used
+    ]
+    return tasks
 
 
 def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[ColorizeTask]:

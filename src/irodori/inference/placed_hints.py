@@ -1,0 +1,169 @@
+"""Hints where they lie in a photo: what the network sees of them, and what it leaves missing."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from irodori.color import ColorSpace, Lab, to_uint8
+from irodori.color.lab import rgb_to_lab
+from irodori.inference.gamut import into_gamut
+from irodori.inference.hints import Hint, refuse_too_many
+from irodori.inference.luminance import PhotoLuminance
+from irodori.inference.upsampling import GuidedUpsampler
+from irodori.network.joint import reduce_chroma
+from irodori.utils.errors import IrodoriError
+
+RADIUS = 2
+"""A hint is a square of 2·RADIUS + 1 pixels of what the network sees."""
+SPREAD = 1 / 8
+"""Share of the short side over which a correction falls to 1/e."""
+CONTRAST = 0.1
+"""Difference of luminance, in [0,1], over which a correction falls to 1/e."""
+ROUNDS = 8
+"""Corrections, one upon the other."""
+STEPS = 16
+"""Halvings of the range in which a lightness is searched: to 0.0015 L*."""
+
+
+class PlacedHints:
+    """The hints of a photo. Of several at one position of the chrominance, the last one counts.
+
+    Args:
+        hints: at least one.
+        luminance: of the photo, in the network's color space.
+        seen_11hw: the luminance that the network sees.
+
+    Raises:
+        IrodoriError: a hint lies outside of the photo, or there are too many.
+    """
+
+    def __init__(self, hints: Sequence[Hint], luminance: PhotoLuminance, seen_11hw: Tensor) -> None:
+        refuse_too_many(len(hints))
+        self.height, self.width = luminance.height, luminance.width
+        self.seen_11hw = seen_11hw
+        latest: dict[tuple[int, int], tuple[int, int, int, int, str]] = {}
+        for number, hint in enumerate(hints, 1):
+            row, column = pixel_of(hint, self.height, self.width, f"hint {number}")
+            y, x = scaled_place((row, column), (self.height, self.width), seen_11hw.shape[-2:])
+            # A later hint is drawn over earlier ones.
+            latest.pop((y // 2, x // 2), None)
+            latest[y // 2, x // 2] = (row, column, y, x, hint.color)
+        rows, columns, seen_rows, seen_columns, colors = zip(*latest.values(), strict=True)
+        self.rows, self.columns, self.seen_rows, self.seen_columns = (
+            torch.tensor(numbers) for numbers in (rows, columns, seen_rows, seen_columns)
+        )
+        self.luminance_N = torch.stack(
+            [
+                luminance.rows(row, row + 1)[0, 0, 0, column]
+                for row, column in zip(rows, columns, strict=True)
+            ]
+        )
+        ab_2N = torch.stack([ab_of(color) for color in colors], 1).to(self.luminance_N)
+        self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
+
+    def planes(self) -> Tensor:
+        """Return what the network sees of the hints, 1×(C + 1)×h×w.
+
+        Chrominance where a hint is and 0 elsewhere; the last channel is 1 where a hint is.
+        """
+        channels = len(self.chroma_CN)
+        planes_1Mhw = self.seen_11hw.new_zeros(1, channels + 1, *self.seen_11hw.shape[-2:])
+        places = zip(self.seen_rows.tolist(), self.seen_columns.tolist(), strict=True)
+        for number, (y, x) in enumerate(places):
+            area = planes_1Mhw[
+                0, :, max(y - RADIUS, 0) : y + RADIUS + 1, max(x - RADIUS, 0) : x + RADIUS + 1
+            ]
+            area[:channels] = self.chroma_CN[:, number, None, None]
+            area[channels] = 1
+        return planes_1Mhw
+
+    def met_by(self, chroma_1Chw: Tensor) -> Tensor:
+        """Return predicted chrominance, corrected so that the photo has the hints' colors at them.
+
+        What is missing at the hints after upsampling is interpolated by the kernel
+        exp(−distance/SPREAD − |difference of luminance|/CONTRAST): it is 1 at a hint and falls
+        off with the distance and across edges. (It is positive definite, so that any hints can be
+        met, and not smooth, so that unlike hints side by side don't make colors beyond both.)
+        Upsampling mixes neighbors, so what is left is corrected again.
+
+        Args:
+            chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉.
+        """
+        luminance_hw = reduce_chroma(self.seen_11hw)[0, 0]
+        height, width = luminance_hw.shape
+        places = (self.seen_rows // 2, self.seen_columns // 2)
+        rows_N, columns_N = (lines_N.to(luminance_hw.device) for lines_N in places)
+        y_Nh1 = torch.arange(height, device=rows_N.device)[:, None] - rows_N[:, None, None]
+        x_N1w = torch.arange(width, device=rows_N.device) - columns_N[:, None, None]
+        distance_Nhw = torch.hypot(y_Nh1.float(), x_N1w.float()) / (SPREAD * min(height, width))
+        contrast_Nhw = (luminance_hw - luminance_hw[rows_N, columns_N][:, None, None]).abs()
+        kernel_Nhw = (-distance_Nhw - contrast_Nhw / CONTRAST).exp()
+        kernel_NN = kernel_Nhw[:, rows_N, columns_N].cpu().double()
+        for _ in range(ROUNDS):
+            upsampler = GuidedUpsampler(chroma_1Chw, self.seen_11hw, self.height, self.width)
+            missing_CN = self.chroma_CN - upsampler.at(self.rows, self.columns, self.luminance_N)
+            weight_NC = torch.linalg.solve(kernel_NN, missing_CN.T.cpu().double()).to(chroma_1Chw)
+            chroma_1Chw = chroma_1Chw + torch.einsum("nc,nhw->chw", weight_NC, kernel_Nhw)
+        return chroma_1Chw
+
+
+def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
+    """Return the row and column of the pixel that a hint lies in.
+
+    Raises:
+        IrodoriError: it lies outside of the photo.
+    """
+    x, y = (hint.x * width, hint.y * height) if hint.relative else (hint.x, hint.y)
+    if x > width or y > height:
+        raise IrodoriError(
+            f"{name} lies at x {hint.x:g}, y {hint.y:g}, outside of the photo of {width}×{height}"
+            " pixels"
+        )
+    return min(int(y), height - 1), min(int(x), width - 1)
+
+
+def scaled_place(
+    place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
+) -> tuple[int, int]:
+    """Return the row and column of a pixel in a photo that is scaled to another size."""
+    row, column = (
+        int((line + 0.5) * seen / whole)
+        for line, seen, whole in zip(place, seen_size, size, strict=True)
+    )
+    return row, column
+
+
+def ab_of(color: str) -> Tensor:
+    """Return a* and b* of an "#rrggbb"."""
+    rgb_3 = torch.tensor(list(bytes.fromhex(color[1:]))) / 255
+    return rgb_to_lab(rgb_3[None, :, None, None])[0, 1:, 0, 0]
+
+
+def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
+    """Return the chrominance C×N in a space with which luminance has the given a* and b*.
+
+    Colors that sRGB doesn't have at this luminance are made paler. The L* that belongs to the
+    luminance depends on a* and b* in most spaces, and is searched by bisection.
+    """
+    lab, luminance_111N = Lab(), luminance_N[None, None, None]
+    half_ranges_2 = ab_2N.new_tensor(Lab.chroma_range)
+    chroma_121N = (ab_2N / (2 * half_ranges_2[:, None]) + 0.5)[None, :, None]
+    lightness_111N = torch.full_like(luminance_111N, 0.5)
+    for step in range(2, STEPS + 2):
+        rgb_131N = into_gamut(lab, lightness_111N, chroma_121N)
+        sign_111N = (luminance_111N - space.luminance(rgb_131N)).sign()
+        lightness_111N = lightness_111N + sign_111N * 0.5**step
+    chroma_1C1N: Tensor = space.encode(into_gamut(lab, lightness_111N, chroma_121N))[1]
+    return chroma_1C1N[0, :, 0]
+
+
+def rgb_of(space: ColorSpace, luminance_N: Tensor, chroma_CN: Tensor) -> Tensor:
+    """Return sRGB 3×N in [0,1] of chrominance with luminance; paler where sRGB hasn't it."""
+    rgb_131N = into_gamut(space, luminance_N[None, None, None], chroma_CN[None, :, None])
+    return rgb_131N[0, :, 0]
+
+
+def hex_of(rgb_3: Tensor) -> str:
+    """Return "#rrggbb" of sRGB in [0,1]."""
+    return "#" + bytes(to_uint8(rgb_3).tolist()).hex()
