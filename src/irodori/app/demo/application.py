@@ -78,7 +78,9 @@ def application(
             enable_monitoring=False,
             pwa=False,
             theme=_theme(),
-            css="".join(own.joinpath(name).read_text("utf-8") for name in ("page.css", "hints.css")),
+            css="".join(
+                own.joinpath(name).read_text("utf-8") for name in ("page.css", "hints.css")
+            ),
             head=f"<script>{own.joinpath('hints.js').read_text('utf-8')}</script>",
         )
     except TypeError as error:

@@ -12,6 +12,7 @@ from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.markup import address
 from irodori.app.demo.route_guard import report_failure
 from irodori.app.demo.service import LeftError, reason
+from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError
 
 Work = Callable[[HintEditor, str, Request, bytes], Response]
@@ -28,6 +29,7 @@ def hint_routes(editor: HintEditor, waiting: int, at_once: int) -> list[Route]:
         at_once: previews that are made at the same time, and as many files.
     """
     return [
+        _route("read", _read, editor, waiting, at_once),
         _route("preview", _preview, editor, waiting, at_once),
         _route("colors", _colors, editor, waiting, at_once),
         # Waits apart from the others: a file takes longer than a click may.
@@ -63,8 +65,13 @@ def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int
     return Route(f"/hints/{{token}}/{name}", handler, methods=["POST"])
 
 
+def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    shares = editor.in_shares(token, _hints(body))
+    return Response(hints_to_json(shares), media_type="application/json")
+
+
 def _preview(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
-    jpeg = editor.preview(token, editor.read(token, body))
+    jpeg = editor.preview(token, _hints(body))
     return Response(jpeg, media_type="image/jpeg")
 
 
@@ -77,4 +84,11 @@ def _colors(editor: HintEditor, token: str, request: Request, body: bytes) -> Re
 
 
 def _file(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
-    return PlainTextResponse(address(editor.full_size(token, editor.read(token, body))))
+    return PlainTextResponse(address(editor.full_size(token, _hints(body))))
+
+
+def _hints(body: bytes) -> tuple[Hint, ...]:
+    try:
+        return hints_from_json(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise IrodoriError("not JSON (no text in UTF-8)") from None

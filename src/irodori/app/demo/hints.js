@@ -341,13 +341,9 @@
     }
 
     async read(file) {
-      const text = await file.text();
-      const answer = await this.ask("preview", text);
+      const answer = await this.ask("read", await file.text());
       if (!answer.ok) return this.say(`${file.name}: ${await answer.text()}`, true);
-      // The server has found it right.
-      const { units, hints } = JSON.parse(text);
-      const [width, height] = units === "share" ? [1, 1] : [this.dataset.width, this.dataset.height];
-      this.change(hints.map(({ x, y, color }) => ({ x: x / width, y: y / height, color })), {});
+      this.change((await answer.json()).hints, {});
     }
 
     async ask(what, body) {

@@ -23,7 +23,7 @@ def card(name: str, size: tuple[int, int], results: Sequence[Result], key: str =
     parts = ""
     for result in results:
         of = f"{name}, {result.model}" if len(results) > 1 else name
-        hints = _hints(name, of, size, result, key)
+        hints = _hints(name, of, result, key)
         parts += _result(name, of, result, hints)
     return (
         f'<article class="photo"><h3>{escape(name)}'
@@ -68,7 +68,7 @@ def _result(name: str, of: str, result: Result, hints: str) -> str:
     )
 
 
-def _hints(name: str, of: str, size: tuple[int, int], result: Result, key: str) -> str:
+def _hints(name: str, of: str, result: Result, key: str) -> str:
     """Return the editor of a result's hints; hints.js fills it."""
     if not result.takes_hints:
         return (
@@ -79,8 +79,6 @@ def _hints(name: str, of: str, size: tuple[int, int], result: Result, key: str) 
         "key": f"{key} {result.model}",
         "name": name,
         "of": of,
-        "width": size[0],
-        "height": size[1],
         "style": address(result.style) if result.style else "",
     }
     values = " ".join(f'data-{name}="{escape(str(value))}"' for name, value in data.items())

@@ -110,10 +110,9 @@ def build(
                 elif step.error is not None:
                     changes[slots[step.number]] = markup.refusal(step.name, step.error)
                 else:
-                    photo = wanted.photos[step.number]
-                    editor.offer(wanted, photo, step.results)
+                    editor.offer(wanted, step)
                     # Gradio's folder of an upload is known by its content.
-                    key = "/".join(photo.parts[-2:])
+                    key = "/".join(wanted.photos[step.number].parts[-2:])
                     shown = markup.card(step.name, step.size, step.results, key)
                     changes[slots[step.number]] = shown
                 yield changes

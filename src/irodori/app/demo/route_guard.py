@@ -16,7 +16,7 @@ OPEN = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(assets|static)/.*"
     r"|/gradio_api/(info|upload|upload_progress|cancel|reset|app_id|startup-events)/?"
     r"|/gradio_api/(queue|heartbeat|call)/.*|/gradio_api/run/predict"
-    r"|/hints/[0-9a-f]{40}/(preview|colors|file)"
+    r"|/hints/[0-9a-f]{40}/(read|preview|colors|file)"
 )
 """Addresses that the page and its API need. The others of gradio serve components that
 aren't here, its development, or files and pages of other hosts."""

@@ -15,7 +15,7 @@ from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Photo, format_of, pixels_to_pil, read_photo, write_photo
 from irodori.inference.contact_sheet import gray_of
-from irodori.inference.hints import Hint
+from irodori.inference.hints import Hint, with_hints
 from irodori.inference.job.names import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
@@ -158,6 +158,7 @@ class ColorizeService:
                 stem, suffix = PurePath(path.name).stem, suffix_for(PurePath(path.name), format)
                 file = folder / f"{stem[:200]}-colorized{suffix}"
                 provenance = self.models.provenance(name, request.settings)
+                provenance = with_hints(provenance, len(request.hints))
                 write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
                 gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
                 gray = Image.fromarray(gray_3HW.permute(1, 2, 0).numpy())
