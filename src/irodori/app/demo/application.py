@@ -66,6 +66,10 @@ def application(
     # Before gradio's, which takes every address.
     app.routes.extend(hint_routes(editor, waiting, at_once))
     own = resources.files("irodori.app.demo")
+    styles, script = (
+        "".join(own.joinpath(name).read_text("utf-8") for name in names)
+        for names in (("page.css", "hints.css"), ("hints.js",))
+    )
     try:
         mounted = gr.mount_gradio_app(
             app,
