@@ -82,10 +82,8 @@ def application(
             enable_monitoring=False,
             pwa=False,
             theme=_theme(),
-            css="".join(
-                own.joinpath(name).read_text("utf-8") for name in ("page.css", "hints.css")
-            ),
-            head=f"<script>{own.joinpath('hints.js').read_text('utf-8')}</script>",
+            css=styles,
+            head=f"<script>{script}</script>",
         )
     except TypeError as error:
         raise _unfit(one_line(error)) from None
