@@ -53,6 +53,7 @@
       this.link = result.querySelector(".full-size");
       [this.status, this.palette, this.swatches] = [".hint-status", "dialog", ".swatches"].map(find);
       [this.any, this.sample, this.canvas] = ["[type=color]", ".sample", "canvas"].map(find);
+      this.adder = find("[data-do=add]");
       this.dots = document.createElement("div");
       this.dots.className = "hint-dots";
       this.compare.append(this.dots);
@@ -71,6 +72,8 @@
       this.compare.addEventListener("click", (event) => {
         if (event.target.tagName === "IMG") this.open(this.hints.length, this.place(event));
       });
+      // Browsers would drag the picture below a dot.
+      this.compare.addEventListener("dragstart", (event) => event.preventDefault());
       result.addEventListener("keydown", (event) => this.shortcut(event));
       this.palette.addEventListener("close", () => this.closed());
       this.any.addEventListener("input", () => this.choose(this.any.value));
@@ -141,7 +144,7 @@
 
     delete(index, step = {}) {
       this.change(this.hints.toSpliced(index, 1), step);
-      (this.dots.children[index] ?? this.querySelector("[data-do=add]")).focus();
+      (this.dots.children[index] ?? this.adder).focus();
     }
 
     shortcut(event) {
@@ -156,7 +159,10 @@
     // The dots.
 
     render() {
+      const focused = this.dots.contains(document.activeElement);
       while (this.dots.children.length > this.hints.length) this.dots.lastChild.remove();
+      // Else the next Ctrl+Z would be nobody's.
+      if (focused && !this.dots.contains(document.activeElement)) this.adder.focus();
       this.hints.forEach((hint, index) => {
         const dot = this.dots.children[index] ?? this.dots.appendChild(this.dot(index));
         dot.style.cssText = `left: ${100 * hint.x}%; top: ${100 * hint.y}%; --color: ${hint.color}`;
@@ -231,12 +237,7 @@
       this.any.value = color ?? "#808080";
       this.swatches.textContent = "…";
       this.palette.showModal();
-      const photo = this.compare.getBoundingClientRect();
-      const [left, top] = [photo.left + x * photo.width, photo.top + y * photo.height];
-      const { width, height } = this.palette.getBoundingClientRect();
-      const below = top + 24 + height < innerHeight ? top + 24 : top - 24 - height;
-      this.palette.style.left = `${clamp(left - width / 2, 8, innerWidth - width - 8)}px`;
-      this.palette.style.top = `${clamp(below, 8, innerHeight - height - 8)}px`;
+      this.makeWay();
       const { paletteStep } = this;
       const answer = await this.ask(`colors?x=${x}&y=${y}`, "");
       if (paletteStep !== this.paletteStep) return; // it is another hint's by now
@@ -252,6 +253,22 @@
       if (!answer.ok) this.swatches.textContent = await answer.text();
     }
 
+    /** Put the palette beside the photo, or where there is no room, beside the hint. */
+    makeWay() {
+      const photo = this.compare.getBoundingClientRect();
+      const dot = { x: photo.left + this.at.x * photo.width, y: photo.top + this.at.y * photo.height };
+      const { width, height } = this.palette.getBoundingClientRect();
+      const fits = (left) => left >= 8 && left + width <= innerWidth - 8;
+      const left = [photo.right + 12, photo.left - 12 - width].find(fits);
+      const below = dot.y + 24 + height < innerHeight ? dot.y + 24 : dot.y - 24 - height;
+      const top = left === undefined ? below : dot.y - height / 2;
+      this.palette.style.left = `${left ?? clamp(dot.x - width / 2, 8, innerWidth - width - 8)}px`;
+      this.palette.style.top = `${clamp(top, 8, innerHeight - height - 8)}px`;
+      // On phones it is at the bottom, and what it would cover is scrolled up.
+      const covers = dot.y + 32 - this.palette.getBoundingClientRect().top;
+      if (matchMedia("(max-width: 480px)").matches && covers > 0) scrollBy(0, covers);
+    }
+
     choose(color) {
       this.compare.querySelector(".new")?.remove();
       this.any.value = color;
@@ -261,7 +278,7 @@
     closed() {
       this.compare.querySelector(".new")?.remove();
       this.paletteStep = null;
-      (this.dots.children[this.index] ?? this.querySelector("[data-do=add]")).focus();
+      (this.dots.children[this.index] ?? this.adder).focus();
     }
 
     done() {
@@ -286,7 +303,7 @@
       try {
         await photo.decode();
       } catch {
-        return;
+        return this.say("This browser can't show that photo: choose a JPEG or PNG.", true);
       }
       const scale = Math.min(1, 480 / photo.naturalWidth);
       this.canvas.width = photo.naturalWidth * scale;
@@ -332,12 +349,10 @@
       if (!this.hints.length) return;
       const stem = this.dataset.name.replace(/\.[^.]*$/, "");
       const blob = new Blob([this.file(this.hints)], { type: "application/json" });
-      this.fetchFile(URL.createObjectURL(blob), `${stem}.hints.json`);
-    }
-
-    fetchFile(href, name) {
-      const link = Object.assign(document.createElement("a"), { href, download: name });
+      const link = document.createElement("a");
+      Object.assign(link, { href: URL.createObjectURL(blob), download: `${stem}.hints.json` });
       link.click();
+      URL.revokeObjectURL(link.href);
     }
 
     async read(file) {
