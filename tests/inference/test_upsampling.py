@@ -33,6 +33,9 @@ def test_parts_are_parts_of_the_whole(height, width, h, w, step):
         for top in range(0, height, step)
     ]
     torch.testing.assert_close(torch.cat(parts, 2), whole, atol=1e-6, rtol=0)
+    rows, columns = (torch.randint(side, (5,)) for side in (height, width))
+    pixels = upsampler.at(rows, columns, luminance[0, 0, rows, columns])
+    torch.testing.assert_close(pixels, whole[0][:, rows, columns], atol=1e-5, rtol=0)
 
 
 def transcription(chroma, seen, luminance):
