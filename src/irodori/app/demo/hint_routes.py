@@ -1,7 +1,7 @@
 """The page's addresses for hints: previews, likely colors, and files at full size."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -61,8 +61,7 @@ def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int
         finally:
             requests -= 1
 
-    handler: Callable[[Request], Awaitable[Response]] = answer
-    return Route(f"/hints/{{token}}/{name}", handler, methods=["POST"])
+    return Route(f"/hints/{{token}}/{name}", answer, methods=["POST"])
 
 
 def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
