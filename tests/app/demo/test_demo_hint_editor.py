@@ -15,7 +15,7 @@ from irodori.app.demo import hint_editor as module
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
-from irodori.app.demo.service import SHOWN, ColorizeRequest, ColorizeService, LeftError
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError
 from irodori.imageio import read_photo
 from irodori.inference.hints import Hint
 from irodori.inference.settings import ColorizeSettings
@@ -62,14 +62,16 @@ def test_previews_and_files_have_the_hints(editor, colorized, hint_checkpoint, t
     colorizer = Colorizer.load(hint_checkpoint, settings)
     photo = read_photo(tmp_path / "photo0.png").pixels
     vector = colorizer.global_features([read_photo(style).pixels])
+    around, seen = np.s_[50:70, 70:90], []
     for hints in ((RED,), ()):
         wanted = colorizer.color(photo, vector, hints=hints).pixels_HW3
         file = editor.full_size(token, hints)
         assert np.array_equal(read_photo(file).pixels, wanted)
         preview = opened(editor.preview(token, hints))
         assert np.abs(preview - wanted).mean() < 6  # two JPEGs'
-    unlike = colorizer.color(photo, vector, hints=(RED,)).pixels_HW3.astype(int)
-    assert np.abs(unlike - wanted).mean() > 6
+        seen.append(wanted[around].mean((0, 1)))
+        assert preview[around].mean((0, 1)) == pytest.approx(seen[-1], abs=6)
+    assert np.abs(seen[0] - seen[1]).max() > 15
 
 
 def test_files_tell_of_the_hints(editor, colorized):
@@ -78,16 +80,19 @@ def test_files_tell_of_the_hints(editor, colorized):
     assert sizes[0] < sizes[1]
 
 
-def test_previews_of_large_photos_are_small_and_pixels_count_in_the_photo(editor, colorized):
-    token = colorized(size=(2 * SHOWN, 800))
+def test_previews_of_large_photos_are_small_and_pixels_count_in_the_photo(
+    editor, colorized, monkeypatch
+):
+    monkeypatch.setattr("irodori.app.demo.service.SHOWN", 160)
+    token = colorized(size=(320, 80))
     preview = opened(editor.preview(token, [RED]))
-    assert preview.shape == (400, SHOWN, 3)
-    same = editor.preview(token, [Hint(SHOWN, 400, RED.color)])
+    assert preview.shape == (40, 160, 3)
+    same = editor.preview(token, [Hint(160, 40, RED.color)])
     assert np.array_equal(opened(same), preview)
-    (shares,) = editor.in_shares(token, [Hint(SHOWN / 2, 600, "#aabbcc")])
+    (shares,) = editor.in_shares(token, [Hint(80, 60, "#aabbcc")])
     assert shares == Hint(0.25, 0.75, "#aabbcc", relative=True)
-    with pytest.raises(IrodoriError, match=r"hints\[1\].*3200×800"):
-        editor.in_shares(token, [RED, Hint(2 * SHOWN + 1, 5, RED.color)])
+    with pytest.raises(IrodoriError, match=r"hints\[1\].*320×80"):
+        editor.in_shares(token, [RED, Hint(321, 5, RED.color)])
 
 
 def test_likely_colors(editor, colorized):
