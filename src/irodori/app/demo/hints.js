@@ -228,6 +228,7 @@
         this.slider.value = 100;
         this.slider.dispatchEvent(new Event("input"));
       }
+      this.compare.querySelector(".new")?.remove();
       if (!color) {
         const ring = document.createElement("span");
         ring.className = "hint-dot new";
@@ -276,6 +277,7 @@
     }
 
     closed() {
+      if (this.palette.open) return; // for another hint: the event comes late
       this.compare.querySelector(".new")?.remove();
       this.paletteStep = null;
       (this.dots.children[this.index] ?? this.adder).focus();
