@@ -3,7 +3,7 @@
 # make test-long: the others.
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
-# make study-starter, starter, pictures: the model that comes along, and what shows it.
+# make starter, pictures: the bundled model, and what shows it.
 # make benchmark: experiments/speed, with nothing else running.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup train test test-all test-long lint oldest lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
-	study-objectives study-starter starter pictures benchmark
+	study-objectives starter pictures benchmark
 
 setup: $(VENV)/installed
 
@@ -102,21 +102,16 @@ study-objectives: study-lite0
 		objective=huber,classes
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
 
-# The recipe of the model that comes along beside others, that model, and the README's pictures.
-study-starter: setup
-	$(call SWEEP,starter) study=starter $(FOLDS) experiment=starter augmentation.age=0.5,0.0
-	$(call COMPARE,starter,$(STUDIES)/starter)
-	$(BIN)/python experiments/starter/aged.py $(STUDIES)/starter
-
+# The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's picture.
 STARTER := src/irodori/inference/starter/starter.safetensors
 starter: setup
-	$(BIN)/python train.py experiment=starter study=starter data.fold=null data.val_seen=true \
-		logger=$(LOGGER) hydra.run.dir=runs/starter
+	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) \
+		hydra.run.dir=runs/starter
 	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
 		--half --overwrite --output $(STARTER)
 
 pictures: setup
-	$(BIN)/python experiments/starter/show.py $(STUDIES)/starter
+	$(BIN)/python experiments/starter/show.py
 
 benchmark: setup
 	$(BIN)/python experiments/speed/startup.py

@@ -3,12 +3,12 @@
 from functools import partial
 
 from irodori.network import JointNetwork
-from irodori.network.decoders import ColorizationDecoder, SkipDecoder
+from irodori.network.decoders import ColorizationDecoder, QueryDecoder, SkipDecoder
 from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.network.paper_backbone import PaperBackbone
 from irodori.network.timm_backbone import TimmBackbone
 
-DECODERS = {"paper": ColorizationDecoder, "skips": SkipDecoder}
+DECODERS = {"paper": ColorizationDecoder, "skips": SkipDecoder, "queries": QueryDecoder}
 
 
 def joint(  # type: ignore[no-untyped-def]

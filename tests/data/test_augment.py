@@ -9,11 +9,11 @@ from irodori.data.augment import Augmentation, AugmentationBase
 from irodori.utils.errors import IrodoriError
 
 DRAW = st.floats(0, 1, exclude_max=True, width=32)
-DRAWS = st.lists(st.lists(DRAW, min_size=6, max_size=6), min_size=1, max_size=4)
+DRAWS = st.lists(st.lists(DRAW, min_size=9, max_size=9), min_size=1, max_size=4)
 
 
 def random_draws(count, seed=0):
-    return torch.rand(count, 6, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(count, 9, generator=torch.Generator().manual_seed(seed))
 
 
 def transcription(image_CHW, window, side, mirrored):
@@ -194,3 +194,17 @@ def test_an_augmentation_of_ones_own_is_one_method():
     rgb = own.on_rgb(images, torch.tensor([[0.5], [0.25]]))
     assert torch.equal(rgb[1], images[1, :, :4, :4] / 4)
     assert own.on_luminance(rgb[:, :1], torch.ones(2, 1)).data_ptr() == rgb.data_ptr()
+
+
+def test_tone_curves_are_their_formula():
+    augmentation = Augmentation(8, tone=0.6)
+    luminance_B1HW, draws = torch.rand(5, 1, 8, 8), random_draws(5)
+    changed_B1HW = augmentation.on_luminance(luminance_B1HW, draws)
+    for luminance, draw, changed in zip(
+        luminance_B1HW.double().numpy(), draws.double().numpy(), changed_B1HW, strict=True
+    ):
+        gamma = 2 ** (0.6 * (2 * draw[6] - 1))
+        black, white = 0.6 * draw[7] / 4, 1 - 0.6 * draw[8] / 4
+        expected = black + (white - black) * luminance**gamma
+        np.testing.assert_allclose(changed.numpy(), expected, atol=1e-6)
+    assert torch.equal(Augmentation(8).on_luminance(luminance_B1HW, draws), luminance_B1HW)

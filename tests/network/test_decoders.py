@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from irodori.network.decoders import LearnedUpsampling, SkipDecoder
+from irodori.network.decoders import LearnedUpsampling, QueryDecoder, SkipDecoder
 from networks import joint
 
 
@@ -39,6 +39,24 @@ def test_skips_reach_the_prediction(skips, stride):
     for s in skips:
         other = finer | {s: torch.randn_like(finer[s])}
         assert not torch.equal(decoder(features, other), prediction)
+
+
+def test_queries_see_the_whole_photo_at_each_scale():
+    torch.manual_seed(0)
+    decoder = QueryDecoder(6, 2, 1, {4: 3}, 1 / 8, queries=5).eval()
+    features, skip = torch.randn(1, 6, 8, 8), torch.randn(1, 3, 16, 16)
+    prediction = decoder(features, {4: skip})
+    assert prediction.shape == (1, 2, 32, 32)
+    corner = torch.zeros_like(features)
+    corner[..., 0, 0] = 1
+    changed = decoder(features + corner, {4: skip}) - prediction
+    assert changed[..., -1, -1].abs().min() > 0
+    for number in range(3):
+        # Of all that a scale gives, only attention passes here.
+        weight = decoder.projections[number].weight
+        gradient = torch.autograd.grad(decoder(features, {4: skip}).sum(), weight)[0]
+        assert gradient.abs().sum() > 0
+    assert decoder.queries_KC.shape[0] == decoder.output.in_channels - 4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (33, 47), (224, 224)])

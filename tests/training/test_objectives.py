@@ -13,6 +13,7 @@ from irodori.network.output import AbClassesOutput, ChromaOutput
 from irodori.pretrained import lite
 from irodori.training.objectives import (
     AbClasses,
+    Colorful,
     Huber,
     MeanSquaredError,
     ObjectiveInput,
@@ -95,6 +96,21 @@ def test_losses_are_those_of_a_float64_transcription(batch, dtype):
     found = scene_cross_entropy(logits, torch.tensor(LABELS), torch.tensor(VALID))
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(scenes64(logits.double().numpy(), LABELS, VALID), rel=2e-6)
+
+
+def test_the_penalty_on_pale_photographs_is_its_formula(batch):
+    predicted, target = (torch.tensor(part).float() for part in batch[:2])
+    paler = 0.0
+    for number in np.flatnonzero(VALID):
+        distances = [
+            np.sqrt(((part[number].double().numpy() - 0.5) ** 2).sum(0)).mean()
+            for part in (predicted, target)
+        ]
+        paler += max(distances[1] - distances[0], 0) / len(VALID)
+    assert paler > 0
+    huber = loss_of(Huber(0.1), predicted, doubled(target)).item()
+    found = loss_of(Colorful(0.1, weight=3.0), predicted, doubled(target)).item()
+    assert found == pytest.approx(huber + 3 * paler, rel=1e-5)
 
 
 def test_invalid_samples_and_those_without_class_get_no_gradient(batch):

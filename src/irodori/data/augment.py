@@ -1,4 +1,4 @@
-"""Random crops, flips, tone curves and aging on the device, all of them functions of a sample's own draws."""
+"""Random crops, flips, tone curves and aging on the device, functions of a sample's own draws."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated

@@ -178,9 +178,7 @@ class ShardData(ShardModule):
         plan, config = self.plan(*self.ranks()), self.config
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
         memory = BatchMemory(config.workers, plan.micro_batch, config.size)
-        dataset = training_pipeline(
-            batches, self.train_samples, self.draws, memory, config.stages
-        )
+        dataset = training_pipeline(batches, self.train_samples, self.draws, memory, config.stages)
         return web_loader(dataset, config.workers, memory)
 
     @property

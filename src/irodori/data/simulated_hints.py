@@ -4,6 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from irodori.config.ranges import Range
@@ -55,9 +56,10 @@ class SimulatedHints:
         sums_BMS.scatter_add_(2, index_BMP, values_BMP)
         means_BMS = sums_BMS / sums_BMS[:, -1:].clamp(min=1)
         means_BMS[..., 0] = 0
-        return means_BMS.gather(2, index_BMP).unflatten(2, (height, width))
+        hints_BMHW: Tensor = means_BMS.gather(2, index_BMP).unflatten(2, (height, width))
+        return hints_BMHW
 
-    def _draw(self, squares_HW: np.ndarray, generator: np.random.Generator) -> None:
+    def _draw(self, squares_HW: NDArray[np.int64], generator: np.random.Generator) -> None:
         """Number the pixels of a photograph's squares, from 1 on."""
         height, width = squares_HW.shape
         for number in range(min(int(generator.geometric(1 / self.mean_count)), MAX_HINTS)):

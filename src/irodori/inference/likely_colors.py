@@ -40,7 +40,7 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
     size, seen_size = (luminance.height, luminance.width), photo.seen_11hw.shape[-2:]
     hint = Hint(x_share, y_share, "#000000", relative=True)
     row, column = pixel_of(hint, *size, "the place")
-    own_1 = luminance.rows(row, row + 1)[0, 0, 0, column : column + 1]
+    own_1 = luminance.pixels([row], [column])
     seen_place = scaled_place((row, column), size, seen_size)
     y, x = (line + margin for line, margin in zip(seen_place, photo.margin, strict=True))
 

@@ -1,5 +1,7 @@
 """The luminance of a photo's pixels, in parts and at the size at which the network sees it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -63,7 +65,13 @@ class PhotoLuminance:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """Return the luminance of rows top … bottom − 1: 1×1×(bottom − top)×W fp32 in [0,1]."""
-        part_HWC = self.pixels_HWC[top:bottom]
+        return self._of(self.pixels_HWC[top:bottom])
+
+    def pixels(self, rows_N: Sequence[int], columns_N: Sequence[int]) -> Tensor:
+        """Return the luminance of single pixels, N."""
+        return self._of(self.pixels_HWC[rows_N, columns_N][None])[0, 0, 0]
+
+    def _of(self, part_HWC: Pixels) -> Tensor:
         if self.table is None:
             return self._encoded(part_HWC, self.white)
         levels_HW = torch.from_numpy(part_HWC[..., 0].astype(np.int32)).to(self.device)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from irodori.color import ColorSpace, Lab, to_uint8
+from irodori.color import ColorSpace, to_uint8
 from irodori.color.lab import rgb_to_lab
+from irodori.inference.fused_lab import FusedLab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.hints import Hint, refuse_too_many
 from irodori.inference.luminance import PhotoLuminance
@@ -20,14 +21,18 @@ SPREAD = 1 / 8
 """Share of the short side over which a correction falls to 1/e."""
 CONTRAST = 0.1
 """Difference of luminance, in [0,1], over which a correction falls to 1/e."""
-ROUNDS = 8
-"""Corrections, one upon the other."""
+ROUNDS = 24
+"""Corrections, one upon the other, at most."""
+MET = 1e-3
+"""Difference of chrominance, in [0,1], from which on a hint counts as met: 0.2 ab units."""
 STEPS = 16
 """Halvings of the range in which a lightness is searched: to 0.0015 L*."""
 
 
 class PlacedHints:
-    """The hints of a photo. Of several at one position of the chrominance, the last one counts.
+    """The hints of a photo; of several closer than 2·RADIUS, the last one counts.
+
+    (Chrominance has a position for two pixels: unlike colors at neighbors can't both be met.)
 
     Args:
         hints: at least one.
@@ -42,24 +47,21 @@ class PlacedHints:
         refuse_too_many(len(hints))
         self.height, self.width = luminance.height, luminance.width
         self.seen_11hw = seen_11hw
-        latest: dict[tuple[int, int], tuple[int, int, int, int, str]] = {}
-        for number, hint in enumerate(hints, 1):
-            row, column = pixel_of(hint, self.height, self.width, f"hint {number}")
-            y, x = scaled_place((row, column), (self.height, self.width), seen_11hw.shape[-2:])
-            # A later hint is drawn over earlier ones.
-            latest.pop((y // 2, x // 2), None)
-            latest[y // 2, x // 2] = (row, column, y, x, hint.color)
-        rows, columns, seen_rows, seen_columns, colors = zip(*latest.values(), strict=True)
-        self.rows, self.columns, self.seen_rows, self.seen_columns = (
-            torch.tensor(numbers) for numbers in (rows, columns, seen_rows, seen_columns)
-        )
-        self.luminance_N = torch.stack(
+        pixels_N2 = torch.tensor(
             [
-                luminance.rows(row, row + 1)[0, 0, 0, column]
-                for row, column in zip(rows, columns, strict=True)
+                pixel_of(hint, self.height, self.width, f"hint {number}")
+                for number, hint in enumerate(hints, 1)
             ]
         )
-        ab_2N = torch.stack([ab_of(color) for color in colors], 1).to(self.luminance_N)
+        scale_2 = torch.tensor(seen_11hw.shape[-2:]) / torch.tensor([self.height, self.width])
+        places_N2 = (pixels_N2 + 0.5) * scale_2
+        distance_NN = (places_N2[:, None] - places_N2).abs().amax(2)
+        counts_N = ~(distance_NN < 2 * RADIUS).triu(1).any(1)
+        self.rows, self.columns = pixels_N2[counts_N].T
+        self.seen_rows, self.seen_columns = places_N2[counts_N].long().T
+        colors = [hint.color for hint, counts in zip(hints, counts_N, strict=True) if counts]
+        self.luminance_N = luminance.pixels(self.rows.tolist(), self.columns.tolist())
+        ab_2N = ab_of(colors).to(self.luminance_N)
         self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
 
     def planes(self) -> Tensor:
@@ -103,6 +105,8 @@ class PlacedHints:
         for _ in range(ROUNDS):
             upsampler = GuidedUpsampler(chroma_1Chw, self.seen_11hw, self.height, self.width)
             missing_CN = self.chroma_CN - upsampler.at(self.rows, self.columns, self.luminance_N)
+            if (missing_CN.abs() < MET).all():
+                break
             weight_NC = torch.linalg.solve(kernel_NN, missing_CN.T.cpu().double()).to(chroma_1Chw)
             chroma_1Chw = chroma_1Chw + torch.einsum("nc,nhw->chw", weight_NC, kernel_Nhw)
         return chroma_1Chw
@@ -134,10 +138,10 @@ def scaled_place(
     return row, column
 
 
-def ab_of(color: str) -> Tensor:
-    """Return a* and b* of an "#rrggbb"."""
-    rgb_3 = torch.tensor(list(bytes.fromhex(color[1:]))) / 255
-    return rgb_to_lab(rgb_3[None, :, None, None])[0, 1:, 0, 0]
+def ab_of(colors: Sequence[str]) -> Tensor:
+    """Return a* and b*, 2×N, of "#rrggbb"."""
+    levels_N3 = torch.tensor([list(bytes.fromhex(color[1:])) for color in colors])
+    return rgb_to_lab((levels_N3.T / 255)[None, :, None])[0, 1:, 0]
 
 
 def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
@@ -146,8 +150,8 @@ def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
     Colors that sRGB doesn't have at this luminance are made paler. The L* that belongs to the
     luminance depends on a* and b* in most spaces, and is searched by bisection.
     """
-    lab, luminance_111N = Lab(), luminance_N[None, None, None]
-    half_ranges_2 = ab_2N.new_tensor(Lab.chroma_range)
+    lab, luminance_111N = FusedLab(), luminance_N[None, None, None]
+    half_ranges_2 = ab_2N.new_tensor(lab.chroma_range)
     chroma_121N = (ab_2N / (2 * half_ranges_2[:, None]) + 0.5)[None, :, None]
     lightness_111N = torch.full_like(luminance_111N, 0.5)
     for step in range(2, STEPS + 2):

@@ -73,34 +73,47 @@ class GuidedUpsampler:
             rows_N, columns_N: of the photo, int64 on the CPU.
             luminance_N: of these pixels.
         """
-        channels, height, width = self.chroma_1Chw.shape[1:]
-        y_N = source_positions(self.height, self.seen_height, rows_N, height)
-        x_N = source_positions(self.width, self.seen_width, columns_N, width)
-        # grid_sample counts from -1 to 1 between the outer edges.
-        grid_1N12 = (
-            torch.stack([(x_N + 0.5) / width, (y_N + 0.5) / height], 1)[None, :, None] * 2 - 1
+        channels, *size = self.chroma_1Chw.shape[1:]
+        seen, whole = (self.seen_height, self.seen_width), (self.height, self.width)
+        lines, places = [], []
+        for lines_N, *sides in zip((rows_N, columns_N), whole, seen, size, strict=True):
+            # The part of the chrominance that a pixel depends on: its neighbors and their reach.
+            position_N = source_positions(sides[0], sides[1], lines_N, sides[2])
+            length = min(2 * REACH + 2, sides[2])
+            first_N = (position_N.long() - REACH).clamp(0, sides[2] - length)
+            lines.append((first_N[:, None] + torch.arange(length)).to(self.chroma_1Chw.device))
+            # grid_sample counts from -1 to 1 between the outer edges.
+            places.append((position_N - first_N + 0.5) * 2 / length - 1)
+        parts_NC, parts_N1 = (
+            planes_1Chw[0][:, lines[0][:, :, None], lines[1][:, None]].movedim(1, 0)
+            for planes_1Chw in (self.chroma_1Chw, self.luminance_11hw)
         )
-        planes_1PN1 = functional.grid_sample(
-            self._planes(0, height),
-            grid_1N12.to(self.chroma_1Chw),
+        planes_NP11 = functional.grid_sample(
+            planes_of(parts_NC, parts_N1),
+            torch.stack(places[::-1], 1)[:, None, None].to(self.chroma_1Chw),
             padding_mode="border",
             align_corners=False,
         )
-        return _with_detail(planes_1PN1, channels, luminance_N[None, None, :, None])[0, :, :, 0]
+        chroma_NC11 = _with_detail(planes_NP11, channels, luminance_N[:, None, None, None])
+        return chroma_NC11[:, :, 0, 0].T
 
     def _planes(self, first: int, last: int) -> Tensor:
-        """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w.
-
-        Chrominance, its slopes, its minimum and maximum among neighbors, and luminance.
-        """
+        """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w."""
         top = max(0, first - REACH)
         chroma_1Chw = self.chroma_1Chw[:, :, top : last + REACH]
         luminance_11hw = self.luminance_11hw[:, :, top : last + REACH]
-        low_1Chw = -functional.max_pool2d(-chroma_1Chw, 3, stride=1, padding=1)
-        high_1Chw = functional.max_pool2d(chroma_1Chw, 3, stride=1, padding=1)
-        slopes_1Chw = slopes(luminance_11hw, chroma_1Chw)
-        planes = [chroma_1Chw, slopes_1Chw, low_1Chw, high_1Chw, luminance_11hw]
-        return torch.cat(planes, 1)[:, :, first - top : last - top]
+        return planes_of(chroma_1Chw, luminance_11hw)[:, :, first - top : last - top]
+
+
+def planes_of(chroma_BChw: Tensor, luminance_B1hw: Tensor) -> Tensor:
+    """Return all that is upsampled, B×P×h×w.
+
+    Chrominance, its slopes, its minimum and maximum among neighbors, and luminance.
+    """
+    low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
+    high_BChw = functional.max_pool2d(chroma_BChw, 3, stride=1, padding=1)
+    slopes_BChw = slopes(luminance_B1hw, chroma_BChw)
+    return torch.cat([chroma_BChw, slopes_BChw, low_BChw, high_BChw, luminance_B1hw], 1)
 
 
 def _with_detail(planes_1PHW: Tensor, channels: int, luminance_11HW: Tensor) -> Tensor:

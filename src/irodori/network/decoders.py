@@ -88,9 +88,71 @@ class SkipDecoder(Decoder):
         self.output = nn.Conv2d(c32, out_channels, 3, stride=stride, padding=1)
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
+        _, _, pixels_BCHW = self.levels(features_BCHW, skips)
+        prediction_BQHW: Tensor = self.output(pixels_BCHW)
+        return prediction_BQHW
+
+    def levels(
+        self, features_BCHW: Tensor, skips: dict[int, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features at strides 4 and 2, and those at stride 2 that the output is made of."""
         at4_BCHW = self.merge4(joined(self.enlarge4(features_BCHW), skips.get(4)))
         at2_BCHW = self.merge2(joined(self.enlarge2(at4_BCHW), skips.get(2)))
-        prediction_BQHW: Tensor = self.output(self.last(at2_BCHW))
+        return at4_BCHW, at2_BCHW, self.last(at2_BCHW)
+
+
+class QueryDecoder(SkipDecoder):
+    """A `SkipDecoder` with color queries that look at the whole photo at strides 8, 4 and 2.
+
+    Learned queries attend to the features of one scale after the other; what each has gathered is
+    compared with the features of every pixel, and these maps join them at the output (as in
+    DDColor, Kang et al., 2023, arXiv 2212.11613). Every color depends on the whole photo.
+
+    Args:
+        in_channels, out_channels, stride, skip_channels, width: see `SkipDecoder`.
+        queries: number of color queries.
+        rounds: how often they attend to each of the three scales.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        skip_channels: dict[int, int],
+        width: Annotated[float, Range(above=0, max=4)] = 1.0,
+        queries: Annotated[int, Range(min=1)] = 64,
+        rounds: Annotated[int, Range(min=1)] = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride, skip_channels, width)
+        c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
+        channels = 4 * scaled(32, width)
+        self.queries_KC = nn.Parameter(torch.randn(queries, channels) * 0.02)
+        self.projections = nn.ModuleList(
+            nn.Conv2d(inputs, channels, 1) for inputs in (in_channels, c128, c64)
+        )
+        self.attention = nn.ModuleList(
+            nn.TransformerDecoderLayer(
+                channels, 4, 2 * channels, dropout=0.0, batch_first=True, norm_first=True
+            )
+            for _ in range(3 * rounds)
+        )
+        self.embedding = nn.Linear(channels, c32)
+        self.output = nn.Conv2d(c32 + queries, out_channels, 3, stride=stride, padding=1)
+
+    def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
+        at4_BCHW, at2_BCHW, pixels_BCHW = self.levels(features_BCHW, skips)
+        scales = [
+            projection(level).flatten(2).mT
+            for projection, level in zip(
+                self.projections, (features_BCHW, at4_BCHW, at2_BCHW), strict=True
+            )
+        ]
+        queries_BKC = self.queries_KC.expand(len(features_BCHW), -1, -1)
+        for number, layer in enumerate(self.attention):
+            queries_BKC = layer(queries_BKC, scales[number % len(scales)])
+        maps_BKHW = torch.einsum("bkc,bchw->bkhw", self.embedding(queries_BKC), pixels_BCHW)
+        prediction_BQHW: Tensor = self.output(torch.cat([pixels_BCHW, maps_BKHW], 1))
         return prediction_BQHW
 
 

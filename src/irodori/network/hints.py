@@ -50,7 +50,8 @@ class HintAttention(nn.Module):
         hinted_BKM = hints_BNM.gather(1, cells_BK[..., None].expand(-1, -1, hints_BNM.shape[-1]))
 
         def heads(values_BLW: Tensor) -> Tensor:
-            return values_BLW.unflatten(2, (HEADS, HEAD_CHANNELS)).transpose(1, 2)
+            split_BHLD: Tensor = values_BLW.unflatten(2, (HEADS, HEAD_CHANNELS)).transpose(1, 2)
+            return split_BHLD
 
         query_BHND = heads(self.query(features_BCHW).flatten(2).mT)
         key_BHKD = heads(self.key(hinted_BKC))

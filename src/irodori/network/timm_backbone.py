@@ -12,7 +12,6 @@ from irodori.network.blocks import conv_block, linear_block, scaled
 from irodori.network.timm_encoder import STRIDES, create_encoder
 
 
-
 class TimmBackbone(Backbone):
     """An encoder of timm; its weights are random until `load_pretrained`.
 
@@ -27,9 +26,9 @@ class TimmBackbone(Backbone):
         name: a model of timm, such as "resnet18" or "resnet18.a1_in1k".
         width: multiplies the channels of every layer but the encoder's.
         global_features: False leaves the global path out.
-        input_side: side in pixels of the square that the global path sees of a photo, a multiple of
-            32; None: what the encoder was pretrained with. Where it is that of the crops in
-            training, both paths share the encoder's features.
+        input_side: side in pixels of the square that the global path sees of a photo; None: what
+            the encoder was pretrained with. Where it is that of the crops in training, both paths
+            share the encoder's features.
 
     Raises:
         ValueError: timm has no such model, or it can't be a backbone.
@@ -49,8 +48,6 @@ class TimmBackbone(Backbone):
         # With the tag of its weights, which decides how the input is scaled.
         self.name = self.arguments["name"] = self.info.name
         self.input_size = self.info.size if input_side is None else (input_side, input_side)
-        if input_side is not None and input_side % STRIDES[-1]:
-            raise ValueError(f"input_side={input_side} is no multiple of {STRIDES[-1]}")
         channels = dict(zip(self.info.strides, self.info.channels, strict=True))
         self.simple_pyramid: SimplePyramid | None = None
         if len(channels) == 1:

@@ -15,6 +15,7 @@ from torch import nn
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
 from irodori.evaluation.protocol import shard_identities
+from irodori.inference.colorizer import STARTER
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import CONSOLE
 from irodori.model import Model
@@ -86,7 +87,8 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
     encoder = instantiate(config.encoder)
     lines = initialize_encoder(model, encoder, load=new)
     if config.init is not None and new:
-        line, seen = load_matching_weights(model, Path(config.init))
+        checkpoint = STARTER if config.init == "starter" else Path(config.init)
+        line, seen = load_matching_weights(model, checkpoint)
         lines.append(line)
         model = replace(model, trained_on=(*seen, *trained_on))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))

@@ -72,12 +72,11 @@ class ColorizationModule(LightningModule):
     def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Return `loss` of a micro-batch, and `sums`: for each metric a sum and its images' number.
 
-        A batch has luminance, chroma, labels, valid and maybe hints, see `ShardData`. All stays on the device.
+        A batch has luminance, chroma, labels, valid and maybe hints, see `ShardData`. All stays on
+        the device.
         """
         assert self.objective is not None
-        prediction_BQHW, logits_BC = self.predict(
-            batch["luminance"], hints_BMHW=batch.get("hints")
-        )
+        prediction_BQHW, logits_BC = self.predict(batch["luminance"], hints_BMHW=batch.get("hints"))
         valid_B, labels_B = batch["valid"], batch["labels"]
         inputs = ObjectiveInput(
             prediction_BQHW,

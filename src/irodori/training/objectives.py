@@ -138,6 +138,34 @@ class Huber(Objective):
         return 2 * inputs.mean(error_BCHW.mean((1, 2, 3)))
 
 
+class Colorful(Huber):
+    """`Huber`, plus weight times how much less colorful a photograph is predicted than it is.
+
+    What an error of colors leaves open is predicted paler than anything in the world is. Colorful
+    here is the mean distance of chrominance from gray's, over the pixels of a photograph.
+    """
+
+    name = "colorful"
+
+    def __init__(
+        self,
+        delta: Annotated[float, Range(above=0, max=1)] = 0.05,
+        weight: Annotated[float, Range(min=0)] = 0.02,
+    ) -> None:
+        super().__init__(delta)
+        self.weight = weight
+
+    def forward(self, inputs: ObjectiveInput) -> Tensor:
+        """Return the loss, see `Objective`."""
+        gray_BCHW = reduce_chroma(inputs.color_space.gray_chroma(inputs.luminance_B1HW))
+        predicted_B, true_B = (
+            torch.linalg.vector_norm(chroma_BCHW.float() - gray_BCHW, dim=1).mean((1, 2))
+            for chroma_BCHW in (inputs.predicted_BCHW, inputs.target_BCHW)
+        )
+        paler_B = (true_B - predicted_B).clamp(min=0)
+        return super().forward(inputs) + self.weight * inputs.mean(paler_B)
+
+
 class AbClasses(Objective):
     """Cross-entropy in nats over bins of a*b*, weighted by rarity; goes with `AbClassesOutput`.
 
