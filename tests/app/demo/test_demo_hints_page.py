@@ -74,7 +74,7 @@ def shown(page, tmp_path, x, y):
     """The color that the page shows at a place, the divide and the dots left out."""
     settled(page)
     page.wait_for_timeout(100)
-    hide = page.add_style_tag(content=".divide, .hint-dots { display: none }")
+    hide = page.add_style_tag(content=".divide, .hint-dots { opacity: 0 }")
     path = tmp_path / "shown.png"
     page.locator(".compare").screenshot(path=str(path))
     hide.evaluate("e => e.remove()")
@@ -133,6 +133,8 @@ def test_a_click_a_drag_undo_redo_and_the_download(colorized, photo, hint_checkp
         assert dots(page) == expected
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Redo").click()
+    # Also with the focus nowhere.
+    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Control+Shift+z")
     assert dots(page) == history[3]
 
@@ -191,7 +193,7 @@ def test_by_keyboard_alone(colorized):
     assert page.locator(".hint-dot").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_by_touch_on_a_phone(colorized, scheme, tmp_path):
     page = colorized(
         has_touch=True,

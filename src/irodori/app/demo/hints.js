@@ -7,6 +7,7 @@
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   // By photo and model: a photo that is colorized again, say with more saturation, keeps its hints.
   const histories = new Map();
+  let changed = null; // the editor whose hints were changed last
 
   const TEMPLATE = `
     <div class="hint-bar" role="group">
@@ -74,7 +75,6 @@
       });
       // Browsers would drag the picture below a dot.
       this.compare.addEventListener("dragstart", (event) => event.preventDefault());
-      result.addEventListener("keydown", (event) => this.shortcut(event));
       this.palette.addEventListener("close", () => this.closed());
       this.any.addEventListener("input", () => this.choose(this.any.value));
       this.canvas.addEventListener("click", (event) => this.take(this.place(event, this.canvas)));
@@ -132,7 +132,7 @@
     }
 
     set(hints, step = null) {
-      [this.hints, this.step] = [hints, step];
+      [this.hints, this.step, changed] = [hints, step, this];
       histories.set(this.dataset.key, [this.hints, this.past, this.future]);
       this.render();
       this.refresh();
@@ -147,21 +147,12 @@
       (this.dots.children[index] ?? this.adder).focus();
     }
 
-    shortcut(event) {
-      const key = event.key.toLowerCase();
-      if (!(event.ctrlKey || event.metaKey) || this.palette.open) return;
-      if (key === "y" || (key === "z" && event.shiftKey)) this.redo();
-      else if (key === "z") this.undo();
-      else return;
-      event.preventDefault();
-    }
-
     // The dots.
 
     render() {
       const focused = this.dots.contains(document.activeElement);
       while (this.dots.children.length > this.hints.length) this.dots.lastChild.remove();
-      // Else the next Ctrl+Z would be nobody's.
+      // Else who has only a keyboard would be back at the top of the page.
       if (focused && !this.dots.contains(document.activeElement)) this.adder.focus();
       this.hints.forEach((hint, index) => {
         const dot = this.dots.children[index] ?? this.dots.appendChild(this.dot(index));
@@ -420,4 +411,15 @@
   }
 
   customElements.define("hint-editor", HintEditor);
+
+  document.addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase();
+    const writes = event.target.closest("input:not([type=range]), textarea");
+    if (!(event.ctrlKey || event.metaKey) || !"yz".includes(key) || writes) return;
+    const editor = event.target.closest(".result")?.querySelector("hint-editor") ?? changed;
+    if (!editor?.isConnected || editor.palette.open) return;
+    if (key === "z" && !event.shiftKey) editor.undo();
+    else editor.redo();
+    event.preventDefault();
+  });
 })();
