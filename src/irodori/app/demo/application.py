@@ -68,7 +68,7 @@ def application(
     own = resources.files("irodori.app.demo")
     styles, script = (
         "".join(own.joinpath(name).read_text("utf-8") for name in names)
-        for names in (("page.css", "hints.css"), ("hints.js",))
+        for names in (("page.css", "hints.css"), ("palette.js", "hints.js"))
     )
     try:
         mounted = gr.mount_gradio_app(
@@ -83,7 +83,7 @@ def application(
             pwa=False,
             theme=_theme(),
             css=styles,
-            head=f"<script>{script}</script>",
+            head=f'<script type="module">{script}</script>',
         )
     except TypeError as error:
         raise _unfit(one_line(error)) from None
