@@ -45,7 +45,9 @@ class Hint:
 
     def __post_init__(self) -> None:
         last = 1 if self.relative else FARTHEST
-        for name, value in (("x", self.x), ("y", self.y)):
+        # From a file they may be anything.
+        places: dict[str, Any] = {"x": self.x, "y": self.y}
+        for name, value in places.items():
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= last:
                 wanted = "a share from 0 to 1" if self.relative else "pixels, from 0 on"
                 raise IrodoriError(f"{name} is {_shown(value)}: give {wanted}")
@@ -95,7 +97,8 @@ def hints_from_json(text: str) -> tuple[Hint, ...]:
     hints = []
     for number, item in enumerate(items):
         try:
-            hints.append(Hint(*_values(item, "a hint", ("x", "y", "color")), units == "share"))
+            x, y, color = _values(item, "a hint", ("x", "y", "color"))
+            hints.append(Hint(x, y, color, relative=units == "share"))
         except IrodoriError as error:
             raise IrodoriError(f"hints[{number}]: {error}") from None
     return tuple(hints)
