@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ def estimates(measured: pd.DataFrame) -> Iterator[Row]:
     """Yield means over photographs, ratios of means, and medians over portraits."""
     mean, median = partial(np.mean, axis=-1), partial(np.median, axis=-1)
 
-    def ratio(values: Floats, others: Floats) -> Floats:
+    def ratio(values: Floats, others: Floats) -> Any:
         return mean(values) / mean(others)
 
     of = {name: own.reset_index() for name, own in measured.groupby("variant", sort=False)}
@@ -159,7 +160,7 @@ def estimates(measured: pd.DataFrame) -> Iterator[Row]:
 
 
 def estimate(
-    variant: str, metric: str, scene: str, statistic: Callable[..., Floats], *columns: pd.Series
+    variant: str, metric: str, scene: str, statistic: Callable[..., Any], *columns: pd.Series
 ) -> Row:
     """Return a statistic of columns of N photographs with its percentile bootstrap interval."""
     arrays = [column.to_numpy() for column in columns]
@@ -182,7 +183,7 @@ def distances(features: Mapping[str, torch.Tensor]) -> Iterator[Row]:
         value = frechet_distance(own_NF, true_NF)
         without_G = np.array([frechet_distance(own_NF[part], true_NF[part]) for part in kept])
         error = np.sqrt((GROUPS - 1) * without_G.var())
-        half = error * stats.t.ppf((1 + LEVEL) / 2, GROUPS - 1)
+        half = error * stats.t.ppf((1 + LEVEL) / 2, GROUPS - 1)  # type: ignore[attr-defined]
         yield variant, "lite0_frechet", "", count, value, value - half, value + half
 
 

@@ -12,7 +12,7 @@ from unseen import SAMPLES, read
 
 from irodori import Colorizer
 from irodori.color import Lab
-from irodori.inference.contact_sheet import GAP, TITLES, contact_sheet, gray_of
+from irodori.inference.contact_sheet import GAP, TITLES, Picture, contact_sheet, gray_of
 
 PLACES = (4, 12)
 """Of each shard, the photographs at these places: not chosen by how they come out."""
@@ -24,7 +24,7 @@ def main() -> None:
     rows = []
     for path in sorted(SAMPLES.glob("sample-*.tar")):
         photos = read(str(path))
-        row = []
+        row: list[Picture] = []
         for true_3HW in (photos[place].image_3HW for place in PLACES):
             colored = colorizer(functional.to_pil_image(true_3HW))
             row += [gray_of(Lab(), true_3HW), colored, true_3HW]
