@@ -102,7 +102,7 @@ study-objectives: study-lite0
 		objective=huber,classes
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
 
-# The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's picture.
+# The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's pictures.
 STARTER := src/irodori/inference/starter/starter.safetensors
 starter: setup
 	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) \
@@ -112,6 +112,7 @@ starter: setup
 
 pictures: setup
 	$(BIN)/python experiments/starter/show.py
+	$(BIN)/python experiments/starter/show_demo.py
 
 benchmark: setup
 	$(BIN)/python experiments/speed/startup.py

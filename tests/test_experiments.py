@@ -9,22 +9,29 @@ import sys
 import pytest
 
 from irodori.config import PROJECT
+from irodori.inference.colorizer import STARTER
 
 pytestmark = pytest.mark.long
 PHOTO = str(PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg")
+SHARDS = str(PROJECT / "data" / "sample" / "sample-0.tar")
 SCRIPTS = {
     "backbones/presets.py": ["nothing"],
     "colorize/bleeding.py": [PHOTO],
     "colorize/folder.py": ["--photos", "2", "--rounds", "1"],
     "colorize/jpeg_quality.py": ["--photos", "2"],
     "colorize/work_size.py": [PHOTO],
+    "hints/measure_hints.py": [STARTER, "--photographs", SHARDS, "--quick"],
     "speed/loader.py": ["--quick"],
     "speed/startup.py": ["--quick"],
     "speed/training.py": ["--quick"],
+    "starter/blind.py": ["--old", STARTER, "--new", STARTER, "--photographs", SHARDS, "--quick"],
+    "starter/measure.py": ["--model", f"new={STARTER}", "--photographs", SHARDS, "--quick"],
     "streaming/kills.py": ["--kills", "3", "--seed", "3"],
     "streaming/read_rates.py": ["--images", "100", "--rounds", "1"],
     "streaming/write_rates.py": ["--copied", "40", "--encoded", "12", "--rounds", "1"],
 }
+if shutil.which("exiftool"):
+    SCRIPTS["colorize/exiftool.py"] = []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -31,7 +31,7 @@ class SweepLauncher(Launcher):
 
         self.loader = hydra_context.config_loader
         self.config = config
-        begin(config)
+        self.lock = begin(config)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -41,13 +41,13 @@ class SweepLauncher(Launcher):
         Raises:
             IrodoriError: a job can't be run as configured; none was started.
         """
-        from irodori.training.launching.job import make_jobs
-        from irodori.training.launching.sweep import prepare, result
+        from irodori.training.launching.job import make_jobs, program
+        from irodori.training.launching.sweep import prepare, result, variables
 
         jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
         self.check(jobs)
         if missing := prepare(jobs):
-            self.run(missing)
+            self.run(missing, program(self.config), variables(self.config))
         return [result(job) for job in jobs]
 
     @abstractmethod
@@ -55,16 +55,30 @@ class SweepLauncher(Launcher):
         """Refuse what can't be run here."""
 
     @abstractmethod
-    def run(self, jobs: "list[Job]") -> None:
-        """Run the jobs and write how each ended into its folder."""
+    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
+        """Run the jobs and write how each ended into its folder.
+
+        Args:
+            jobs: their folders exist.
+            program: script and arguments before a job's own (`job.program`).
+            variables: added to the jobs' environment.
+        """
 
 
+@dataclass
 class ProcessLauncher(SweepLauncher):
-    """Runs each job of a sweep on this machine as a process tree of its own."""
+    """hydra/launcher=processes: each job of a sweep is a process tree of its own on this machine.
 
-    def __init__(self, jobs: int | None, grace: float) -> None:
-        self.jobs = jobs
-        self.grace = grace
+    Attributes:
+        jobs: jobs side by side; null: as many as the GPUs allow, and one without GPUs.
+        grace: seconds that jobs get to write their checkpoints when the sweep is stopped.
+    """
+
+    _target_: str = "hydra_plugins.irodori_launcher.ProcessLauncher"
+    jobs: int | None = None
+    grace: float = 60.0
+
+    def __post_init__(self) -> None:
         self.stop_signal: int | None = None
 
     def check(self, jobs: "list[Job]") -> None:
@@ -76,38 +90,33 @@ class ProcessLauncher(SweepLauncher):
         self.pool = Pool(gpus, self.jobs, self.grace, self.stop_signal)
         self.pool.check(jobs)
 
-    def run(self, jobs: "list[Job]") -> None:
+    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
         """Run the jobs side by side as far as there is room."""
-        from irodori.training.launching.job import arguments, program
         from irodori.training.launching.processes import local_command
-        from irodori.training.launching.sweep import variables
 
-        script = program(self.config)
-        self.pool.run(
-            jobs,
-            lambda job: local_command(arguments(script, job), job.devices),
-            variables(self.config),
-        )
+        self.pool.run(jobs, lambda job: local_command(program, job), variables)
         # A sweeper may come with another batch.
         self.stop_signal = self.pool.stop_signal
 
 
+@dataclass
 class SlurmLauncher(SweepLauncher):
-    """Submits each job of a sweep to SLURM by submitit, and waits for them all."""
+    """hydra/launcher=slurm: each job of a sweep is submitted to SLURM by submitit.
 
-    def __init__(
-        self,
-        cluster: str,
-        timeout_min: int,
-        grace: int,
-        requeues: int,
-        slurm: dict[str, Any],
-    ) -> None:
-        self.cluster = cluster
-        self.timeout_min = timeout_min
-        self.grace = grace
-        self.requeues = requeues
-        self.slurm = slurm
+    Attributes:
+        cluster: slurm; local runs submitit's processes on this machine.
+        timeout_min: minutes after which SLURM stops a job, which is then requeued.
+        grace: seconds before that in which the job writes its checkpoint.
+        requeues: number of times that a job is requeued.
+        slurm: any other option of sbatch that submitit takes: partition, account, mem, …
+    """
+
+    _target_: str = "hydra_plugins.irodori_launcher.SlurmLauncher"
+    cluster: str = "slurm"
+    timeout_min: int = 1440
+    grace: int = 120
+    requeues: int = 100
+    slurm: dict[str, Any] = field(default_factory=dict)
 
     def check(self, jobs: "list[Job]") -> None:
         """Refuse a machine without submitit or SLURM."""
@@ -124,59 +133,15 @@ class SlurmLauncher(SweepLauncher):
         if self.cluster == "slurm" and which("srun") is None:
             raise IrodoriError("hydra/launcher=slurm: there is no srun on this machine")
 
-    def run(self, jobs: "list[Job]") -> None:
+    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
         """Submit the jobs and wait for them."""
-        from irodori.training.launching.job import program
         from irodori.training.launching.slurm import submit, wait
-        from irodori.training.launching.sweep import variables
 
-        submitted = submit(
-            jobs,
-            program(self.config),
-            variables(self.config),
-            folder=Path(self.config.hydra.sweep.dir, "slurm"),
-            cluster=self.cluster,
-            timeout_min=self.timeout_min,
-            grace=self.grace,
-            requeues=self.requeues,
-            slurm=self.slurm,
-        )
-        wait(jobs, submitted)
+        folder = Path(self.config.hydra.sweep.dir, "slurm")
+        wait(jobs, submit(jobs, program, variables, folder, self))
 
 
-@dataclass
-class ProcessConfig:
-    """hydra/launcher=processes."""
-
-    _target_: str = "hydra_plugins.irodori_launcher.ProcessLauncher"
-    jobs: int | None = None
-    """Jobs side by side; null: as many as the GPUs allow, and one without GPUs."""
-    grace: float = 60.0
-    """Seconds that jobs get to write their checkpoints when the sweep is stopped."""
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="processes", node=ProcessConfig, provider="irodori"
-)
-
-
-@dataclass
-class SlurmConfig:
-    """hydra/launcher=slurm."""
-
-    _target_: str = "hydra_plugins.irodori_launcher.SlurmLauncher"
-    cluster: str = "slurm"
-    """slurm; local runs submitit's processes on this machine."""
-    timeout_min: int = 1440
-    """Minutes after which SLURM stops a job, which is then requeued."""
-    grace: int = 120
-    """Seconds before that in which the job writes its checkpoint."""
-    requeues: int = 100
-    """Number of times that a job is requeued."""
-    slurm: dict[str, Any] = field(default_factory=dict)
-    """Any other option of sbatch that submitit takes: partition, account, cpus_per_task, mem, …"""
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="slurm", node=SlurmConfig, provider="irodori"
-)
+for name, launcher in (("processes", ProcessLauncher), ("slurm", SlurmLauncher)):
+    ConfigStore.instance().store(
+        group="hydra/launcher", name=name, node=launcher, provider="irodori"
+    )

@@ -10,14 +10,22 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 
+@dataclass
 class OptunaSweeper(Sweeper):
-    """Searches the overrides' space for the lowest chroma RMSE, and resumes after a crash."""
+    """hydra/sweeper=optuna searches for the lowest chroma RMSE, and resumes after a crash.
 
-    def __init__(self, n_trials: int, batch: int, seed: int, params: dict[str, str]) -> None:
-        self.n_trials = n_trials
-        self.batch = batch
-        self.seed = seed
-        self.params = params
+    Attributes:
+        n_trials: trials, all in all.
+        batch: trials that are asked for, and launched, together.
+        seed: of the sampler.
+        params: the space, or a part of it, for a YAML: what else stands on the command line.
+    """
+
+    _target_: str = "hydra_plugins.irodori_search.OptunaSweeper"
+    n_trials: int = 20
+    batch: int = 1
+    seed: int = 0
+    params: dict[str, str] = field(default_factory=dict)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -48,7 +56,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ask for trials and tell their results until there are `n_trials`.
+        """Ask for trials and launch them until there are `n_trials`.
 
         Raises:
             IrodoriError: the space can't be searched, or the folder holds another search.
@@ -60,30 +68,15 @@ class OptunaSweeper(Sweeper):
             [*params, *arguments]
         )
         folder = Path(self.sweep_config.hydra.sweep.dir)
-        search = Search(folder, overrides, self.seed, self.n_trials, self.batch > 1)
+        search = Search(folder, overrides, self.seed, self.n_trials)
         OmegaConf.save(self.sweep_config, folder / "multirun.yaml")
-        while trials := search.ask(self.batch):
-            results = self.jobs.launch(
-                [search.overrides(trial) for trial in trials], initial_job_idx=trials[0].job
-            )
-            if not search.tell(trials, [result.return_value for result in results]):
+        while jobs := search.ask(self.batch):
+            self.jobs.launch([search.overrides(job) for job in jobs], initial_job_idx=jobs[0])
+            if not search.ended(jobs):
                 break
         search.report()
 
 
-@dataclass
-class OptunaConfig:
-    """hydra/sweeper=optuna."""
-
-    _target_: str = "hydra_plugins.irodori_search.OptunaSweeper"
-    n_trials: int = 20
-    batch: int = 1
-    """Trials that are asked for, and launched, together."""
-    seed: int = 0
-    params: dict[str, str] = field(default_factory=dict)
-    """The space, or a part of it, for a YAML: what else stands on the command line."""
-
-
 ConfigStore.instance().store(
-    group="hydra/sweeper", name="optuna", node=OptunaConfig, provider="irodori"
+    group="hydra/sweeper", name="optuna", node=OptunaSweeper, provider="irodori"
 )

@@ -74,7 +74,16 @@ def test_a_group_member_that_is_no_text_is_reported_with_its_override(line, over
 
 def test_other_errors_are_no_mistakes_of_the_user():
     assert not is_user_error(ValueError("x"))
+    assert not is_user_error(OSError(5, "no file is named"))
     assert error_line(ValueError("a\n b\n\na")) == "a b"
+
+
+def test_a_file_that_the_disk_doesnt_take_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Not a directory") as caught:
+        (tmp_path / "file" / "run").mkdir(parents=True)
+    assert is_user_error(caught.value)
+    assert error_line(caught.value).startswith(f"{tmp_path}/file/run: Not a directory; ")
 
 
 @pytest.mark.parametrize(

@@ -249,3 +249,24 @@ def test_classes_of_training_and_validation_are_those_of_one_list(train, val, to
             common_classes(train, val)
     else:
         assert common_classes(train, val) == tuple(together.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "world_size", "nodes", "expected"),
+    [
+        (None, 2, 1, 1, 2),
+        (None, 16, 1, 1, 4),
+        (None, 8, 4, 1, 2),
+        (None, 8, 8, 2, 2),
+        (None, 1, 2, 1, 1),
+        (7, 2, 1, 1, 7),
+        (0, 8, 1, 1, 0),
+    ],
+)
+def test_loader_processes_are_what_a_ranks_share_of_the_cores_allows(
+    config, monkeypatch, given, cores, world_size, nodes, expected
+):
+    monkeypatch.setattr("irodori.data.module.available_cores", lambda: cores)
+    data = shard_data(changed(config, workers=given))
+    data.trainer = SimpleNamespace(world_size=world_size, global_rank=0, num_nodes=nodes)
+    assert data.workers == expected

@@ -76,6 +76,7 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == f"run: {folder}"
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
+        ".lock",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "config.yaml",

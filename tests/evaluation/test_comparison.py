@@ -251,6 +251,7 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
         ("metrics.json", "{}", "has no rows"),
         ("metrics.json", "[]", "doesn't hold what it should"),
         ("config.yaml", "a: [", "config.yaml can't be read"),
+        ("config.yaml", "a: &a [x]\nb: [*a, *a]\n", "YAML aliases"),
         ("per_image.csv", "", "per_image.csv is damaged"),
         ("per_image.csv", "row,key\nlast,a\n", "per_image.csv is damaged"),
         ("per_image.csv", "row,key,width,height\nlast,a,1\n", "per_image.csv is damaged"),

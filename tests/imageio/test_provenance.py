@@ -10,7 +10,7 @@ import odd_files as made
 import pytest
 from photo_files import picture
 
-from irodori.imageio import Encoding, Provenance, read_photo, with_sidecar, write_photo
+from irodori.imageio import Encoding, Provenance, read_photo, write_photo
 from irodori.imageio.xmp import Packet
 
 MODEL = Provenance("starter", "ab12" * 16, {"work_size": 256, "saturation": 1.2})
@@ -113,12 +113,17 @@ def test_imagemagicks_profiles(kind):
     assert metadata.texts == {}
 
 
-def test_a_sidecar_stands_for_the_photos_own_packet():
-    photo = read_photo(made.titled_png())
-    metadata = with_sidecar(photo.metadata, made.CLAIMS)
-    assert metadata.xmp == made.CLAIMS
-    with pytest.raises(ValueError, match=r"\w"):
-        with_sidecar(photo.metadata, b"no packet")
+@pytest.mark.parametrize("name", ["photo.xmp", "photo.png.xmp"])
+def test_a_sidecar_stands_for_the_photos_own_packet(name, tmp_path):
+    path, sidecar = tmp_path / "photo.png", tmp_path / name
+    path.write_bytes(written(read_photo(made.titled_png())))
+    own = read_photo(path)
+    sidecar.write_bytes(made.CLAIMS)
+    assert read_photo(path).metadata.xmp == made.CLAIMS
+    sidecar.write_bytes(b"no packet")
+    photo = read_photo(path)
+    assert photo.metadata == own.metadata
+    assert [name in note for note in photo.notes] == [True]
 
 
 def test_other_terms_and_a_label():

@@ -2,11 +2,12 @@ import io
 import os
 
 import numpy as np
+import odd_files as made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from photo_files import picture, saved
+from photo_files import exif, picture, saved
 from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import (
@@ -14,6 +15,7 @@ from irodori.imageio import (
     Encoding,
     Metadata,
     Photo,
+    Provenance,
     format_of,
     read_photo,
     write_photo,
@@ -154,6 +156,30 @@ def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "taken").write_bytes(b"")
     with pytest.raises(IrodoriError, match="taken"):
         write_photo(tmp_path / "taken" / "a.png", picture(), photo_of(picture()), Encoding())
+
+
+def test_what_a_format_cannot_hold_is_said():
+    deep, shallow = picture(dtype=np.uint16), picture()
+    iptc = Metadata(iptc=made.iptc_records())
+    long = Metadata(
+        exif=exif(1)[6:] + bytes(70_000), iptc=made.iptc_records() * 3000, xmp=made.CLAIMS
+    )
+    made_by = Provenance("model", "0", {})
+    for form, pixels, metadata, provenance, words in (
+        ("PNG", deep, long, made_by, []),
+        ("JPEG", shallow, iptc, made_by, []),
+        ("JPEG", deep, iptc, made_by, ["16 bits"]),
+        ("JPEG", shallow, long, made_by, ["EXIF", "XMP"]),  # which would hold the IPTC
+        ("BMP", shallow, Metadata(dpi=(300, 300)), None, []),
+        ("BMP", shallow, iptc, None, ["metadata"]),
+        ("BMP", shallow, Metadata(), made_by, ["colorized"]),
+        ("BMP", deep, iptc, made_by, ["16 bits", "metadata", "colorized"]),
+    ):
+        photo = Photo(pixels, None, metadata, "PNG")
+        notes = write_photo(io.BytesIO(), pixels, photo, Encoding(form), provenance)
+        assert len(notes) == len(words), (form, notes)
+        for word, note in zip(words, notes, strict=True):
+            assert word in note
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))

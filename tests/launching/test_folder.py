@@ -2,30 +2,36 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
-from irodori.training.launching.folder import create_sweep_folder
+from irodori.training.launching.sweep import begin
 from irodori.utils.errors import IrodoriError
 
-CLAIM = """
+BEGIN = """
 import sys
-from pathlib import Path
-from irodori.training.launching.folder import create_sweep_folder
+from omegaconf import OmegaConf
+from irodori.training.launching.sweep import begin
+held = []
 for line in sys.stdin:
-    print(create_sweep_folder(Path(sys.argv[1]), named=False), flush=True)
+    sweep = {"sweep": {"dir": sys.argv[1]}, "overrides": {"hydra": sys.argv[2:]}}
+    config = OmegaConf.create({"hydra": sweep})
+    held.append(begin(config))
+    print(config.hydra.sweep.dir, flush=True)
 """
+
+
+def start(folder, *overrides):
+    return subprocess.Popen(
+        [sys.executable, "-c", BEGIN, folder, *overrides],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_processes_that_want_the_same_folder_get_one_each(tmp_path):
     wanted = tmp_path / "runs" / "same second"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLAIM, wanted],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+    processes = [start(wanted) for _ in range(4)]
     # Each claims 25 when all have begun.
     for process in processes:
         process.stdin.write("now\n" * 25)
@@ -37,19 +43,17 @@ def test_processes_that_want_the_same_folder_get_one_each(tmp_path):
 
 def test_a_named_folder_is_this_one_while_no_other_sweep_runs_there(tmp_path):
     folder = tmp_path / "named"
-    hold = CLAIM.replace("named=False", "named=True")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    override = f"hydra.sweep.dir={folder}"
+    holder = start(folder, override)
     holder.stdin.write("now\n")
     holder.stdin.flush()
     assert holder.stdout.readline().strip() == str(folder)
+    sweep = {"sweep": {"dir": str(folder)}, "overrides": {"hydra": [override]}}
+    config = OmegaConf.create({"hydra": sweep})
     with pytest.raises(IrodoriError, match=r"another sweep is running in .*named: give another"):
-        create_sweep_folder(folder, named=True)
+        begin(config)
     # SIGKILL: the lock doesn't outlive its process.
     holder.kill()
     holder.communicate()
-    assert create_sweep_folder(folder, named=True) == folder
+    with begin(config):
+        assert config.hydra.sweep.dir == str(folder)

@@ -137,7 +137,7 @@ sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
 def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     jobs = make(tmp_path, [1, 1, 1])
     for job in jobs:
-        record.write(job.folder, record.waiting(job))
+        record.write(job.folder, record.record_of(job))
     before = signal.getsignal(signal.SIGTERM)
 
     def later():

@@ -29,7 +29,7 @@ TRACEBACK = [
     ],
 )
 def test_a_job_is_judged_by_its_exit_status(status, stopped, expected, error):
-    ended = record.waiting(JOB).ended(status, [*TRACEBACK, "later words"], stopped)
+    ended = record.record_of(JOB).ended(status, [*TRACEBACK, "later words"], stopped)
     assert (ended.status, ended.exit_status) == (expected, status)
     assert ended.error == error or (error and ended.error.startswith(error))
     assert (ended.job, ended.overrides, ended.varied) == (3, ["a=1", "seed=2"], ["seed=2"])

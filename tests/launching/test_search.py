@@ -2,9 +2,10 @@
 
 import csv
 import json
+import math
 import sys
 
-import optuna
+import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 from sweeps import seen
 
 from irodori.training.launching import record
-from irodori.training.launching.search import Search, distribution, journal
+from irodori.training.launching.search import Search, distribution
 from irodori.utils.errors import IrodoriError
 
 parse = OverridesParser.create().parse_overrides
@@ -59,58 +60,48 @@ SPACE = ["seed=3", "lr=tag(log,interval(1e-4,1e-2))", "space=lab,yuv"]
 
 
 def make(folder, n_trials=6, space=SPACE, seed=0):
-    return Search(folder, parse(space), seed, n_trials, together=False)
+    return Search(folder, parse(space), seed, n_trials)
 
 
-def end(folder, trial, status, score):
+def end(folder, number, status, score):
     """What a launcher leaves of a trial's job."""
-    job = folder / str(trial.job)
+    job = folder / str(number)
     job.mkdir(exist_ok=True)
-    record.write(job, record.Record(trial.job, status, [], []))
+    record.write(job, record.Record(number, status, [], []))
     if score is not None:
         (job / "metrics.json").write_text(json.dumps({"rows": {"best": {"chroma_rmse": score}}}))
 
 
 def test_a_search_that_was_killed_goes_on_where_it_was(tmp_path):
     search = make(tmp_path)
-    values = []
-    for score in (3.0, 1.0):
-        (trial,) = search.ask(1)
-        values.append(trial.params)
-        end(tmp_path, trial, "done", score)
-        assert search.tell([trial], [score])
+    for number, score in enumerate((3.0, 1.0)):
+        assert search.ask(1) == [number]
+        end(tmp_path, number, "done", score)
+        assert search.ended([number])
     # One that was done when the search was killed, one that ran, and one that failed.
-    (late,) = search.ask(1)
-    end(tmp_path, late, "done", 0.5)
-    (running,) = search.ask(1)
-    end(tmp_path, running, "running", None)
-    (failed,) = search.ask(1)
-    end(tmp_path, failed, "failed", None)
-    assert search.tell([failed], [None])
-    # Killed while it wrote to the journal, which it had locked.
-    with (tmp_path / "search.journal").open("ab") as file:
-        file.write(b'{"op_code": 5, "worker')
-    (tmp_path / "search.journal.lock").symlink_to("search.journal")
+    assert [search.ask(1) for _ in range(3)] == [[2], [3], [4]]
+    end(tmp_path, 2, "done", 0.5)
+    end(tmp_path, 3, "running", None)
+    end(tmp_path, 4, "failed", None)
+    asked = [search.overrides(number) for number in range(5)]
+    assert {values[0] for values in asked} == {"seed=3"}
 
     search = make(tmp_path)
-    (again,) = search.ask(1)
-    assert again == running
-    assert search.overrides(again)[0] == "seed=3"
-    end(tmp_path, again, "done", 2.0)
-    assert search.tell([again], [2.0])
-    (last,) = search.ask(5)
-    assert last.job == 5
-    assert last.params not in values
-    end(tmp_path, last, "done", 4.0)
-    assert search.tell([last], [4.0])
+    assert search.ask(1) == [3]
+    assert [search.overrides(number) for number in range(5)] == asked
+    end(tmp_path, 3, "done", 2.0)
+    assert search.ask(5) == [5]
+    assert search.overrides(5) not in asked
+    end(tmp_path, 5, "done", 4.0)
+    assert search.ended([5])
     assert search.ask(1) == []
 
-    study = optuna.load_study(study_name="search", storage=journal(tmp_path / "search.journal"))
-    assert [trial.value for trial in study.trials] == [3.0, 1.0, 0.5, 2.0, None, 4.0]
-    assert study.trials[4].state == TrialState.FAIL
+    done, failed = TrialState.COMPLETE, TrialState.FAIL
+    results = [(done, 3.0), (done, 1.0), (done, 0.5), (done, 2.0), (failed, None), (done, 4.0)]
+    assert search.results() == results
     with pytest.raises(IrodoriError, match=r"has its 6 trials: raise hydra\.sweeper\.n_trials"):
         make(tmp_path)
-    assert len(make(tmp_path, 8).ask(5)) == 2
+    assert make(tmp_path, 8).ask(5) == [6, 7]
 
 
 @pytest.mark.parametrize(
@@ -126,18 +117,28 @@ def test_the_same_seed_asks_the_same(tmp_path):
     asked = []
     for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
         (tmp_path / name).mkdir()
-        asked.append([trial.params for trial in make(tmp_path / name, seed=seed).ask(4)])
+        search = make(tmp_path / name, seed=seed)
+        asked.append([search.overrides(job) for job in search.ask(4)])
     assert asked[0] == asked[1] != asked[2]
+
+
+def test_what_is_asked_for_depends_on_the_results(tmp_path):
+    """After its random start the search samples near the best learning rates: chance gives 1."""
+    search = make(tmp_path, 40, ["lr=tag(log,interval(1e-5,1e-1))"])
+    while numbers := search.ask(1):
+        distance = abs(math.log10(search.params[numbers[0]]["lr"]) + 3)
+        end(tmp_path, numbers[0], "done", distance)
+    scores = [score for _, score in search.results()]
+    assert np.mean(scores[-20:]) < 0.6
 
 
 def test_a_stopped_job_ends_the_search_for_now(tmp_path):
     search = make(tmp_path)
-    trials = search.ask(2)
-    assert [trial.job for trial in trials] == [0, 1]
-    end(tmp_path, trials[0], "stopped", None)
-    end(tmp_path, trials[1], "waiting", None)
-    assert not search.tell(trials, [None, None])
-    assert make(tmp_path).ask(4) == trials
+    assert search.ask(2) == [0, 1]
+    end(tmp_path, 0, "stopped", None)
+    end(tmp_path, 1, "waiting", None)
+    assert not search.ended([0, 1])
+    assert make(tmp_path).ask(4) == [0, 1]
 
 
 SWEEP = [
@@ -172,10 +173,6 @@ def test_a_killed_search_goes_on_from_the_command_line(start, tmp_path):
     assert [row["status"] for row in rows] == ["done"] * 5
     best = min(rows, key=lambda row: float(row["best"]))
     assert f"best of 5 trials: job {best['job']} (" in "\n".join(second.lines)
-    study = optuna.load_study(
-        study_name="search", storage=journal(tmp_path / "search" / "search.journal")
-    )
-    assert [trial.value for trial in study.trials] == [float(row["best"]) for row in rows]
     # A sweep folder may be searched on.
     more = [option.replace("n_trials=5", "n_trials=6") for option in options]
     third = start(*more, "hydra.sweeper.batch=4", behavior={})

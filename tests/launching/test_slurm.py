@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hydra_plugins.irodori_launcher import SlurmLauncher
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
 from irodori.training.launching.processes import MARK
@@ -23,17 +24,13 @@ def begin(tmp_path, seed, devices=1):
     folder = tmp_path / "a, b"
     folder.mkdir()
     job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, devices, 1, "cpu")
-    record.write(folder, record.waiting(job))
+    record.write(folder, record.record_of(job))
     handles = submit(
         [job],
         [str(NODE)],
         {"NODE_FOLDER": str(folder)},
-        folder=tmp_path / "slurm",
-        cluster="local",
-        timeout_min=30,
-        grace=20,
-        requeues=3,
-        slurm={"partition": "gpu"},
+        tmp_path / "slurm",
+        SlurmLauncher(cluster="local", grace=20, requeues=3, slurm={"partition": "gpu"}),
     )
     return job, handles
 
@@ -117,8 +114,8 @@ def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch):
         "SLURM_PROCID": "2",
     }.items():
         monkeypatch.setenv(name, value)
-    arguments = NodeTask(job, ["train.py"], {}, 10).arguments()
-    assert arguments[:6] == [
+    command = NodeTask(job, ["train.py"], {}, 10).command()
+    assert command[3:9] == [
         "--nproc-per-node=8",
         "--nnodes=4",
         "--rdzv-backend=c10d",
@@ -135,12 +132,8 @@ def test_what_submitit_refuses_is_one_line(tmp_path):
             [job],
             ["train.py"],
             {},
-            folder=tmp_path,
-            cluster="local",
-            timeout_min=1,
-            grace=10,
-            requeues=1,
-            slurm={},
+            tmp_path,
+            SlurmLauncher(cluster="local"),
         )
 
 

@@ -71,7 +71,7 @@ def test_a_line_and_a_row_for_each_job(tmp_path, capsys):
 
 
 def test_a_search_does_not_try_again_what_failed(tmp_path, capsys):
-    (tmp_path / "search.journal").touch()
+    (tmp_path / "search.json").touch()
     job(tmp_path, 0, "failed", exit_status=1)
     assert summarize(tmp_path) == 1
     assert "continues" not in capsys.readouterr().out

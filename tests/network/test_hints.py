@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from irodori.network import hints
-from irodori.network.hints import HEAD_CHANNELS, HEADS, HintAttention, hint_levels
+from irodori.network.hints import CELL, HEAD_CHANNELS, HEADS, HintSpread
 from irodori.network.joint import freeze_unused
 from irodori.utils.describable import build, describe
 from networks import joint
@@ -26,65 +26,109 @@ def with_hints(**more):
     return joint(num_classes=3, width=0.25, hints=True, **more).eval()
 
 
-@pytest.mark.parametrize("stride", [2, 4, 8])
-def test_levels_are_the_mean_colors_of_the_pixels_with_hints(stride):
-    hints_BMHW = some_hints(count=60)
-    level_BMHW = hint_levels(hints_BMHW, (stride,))[stride].double()
-    expected_BMHW = torch.zeros(2, 3, -(-21 // stride), -(-30 // stride), dtype=torch.float64)
-    for b, y, x in np.ndindex(2, *expected_BMHW.shape[2:]):
-        cell = hints_BMHW[b, :, y * stride : (y + 1) * stride, x * stride : (x + 1) * stride]
-        known = cell.double()[:, cell[2] > 0]
-        if known.shape[1]:
-            expected_BMHW[b, :2, y, x] = known[:2].mean(1) - 0.5
-            expected_BMHW[b, 2, y, x] = known.shape[1] / stride**2
-    torch.testing.assert_close(level_BMHW, expected_BMHW, atol=1e-6, rtol=0)
+def cells_of(color_CHW, mask_HW, missing_QHW, embedding_EHW):
+    """What is missing, place and embedding of each cell with hints, by loops."""
+    side, found = CELL // 2, []
+    height, width = mask_HW.shape
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            inside = [
+                (y, x)
+                for y in range(top, min(top + side, height))
+                for x in range(left, min(left + side, width))
+                if mask_HW[y, x]
+            ]
+            if inside:
+                rows, columns = zip(*inside, strict=True)
+                found.append(
+                    (
+                        missing_QHW[:, rows, columns].mean(1),
+                        np.mean(inside, 0),
+                        embedding_EHW[:, rows, columns].mean(1),
+                    )
+                )
+    return found
 
 
-def test_attention_is_its_formula():
-    attention = HintAttention(6, 3).double()
+def test_hints_spread_by_the_formula():
+    torch.manual_seed(1)
+    spread = HintSpread({8: 5, 2: 3}, 2).eval()
     with torch.no_grad():
-        attention.none_H.normal_(generator=torch.Generator().manual_seed(1))
-    features_CHW = torch.rand(6, 4, 5, dtype=torch.float64)
-    hints_MHW = hint_levels(some_hints(1, 4, 5, 3).double(), (1,))[1][0]
-    expected_CHW = features_CHW.clone()
-    cells = [(y, x) for y in range(4) for x in range(5) if hints_MHW[2, y, x] > 0]
-    weights = {name: parameter.detach() for name, parameter in attention.named_parameters()}
-    for y, x in np.ndindex(4, 5):
-        query_W = weights["query.weight"][..., 0, 0] @ features_CHW[:, y, x] + weights["query.bias"]
-        spread = []
+        spread.threshold_H.copy_(torch.tensor([1.0, 3.0]))
+    prediction_QHW = torch.randn(2, 11, 15)
+    features = {8: torch.randn(1, 5, 3, 4), 2: torch.randn(1, 3, 11, 15)}
+    hints_MHW = some_hints(1, 21, 30, 9)[0]
+    result_QHW = spread(prediction_QHW[None], features, hints_MHW[None])[0]
+
+    embedding_EHW = spread._embedding(prediction_QHW[None], features)[0].detach().double().numpy()
+    color_CHW, mask_HW = np.full((2, 11, 15), 0.5), np.zeros((11, 15), bool)
+    for y, x in np.ndindex(11, 15):
+        part = hints_MHW[:, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].double()
+        known = part[:, part[2] > 0]
+        if known.shape[1]:
+            color_CHW[:, y, x], mask_HW[y, x] = known[:2].mean(1), True
+    color_CHW = color_CHW.clip(1e-3, 1 - 1e-3)
+    prediction = prediction_QHW.double().numpy()
+    missing_QHW = np.log(color_CHW / (1 - color_CHW)) - prediction
+    cells = cells_of(color_CHW, mask_HW, missing_QHW, embedding_EHW)
+    parameters = {name: p.detach().double().numpy() for name, p in spread.named_parameters()}
+    for y, x in np.ndindex(11, 15):
+        added = np.zeros(2)
         for head in range(HEADS):
             part = slice(head * HEAD_CHANNELS, (head + 1) * HEAD_CHANNELS)
-            scores, values = [weights["none_H"][head]], [torch.zeros(HEAD_CHANNELS).double()]
-            for cell_y, cell_x in cells:
-                feature_C = features_CHW[:, cell_y, cell_x]
-                key_W = weights["key.weight"] @ feature_C + weights["key.bias"]
-                value_W = weights["value.weight"] @ torch.cat(
-                    [feature_C, hints_MHW[:, cell_y, cell_x]]
+            weights = []
+            for _, place, key_E in cells:
+                own_D, key_D = embedding_EHW[part, y, x], key_E[part]
+                cosine = own_D @ key_D / np.linalg.norm(own_D) / np.linalg.norm(key_D)
+                distance = np.hypot(y - place[0], x - place[1])
+                weights.append(
+                    np.exp(
+                        parameters["likeness_H"][head] * cosine
+                        - parameters["threshold_H"][head]
+                        - distance / np.exp(parameters["log_reach_H"][head])
+                    )
                 )
-                distance = np.hypot(y - cell_y, x - cell_x)
-                score = query_W[part] @ key_W[part] / HEAD_CHANNELS**0.5
-                scores.append(score - distance / weights["log_reach_H"][head].exp())
-                values.append((value_W + weights["value.bias"])[part])
-            shares = torch.stack(scores).softmax(0)
-            spread.append(sum(share * value for share, value in zip(shares, values, strict=True)))
-        expected_CHW[:, y, x] += weights["output.weight"][..., 0, 0] @ torch.cat(spread)
-    result_1CHW = attention(features_CHW[None], hints_MHW[None])
-    torch.testing.assert_close(result_1CHW[0], expected_CHW, atol=1e-5, rtol=0)
+            shares = np.array(weights) / (1 + sum(weights))
+            missing = (share * cell[0] for share, cell in zip(shares, cells, strict=True))
+            added += sum(missing) / HEADS
+        expected = torch.tensor(prediction[:, y, x] + added).float()
+        torch.testing.assert_close(result_QHW[:, y, x], expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("decoder", ["paper", "skips", "queries"])
-def test_zeros_are_no_hints_and_hints_change_colors(decoder):
+def test_hints_change_colors_and_zeros_do_not(decoder):
     network = with_hints(decoder=decoder)
     luminance_B1HW, hints_BMHW = torch.rand(2, 1, 21, 30), some_hints()
     plain = network(luminance_B1HW)[0]
     none = network(luminance_B1HW, hints_BMHW=torch.zeros_like(hints_BMHW))[0]
     hinted = network(luminance_B1HW, hints_BMHW=hints_BMHW)[0]
-    assert torch.equal(plain, none)
+    torch.testing.assert_close(plain, none, atol=1e-7, rtol=0)
     assert hinted.shape == plain.shape
-    assert not torch.equal(plain, hinted)
-    parts = network.backbone.local_features(luminance_B1HW)
+    assert (hinted - plain).abs().max() > 0.01
+    local = network.backbone.local_features(luminance_B1HW)
     global_BC, _ = network.global_features(luminance_B1HW)
-    torch.testing.assert_close(network.decode(parts, (21, 30), global_BC, hints_BMHW), hinted)
+    torch.testing.assert_close(network.decode(local, (21, 30), global_BC, hints_BMHW), hinted)
+
+
+def test_a_hint_brings_its_place_nearer_to_its_color():
+    network = with_hints(decoder="skips")
+    luminance_B1HW = torch.rand(1, 1, 64, 64)
+    hints_BMHW = torch.zeros(1, 3, 64, 64)
+    color = torch.tensor([0.7, 0.35])
+    hints_BMHW[0, :2, 30:35, 20:25], hints_BMHW[0, 2, 30:35, 20:25] = color[:, None, None], 1
+    plain, hinted = (
+        network(luminance_B1HW, hints_BMHW=given)[0][0, :, 16, 11] for given in (None, hints_BMHW)
+    )
+    assert (hinted - color).norm() < 0.4 * (plain - color).norm()
+
+
+def test_what_is_learned_without_hints_sees_nothing_of_them():
+    network = with_hints().train()
+    luminance_B1HW, hints_BMHW = torch.rand(2, 1, 32, 32), some_hints(2, 32, 32)
+    _, hinted_BQHW, _ = network.predict_both(luminance_B1HW, hints_BMHW)
+    hinted_BQHW.sum().backward()
+    learning = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert learning == {name for name, _ in network.named_parameters() if "hint_spread" in name}
 
 
 def test_hints_of_one_photo_leave_the_others_alone():
@@ -95,22 +139,20 @@ def test_hints_of_one_photo_leave_the_others_alone():
     torch.testing.assert_close(hinted[1], network(luminance_B1HW)[0][1], atol=1e-6, rtol=0)
 
 
-def test_more_cells_with_hints_than_attention_takes(monkeypatch):
+def test_more_cells_with_hints_than_spread(monkeypatch):
     monkeypatch.setattr(hints, "MAX_CELLS", 4)
     network = with_hints()
     everywhere = torch.cat([torch.rand(1, 2, 32, 32), torch.ones(1, 1, 32, 32)], 1)
     assert network(torch.rand(1, 1, 32, 32), hints_BMHW=everywhere)[0].isfinite().all()
 
 
-def test_every_layer_for_hints_learns_also_where_ranks_have_none():
+def test_every_layer_for_hints_learns_also_where_a_rank_has_none():
     network = with_hints()
     freeze_unused(network)
-    attention = network.hint_attention
-    assert attention is not None
-    assert all(parameter.requires_grad for parameter in attention.parameters())
-    result, _ = network.predict(torch.rand(2, 1, 32, 32), hints_BMHW=torch.zeros(2, 3, 32, 32))
-    result.sum().backward()
-    assert all(parameter.grad is not None for parameter in attention.parameters())
+    assert all(parameter.requires_grad for parameter in network.hint_spread.parameters())
+    _, hinted, _ = network.predict_both(torch.rand(2, 1, 32, 32), torch.zeros(2, 3, 32, 32))
+    hinted.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.hint_spread.parameters())
 
 
 def test_a_description_holds_hints():
@@ -119,3 +161,8 @@ def test_a_description_holds_hints():
     again.load_state_dict(network.state_dict())
     assert again.hint_channels == 3
     assert joint(width=0.0625).hint_channels == 0
+
+
+def test_hints_need_an_output_of_chrominance():
+    with pytest.raises(ValueError, match="AbClassesOutput"):
+        joint(width=0.0625, output="classes", hints=True)

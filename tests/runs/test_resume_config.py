@@ -149,6 +149,12 @@ def test_settings_of_torchs_schedules_stay(data, tmp_path):
         lambda text: "- 1\n",
         lambda text: text.encode("utf-16").decode("latin-1"),
         lambda text: "network: {a: " * 5000,
+        # Ten to the power of 20 values.
+        lambda text: (
+            text
+            + "a0: &a0 [x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 21))
+        ),
     ],
 )
 def test_a_damaged_configuration_is_one_line(folder, change):

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from irodori.runs import folder as run_folder
 from irodori.runs.folder import (
     create_run_folder,
-    locked,
     remove_if_empty,
     remove_stale_files,
     resume_command,
 )
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import lock
 from irodori.utils.run_files import CONFIG
 
+REFUSAL = "it is held"
 FORK = multiprocessing.get_context("fork")
 
 
@@ -63,7 +64,7 @@ def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
 
 
 def hold(folder, ready, done):
-    with locked(folder):
+    with lock(folder, REFUSAL):
         ready.set()
         done.wait(20)
 
@@ -74,11 +75,11 @@ def test_only_one_process_trains_a_run(tmp_path):
     other = FORK.Process(target=hold, args=[tmp_path, ready, done])
     other.start()
     assert ready.wait(10)
-    with pytest.raises(IrodoriError, match="is being trained by another process"), locked(tmp_path):
-        pytest.fail("two hold it")
+    with pytest.raises(IrodoriError, match=REFUSAL):
+        lock(tmp_path, REFUSAL)
     done.set()
     other.join()
-    with locked(tmp_path):
+    with lock(tmp_path, REFUSAL, patience=5):
         pass
 
 
@@ -88,7 +89,7 @@ def test_a_killed_process_holds_nothing(tmp_path):
     other.start()
     assert ready.wait(10)
     other.kill()
-    with locked(tmp_path):
+    with lock(tmp_path, REFUSAL, patience=5):
         other.join()
 
 

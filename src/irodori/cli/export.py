@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Trust
+from irodori.cli.options import Checkpoint, Overwrite, Trust
 from irodori.cli.reporting import report_errors
 
 
@@ -16,9 +16,7 @@ def export(
     output: Annotated[
         Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
     ],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
-    ] = None,
+    checkpoint: Checkpoint = None,
     half: Annotated[
         bool, typer.Option("--half", help="Write weights in half precision; safetensors only.")
     ] = False,
@@ -29,9 +27,7 @@ def export(
             show_default="photo for onnx, network for torch-export",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     trust: Trust = None,
 ) -> None:
     """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""

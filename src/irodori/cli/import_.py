@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.reporting import fail, report_errors
+from irodori.cli.options import Overwrite
+from irodori.cli.reporting import report_errors
 
 
 def import_weights(
@@ -13,19 +14,14 @@ def import_weights(
         Path, typer.Argument(help="colornet.t7 as the paper's authors published it (Torch7).")
     ],
     output: Annotated[Path, typer.Option(help="The checkpoint to write.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a checkpoint that exists already.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert the weights that the paper's authors published to a checkpoint."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
     from irodori.torch7 import importing
 
     with report_errors():
-        try:
-            network = importing.import_weights(file, output, overwrite).network
-        except OSError as error:
-            fail(f"{error.filename}: {error.strerror or error}")
+        network = importing.import_weights(file, output, overwrite).network
     parameters = sum(weight.numel() for weight in network.parameters())
     print(
         f"{output}: {parameters:,} parameters (width {network.arguments['width']:g}),"

@@ -1,5 +1,6 @@
 """Options that several commands have in common."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,8 @@ Trust = Annotated[
 ]
 CHECKPOINT = "A run folder, its checkpoint, or a file of `irodori export`."
 """Help of the option --checkpoint."""
+Checkpoint = Annotated[Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists already.")]
 StyleStrength = Annotated[
     float, typer.Option(help="How far a style decides the colors: from 0, not at all, to 1.")
 ]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, file_problem
 
 
 class Terminated(BaseException):
@@ -30,6 +30,10 @@ def report_errors(advice: str = "") -> Iterator[None]:
         yield
     except IrodoriError as error:
         fail(str(error))
+    except OSError as error:
+        if (problem := file_problem(error)) is None:
+            raise
+        fail(problem)
     except KeyboardInterrupt:
         _exit_at_once(f"interrupted{after}", 130)
     except Terminated:

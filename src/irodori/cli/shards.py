@@ -125,11 +125,8 @@ def prior(
     from irodori.data.prior import prior_of_shards
 
     with report_errors():
-        try:
-            counted = prior_of_shards(shards)
-            counted.save(output)
-        except OSError as error:
-            fail(f"{output}: {error.strerror or error}")
+        counted = prior_of_shards(shards)
+        counted.save(output)
     print(f"{output}: the colors of {counted.photographs:,} photographs")
 
 

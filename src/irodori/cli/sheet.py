@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Saturation, StyleStrength, Trust
-from irodori.cli.reporting import fail, report_errors
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.cli.options import Checkpoint, Saturation, StyleStrength, Trust
+from irodori.cli.reporting import report_errors
+from irodori.utils.errors import IrodoriError
 
 MAX_PICTURES = 4096
 """More pictures would make a sheet that is too large to look at."""
@@ -18,9 +18,7 @@ def sheet(
     photos: Annotated[Path, typer.Argument(help="A folder of photos; each gets a row.")],
     styles: Annotated[Path, typer.Option(help="A folder of style images; each gets a column.")],
     output: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
-    ] = None,
+    checkpoint: Checkpoint = None,
     style_strength: StyleStrength = 1.0,
     saturation: Saturation = 1.0,
     overwrite: Annotated[
@@ -71,11 +69,8 @@ def sheet(
         if not all(pictures):
             raise IrodoriError("no photos and styles are left for a sheet")
         picture = style_sheet(colorizer, *pictures)
-        try:
-            with replacing(output) as file:
-                picture.save(file, kind, quality=95)
-        except OSError as error:
-            fail(f"{output}: {error.strerror or one_line(error)}")
+        with replacing(output) as file:
+            picture.save(file, kind, quality=95)
     print(output)
     if not complete:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from hydra import errors as hydra_errors
 from omegaconf import DictConfig
 from omegaconf import errors as omega_errors
 
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, file_problem
 
 NOISE = re.compile(
     r"\n\s*(full_key:|object_type=|reference_type=|See https:|To append to your|Or add a second).*"
@@ -31,9 +31,11 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Return whether an exception is a user's mistake, which `error_line` puts on one line."""
+    """Return whether a user or the disk is to blame; `error_line` says of what, on one line."""
     known = (IrodoriError, hydra_errors.HydraException, omega_errors.OmegaConfBaseException)
-    return isinstance(error, known) or _rejected(error) is not None
+    return (
+        isinstance(error, known) or file_problem(error) is not None or _rejected(error) is not None
+    )
 
 
 def error_line(error: BaseException) -> str:
@@ -48,6 +50,8 @@ def error_line(error: BaseException) -> str:
         if isinstance(cause, IrodoriError):
             return _joined(cause)
         cause = cause.__cause__
+    if (problem := file_problem(error)) is not None:
+        return problem
     if (override := _rejected(error)) is not None:
         return f"{override}: a group takes the name of a member, or a list of names, as text"
     if isinstance(error, hydra_errors.OverrideParseException):

@@ -33,7 +33,7 @@ class DataConfig:
     weights: Mapping[str, float] | None = None
     batch_size: Annotated[int, Range(min=1)] = 128
     val_batch_size: Annotated[int, Range(min=1), NoEffect()] = 32
-    workers: Annotated[int, Range(min=0), NoEffect()] = 4
+    workers: Annotated[int | None, Range(min=0), NoEffect()] = None
     size: Annotated[int, Range(min=1)] = 256
     val_size: Annotated[int, Range(min=1)] = 256
     max_bad_share: Annotated[float, Range(min=0, max=1), NoEffect()] = 0.01

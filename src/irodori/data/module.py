@@ -32,6 +32,7 @@ from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
 from irodori.data.simulated_hints import SimulatedHints
 from irodori.data.weights import sample_weights
+from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
@@ -69,7 +70,18 @@ class ShardModule(LightningDataModule):
         """Return the loader of this rank's share of the validation samples."""
         batches = PlannedBatches(self.val_plan(*self.ranks()))
         dataset = validation_pipeline(batches, self.val_samples, self.val_resize)
-        return web_loader(dataset, self.config.workers)
+        return web_loader(dataset, self.workers)
+
+    @property
+    def workers(self) -> int:
+        """Loader processes of this rank: as configured, else those that its share of cores allows.
+
+        More than four are seldom needed.
+        """
+        if self.config.workers is not None:
+            return self.config.workers
+        ranks_here = max(1, self.ranks()[0] // (self.trainer.num_nodes if self.trainer else 1))
+        return min(4, max(1, available_cores() // ranks_here))
 
     def ranks(self) -> tuple[int, int]:
         """Return world size and rank of the trainer; one process without a trainer."""
@@ -177,9 +189,9 @@ class ShardData(ShardModule):
         """Return the loader of this rank's training batches, from the checkpoint's position on."""
         plan, config = self.plan(*self.ranks()), self.config
         batches = PlannedBatches(plan, *divmod(self.start, self.epoch_batches))
-        memory = BatchMemory(config.workers, plan.micro_batch, config.size)
+        memory = BatchMemory(self.workers, plan.micro_batch, config.size)
         dataset = training_pipeline(batches, self.train_samples, self.draws, memory, config.stages)
-        return web_loader(dataset, config.workers, memory)
+        return web_loader(dataset, self.workers, memory)
 
     @property
     def draws(self) -> int:

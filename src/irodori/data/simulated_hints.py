@@ -15,7 +15,7 @@ MAX_SIDE = 9
 
 
 class SimulatedHints:
-    """Hints as a person might give them: most often none, else a few small squares.
+    """Hints as a person might give them: a few small squares of the true colors.
 
     As in Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors"
     (SIGGRAPH 2017): the number of squares is drawn from a geometric distribution, their sides from
@@ -23,20 +23,14 @@ class SimulatedHints:
     and there are at most 50.
 
     Args:
-        share: of the photographs that have any hints.
-        mean_count: mean number of hints of those that have some.
+        mean_count: mean number of hints of a photograph.
     """
 
-    def __init__(
-        self,
-        share: Annotated[float, Range(min=0, max=1)] = 0.4,
-        mean_count: Annotated[float, Range(min=1, max=MAX_HINTS)] = 8.0,
-    ) -> None:
-        self.share = share
+    def __init__(self, mean_count: Annotated[float, Range(min=1, max=MAX_HINTS)] = 8.0) -> None:
         self.mean_count = mean_count
 
     def __call__(self, chroma_BCHW: Tensor, draws_B: Tensor) -> Tensor:
-        """Return the hints of a batch, B×(C+1)×H×W, see `irodori.network.hints.hint_levels`.
+        """Return the hints of a batch, B×(C+1)×H×W, see `irodori.network.hints.HintSpread`.
 
         Args:
             chroma_BCHW: the true chrominance in [0,1].
@@ -46,8 +40,7 @@ class SimulatedHints:
         # Which square a pixel belongs to; 0: none. Squares are drawn on the CPU: one transfer.
         squares_BHW = np.zeros((batch, height, width), np.int64)
         for squares_HW, draw in zip(squares_BHW, draws_B.numpy().tolist(), strict=True):
-            if draw < self.share:
-                self._draw(squares_HW, np.random.default_rng(int(draw * SEEDS)))
+            self._draw(squares_HW, np.random.default_rng(int(draw * SEEDS)))
         squares_BP = torch.from_numpy(squares_BHW).to(chroma_BCHW.device).flatten(1)
         ones_B1P = torch.ones_like(squares_BP, dtype=chroma_BCHW.dtype)[:, None]
         values_BMP = torch.cat([chroma_BCHW.flatten(2), ones_B1P], 1)

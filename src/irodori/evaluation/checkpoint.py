@@ -1,13 +1,14 @@
 """A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -43,25 +44,15 @@ from irodori.utils.run_files import CONFIG, checkpoint_file
 TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
 
 
-class BatchProgress(Callback):
-    """Prints now and then how many batches are measured."""
+def batch_progress() -> Callback:
+    """Return a callback that prints now and then how many batches are measured."""
+    report = ProgressLines()
 
-    def __init__(self) -> None:
-        self.report = ProgressLines()
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Print it on the first rank."""
+    def count(trainer: Trainer, module: Any, outputs: Any, batch: Any, number: int) -> None:
         if trainer.is_global_zero:
-            total = int(trainer.num_val_batches[dataloader_idx])
-            self.report("measuring batches of photographs", batch_idx, total)
+            report("measuring batches of photographs", number, int(trainer.num_val_batches[0]))
+
+    return LambdaCallback(on_validation_batch_end=count)
 
 
 @quiet_lightning()
@@ -87,7 +78,7 @@ def measure_checkpoint(
     module = ColorizationModule(model)
     measured = ValidationMetrics(model.classes, prior, config.metrics, config.perceptual)
     errors = ReadErrors(config.data.max_bad_share, epoch_images=len(data.val_index))
-    trainer = build_trainer(settings, hardware, [errors, measured, BatchProgress()], Path.cwd())
+    trainer = build_trainer(settings, hardware, [errors, measured, batch_progress()], Path.cwd())
     failed = True
     try:
         trainer.validate(module, data, verbose=False)
@@ -118,15 +109,10 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
 
 def trainer_node(config: EvaluateSettings, run: DictConfig | None) -> DictConfig:
     """Return the group trainer that the evaluation runs on: as asked for, else as the run."""
-    asked = config.trainer
-    node = OmegaConf.load(TRAINER)
+    precision = config.trainer.precision or (run.trainer.precision if run else "auto")
+    asked = {**asdict(config.trainer), "precision": precision}
+    node = OmegaConf.merge(OmegaConf.load(TRAINER), asked)
     assert isinstance(node, DictConfig)
-    node.accelerator, node.devices, node.num_nodes = (
-        asked.accelerator,
-        asked.devices,
-        asked.num_nodes,
-    )
-    node.precision = asked.precision or (run.trainer.precision if run else "auto")
     return node
 
 

@@ -65,9 +65,7 @@ class Picture:
     kind: ClassVar = "picture"
     file: str
     alt: str
-    light: bytes
-    dark: bytes | None = None
-    """The same for a dark page."""
+    png: bytes
     min_width: int = 0
     """CSS pixels below which it is scrolled and not shrunk."""
 
@@ -102,7 +100,7 @@ def write_report(document: Document, files: Mapping[str, bytes], output: Path) -
     Raises:
         IrodoriError: they can't be written.
     """
-    pictures = {block.file: block.light for block in document.blocks if isinstance(block, Picture)}
+    pictures = {block.file: block.png for block in document.blocks if isinstance(block, Picture)}
     content = {
         **files,
         **pictures,

@@ -1,40 +1,41 @@
-"""Plots of reports, each for light and for dark pages."""
+"""Plots of reports."""
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from irodori.evaluation.document import Picture
 
 COLORS = ("#3b76c4", "#d9822b", "#2a9d72", "#c0507f", "#8a6bbd", "#a98c2c", "#4aa3b5", "#b3543e")
-"""The colors of variants, in turn; readable on light and dark pages, also for the color-blind."""
+"""The colors of variants, in turn; readable also for the color-blind."""
 MARKERS = "osD^vP*X"
 DPI = 200
 WIDTH = 7.2
 """Inches."""
 
 
-@dataclass(frozen=True)
-class Theme:
-    """The colors of a page."""
+GRAY = "#767c88"
+"""The color of references."""
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    # Two dollar signs in a name aren't a formula.
+    "text.parse_math": False,
+    "axes.edgecolor": GRAY,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#e3e5ea",
+    "legend.frameon": False,
+}
 
-    paper: str
-    ink: str
-    faint: str
-    reference: str
 
-
-LIGHT = Theme("#ffffff", "#22252b", "#e3e5ea", "#767c88")
-DARK = Theme("#1b1e24", "#e6e8ec", "#363b45", "#9aa1ad")
-
-
-def draw(name: str, alt: str, height: float, *panels: Callable[[Axes, Theme], None]) -> Picture:
+def draw(name: str, alt: str, height: float, *panels: Callable[[Axes], None]) -> Picture:
     """Draw panels side by side, which share their vertical axis.
 
     Args:
@@ -43,45 +44,19 @@ def draw(name: str, alt: str, height: float, *panels: Callable[[Axes, Theme], No
         height: inches.
         panels: each draws into its axes.
     """
-    pngs = []
-    for theme in (LIGHT, DARK):
-        with mpl.rc_context(_style(theme)):
-            figure = Figure(figsize=(WIDTH, height), layout="constrained")
-            FigureCanvasAgg(figure)
-            all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-            for axes, panel in zip(all_axes, panels, strict=True):
-                axes.spines[["top", "right"]].set_visible(False)
-                panel(axes, theme)
-            file = io.BytesIO()
-            figure.savefig(file, dpi=DPI, metadata={"Software": None})
-        pngs.append(file.getvalue())
-    return Picture(f"{name}.png", alt, pngs[0], pngs[1])
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(all_axes, panels, strict=True):
+            panel(axes)
+        file = io.BytesIO()
+        figure.savefig(file, dpi=DPI, metadata={"Software": None})
+    return Picture(f"{name}.png", alt, file.getvalue())
 
 
-def _style(theme: Theme) -> Any:
-    return {
-        "font.family": "DejaVu Sans",
-        "font.size": 10,
-        "figure.facecolor": theme.paper,
-        "axes.facecolor": theme.paper,
-        "savefig.facecolor": theme.paper,
-        "text.color": theme.ink,
-        # Two dollar signs in a name aren't a formula.
-        "text.parse_math": False,
-        "axes.labelcolor": theme.ink,
-        "axes.edgecolor": theme.reference,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": theme.faint,
-        "xtick.color": theme.ink,
-        "ytick.color": theme.ink,
-        "legend.frameon": False,
-    }
-
-
-def color(names: Sequence[str], name: str, theme: Theme) -> str:
+def color(names: Sequence[str], name: str) -> str:
     """Return a variant's own color; references share one."""
-    return COLORS[names.index(name) % len(COLORS)] if name in names else theme.reference
+    return COLORS[names.index(name) % len(COLORS)] if name in names else GRAY
 
 
 def marker(names: Sequence[str], name: str) -> str:

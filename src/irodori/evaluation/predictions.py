@@ -1,7 +1,7 @@
 """Any method's pictures against the true photographs."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import EvaluationResult
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import ProgressLines
+from irodori.utils.walk import pictures_by_name
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -41,25 +42,25 @@ def measure_pictures(
     assert config.predictions is not None
     assert config.truth is not None
     truth, predictions = Path(config.truth), Path(config.predictions)
-    names = chosen(pictures_in(truth), config.protocol, truth)
-    pairs = matched(names, predictions, truth)
-    scenes = [name.parent.as_posix() if name.parent.parts else "" for name in names]
+    true_files = chosen(pictures_by_name(truth, SUFFIXES), config.protocol, truth)
+    pairs = matched(true_files, predictions, truth)
+    scenes = [name.rpartition("/")[0] for name in true_files]
     classes = sorted(set(scenes) - {""})
     rows = ("model", "mean_color", "gray")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluation = Evaluation(rows, classes, config.metrics, device, prior, config.perceptual)
     report = ProgressLines()
-    for number, (name, scene, paths) in enumerate(zip(names, scenes, pairs, strict=True)):
-        report("measuring pictures", number, len(names))
-        predicted, true = both(*paths, config.protocol, device)
+    for number, (name, scene) in enumerate(zip(true_files, scenes, strict=True)):
+        report("measuring pictures", number, len(pairs))
+        predicted, true = both(*pairs[number], config.protocol, device)
         label = classes.index(scene) if scene else -1
         pictures = (predicted, with_ab(true, prior.mean_ab), with_ab(true, (0.0, 0.0)))
         for row, picture in zip(rows, pictures, strict=True):
-            evaluation.add(row, name.with_suffix("").as_posix(), label, picture, true)
+            evaluation.add(row, name, label, picture, true)
     protocol = {
         "name": config.protocol.name,
         "photographs": describe_photographs(config.protocol, short_side=None),
-        "samples": len(names),
+        "samples": len(pairs),
         "predictions": str(predictions),
         "truth": str(truth),
         "mean_color": {"ab": list(prior.mean_ab), "of": f"the photographs of {prior.identity}"},
@@ -73,73 +74,36 @@ def measure_pictures(
     result = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     )
-    return result, protocol, Photographs([name.as_posix() for name in names], shown)
+    names = [path.relative_to(truth).as_posix() for path in true_files.values()]
+    return result, protocol, Photographs(names, shown)
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Return pictures below a folder, by name, relative to it.
-
-    Raises:
-        IrodoriError: there is no such folder, or none in it.
-    """
-    if not folder.is_dir():
-        raise IrodoriError(f"{folder} is no folder")
-    found = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
-    if not found:
-        raise IrodoriError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
-    return found
-
-
-def chosen(names: list[Path], protocol: Protocol, folder: Path) -> list[Path]:
-    """Return the photographs that a protocol measures.
-
-    Raises:
-        IrodoriError: there are fewer, or two names differ in their ending only.
-    """
+def chosen(files: dict[str, Path], protocol: Protocol, folder: Path) -> dict[str, Path]:
+    """Return the photographs that a protocol measures, by name; IrodoriError if there are fewer."""
+    paths = sorted(files.items(), key=lambda item: item[1])
     if protocol.first is not None:
-        if len(names) < protocol.first:
+        if len(paths) < protocol.first:
             raise IrodoriError(
                 f"protocol={protocol.name} measures the first {protocol.first} photographs, and"
-                f" {folder} holds {len(names)}: name the whole set, or set"
-                f" protocol.first={len(names)}"
+                f" {folder} holds {len(paths)}: name the whole set, or set"
+                f" protocol.first={len(paths)}"
             )
         # By the name of the file, as the field does.
-        names = sorted(names, key=lambda name: (name.name, name))[: protocol.first]
-    seen: dict[Path, Path] = {}
-    for name in names:
-        if (other := seen.setdefault(name.with_suffix(""), name)) != name:
-            raise IrodoriError(f"{folder}: {other} and {name} are two photographs of one name")
-    return names
+        paths = sorted(paths, key=lambda item: item[1].name)[: protocol.first]
+    return dict(paths)
 
 
-def matched(names: Sequence[Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """Return pairs of prediction and photograph of the same name, whatever their suffixes.
-
-    Raises:
-        IrodoriError: a prediction is missing, or there are two.
-    """
-    found: dict[Path, list[Path]] = {}
-    for name in pictures_in(predictions):
-        found.setdefault(name.with_suffix(""), []).append(name)
-    missing = [name for name in names if name.with_suffix("") not in found]
-    if missing:
+def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
+    """Return pairs of prediction and photograph; IrodoriError if a prediction is missing."""
+    found = pictures_by_name(predictions, SUFFIXES)
+    if missing := [name for name in files if name not in found]:
         raise IrodoriError(
-            f"{predictions} lacks {len(missing)} of {len(names)} pictures, the first is"
-            f" {missing[0].with_suffix('')}: color all photographs of {truth}, under their names"
+            f"{predictions} lacks {len(missing)} of {len(files)} pictures, the first is"
+            f" {missing[0]}: color all photographs of {truth}, under their names"
         )
-    pairs = []
-    for name in names:
-        first, *others = found.pop(name.with_suffix(""))
-        if others:
-            raise IrodoriError(f"{predictions}: {first} and {others[0]} are of one name")
-        pairs.append((predictions / first, truth / name))
-    if found:
-        print(f"{len(found)} pictures of {predictions} have no photograph in {truth}", flush=True)
-    return pairs
+    if more := len(found) - len(files):
+        print(f"{more} pictures of {predictions} have no photograph in {truth}", flush=True)
+    return [(found[name], path) for name, path in files.items()]
 
 
 def both(

@@ -56,16 +56,9 @@ def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
         short_side: photographs with a longer one are scaled down to it; None: none is.
     """
     which = "all" if protocol.first is None else f"the first {protocol.first:,} by name"
-    if protocol.square is not None:
-        size = (
-            f"the middle square, scaled to {protocol.square}×{protocol.square} pixels (bilinear,"
-            " antialiased)"
-        )
-    elif protocol.stretch is not None:
-        size = (
-            f"the whole picture, stretched to {protocol.stretch}×{protocol.stretch} pixels"
-            " (bilinear, antialiased)"
-        )
+    if (side := protocol.side) is not None:
+        how = "the middle square, scaled" if protocol.square else "the whole picture, stretched"
+        size = f"{how} to {side}×{side} pixels (bilinear, antialiased)"
     elif short_side is not None:
         size = f"at their own size, short sides over {short_side} pixels scaled down to that"
     else:

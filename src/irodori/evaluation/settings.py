@@ -16,8 +16,8 @@ class EvaluatedData:
     trained on, the one to evaluate on; None: the run's own. classes: a file with one class name a
     line; None: the run's own, or the index's names. val_size: photographs with a longer short side
     are scaled to it; None: as the run, or 256. val_batch_size: images per rank and step; None: as
-    the run, or 32. workers: loader processes per rank; None: as the run, or 4. The others: see
-    `irodori.data.config.DataConfig`.
+    the run, or 32. workers: loader processes per rank; None: as the run, or as cores allow. The
+    others: see `irodori.data.config.DataConfig`.
     """
 
     name: str

@@ -1,10 +1,9 @@
 """Photos in and out: of a file, nothing but the color is changed."""
 
+from irodori.imageio.headers import Header
 from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN
-from irodori.imageio.metadata import with_sidecar
 from irodori.imageio.photo import (
     Encoding,
-    Header,
     Metadata,
     Photo,
     Provenance,
@@ -14,7 +13,7 @@ from irodori.imageio.photo import (
     to_uint8,
 )
 from irodori.imageio.reading import probe, read_photo
-from irodori.imageio.writing import format_of, write_photo
+from irodori.imageio.writing import OutputError, format_of, write_photo
 
 __all__ = [
     "FORMATS",
@@ -24,6 +23,7 @@ __all__ = [
     "Encoding",
     "Header",
     "Metadata",
+    "OutputError",
     "Photo",
     "Provenance",
     "format_of",
@@ -33,6 +33,5 @@ __all__ = [
     "probe",
     "read_photo",
     "to_uint8",
-    "with_sidecar",
     "write_photo",
 ]

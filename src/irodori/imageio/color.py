@@ -81,7 +81,7 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
     """Return H×W×1 or H×W×3 levels in sRGB.
 
     Args:
-        levels_HWC: of any space, uint8 or uint16, contiguous; RGB is changed in place.
+        levels_HWC: of any space, uint8 or uint16, contiguous.
         space: "gray", "rgb", "cmyk" (all bits set are full ink) or "lab" (ICC's encoding).
         profile: a sound one; None takes gray and RGB for sRGB and CMYK for ideal inks.
     """
@@ -92,14 +92,12 @@ def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.nda
     if space != "lab" and distance_from_srgb(profile, space) <= _SAME:
         return levels_HWC
     if space == "gray":
-        ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1).astype(levels_HWC.dtype)
+        ramp = np.arange(np.iinfo(levels_HWC.dtype).max + 1, dtype=levels_HWC.dtype)
         levels = _transformed(ramp[None, :, None], profile, space)[0, :, 1]
         return np.asarray(np.ascontiguousarray(levels)[levels_HWC])
-    shape = (*levels_HWC.shape[:2], 3)
-    target = levels_HWC if space == "rgb" else np.empty(shape, levels_HWC.dtype)
-    for top in range(0, shape[0], 64):  # a few rows at a time: no second picture
-        rows = slice(top, top + 64)
-        target[rows] = _transformed(levels_HWC[rows], profile, space)
+    target = np.empty((*levels_HWC.shape[:2], 3), levels_HWC.dtype)
+    for top in range(0, len(target), 64):  # a few rows at a time
+        target[top : top + 64] = _transformed(levels_HWC[top : top + 64], profile, space)
     return target
 
 

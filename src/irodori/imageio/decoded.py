@@ -9,12 +9,11 @@ from PIL import Image
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
-_ROWS = 256
 # Color spaces of Pillow's modes, and the mode they are converted to without and with transparency.
 _SPACES = {"1": "gray", "L": "gray", "LA": "gray", "La": "gray", "CMYK": "cmyk", "LAB": "lab"}
 _SPACES |= dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"), "rgb")
 _MODES = {"gray": ("L", "LA"), "rgb": ("RGB", "RGBA"), "cmyk": ("CMYK",), "lab": ("LAB",)}
-_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_INKS = {"gray": 1, "cmyk": 4}
 
 
 class Decoded(NamedTuple):
@@ -26,36 +25,46 @@ class Decoded(NamedTuple):
 
     colors: np.ndarray
     space: str
-    alpha: np.ndarray | None
-    profile: bytes | None
-    metadata: Metadata
+    alpha: np.ndarray | None = None
+    profile: bytes | None = None
+    metadata: Metadata = Metadata()
     notes: Sequence[str] = ()
     upright: bool = False
 
 
-def from_image(image: Image.Image, profile: bytes | None = None) -> Decoded:
-    """Return the pixels of a Pillow image, which is loaded; 8 bits, or 16 of gray."""
-    image.load()
-    width, height = image.size
-    if image.mode in _DEEP:
+def split(levels: np.ndarray, space: str) -> Decoded:
+    """Return levels, H×W or H×W×C, whose channel behind those of the space is alpha."""
+    levels, inks = np.atleast_3d(levels), _INKS.get(space, 3)
+    if levels.ndim != 3 or levels.shape[2] < inks:
+        raise IrodoriError("damaged: channels are missing")
+    alpha = np.ascontiguousarray(levels[..., inks]) if levels.shape[2] > inks else None
+    return Decoded(levels[..., :inks], space, alpha)
+
+
+def from_levels(values: np.ndarray, max_level: int) -> Decoded:
+    """Return gray or RGB, perhaps with alpha; `max_level` is white."""
+    if values.dtype.kind != "u":
+        raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
+    values = np.atleast_3d(values)
+    return split(scaled(values, max_level), "rgb" if values.shape[2] > 2 else "gray")
+
+
+def from_image(image: Image.Image) -> Decoded:
+    """Return the pixels of a Pillow image; 8 bits, or 16 of gray."""
+    if image.mode.startswith("I"):
         levels = np.asarray(image)
         if levels.min() < 0 or levels.max() > 65535:
             raise IrodoriError("values beyond 0 to 65535; save it with 16 bits")
-        return Decoded(levels.astype(np.uint16)[..., None], "gray", None, profile, Metadata())
+        return split(levels.astype(np.uint16), "gray")
     if image.mode not in _SPACES:
         raise IrodoriError(f"{image.mode} pixels; save it as 8- or 16-bit gray or RGB")
-    space = _SPACES[image.mode]
-    clear = image.has_transparency_data
+    image.load()
+    space, clear = _SPACES[image.mode], image.has_transparency_data
     mode = _MODES[space][int(clear)]
-    if clear and space == "gray" and "transparency" in image.info:
-        mode = "RGBA"  # Pillow knows no LA for a transparent level
-    pixels = np.empty((height, width, len(Image.new(mode, (1, 1)).getbands())), np.uint8)
-    for top in range(0, height, _ROWS):  # a few rows at a time: no second picture
-        rows = image.crop((0, top, width, min(top + _ROWS, height))).convert(mode)
-        pixels[top : top + _ROWS] = np.atleast_3d(np.asarray(rows))
-    alpha = np.ascontiguousarray(pixels[..., -1]) if clear else None
-    colors = pixels[..., : 1 if space == "gray" else 3] if clear else pixels
-    return Decoded(colors, space, alpha, profile, Metadata())
+    by_level = mode == "LA" and "transparency" in image.info
+    mode = "RGBA" if by_level else mode  # Pillow knows no LA for a transparent level
+    levels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return split(levels[..., 2:] if by_level else levels, space)
 
 
 def scaled(levels: np.ndarray, max_level: int) -> np.ndarray:

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
 
-ORIENTATION, SOFTWARE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 305, 282, 283, 296
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
-_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005  # these point to directories of their own
-_COLOR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
-_CENTIMETER = 3
+_CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # these point to directories of their own
 
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
@@ -23,11 +22,12 @@ STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
 """Tags of how a TIFF file stores its pixels, no metadata of the photo: sizes, strips,
 tiles, tables, colors, layers; and XMP, IPTC and the profile, which are handled apart."""
 
-# Bytes of a value of each kind, and NumPy's names of the numbers that it is made of.
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_SIZES |= {16: 8, 17: 8, 18: 8}
-_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 8: "i2", 9: "i4", 10: "i4", 11: "f4"}
-_NUMBERS |= {12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+# NumPy's names of the numbers that values of each kind are made of; of rationals, two each.
+_NUMBERS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4"}
+_NUMBERS |= {10: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_RATIONALS = (RATIONAL, 10)
+_SIZES = {kind: np.dtype(name).itemsize for kind, name in _NUMBERS.items()}
+_SIZES |= dict.fromkeys(_RATIONALS, 8)
 _LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
 _MAX_BYTES = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
 
@@ -40,7 +40,6 @@ class Field(NamedTuple):
     """The value of a tag; place: where it lies in what it was read from, 0 for a new one."""
 
     kind: int
-    length: int
     value: bytes
     place: int = 0
 
@@ -66,7 +65,7 @@ class Directory:
         if found is None or found.kind not in _NUMBERS:
             return []
         numbers = np.frombuffer(found.value, self.order + _NUMBERS[found.kind])
-        if found.kind in (5, 10):
+        if found.kind in _RATIONALS:
             return [above / (below or np.inf) for above, below in numbers.reshape(-1, 2).tolist()]
         return list(numbers.tolist())
 
@@ -82,19 +81,19 @@ class Directory:
         """Set the value of a tag."""
         form = {SHORT: "H", LONG: "L", RATIONAL: "L"}[kind]
         value = struct.pack(f"{self.order}{len(numbers)}{form}", *numbers)
-        self.fields[tag] = Field(kind, len(value) // _SIZES[kind], value)
+        self.fields[tag] = Field(kind, value)
 
     @property
     def orientation(self) -> int:
         """Return the stored picture's orientation, 1 to 8 (tag 0x0112); 0 if it isn't said."""
-        number = self.number(ORIENTATION)
+        number = self.number(Tag.Orientation)
         return number if 1 <= number <= 8 else 0
 
     @property
     def dpi(self) -> tuple[float, float] | None:
         """Return dots per inch, across and down."""
-        x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (X_RESOLUTION, Y_RESOLUTION))
-        unit = {2: 1.0, _CENTIMETER: 2.54}.get(self.number(RESOLUTION_UNIT, 2))
+        x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (Tag.XResolution, Tag.YResolution))
+        unit = {2: 1.0, 3: 2.54}.get(self.number(Tag.ResolutionUnit, 2))
         return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
@@ -153,7 +152,8 @@ def packed(directory: Directory, base: int, in_place: bool = False) -> bytes:
             values += packed(directory.children[tag], place, in_place)
             value = struct.pack(f"{directory.order}L", place)
         else:
-            kind, count, value, place = directory.fields[tag]
+            kind, value, place = directory.fields[tag]
+            count = len(value) // _SIZES[kind]
             if len(value) > 4:
                 if not in_place or not place:
                     place = values_at + len(values)
@@ -193,21 +193,25 @@ def for_result(
     if source is None or block is None:
         source, block = Directory(), b"II*\0" + bytes(4)
     directory = without_storage(source)
-    if ORIENTATION in directory.fields:
-        directory.put(ORIENTATION, SHORT, 1)
+    if Tag.Orientation in directory.fields:
+        directory.put(Tag.Orientation, SHORT, 1)
     if dpi is not None:
-        directory.put(X_RESOLUTION, RATIONAL, round(dpi[0] * 1000), 1000)
-        directory.put(Y_RESOLUTION, RATIONAL, round(dpi[1] * 1000), 1000)
-        directory.put(RESOLUTION_UNIT, SHORT, 2)
+        for tag, dots in zip((Tag.XResolution, Tag.YResolution), dpi, strict=True):
+            directory.put(tag, RATIONAL, round(dots * 1000), 1000)
+        directory.put(Tag.ResolutionUnit, SHORT, 2)
     if software is not None:
-        directory.fields[SOFTWARE] = Field(ASCII, len(software) + 1, software.encode() + b"\0")
-    details = directory.children.get(_EXIF, Directory())
-    for tag, number in ((_COLOR_SPACE, 1), (_WIDTH, size[0]), (_HEIGHT, size[1])):
+        directory.fields[Tag.Software] = Field(ASCII, software.encode() + b"\0")
+    details = directory.children.get(IFD.Exif, Directory())
+    for tag, number in (
+        (Tag.ColorSpace, 1),
+        (Tag.ExifImageWidth, size[0]),
+        (Tag.ExifImageHeight, size[1]),
+    ):
         if tag in details.fields:
-            details.put(tag, SHORT if tag == _COLOR_SPACE else LONG, number)
-    rule = details.children.get(_INTEROPERABILITY, Directory()).fields
-    if rule.get(1, Field(ASCII, 0, b"")).value.startswith(b"R03"):  # it stands for Adobe RGB
-        rule[1] = Field(ASCII, 4, b"R98\0")
+            details.put(tag, SHORT if tag == Tag.ColorSpace else LONG, number)
+    rule = details.children.get(IFD.Interop, Directory()).fields
+    if rule.get(1, Field(ASCII, b"")).value.startswith(b"R03"):  # it stands for Adobe RGB
+        rule[1] = Field(ASCII, b"R98\0")
     if not directory.fields and not directory.children:
         return None
     content = (_without_thumbnail(block) if source.next else block) + bytes(len(block) % 2)
@@ -256,8 +260,8 @@ def _read_at(
             budget[0] -= size
             if budget[0] < 0:
                 raise DamagedError("values that overlap")
-            one = Field(kind, length, _read(file, place, size), place)
-            if tag not in (_EXIF, _GPS, _INTEROPERABILITY):
+            one = Field(kind, _read(file, place, size), place)
+            if tag not in _CHILDREN:
                 directory.fields[tag] = one
             elif depth < 2:
                 child = Directory(order, {tag: one}).number(tag)

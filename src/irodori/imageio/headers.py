@@ -13,8 +13,11 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # by color type; palettes may hav
 _JXL_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
-class Size(NamedTuple):
-    """Width, height, samples a pixel, bits a sample; at: where a JPEG file says its bits."""
+class Header(NamedTuple):
+    """A picture's properties by its file's header, before anything is decoded.
+
+    samples: of a pixel. bits: of a sample. at: where a JPEG file says its bits.
+    """
 
     width: int
     height: int
@@ -22,8 +25,13 @@ class Size(NamedTuple):
     bits: int
     at: int = 0
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Return the bytes that decoding takes, by all samples and their depth."""
+        return self.width * self.height * self.samples * max(1, (self.bits + 7) // 8)
 
-def jpeg(content: bytes) -> Size:
+
+def jpeg(content: bytes) -> Header:
     """Return the size of a JPEG file.
 
     Raises:
@@ -41,7 +49,7 @@ def jpeg(content: bytes) -> Size:
         if marker in _FRAMES:
             bits, height, width, samples = struct.unpack_from(">BHHB", content, place + 4)
             # A progressive file's coefficients, of two bytes each, are held until all is read.
-            frame = Size(width, height, samples * (3 if marker & 2 else 1), bits, place + 4)
+            frame = Header(width, height, samples * (3 if marker & 2 else 1), bits, place + 4)
         if marker == 0xDA and frame is not None:  # markers don't stand within a scan's data
             if content.find(b"\xff\xd9", place) < 0:
                 break
@@ -53,23 +61,23 @@ def jpeg(content: bytes) -> Size:
     raise IrodoriError(TRUNCATED)
 
 
-def png(head: bytes) -> Size:
+def png(head: bytes) -> Header:
     """Return the size of a PNG file."""
     width, height, bits, color = struct.unpack_from(">LLBB", head.ljust(32, b"\0"), 16)
-    return Size(width, height, _PNG_SAMPLES.get(color, 4), bits)
+    return Header(width, height, _PNG_SAMPLES.get(color, 4), bits)
 
 
-def jpeg2000(content: bytes) -> Size:
+def jpeg2000(content: bytes) -> Header:
     """Return the size of a JPEG 2000 file by its codestream's first marker."""
     at = content.find(b"\xff\x4f\xff\x51")
     if at < 0 or len(content) < at + 43:
         raise IrodoriError(TRUNCATED)
     right, bottom, left, top = struct.unpack_from(">4L", content, at + 8)
     (samples,) = struct.unpack_from(">H", content, at + 40)
-    return Size(right - left, bottom - top, samples, (content[at + 42] & 0x7F) + 1)
+    return Header(right - left, bottom - top, samples, (content[at + 42] & 0x7F) + 1)
 
 
-def jpeg_xl(content: bytes) -> Size:
+def jpeg_xl(content: bytes) -> Header:
     """Return the size of a JPEG XL file; its depth is taken for 16 bits."""
     if not content.startswith(b"\xff\x0a"):
         parts = {kind: body for kind, body in boxes(content) if kind in (b"jxlc", b"jxlp")}
@@ -88,7 +96,7 @@ def jpeg_xl(content: bytes) -> Size:
     height = side()
     ratio = take(3)
     above, below = _JXL_RATIOS[ratio]
-    return Size(height * above // below if ratio else side(), height, 4, 16)
+    return Header(height * above // below if ratio else side(), height, 4, 16)
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,12 +1,15 @@
 """Metadata beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from irodori.imageio import exif, xmp
 from irodori.imageio.photo import Metadata
+from irodori.utils.errors import one_line
 
 IPTC_RESOURCE = b"8BIM\x04\x04"  # Photoshop's name of the IPTC records among its image resources
 _MAX_XMP = 1 << 22
@@ -22,15 +25,13 @@ _TEXTS |= {"Copyright": "dc:rights", "Comment": "exif:UserComment"}
 
 def from_pillow(info: Mapping[Any, Any]) -> Metadata:
     """Return the metadata in the `info` of a Pillow image."""
-    texts = {
-        key: str(value)
-        for key, value in info.items()
-        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt")
-    }
-    raw = {key: _from_hex(value) for key, value in texts.items() if key.startswith("Raw profile")}
-    raw = {key.removeprefix("Raw profile type ").lower(): data for key, data in raw.items()}
-    for key in ("xmp", "XML:com.adobe.xmp", "srgb", *(k for k in texts if k.startswith("Raw p"))):
-        texts.pop(key, None)
+    texts, raw = {}, {}
+    for key, value in info.items():
+        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt"):
+            if key.startswith("Raw profile type "):
+                raw[key.removeprefix("Raw profile type ").lower()] = _from_hex(value)
+            elif key not in ("xmp", "XML:com.adobe.xmp", "srgb"):
+                texts[key] = str(value)
     block = info.get("exif") or raw.get("exif") or raw.get("app1")
     while block and block.startswith(b"Exif\0\0"):
         block = block[6:]
@@ -52,6 +53,12 @@ def from_pillow(info: Mapping[Any, Any]) -> Metadata:
         texts,
         (directory.dpi if directory else None) or dpi,
     )
+
+
+def iptc_resource(iptc: bytes) -> bytes:
+    """Return IPTC records as one of Photoshop's image resources, of an even length."""
+    size = len(iptc).to_bytes(4, "big")
+    return IPTC_RESOURCE + b"\0\0" + size + iptc + bytes(len(iptc) % 2)
 
 
 def iptc_of(resources: bytes | None) -> bytes | None:
@@ -88,14 +95,17 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
     return metadata, turned
 
 
-def with_sidecar(metadata: Metadata, packet: bytes) -> Metadata:
-    """Return the metadata with an `.xmp` file's packet, which stands for the photo's own.
-
-    Raises:
-        ValueError: the packet is damaged.
-    """
-    xmp.Packet(packet)
-    return replace(metadata, xmp=packet)
+def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
+    """Return the metadata with the packet of `a.jpg.xmp` or `a.xmp` in place of the photo's own."""
+    for path in (photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")):
+        if os.path.isfile(path):  # noqa: PTH113  (Path's own raises for long names)
+            try:
+                packet = path.read_bytes()
+                xmp.Packet(packet)
+                return replace(metadata, xmp=packet)
+            except (ValueError, OSError) as error:
+                notes.append(f"{path.name} left out: {one_line(error)}")
+    return metadata
 
 
 def as_xmp(texts: Mapping[str, str], iptc: bytes | None) -> dict[str, list[str]]:

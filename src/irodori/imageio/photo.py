@@ -2,25 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from irodori import __version__
 from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
 
-
-class Header(NamedTuple):
-    """A picture's properties by its file's header, before anything is decoded.
-
-    decoded_bytes: what decoding takes, by all samples and their depth. format: as `Photo.format`.
-    """
-
-    width: int
-    height: int
-    decoded_bytes: int
-    format: str
+SOFTWARE = f"irodori {__version__}"
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL.PngImagePlugin import PngImageFile, PngInfo, putchunk
 
 from irodori.imageio.color import profile_of, srgb
-from irodori.imageio.decoded import Decoded, from_image
+from irodori.imageio.decoded import Decoded, from_image, split
 from irodori.imageio.headers import TRUNCATED
-from irodori.imageio.metadata import IPTC_RESOURCE, from_pillow
+from irodori.imageio.metadata import from_pillow, iptc_resource
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
@@ -40,66 +40,59 @@ def decode(content: bytes) -> Decoded:
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
     # Metadata may stand behind the pixels, where Pillow finds it only by decoding them; and damaged
     # metadata must not cost the photo.
-    described = [chunk for kind, chunk in chunks if kind not in _PIXELS]
+    info: dict[Any, Any] = {}
     try:
-        image = _opened(described)
+        info = _info([chunk for kind, chunk in chunks if kind not in _PIXELS])
     except Exception:  # Pillow raises many kinds
         notes.append("damaged metadata left out")
-        image = _opened([chunk for kind, chunk in chunks if kind in _CRITICAL[:3]])
-    metadata, info = from_pillow(image.info), image.info
-    space, deep = ("rgb" if content[_COLOR] & 2 else "gray"), content[_DEPTH] == 16
+    space = "rgb" if content[_COLOR] & 2 else "gray"
     profile = info.get("icc_profile")
     if profile is None and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
         profile = profile_of(space, info.get("gamma", 0.45455), info.get("chromaticity", ()))
-    if deep:
-        values = np.atleast_3d(imagecodecs.png_decode(content))
-        inks = 3 if space == "rgb" else 1
-        if values.dtype != np.uint16 or values.shape[2] < inks:
-            raise IrodoriError("damaged: its pixels")
-        # A transparent color has become alpha, too.
-        alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
-        return Decoded(values[..., :inks], space, alpha, profile, metadata, notes)
-    kept = b"".join(chunk for kind, chunk in chunks if kind in _CRITICAL)
-    with PngImagePlugin.PngImageFile(io.BytesIO(_SIGNATURE + kept)) as image:
-        key = image.info.get("transparency")
-        if content[_COLOR] == 0 and content[_DEPTH] in (2, 4) and isinstance(key, int):
+    kept = _SIGNATURE + b"".join(chunk for kind, chunk in chunks if kind in _CRITICAL)
+    if content[_DEPTH] == 16:
+        decoded = split(imagecodecs.png_decode(kept), space)
+    else:
+        image = PngImageFile(io.BytesIO(kept))
+        level = image.info.get("transparency")
+        if content[_COLOR] == 0 and content[_DEPTH] in (2, 4) and isinstance(level, int):
             # Pillow stretches the levels, but not the transparent one.
-            image.info["transparency"] = key * 255 // ((1 << content[_DEPTH]) - 1)
-        return from_image(image, profile)._replace(metadata=metadata, notes=notes)
+            image.info["transparency"] = level * 255 // ((1 << content[_DEPTH]) - 1)
+        decoded = from_image(image)
+    return decoded._replace(profile=profile, metadata=from_pillow(info), notes=notes)
 
 
 def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     """Write an sRGB picture, H×W×3 or with alpha H×W×4, uint8 or uint16."""
     content = imagecodecs.png_encode(np.ascontiguousarray(pixels), level=LEVEL)
     file.write(content[:_AFTER_HEADER])
-    file.write(_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb())))
+    info = PngInfo()
+    info.add(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb()))
     if metadata.dpi is not None:
         x, y = (round(dots / 0.0254) for dots in metadata.dpi)
-        file.write(_chunk(b"pHYs", struct.pack(">LLB", x, y, 1)))
+        info.add(b"pHYs", struct.pack(">LLB", x, y, 1))
     if metadata.exif is not None:
-        file.write(_chunk(b"eXIf", metadata.exif))
-    texts = dict(metadata.texts)
+        info.add(b"eXIf", metadata.exif)
     if metadata.xmp is not None:
-        texts["XML:com.adobe.xmp"] = metadata.xmp.decode()
-    for key, text in texts.items():
-        name = key.encode("latin-1", "replace")[:79]
-        file.write(_chunk(b"iTXt", name + b"\0\0\0\0\0" + text.encode()))
+        info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode())
+    for key, text in metadata.texts.items():
+        info.add_itxt(key.encode("latin-1", "replace")[:79].decode("latin-1"), text)
     if metadata.iptc is not None:  # as ImageMagick does it: PNG has no place of its own
-        size = struct.pack(">L", len(metadata.iptc))
-        raw = IPTC_RESOURCE + b"\0\0" + size + metadata.iptc + bytes(len(metadata.iptc) % 2)
+        raw = iptc_resource(metadata.iptc)
         digits = "\n".join(raw.hex()[i : i + 72] for i in range(0, 2 * len(raw), 72))
-        packed = zlib.compress(f"\niptc\n{len(raw):8d}\n{digits}\n".encode())
-        file.write(_chunk(b"zTXt", b"Raw profile type iptc\0\0" + packed))
+        info.add_text("Raw profile type iptc", f"\niptc\n{len(raw):8d}\n{digits}\n", zip=True)
+    for kind, body, *_ in info.chunks:
+        putchunk(file, kind, body)
     file.write(memoryview(content)[_AFTER_HEADER:])
 
 
-def _opened(chunks: list[bytes]) -> Image.Image:
-    content = b"".join([_SIGNATURE, *chunks, _chunk(b"IDAT", b""), _chunk(b"IEND", b"")])
-    return PngImagePlugin.PngImageFile(io.BytesIO(content))
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+def _info(chunks: list[bytes]) -> dict[Any, Any]:
+    """Return what Pillow reads of chunks that stand before the pixels."""
+    file = io.BytesIO(b"".join([_SIGNATURE, *chunks]))
+    file.seek(0, io.SEEK_END)
+    putchunk(file, b"IDAT")
+    file.seek(0)
+    return PngImageFile(file).info
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

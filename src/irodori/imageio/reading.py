@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from irodori.imageio import color, headers, png
-from irodori.imageio.decoded import Decoded, from_image, scaled
-from irodori.imageio.headers import Size
+from irodori.imageio.decoded import Decoded, from_image, from_levels
+from irodori.imageio.headers import Header
 from irodori.imageio.kinds import kind_of
-from irodori.imageio.metadata import checked, from_pillow
-from irodori.imageio.photo import Header, Metadata, Photo
+from irodori.imageio.metadata import checked, from_pillow, with_sidecar
+from irodori.imageio.photo import Metadata, Photo
 from irodori.imageio.tiff import Page
 from irodori.utils.errors import IrodoriError, one_line
 
@@ -38,27 +38,25 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
 
 
-def probe(source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None) -> Header:
+def probe(source: Path | bytes, *, page: int | None = None) -> Header:
     """Return what a file says by its header alone; nothing is decoded.
 
     Takes and raises what `read_photo` does, for what is refused by its header.
     """
     with _opened(source) as (file, kind):
-        return _header(file, kind, page, max_bytes)
+        return _header(file, kind, page)
 
 
-def read_photo(
-    source: Path | bytes, *, page: int | None = None, max_bytes: int | None = None
-) -> Photo:
+def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
     """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
 
     Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
-    damaged one, they are taken for sRGB. The orientation is applied.
+    damaged one, they are taken for sRGB. The orientation is applied. The XMP packet of a sidecar
+    file stands for the photo's own.
 
     Args:
         source: a file, or what is in one.
         page: of a file of several pages or pictures, counted from 1.
-        max_bytes: that decoding may take.
 
     Raises:
         IrodoriError: it can't be read; one line that names the file (if `source` is one) and
@@ -66,18 +64,19 @@ def read_photo(
         MemoryError: it doesn't fit.
     """
     with _opened(source) as (file, kind):
-        header = _header(file, kind, page, max_bytes)
-        decoded = _decoded(file, header, page)
+        decoded = _decoded(file, kind, _header(file, kind, page), page)
         notes = list(decoded.notes)
         profile, space = decoded.profile, decoded.space
         if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
             notes.append("unusable color profile left aside")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
+        if isinstance(source, Path):
+            metadata = with_sidecar(metadata, source, notes)
         turned = 1 if decoded.upright else orientation
-        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), decoded.space, profile)
+        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), space, profile)
         alpha = None if decoded.alpha is None else _upright(decoded.alpha, turned)
-        return Photo(_upright(pixels, turned), alpha, metadata, header.format, tuple(notes))
+        return Photo(_upright(pixels, turned), alpha, metadata, kind, tuple(notes))
 
 
 @contextmanager
@@ -104,101 +103,87 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
         raise IrodoriError(f"{where}{reason}") from None
 
 
-def _header(file: BinaryIO, kind: str, page: int | None, max_bytes: int | None) -> Header:
-    width, height, samples, bits, _ = _size(file, kind, page)
+def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
+    """Return a file's header, and leave the file at its beginning."""
+    if kind == "TIFF":
+        header = Page(file, page).header
+    elif kind == "PNG":
+        header = headers.png(file.read(32))
+    elif kind in headers.BY_CONTENT:
+        header = headers.BY_CONTENT[kind](file.read())
+    else:
+        image, _ = _image(file, kind, page)
+        samples = 4 if kind == "HEIF" or image.mode == "P" else len(image.getbands())
+        width, height = image.size
+        header = Header(width, height, samples, 16 if kind in ("PPM", "HEIF", "AVIF") else 8)
     file.seek(0)
-    size = width * height * samples * max(1, (bits + 7) // 8)
+    width, height, *_ = header
     if width < 1 or height < 1:
         raise IrodoriError("damaged: it has no pixels")
-    if width * height > MAX_PIXELS or max(width, height) > _MAX_SIDE:
+    if max(width, height) > _MAX_SIDE:
+        raise IrodoriError(f"{width} × {height} pixels; at most {_MAX_SIDE} a side are read")
+    if width * height > MAX_PIXELS:
         raise IrodoriError(
-            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels and"
-            f" {_MAX_SIDE} a side are read"
+            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are read:"
+            f" colorize parts (`vips crop FILE part-1.tif 0 0 {-(-width // 2)} {-(-height // 2)}`)"
         )
-    limit = _MAX_BYTES if max_bytes is None else max_bytes
-    if size > limit:
-        raise IrodoriError(f"decoding takes {size / 1e6:.0f} MB, of at most {limit / 1e6:.0f}")
-    return Header(width, height, size, kind)
+    if header.decoded_bytes > _MAX_BYTES:
+        raise IrodoriError(
+            f"decoding takes {header.decoded_bytes / 1e6:.0f} MB, of at most {_MAX_BYTES / 1e6:.0f}"
+        )
+    return header
 
 
-def _size(file: BinaryIO, kind: str, page: int | None) -> Size:
-    if kind == "TIFF":
-        return Page(file, page).size
-    if kind == "PNG":
-        return headers.png(file.read(32))
-    if kind in headers.BY_CONTENT:
-        return headers.BY_CONTENT[kind](file.read())
-    with _pillow(file, kind) as image:
-        samples = 4 if image.mode == "P" else len(image.getbands())
-        return Size(image.width, image.height, samples, 16 if kind == "PPM" else 8)
-
-
-def _decoded(file: BinaryIO, header: Header, page: int | None) -> Decoded:
-    kind = header.format
+def _decoded(file: BinaryIO, kind: str, header: Header, page: int | None) -> Decoded:
     if kind == "TIFF":
         return Page(file, page).decode(file)
     content = file.read()
-    if kind in ("PNG", "JXL") and page not in (None, 1):
-        raise IrodoriError(f"no page {page}: it has 1")
-    if kind == "PNG":
-        return png.decode(content)
-    if kind == "JXL":
-        return _jpeg_xl(content)
-    at = headers.jpeg(content).at if kind == "JPEG" else 0
-    deep = kind == "JPEG" and content[at] == 12
+    if kind in ("PNG", "JXL"):
+        if page not in (None, 1):
+            raise IrodoriError(f"no page {page}: it has 1")
+        return png.decode(content) if kind == "PNG" else _jpeg_xl(content)
+    deep = kind == "JPEG" and header.bits == 12
     # Pillow opens what has 12 bits if it doesn't know.
-    shallow = content[:at] + b"\x08" + content[at + 1 :] if deep else content
-    with _pillow(io.BytesIO(shallow), kind) as image:
-        if image.size != header[:2]:  # a file can say its size in several places
-            raise IrodoriError("damaged: its header")
-        metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
-        notes = []
-        if image.info.get("mp"):
-            notes.append("further pictures or a gain map left out")
-        count = getattr(image, "n_frames", 1)
-        if page is not None and not 1 <= page <= count:
-            raise IrodoriError(f"no page {page}: it has {count}")
-        if count > 1:
-            image.seek((page or 1) - 1)
-            notes.append(f"picture {page or 1} of {count}")
-        if deep:
-            decoded = _from_levels(imagecodecs.jpeg8_decode(content), 4095)
-        elif kind == "JPEG2000":
-            profile, metadata = _in_boxes(content, metadata)
-            bits = headers.jpeg2000(content).bits
-            decoded = from_image(image) if bits <= 8 else _from_levels(
-                imagecodecs.jpeg2k_decode(content), (1 << bits) - 1
-            )  # fmt: skip
-        elif kind == "PPM" and (found := _DEEP_PNM.match(content)) and int(found[4]) > 255:
-            width, height, max_level = (int(number) for number in found.groups()[1:])
-            shape = (height, width, 3 if found[1] == b"6" else 1)
-            values = np.frombuffer(content, ">u2", int(np.prod(shape)), found.end())
-            decoded = _from_levels(values.reshape(shape), max_level)
-        else:
-            decoded = from_image(image)
-        return decoded._replace(profile=profile, metadata=metadata, notes=notes)
+    shallow = content[: header.at] + b"\x08" + content[header.at + 1 :] if deep else content
+    image, notes = _image(io.BytesIO(shallow), kind, page)
+    if image.size != header[:2]:  # a file can say its size in several places
+        raise IrodoriError("damaged: its header")
+    metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
+    if image.info.get("mp") or image.info.get("aux"):
+        notes.append("further pictures or a gain map left out")
+    if kind == "JPEG2000":
+        profile, metadata = _in_boxes(content, metadata)
+    decoded = _pixels(image, kind, content, header.bits)
+    turned = kind == "HEIF"  # by its decoder
+    return decoded._replace(profile=profile, metadata=metadata, notes=notes, upright=turned)
+
+
+def _pixels(image: Any, kind: str, content: bytes, bits: int) -> Decoded:
+    """Return an image's pixels, by other libraries where Pillow would give 8 bits of more."""
+    if kind == "JPEG" and bits == 12:
+        return from_levels(imagecodecs.jpeg8_decode(content), 4095)
+    if kind == "JPEG2000" and bits > 8:
+        return from_levels(imagecodecs.jpeg2k_decode(content), (1 << bits) - 1)
+    if kind == "AVIF" and (flags := content[content.index(b"av1C") + 6] & 0x60):
+        return from_levels(imagecodecs.avif_decode(content), 4095 if flags == 0x60 else 1023)
+    if kind == "HEIF" and (bits := image.info["bit_depth"]) > 8:
+        return from_levels(np.asarray(image) >> (16 - bits), (1 << bits) - 1)
+    if kind == "PPM" and (found := _DEEP_PNM.match(content)) and int(found[4]) > 255:
+        width, height, max_level = (int(number) for number in found.groups()[1:])
+        shape = (height, width, 3 if found[1] == b"6" else 1)
+        values = np.frombuffer(content, ">u2", int(np.prod(shape)), found.end())
+        return from_levels(values.reshape(shape), max_level)
+    return from_image(image.to_pillow() if kind == "HEIF" else image)
 
 
 def _jpeg_xl(content: bytes) -> Decoded:
     values = imagecodecs.jpegxl_decode(content)
     notes = ["first picture of an animation"] if values.ndim == 4 else []
     values = values[0] if values.ndim == 4 else values
-    decoded = _from_levels(values, 255 if values.dtype == np.uint8 else 65535)
+    decoded = from_levels(values, 255 if values.dtype == np.uint8 else 65535)
     _, metadata = _in_boxes(content, Metadata())
     # The decoder turns the picture itself.
     return decoded._replace(metadata=metadata, notes=notes, upright=True)
-
-
-def _from_levels(values: np.ndarray, max_level: int) -> Decoded:
-    """Return gray or RGB, perhaps with alpha, of 8 or 16 bits; `max_level` is white."""
-    values = np.atleast_3d(values)
-    if values.dtype.kind != "u":
-        raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
-    values = scaled(values, max_level)
-    inks = 3 if values.shape[2] > 2 else 1
-    alpha = np.ascontiguousarray(values[..., inks]) if values.shape[2] > inks else None
-    space = "gray" if inks == 1 else "rgb"
-    return Decoded(values[..., :inks], space, alpha, None, Metadata())
 
 
 def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadata]:
@@ -218,20 +203,36 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
     return profile, replace(boxed, dpi=metadata.dpi or boxed.dpi)
 
 
-def _pillow(file: BinaryIO, kind: str) -> Any:
-    """Return a Pillow image, not loaded, without Image.open's limits of size."""
-    if kind == "JPEG":
-        return _Jpeg(file)
-    if kind != "HEIF":
+def _image(file: BinaryIO, kind: str, page: int | None) -> tuple[Any, list[str]]:
+    """Return a page as an image that isn't loaded, without Image.open's limits of size, and notes.
+
+    Pillow's, but of HEIC pillow_heif's, which is like it.
+    """
+    images = _heif(file) if kind == "HEIF" else None
+    if images is None:
         Image.init()
-        return Image.OPEN[kind][0](file, "")
+        image = _Jpeg(file) if kind == "JPEG" else Image.OPEN[kind][0](file, "")
+        first, count = 1, getattr(image, "n_frames", 1)
+    else:
+        first, count = images.primary_index + 1, len(images)
+    number = page or first
+    if not 1 <= number <= count:
+        raise IrodoriError(f"no page {page}: it has {count}")
+    if images is not None:
+        image = images[number - 1]
+    elif count > 1:
+        image.seek(number - 1)
+    return image, [f"picture {number} of {count}"] if count > 1 else []
+
+
+def _heif(file: BinaryIO) -> Any:
     try:
         heif: Any = importlib.import_module("pillow_heif")
     except ModuleNotFoundError:
         raise IrodoriError(
             "HEIC needs a decoder; install it with `pip install 'irodori[heif]'`"
         ) from None
-    return heif.open_heif(file)[0].to_pillow()
+    return heif.open_heif(file, convert_hdr_to_8bit=False)
 
 
 def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:

@@ -9,12 +9,13 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 from PIL import TiffImagePlugin
+from PIL.ExifTags import Base as Tag
 
 from irodori.imageio import exif
 from irodori.imageio.color import srgb
 from irodori.imageio.decoded import Decoded, from_image, scaled
 from irodori.imageio.exif import Directory, Field
-from irodori.imageio.headers import TRUNCATED, Size
+from irodori.imageio.headers import TRUNCATED, Header
 from irodori.imageio.metadata import iptc_of
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
@@ -22,13 +23,11 @@ from irodori.utils.errors import IrodoriError
 # What tifffile logs of damaged files is for who sets logging up, not for standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
-_PHOTOMETRIC, _SAMPLES = 262, 277
-_COLOR_MAP, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 320, 330, 338, 339
-_DEPTH, _DNG = 32997, 50706
-_XMP, _IPTC, _PHOTOSHOP, _PROFILE = 700, 33723, 34377, 34675
-_PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips and tiles
+_DEPTH, _PHOTOMETRIC = 32997, Tag.PhotometricInterpretation
+_PARTS = ((Tag.StripOffsets, Tag.StripByteCounts), (Tag.TileOffsets, Tag.TileByteCounts))
+_PROFILE, _RESOURCES = Tag.InterColorProfile, Tag.ImageResources
 _RAW = (32803, 34892)  # photometric interpretations: a color filter's mosaic, linear raw
+_DEVELOP = "camera raw: develop it and save it as TIFF or JPEG"
 _PREMULTIPLIED, _ALPHA = 1, 2
 _BY_LIBTIFF = (6, 32809, 34676, 34677)  # compressions: old JPEG, ThunderScan, SGI's
 _PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
@@ -52,49 +51,38 @@ class Page:
         self.notes: list[str] = []
         self.index = self._chosen(directories, page)
         self.directory = directory = directories[self.index]
-        if _DNG in directories[0].fields or directory.number(_PHOTOMETRIC) in _RAW:
-            raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")
+        self.header = _header(directory)
+        if Tag.DNGVersion in directories[0].fields or directory.number(_PHOTOMETRIC) in _RAW:
+            raise IrodoriError(_DEVELOP)
         if directory.number(_DEPTH, 1) > 1:
             raise IrodoriError("a volume, no photo")
-        if directory.cut_off & exif.STORAGE - {_XMP, _IPTC, _PHOTOSHOP, _PROFILE}:
-            raise IrodoriError(TRUNCATED)
         end = file.seek(0, os.SEEK_END)
-        for starts, sizes in _PARTS:
-            for start, size in zip(
-                directory.numbers(starts), directory.numbers(sizes), strict=False
-            ):
-                if start + size > end or size == 0:
-                    raise IrodoriError(TRUNCATED)
-
-    @property
-    def size(self) -> Size:
-        """Return the size and depth that decoding will give."""
-        width, height = (self.directory.number(tag) for tag in (_WIDTH, _HEIGHT))
-        bits = int(max(self.directory.numbers(_BITS), default=1))
-        samples = 4 if self.directory.number(_PHOTOMETRIC) == 3 else 1
-        return Size(width, height, self.directory.number(_SAMPLES, samples), bits)
+        parts = [
+            part
+            for tags in _PARTS
+            for part in zip(*(directory.numbers(tag) for tag in tags), strict=False)
+        ]
+        if directory.cut_off & exif.STORAGE - {Tag.XMLPacket, Tag.IPTCNAA, _RESOURCES, _PROFILE}:
+            raise IrodoriError(TRUNCATED)
+        if any(start + size > end or size == 0 for start, size in parts):
+            raise IrodoriError(TRUNCATED)
 
     def _chosen(self, directories: list[Directory], page: int | None) -> int:
         # Bits of a directory's kind: 1 a smaller version, 4 a mask.
-        whole = [n for n, page in enumerate(directories) if not page.number(_SUBFILE) & 5]
-        if not whole:
-            if _SUB_DIRECTORIES in directories[0].fields:
-                raise IrodoriError("camera raw: develop it and save it as TIFF or JPEG")
-            whole = list(range(len(directories)))
+        whole = [n for n, one in enumerate(directories) if not one.number(Tag.NewSubfileType) & 5]
+        if not whole and Tag.SubIFDs in directories[0].fields:
+            raise IrodoriError(_DEVELOP)
+        whole = whole or list(range(len(directories)))
         if page is not None:
             if not 1 <= page <= len(whole):
                 raise IrodoriError(f"no page {page}: it has {len(whole)}")
             return whole[page - 1]
-        first = max(whole, key=lambda n: directories[n].number(_WIDTH))
-        size = [directories[first].number(tag) for tag in (_WIDTH, _HEIGHT)]
-        for number in whole:
-            other = [directories[number].number(tag) for tag in (_WIDTH, _HEIGHT)]
-            samples = [directories[n].number(_SAMPLES, 1) for n in (first, number)]
-            if number == first:
-                continue
-            if other == size and samples[0] >= 3 and samples[1] == 1:
+        first = max(whole, key=lambda n: _header(directories[n]).width)
+        width, height, samples, *_ = _header(directories[first])
+        for other in (_header(directories[number]) for number in whole if number != first):
+            if other[:2] == (width, height) and samples >= 3 and other.samples == 1:
                 self.notes.append("infrared page left out")
-            elif 3 * other[0] <= size[0] and abs(other[0] * size[1] / size[0] - other[1]) <= 2:
+            elif 3 * other.width <= width and abs(other.width * height / width - other.height) <= 2:
                 self.notes.append("smaller version left out")
             else:
                 raise IrodoriError(
@@ -108,34 +96,36 @@ class Page:
         directory = self.directory
         described = Metadata(
             exif.to_block(exif.without_storage(directory)),
-            directory.value(_XMP),
-            directory.value(_IPTC) or iptc_of(directory.value(_PHOTOSHOP)),
+            directory.value(Tag.XMLPacket),
+            directory.value(Tag.IPTCNAA) or iptc_of(directory.value(_RESOURCES)),
             dpi=directory.dpi,
         )
         profile = directory.value(_PROFILE)
-        if 3 in directory.numbers(_SAMPLE_FORMAT):
+        if 3 in directory.numbers(Tag.SampleFormat):
             raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
         photometric = directory.number(_PHOTOMETRIC, -1)
         if photometric not in _SPACES:
             raise IrodoriError("pixels that are neither gray, RGB, CMYK nor L*a*b*")
         file.seek(0)
-        compression = directory.number(_COMPRESSION, 1)
+        compression = directory.number(Tag.Compression, 1)
         if compression in _BY_LIBTIFF or (photometric == 6 and compression in _PLAIN):
             with TiffImagePlugin.TiffImageFile(file) as image:
                 image.seek(self.index)
-                decoded = from_image(image, profile)
+                decoded = from_image(image)
             # Pillow turns TIFFs, and no others, itself.
-            return decoded._replace(metadata=described, notes=self.notes, upright=True)
+            return decoded._replace(
+                profile=profile, metadata=described, notes=self.notes, upright=True
+            )
         with tifffile.TiffFile(file) as tiff:
             page = tiff.pages[self.index]
-            width, height, samples, bits, _ = self.size
+            width, height, samples, bits, _ = self.header
             if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
                 raise IrodoriError("damaged: its header")
             values = page.asarray()
             if page.axes == "SYX":
                 values = np.moveaxis(values, 0, 2)
             if photometric == 3:
-                table = np.array(directory.numbers(_COLOR_MAP)).reshape(3, -1).T // 256
+                table = np.array(directory.numbers(Tag.ColorMap)).reshape(3, -1).T // 256
                 values = table.astype(np.uint8)[values.astype(int)]
         space, inks = ("rgb", 3) if photometric == 3 else _SPACES[photometric]
         values = np.atleast_3d(values)
@@ -143,20 +133,20 @@ class Page:
             raise IrodoriError("damaged: channels are missing")
         values = self._scaled(values, photometric)
         colors, alpha = values[..., :inks], None
-        kinds = directory.numbers(_EXTRA)
-        for number in range(values.shape[2] - inks):
-            kind = kinds[number] if number < len(kinds) else 0
-            if kind not in (_PREMULTIPLIED, _ALPHA) or alpha is not None:
-                self.notes.append("extra channel left out (infrared or a mask)")
-                continue
-            alpha = np.ascontiguousarray(values[..., inks + number])
-            if kind == _PREMULTIPLIED:
+        kinds = [*directory.numbers(Tag.ExtraSamples), *[0] * values.shape[2]]
+        kinds = kinds[: values.shape[2] - inks]
+        covers = [n for n, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _ALPHA)][:1]
+        if len(kinds) > len(covers):
+            self.notes.append("extra channel left out (infrared or a mask)")
+        if covers:
+            alpha = np.ascontiguousarray(values[..., inks + covers[0]])
+            if kinds[covers[0]] == _PREMULTIPLIED:
                 _divide(colors, alpha)
         return Decoded(colors, space, alpha, profile, described, self.notes)
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
         """Return levels of 8 or 16 bits that use the whole range."""
-        bits = 8 if photometric == 3 else self.size.bits
+        bits = 8 if photometric == 3 else self.header.bits
         if photometric in (8, 9):  # to ICC's encoding, in which a* and b* begin at 0
             values = values.view(f"u{values.itemsize}").copy()
             if photometric == 8:
@@ -196,17 +186,17 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         resolutionunit="INCH" if metadata.dpi else "NONE",
     )
     directory = exif.read_directories(content)[0]
-    own = (exif.ORIENTATION, exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
+    own = (Tag.Orientation, Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit)
     described = exif.without_storage(described, *own)
     directory.fields = {**described.fields, **directory.fields}
     directory.children = described.children
     for tag, kind, value in (
         (_PROFILE, exif.UNDEFINED, srgb()),
-        (_XMP, exif.BYTE, metadata.xmp),
-        (_IPTC, exif.UNDEFINED, metadata.iptc),
+        (Tag.XMLPacket, exif.BYTE, metadata.xmp),
+        (Tag.IPTCNAA, exif.UNDEFINED, metadata.iptc),
     ):
         if value:
-            directory.fields[tag] = Field(kind, len(value), value)
+            directory.fields[tag] = Field(kind, value)
     # The directory moves to the end, with what is added to it; the pixels stay where they are.
     end = content.seek(0, os.SEEK_END)
     end += content.write(bytes(end % 2))
@@ -214,6 +204,14 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     content.seek(4)
     content.write(struct.pack(f"{directory.order}L", end))
     file.write(content.getbuffer())
+
+
+def _header(directory: Directory) -> Header:
+    """Return the size and depth that decoding will give."""
+    width, height = (directory.number(tag) for tag in (Tag.ImageWidth, Tag.ImageLength))
+    bits = int(max(directory.numbers(Tag.BitsPerSample), default=1))
+    samples = 4 if directory.number(_PHOTOMETRIC) == 3 else 1
+    return Header(width, height, directory.number(Tag.SamplesPerPixel, samples), bits)
 
 
 def _divide(colors: np.ndarray, alpha: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from irodori.imageio.photo import Provenance
+from irodori.imageio.photo import SOFTWARE, Provenance
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -137,7 +137,6 @@ def for_result(
     texts: Mapping[str, Sequence[str]],
     provenance: Provenance | None,
     identity: tuple[str, str],
-    software: str,
 ) -> bytes | None:
     """Return the packet of a result; None if it would say nothing.
 
@@ -147,7 +146,6 @@ def for_result(
         texts: what has no other place in the result, by XMP's names; added where it is missing.
         provenance: how the result was made.
         identity: UUIDs of the result and of the photo.
-        software: what made the result.
     """
     if content is None and not texts and provenance is None:
         return None
@@ -182,9 +180,9 @@ def for_result(
     settings = "".join(f"; {name}={value}" for name, value in provenance.settings.items())
     made = f"colorized by {provenance.model} (SHA-256 {provenance.model_hash}){settings}"
     packet.append_event(
-        _event(action="edited", instanceID=result_id, softwareAgent=software, parameters=made)
+        _event(action="edited", instanceID=result_id, softwareAgent=SOFTWARE, parameters=made)
     )
-    packet.put("xmp:CreatorTool", software)
+    packet.put("xmp:CreatorTool", SOFTWARE)
     packet.put(_SOURCE_TYPE, SOURCE_TYPES + provenance.source_type)
     packet.put("xmpMM:InstanceID", result_id)
     packet.put(_DOCUMENT, f"xmp.did:{identity[0]}")

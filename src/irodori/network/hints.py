@@ -1,101 +1,140 @@
-"""Hints: colors that a person has named for places of a photo, on their way into the network."""
+"""Hints: colors that a person has named for places of a photo, and how they spread from there."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-HEADS = 4
-HEAD_CHANNELS = 32
-MAX_CELLS = 128
-"""Cells with hints that features attend to, at most; of more, those that hints fill most."""
+HEADS = 2
+HEAD_CHANNELS = 16
+CELL = 8
+"""Side in pixels of the cells that hints are gathered in."""
+MAX_CELLS = 64
+"""Cells with hints that spread, at most; of more, those that hints fill most."""
+LIKENESS, REACH = 8.0, 24.0
+"""Where training begins: how much likeness counts, and the reach in pixels at stride 2."""
+NEVER = -1e4
+"""Score of a cell that holds no hint."""
 
 
-class HintAttention(nn.Module):
-    """Spreads hints over the features: each position attends to the cells that hold a hint.
+class HintSpread(nn.Module):
+    """Adds to a prediction what it lacks at the hints, spread to what looks alike nearby.
 
-    A cell is a position of the features. Attention goes by the likeness of features, as colors
-    spread within what looks alike (Levin et al., 2004), and by distance, of which each head has a
-    scale of its own. A key without a value, for "none of them", lets a position stay as it is; so
-    nothing changes where there are no hints.
+    What the prediction lacks in a cell (the mean over the pixels that have a hint) goes to each
+    position by the softmax of a score: the cosine of learned embeddings of both, less the distance
+    over a learned reach, beside a fixed score of 0 for staying as it is. So classical propagation
+    (Levin et al., 2004) has learned features, and where there are no hints nothing changes. The
+    prediction and the features are taken as they are, without gradients: a network learns what it
+    would learn without hints.
 
     Args:
-        channels: of the features.
-        hint_channels: chrominance and the mask.
+        feature_channels: channels of the features by their stride: 8 and, where there are finer
+            ones, 4 and 2.
+        prediction_channels: of the prediction at stride 2, logits of the chrominance.
     """
 
-    def __init__(self, channels: int, hint_channels: int) -> None:
+    def __init__(self, feature_channels: dict[int, int], prediction_channels: int) -> None:
         super().__init__()
         width = HEADS * HEAD_CHANNELS
-        self.query = nn.Conv2d(channels, width, 1)
-        self.key = nn.Linear(channels, width)
-        self.value = nn.Linear(channels + hint_channels, width)
-        self.none_H = nn.Parameter(torch.zeros(HEADS))
-        # Begins with reaches of about 2, 4, 8 and 16 cells.
-        self.log_reach_H = nn.Parameter(torch.arange(1.0, HEADS + 1) * 0.6931)
-        self.output = nn.Conv2d(width, channels, 1, bias=False)
+        self.projections = nn.ModuleDict(
+            {str(s): nn.Conv2d(c, width, 1, bias=False) for s, c in feature_channels.items()}
+        )
+        self.own = nn.Conv2d(prediction_channels, width, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.embedding = nn.Conv2d(width, width, 1)
+        self.likeness_H = nn.Parameter(torch.full((HEADS,), LIKENESS))
+        self.threshold_H = nn.Parameter(torch.full((HEADS,), LIKENESS / 2))
+        self.log_reach_H = nn.Parameter(torch.tensor([REACH / 2, 2 * REACH]).log())
 
-    def forward(self, features_BCHW: Tensor, hints_BMHW: Tensor) -> Tensor:
-        """Return the features with what the hints add to them, B×C×H×W.
+    def forward(
+        self, prediction_BQHW: Tensor, features: dict[int, Tensor], hints_BMHW: Tensor
+    ) -> Tensor:
+        """Return the prediction with what the hints change, of the same shape, fp32.
 
         Args:
-            features_BCHW: see `channels`.
-            hints_BMHW: at the same size, see `hint_levels`.
+            prediction_BQHW: logits of chrominance at stride 2.
+            features: by stride, see `feature_channels`.
+            hints_BMHW: at stride 1. The first channels hold chrominance in [0,1] where a hint is,
+                and 0 elsewhere; the last one is 1 where a hint is, and 0 elsewhere.
         """
-        batch, channels, height, width = features_BCHW.shape
-        hints_BNM = hints_BMHW.flatten(2).mT
-        mask_BN = hints_BNM[..., -1]
-        filled_BK, cells_BK = mask_BN.topk(min(MAX_CELLS, height * width))
-        features_BNC = features_BCHW.flatten(2).mT
-        hinted_BKC = features_BNC.gather(1, cells_BK[..., None].expand(-1, -1, channels))
-        hinted_BKM = hints_BNM.gather(1, cells_BK[..., None].expand(-1, -1, hints_BNM.shape[-1]))
+        # In fp32: a share of what is missing would be lost in bf16.
+        with torch.autocast(prediction_BQHW.device.type, enabled=False):
+            prediction_BQHW = prediction_BQHW.detach().float()
+            height, width = prediction_BQHW.shape[-2:]
+            embedding_BEHW = self._embedding(prediction_BQHW, features)
+            color_BCHW, mask_B1HW = known_colors(hints_BMHW.float())
+            # Beyond 0.001, the sigmoid of a logit hardly changes.
+            missing_BQHW = torch.logit(color_BCHW, 1e-3) - prediction_BQHW
+            places_12HW = positions(height, width, prediction_BQHW.device)[None]
+            values_BVHW = torch.cat(
+                [missing_BQHW, places_12HW.expand(len(color_BCHW), -1, -1, -1), embedding_BEHW], 1
+            )
+            cells_BKV, filled_BK = gathered(values_BVHW, mask_B1HW)
+            missing_BKQ, places_BK2, key_BKE = cells_BKV.split(
+                [missing_BQHW.shape[1], 2, embedding_BEHW.shape[1]], 2
+            )
+            score_BHNK = self._heads(embedding_BEHW.flatten(2).mT) @ self._heads(key_BKE).mT
+            places_BN2 = places_12HW.flatten(2).mT.expand(len(color_BCHW), -1, -1)
+            distance_B1NK = torch.cdist(places_BN2, places_BK2)[:, None]
+            likeness, threshold, reach = (
+                parameter_H[:, None, None]
+                for parameter_H in (self.likeness_H, self.threshold_H, self.log_reach_H.exp())
+            )
+            score_BHNK = likeness * score_BHNK - threshold - distance_B1NK / reach
+            score_BHNK = score_BHNK.masked_fill(filled_BK[:, None, None] <= 0, NEVER)
+            share_BNK = functional.pad(score_BHNK, (0, 1)).softmax(3)[..., :-1].mean(1)
+            spread_BQN = (share_BNK @ missing_BKQ).mT
+            hinted_BQHW: Tensor = prediction_BQHW + spread_BQN.unflatten(2, (height, width))
+            return hinted_BQHW
 
-        def heads(values_BLW: Tensor) -> Tensor:
-            split_BHLD: Tensor = values_BLW.unflatten(2, (HEADS, HEAD_CHANNELS)).transpose(1, 2)
-            return split_BHLD
+    def _embedding(self, prediction_BQHW: Tensor, features: dict[int, Tensor]) -> Tensor:
+        """Return what tells like from unlike positions, B×(HEADS·HEAD_CHANNELS)×H×W."""
+        height, width = prediction_BQHW.shape[-2:]
+        total_BEHW: Tensor = self.own(prediction_BQHW.sigmoid())
+        for stride, projection in self.projections.items():
+            projected = projection(features[int(stride)].detach().float())
+            factor = int(stride) // 2
+            if factor > 1:
+                projected = functional.interpolate(projected, scale_factor=factor, mode="bilinear")
+            total_BEHW = total_BEHW + projected[..., :height, :width]
+        embedding_BEHW: Tensor = self.embedding(functional.relu(self.norm(total_BEHW)))
+        return embedding_BEHW
 
-        query_BHND = heads(self.query(features_BCHW).flatten(2).mT)
-        key_BHKD = heads(self.key(hinted_BKC))
-        value_BHKD = heads(self.value(torch.cat([hinted_BKC, hinted_BKM], 2)))
-        score_BHNK = query_BHND @ key_BHKD.mT / HEAD_CHANNELS**0.5
-        places_N2 = torch.stack(
-            torch.meshgrid(
-                torch.arange(height, device=mask_BN.device, dtype=torch.float32),
-                torch.arange(width, device=mask_BN.device, dtype=torch.float32),
-                indexing="ij",
-            ),
-            -1,
-        ).flatten(0, 1)
-        distance_BNK = torch.cdist(places_N2[None].expand(batch, -1, -1), places_N2[cells_BK])
-        reach_H11 = self.log_reach_H.float().exp()[:, None, None]
-        score_BHNK = score_BHNK.float() - distance_BNK[:, None] / reach_H11
-        score_BHNK = score_BHNK.masked_fill(filled_BK[:, None, None] <= 0, -torch.inf)
-        none_BHN1 = self.none_H.float()[:, None, None].expand(batch, -1, height * width, 1)
-        share_BHNK = torch.cat([score_BHNK, none_BHN1], 3).softmax(3)[..., :-1]
-        spread_BHND = share_BHNK.to(value_BHKD.dtype) @ value_BHKD
-        spread_BWHW = spread_BHND.transpose(1, 2).flatten(2).mT.unflatten(2, (height, width))
-        changed_BCHW: Tensor = features_BCHW + self.output(spread_BWHW)
-        return changed_BCHW
+    def _heads(self, embedding_BNE: Tensor) -> Tensor:
+        """Return unit vectors, B×HEADS×N×HEAD_CHANNELS."""
+        split_BHND = embedding_BNE.unflatten(2, (HEADS, HEAD_CHANNELS)).transpose(1, 2)
+        return functional.normalize(split_BHND, dim=3)
 
 
-def hint_levels(hints_BMHW: Tensor, strides: tuple[int, ...]) -> dict[int, Tensor]:
-    """Return hints at coarser sizes, by stride s: B×M×⌈H/s⌉×⌈W/s⌉.
+def known_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean colors at stride 2, 0.5 where no hint is, and whether there is one (0 or 1)."""
+    bottom, right = (-size % 2 for size in hints_BMHW.shape[-2:])
+    mean_BMHW = functional.avg_pool2d(functional.pad(hints_BMHW, (0, right, 0, bottom)), 2)
+    color_BCHW, share_B1HW = mean_BMHW[:, :-1], mean_BMHW[:, -1:]
+    mask_B1HW = (share_B1HW > 0).float()
+    return torch.where(share_B1HW > 0, color_BCHW / share_B1HW.clamp(min=0.25), 0.5), mask_B1HW
 
-    Args:
-        hints_BMHW: the first channels hold chrominance in [0,1] where a hint is, and 0 elsewhere;
-            the last one is 1 where a hint is, and 0 elsewhere.
+
+def gathered(values_BVHW: Tensor, mask_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means of values over the positions of each cell that have a hint.
 
     Returns:
-        Chrominance less 0.5, averaged over the pixels that have a hint, and the share of the cell
-        that they fill; all 0 where none has.
+        B×K×V for K = MAX_CELLS, or as many as there are, and B×K: how much of each is filled; 0
+        for cells without a hint, whose values are 0.
     """
-    mask_B1HW = hints_BMHW[:, -1:]
-    centered_BMHW = torch.cat([(hints_BMHW[:, :-1] - 0.5) * mask_B1HW, mask_B1HW], 1)
-    levels = {}
-    for stride in strides:
-        bottom, right = (-size % stride for size in hints_BMHW.shape[-2:])
-        padded_BMHW = functional.pad(centered_BMHW, (0, right, 0, bottom))
-        mean_BMHW = functional.avg_pool2d(padded_BMHW, stride)
-        share_B1HW = mean_BMHW[:, -1:]
-        known_BMHW = mean_BMHW[:, :-1] / share_B1HW.clamp(min=stride**-2)
-        levels[stride] = torch.cat([known_BMHW, share_B1HW], 1)
-    return levels
+    side = CELL // 2
+    bottom, right = (-size % side for size in mask_B1HW.shape[-2:])
+    both_BUHW = torch.cat([values_BVHW * mask_B1HW, mask_B1HW], 1)
+    mean_BUhw = functional.avg_pool2d(functional.pad(both_BUHW, (0, right, 0, bottom)), side)
+    filled_BK, cells_BK = mean_BUhw[:, -1].flatten(1).topk(min(MAX_CELLS, mean_BUhw[0, 0].numel()))
+    values_BVK = (
+        mean_BUhw[:, :-1]
+        .flatten(2)
+        .gather(2, cells_BK[:, None].expand(-1, values_BVHW.shape[1], -1))
+    )
+    return (values_BVK / filled_BK[:, None].clamp(min=side**-2)).mT, filled_BK
+
+
+def positions(height: int, width: int, device: torch.device) -> Tensor:
+    """Return the row and the column of each position, 2×H×W."""
+    lines = (torch.arange(size, device=device).float() for size in (height, width))
+    return torch.stack(torch.meshgrid(*lines, indexing="ij"))

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import LOCAL, SKIPS, Backbone, Global, Local, divided
-from irodori.network.decoders import ColorizationDecoder, Decoder, joined
+from irodori.network.backbone import LOCAL, Backbone, Global, Local, divided
+from irodori.network.decoders import ColorizationDecoder, Decoder
 from irodori.network.heads import Classification, Fusion
-from irodori.network.hints import HintAttention, hint_levels
+from irodori.network.hints import HintSpread
 from irodori.network.output import ChromaOutput, Output
 from irodori.network.paper_backbone import PaperBackbone
 from irodori.utils.describable import Describable
@@ -76,19 +76,22 @@ class JointNetwork(nn.Module, Describable):
             if num_classes:
                 inputs = backbone.scene_channels
                 self.classification = Classification(inputs, num_classes, width)
-        self.hint_channels = chroma_channels + 1 if hints else 0
-        self.hint_attention: HintAttention | None = None
-        skip_channels = dict(backbone.skip_channels)
-        if hints:
-            self.hint_attention = HintAttention(backbone.local_channels, self.hint_channels)
-            for stride in SKIPS:
-                skip_channels[stride] = skip_channels.get(stride, 0) + self.hint_channels
         self.colorization = decoder(
             in_channels=backbone.local_channels,
             out_channels=self.output.channels,
             stride=self.output.stride,
-            skip_channels=skip_channels,
+            skip_channels=dict(backbone.skip_channels),
         )
+        self.hint_channels = chroma_channels + 1 if hints else 0
+        self.hint_spread: HintSpread | None = None
+        if hints:
+            if not isinstance(self.output, ChromaOutput):
+                raise ValueError(
+                    f"hints=True spreads chrominance, which {type(self.output).__name__} isn't"
+                    " given: set hints=False"
+                )
+            channels = {LOCAL: backbone.local_channels, **backbone.skip_channels}
+            self.hint_spread = HintSpread(channels, self.output.channels)
 
     def forward(
         self,
@@ -102,8 +105,8 @@ class JointNetwork(nn.Module, Describable):
             luminance_B1HW: in [0,1], H, W ≥ 1.
             style_B1HW: luminance of another image, of any size, whose global features replace the
                 photo's own; its batch is B.
-            hints_BMHW: colors that are known, with M = `hint_channels` and of the luminance's size;
-                see `hint_levels`. None: no hints.
+            hints_BMHW: colors that are known, of the luminance's size, with M = `hint_channels`;
+                see `HintSpread`. None: no hints.
 
         Returns:
             Chrominance in [0,1], B×chroma_channels×⌈H/2⌉×⌈W/2⌉, and logits B×num_classes (None
@@ -124,13 +127,26 @@ class JointNetwork(nn.Module, Describable):
             The prediction B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output`
             turns into chrominance, and the scene logits.
         """
+        local, global_BC, logits_BC = self._seen(luminance_B1HW, style_B1HW)
         size = luminance_B1HW.shape[-2:]
+        return self.prediction(local, size, global_BC, hints_BMHW), logits_BC
+
+    def predict_both(
+        self, luminance_B1HW: Tensor, hints_BMHW: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the predictions without and with hints, and the scene logits; see `predict`."""
+        local, global_BC, logits_BC = self._seen(luminance_B1HW, None)
+        prediction_BQHW = self.prediction(local, luminance_B1HW.shape[-2:], global_BC)
+        return prediction_BQHW, self._hinted(prediction_BQHW, local, hints_BMHW), logits_BC
+
+    def _seen(
+        self, luminance_B1HW: Tensor, style_B1HW: Tensor | None
+    ) -> tuple[Local, Tensor | None, Tensor | None]:
+        """Return local features, global features and scene logits."""
         if self.fusion is None:
-            local = self.backbone.local_features(luminance_B1HW)
-            return self.prediction(local, size, None, hints_BMHW), None
+            return self.backbone.local_features(luminance_B1HW), None, None
         local, seen = self.backbone(luminance_B1HW, style_B1HW)
-        prediction_BQHW = self.prediction(local, size, seen.features_BC, hints_BMHW)
-        return prediction_BQHW, self._logits(seen)
+        return local, seen.features_BC, self._logits(seen)
 
     def global_features(self, luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the global features B×G of whole photos, for `color`, and the scene logits."""
@@ -168,23 +184,20 @@ class JointNetwork(nn.Module, Describable):
         features_BCHW, skips = local
         if self.fusion is not None:
             features_BCHW = self.fusion(global_BC, features_BCHW)
-        if self.hint_attention is not None:
-            if hints_BMHW is None:
-                batch = len(features_BCHW)
-                hints_BMHW = features_BCHW.new_zeros(batch, self.hint_channels, *size)
-            else:
-                hints_BMHW = hints_BMHW.to(features_BCHW.dtype)
-                levels = hint_levels(hints_BMHW, (LOCAL,))
-                features_BCHW = self.hint_attention(features_BCHW, levels[LOCAL])
-            skips = {
-                stride: joined(hints, skips.get(stride))
-                for stride, hints in hint_levels(hints_BMHW, SKIPS).items()
-            }
         prediction_BQHW: Tensor = self.colorization(features_BCHW, skips)
         # Strides round up, so an odd size leaves a margin at the bottom and on the right.
         step = 2 * self.output.stride
         height, width = (divided(side, step) for side in size)
-        return prediction_BQHW[..., :height, :width]
+        prediction_BQHW = prediction_BQHW[..., :height, :width]
+        if hints_BMHW is None:
+            return prediction_BQHW
+        return self._hinted(prediction_BQHW, local, hints_BMHW)
+
+    def _hinted(self, prediction_BQHW: Tensor, local: Local, hints_BMHW: Tensor) -> Tensor:
+        assert self.hint_spread is not None
+        features = {LOCAL: local.features_BCHW, **local.skips}
+        hinted_BQHW: Tensor = self.hint_spread(prediction_BQHW, features, hints_BMHW)
+        return hinted_BQHW
 
     def _chroma(self, prediction_BQHW: Tensor, size: tuple[int, ...]) -> Tensor:
         height, width = (divided(side, 2) for side in size)
@@ -208,10 +221,10 @@ def freeze_unused(network: JointNetwork) -> None:
     side = 2 * network.backbone.step
     with torch.enable_grad():
         luminance_B1HW = torch.zeros(1, 1, side, side, device=parameters[0].device)
-        hints_BMHW = None
+        results: tuple[Tensor | None, ...] = network.predict(luminance_B1HW)
         if network.hint_channels:
             hints_BMHW = luminance_B1HW.new_ones(1, network.hint_channels, side, side)
-        results = network.predict(luminance_B1HW, hints_BMHW=hints_BMHW)
+            results = network.predict_both(luminance_B1HW, hints_BMHW)
         total = torch.stack([result.sum() for result in results if result is not None]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     network.backbone.encoder_frozen = frozen

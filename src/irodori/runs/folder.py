@@ -1,10 +1,8 @@
 """A folder of its own for every run, also if two start in the same second; what lies in it."""
 
-import fcntl
-import os
 import re
 import shlex
-import time
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -13,8 +11,18 @@ from pathlib import Path
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import LOCK, replacing
 from irodori.utils.run_files import CONFIG
+
+
+def create_new_folder(folder: Path) -> Path:
+    """Create the folder, or the first of folder-2, folder-3, … that doesn't exist."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for path in _numbered(folder):
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise AssertionError("there are always more numbers")
 
 
 def create_run_folder(folder: Path, config: str, named: bool) -> Path:
@@ -23,8 +31,7 @@ def create_run_folder(folder: Path, config: str, named: bool) -> Path:
     Raises:
         IrodoriError: the user `named` this very folder, and it holds a run.
     """
-    for number in count(1):
-        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+    for path in _numbered(folder):
         path.mkdir(parents=True, exist_ok=True)
         try:
             # If two runs start at once, one succeeds in making the file.
@@ -45,10 +52,16 @@ def create_run_folder(folder: Path, config: str, named: bool) -> Path:
     raise AssertionError("there are always more numbers")
 
 
+def _numbered(folder: Path) -> Iterator[Path]:
+    """Yield the folder, and others beside it with numbers added."""
+    yield folder
+    yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+
+
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that nothing was written into."""
-    with suppress(OSError):
-        folder.rmdir()
+    """Remove a folder that nothing was written into but its lock."""
+    if folder.is_dir() and all(path.name == LOCK for path in folder.iterdir()):
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -73,27 +86,6 @@ def resume_command(folder: Path) -> str:
         # For Hydra; a backslash counts as such except before a quote.
         text = QuotedString(text, Quote.double).with_quotes()
     return "python train.py " + shlex.quote(f"resume={text}")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder, or raise IrodoriError if another process does: only one may train a run."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # The loader processes of a killed run end a moment after it.
-        for _ in range(50):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.1)
-            except OSError:
-                break  # A file system without locks.
-        else:
-            raise IrodoriError(f"{folder} is being trained by another process: wait for its end")
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def write_config(folder: Path, config: str) -> None:

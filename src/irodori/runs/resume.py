@@ -14,7 +14,7 @@ from yaml import YAMLError
 from irodori.config.errors import error_line
 from irodori.config.trust import refuse_untrusted
 from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CONFIG, existing_run
+from irodori.utils.run_files import CONFIG, existing_run, without_aliases
 
 MAY_CHANGE = re.compile(
     r"""
@@ -83,7 +83,7 @@ def stored_config(folder: Path) -> DictConfig:
     """Return the configuration in a run folder, or raise IrodoriError if it can't be read."""
     path = folder / CONFIG
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.create(without_aliases(path.read_text(encoding="utf-8")))
     except (OSError, OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise IrodoriError(f"{path} is damaged: {error_line(error)}") from None
     if not isinstance(config, DictConfig) or not isinstance(config.get("network"), DictConfig):

@@ -18,7 +18,6 @@ from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
 from irodori.runs.folder import (
     create_run_folder,
-    locked,
     remove_if_empty,
     remove_stale_files,
     resume_command,
@@ -35,7 +34,7 @@ from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import replacing
+from irodori.utils.files import lock, replacing
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -63,7 +62,9 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
             if stop.first:
                 if not run.resumed:
                     folder = create_run_folder(folder, run.to_yaml(), run.named)
-                held.enter_context(locked(folder))
+                # The loader processes of a killed run end a moment after it.
+                refusal = f"{folder} is being trained by another process: wait for its end"
+                held.enter_context(lock(folder, refusal, patience=5))
                 remove_stale_files(folder)
             _fit(run.in_folder(folder), stop, hardware, data, module)
         except Stopped:

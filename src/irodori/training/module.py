@@ -61,9 +61,11 @@ class ColorizationModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.encoder = encoder or EncoderTraining()
-        self.predict = self.network.predict
+        network = self.network
+        self.predict: Callable[..., Any]
+        self.predict = network.predict_both if network.hint_channels else network.predict
         if compile_mode is not None:
-            self.predict = torch.compile(self.network.predict, mode=compile_mode)
+            self.predict = torch.compile(self.predict, mode=compile_mode)
         self.initialized_from = initialized_from
         self.mean_ab = mean_ab
         self.val_rmse = ChrominanceRMSE(0)
@@ -73,10 +75,16 @@ class ColorizationModule(LightningModule):
         """Return `loss` of a micro-batch, and `sums`: for each metric a sum and its images' number.
 
         A batch has luminance, chroma, labels, valid and maybe hints, see `ShardData`. All stays on
-        the device.
+        the device. What hints change is learned beside the rest, which sees none of it.
         """
         assert self.objective is not None
-        prediction_BQHW, logits_BC = self.predict(batch["luminance"], hints_BMHW=batch.get("hints"))
+        hinted_BQHW: Tensor | None = None
+        if "hints" in batch:
+            prediction_BQHW, hinted_BQHW, logits_BC = self.predict(
+                batch["luminance"], batch["hints"]
+            )
+        else:
+            prediction_BQHW, logits_BC = self.predict(batch["luminance"])
         valid_B, labels_B = batch["valid"], batch["labels"]
         inputs = ObjectiveInput(
             prediction_BQHW,
@@ -91,10 +99,25 @@ class ColorizationModule(LightningModule):
         loss = colors = self.objective(inputs)
         images = valid_B.sum()
         sums = {self.objective.name: (colors.detach() * len(valid_B), images)}
+        if hinted_BQHW is not None:
+            hinted = self.objective(
+                ObjectiveInput(
+                    hinted_BQHW,
+                    batch["chroma"],
+                    batch["luminance"],
+                    logits_BC,
+                    labels_B,
+                    valid_B,
+                    self.network.output,
+                    self.model.space,
+                )
+            )
+            loss = colors + hinted
+            sums["hinted"] = (hinted.detach() * len(valid_B), images)
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
             # Also with α = 0, so that under DDP every parameter takes part in the backward pass.
-            loss = colors + self.model.alpha * cross_entropy
+            loss = loss + self.model.alpha * cross_entropy
             known_B = valid_B & (labels_B >= 0)
             right_B = (logits_BC.argmax(1) == labels_B) & known_B
             sums["cross_entropy"] = (cross_entropy.detach() * len(valid_B), known_B.sum())

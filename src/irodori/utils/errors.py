@@ -1,5 +1,7 @@
 """Mistakes of the user, shown as one line without a traceback."""
 
+import os
+
 
 class IrodoriError(Exception):
     """A mistake that the user can mend; its message says what is wrong, where, and what to do."""
@@ -8,6 +10,13 @@ class IrodoriError(Exception):
 def one_line(error: BaseException) -> str:
     """Return what an exception says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def file_problem(error: BaseException) -> str | None:
+    """Return which file can't be read or written, and why, if that is what an exception says."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}; choose another place, or mend it"
+    return None
 
 
 MEMORY_MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import yaml
+
 from irodori.utils.errors import IrodoriError
 
 CONFIG = "config.yaml"
@@ -17,6 +19,13 @@ JOB = "job.json"
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+
+
+def without_aliases(text: str) -> str:
+    """Return a YAML text, or raise ValueError if it has aliases: a few can stand for terabytes."""
+    if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("it has YAML aliases, which are written by no run")
+    return text
 
 
 def checkpoint_file(given: Path) -> Path:

@@ -1,7 +1,7 @@
 """One walk through folders, for all that look for files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from irodori.utils.errors import IrodoriError
@@ -34,3 +34,26 @@ def _walk(root: Path, folder: str, parents: tuple[tuple[int, int], ...]) -> Iter
     for name, is_dir in items:
         if is_dir:
             yield from _walk(root, prefix + name, (*parents, identity))
+
+
+def pictures_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
+    """Return the pictures below a folder, by their relative names without suffixes.
+
+    Args:
+        folder: see `walk`.
+        suffixes: in lower case, with their dot.
+
+    Raises:
+        IrodoriError: there is no such folder, no picture in it, or two of one name.
+    """
+    if not folder.is_dir():
+        raise IrodoriError(f"{folder} is no folder")
+    found: dict[str, Path] = {}
+    for path in map(Path, walk(folder)):
+        if path.suffix.lower() in suffixes:
+            other = found.setdefault(path.with_suffix("").as_posix(), folder / path)
+            if other != folder / path:
+                raise IrodoriError(f"{folder / path} and {other.name} are two pictures of one name")
+    if not found:
+        raise IrodoriError(f"{folder} holds no pictures")
+    return found

@@ -26,10 +26,17 @@ def demo_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def demo(demo_checkpoint, demo_run, tmp_path_factory):
+def hint_checkpoint(tmp_path_factory):
+    """A file of a model that takes hints."""
+    return write_checkpoint(tmp_path_factory.mktemp("model") / "hinted.ckpt", seed=3, hints=True)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_checkpoint, demo_run, hint_checkpoint, tmp_path_factory):
     """A running demo: its address, and the folder of its temporary files."""
     temporary = tmp_path_factory.mktemp("temporary")
-    words = ("--checkpoint", demo_checkpoint, "--checkpoint", demo_run, *LIMITS)
+    checkpoints = (demo_checkpoint, demo_run, hint_checkpoint)
+    words = (*(word for path in checkpoints for word in ("--checkpoint", path)), *LIMITS)
     with serving(*words, TMPDIR=str(temporary)) as address:
         (files,) = temporary.glob("irodori-demo-*")
         # An open page keeps a connection, which must not hold the end up.

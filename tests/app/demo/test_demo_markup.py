@@ -22,6 +22,7 @@ TAGS = {
     "p",
     "a",
     "strong",
+    "hint-editor",
 }
 TAGS |= {"table", "caption", "tbody", "tr", "th", "td", "progress"}
 SCENES = {"solar_panel": 0.7, "animal": 0.3}
@@ -43,17 +44,17 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def painted(name="photo", model="starter", scenes=SCENES):
+def painted(name="photo", model="starter", scenes=SCENES, **more):
     folder = Path("/tmp/a b")
-    return Result(
-        model, folder / f"{name}-colorized.jpg", folder / "c.jpg", folder / "g.jpg", scenes
-    )
+    file = folder / f"{name}-colorized.jpg"
+    return Result(model, file, folder / "c.jpg", folder / "g.jpg", scenes, **more)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1))
 def test_names_are_text_and_nothing_else(name):
     for html in (
         card(name, (3, 2), [painted(name)]),
+        card(name, (3, 2), [painted(name, takes_hints=True)], name),
         refusal(name, f"because of {name}"),
         status(name, 1, 2),
     ):
@@ -93,6 +94,20 @@ def test_two_models_side_by_side():
     ]
     assert "says nothing of scenes" in page.text
     assert len(page.of("table")) == 1
+
+
+def test_hints_where_the_model_takes_them():
+    with_style = painted(takes_hints=True, style=Path("/tmp/a b/style.jpg"))
+    page = Elements(card("photo.jpg", (1, 1), [with_style, painted(model="other")], "key"))
+    (editor,) = page.of("hint-editor")
+    assert editor == {
+        "data-token": "a b",
+        "data-key": "key starter",
+        "data-name": "photo.jpg",
+        "data-of": "photo.jpg, starter",
+        "data-style": "gradio_api/file=/tmp/a%20b/style.jpg",
+    }
+    assert page.text.count("trained without hints") == 1
 
 
 def test_status_has_a_bar_while_there_is_work():

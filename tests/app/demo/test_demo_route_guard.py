@@ -33,6 +33,7 @@ def client(tmp_path):
         "/gradio_api/queue/join",
         "/gradio_api/heartbeat/abc",
         "/gradio_api/call/colorize",
+        f"/hints/{'0a' * 20}/preview",
     ],
 )
 def test_the_page_is_open(client, path):
@@ -60,6 +61,9 @@ def test_the_page_is_open(client, path):
         "/docs",
         "/login",
         "/gradio_api/file/etc/passwd",
+        "/hints/preview",
+        f"/hints/{'0a' * 20}/other",
+        f"/hints/{'0a' * 21}/preview",
     ],
 )
 def test_nothing_else_is(client, path):

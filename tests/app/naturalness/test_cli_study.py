@@ -57,7 +57,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
         port = taken.getsockname()[1]
         for arguments, said in (
             (("serve", tmp_path / "new.db"), "--truth says where"),
-            (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "no such folder"),
+            (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "is no folder"),
             (("serve", path, "--truth", truth), "holds a study already"),
             (("serve", path, "--seconds", 3), "holds a study already"),
             (("serve", path, "--port", port), f"127.0.0.1, port {port}: "),

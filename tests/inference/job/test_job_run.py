@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import tiny
-from irodori.imageio import Encoding
+from irodori.imageio import Encoding, OutputError
 from irodori.inference.job import run as job
-from irodori.inference.job.tasks import JobOptions, make_plan
+from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan, make_plan
 from irodori.inference.prepared_photo import Colored
 from irodori.utils.errors import IrodoriError
 
@@ -167,6 +169,72 @@ def test_a_photo_too_large_even_alone_is_an_error(scans, error):
     assert len(list(Path("out").iterdir())) == 4
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 100), st.lists(st.integers(0, 150), max_size=40))
+def test_the_limits_hold_and_every_task_runs_once(jobs, budget, costs):
+    lock, active = threading.Lock(), []
+
+    class Job(job._Job):
+        def _cost(self, task):
+            return costs[int(str(task))]
+
+        def _try(self, task, alone):
+            with lock:
+                active.append(self._cost(task))
+                assert len(active) <= jobs
+                assert len(active) == 1 or sum(active) <= self.budget
+                assert not alone or len(active) == 1
+            time.sleep(0.0003)
+            with lock:
+                active.remove(self._cost(task))
+            return job.Outcome(task)
+
+    tasks = [ColorizeTask(Path(str(number)), None) for number in range(len(costs))]
+    plan = Plan(tasks, Encoding(), tasks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "_Job", Job)
+        patch.setattr(job, "MEMORY", -(-budget // min(jobs, max(1, len(costs)))))
+        outcomes = list(job.colorize_photos(plan, JobOptions(jobs=jobs), print, lambda *_: None))
+    assert sorted(str(outcome.task) for outcome in outcomes) == sorted(map(str, tasks))
+    assert {outcome.error for outcome in outcomes} <= {None}
+
+
+def test_a_photo_that_waits_for_memory_holds_up_no_other_that_fits(scans, monkeypatch):
+    others = threading.Event()
+
+    def wait(pixels):
+        if pixels.mean() == slow:
+            assert others.wait(20)
+
+    slow = np.asarray(Image.open("scans/0.png")).mean()
+    costs = {"0.png": 20, "1.png": 90}
+    monkeypatch.setattr(job._Job, "_cost", lambda self, task: costs.get(task.source.name, 20))
+    monkeypatch.setattr(job, "MEMORY", 50)
+    options, names = JobOptions(jobs=2), []
+    plan = make_plan(["scans"], "out", options)
+    for outcome in job.colorize_photos(plan, options, print, lambda *_: Model(wait)):
+        names.append(outcome.task.source.name)
+        if len(names) == 4:
+            others.set()
+    assert names == ["2.png", "3.png", "4.png", "5.png", "0.png", "1.png"]
+
+
+def test_photos_share_the_cores_with_those_that_run(scans):
+    shares = []
+
+    class Sharing(Model):
+        def __call__(self, pixels_HWC, sharing=1, hints=()):
+            shares.append(sharing)
+            return super().__call__(pixels_HWC, sharing, hints)
+
+    color(model=Sharing(), jobs=3)
+    assert set(shares[:3]) == {3}
+    assert max(shares) == 3
+    shares.clear()
+    color(["scans/0.png"], model=Sharing(), output="one.png")
+    assert shares == [1]
+
+
 def test_few_bytes_are_in_flight(scans, monkeypatch):
     monkeypatch.setattr(job, "MEMORY", 1)
     color(model=(model := Model()), jobs=4)
@@ -177,15 +245,12 @@ def test_few_bytes_are_in_flight(scans, monkeypatch):
 def test_an_output_that_cannot_be_written_ends_the_work(scans, monkeypatch, number):
     asked = []
 
-    def refuse(target, *_):
-        asked.append(target)
-        try:
-            raise OSError(number, os.strerror(number), str(target))
-        except OSError as error:
-            raise IrodoriError(f"{target}: {error.strerror}") from None
+    def refuse(descriptor):
+        asked.append(descriptor)
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(job, "write_photo", refuse)
-    with pytest.raises(IrodoriError, match=r"^out/\d\.png: can't be written \([A-Z]"):
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OutputError, match=r"^out/\d\.png: [A-Z]"):
         color(jobs=1)
     assert len(asked) == 1
 

@@ -13,10 +13,12 @@ from gradio import processing_utils, queueing, route_utils, routes
 from gradio.utils import get_upload_folder
 from starlette.types import ASGIApp
 
+from irodori.app.demo.hint_editor import HintEditor
+from irodori.app.demo.hint_routes import hint_routes
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.app.demo.page import EXAMPLES, build
-from irodori.app.demo.route_guard import RouteGuard
+from irodori.app.demo.route_guard import RouteGuard, report_failure
 from irodori.app.demo.service import ColorizeService
 from irodori.app.demo.upload_store import UploadStore
 from irodori.utils.errors import IrodoriError, one_line
@@ -50,7 +52,9 @@ def application(
     if Path(get_upload_folder()).resolve() != folder:
         raise _unfit("the environment variable GRADIO_TEMP_DIR")
     store = UploadStore(folder, int(limits.gigabytes * 1e9), frozenset({folder / EXAMPLES}))
-    page = build(ColorizeService(models, limits), store, waiting, at_once)
+    service = ColorizeService(models, limits, at_once)
+    editor = HintEditor(service)
+    page = build(service, editor, store, waiting, at_once)
     _replace(page, "share", False)
     # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
     _replace(page, "has_launched", True)
@@ -58,9 +62,17 @@ def application(
     # Nothing that exists now is a visitor's.
     store.kept |= frozenset(folder.iterdir())
     store.keep_sweeping()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # Before gradio's, which takes every address.
+    app.routes.extend(hint_routes(editor, waiting, at_once))
+    own = resources.files("irodori.app.demo")
+    styles, script = (
+        "".join(own.joinpath(name).read_text("utf-8") for name in names)
+        for names in (("page.css", "hints.css"), ("palette.js", "hints.js"))
+    )
     try:
         mounted = gr.mount_gradio_app(
-            FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+            app,
             page,
             "/",
             footer_links=[],
@@ -70,7 +82,8 @@ def application(
             enable_monitoring=False,
             pwa=False,
             theme=_theme(),
-            css=resources.files("irodori.app.demo").joinpath("page.css").read_text("utf-8"),
+            css=styles,
+            head=f'<script type="module">{script}</script>',
         )
     except TypeError as error:
         raise _unfit(one_line(error)) from None
@@ -97,13 +110,7 @@ async def _refuse_address(*arguments: Any, **named: Any) -> NoReturn:
 
 def _one_line_traceback() -> dict[str, Any]:
     """Return the module `traceback`, but for requests that fail, which are a line in the log."""
-
-    def print_exc() -> None:
-        error = sys.exception()
-        line = f"{type(error).__name__}: {one_line(error)}" if error else "unknown"
-        print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
-
-    return {**vars(traceback), "print_exc": print_exc}
+    return {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
 
 
 def _theme() -> gr.themes.Base:

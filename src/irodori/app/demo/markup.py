@@ -11,10 +11,20 @@ LIKELIEST = 6
 """Scenes that are shown."""
 
 
-def card(name: str, size: tuple[int, int], results: Sequence[Result]) -> str:
-    """Show a photo of this width and height, and what one or more models made of it."""
-    several = len(results) > 1
-    parts = "".join(_result(name, result, several) for result in results)
+def card(name: str, size: tuple[int, int], results: Sequence[Result], key: str = "") -> str:
+    """Show a photo of this width and height, and what one or more models made of it.
+
+    Args:
+        name: of the photo's file.
+        size: in pixels.
+        results: of the models.
+        key: differs from photo to photo, and is the same when one is colorized again.
+    """
+    parts = ""
+    for result in results:
+        of = f"{name}, {result.model}" if len(results) > 1 else name
+        hints = _hints(name, of, result, key)
+        parts += _result(name, of, result, hints)
     return (
         f'<article class="photo"><h3>{escape(name)}'
         f" <small>{size[0]} × {size[1]} pixels</small></h3>"
@@ -36,14 +46,13 @@ def status(line: str, done: int = 0, total: int = 0) -> str:
     return f"<p>{escape(line)}</p>{bar}"
 
 
-def _result(name: str, result: Result, several: bool) -> str:
-    model = f"<h4>{escape(result.model)}</h4>" if several else ""
-    of = f"{name}, {result.model}" if several else name
+def _result(name: str, of: str, result: Result, hints: str) -> str:
+    model = f"<h4>{escape(result.model)}</h4>" if of != name else ""
     return (
         f'<section class="result">{model}'
         '<div class="view"><div class="compare">'
-        f'<img src="{_address(result.gray)}" alt="{escape(name)} in gray">'
-        f'<img class="colorized" src="{_address(result.preview)}"'
+        f'<img src="{escape(address(result.gray))}" alt="{escape(name)} in gray">'
+        f'<img class="colorized" src="{escape(address(result.preview))}"'
         f' alt="{escape(name)} as colorized by {escape(result.model)}">'
         '<span class="divide" aria-hidden="true"></span>'
         '<input type="range" min="0" max="100" value="50" step="1"'
@@ -51,11 +60,29 @@ def _result(name: str, result: Result, several: bool) -> str:
         " oninput=\"this.parentElement.style.setProperty('--at', this.value + '%')\">"
         "</div>"
         '<p class="ends" aria-hidden="true"><span>colorized</span><span>gray</span></p></div>'
+        f"{hints}"
         f'<p><a class="full-size" download="{escape(result.file.name)}"'
-        f' href="{_address(result.file)}">Download at full size'
+        f' href="{escape(address(result.file))}">Download at full size'
         f'<span class="of"> ({escape(of)})</span></a></p>'
         f"{_scenes(result.scenes)}</section>"
     )
+
+
+def _hints(name: str, of: str, result: Result, key: str) -> str:
+    """Return the editor of a result's hints; hints.js fills it."""
+    if not result.takes_hints:
+        return (
+            "<p>This model was trained without hints: its colors can't be corrected by a click.</p>"
+        )
+    data = {
+        "token": result.file.parent.name,
+        "key": f"{key} {result.model}",
+        "name": name,
+        "of": of,
+        "style": address(result.style) if result.style else "",
+    }
+    values = " ".join(f'data-{name}="{escape(str(value))}"' for name, value in data.items())
+    return f"<hint-editor {values}></hint-editor>"
 
 
 def _scenes(scenes: dict[str, float]) -> str:
@@ -70,6 +97,6 @@ def _scenes(scenes: dict[str, float]) -> str:
     return f'<table class="scenes"><caption>Scene</caption><tbody>{rows}</tbody></table>'
 
 
-def _address(file: Path) -> str:
+def address(file: Path) -> str:
     """Return a file's address; relative, so that it also holds behind a proxy."""
-    return escape("gradio_api/file=" + quote(str(file)))
+    return "gradio_api/file=" + quote(str(file))

@@ -53,6 +53,11 @@ class Models:
         """The models' names, in the order of the checkpoints."""
         return list(self._paths)
 
+    @property
+    def loaded(self) -> list[str]:
+        """The names of those in memory."""
+        return list(self._loaded)
+
     def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:
         """Return a model that colorizes with these settings.
 

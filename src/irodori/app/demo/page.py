@@ -8,6 +8,7 @@ import gradio as gr
 
 from irodori.app.demo import markup
 from irodori.app.demo.examples import Example, attribution, copied_to
+from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.service import ColorizeRequest, ColorizeService, reason
 from irodori.app.demo.upload_store import UploadStore
@@ -39,11 +40,14 @@ SILENT: dict[str, Any] = {
 """Events that nobody waits for."""
 
 
-def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: int) -> gr.Blocks:
+def build(
+    service: ColorizeService, editor: HintEditor, store: UploadStore, waiting: int, at_once: int
+) -> gr.Blocks:
     """Build the page with its queue.
 
     Args:
         service: colorizes.
+        editor: takes hints for what was colorized.
         store: keeps the files; gradio's folder is its root.
         waiting: visitors in the queue, at most.
         at_once: visitors whose photos are colorized at the same time.
@@ -106,13 +110,17 @@ def build(service: ColorizeService, store: UploadStore, waiting: int, at_once: i
                 elif step.error is not None:
                     changes[slots[step.number]] = markup.refusal(step.name, step.error)
                 else:
-                    shown = markup.card(step.name, step.size, step.results)
+                    editor.offer(wanted, step)
+                    # Gradio's folder of an upload is known by its content.
+                    key = "/".join(wanted.photos[step.number].parts[-2:])
+                    shown = markup.card(step.name, step.size, step.results, key)
                     changes[slots[step.number]] = shown
                 yield changes
                 changes = {}
 
         def leave(request: gr.Request) -> None:
             store.leave(request.session_hash or "")
+            editor.forget_gone()
 
         gallery.select(choose, None, photos, **SILENT)
         style = choices[3]

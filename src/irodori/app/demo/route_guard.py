@@ -16,8 +16,9 @@ OPEN = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(assets|static)/.*"
     r"|/gradio_api/(info|upload|upload_progress|cancel|reset|app_id|startup-events)/?"
     r"|/gradio_api/(queue|heartbeat|call)/.*|/gradio_api/run/predict"
+    r"|/hints/[0-9a-f]{40}/(read|preview|colors|file)"
 )
-"""Gradio's addresses that the page and its API need. The others serve components that
+"""Addresses that the page and its API need. The others of gradio serve components that
 aren't here, its development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
@@ -77,8 +78,7 @@ class RouteGuard:
         except Exception as error:
             full = isinstance(error, IrodoriError)
             if not full:
-                line = f"{scope['method']} {path[:80]!r}: {type(error).__name__}: {one_line(error)}"
-                print(f"request failed: {line[:300]}", file=sys.stderr, flush=True)
+                report_failure(f"{scope['method']} {path[:80]!r}: ", error)
             if not started:
                 text, status = (str(error), 507) if full else ("This request can't be read.", 400)
                 await PlainTextResponse(text, status)(scope, receive, with_headers)
@@ -104,3 +104,9 @@ class RouteGuard:
             return Path(name).resolve().is_relative_to(self.store.root)
         except (OSError, ValueError, RuntimeError):
             return False
+
+
+def report_failure(what: str, error: BaseException | None) -> None:
+    """Write a line to the log for a request that failed."""
+    line = f"{type(error).__name__}: {one_line(error)}" if error else "unknown"
+    print(f"request failed: {what}{line}"[:316], file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """The service behind the page's button: it reads, colorizes and writes photo after photo."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,12 +8,14 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from PIL import Image
+from torch import Tensor
 
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Photo, format_of, pixels_to_pil, read_photo, write_photo
 from irodori.inference.contact_sheet import gray_of
+from irodori.inference.hints import Hint, with_hints
 from irodori.inference.job.names import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
@@ -30,12 +33,13 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class ColorizeRequest:
-    """A visitor's request: photos, the names of one or two models, and settings."""
+    """A visitor's request: photos, the names of one or two models, settings, and hints for all."""
 
     photos: list[Path]
     models: list[str]
     settings: ColorizeSettings = field(default_factory=ColorizeSettings)
     style: Path | None = None
+    hints: tuple[Hint, ...] = ()
 
 
 class Result(NamedTuple):
@@ -44,8 +48,11 @@ class Result(NamedTuple):
     Attributes:
         model: its name.
         file: the result at the photo's size, in its format and with its metadata.
-        preview, gray: JPEGs for the page, of the result and of the photo without color.
+        preview, gray, style: JPEGs for the page, of the result, of the photo without color, and of
+            the style photo if there is one.
         scenes: names with probabilities, the likeliest first; empty without classification.
+        takes_hints: whether the model does.
+        style_1G: the style photo's global features.
     """
 
     model: str
@@ -53,6 +60,9 @@ class Result(NamedTuple):
     preview: Path
     gray: Path
     scenes: dict[str, float]
+    takes_hints: bool = False
+    style: Path | None = None
+    style_1G: Tensor | None = None
 
 
 class Step(NamedTuple):
@@ -75,11 +85,12 @@ class Step(NamedTuple):
 
 
 class ColorizeService:
-    """Colorizes visitors' photos with the models, within the limits."""
+    """Colorizes visitors' photos with the models, within the limits, `at_once` at a time."""
 
-    def __init__(self, models: Models, limits: Limits) -> None:
+    def __init__(self, models: Models, limits: Limits, at_once: int = 1) -> None:
         self.models = models
         self.limits = limits
+        self._turns = threading.Semaphore(at_once)
 
     def run(
         self,
@@ -132,6 +143,47 @@ class ColorizeService:
                 model, or it has no styles.
             LeftError: see `run`.
         """
+        with self._turns:
+            check_time = self.with_time_limit(check)
+            style = None if request.style is None else self._read(request.style, "style photo: ")
+            photo = self._read(path)
+            results = []
+            for name in request.models:
+                check_time()
+                colorizer = self.models.load(name, request.settings)
+                style_1G = None if style is None else colorizer.global_features([style.pixels])
+                colored = colorizer.color(photo.pixels, style_1G, check_time, request.hints)
+                folder = new_folder()
+                format = format_of(photo, Encoding())
+                stem, suffix = PurePath(path.name).stem, suffix_for(PurePath(path.name), format)
+                file = folder / f"{stem[:200]}-colorized{suffix}"
+                provenance = self.models.provenance(name, request.settings)
+                provenance = with_hints(provenance, len(request.hints))
+                write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
+                gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
+                gray = Image.fromarray(gray_3HW.permute(1, 2, 0).numpy())
+                previews = {"colorized": reduced(colored.pixels_HW3), "gray": gray}
+                if style is not None:
+                    previews["style"] = reduced(style.pixels)
+                paths = {kind: folder / f"{kind}.jpg" for kind in previews}
+                for kind, image in previews.items():
+                    image.save(paths[kind], "JPEG", quality=QUALITY)
+                takes_hints = colorizer.model.network.hint_channels > 0
+                result = Result(
+                    name,
+                    file,
+                    paths["colorized"],
+                    paths["gray"],
+                    colored.scenes,
+                    takes_hints,
+                    paths.get("style"),
+                    style_1G,
+                )
+                results.append(result)
+        return (photo.pixels.shape[1], photo.pixels.shape[0]), tuple(results)
+
+    def with_time_limit(self, check: Callable[[], None]) -> Callable[[], None]:
+        """Return a check that also raises IrodoriError once the time limit from now is over."""
         end = time.monotonic() + self.limits.seconds
 
         def check_time() -> None:
@@ -141,26 +193,7 @@ class ColorizeService:
                     f"takes longer than {self.limits.seconds:g} s: scale the photo down"
                 )
 
-        style = None if request.style is None else self._read(request.style, "style photo: ")
-        photo = self._read(path)
-        results = []
-        for name in request.models:
-            check_time()
-            colorizer = self.models.load(name, request.settings)
-            style_1G = None if style is None else colorizer.global_features([style.pixels])
-            colored = colorizer.color(photo.pixels, style_1G, check_time)
-            format = format_of(photo, Encoding())
-            folder = new_folder()
-            stem, suffix = PurePath(path.name).stem, suffix_for(PurePath(path.name), format)
-            file = folder / f"{stem[:200]}-colorized{suffix}"
-            provenance = self.models.provenance(name, request.settings)
-            write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
-            preview, gray = folder / "colorized.jpg", folder / "gray.jpg"
-            reduced(colored.pixels_HW3).save(preview, "JPEG", quality=QUALITY)
-            gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
-            Image.fromarray(gray_3HW.permute(1, 2, 0).numpy()).save(gray, "JPEG", quality=QUALITY)
-            results.append(Result(name, file, preview, gray, colored.scenes))
-        return (photo.pixels.shape[1], photo.pixels.shape[0]), tuple(results)
+        return check_time
 
     def _read(self, path: Path, what: str = "") -> Photo:
         """Decode a photo if it isn't too large; errors don't tell where it lies."""
@@ -168,7 +201,7 @@ class ColorizeService:
             if not path.is_file():
                 raise IrodoriError("isn't here any more: choose it again")
             self.limits.refuse(path)
-            return read_photo(path, max_bytes=self.limits.decoded_bytes)
+            return read_photo(path)
         except IrodoriError as error:
             raise IrodoriError(what + str(error).removeprefix(f"{path}: ")) from None
 

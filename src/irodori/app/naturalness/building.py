@@ -14,7 +14,7 @@ from irodori.imageio import READ, read_photo, to_uint8
 from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import Reporter, silent
 from irodori.utils.run_files import CHECKPOINTS, checkpoint_file
-from irodori.utils.walk import walk
+from irodori.utils.walk import pictures_by_name
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 ASPECT_TOLERANCE = 0.03
@@ -59,7 +59,7 @@ def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
         IrodoriError: there is no such folder, a folder holds no pictures or two of one name, or two
             methods have one name.
     """
-    methods = {TRUTH: Method(TRUTH, truth, _files(truth))}
+    methods = {TRUTH: Method(TRUTH, truth, pictures_by_name(truth, READ))}
     for text in results:
         name, equals, rest = text.partition("=")
         if not (equals and name and rest) or Path(text).exists():
@@ -72,24 +72,8 @@ def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
         if path.is_file() or (path / CHECKPOINTS).is_dir():
             methods[name] = Method(name, checkpoint_file(path), None)
         else:
-            methods[name] = Method(name, path, _files(path))
+            methods[name] = Method(name, path, pictures_by_name(path, READ))
     return list(methods.values())
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Return the pictures below a folder, by their relative names without suffixes."""
-    if not folder.is_dir():
-        raise IrodoriError(f"{folder}: no such folder")
-    files: dict[str, Path] = {}
-    for name in walk(folder):
-        path = folder / name
-        if path.suffix.lower() in READ:
-            other = files.setdefault(name.removesuffix(path.suffix), path)
-            if other != path:
-                raise IrodoriError(f"{path} and {other.name}: two pictures of one name")
-    if not files:
-        raise IrodoriError(f"{folder}: no photograph there")
-    return files
 
 
 def build(

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table as TerminalTable
 
 from irodori.app.naturalness.results import COLUMNS, Difference, Outcome, Share
-from irodori.app.naturalness.statistics import Interval
+from irodori.app.naturalness.statistics import Agreement, Interval
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
-from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
+from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
 from irodori.evaluation.statistics import ENOUGH
 
 PAPER = {
@@ -43,13 +43,8 @@ HOW_TESTED = (
     f" interval is without 0. With fewer than {ENOUGH} people or photographs nothing is told apart."
 )
 SHARE_HEADER = (
-    "method",
-    "share",
-    "95 % (Wilson)",
-    "answers",
-    "agreement α",
-    "other people, photos",
-)
+    "method", "share", "95 % (Wilson)", "answers", "agreement α", "other people, photos",
+)  # fmt: skip
 DIFFERENCE_HEADER = (
     "methods", "difference, points", "95 %", "p (people)", "p (photographs)", "p, corrected",
     "verdict",
@@ -151,16 +146,16 @@ def shares_plot(outcome: Outcome) -> Picture:
     pairs = outcome.study.settings.pairs
     reported = {} if pairs else PAPER
 
-    def paint(axes: Axes, theme: Theme) -> None:
+    def paint(axes: Axes) -> None:
         for y, share in enumerate(shares):
-            style: dict[str, Any] = {"color": color(names, share.method, theme)}
+            style: dict[str, Any] = {"color": color(names, share.method)}
             for (low, high), width in ((share.clustered, 1.0), (share.wilson, 3.2)):
                 line = [100 * low, 100 * high]
                 axes.plot(line, [y, y], linewidth=width, solid_capstyle="butt", **style)
-            style |= {"markersize": 8, "markeredgecolor": theme.paper}
+            style |= {"markersize": 8, "markeredgecolor": "white"}
             axes.plot(100 * share.share, y, marker(names, share.method), **style)
             label_point(axes, _percent(share.share), (100 * share.share, y))
-        style = {"color": theme.reference}
+        style = {"color": GRAY}
         for y, value in enumerate(reported.values(), len(shares)):
             axes.plot(100 * value, y, "o", markersize=7, markerfacecolor="none", **style)
             label_point(axes, _percent(value), (100 * value, y), **style)
@@ -191,7 +186,7 @@ def _share_rows(outcome: Outcome) -> list[list[str]]:
             _percent(share.share),
             _wilson(share),
             f"{share.answers:,}",
-            _alpha(share.agreement.alpha),
+            _alpha(share.agreement),
             _interval(share.clustered),
         ]
         for share in outcome.shares
@@ -249,9 +244,7 @@ def _answer(outcome: Outcome) -> str:
         return "No answer counts yet."
     truth = next((share for share in shares if share.method == TRUTH), None)
     methods = [share for share in shares if share is not truth]
-    sentences = []
-    if truth is not None:
-        sentences.append(f"The true photographs were {_in_words(truth, outcome)}.")
+    sentences = [f"The true photographs were {_in_words(truth, outcome)}."] if truth else []
     if not methods:
         return sentences[0]
     best = max(methods, key=lambda share: share.share)
@@ -299,7 +292,7 @@ def _agreed(outcome: Outcome) -> str:
         return "No picture was judged by two people, so nothing is known of their agreement."
     return (
         f"{found.pictures:,} pictures were judged by two people or more; two of them agree in"
-        f" {_percent(found.share)} of cases, Krippendorff's α is {_alpha(found.alpha)}."
+        f" {_percent(found.share)} of cases, Krippendorff's α is {_alpha(found)}."
     )
 
 
@@ -309,23 +302,26 @@ def _subject(outcome: Outcome) -> str:
 
 
 def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+    return _number(share, f"{100 * share:.1f} %")
 
 
 def _interval(interval: Interval) -> str:
     low, high = interval
-    return "–" if math.isnan(low) else f"{100 * low:.1f} … {100 * high:.1f}"
+    return _number(low, f"{100 * low:.1f} … {100 * high:.1f}")
 
 
 def _wilson(share: Share) -> str:
     return _interval(share.wilson) if share.answers else "–"
 
 
-def _alpha(alpha: float) -> str:
-    return "–" if math.isnan(alpha) else f"{alpha:.2f}"
+def _alpha(found: Agreement) -> str:
+    return _number(found.alpha, f"{found.alpha:.2f}")
 
 
 def _p(p: float) -> str:
-    if math.isnan(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else _number(p, f"{p:.3f}")
+
+
+def _number(value: float, text: str) -> str:
+    """Return the text of a value, if it is a number."""
+    return "–" if math.isnan(value) else text

@@ -1,7 +1,7 @@
 """From answers to shares, differences and agreement; and what was dropped, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -116,16 +116,7 @@ def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criter
     """Return the results of a study in which `began` people have begun and given these answers."""
     table = pd.DataFrame(
         [vars(answer) | vars(answer.question) for answer in given],
-        columns=[
-            "person",
-            "place",
-            "kind",
-            "photograph",
-            "method",
-            "viewed",
-            "latency",
-            "showings",
-        ],
+        columns=[*COLUMNS, "kind"],
     )
     pairs = study.settings.pairs
     natural = [answer.question.answer(answer.choice, pairs) for answer in given]
@@ -143,19 +134,12 @@ def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criter
     ]
     answers["dropped"] = np.select(conditions, REASONS, "")
     counted = answers[answers.dropped == ""]
-    by_method = {
-        study.methods[number]: counted[counted.method == number] for number in study.judged
-    }
-    people = {
-        "began": began,
-        "answered": len(steps),
-        "finished": len(finished),
-        "failed_checks": len(failed),
-    }
+    by_method = {study.methods[n]: counted[counted.method == n] for n in study.judged}
+    numbers = (began, len(steps), len(finished), len(failed))
     return Outcome(
         study,
         criteria,
-        people,
+        dict(zip(("began", "answered", "finished", "failed_checks"), numbers, strict=True)),
         {"answered": len(checks), "passed": int(checks.natural.sum())},
         answers,
         tuple(_share(name, own) for name, own in by_method.items()),
@@ -172,18 +156,20 @@ def _share(method: str, answers: pd.DataFrame) -> Share:
 
 
 def _differences(by_method: dict[str, pd.DataFrame]) -> tuple[Difference, ...]:
-    pairs = list(combinations(by_method.items(), 2))
-    tests = [
-        (*paired_test(one, other, "person"), *paired_test(one, other, "photograph"))
-        for (_, one), (_, other) in pairs
-    ]
-    corrected = holm([float(np.maximum(p_people, p_photos)) for p_people, _, p_photos, _ in tests])
     found = []
-    for ((name, one), (other_name, other)), test, p in zip(pairs, tests, corrected, strict=True):
+    for (name, one), (other_name, other) in combinations(by_method.items(), 2):
+        tests = (*paired_test(one, other, "person"), *paired_test(one, other, "photograph"))
         difference = float(one.natural.mean() - other.natural.mean())
         interval = difference_interval(one, other)
-        _, people, _, photographs = test
-        words = verdict(difference, *interval, float(p), "neither", photographs)
-        words = words if people >= ENOUGH else "too few people"
-        found.append(Difference(name, other_name, difference, interval, *test, float(p), words))
-    return tuple(found)
+        found.append(Difference(name, other_name, difference, interval, *tests, np.nan, ""))
+    corrected = holm([float(np.maximum(x.p_people, x.p_photographs)) for x in found])
+    return tuple(
+        replace(each, p_corrected=float(p), verdict=_verdict(each, float(p)))
+        for each, p in zip(found, corrected, strict=True)
+    )
+
+
+def _verdict(found: Difference, p: float) -> str:
+    if found.people < ENOUGH:
+        return "too few people"
+    return verdict(found.difference, *found.interval, p, "neither", found.photographs)

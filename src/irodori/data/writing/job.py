@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -32,6 +31,7 @@ from irodori.data.writing.prepare import (
 from irodori.data.writing.source import TRAIN, VAL, Entry, Source, key_clashes, key_of
 from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
 from irodori.data.writing.workers import ordered_results
+from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.progress import ProgressBar
@@ -141,7 +141,7 @@ def write_source(
 
 def processes(jobs: int | None) -> int:
     """Return the number of processes, by default that of cores. Raises IrodoriError below 1."""
-    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    jobs = available_cores() if jobs is None else jobs
     if jobs < 1:
         raise IrodoriError(f"--jobs is {jobs}: give a number from 1")
     return jobs

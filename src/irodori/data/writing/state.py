@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from irodori.data.index import INDEX_NAME, Shard, read_index, read_index_file, write_index
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import lock, replacing
 
 UNFINISHED = ".unfinished"
 """The folder in the output that holds the job, its split, and a record of each finished shard."""
@@ -37,17 +35,12 @@ def locked(output: Path) -> Iterator[None]:
     """Lock an output folder. Raises IrodoriError if another process writes there."""
     folder = output / UNFINISHED
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            try:
-                yield
-            finally:
-                if not (folder / JOB).exists():
-                    shutil.rmtree(folder)
-    except Timeout as error:
-        raise IrodoriError(
-            f"another process is writing shards to {output}: wait for it, or end it"
-        ) from error
+    with lock(folder, f"another process is writing shards to {output}: wait for it, or end it"):
+        try:
+            yield
+        finally:
+            if not (folder / JOB).exists():
+                shutil.rmtree(folder)
 
 
 def is_finished(output: Path, job: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from irodori.evaluation.comparison.comparison import Comparison, Estimate
 from irodori.evaluation.comparison.runs import REFERENCES, TRUE
 from irodori.evaluation.document import Picture
-from irodori.evaluation.plotting import Theme, color, draw, label_point, label_rows, marker
+from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
 from irodori.metrics.catalog import METRICS, MetricInfo
 
 COLORFULNESS = METRICS["colorfulness"]
@@ -41,12 +41,12 @@ def forest(comparison: Comparison) -> Picture:
         ),
     )
 
-    def paint(axes: Axes, theme: Theme) -> None:
+    def paint(axes: Axes) -> None:
         for place, (name, estimate) in enumerate(rows):
-            tint = color(comparison.names, name, theme)
+            tint = color(comparison.names, name)
             axes.errorbar(
                 estimate.mean, place, xerr=_reach(estimate), fmt=marker(comparison.names, name),
-                color=tint, elinewidth=2.4, markersize=8, markeredgecolor=theme.paper,
+                color=tint, elinewidth=2.4, markersize=8, markeredgecolor="white",
             )  # fmt: skip
             label_point(axes, main.text(estimate.mean), (estimate.mean, place))
         label_rows(axes, [name for name, _ in rows])
@@ -74,12 +74,12 @@ def trade_off(comparison: Comparison) -> Picture | None:
     true = comparison.estimates.get((TRUE, COLORFULNESS.name))
     columns, lines = _legend_grid(comparison.names)
 
-    def paint(axes: Axes, theme: Theme) -> None:
+    def paint(axes: Axes) -> None:
         for name, (x, y) in points.items():
             axes.errorbar(
                 x.mean, y.mean, xerr=_reach(x), yerr=_reach(y),
-                fmt=marker(comparison.names, name), color=color(comparison.names, name, theme),
-                markersize=7, elinewidth=1.4, markeredgecolor=theme.paper,
+                fmt=marker(comparison.names, name), color=color(comparison.names, name),
+                markersize=7, elinewidth=1.4, markeredgecolor="white",
                 label=name if name in comparison.names else None,
             )  # fmt: skip
             if name not in comparison.names:
@@ -87,15 +87,15 @@ def trade_off(comparison: Comparison) -> Picture | None:
                 below = y.mean < max(points[n][1].mean for n in points if n not in comparison.names)
                 axes.annotate(
                     name, (x.mean, y.mean), (7, -14 if below else 6), fontsize=9,
-                    textcoords="offset points", color=theme.reference,
+                    textcoords="offset points", color=GRAY,
                 )  # fmt: skip
         if true is not None:
-            axes.axvspan(true.low, true.high, color=theme.reference, alpha=0.15, linewidth=0)
-            axes.axvline(true.mean, color=theme.reference, linewidth=1.2, linestyle="--")
+            axes.axvspan(true.low, true.high, color=GRAY, alpha=0.15, linewidth=0)
+            axes.axvline(true.mean, color=GRAY, linewidth=1.2, linestyle="--")
             axes.annotate(
                 "true photographs", (true.mean, 0.03), (-5, 0), rotation=90, fontsize=9,
                 xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
-                color=theme.reference,
+                color=GRAY,
             )  # fmt: skip
         axes.set_xlabel(axis_title(COLORFULNESS))
         axes.set_ylabel(axis_title(main))
@@ -127,9 +127,9 @@ def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Pict
         return None
     columns, lines = _legend_grid(list(curves))
 
-    def lines_over(axes: Axes, theme: Theme, amount: str, scale: float) -> None:
+    def lines_over(axes: Axes, amount: str, scale: float) -> None:
         for name, curve in curves.items():
-            tint, amounts = color(comparison.names, name, theme), curve[amount] / scale
+            tint, amounts = color(comparison.names, name), curve[amount] / scale
             axes.plot(
                 amounts, curve["mean"], "-" + marker(comparison.names, name), color=tint,
                 markersize=4.5, linewidth=1.8, label=name,
@@ -138,15 +138,15 @@ def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Pict
                 amounts, curve["low"], curve["high"], color=tint, alpha=0.14, linewidth=0
             )
 
-    def over_steps(axes: Axes, theme: Theme) -> None:
-        lines_over(axes, theme, "steps", 1)
+    def over_steps(axes: Axes) -> None:
+        lines_over(axes, "steps", 1)
         axes.set_xlabel("optimizer steps")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.set_ylabel(axis_title(comparison.main).replace(" (", "\n("))
         _legend_below(axes, columns)
 
-    def over_minutes(axes: Axes, theme: Theme) -> None:
-        lines_over(axes, theme, "seconds", 60)
+    def over_minutes(axes: Axes) -> None:
+        lines_over(axes, "seconds", 60)
         axes.set_xlabel("minutes of training")
 
     timed = all(curve["seconds"].notna().all() for curve in curves.values())

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from irodori.evaluation.comparison import plots
-from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import TRUE
 from irodori.evaluation.comparison.summary import answer, photographs
 from irodori.evaluation.comparison.training import curves, training_section, training_table
-from irodori.evaluation.comparison.variants import Variant, differing
+from irodori.evaluation.comparison.variants import differing
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
 from irodori.evaluation.statistics import ENOUGH, RESAMPLES
 from irodori.metrics.catalog import MetricInfo
@@ -91,6 +91,13 @@ def make_report(
     return Report(Document(title or "Comparison of colorizations", blocks), tables)
 
 
+COST = (
+    ("parameters", "{:.2f} M", 1e6),
+    ("epochs", "{:.3g}", 1),
+    ("images_per_second", "{:,.0f}", 1),
+    ("seconds", "{:.1f}", 60),
+)
+"""Entries of a run's metrics.json, how they are written, and in what unit."""
 VERDICTS = (
     "Each row against each column, as difference of the means; below it p, corrected for the number"
     " of pairs. Better and worse: corrected p < 0.05, and the interval of the difference is"
@@ -111,33 +118,29 @@ def metrics_table(comparison: Comparison) -> Table:
     names = comparison.rows
     if any(name == TRUE for name, _ in comparison.estimates):
         names = (*names, TRUE)
+
+    def cell(name: str, metric: MetricInfo) -> Cell:
+        estimate = comparison.estimates.get((name, metric.name))
+        if estimate is None:
+            return Cell(metric.text(None))
+        limits = f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
+        strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
+        note = "" if np.isnan(estimate.low) else limits
+        return Cell(_number(metric, estimate.mean), note, strong)
+
     rows = [
         [
             Cell(metric.title + ARROWS[metric.better], metric.unit),
-            *(_estimate_cell(comparison, name, metric) for name in names),
+            *(cell(name, metric) for name in names),
         ]
         for metric in comparison.metrics
     ]
     return Table(["", *names], rows)
 
 
-def _estimate_cell(comparison: Comparison, name: str, metric: MetricInfo) -> Cell:
-    estimate = comparison.estimates.get((name, metric.name))
-    if estimate is None:
-        return Cell(metric.text(None))
-    strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
-    return Cell(_number(metric, estimate.mean), _limits(metric, estimate), strong)
-
-
 def _number(metric: MetricInfo, value: float) -> str:
     """Return the value with a minus as wide as a plus."""
     return metric.text(value).replace("-", "−")
-
-
-def _limits(metric: MetricInfo, estimate: Estimate) -> str:
-    if np.isnan(estimate.low):
-        return ""
-    return f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
 
 
 def _how_to_read(comparison: Comparison) -> str:
@@ -158,23 +161,19 @@ def _how_to_read(comparison: Comparison) -> str:
 def verdict_table(comparison: Comparison) -> Table:
     """Return a row a variant, a column a variant or reference: verdict and difference."""
     main = comparison.main
+
+    def cell(name: str, other: str) -> Cell:
+        found = comparison.between(name, other, main.name)
+        if found is None:
+            return Cell("" if name == other else "–")
+        sign = "+" if found.difference > 0 else ""
+        p = "p < 0.001" if found.p_corrected < 0.001 else f"p = {found.p_corrected:.3f}"
+        note = f"{sign}{_number(main, found.difference)}, {p}"
+        return Cell(found.verdict, note, tone=TONES.get(found.verdict, "even"))
+
     columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
-    rows = [
-        [Cell(name), *(_verdict_cell(comparison, name, other) for other in columns)]
-        for name in comparison.names
-    ]
+    rows = [[Cell(name), *(cell(name, other) for other in columns)] for name in comparison.names]
     return Table(["", *columns], rows)
-
-
-def _verdict_cell(comparison: Comparison, name: str, other: str) -> Cell:
-    difference = comparison.between(name, other, comparison.main.name)
-    if difference is None:
-        return Cell("" if name == other else "–")
-    value = _number(comparison.main, difference.difference)
-    sign = "+" if difference.difference > 0 else ""
-    p = difference.p_corrected
-    note = f"{sign}{value}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
-    return Cell(difference.verdict, note, tone=TONES.get(difference.verdict, "even"))
 
 
 def _pictures(
@@ -189,14 +188,11 @@ def _pictures(
         alt = f"{photographs(len(found.keys))} as rows: {', '.join(found.columns)} as columns"
         width = 110 * len(found.columns)
         blocks.append(Picture("pictures.png", alt, found.png, min_width=width))
-        blocks.append(
-            Text(
-                f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}."
-                " Each is colored by the variant's first seed, from the checkpoint that is"
-                " reported on.",
-                "note",
-            )
+        below = (
+            f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}. Each"
+            " is colored by the variant's first seed, from the checkpoint that is reported on."
         )
+        blocks.append(Text(below, "note"))
     if found.missing:
         blocks.append(Text(f"Without pictures: {'; '.join(found.missing)}.", "note"))
     return [Heading("Pictures"), *blocks] if blocks else []
@@ -205,31 +201,22 @@ def _pictures(
 def _cost(comparison: Comparison) -> list[Block]:
     rows = []
     for variant in comparison.variants:
-        trained = [run.metrics["training"] for run in variant.runs if "training" in run.metrics]
-        if trained and not variant.predicted_luminance:
-            rows.append([Cell(text) for text in _cost_row(variant, pd.DataFrame(trained))])
+        trained = pd.DataFrame(run.metrics.get("training", {}) for run in variant.runs)
+        if trained.empty or variant.predicted_luminance:
+            continue
+        mean = trained.reindex(columns=[name for name, *_ in COST]).astype(float).mean()
+        cells = [
+            "–" if np.isnan(mean[name]) else form.format(mean[name] / unit)
+            for name, form, unit in COST
+        ]
+        machines = trained.get("hardware", pd.Series(dtype=str)).dropna().unique()
+        counts = [str(len(variant.runs)), str(variant.seeds)]
+        texts = [variant.name, *counts, *cells, "; ".join(machines) or "–"]
+        rows.append(list(map(Cell, texts)))
     if not rows:
         return []
     header = ["", "runs", "seeds", "parameters", "epochs", "images/s", "minutes a run", "hardware"]
     return [Heading("Cost"), Table(header, rows)]
-
-
-def _cost_row(variant: Variant, trained: pd.DataFrame) -> list[str]:
-    def mean(name: str, form: str, unit: float = 1.0) -> str:
-        value = pd.to_numeric(trained.get(name, pd.Series(dtype=float))).mean()
-        return "–" if np.isnan(value) else form.format(value / unit)
-
-    machines = trained.get("hardware", pd.Series(dtype=str)).dropna().unique()
-    return [
-        variant.name,
-        str(len(variant.runs)),
-        str(variant.seeds),
-        mean("parameters", "{:.2f} M", 1e6),
-        mean("epochs", "{:.3g}"),
-        mean("images_per_second", "{:,.0f}"),
-        mean("seconds", "{:.1f}", 60),
-        "; ".join(machines) or "–",
-    ]
 
 
 def _protocol(comparison: Comparison) -> list[Block]:
@@ -277,15 +264,16 @@ def _in_words(value: Any) -> str:
 def _configuration(comparison: Comparison) -> list[Block]:
     """Return a table of the keys that differ, and nothing else of the configuration."""
     variants = [v for v in comparison.variants if not v.predicted_luminance]
-    keys = differing([variant.settings for variant in variants])
-    if not keys:
+
+    def cell(value: Any) -> Cell:
+        # As YAML writes it.
+        return Cell(json.dumps(value) if value is None or isinstance(value, bool) else str(value))
+
+    rows = [
+        [Cell(key), *(cell(variant.settings.get(key, "–")) for variant in variants)]
+        for key in differing([variant.settings for variant in variants])
+    ]
+    if not rows:
         return []
     header = ["", *(variant.name for variant in variants)]
-    rows = [[Cell(key), *(Cell(_setting(variant, key)) for variant in variants)] for key in keys]
     return [Heading("What differs in the configuration"), Table(header, rows)]
-
-
-def _setting(variant: Variant, key: str) -> str:
-    value = variant.settings.get(key, "–")
-    # As YAML writes it.
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

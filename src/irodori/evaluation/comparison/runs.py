@@ -2,8 +2,7 @@
 
 import io
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from irodori.utils.run_files import (
     METRICS,
     PER_IMAGE,
     checkpoint_file,
+    without_aliases,
 )
+from irodori.utils.walk import walk
 
 REFERENCES = {"mean_color": "mean color", "gray": "gray"}
 """Rows of every folder that no network made, and what they are called."""
@@ -83,8 +84,7 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
     for folder in given:
         if not folder.is_dir():
             raise IrodoriError(f"{folder} is no folder: name run folders, or a sweep's folder")
-        below = list(_run_folders_below(folder))
-        if not below:
+        if not (below := _run_folders_below(folder)):
             raise IrodoriError(
                 f"{folder} holds no run: neither {CONFIG} nor {METRICS} is in it or below"
             )
@@ -93,12 +93,18 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _run_folders_below(folder: Path) -> Iterator[Path]:
-    for path, folders, files in os.walk(folder):
-        if {CONFIG, METRICS, JOB} & set(files):
-            yield Path(path)
-            folders.clear()  # W&B keeps a config.yaml of its own in a run's folder.
-        folders.sort(key=lambda name: (len(name), name) if name.isdigit() else (0, name))
+def _run_folders_below(folder: Path) -> list[Path]:
+    found: set[Path] = set()
+    for path in map(Path, walk(folder)):
+        # W&B keeps a config.yaml of its own in a run's folder.
+        if path.name in (CONFIG, METRICS, JOB) and not found.intersection(path.parents):
+            found.add(path.parent)
+    # Jobs come in the order of their numbers.
+    return [folder / path for path in sorted(found, key=_by_number)]
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    return [(len(name), name) if name.isdigit() else (0, name) for name in path.parts]
 
 
 def read_run(folder: Path, row: str) -> Run | LeftOut:
@@ -177,8 +183,9 @@ def _mapping(path: Path) -> dict[str, Any]:
     """Return the content of a JSON or YAML file."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        is_json = path.suffix == ".json"
+        content = json.loads(text) if is_json else yaml.safe_load(without_aliases(text))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise IrodoriError(f"{path} can't be read: {one_line(error)}; leave this run out") from None
     if not isinstance(content, dict):
         raise IrodoriError(f"{path} doesn't hold what it should; leave this run out")

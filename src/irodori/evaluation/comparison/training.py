@@ -28,15 +28,12 @@ def curves(variants: Sequence[Variant], metric: str = MAIN) -> dict[str, pd.Data
     Raises:
         IrodoriError: a metrics.csv is damaged.
     """
-    found = {}
-    for variant in variants:
-        if variant.predicted_luminance:
-            continue
-        runs = [run for run in variant.runs if not run.evaluation]
-        curve = average([validations(run, metric) for run in runs])
-        if not curve.empty:
-            found[variant.name] = curve
-    return found
+    found = {
+        variant.name: average([validations(r, metric) for r in variant.runs if not r.evaluation])
+        for variant in variants
+        if not variant.predicted_luminance
+    }
+    return {name: curve for name, curve in found.items() if not curve.empty}
 
 
 def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -44,15 +41,17 @@ def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not runs:
         return pd.DataFrame()
     by_epoch = pd.concat(runs).groupby(level=0)
-    curve = by_epoch["value"].agg(["mean", "min", "max", "count"])
-    curve = curve.set_axis(["mean", "low", "high", "runs"], axis=1)
-    curve["steps"] = by_epoch["steps"].mean()
-    curve["seconds"] = by_epoch["seconds"].mean()
+    curve = by_epoch.agg(
+        runs=("value", "size"),
+        steps=("steps", "mean"),
+        seconds=("seconds", lambda seconds: seconds.mean(skipna=False)),
+        mean=("value", "mean"),
+        low=("value", "min"),
+        high=("value", "max"),
+    )
     curve = curve[curve["runs"] == len(runs)]
     # Where one run has not noted its seconds, a mean over the others means nothing.
-    if not pd.concat(runs).loc[curve.index, "seconds"].notna().all():
-        curve = curve.assign(seconds=np.nan)
-    return curve[["runs", "steps", "seconds", "mean", "low", "high"]]
+    return curve.assign(seconds=np.nan) if curve["seconds"].isna().any() else curve
 
 
 def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
@@ -82,18 +81,11 @@ def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
 
 
 def limit(curves: Mapping[str, pd.DataFrame], amount: str) -> float:
-    """Return how much training every variant has been validated after.
+    """Return how much training (steps or seconds) every variant has been validated after.
 
     In time, variants are compared by the means over their runs: were each run measured by its own
     clock, those of the fastest variant that are slower than its mean would lack their last
-    validation.
-
-    Args:
-        curves: of one variant at least.
-        amount: steps or seconds.
-
-    Returns:
-        steps or seconds; NaN where a run has not noted its seconds.
+    validation. It is NaN where a run has not noted its seconds.
     """
     return float(np.min([curve[amount].iloc[-1] for curve in curves.values()]))
 
@@ -109,9 +101,6 @@ def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     `equal_steps` and `equal_seconds` are the limits where a row is the validation that is taken for
     them, else empty.
-
-    Args:
-        curves: of one variant at least.
     """
     table = pd.concat(curves, names=["variant", "epochs"])
     for amount in ("steps", "seconds"):
@@ -125,30 +114,22 @@ def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame])
     """Return plot, table and words on training; nothing without curves."""
     if not curves:
         return []
-    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
     blocks: list[Block] = []
     if (plot := plots.training(comparison, curves)) is not None:
         below = (
             "Means of a variant's runs on their validation photographs, shaded from the lowest to"
-            " the highest run."
+            " the highest run. Minutes are of training alone, without validations."
         )
-        if not np.isnan(seconds):
-            below += " Minutes are of training alone: validations are left out."
         blocks += [Heading("Training"), plot, Text(below, "note")]
     if len(curves) > 1:
-        blocks += [
-            Heading("After equal steps and after equal time"),
-            equal_table(comparison.main, curves),
-            Text(_what_is_equal(comparison.main, steps, seconds), "note"),
-        ]
+        blocks.append(Heading("After equal steps and after equal time"))
+        blocks.append(equal_table(comparison.main, curves))
+        blocks.append(Text(_what_is_equal(comparison.main, curves), "note"))
     if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
-        blocks.append(
-            Text(
-                f"Nothing is shown over time: the runs of {'; '.join(untimed)} have not noted"
-                " train/seconds, as older versions did not.",
-                "note",
-            )
+        why = (
+            f"the runs of {'; '.join(untimed)} have not noted {SECONDS}, as older versions did not"
         )
+        blocks.append(Text(f"Nothing is shown over time: {why}.", "note"))
     return blocks
 
 
@@ -171,26 +152,23 @@ def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table
     return Table(header, rows)
 
 
-def _what_is_equal(metric: MetricInfo, steps: float, seconds: float) -> str:
+def _what_is_equal(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> str:
+    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
     sentences = [
         f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
-        " below it the lowest … the highest run. That is the range over seeds and folds, each fold"
-        " with photographs of its own, and no confidence interval. Steps and minutes are means over"
-        " the runs, too. Of each variant the last validation at or before the limit is taken.",
+        " below it the lowest … the highest run, which is no confidence interval: folds have"
+        " photographs of their own. Of each variant the last validation at or before the limit"
+        " is taken.",
         f"{_steps(steps)}: the most that every variant has been validated after.",
+        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
+        " reached it, which after equal time slower variants haven't. What a shorter training"
+        " reaches is known only from runs whose schedule ends with it.",
     ]
     if not np.isnan(seconds):
-        sentences.append(
-            f"{_minutes(seconds)}: what the fastest variant took to its last validation,"
-            " validations left out; they mean something where all runs had the same machine, and"
-            " nothing beside them."
-        )
-    sentences.append(
-        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
-        " reached it. After equal steps that is every variant whose training ends there; after"
-        " equal time slower ones are still in the midst of theirs. What a shorter training reaches"
-        " is known only from runs whose schedule ends with it."
-    )
+        sentences[2:2] = [
+            f"{_minutes(seconds)}: what the fastest variant took to its last validation; they mean"
+            " something where all runs had the same machine, and nothing beside them."
+        ]
     return " ".join(sentences)
 
 

@@ -30,7 +30,7 @@ def log(report: Report, output: Path, group: str) -> None:
     }
     for block in report.document.blocks:
         if isinstance(block, Picture):
-            picture = Image.open(io.BytesIO(block.light))
+            picture = Image.open(io.BytesIO(block.png))
             logged[Path(block.file).stem] = wandb.Image(picture, caption=block.alt)
     try:
         with wandb.init(

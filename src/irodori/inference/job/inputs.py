@@ -73,12 +73,11 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
         path = Path(argument).expanduser()
         before = len(found.sources) + len(found.unread)
         if is_folder(path):
-            _refuse_output(path, output)
-            _walk(path, PurePath(), path, output, found)
-        elif not is_pattern(argument):
-            found.sources.append(Source(path, PurePath(path.name), _name(path.parent)))
+            _search(path, [path], output, found)
+        elif is_pattern(argument):
+            _search(*_matches(path), output, found)
         else:
-            _match(path, output, found)
+            found.sources.append(Source(path, PurePath(path.name), _name(path.parent)))
         if len(found.sources) + len(found.unread) == before:
             without.append(argument)
     found.sources = _once(found.sources)
@@ -112,34 +111,30 @@ def _once(sources: list[Source]) -> list[Source]:
     return list(kept.values())
 
 
-def _refuse_output(folder: Path, output: Path | None) -> None:
-    if output is not None and output.exists() and output.samefile(folder):
-        raise IrodoriError(
-            f"{folder}: its photos and their results would lie in one folder; choose another"
-            " --output"
-        )
-
-
-def _match(pattern: Path, output: Path | None, found: Found) -> None:
-    """Add the photos of a pattern; their tree begins below its last folder without magic."""
-    parts = pattern.parts
-    plain = next(i for i, part in enumerate(parts) if not MAGIC.isdisjoint(part))
-    root = Path(*parts[:plain])
-    _refuse_output(root, output)
+def _matches(pattern: Path) -> tuple[Path, list[Path]]:
+    """Return a pattern's last folder without magic, and the paths below it that match."""
+    plain = next(i for i, part in enumerate(pattern.parts) if not MAGIC.isdisjoint(part))
+    root = Path(*pattern.parts[:plain])
     try:
-        matches = sorted(root.glob(str(PurePath(*parts[plain:]))))
+        return root, sorted(root.glob(str(PurePath(*pattern.parts[plain:]))))
     except (ValueError, OSError) as error:
         raise IrodoriError(f"{pattern}: not a pattern ({error})") from None
-    for match in matches:
-        tree = match.relative_to(root)
-        if any(part.startswith(".") for part in tree.parts):
-            continue
-        if output is not None and match.resolve().is_relative_to(output.resolve()):
-            continue
-        if is_folder(match):
-            _walk(match, tree, root, output, found)
-        else:
-            found.add(match, tree, root)
+
+
+def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found) -> None:
+    """Add the photos among paths and in folders below `root`."""
+    if output is not None and output.exists() and output.samefile(root):
+        raise IrodoriError(
+            f"{root}: its photos and their results would lie in one folder; choose another --output"
+        )
+    for path in paths:
+        tree = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in tree.parts)
+        within = output and path != root and path.resolve().is_relative_to(output.resolve())
+        if is_folder(path) and not hidden and not within:
+            _walk(path, tree, root, output, found)
+        elif not hidden and not within:
+            found.add(path, tree, root)
 
 
 def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Found) -> None:

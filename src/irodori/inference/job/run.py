@@ -1,36 +1,31 @@
 """The whole job: a plan's photos are shared out among threads."""
 
-import errno
 import os
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from irodori.imageio import (
     WRITTEN,
     Encoding,
+    OutputError,
     Photo,
-    Provenance,
     format_of,
     is_colored,
     probe,
     read_photo,
-    with_sidecar,
     write_photo,
 )
 from irodori.inference.hints import read_hints, with_hints
 from irodori.inference.job.names import suffix_for
-from irodori.inference.job.queue import Admission, AdmissionQueue
 from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan
 from irodori.inference.settings import NATIVE
 from irodori.utils.cores import available_cores
@@ -43,12 +38,10 @@ PER_PIXEL = 36
 """Bytes that a pixel takes besides its decoding: luminance, colors, the encoded result."""
 LARGE_WORK_SIZE, TILES = 512, 1 << 30
 """Working size up to which the network's memory doesn't count, and about what it takes above."""
+MAX_OVERTAKEN = 16
+"""Photos that wait for memory before others aren't looked at, either."""
 PATIENCE = 1.0
 """Seconds in which photos that are being written may end when the job ends early."""
-
-
-class OutputError(IrodoriError):
-    """Results can't be written at all."""
 
 
 Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
@@ -97,80 +90,96 @@ def colorize_photos(
     Raises:
         IrodoriError: the model can't be loaded, or results can't be written.
     """
-    jobs = min(options.jobs or max(2, available_cores()), max(1, len(plan.tasks)))
-    job = _Job(plan, options, jobs, report)
-    outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            while admission := job.queue.take():
-                if outcome := job.colorize(admission):
-                    outcomes.put(outcome)
-        except BaseException as error:
-            outcomes.put(error)
-
+    job = _Job(plan, options, report)
     targets = [task.target for task in plan.tasks if task.target is not None]
     remove_stale_files(targets)
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="photo")
-    working = [pool.submit(work) for _ in range(jobs)]
     try:
+        job.start_photos()  # they are read while the model is loaded
         photos = [task.source for task in plan.everything if task.source is not None]
-        job.model.set_result(load(options, photos, jobs, report))
-        for _ in plan.tasks:
-            outcome = outcomes.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            yield outcome
+        job.model.set_result(load(options, photos, job.jobs, report))
+        while job.running:
+            done, _ = wait(job.running, return_when=FIRST_COMPLETED)
+            outcomes = [outcome for future in done if (outcome := job.finish(future))]
+            job.start_photos()
+            yield from outcomes
     finally:
         job.stop()
-        pool.shutdown(wait=False, cancel_futures=True)
-        end = time.monotonic() + PATIENCE
-        while not all(future.done() for future in working) and time.monotonic() < end:
-            time.sleep(0.01)
         remove_stale_files(targets)
 
 
 class _Job:
-    """Does tasks, in several threads at a time; `model` is set when it is loaded."""
+    """Does tasks, in several threads at a time; `model` is set when it is loaded.
 
-    def __init__(
-        self, plan: Plan, options: JobOptions, jobs: int, report: Callable[[str], None]
-    ) -> None:
-        budget = min(MEMORY * jobs, psutil.virtual_memory().available // 2)
-        self.queue = AdmissionQueue(plan.tasks, self._cost, budget, jobs)
+    As many run at a time as there are threads and as fit into `budget` bytes. A photo that doesn't
+    fit is overtaken by those that do. One for which memory runs out is tried again alone, and the
+    budget becomes half of what it was.
+    """
+
+    def __init__(self, plan: Plan, options: JobOptions, report: Callable[[str], None]) -> None:
+        self.jobs = min(options.jobs or max(2, available_cores()), max(1, len(plan.tasks)))
+        self.budget = min(MEMORY * self.jobs, psutil.virtual_memory().available // 2)
         self.model: Future[Any] = Future()
         self.options, self.encoding, self.report = options, plan.encoding, report
         # A file that is asked for is expected to be there afterwards.
         self.one = not plan.found.sources
         self.targets = {task.target for task in plan.everything}
         self.stopped = threading.Event()
+        self.running: dict[Future[Outcome | None], tuple[ColorizeTask, int]] = {}
+        self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="photo")
+        self._new, self._waiting = iter(plan.tasks), list[tuple[ColorizeTask, int]]()
+        self._left = len(plan.tasks)
 
-    def stop(self) -> None:
-        """Begin no more photos, and write none that isn't being written."""
-        self.stopped.set()
-        self.queue.stop()
-        if not self.model.done():
-            self.model.set_exception(IrodoriError("stopped"))
+    def start_photos(self) -> None:
+        """Begin as many photos as fit."""
+        self._waiting = [one for one in self._waiting if not self._start(*one)]
+        while len(self.running) < self.jobs and len(self._waiting) < MAX_OVERTAKEN:
+            task = next(self._new, None)
+            if task is None:
+                break
+            if not self._start(task, cost := self._cost(task)):
+                self._waiting.append((task, cost))
 
-    def colorize(self, admission: Admission[ColorizeTask]) -> Outcome | None:
-        """Colorize a photo; None: memory ran out, and it is tried again alone.
+    def _start(self, task: ColorizeTask, cost: int) -> bool:
+        taken = sum(cost for _, cost in self.running.values())
+        if self.running and (len(self.running) >= self.jobs or taken + cost > self.budget):
+            return False
+        alone = self.jobs == 1 or cost >= self.budget
+        self.running[self._pool.submit(self._colorize, task, alone)] = task, cost
+        return True
+
+    def finish(self, future: Future[Outcome | None]) -> Outcome | None:
+        """Return what has become of a photo that runs no more; None: it is tried again.
 
         Raises:
             OutputError: the disk is full, or the output can't be written to.
         """
-        task, retry = admission.task, False
+        task, _ = self.running.pop(future)
+        outcome = future.result()
+        if outcome is None:
+            self.report(f"{task}: not enough memory; it is tried again alone")
+            self.budget = max(1, self.budget // 2)
+            self._waiting.append((task, 1 << 62))  # more than any budget
+        else:
+            self._left -= 1
+        return outcome
+
+    def stop(self) -> None:
+        """Begin no more photos, and write none that isn't being written."""
+        self.stopped.set()
+        if not self.model.done():
+            self.model.set_exception(IrodoriError("stopped"))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in self.running if not future.cancelled()], PATIENCE)
+
+    def _colorize(self, task: ColorizeTask, alone: bool) -> Outcome | None:
         try:
-            return self._try(admission)
+            return self._try(task, alone)
         except OutputError:
             raise
         except Exception as error:
-            retry = admission.shared and is_out_of_memory(error)
-            if retry:
-                self.report(f"{task}: not enough memory; it is tried again alone")
+            if not alone and is_out_of_memory(error):
                 return None
             return Outcome(task, error=_reason(task, error))
-        finally:
-            self.queue.release(admission, retry)
 
     def _cost(self, task: ColorizeTask) -> int:
         """Return the bytes that a photo takes, by its header."""
@@ -182,10 +191,10 @@ class _Job:
                 return network + header.decoded_bytes + PER_PIXEL * header.width * header.height
         return network
 
-    def _try(self, admission: Admission[ColorizeTask]) -> Outcome:
-        start, task = time.monotonic(), admission.task
+    def _try(self, task: ColorizeTask, alone: bool) -> Outcome:
+        start = time.monotonic()
         source = sys.stdin.buffer.read() if task.source is None else task.source
-        photo = _with_sidecar(read_photo(source, page=self.options.page), task.source)
+        photo = read_photo(source, page=self.options.page)
         size = (photo.pixels.shape[1], photo.pixels.shape[0])
         if is_colored(photo) and not self.options.recolor:
             if self.one:
@@ -194,7 +203,7 @@ class _Job:
             return Outcome(task, size=size, notes=photo.notes, left=why)
         hints = () if task.hints is None else read_hints(task.hints)
         model = self.model.result()
-        colored = model(photo.pixels, self.queue.sharing(admission), hints)
+        colored = model(photo.pixels, 1 if alone else min(self.jobs, self._left), hints)
         encoding, target, notes = self._encoding(task, photo)
         if target != task.target and target is not None:
             if target in self.targets:
@@ -206,7 +215,8 @@ class _Job:
         if self.stopped.is_set():
             raise IrodoriError("stopped")
         provenance = model.provenance and with_hints(model.provenance, len(hints))
-        self._write(target, colored.pixels_HW3, photo, encoding, provenance)
+        stream = target or sys.stdout.buffer
+        notes += write_photo(stream, colored.pixels_HW3, photo, encoding, provenance)
         if self.options.dates and task.source is not None and target is not None:
             times = task.source.stat()
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -232,41 +242,6 @@ class _Job:
         target = target.with_name(target.name + suffix_for(Path(target.name), format))
         notes = (*photo.notes, f"{format} holds all of it: written as {target.name}")
         return Encoding(format, quality), target, notes
-
-    def _write(
-        self,
-        target: Path | None,
-        pixels_HW3: np.ndarray,
-        photo: Photo,
-        encoding: Encoding,
-        provenance: Provenance | None,
-    ) -> None:
-        try:
-            write_photo(target or sys.stdout.buffer, pixels_HW3, photo, encoding, provenance)
-        except IrodoriError as error:
-            # A name can be too long for the output where it isn't for the photo; all else that
-            # the system refuses is the same for all photos. Encoders' errors have no number.
-            system = error.__context__
-            if not isinstance(system, OSError) or system.errno in (None, errno.ENAMETOOLONG):
-                raise
-            reason = system.strerror or one_line(system)
-            raise OutputError(
-                f"{target or 'standard output'}: can't be written ({reason})"
-            ) from None
-
-
-def _with_sidecar(photo: Photo, source: Path | None) -> Photo:
-    """Return the photo with what an `.xmp` file beside it says: `a.xmp` or `a.jpg.xmp`."""
-    if source is not None:
-        for sidecar in (source.with_name(source.name + ".xmp"), source.with_suffix(".xmp")):
-            if os.path.isfile(sidecar):  # noqa: PTH113  (Path's own raises for long names)
-                try:
-                    metadata = with_sidecar(photo.metadata, sidecar.read_bytes())
-                except (ValueError, OSError) as error:
-                    note = f"{sidecar.name} left out: {one_line(error)}"
-                    return replace(photo, notes=(*photo.notes, note))
-                return replace(photo, metadata=metadata)
-    return photo
 
 
 def _reason(task: ColorizeTask, error: Exception) -> str:

@@ -2,12 +2,10 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from types import FrameType
 
 from irodori.training.launching import record
@@ -18,17 +16,23 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass
 class Pool:
-    """The places of this machine for jobs, and whether the sweep is stopping."""
+    """The places of this machine for jobs, and whether the sweep is stopping.
+
+    Attributes:
+        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES.
+        at_once: jobs side by side; None: as many as the GPUs allow, and one without GPUs.
+        grace: seconds that jobs get to write their checkpoints when they are stopped.
+        stop_signal: the signal that stopped the sweep.
+        deadline: when jobs that are stopping are killed.
+        running: the jobs that run.
+    """
 
     gpus: list[str]
-    """The GPUs' names in CUDA_VISIBLE_DEVICES."""
     at_once: int | None = None
-    """Jobs side by side; None: as many as the GPUs allow, and one without GPUs."""
     grace: float = 60.0
-    """Seconds that jobs get to write their checkpoints when they are stopped."""
     stop_signal: int | None = None
-    """The signal that stopped the sweep."""
     deadline: float = field(default=float("inf"), init=False)
+    running: list[JobProcess] = field(default_factory=list, init=False)
 
     def wanted(self, job: Job) -> int:
         """Return the number of GPUs that a job takes."""
@@ -71,71 +75,53 @@ class Pool:
             variables: added to the jobs' environment.
         """
         waiting = list(jobs)
-        running: dict[int, tuple[JobProcess, Job, list[str]]] = {}
-        free = list(self.gpus)
-        alone = self.at_once == 1 or len(jobs) == 1 or (self.at_once is None and not free)
-        with self.listening(running):
-            while running or (waiting and not self.stopping()):
-                while waiting and not self.stopping() and self.fits(waiting[0], running, free):
+        alone = self.at_once == 1 or len(jobs) == 1 or (self.at_once is None and not self.gpus)
+        with self.listening():
+            while self.running or (waiting and not self.stop_signal):
+                while (
+                    waiting and not self.stop_signal and (gpus := self.room(waiting[0])) is not None
+                ):
                     job = waiting.pop(0)
-                    mine, free = free[: self.wanted(job)], free[self.wanted(job) :]
-                    own = {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-                    log("", f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}")
-                    record.write(job.folder, record.running(job))
-                    prefix = "" if alone else f"{job.number} | "
-                    process = JobProcess(
-                        command(job),
-                        job.folder,
-                        job.folder / "output.log",
-                        variables | own,
-                        partial(log, prefix),
+                    print(
+                        f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}",
+                        flush=True,
                     )
-                    running[job.number] = (process, job, mine)
-                    if self.stopping():
+                    record.write(job.folder, record.record_of(job, "running"))
+                    prefix = "" if alone else f"{job.number} | "
+                    self.running.append(JobProcess(command(job), job, variables, gpus, prefix))
+                    if self.stop_signal:
                         # The signal came while the process was being started.
-                        process.send(self.stop_signal or signal.SIGTERM)
-                for number, (process, job, mine) in list(running.items()):
-                    status = process.ended()
-                    if status is None:
-                        continue
-                    del running[number]
-                    free = sorted([*free, *mine], key=self.gpus.index)
-                    result = record.waiting(job).ended(status, process.lines, self.stopping())
-                    record.write(job.folder, result)
-                    log("", f"job {job.number} {describe(result)}")
+                        self.running[-1].send(self.stop_signal)  # type: ignore[unreachable]
+                for process in list(self.running):
+                    if (status := process.ended()) is not None:
+                        self.running.remove(process)
+                        process.note(status, told_to_stop=self.stop_signal is not None)
                 if time.monotonic() > self.deadline:
-                    for process, _, _ in running.values():
+                    for process in self.running:
                         process.kill()
                 time.sleep(0.05)
 
-    def fits(
-        self, job: Job, running: dict[int, tuple[JobProcess, Job, list[str]]], free: list[str]
-    ) -> bool:
-        """Return whether there is room for the job beside those that run."""
-        if self.at_once is not None:
-            return len(running) < self.at_once and self.wanted(job) <= len(free)
-        if self.wanted(job) == 0:
-            return not running
-        return self.wanted(job) <= len(free)
-
-    def stopping(self) -> bool:
-        """Return whether the sweep is stopping."""
-        return self.stop_signal is not None
+    def room(self, job: Job) -> list[str] | None:
+        """Return GPUs for the job beside those that run; None if there is no room."""
+        wanted = self.wanted(job)
+        taken = {gpu for process in self.running for gpu in process.gpus}
+        free = [gpu for gpu in self.gpus if gpu not in taken]
+        at_once = self.at_once or (len(self.gpus) if wanted else 1)
+        return free[:wanted] if len(self.running) < at_once and wanted <= len(free) else None
 
     @contextmanager
-    def listening(self, running: dict[int, tuple[JobProcess, Job, list[str]]]) -> Iterator[None]:
+    def listening(self) -> Iterator[None]:
         """Pass signals on to the jobs that run."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
-            # A terminal that is gone is no reason to lose the jobs' state.
-            passed = signal.SIGTERM if signum == signal.SIGHUP else signum
-            if self.stop_signal is None:
-                self.stop_signal = passed
-                self.deadline = time.monotonic() + self.grace
-                for process, _, _ in running.values():
-                    process.send(passed)
-            else:
+            if self.stop_signal is not None:
                 self.deadline = 0.0
+                return
+            # A terminal that is gone is no reason to lose the jobs' state.
+            self.stop_signal = signal.SIGTERM if signum == signal.SIGHUP else signum
+            self.deadline = time.monotonic() + self.grace
+            for process in self.running:
+                process.send(self.stop_signal)
 
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {signum: signal.signal(signum, stop) for signum in signals}
@@ -144,19 +130,6 @@ class Pool:
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
-
-
-def describe(result: record.Record) -> str:
-    """Return how a job ended, in a few words."""
-    if result.status == "failed":
-        return f"failed: {result.error} (exit status {result.exit_status})"
-    return result.status
-
-
-def log(prefix: str, line: str) -> None:
-    """Print a line in one piece, from any thread."""
-    sys.stdout.write(f"{prefix}{line}\n")
-    sys.stdout.flush()
 
 
 def visible_gpus() -> list[str]:

@@ -7,31 +7,46 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+
+from irodori.training.launching.job import Job, arguments
+from irodori.training.launching.record import record_of, write
 
 MARK = "IRODORI_JOB"
 """Environment variable that all processes of a job inherit: the job's folder."""
 
 
 class JobProcess:
-    """A running job. Its output goes to a file and, line by line, to `show`."""
+    """A running job. Its output goes to a file and, line by line, to the terminal."""
 
     def __init__(
         self,
         command: Sequence[str],
-        folder: Path,
-        log: Path,
+        job: Job,
         variables: dict[str, str],
-        show: Callable[[str], None],
+        gpus: Sequence[str] = (),
+        prefix: str = "",
+        log: str = "output.log",
     ) -> None:
-        self.folder = folder
-        self.log = log
+        """Start the job.
+
+        Args:
+            command: as for `subprocess`.
+            job: the job; its folder exists.
+            variables: added to the environment.
+            gpus: names of GPUs, which no other job uses; none: those of this process.
+            prefix: of the lines in the terminal.
+            log: name of the file in the job's folder.
+        """
+        self.job, self.gpus = job, gpus
         self.lines: deque[str] = deque(maxlen=100)
         """The last lines of output."""
-        environment = os.environ | variables | {MARK: str(folder), "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | variables | {MARK: str(job.folder), "PYTHONUNBUFFERED": "1"}
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         # Tables fit the terminal that they end up in.
         environment.setdefault("COLUMNS", str(shutil.get_terminal_size().columns))
         for name in [name for name in environment if name.startswith("SLURM_NTASKS")]:
@@ -47,19 +62,22 @@ class JobProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.reader = threading.Thread(target=self.read, args=[show], daemon=True)
+        self.reader = threading.Thread(
+            target=self.read, args=[job.folder / log, prefix], daemon=True
+        )
         self.reader.start()
 
-    def read(self, show: Callable[[str], None]) -> None:
+    def read(self, log: Path, prefix: str) -> None:
         """Pass the output on until the last process that holds it has ended."""
         assert self.process.stdout is not None
-        with self.log.open("ab", buffering=0) as log:
+        with log.open("ab", buffering=0) as file:
             for line in self.process.stdout:
-                log.write(line)
+                file.write(line)
                 # Only the end of a line that was overwritten again and again.
                 text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
                 self.lines.append(text)
-                show(text)
+                # In one piece: other threads print, too.
+                print(f"{prefix}{text}\n", end="", flush=True)
 
     def send(self, signum: int) -> None:
         """Send a signal to the job's first process, not to its loaders, which it may still need."""
@@ -71,16 +89,22 @@ class JobProcess:
         self.send(signal.SIGKILL)
         # Before psutil waits for it: who comes second never learns its status, and takes it for 0.
         self.process.wait()
-        end(marked(str(self.folder)), patience=0)
+        end(marked(str(self.job.folder)), patience=0)
 
     def ended(self) -> int | None:
         """Return the exit status, negative for a signal, once no process is left; else None."""
         status = self.process.poll()
         if status is None:
             return None
-        end(marked(str(self.folder)), patience=5)
+        end(marked(str(self.job.folder)), patience=5)
         self.reader.join()
         return status
+
+    def note(self, status: int, told_to_stop: bool) -> None:
+        """Write into the job's folder how it ended, and print it."""
+        ended = record_of(self.job).ended(status, self.lines, told_to_stop)
+        write(self.job.folder, ended)
+        print(ended, flush=True)
 
 
 def marked(folder: str, below: bool = False) -> list[psutil.Process]:
@@ -109,15 +133,15 @@ def end(processes: list[psutil.Process], patience: float) -> None:
     psutil.wait_procs(alive, timeout=10)
 
 
-def local_command(arguments: Sequence[str], devices: int) -> list[str]:
-    """Return a job's command on this machine; torchrun starts its ranks if there are several.
+def local_command(program: Sequence[str], job: Job) -> list[str]:
+    """Return a job's command on this machine; torchrun starts its ranks if there are several."""
+    command = arguments(program, job)
+    if job.devices == 1:
+        return [sys.executable, *command]
+    return ranks_command(["--standalone"], command, job)
 
-    Args:
-        arguments: script and overrides.
-        devices: ranks.
-    """
-    if devices == 1:
-        return [sys.executable, *arguments]
+
+def ranks_command(options: Sequence[str], command: Sequence[str], job: Job) -> list[str]:
+    """Return the command that starts a job's ranks on a node, with options of torchrun."""
     ranks = "irodori.training.launching.ranks"
-    options = ["--standalone", f"--nproc-per-node={devices}"]
-    return [sys.executable, "-m", ranks, *options, *arguments]
+    return [sys.executable, "-m", ranks, f"--nproc-per-node={job.devices}", *options, *command]

@@ -1,7 +1,6 @@
 """The record of a job, in its folder's job.json."""
 
 import json
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,9 +9,12 @@ from typing import Any, Literal
 
 from irodori.metrics.catalog import MAIN
 from irodori.training.launching.job import Job
+from irodori.training.stopping import REQUEUE
+from irodori.utils.files import replacing
+from irodori.utils.run_files import JOB, METRICS
 
-REQUEUE = 75
-"""Exit status of a run that was stopped and has written a checkpoint."""
+SEARCH = "search.json"
+"""The file that makes a sweep's folder one of a search: its space, and each job's values."""
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -45,6 +47,12 @@ class Record:
                 error += ", as the system does when memory runs out"
         return replace(self, status="failed", exit_status=exit_status, error=error)
 
+    def __str__(self) -> str:
+        """Return how the job ended, in a few words."""
+        if self.status == "failed":
+            return f"job {self.job} failed: {self.error} (exit status {self.exit_status})"
+        return f"job {self.job} {self.status}"
+
 
 def last_error(lines: Sequence[str]) -> str:
     """Return the last of these lines that names an error, or else the last one."""
@@ -55,52 +63,38 @@ def last_error(lines: Sequence[str]) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def waiting(job: Job) -> Record:
-    """Return the record of a job that hasn't started."""
-    return Record(job.number, "waiting", list(job.overrides), list(job.varied))
-
-
-def running(job: Job) -> Record:
-    """Return the record of a job that has started."""
-    return replace(waiting(job), status="running")
-
-
-def lost(job: Job, error: str) -> Record:
-    """Return the record of a job whose exit status nobody knows."""
-    return replace(waiting(job), status="failed", error=error)
+def record_of(job: Job, status: Status = "waiting", error: str | None = None) -> Record:
+    """Return the record of a job that has no exit status yet."""
+    return Record(job.number, status, list(job.overrides), list(job.varied), error=error)
 
 
 def write(folder: Path, record: Record) -> None:
     """Write job.json, whole or not at all."""
-    temporary = folder / f".job.json.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(record), indent=2) + "\n")
-    temporary.replace(folder / "job.json")
+    with replacing(folder / JOB) as file:
+        file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")
 
 
 def read(folder: Path) -> Record | None:
     """Return the record in a job's folder, if there is one."""
-    path = folder / "job.json"
+    path = folder / JOB
     return Record(**json.loads(path.read_text())) if path.exists() else None
 
 
 def read_all(sweep: Path) -> list[tuple[Path, Record]]:
     """Return folders and records of a sweep's jobs, by number."""
-    found = ((path.parent, read(path.parent)) for path in sweep.rglob("job.json"))
-    return sorted(
-        ((folder, record) for folder, record in found if record is not None),
-        key=lambda pair: pair[1].job,
-    )
+    found = [(path.parent, Record(**json.loads(path.read_text()))) for path in sweep.rglob(JOB)]
+    return sorted(found, key=lambda pair: pair[1].job)
 
 
 def score(folder: Path) -> float | None:
     """Return the main metric of a done job's best checkpoint; None of any other."""
-    known, metrics = read(folder), rows(folder)
-    if known is None or known.status != "done" or metrics is None:
-        return None
-    return float(metrics["best"][MAIN])
+    known = read(folder)
+    best = rows(folder).get("best") if known and known.status == "done" else None
+    return float(best[MAIN]) if best else None
 
 
-def rows(folder: Path) -> dict[str, Any] | None:
-    """Return the rows of a job's metrics.json, if it has come so far."""
-    path = folder / "metrics.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else None
+def rows(folder: Path) -> dict[str, Any]:
+    """Return the rows of a job's metrics.json; none if it hasn't come so far."""
+    path = folder / METRICS
+    found: dict[str, Any] = json.loads(path.read_text())["rows"] if path.exists() else {}
+    return found

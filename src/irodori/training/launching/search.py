@@ -1,12 +1,13 @@
-"""A search with Optuna whose journal lies in the sweep's folder and outlives a crash."""
+"""A search with Optuna; the sweep's folder is all that it needs to be resumed after a crash."""
 
+import json
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from optuna.distributions import (
@@ -15,34 +16,19 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from irodori.training.launching import record
+from irodori.training.launching.record import SEARCH
 from irodori.utils.errors import IrodoriError
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial whose result isn't known yet."""
-
-    number: int
-    """Optuna's."""
-    params: dict[str, Any]
-    job: int
+from irodori.utils.files import replacing
 
 
 class Search:
-    """The trials of a search: asked for in batches, and their results."""
+    """The jobs of a search. Their values lie in search.json, how each ended in its job.json."""
 
     def __init__(
-        self,
-        folder: Path,
-        overrides: Sequence[Override],
-        seed: int,
-        n_trials: int,
-        together: bool,
+        self, folder: Path, overrides: Sequence[Override], seed: int, n_trials: int
     ) -> None:
         """Begin the search, or resume the one that lies in the folder.
 
@@ -50,15 +36,13 @@ class Search:
             folder: the sweep's folder, which nobody else writes to.
             overrides: parsed; those that are sweeps are the space.
             seed: of the sampler.
-            n_trials: trials that end, all in all.
-            together: whether trials are asked for before the results of the ones before are known.
+            n_trials: jobs that end, all in all.
 
         Raises:
             IrodoriError: the space can't be searched, or the folder holds another or a finished
                 search.
         """
-        self.folder = folder
-        self.n_trials = n_trials
+        self.folder, self.n_trials, self.seed = folder, n_trials, seed
         self.space = {
             override.get_key_element(): distribution(override)
             for override in overrides
@@ -74,118 +58,92 @@ class Search:
             for override in overrides
             if not override.is_sweep_override()
         ]
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        self.study = optuna.create_study(
-            storage=journal(folder / "search.journal"), study_name="search", load_if_exists=True
-        )
-        self.refuse_another_search()
-        self.started = self.take_up()
-        if self.missing() < 1 and not self.started:
+        self.about = {key: repr(values) for key, values in self.space.items()}
+        self.params: list[dict[str, Any]] = []
+        """The values of each job, by its number."""
+        if (path := folder / SEARCH).exists():
+            stored = json.loads(path.read_text())
+            self.params = stored.pop("params")
+            if stored != (now := {"space": self.about, "fixed": self.fixed}):
+                raise IrodoriError(
+                    f"{folder} holds a search with other settings ({stored} where now stands"
+                    f" {now}): give another hydra.sweep.dir"
+                )
+        self.open = [
+            job for job, (state, _) in enumerate(self.results()) if not state.is_finished()
+        ]
+        """Jobs that ran when the search was stopped: they are resumed."""
+        if len(self.params) >= n_trials and not self.open:
             raise IrodoriError(
                 f"the search in {folder} has its {n_trials} trials: raise hydra.sweeper.n_trials to"
                 " resume it, or give another hydra.sweep.dir"
             )
-        # Else a resumed search would draw its first random values again.
-        seed += len(self.study.trials)
-        self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=together)
+        self.save()
 
-    def refuse_another_search(self) -> None:
-        """Raise IrodoriError if the journal's search isn't this one."""
-        about = {
-            "space": {key: repr(values) for key, values in self.space.items()},
-            "fixed": self.fixed,
-        }
-        for key, value in about.items():
-            before = self.study.user_attrs.setdefault(key, value)
-            if before != value:
-                raise IrodoriError(
-                    f"{self.folder} holds a search with other settings ({before} where now stands"
-                    f" {value}): give another hydra.sweep.dir"
-                )
-            self.study.set_user_attr(key, value)
+    def save(self) -> None:
+        """Write search.json."""
+        with replacing(self.folder / SEARCH) as file:
+            content = {"space": self.about, "fixed": self.fixed, "params": self.params}
+            file.write(json.dumps(content, indent=2).encode())
 
-    def take_up(self) -> list[Asked]:
-        """Return the trials that ran when the search was stopped: their jobs are resumed."""
-        known = {job.job: (folder, job) for folder, job in record.read_all(self.folder)}
-        started = []
-        for trial in self.study.get_trials(states=[TrialState.RUNNING]):
-            job = trial.user_attrs.get("job")
-            if job is None:
-                # It was asked for and never launched.
-                self.study.tell(trial.number, state=TrialState.FAIL)
-            elif job in known and known[job][1].status == "done":
-                # Its result came when nobody was there any more.
-                asked = Asked(trial.number, trial.params, job)
-                self.tell([asked], [record.score(known[job][0])])
+    def results(self) -> list[tuple[TrialState, float | None]]:
+        """Return each job's state, and its score if it is done."""
+        known = {job.job: (folder, job.status) for folder, job in record.read_all(self.folder)}
+        found: list[tuple[TrialState, float | None]] = []
+        for job in range(len(self.params)):
+            folder, status = known.get(job, (self.folder, "waiting"))
+            score = record.score(folder) if status == "done" else None
+            if status not in ("done", "failed"):
+                found.append((TrialState.RUNNING, None))
+            elif score is None or not math.isfinite(score):
+                found.append((TrialState.FAIL, None))
             else:
-                started.append(Asked(trial.number, trial.params, job))
-        return sorted(started, key=lambda trial: trial.job)
+                found.append((TrialState.COMPLETE, score))
+        return found
 
-    def missing(self) -> int:
-        """Return the number of trials that are still to be asked for."""
-        trials = self.study.get_trials(deepcopy=False)
-        return self.n_trials - sum("job" in trial.user_attrs for trial in trials)
-
-    def ask(self, batch: int) -> list[Asked]:
-        """Return the next trials, at most `batch`, for successive jobs; [] at the end."""
-        if self.started:
-            asked = [self.started.pop(0)]
-            while self.started and len(asked) < batch and self.started[0].job == asked[-1].job + 1:
-                asked.append(self.started.pop(0))
+    def ask(self, batch: int) -> list[int]:
+        """Return the numbers of the next jobs, at most `batch` successive ones; [] at the end."""
+        if self.open:
+            asked = [self.open.pop(0)]
+            while self.open and len(asked) < batch and self.open[0] == asked[-1] + 1:
+                asked.append(self.open.pop(0))
             return asked
-        asked = []
-        first = max((job.job for _, job in record.read_all(self.folder)), default=-1) + 1
-        for job in range(first, first + min(batch, self.missing())):
-            trial = self.study.ask(self.space)
-            trial.set_user_attr("job", job)
-            asked.append(Asked(trial.number, trial.params, job))
-        return asked
+        first = len(self.params)
+        count = min(batch, self.n_trials - first)
+        # Each draw has a seed of its own: a resumed search doesn't draw its first values again.
+        (seed,) = np.random.SeedSequence([self.seed, first]).generate_state(1)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(seed=int(seed), constant_liar=batch > 1)
+        study = optuna.create_study(sampler=sampler)
+        for params, (state, value) in zip(self.params, self.results(), strict=True):
+            known = create_trial(state=state, value=value, params=params, distributions=self.space)
+            study.add_trial(known)
+        for _ in range(count):
+            self.params.append(study.ask(self.space).params)
+        self.save()
+        return list(range(first, first + count))
 
-    def overrides(self, trial: Asked) -> list[str]:
-        """Return all overrides of a trial's job."""
-        return [*self.fixed, *(f"{key}={value!s}" for key, value in trial.params.items())]
+    def overrides(self, job: int) -> list[str]:
+        """Return all overrides of a job."""
+        return [*self.fixed, *(f"{key}={value!s}" for key, value in self.params[job].items())]
 
-    def tell(self, trials: Sequence[Asked], values: Sequence[float | None]) -> bool:
-        """Note how trials came out; return whether the search continues.
-
-        A trial whose job was stopped stays open: it is resumed with the search.
-        """
-        jobs = {job.job: job.status for _, job in record.read_all(self.folder)}
-        going = True
-        for trial, value in zip(trials, values, strict=True):
-            if jobs[trial.job] in ("waiting", "running", "stopped"):
-                going = False
-            elif value is None or not math.isfinite(value):
-                self.study.tell(trial.number, state=TrialState.FAIL)
-            else:
-                self.study.tell(trial.number, value)
-        return going
+    def ended(self, jobs: Sequence[int]) -> bool:
+        """Return whether these jobs have ended; one that was stopped is resumed with the search."""
+        results = self.results()
+        return all(results[job][0].is_finished() for job in jobs)
 
     def report(self) -> None:
         """Print the best trial."""
-        done = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        if done:
-            best = self.study.best_trial
-            values = " ".join(f"{key}={value}" for key, value in best.params.items())
+        scores = {job: value for job, (_, value) in enumerate(self.results()) if value is not None}
+        if scores:
+            best = min(scores, key=scores.__getitem__)
+            values = " ".join(f"{key}={value}" for key, value in self.params[best].items())
             print(
-                f"best of {len(done)} trials: job {best.user_attrs['job']} ({values}):"
-                f" {best.value:.2f}",
+                f"best of {len(scores)} trials: job {best} ({values}): {scores[best]:.2f}",
                 flush=True,
             )
-
-
-def journal(path: Path) -> JournalStorage:
-    """Return the journal, mended after a crash while writing; nobody else may have it open."""
-    path = path.resolve()
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with path.open("rb+") as file:
-                file.truncate(whole)
-    return JournalStorage(JournalFileBackend(str(path)))
 
 
 def distribution(override: Override) -> BaseDistribution:
@@ -198,12 +156,10 @@ def distribution(override: Override) -> BaseDistribution:
     """
     sweep = override.value()
     tags: set[str] = getattr(sweep, "tags", set())
-    if tags - {"log"}:
-        raise IrodoriError(
-            f"{override.input_line}: the only tag is log, not {', '.join(sorted(tags - {'log'}))}"
-        )
     log = "log" in tags
     try:
+        if tags - {"log"}:
+            raise ValueError(f"the only tag is log, not {', '.join(sorted(tags - {'log'}))}")
         if isinstance(sweep, IntervalSweep):
             low, high = sweep.start, sweep.end
             assert low is not None

@@ -17,7 +17,8 @@ from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import CONSOLE
 from irodori.runs.folder import resume_command
 from irodori.training.launching.job import quoted
-from irodori.training.launching.record import REQUEUE, Record, read_all, rows
+from irodori.training.launching.record import SEARCH, Record, read_all, rows
+from irodori.training.stopping import REQUEUE
 from irodori.utils.run_files import CONFIG
 
 STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -63,7 +64,7 @@ def summarize(sweep: Path) -> int:
             hint = f"resume by: {resume_command(folder)}" if started else "it had hardly started"
             print(f"job {job.job} was stopped; {hint}")
     # A search has made up its mind about what failed.
-    settled = ("done", "failed") if (sweep / "search.journal").exists() else ("done",)
+    settled = ("done", "failed") if (sweep / SEARCH).exists() else ("done",)
     if any(job.status not in settled for _, job in jobs):
         again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
         print(f"the same command with {again} continues with what is missing")
@@ -73,7 +74,7 @@ def summarize(sweep: Path) -> int:
 
 def _metrics(folder: Path, job: Record) -> list[float | None]:
     """Return the columns of a job; None where it isn't done, or a metric isn't measured."""
-    found = (rows(folder) if job.status == "done" else None) or {}
+    found = rows(folder) if job.status == "done" else {}
     return [found.get(row, {}).get(metric) for row, metric in COLUMNS.values()]
 
 

@@ -4,18 +4,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import AcquireReturnProxy, FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from irodori.runs.folder import create_new_folder
 from irodori.training.launching import record
-from irodori.training.launching.folder import create_sweep_folder
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.processes import end, marked
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import lock
 
 
-def begin(config: DictConfig) -> None:
-    """Claim the sweep's folder, write its name into the configuration, and clear what is left.
+def begin(config: DictConfig) -> "AcquireReturnProxy[FileLock]":
+    """Create and lock the sweep's folder, put its name into the configuration, end what is left.
+
+    A folder that the user has not named gets a number where it exists.
 
     Raises:
         IrodoriError: another sweep is running there, or this process is itself a rank.
@@ -23,7 +27,13 @@ def begin(config: DictConfig) -> None:
     if "LOCAL_RANK" in os.environ:
         raise IrodoriError("start a sweep without torchrun: it starts its jobs' ranks itself")
     named = any(text.startswith("hydra.sweep.dir=") for text in given(config, "hydra"))
-    folder = create_sweep_folder(Path(config.hydra.sweep.dir), named).resolve()
+    folder = Path(config.hydra.sweep.dir)
+    if named:
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        folder = create_new_folder(folder)
+    held = lock(folder, f"another sweep is running in {folder}: give another hydra.sweep.dir")
+    folder = folder.resolve()
     config.hydra.sweep.dir = str(folder)
     orphans = marked(str(folder), below=True)
     if orphans:
@@ -31,6 +41,7 @@ def begin(config: DictConfig) -> None:
         for process in orphans:
             process.terminate()
         end(orphans, patience=30)
+    return held
 
 
 def prepare(jobs: Sequence[Job]) -> list[Job]:
@@ -55,7 +66,7 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
         if job.number not in done:
-            record.write(job.folder, record.waiting(job))
+            record.write(job.folder, record.record_of(job))
     return [job for job in jobs if job.number not in done]
 
 

@@ -1,0 +1,93 @@
+"""The page's addresses for hints: previews, likely colors, and files at full size."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from irodori.app.demo.hint_editor import HintEditor
+from irodori.app.demo.markup import address
+from irodori.app.demo.route_guard import report_failure
+from irodori.app.demo.service import LeftError, reason
+from irodori.inference.hints import Hint, hints_from_json, hints_to_json
+from irodori.utils.errors import IrodoriError
+
+Work = Callable[[HintEditor, str, Request, bytes], Response]
+GONE = "This result isn't here any more: colorize the photo again."
+FULL = "Too many visitors at once: try again in a minute."
+
+
+def hint_routes(editor: HintEditor, waiting: int, at_once: int) -> list[Route]:
+    """Return the routes; each takes a hint file's text, or a place as x and y.
+
+    Args:
+        editor: does the work.
+        waiting: requests that wait for their turn, at most; more are refused.
+        at_once: previews that are made at the same time, and as many files.
+    """
+    return [
+        _route("read", _read, editor, waiting, at_once),
+        _route("preview", _preview, editor, waiting, at_once),
+        _route("colors", _colors, editor, waiting, at_once),
+        # Waits apart from the others: a file takes longer than a click may.
+        _route("file", _file, editor, waiting, at_once),
+    ]
+
+
+def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int) -> Route:
+    turns, requests = asyncio.Semaphore(at_once), 0
+
+    async def answer(request: Request) -> Response:
+        nonlocal requests
+        token, body = request.path_params["token"], await request.body()
+        if requests >= waiting + at_once:
+            return PlainTextResponse(FULL, 503)
+        requests += 1
+        try:
+            async with turns:
+                if await request.is_disconnected():
+                    raise LeftError
+                return await run_in_threadpool(work, editor, token, request, body)
+        except LeftError:
+            return PlainTextResponse(GONE, 404)
+        except IrodoriError as error:
+            return PlainTextResponse(str(error), 400)
+        except Exception as error:
+            report_failure(f"{request.method} {request.url.path[:80]!r}: ", error)
+            return PlainTextResponse(reason(error), 500)
+        finally:
+            requests -= 1
+
+    return Route(f"/hints/{{token}}/{name}", answer, methods=["POST"])
+
+
+def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    shares = editor.in_shares(token, _hints(body))
+    return Response(hints_to_json(shares), media_type="application/json")
+
+
+def _preview(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    jpeg = editor.preview(token, _hints(body))
+    return Response(jpeg, media_type="image/jpeg")
+
+
+def _colors(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    try:
+        x, y = (float(request.query_params[name]) for name in "xy")
+    except (KeyError, ValueError):
+        raise IrodoriError("x and y are missing, or no numbers") from None
+    return JSONResponse(editor.likely_colors(token, x, y))
+
+
+def _file(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    return PlainTextResponse(address(editor.full_size(token, _hints(body))))
+
+
+def _hints(body: bytes) -> tuple[Hint, ...]:
+    try:
+        return hints_from_json(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise IrodoriError("not JSON (no text in UTF-8)") from None
