@@ -28,7 +28,7 @@ from irodori.color import to_float, to_uint8
 from irodori.data.images import to_short_side
 from irodori.data.opening import open_index
 from irodori.data.samples import Samples
-from irodori.evaluation.plotting import COLORS, MARKERS, Theme, draw
+from irodori.evaluation.plotting import COLORS, MARKERS, draw
 from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
 from irodori.inference.hints import Hint
 from irodori.inference.prepared_photo import PreparedPhoto
@@ -261,7 +261,7 @@ def plot(results: pd.DataFrame) -> bytes:
     """Return a PNG: RMSE over the number of hints, a panel for each kind of places."""
     results = results[results["metric"] == "chroma_rmse"]
 
-    def panel(axes: Axes, theme: Theme, kind: str) -> None:
+    def panel(axes: Axes, kind: str) -> None:
         across = np.arange(len(COUNTS))
         for number, (method, title) in enumerate(METHODS.items()):
             own = results[(results["method"] == method) & (results["places"] == kind)]
@@ -276,7 +276,7 @@ def plot(results: pd.DataFrame) -> bytes:
             axes.legend()
 
     alt = "Chrominance RMSE over the number of hints, of all methods"
-    return draw("errors", alt, 3.2, *(partial(panel, kind=kind) for kind in PLACES)).light
+    return draw("errors", alt, 3.2, *(partial(panel, kind=kind) for kind in PLACES)).png
 
 
 if __name__ == "__main__":
