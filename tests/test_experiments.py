@@ -30,6 +30,8 @@ SCRIPTS = {
     "streaming/read_rates.py": ["--images", "100", "--rounds", "1"],
     "streaming/write_rates.py": ["--copied", "40", "--encoded", "12", "--rounds", "1"],
 }
+if shutil.which("exiftool"):
+    SCRIPTS["colorize/exiftool.py"] = []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

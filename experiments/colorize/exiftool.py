@@ -1,17 +1,20 @@
 """What exiftool lists for a result: its listing as a picture.
 
 `python experiments/colorize/exiftool.py` (with Debian's libimage-exiftool-perl) describes a
-photograph of the sample as an archive would, colorizes it, and writes docs/exiftool.png.
+photograph of the sample as an archive would, colorizes it, and draws what exiftool lists for the
+result in exiftool.png beside this file.
 """
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-PROJECT = Path(__file__).parents[2]
+from irodori.config import PROJECT
+
 PHOTO = PROJECT / "data/sample/historical/castle_clinton.jpg"
 TERM = "http://cv.iptc.org/newscodes/digitalsourcetype/negativeFilm"
 SAID = (
@@ -39,7 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photo, result = Path(folder, "photo.jpg"), Path(folder, "colorized.jpg")
         subprocess.run(["exiftool", "-q", *SAID, "-o", photo, PHOTO], check=True)
-        subprocess.run(["irodori", "colorize", photo, "--output", result], check=True)
+        irodori = [sys.executable, "-c", "from irodori.cli.app import app; app()"]
+        subprocess.run([*irodori, "colorize", photo, "--output", result], check=True)
         command = ["exiftool", "-a", "-G1", *LISTED, result.name]
         listing = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     lines = [f"$ exiftool -a -G1 {result.name}"]
@@ -56,7 +60,7 @@ def main() -> None:
     draw = ImageDraw.Draw(picture)
     for number, line in enumerate(lines):
         draw.text((20, 20 + 21 * number), line, 20, font)
-    picture.quantize(16).save(PROJECT / "docs/exiftool.png", optimize=True)
+    picture.quantize(16).save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":

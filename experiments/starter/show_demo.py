@@ -24,10 +24,12 @@ WORK = 120_000
 
 def main() -> None:
     """Serve the page, use it, and take its picture."""
-    command = [Path(sys.executable).with_name("irodori"), "demo", "--port", "0", *sys.argv[1:]]
+    irodori = str(Path(sys.executable).with_name("irodori"))
+    command = [irodori, "demo", "--port", "0", *sys.argv[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            address = re.search(r"http://\S+", server.stdout.readline())[0]
+            assert server.stdout is not None
+            address = re.findall(r"http://\S+", server.stdout.readline())[0]
             with sync_playwright() as playwright:
                 found = next(filter(None, map(shutil.which, CHROMIUM)), None)
                 browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -53,6 +55,7 @@ def use(page: Page) -> None:
         page.keyboard.press("Escape")
         palette.wait_for(state="hidden")
         box = photo.bounding_box()
+        assert box is not None
         page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         palette.get_by_role("button", name="Likely color").first.wait_for()
         page.get_by_label("Any color").fill(color)

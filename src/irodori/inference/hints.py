@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -48,7 +47,11 @@ class Hint:
         # From a file they may be anything.
         places: dict[str, Any] = {"x": self.x, "y": self.y}
         for name, value in places.items():
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= last:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value <= last
+            ):
                 wanted = "a share from 0 to 1" if self.relative else "pixels, from 0 on"
                 raise IrodoriError(f"{name} is {_shown(value)}: give {wanted}")
         if not isinstance(self.color, str) or not COLOR.fullmatch(self.color):

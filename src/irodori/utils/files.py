@@ -22,7 +22,7 @@ LOCK = ".lock"
 """The file that `lock` leaves in a folder."""
 
 
-def lock(folder: Path, refusal: str, patience: float = 0) -> AcquireReturnProxy:
+def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy[FileLock]":
     """Return a held lock of a folder, which ends as a context manager, or with the process.
 
     Raises:

@@ -91,7 +91,7 @@ class Pool:
                     self.running.append(JobProcess(command(job), job, variables, gpus, prefix))
                     if self.stop_signal:
                         # The signal came while the process was being started.
-                        self.running[-1].send(self.stop_signal)
+                        self.running[-1].send(self.stop_signal)  # type: ignore[unreachable]
                 for process in list(self.running):
                     if (status := process.ended()) is not None:
                         self.running.remove(process)

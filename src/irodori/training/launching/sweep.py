@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import AcquireReturnProxy
+from filelock import AcquireReturnProxy, FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
@@ -16,7 +16,7 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.files import lock
 
 
-def begin(config: DictConfig) -> AcquireReturnProxy:
+def begin(config: DictConfig) -> "AcquireReturnProxy[FileLock]":
     """Create and lock the sweep's folder, put its name into the configuration, end what is left.
 
     A folder that the user has not named gets a number where it exists.
