@@ -116,9 +116,9 @@ class Palette {
     const below = y + 24 + height < innerHeight ? y + 24 : y - 24 - height;
     style.left = `${left ?? clamp(x - width / 2, 8, innerWidth - width - 8)}px`;
     style.top = `${clamp(left === undefined ? below : y - height / 2, 8, innerHeight - height - 8)}px`;
-    // On phones it is at the bottom, and what it would cover is scrolled up.
-    const covers = y + 32 - this.dialog.getBoundingClientRect().top;
-    if (matchMedia("(max-width: 480px)").matches && covers > 0) scrollBy(0, covers);
+    // On phones it is at the bottom, and what it would cover is scrolled up, but for the hint.
+    const covered = Math.min(photo.bottom - this.dialog.getBoundingClientRect().top, y - 40);
+    if (matchMedia("(max-width: 480px)").matches && covered > 0) scrollBy(0, covered);
   }
 
   choose(color) {
