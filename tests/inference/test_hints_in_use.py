@@ -327,7 +327,7 @@ def test_likely_colors_begin_with_the_predicted_one(colorizer):
     colors = prepared.likely_colors(0.5, 0.5)
     assert len(colors) == len(set(colors)) == 8
     (predicted,) = distances(prepared.color().pixels_HW3, [Hint(210, 150, colors[0])])
-    assert predicted < 3  # the rest is fine detail
+    assert predicted < 6  # the rest is fine detail
     gray = pixels[150, 210, 0] / 255
     labs = [rgb2lab(np.array(list(bytes.fromhex(color[1:])), float) / 255) for color in colors]
     assert np.abs([lab[0] - rgb2lab([gray] * 3)[0] for lab in labs]).max() < 0.6
