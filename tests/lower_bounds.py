@@ -10,7 +10,7 @@ from pathlib import Path
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 # Of these the oldest tested version is the one that plain pip installs.
 NEWEST = {"torch", "torchvision"}
-IMPORTED_EXTRAS = ("search", "slurm", "demo", "export")
+IMPORTED_EXTRAS = ("search", "slurm", "c2pa", "demo", "export")
 
 
 def pins() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """`irodori colorize`: photos in, colorized photos out."""
 
+import importlib.util
 import io
 import sys
 from contextlib import closing
@@ -90,6 +91,13 @@ def colorize(
     no_provenance: Annotated[
         bool, typer.Option("--no-provenance", help="Don't mark results as colorized.")
     ] = False,
+    c2pa: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sign results (C2PA) with the certificates and key of this PEM file.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip photos whose results exist.")
     ] = False,
@@ -127,6 +135,13 @@ def colorize(
             raise IrodoriError("--json and a photo can't both go to standard output")
         size = NATIVE if work_size == NATIVE else int(work_size)
         name = None if format is None else format.upper()
+        signer = None
+        if c2pa is not None:
+            if importlib.util.find_spec("c2pa") is None:
+                raise IrodoriError("--c2pa needs a package: pip install 'irodori[c2pa]'")
+            from irodori.imageio.signing import Signer
+
+            signer = Signer(c2pa)
         options = JobOptions(
             settings=ColorizeSettings(size, saturation, style_strength),
             checkpoint=checkpoint,
@@ -140,6 +155,7 @@ def colorize(
             provenance=not no_provenance,
             source_type=source_type,
             label=label,
+            signer=signer,
             overwrite=overwrite,
             resume=resume,
             device=device,

@@ -7,10 +7,11 @@ from irodori.utils.errors import IrodoriError
 
 
 class Format(NamedTuple):
-    """A format's abilities: 16 bits a channel, transparency, largest side in pixels."""
+    """A format's abilities: 16 bits a channel, transparency, signatures, largest side in pixels."""
 
     deep: bool = False
     alpha: bool = False
+    signed: bool = True
     side: int = 1 << 31
 
 
@@ -19,7 +20,7 @@ FORMATS = {
     "PNG": Format(deep=True, alpha=True),
     "TIFF": Format(deep=True, alpha=True, side=1_000_000),
     "WEBP": Format(alpha=True, side=16383),
-    "BMP": Format(),
+    "BMP": Format(signed=False),
 }
 """Formats that results are written in, by Pillow's names."""
 

@@ -11,6 +11,7 @@ from irodori.imageio.kinds import FORMATS
 from irodori.utils.errors import IrodoriError
 
 SOFTWARE = f"irodori {__version__}"
+IPTC_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class Provenance:
     settings: Mapping[str, object]
     source_type: str = "compositeWithTrainedAlgorithmicMedia"
     label: bool = False
+
+    @property
+    def description(self) -> str:
+        """What was done, for people who read the file's history."""
+        settings = "".join(f"; {name}={value}" for name, value in self.settings.items())
+        return f"colorized by {self.model} (SHA-256 {self.model_hash}){settings}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import io
 import uuid
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -70,6 +72,7 @@ def write_photo(
     photo: Photo,
     encoding: Encoding,
     provenance: Provenance | None = None,
+    sign: Callable[[str, bytes], bytes] | None = None,
 ) -> tuple[str, ...]:
     """Write a colorized photo with the metadata and the transparency of the photo that it was.
 
@@ -83,6 +86,7 @@ def write_photo(
         photo: as it was read.
         encoding: format and quality.
         provenance: what the result says of how it was made; None: nothing.
+        sign: adds a signature to a result in a format that holds one.
 
     Returns:
         What the format can't hold, each a phrase for one line.
@@ -107,14 +111,19 @@ def write_photo(
         pixels_HW3 = _labeled(pixels_HW3)
     pixels = pixels_HW3 if alpha is None else np.dstack([pixels_HW3, alpha])
     metadata = _described(photo, name, provenance, notes)
+    if sign is not None and not FORMATS[name].signed:
+        notes.append(f"not signed: {name} holds no signature")
+        sign = None
     try:
-        if isinstance(target, Path):
+        if isinstance(target, Path) and sign is None:
             with replacing(target) as file:
                 _write(file, name, pixels, metadata, encoding)
         else:
-            content = io.BytesIO()  # a stream gets all of it or nothing
-            _write(content, name, pixels, metadata, encoding)
-            target.write(content.getbuffer())
+            stream = io.BytesIO()  # a stream gets all of it or nothing
+            _write(stream, name, pixels, metadata, encoding)
+            content = stream.getvalue() if sign is None else sign(name, stream.getvalue())
+            with replacing(target) if isinstance(target, Path) else nullcontext(target) as file:
+                file.write(content)
     except OSError as error:
         where = target if isinstance(target, Path) else "output"
         message = f"{where}: {error.strerror or one_line(error)}"

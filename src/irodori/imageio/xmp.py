@@ -10,9 +10,7 @@ from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from irodori.imageio.photo import SOFTWARE, Provenance
-
-SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+from irodori.imageio.photo import IPTC_SOURCE_TYPES, SOFTWARE, Provenance
 
 _NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -177,13 +175,12 @@ def for_result(
     if source_type:
         said = f"{_SOURCE_TYPE} {source_type}"
         packet.append_event(_event(action="created", instanceID=source_id, parameters=said))
-    settings = "".join(f"; {name}={value}" for name, value in provenance.settings.items())
-    made = f"colorized by {provenance.model} (SHA-256 {provenance.model_hash}){settings}"
+    made = provenance.description
     packet.append_event(
         _event(action="edited", instanceID=result_id, softwareAgent=SOFTWARE, parameters=made)
     )
     packet.put("xmp:CreatorTool", SOFTWARE)
-    packet.put(_SOURCE_TYPE, SOURCE_TYPES + provenance.source_type)
+    packet.put(_SOURCE_TYPE, IPTC_SOURCE_TYPES + provenance.source_type)
     packet.put("xmpMM:InstanceID", result_id)
     packet.put(_DOCUMENT, f"xmp.did:{identity[0]}")
     reference = _property("stRef:instanceID", source_id)

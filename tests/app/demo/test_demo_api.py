@@ -72,7 +72,7 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
 
     style = tmp_path / "style.png"
     tiny.photo(4).save(style)
-    file, scenes = client.predict(
+    file, scenes, notes = client.predict(
         handle_file(HISTORICAL),
         model="lab_alpha1/2026-11-23",
         saturation=1.4,
@@ -88,6 +88,7 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
     write_photo(expected, colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
     assert np.array_equal(pixels(file), pixels(expected))
     assert scenes == pytest.approx(colored.scenes, rel=1e-4)
+    assert notes == list(read_photo(HISTORICAL).notes) == []
     assert Path(file).name == "castle_clinton-colorized.jpg"
 
 
@@ -96,7 +97,7 @@ def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
 
     photo = tmp_path / "deep.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 65535, (40, 50), np.uint16)).save(photo)
-    file, _ = client.predict(handle_file(photo), api_name="/colorize")
+    file, _, _ = client.predict(handle_file(photo), api_name="/colorize")
     command = ["colorize", photo, "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
     assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
     assert np.array_equal(pixels(file), pixels(tmp_path / "c.png"))
@@ -204,7 +205,7 @@ def test_several_at_once_are_all_served(address, demo_checkpoint, tmp_path):
     def visit(number):
         client = Client(address, download_files=str(tmp_path / f"of{number}"), verbose=False)
         photo = handle_file(tmp_path / f"{number}.png")
-        file, _ = client.predict(photo, api_name="/colorize")
+        file, _, _ = client.predict(photo, api_name="/colorize")
         client.close()
         return file
 

@@ -64,7 +64,7 @@ def _result(name: str, of: str, result: Result, hints: str) -> str:
         f'<p><a class="full-size" download="{escape(result.file.name)}"'
         f' href="{escape(address(result.file))}">Download at full size'
         f'<span class="of"> ({escape(of)})</span></a></p>'
-        f"{_scenes(result.scenes)}</section>"
+        f"{_notes(result.notes)}{_scenes(result.scenes)}</section>"
     )
 
 
@@ -83,6 +83,11 @@ def _hints(name: str, of: str, result: Result, key: str) -> str:
     }
     values = " ".join(f'data-{name}="{escape(str(value))}"' for name, value in data.items())
     return f"<hint-editor {values}></hint-editor>"
+
+
+def _notes(notes: Sequence[str]) -> str:
+    lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<ul class="notes" aria-label="Notes">{lines}</ul>' if notes else ""
 
 
 def _scenes(scenes: dict[str, float]) -> str:

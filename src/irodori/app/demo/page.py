@@ -153,8 +153,8 @@ def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> No
         saturation: float = 1.0,
         style: str | None = None,
         style_strength: float = 1.0,
-    ) -> tuple[str, dict[str, float]]:
-        """Colorize a photo: the result at its size, and scenes with their probabilities."""
+    ) -> tuple[str, dict[str, float], list[str]]:
+        """Colorize a photo: the result at its size, scenes with their probabilities, notes."""
         if photo is None:
             raise gr.Error("no photo was sent", print_exception=False)
         try:
@@ -164,7 +164,7 @@ def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> No
             _, (result,) = service.colorize(request, paths[0], store.new_folder)
         except Exception as error:
             raise gr.Error(reason(error), print_exception=False) from None
-        return str(result.file), result.scenes
+        return str(result.file), result.scenes, list(result.notes)
 
     with gr.Group(visible=False):
         fields = [
@@ -174,7 +174,7 @@ def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> No
             gr.File(label="Style photo"),
             gr.Slider(0, 1, value=1, label="Style strength"),
         ]
-        answers = [gr.File(label="Colorized"), gr.JSON(label="Scenes")]
+        answers = [gr.File(label="Colorized"), gr.JSON(label="Scenes"), gr.JSON(label="Notes")]
         gr.Button().click(
             colorize,
             fields,

@@ -51,6 +51,7 @@ class Result(NamedTuple):
         preview, gray, style: JPEGs for the page, of the result, of the photo without color, and of
             the style photo if there is one.
         scenes: names with probabilities, the likeliest first; empty without classification.
+        notes: what was left out or assumed, and what the file's format can't hold.
         takes_hints: whether the model does.
         style_1G: the style photo's global features.
     """
@@ -60,6 +61,7 @@ class Result(NamedTuple):
     preview: Path
     gray: Path
     scenes: dict[str, float]
+    notes: tuple[str, ...] = ()
     takes_hints: bool = False
     style: Path | None = None
     style_1G: Tensor | None = None
@@ -159,7 +161,8 @@ class ColorizeService:
                 file = folder / f"{stem[:200]}-colorized{suffix}"
                 provenance = self.models.provenance(name, request.settings)
                 provenance = with_hints(provenance, len(request.hints))
-                write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
+                encoding = Encoding(format)
+                lost = write_photo(file, colored.pixels_HW3, photo, encoding, provenance)
                 gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
                 gray = Image.fromarray(gray_3HW.permute(1, 2, 0).numpy())
                 previews = {"colorized": reduced(colored.pixels_HW3), "gray": gray}
@@ -175,6 +178,7 @@ class ColorizeService:
                     paths["colorized"],
                     paths["gray"],
                     colored.scenes,
+                    photo.notes + lost,
                     takes_hints,
                     paths.get("style"),
                     style_1G,

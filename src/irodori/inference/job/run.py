@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,11 @@ class _Job:
             raise IrodoriError("stopped")
         provenance = model.provenance and with_hints(model.provenance, len(hints))
         stream = target or sys.stdout.buffer
-        notes += write_photo(stream, colored.pixels_HW3, photo, encoding, provenance)
+        sign = None
+        if signer := self.options.signer:
+            original = source if isinstance(source, bytes) else source.read_bytes()
+            sign = partial(signer.sign, original, photo.format, provenance)
+        notes += write_photo(stream, colored.pixels_HW3, photo, encoding, provenance, sign)
         if self.options.dates and task.source is not None and target is not None:
             times = task.source.stat()
             os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
 from irodori.inference.hints import hint_file_of, is_hint_file, read_hints
@@ -11,6 +12,9 @@ from irodori.inference.job.inputs import Found, find_photos, is_folder, is_patte
 from irodori.inference.job.names import result_names
 from irodori.inference.settings import ColorizeSettings, check_range
 from irodori.utils.errors import IrodoriError
+
+if TYPE_CHECKING:  # its packages are an extra's
+    from irodori.imageio.signing import Signer
 
 STREAM = "-"
 """Standard input or output."""
@@ -43,6 +47,7 @@ class JobOptions:
         provenance: results say that they were colorized.
         source_type: one of `SOURCE_TYPES`.
         label: burn a small visible mark into results.
+        signer: signs results in formats that hold a signature.
         overwrite, resume: replace or skip results that exist.
         device: one of `DEVICES`.
         jobs: photos at a time; None: as many as cores, and at least two.
@@ -64,6 +69,7 @@ class JobOptions:
     provenance: bool = True
     source_type: str = Provenance.source_type
     label: bool = False
+    signer: "Signer | None" = None
     overwrite: bool = False
     resume: bool = False
     device: str = "auto"
@@ -86,6 +92,8 @@ class JobOptions:
             raise IrodoriError(f"--style {self.style}: no such file")
         if self.style is None and self.settings.style_strength != 1:
             raise IrodoriError("--style-strength goes with --style")
+        if self.signer is not None and not self.provenance:
+            raise IrodoriError("--c2pa signs what --no-provenance leaves out: give one")
         if self.overwrite and self.resume:
             raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
 

@@ -1,0 +1,85 @@
+"""C2PA: a signed record in the file of what a result was made from, and how. Needs extra `c2pa`."""
+
+import io
+import json
+from pathlib import Path
+
+import c2pa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509 import load_pem_x509_certificates
+from PIL import Image
+
+from irodori import __version__
+from irodori.imageio.photo import IPTC_SOURCE_TYPES, Provenance
+from irodori.utils.errors import IrodoriError, one_line
+
+_AGENT = {"name": "irodori", "version": __version__}
+_MEDIA_TYPES = {"MPO": "image/jpeg", "JPEG2000": "image/jp2", "PPM": "image/x-portable-anymap"}
+_SETTINGS = {
+    "builder": {"thumbnail": {"enabled": False}},  # it may take more bytes than the result
+    "verify": {"remote_manifest_fetch": False},  # no other host is called
+}
+
+
+class Signer:
+    """Signs results with the certificates and the key of a PEM file.
+
+    Raises:
+        IrodoriError: C2PA can't sign with what the file holds.
+        OSError: the file can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        content, picture = path.read_bytes(), io.BytesIO()
+        Image.new("L", (8, 8)).save(picture, "PNG")
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        try:
+            key = serialization.load_pem_private_key(content, None)
+            chain = b"".join(one.public_bytes(pem) for one in load_pem_x509_certificates(content))
+            algorithm = "ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else "ps256"
+            if isinstance(key, ec.EllipticCurvePrivateKey):
+                algorithm = {384: "es384", 521: "es512"}.get(key.key_size, "es256")
+            private = key.private_bytes(pem, pkcs8, serialization.NoEncryption())
+            self._keys = algorithm, chain, private
+            self.sign(picture.getvalue(), "PNG", Provenance("", "", {}), "PNG", picture.getvalue())
+        except (ValueError, TypeError, UnsupportedAlgorithm, IrodoriError) as error:
+            raise IrodoriError(
+                f"--c2pa {path} needs a certificate for C2PA and its key, unencrypted, as PEM:"
+                f" {one_line(error)}"
+            ) from None
+
+    def sign(
+        self, source: bytes, kind: str, provenance: Provenance, form: str, content: bytes
+    ) -> bytes:
+        """Return a result's content with its record, which keeps that of the photo's file.
+
+        Args:
+            source: the photo's file, of the format `kind`, one of Pillow's names.
+            provenance: how the result was made.
+            form, content: the result's format and file.
+
+        Raises:
+            IrodoriError: it can't be signed.
+        """
+        edited = {"action": "c2pa.edited", "softwareAgent": _AGENT}
+        edited["digitalSourceType"] = IPTC_SOURCE_TYPES + provenance.source_type
+        edited["description"] = provenance.description
+        actions = {"label": "c2pa.actions.v2", "data": {"actions": [edited]}}
+        manifest = {"claim_generator_info": [_AGENT], "assertions": [actions]}
+        signed = io.BytesIO()
+        try:
+            with (
+                c2pa.Context.from_dict(_SETTINGS) as context,
+                c2pa.Signer.from_info(c2pa.C2paSignerInfo(*self._keys, None)) as signer,
+                c2pa.Builder(json.dumps(manifest), context) as builder,
+            ):
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)  # puts c2pa.opened first
+                media_type = _MEDIA_TYPES.get(kind, f"image/{kind.lower()}")
+                parent = json.dumps({"relationship": "parentOf"})
+                builder.add_ingredient_from_stream(parent, media_type, io.BytesIO(source))
+                builder.sign(signer, f"image/{form.lower()}", io.BytesIO(content), signed)
+        except c2pa.C2paError as error:
+            raise IrodoriError(f"can't be signed: {one_line(error)}") from None
+        return signed.getvalue()
