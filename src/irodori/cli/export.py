@@ -20,6 +20,10 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Write weights in half precision; safetensors only.")
     ] = False,
+    saturation: Annotated[
+        float,
+        typer.Option(help="Factor of all colors' strength (of their logits), kept in the file."),
+    ] = 1.0,
     part: Annotated[
         str | None,
         typer.Option(
@@ -36,5 +40,14 @@ def export(
     from irodori.inference.export.write import export_model
 
     with report_errors():
-        export_model(checkpoint or STARTER, form, output, half, part, overwrite, trust or ())
+        export_model(
+            checkpoint or STARTER,
+            form,
+            output,
+            half=half,
+            saturation=saturation,
+            part=part,
+            overwrite=overwrite,
+            trust=trust or (),
+        )
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

@@ -17,10 +17,16 @@ from irodori.utils.errors import IrodoriError
 
 RADIUS = 2
 """A hint is a square of 2·RADIUS + 1 pixels of what the network sees."""
-SPREAD = 1 / 8
-"""Share of the short side over which a correction falls to 1/e."""
-CONTRAST = 0.1
-"""Difference of luminance, in [0,1], over which a correction falls to 1/e."""
+SPREAD = 1 / 2
+"""Share of the short side over which a correction falls to 1/e.
+
+On 16 photographs, with ten random hints each, by a network that hadn't seen them: chrominance RMSE
+was 15.3 without hints and 12.5 with those that the network saw; corrected, 11.3 with 1/8, 10.6 with
+1/4 and 10.4 with 1/2 and 1."""
+CONTRAST = 0.2
+"""Difference of luminance, in [0,1], over which a correction falls to 1/e.
+
+There, RMSE was 10.7 with 0.1, 10.4 with 0.2 and 10.3 with 0.4, which lets more across edges."""
 ROUNDS = 24
 """Corrections, one upon the other, at most."""
 MET = 1e-3
@@ -84,9 +90,10 @@ class PlacedHints:
         """Return predicted chrominance, corrected so that the photo has the hints' colors at them.
 
         What is missing at the hints after upsampling is interpolated by the kernel
-        exp(−distance/SPREAD − |difference of luminance|/CONTRAST): it is 1 at a hint and falls
-        off with the distance and across edges. (It is positive definite, so that any hints can be
-        met, and not smooth, so that unlike hints side by side don't make colors beyond both.)
+        exp(−distance/SPREAD − (difference of luminance/CONTRAST)²): it is 1 at a hint and falls
+        off with the distance and across edges. It is positive definite, so that all hints can be
+        met; not smooth in the distance, so that unlike hints side by side make hardly any colors
+        beyond both; and smooth in luminance, so that fine detail changes colors little.
         Upsampling mixes neighbors, so what is left is corrected again.
 
         Args:
@@ -100,7 +107,7 @@ class PlacedHints:
         x_N1w = torch.arange(width, device=rows_N.device) - columns_N[:, None, None]
         distance_Nhw = torch.hypot(y_Nh1.float(), x_N1w.float()) / (SPREAD * min(height, width))
         contrast_Nhw = (luminance_hw - luminance_hw[rows_N, columns_N][:, None, None]).abs()
-        kernel_Nhw = (-distance_Nhw - contrast_Nhw / CONTRAST).exp()
+        kernel_Nhw = (-distance_Nhw - (contrast_Nhw / CONTRAST) ** 2).exp()
         kernel_NN = kernel_Nhw[:, rows_N, columns_N].cpu().double()
         for _ in range(ROUNDS):
             upsampler = GuidedUpsampler(chroma_1Chw, self.seen_11hw, self.height, self.width)

@@ -8,8 +8,8 @@ HEADS = 2
 HEAD_CHANNELS = 16
 CELL = 8
 """Side in pixels of the cells that hints are gathered in."""
-MAX_CELLS = 64
-"""Cells with hints that spread, at most; of more, those that hints fill most."""
+TRAINED_CELLS, MAX_CELLS = 64, 512
+"""Cells with hints that spread, in training and in use, at most; of more, the fullest."""
 LIKENESS, REACH = 8.0, 24.0
 """Where training begins: how much likeness counts, and the reach in pixels at stride 2."""
 NEVER = -1e4
@@ -68,7 +68,13 @@ class HintSpread(nn.Module):
             values_BVHW = torch.cat(
                 [missing_BQHW, places_12HW.expand(len(color_BCHW), -1, -1, -1), embedding_BEHW], 1
             )
-            cells_BKV, filled_BK = gathered(values_BVHW, mask_B1HW)
+            cells_BKV, filled_BK = gathered(
+                values_BVHW, mask_B1HW, TRAINED_CELLS if self.training else MAX_CELLS
+            )
+            if not self.training:
+                # Most photos have few; in training their number would have to be waited for.
+                used = int((filled_BK > 0).sum(1).max())
+                cells_BKV, filled_BK = cells_BKV[:, :used], filled_BK[:, :used]
             missing_BKQ, places_BK2, key_BKE = cells_BKV.split(
                 [missing_BQHW.shape[1], 2, embedding_BEHW.shape[1]], 2
             )
@@ -114,18 +120,18 @@ def known_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(share_B1HW > 0, color_BCHW / share_B1HW.clamp(min=0.25), 0.5), mask_B1HW
 
 
-def gathered(values_BVHW: Tensor, mask_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+def gathered(values_BVHW: Tensor, mask_B1HW: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     """Return the means of values over the positions of each cell that have a hint.
 
     Returns:
-        B×K×V for K = MAX_CELLS, or as many as there are, and B×K: how much of each is filled; 0
-        for cells without a hint, whose values are 0.
+        B×K×V for K = limit, or as many cells as there are, the fullest first, and B×K: how much of
+        each is filled; 0 for cells without a hint, whose values are 0.
     """
     side = CELL // 2
     bottom, right = (-size % side for size in mask_B1HW.shape[-2:])
     both_BUHW = torch.cat([values_BVHW * mask_B1HW, mask_B1HW], 1)
     mean_BUhw = functional.avg_pool2d(functional.pad(both_BUHW, (0, right, 0, bottom)), side)
-    filled_BK, cells_BK = mean_BUhw[:, -1].flatten(1).topk(min(MAX_CELLS, mean_BUhw[0, 0].numel()))
+    filled_BK, cells_BK = mean_BUhw[:, -1].flatten(1).topk(min(limit, mean_BUhw[0, 0].numel()))
     values_BVK = (
         mean_BUhw[:, :-1]
         .flatten(2)

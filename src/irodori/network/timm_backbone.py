@@ -41,7 +41,7 @@ class TimmBackbone(Backbone):
         name: str,
         width: Annotated[float, Range(above=0, max=4)] = 1.0,
         global_features: bool = True,
-        input_side: Annotated[int | None, Range(min=32)] = None,
+        input_side: Annotated[int | None, Range(min=1)] = None,
     ) -> None:
         super().__init__()
         self.encoder, self.info = create_encoder(name)

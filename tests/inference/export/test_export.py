@@ -173,6 +173,27 @@ def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
     assert CliRunner().invoke(app, [*wanted, "--overwrite"]).exit_code == 0
 
 
+def test_saturation_multiplies_the_logits_of_colors(tmp_path):
+    model = model_of("tf_efficientnet_lite0", "skips")
+    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
+    checkpoint, output = tmp_path / "a.ckpt", tmp_path / "a.safetensors"
+    torch.save({"irodori": model.describe(), "state_dict": weights}, checkpoint)
+    export_model(checkpoint, "safetensors", output, saturation=1.3)
+    luminance_B1HW = torch.rand(1, 1, 64, 64)
+    plain, stronger = (
+        load_model(path).network(luminance_B1HW)[0].logit() for path in (checkpoint, output)
+    )
+    torch.testing.assert_close(stronger, 1.3 * plain, atol=1e-5, rtol=1e-4)
+    assert "--saturation" in refusal(
+        checkpoint, "safetensors", tmp_path / "b.safetensors", saturation=-1
+    )
+
+
+def test_saturation_of_a_network_without_such_logits(tmp_path, checkpoint):
+    output = tmp_path / "a.safetensors"
+    assert "--saturation" in refusal(checkpoint, "safetensors", output, saturation=1.3)
+
+
 def refusal(*arguments, **options):
     with pytest.raises(IrodoriError) as caught:
         export_model(*arguments, **options)

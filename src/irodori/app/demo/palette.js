@@ -112,7 +112,7 @@ class Palette {
     const { style } = this.dialog;
     const { width, height } = this.dialog.getBoundingClientRect();
     const fits = (left) => left >= 8 && left + width <= innerWidth - 8;
-    const left = [photo.right + 12, photo.left - 12 - width].find(fits);
+    const left = [photo.right + 24, photo.left - 24 - width].find(fits);
     const below = y + 24 + height < innerHeight ? y + 24 : y - 24 - height;
     style.left = `${left ?? clamp(x - width / 2, 8, innerWidth - width - 8)}px`;
     style.top = `${clamp(left === undefined ? below : y - height / 2, 8, innerHeight - height - 8)}px`;

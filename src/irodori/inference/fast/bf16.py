@@ -15,11 +15,11 @@ def to_bf16(network: JointNetwork) -> None:
     """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
 
     Luminance is scaled and normalized in fp32, since bf16 has no more than 128 steps from 0.5 to 1;
-    chrominance (see `network.output`) and scene logits are fp32. Global features are bf16 and are
-    accepted in any precision.
+    chrominance (see `network.output`), what hints change of it, and scene logits are fp32. Global
+    features are bf16 and are accepted in any precision.
     """
     for part in network.children():
-        if part is not network.output:
+        if part not in (network.output, network.hint_spread):
             part.to(torch.bfloat16)
     network.backbone.first_layer().register_forward_pre_hook(_to_bf16)
     if network.fusion is not None:
