@@ -18,9 +18,10 @@ _CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # these point to directories o
 
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
-STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255}
+STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255, 52545}
 """Tags of how a TIFF file stores its pixels, no metadata of the photo: sizes, strips,
-tiles, tables, colors, layers; and XMP, IPTC and the profile, which are handled apart."""
+tiles, tables, colors, layers; XMP, IPTC and the profile, which are handled apart; and C2PA's
+record, whose signature holds for that file alone."""
 
 # NumPy's names of the numbers that values of each kind are made of; of rationals, two each.
 _NUMBERS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4"}

@@ -45,27 +45,22 @@ class Signer:
             self._keys = algorithm, chain, private
             self.sign(picture.getvalue(), "PNG", Provenance("", "", {}), "PNG", picture.getvalue())
         except (ValueError, TypeError, UnsupportedAlgorithm, IrodoriError) as error:
-            raise IrodoriError(
-                f"--c2pa {path} needs a certificate for C2PA and its key, unencrypted, as PEM:"
-                f" {one_line(error)}"
-            ) from None
+            needed = "give PEM of a certificate for C2PA and of its key, unencrypted"
+            raise IrodoriError(f"--c2pa {path}: {needed} ({one_line(error)})") from None
 
     def sign(
         self, source: bytes, kind: str, provenance: Provenance, form: str, content: bytes
     ) -> bytes:
-        """Return a result's content with its record, which keeps that of the photo's file.
+        """Return a result with its record, in which that of the photo's file is kept.
 
-        Args:
-            source: the photo's file, of the format `kind`, one of Pillow's names.
-            provenance: how the result was made.
-            form, content: the result's format and file.
+        source, kind: the photo's file and format. form, content: the result's format and file.
 
         Raises:
             IrodoriError: it can't be signed.
         """
-        edited = {"action": "c2pa.edited", "softwareAgent": _AGENT}
-        edited["digitalSourceType"] = IPTC_SOURCE_TYPES + provenance.source_type
-        edited["description"] = provenance.description
+        term, done = IPTC_SOURCE_TYPES + provenance.source_type, provenance.description
+        edited = {"action": "c2pa.edited", "digitalSourceType": term, "description": done}
+        edited["softwareAgent"] = _AGENT
         actions = {"label": "c2pa.actions.v2", "data": {"actions": [edited]}}
         manifest = {"claim_generator_info": [_AGENT], "assertions": [actions]}
         signed = io.BytesIO()

@@ -23,6 +23,8 @@ TAGS = {
     "a",
     "strong",
     "hint-editor",
+    "ul",
+    "li",
 }
 TAGS |= {"table", "caption", "tbody", "tr", "th", "td", "progress"}
 SCENES = {"solar_panel": 0.7, "animal": 0.3}
@@ -55,6 +57,7 @@ def test_names_are_text_and_nothing_else(name):
     for html in (
         card(name, (3, 2), [painted(name)]),
         card(name, (3, 2), [painted(name, takes_hints=True)], name),
+        card("photo", (3, 2), [painted(notes=(name,))]),
         refusal(name, f"because of {name}"),
         status(name, 1, 2),
     ):
@@ -94,6 +97,14 @@ def test_two_models_side_by_side():
     ]
     assert "says nothing of scenes" in page.text
     assert len(page.of("table")) == 1
+
+
+def test_notes_stand_beside_their_result():
+    noted = painted(notes=("picture 1 of 2", "BMP holds < 2 notes"))
+    page = Elements(card("photo.jpg", (1, 1), [noted, painted(model="other")]))
+    assert len(page.of("li")) == 2
+    assert len(page.of("ul")) == 1
+    assert "BMP holds < 2 notes" in page.text
 
 
 def test_hints_where_the_model_takes_them():

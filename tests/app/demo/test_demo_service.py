@@ -94,6 +94,16 @@ def test_the_download_is_what_colorizer_makes(
     assert provenance.model_hash.encode() in result.file.read_bytes()
 
 
+def test_what_a_file_lost_is_noted(service, new_folder, tmp_path):
+    animation, shallow = tmp_path / "clip.gif", tmp_path / "photo.bmp"
+    frames = [tiny.photo(number).convert("L") for number in range(2)]
+    frames[0].save(animation, save_all=True, append_images=frames[1:])
+    frames[0].save(shallow)
+    for path, part in ((animation, "picture 1 of 2"), (shallow, "BMP holds no note")):
+        _, (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
+        assert part in " ".join(result.notes)
+
+
 def test_previews_are_gray_and_colorized(service, new_folder):
     image = tiny.photo(0).resize((300, 200))
     path = new_folder() / "photo.png"
