@@ -58,9 +58,12 @@ class Signer:
         Raises:
             IrodoriError: it can't be signed.
         """
-        term, done = IPTC_SOURCE_TYPES + provenance.source_type, provenance.description
-        edited = {"action": "c2pa.edited", "digitalSourceType": term, "description": done}
-        edited["softwareAgent"] = _AGENT
+        edited = {
+            "action": "c2pa.edited",
+            "softwareAgent": _AGENT,
+            "digitalSourceType": IPTC_SOURCE_TYPES + provenance.source_type,
+            "description": provenance.description,
+        }
         actions = {"label": "c2pa.actions.v2", "data": {"actions": [edited]}}
         manifest = {"claim_generator_info": [_AGENT], "assertions": [actions]}
         signed = io.BytesIO()
