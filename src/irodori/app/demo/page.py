@@ -31,7 +31,7 @@ PRIVACY = (
     "Photos are colorized on the machine that shows this page. They and their results are deleted"
     " when the page is closed."
 )
-SEEN = "The starter model has seen the examples in training, but for the first one."
+SEEN = "The starter model has seen none of the examples in training."
 SILENT: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
