@@ -65,12 +65,13 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, help="of a network with hints")
     parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder")
+    parser.add_argument("--every", type=int, default=1, help="every how many-th photograph")
     parser.add_argument("--limit", type=int, default=32, help="photographs for all methods")
     parser.add_argument("--quick", action="store_true", help="a few photographs, as a trial")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
     colorizer = Colorizer.load(chosen.checkpoint, precision="fp32")
-    photos = read(chosen.photographs, 100 if chosen.quick else 1)
+    photos = read(chosen.photographs, 100 if chosen.quick else chosen.every)
     limit = min(1 if chosen.quick else chosen.limit, len(photos))
     # Spread over the shards, which may be ordered by subject.
     compared = [number * len(photos) // limit for number in range(limit)]
