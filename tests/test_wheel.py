@@ -51,5 +51,5 @@ def test_the_wheel_colors_photos_with_its_own_model(tmp_path):
 def test_the_bundled_model_knows_its_classes():
     image = Image.new("L", (300, 200), 128)
     scenes = irodori.Colorizer.load().scenes(image)
-    names = ["animal", "building", "landscape", "solar_panel", "underwater", "windmill"]
-    assert sorted(scenes) == names
+    assert len(scenes) == 12
+    assert {"people", "food", "landscape"} < set(scenes)

@@ -31,6 +31,7 @@ def option(path):
 def _places(monkeypatch):
     monkeypatch.setenv("PLACES205", "/places 205")
     monkeypatch.setenv("PLACES365", "/places 365")
+    monkeypatch.setenv("PHOTOGRAPHS", "/photographs")
 
 
 def flat(node, path=""):

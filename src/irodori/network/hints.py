@@ -61,7 +61,7 @@ class HintSpread(nn.Module):
             prediction_BQHW = prediction_BQHW.detach().float()
             height, width = prediction_BQHW.shape[-2:]
             embedding_BEHW = self._embedding(prediction_BQHW, features)
-            color_BCHW, mask_B1HW = known_colors(hints_BMHW.float())
+            color_BCHW, mask_B1HW = hint_colors(hints_BMHW.float())
             # Beyond 0.001, the sigmoid of a logit hardly changes.
             missing_BQHW = torch.logit(color_BCHW, 1e-3) - prediction_BQHW
             places_12HW = positions(height, width, prediction_BQHW.device)[None]
@@ -111,7 +111,7 @@ class HintSpread(nn.Module):
         return functional.normalize(split_BHND, dim=3)
 
 
-def known_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
+def hint_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean colors at stride 2, 0.5 where no hint is, and whether there is one (0 or 1)."""
     bottom, right = (-size % 2 for size in hints_BMHW.shape[-2:])
     mean_BMHW = functional.avg_pool2d(functional.pad(hints_BMHW, (0, right, 0, bottom)), 2)

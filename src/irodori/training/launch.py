@@ -34,7 +34,8 @@ from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import lock, replacing
+from irodori.utils.files import replacing
+from irodori.utils.locks import lock
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
