@@ -1,5 +1,7 @@
 """Hints: colors that a person has named for places of a photo, and how they spread from there."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -43,7 +45,8 @@ class HintSpread(nn.Module):
         self.embedding = nn.Conv2d(width, width, 1)
         self.likeness_H = nn.Parameter(torch.full((HEADS,), LIKENESS))
         self.threshold_H = nn.Parameter(torch.full((HEADS,), LIKENESS / 2))
-        self.log_reach_H = nn.Parameter(torch.tensor([REACH / 2, 2 * REACH]).log())
+        # By math: on the meta device, a logarithm would import torch's compiler, for seconds.
+        self.log_reach_H = nn.Parameter(torch.tensor([math.log(REACH / 2), math.log(2 * REACH)]))
 
     def forward(
         self, prediction_BQHW: Tensor, features: dict[int, Tensor], hints_BMHW: Tensor
