@@ -100,18 +100,7 @@ class ColorizationModule(LightningModule):
         images = valid_B.sum()
         sums = {self.objective.name: (colors.detach() * len(valid_B), images)}
         if hinted_BQHW is not None:
-            hinted = self.objective(
-                ObjectiveInput(
-                    hinted_BQHW,
-                    batch["chroma"],
-                    batch["luminance"],
-                    logits_BC,
-                    labels_B,
-                    valid_B,
-                    self.network.output,
-                    self.model.space,
-                )
-            )
+            hinted = self.objective(replace(inputs, prediction_BQHW=hinted_BQHW))
             loss = colors + hinted
             sums["hinted"] = (hinted.detach() * len(valid_B), images)
         if logits_BC is not None:
