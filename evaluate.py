@@ -1,41 +1,7 @@
-"""Evaluate: `python evaluate.py checkpoint=<file>`, or `predictions=<folder> truth=<folder>`."""
+"""Evaluate: `python evaluate.py checkpoint=<file>`, the same as `irodori evaluate`."""
 
-import os
-from pathlib import Path
-
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
-from irodori.config import register
-from irodori.config.check import check
-from irodori.evaluation.settings import EvaluateSettings
-from irodori.runs.folder import removed_if_empty
-from irodori.runs.program import report_errors, run_program
-from irodori.runs.run import Run
-from irodori.utils.errors import IrodoriError
-
-register()
-
-
-@hydra.main(config_path="conf/evaluate", config_name="evaluate", version_base="1.3")
-def main(config: DictConfig) -> None:
-    """Measure a checkpoint, or any method's pictures."""
-    settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
-    named = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
-    with removed_if_empty(folder), report_errors():
-        if settings.mode == RunMode.MULTIRUN:
-            raise IrodoriError("evaluate.py sweeps over nothing: leave out -m")
-        check(config, EvaluateSettings)
-        if (given := config.checkpoint or config.predictions) and "LOCAL_RANK" not in os.environ:
-            print(f"evaluating {given} …", flush=True)
-        # Imported only now, so that a mistake in the configuration is reported at once.
-        from irodori.evaluation.launch import evaluate
-
-        evaluate(Run(config, folder, named=named))
-
+from irodori.programs.evaluate import main
+from irodori.runs.program import run_program
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,63 +1,7 @@
-"""Train: `python train.py experiment=lab_alpha1 [key=value …]`; `-m` sweeps."""
+"""Train: `python train.py experiment=lab_alpha1 [key=value …]`, the same as `irodori train`."""
 
-from pathlib import Path
-
-import hydra
-from hydra.conf import HydraConf
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
-from irodori.config import register
-from irodori.runs.folder import removed_if_empty
-from irodori.runs.program import report_errors, run_program
-from irodori.runs.resume import resume_config
-from irodori.runs.run import Run
-from irodori.training.settings import check_settings
-from irodori.training.stopping import StopSignal
-from irodori.utils.errors import IrodoriError
-
-register()
-
-
-@hydra.main(config_path="conf", config_name="train", version_base="1.3")
-def main(config: DictConfig) -> None:
-    """Train one run, or one job of a sweep."""
-    stop = StopSignal()
-    settings = HydraConfig.get()
-    # Caught in here, since Hydra adds lines of its own to what leaves a job.
-    with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
-        run = asked_run(config, settings)
-        check_settings(run.config)
-        # Imported only now, so that a mistake in the configuration is reported at once.
-        from irodori.training.launch import train
-
-        train(run, stop)
-
-
-def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
-    """Return the run that the command line asks for.
-
-    Raises:
-        IrodoriError: it can't be run like this.
-    """
-    folder = Path(hydra_config.runtime.output_dir)
-    overrides = list(hydra_config.overrides.task)
-    named = any(text.startswith("hydra.run.dir=") for text in hydra_config.overrides.hydra)
-    changes: list[str] = []
-    if config.resume is not None:
-        config, changes = resume_config(config, overrides)
-        if folder != Path(config.resume):
-            raise IrodoriError(
-                f"resume={config.resume} continues in that folder: leave {folder} out"
-            )
-    if hydra_config.mode == RunMode.MULTIRUN:
-        raise IrodoriError(
-            "jobs of a sweep need processes of their own: leave out"
-            f" hydra/launcher={hydra_config.runtime.choices['hydra/launcher']}"
-        )
-    return Run(config, folder, overrides, named, changes)
-
+from irodori.programs.train import main
+from irodori.runs.program import run_program
 
 if __name__ == "__main__":
     run_program(main)

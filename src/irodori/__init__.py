@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from irodori.inference.hints import Hint
     from irodori.network import JointNetwork
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Colorizer", "Hint", "JointNetwork", "__version__"]
 
 

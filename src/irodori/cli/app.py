@@ -5,13 +5,15 @@ from typing import Annotated
 import typer
 
 import irodori
-from irodori.cli import colorize, compare, demo, export, import_, shards, sheet, study
+from irodori.cli import colorize, compare, demo, export, import_, programs, shards, sheet, study
 
 app = typer.Typer(
-    help="Colorize black-and-white photographs.", no_args_is_help=True, add_completion=False
+    help="Train, compare and use networks that colorize black-and-white photographs.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(shards.app, name="shards")
 app.add_typer(study.app, name="study")
+app.command(context_settings=programs.HYDRA)(programs.train)
+app.command(context_settings=programs.HYDRA)(programs.evaluate)
 app.command()(colorize.colorize)
 app.command()(sheet.sheet)
 app.command()(export.export)
@@ -34,4 +36,4 @@ def main(
         typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Colorize black-and-white photographs; train with `python train.py` in the checkout."""
+    """Train, compare and use networks that colorize black-and-white photographs."""

@@ -154,7 +154,7 @@ def training_command(output: Path) -> str:
     batch_size = min(FULL_BATCH, 1 << max(1, (train // 4).bit_length() - 1), train)
     if batch_size < FULL_BATCH:
         words.append(f"data.batch_size={batch_size}")
-    return " ".join(["python train.py", *map(shlex.quote, words)])
+    return " ".join(["irodori train", *map(shlex.quote, words)])
 
 
 def _pattern(output: Path, side: str) -> str:

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from irodori.config import PROJECT
+from irodori.config import CONF
 from irodori.config.check import check
 from irodori.config.instantiate import instantiate
 from irodori.config.trust import refuse_untrusted
@@ -41,7 +41,7 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressLines
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
-TRAINER = PROJECT / "conf" / "trainer" / "default.yaml"
+TRAINER = CONF / "trainer" / "default.yaml"
 
 
 def batch_progress() -> Callback:

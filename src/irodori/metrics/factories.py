@@ -3,11 +3,11 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import hydra
 from omegaconf import OmegaConf
 
+from irodori.config import CONF
 from irodori.metrics.base import ColorizationMetric, PhotographMetric
 from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.prior import AbPrior
@@ -16,7 +16,7 @@ from irodori.utils.errors import IrodoriError
 Factories = Mapping[str, Callable[..., ColorizationMetric] | None]
 """A class derived from `ColorizationMetric`, or a partial of one, by its name in the
 configuration; None leaves one out."""
-DEFAULT = Path(__file__).parents[3] / "conf" / "evaluate" / "metrics" / "default.yaml"
+DEFAULT = CONF / "evaluate" / "metrics" / "default.yaml"
 
 
 def default_metrics() -> Factories:

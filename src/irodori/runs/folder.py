@@ -86,7 +86,7 @@ def resume_command(folder: Path) -> str:
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
         # For Hydra; a backslash counts as such except before a quote.
         text = QuotedString(text, Quote.double).with_quotes()
-    return "python train.py " + shlex.quote(f"resume={text}")
+    return "irodori train " + shlex.quote(f"resume={text}")
 
 
 def write_config(folder: Path, config: str) -> None:

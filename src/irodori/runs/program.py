@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from irodori.config import register
 from irodori.config.errors import error_line, is_user_error
 
 PATIENCE = 3.0
@@ -41,6 +42,7 @@ def report_errors() -> Iterator[None]:
 
 def run_program(program: Callable[[], None]) -> None:
     """Call a function decorated with `hydra.main`; mistakes in the configuration are reported."""
+    register()
     # Hydra then raises its errors instead of printing them over several lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with report_errors():

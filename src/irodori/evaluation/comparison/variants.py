@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from irodori.config import PROJECT
+from irodori.config import CONF
 from irodori.config.labels import Label, NoEffect, notes
 from irodori.data.config import DataConfig
 from irodori.evaluation.comparison.runs import FOREIGN, Run
@@ -158,7 +158,7 @@ def class_name(target: str) -> str:
 def _choices() -> dict[str, str]:
     """Return the name that conf/ has for each class of irodori."""
     names: dict[str, str] = {}
-    for path in sorted((PROJECT / "conf").glob("*/*.yaml")):
+    for path in sorted(CONF.glob("*/*.yaml")):
         content = yaml.safe_load(path.read_text()) or {}
         for node in (content, content.get(path.parent.name) or {}):
             if "_target_" in node:

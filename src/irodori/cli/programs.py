@@ -1,0 +1,41 @@
+"""`irodori train` and `irodori evaluate`: Hydra's command line under the `irodori` command."""
+
+import sys
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+"""Settings of a command whose options, --help among them, are Hydra's."""
+Arguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Overrides, and Hydra's options: --config-dir, --multirun (-m), --help, …",
+        show_default=False,
+    ),
+]
+
+
+def train(arguments: Arguments = None) -> None:
+    """Train a network: `irodori train experiment=lab_alpha1`; with -m, a sweep."""
+    # Imported here, so that other commands don't wait for Hydra.
+    from irodori.programs import train
+
+    _run(train, arguments)
+
+
+def evaluate(arguments: Arguments = None) -> None:
+    """Measure a checkpoint, or any method's pictures: `irodori evaluate checkpoint=<file>`."""
+    from irodori.programs import evaluate
+
+    _run(evaluate, arguments)
+
+
+def _run(program: ModuleType, arguments: list[str] | None) -> None:
+    from irodori.runs.program import run_program
+
+    # A script and its arguments: jobs of sweeps and ranks are started by the same.
+    sys.argv = [str(program.__file__), *(arguments or [])]
+    run_program(program.main)
