@@ -8,7 +8,9 @@ import irodori
 from irodori.cli import colorize, compare, demo, export, import_, programs, shards, sheet, study
 
 app = typer.Typer(
-    help="Train, compare and use networks that colorize black-and-white photographs.", no_args_is_help=True, add_completion=False
+    help="Train, compare and use networks that colorize black-and-white photographs.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(shards.app, name="shards")
 app.add_typer(study.app, name="study")

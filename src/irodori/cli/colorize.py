@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from irodori.cli.options import CHECKPOINT, Device, Saturation, StyleStrength, Trust
+from irodori.cli.options import Checkpoint, Device, Saturation, StyleStrength, Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
@@ -33,9 +33,7 @@ def colorize(
         str,
         typer.Option(help="Folder for the results; for one photo also a file, or - for stdout."),
     ],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")
-    ] = None,
+    checkpoint: Checkpoint = None,
     style: Annotated[
         Path | None, typer.Option(help="A photo whose scene decides the colors.")
     ] = None,

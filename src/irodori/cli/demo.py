@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from irodori.cli.options import Device, Trust
+from irodori.cli.options import Device, Trust, checkpoint_path
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
@@ -15,7 +15,10 @@ def demo(
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A checkpoint or a run folder to choose on the page; give it again for more.",
+            help="A checkpoint, run folder or hf://USER/NAME@REVISION to choose on the page; give"
+            " it again for more.",
+            parser=checkpoint_path,
+            metavar="PATH",
             show_default="the bundled model, which is always there",
         ),
     ] = None,

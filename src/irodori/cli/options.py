@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from irodori.cli.reporting import report_errors
+
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -14,9 +16,28 @@ Trust = Annotated[
         show_default=False,
     ),
 ]
-CHECKPOINT = "A run folder, its checkpoint, or a file of `irodori export`."
-"""Help of the option --checkpoint."""
-Checkpoint = Annotated[Path | None, typer.Option(help=CHECKPOINT, show_default="the bundled model")]
+
+
+def checkpoint_path(given: str) -> Path:
+    """Return the path of a checkpoint; one of the Hugging Face hub is downloaded."""
+    if not given.startswith("hf://"):
+        return Path(given)
+    # Imported here, so that other commands don't wait for it.
+    from irodori.pretrained.hub import download_from
+
+    with report_errors():
+        return download_from(given)
+
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="A run folder, its checkpoint, a file of `irodori export`, or hf://USER/NAME@REVISION.",
+        parser=checkpoint_path,
+        metavar="PATH",
+        show_default="the bundled model",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists already.")]
 StyleStrength = Annotated[
     float, typer.Option(help="How far a style decides the colors: from 0, not at all, to 1.")

@@ -18,8 +18,9 @@ SAMPLE = (PACKAGE / "sample").resolve()
 def register() -> None:
     """Register the resolvers of conf/ with OmegaConf; it may be called again.
 
-    `${sample:}` is the folder of the embedded sample, `${or_default:x}` is x, or "default" where x is null,
-    `${run_folder_or:x,y}` is the run folder x, which must hold a run, or y where x is null.
+    `${sample:}` is the folder of the embedded sample, `${or_default:x}` is x, or "default" where x
+    is null, and `${run_folder_or:x,y}` is the run folder x, which must hold a run, or y where x is
+    null.
     """
     OmegaConf.register_new_resolver("sample", lambda: str(SAMPLE), replace=True)
     OmegaConf.register_new_resolver("or_default", lambda x: x or "default", replace=True)

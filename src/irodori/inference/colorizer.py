@@ -1,9 +1,11 @@
 """`Colorizer`: a model that colorizes photos of any size and names their scenes."""
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,11 +17,14 @@ from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.hints import Hint
 from irodori.inference.luminance import PhotoLuminance, Pixels
+from irodori.inference.model_card import model_card
 from irodori.inference.prepared_photo import Colored, PreparedPhoto
 from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.model import Model, load_model
+from irodori.pretrained.hub import SCHEME, download, upload
 from irodori.utils.errors import IrodoriError
+from irodori.utils.model_file import write_safetensors
 
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
 """The bundled model."""
@@ -79,6 +84,43 @@ class Colorizer:
             IrodoriError: see `load_model`.
         """
         return cls(load_model(checkpoint or STARTER, trust), settings, device, precision, report)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str, revision: str | None = None, sha256: str | None = None, **options: Any
+    ) -> "Colorizer":
+        """Return the colorizer of a model on the Hugging Face hub.
+
+        Args:
+            name, revision, sha256: see `irodori.pretrained.hub.download`.
+            options: see `load`.
+
+        Raises:
+            IrodoriError: see `download` and `load_model`.
+        """
+        return cls.load(download(name, revision, sha256), **options)
+
+    def push_to_hub(
+        self, name: str, card: str | None = None, private: bool = False, half: bool = False
+    ) -> str:
+        """Commit the model to a repository of the Hugging Face hub, as safetensors with its card.
+
+        Args:
+            name: user/name.
+            card: the text of its model card; None: what the model knows of itself.
+            private: a repository that is made is seen by its owner alone.
+            half: parameters in half precision.
+
+        Returns:
+            The address of this very commit, for `irodori colorize --checkpoint`.
+
+        Raises:
+            IrodoriError: the hub can't be reached, or refuses it.
+        """
+        file = io.BytesIO()
+        write_safetensors(file, self.model.network, self.model.describe(), half)
+        card = card or model_card(self.model, SCHEME + name)
+        return upload(name, file.getvalue(), card, private)
 
     def __call__(
         self,

@@ -67,7 +67,13 @@ def existing_run(folder: str) -> Path:
 
 
 def model_name(given: Path) -> str:
-    """Return the name of a run by its last two folders, or of a file without its suffix."""
+    """Return the name of a run by its last two folders, or of a file without its suffix.
+
+    A file in the cache of the Hugging Face hub has the name of its repository and commit.
+    """
+    if given.parent.parent.name == "snapshots":
+        repository = given.parents[2].name.removeprefix("models--").replace("--", "/")
+        return f"{repository}@{given.parent.name[:8]}"
     path = given.resolve()
     if path.is_dir():
         folder, kind = path, ""
