@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import irodori
-from irodori.config import PROJECT
+from irodori.config import PROJECT, SAMPLE
 from irodori.inference.colorizer import Colorizer
 from irodori.inference.hints import Hint
 from irodori.network import JointNetwork
@@ -24,6 +24,26 @@ def test_neither_the_command_nor_a_configuration_waits_for_large_packages():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_colorizing_imports_nothing_that_only_training_needs(tmp_path):
+    code = (
+        "import sys\n"
+        "from irodori.cli.app import app\n"
+        "app(standalone_mode=False)\n"
+        "others = {'wandb', 'matplotlib', 'kornia', 'timm', 'lightning', 'torchvision', 'hydra',"
+        " 'torchmetrics', 'webdataset', 'pandas', 'scipy', 'huggingface_hub', 'requests'}\n"
+        "print(sorted(others & set(sys.modules)))\n"
+    )
+    photo = SAMPLE / "historical" / "castle_clinton.jpg"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "colorize", photo, "--output", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path}/castle_clinton.jpg\n[]\n"
 
 
 @pytest.mark.long
@@ -73,6 +93,7 @@ LAYERS = (
     "runs",
     "training",
     "evaluation",
+    "programs",
     "app",
     "cli",
 )

@@ -44,10 +44,10 @@ def output(photos, tmp_path_factory):
 
 
 def next_overrides(done):
-    """What the line that begins with `next:` gives to train.py."""
+    """What the line that begins with `next:` gives to `irodori train`."""
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("next: "))
     words = shlex.split(line.removeprefix("next: "))
-    assert words[:2] == ["python", "train.py"]
+    assert words[:2] == ["irodori", "train"]
     return words[2:]
 
 

@@ -51,7 +51,7 @@ def last_line(run):
 
 
 def resume_hint(place):
-    return f"resume by: python train.py resume={place / 'run'}"
+    return f"resume by: irodori train resume={place / 'run'}"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import sys
 import time
 import types
 
-from irodori.config import PROJECT, signature
+from irodori.config import signature
 from irodori.utils.errors import IrodoriError
 
 RANK = os.environ.get("RANK", "0")
@@ -89,6 +89,8 @@ else:
     launch.build_trainer = kept
 
 if __name__ == "__main__":
-    # As the main program, since Hydra looks for conf/ beside it; a sweep's jobs run this file.
-    script = PROJECT / "train.py"
-    exec(compile(script.read_text(), script, "exec"), {"__name__": "__main__"})
+    # Imported after the changes above; a sweep's jobs run this file.
+    from irodori.programs.train import main
+    from irodori.runs.program import run_program
+
+    run_program(main)

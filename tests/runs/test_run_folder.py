@@ -47,7 +47,7 @@ def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
 
 def test_a_folder_that_the_user_names_must_hold_no_run(tmp_path):
     assert create_run_folder(tmp_path / "mine", "one: 1\n", named=True) == tmp_path / "mine"
-    with pytest.raises(IrodoriError, match="holds a run: resume it by python"):
+    with pytest.raises(IrodoriError, match="holds a run: resume it by irodori"):
         create_run_folder(tmp_path / "mine", "two: 2\n", named=True)
     assert (tmp_path / "mine" / CONFIG).read_text() == "one: 1\n"
 
@@ -115,8 +115,8 @@ def test_only_an_empty_folder_is_removed(tmp_path):
 @given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1))
 def test_what_is_told_to_be_typed_means_that_folder(name):
     folder = Path("/runs") / name.replace("/", "-")
-    python, program, argument = shlex.split(resume_command(folder))
-    assert (python, program) == ("python", "train.py")
+    *program, argument = shlex.split(resume_command(folder))
+    assert program == ["irodori", "train"]
     (override,) = OverridesParser.create().parse_overrides([argument])
     assert override.key_or_group == "resume"
     assert override.value() == str(folder)
