@@ -50,7 +50,7 @@ def download(name: str, revision: str | None = None, sha256: str | None = None) 
     )
 
     address = f"{SCHEME}{name}" + (f"@{revision}" if revision else "")
-    refusals = {
+    refusals: dict[type[Exception], str] = {
         errors.RepositoryNotFoundError: "no such repository, or one that needs hf auth login",
         errors.RevisionNotFoundError: "the repository has no such revision",
         errors.EntryNotFoundError: f"the repository has no {FILE}",
