@@ -105,8 +105,8 @@ study-objectives: study-lite0
 # The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's pictures.
 STARTER := src/irodori/inference/starter/starter.safetensors
 starter: setup
-	$(BIN)/python train.py experiment=starter data=photographs compile=default \
-		logger=$(LOGGER) hydra.run.dir=runs/starter
+	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) \
+		hydra.run.dir=runs/starter
 	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
 		--half --saturation 1.3 --overwrite --output $(STARTER)
 
