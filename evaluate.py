@@ -8,8 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.config import register
 from irodori.config.check import check
+from irodori.config.resolvers import register
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program

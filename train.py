@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from irodori.config import register
+from irodori.config.resolvers import register
 from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config

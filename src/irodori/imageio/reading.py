@@ -222,7 +222,8 @@ def _image(file: BinaryIO, kind: str, page: int | None) -> tuple[Any, list[str]]
     """
     images = _heif(file) if kind == "HEIF" else None
     if images is None:
-        Image.init()
+        if kind != "JPEG" and kind not in Image.OPEN:
+            Image.init()  # imports all of Pillow's kinds
         image = _Jpeg(file) if kind == "JPEG" else Image.OPEN[kind][0](file, "")
         first, count = 1, getattr(image, "n_frames", 1)
     else:
