@@ -20,7 +20,7 @@ from irodori.imageio.headers import Header
 from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow, with_sidecar
 from irodori.imageio.photo import Metadata, Photo
-from irodori.imageio.rows import Rows, by_rows
+from irodori.imageio.rows import by_rows, is_rows
 from irodori.imageio.tiff import Opened, Page
 from irodori.utils.errors import IrodoriError, one_line
 
@@ -250,7 +250,7 @@ def _heif(file: BinaryIO) -> Any:
 
 def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     """Turn a stored picture, H×W or H×W×C, as EXIF's orientation says; contiguous."""
-    if isinstance(picture, Rows):
+    if is_rows(picture):
         if orientation == 1:
             return picture
         raise IrodoriError("too large to be turned: do it first (`vips autorot FILE upright.tif`)")

@@ -34,6 +34,11 @@ class Rows:
         return self._kept[1]
 
 
+def is_rows(pixels: object) -> bool:
+    """Return whether pixels are `Rows`, which stand for arrays of photos that are too large."""
+    return isinstance(pixels, Rows)
+
+
 def by_rows(function: Callable[..., np.ndarray], pixels: Any, *others: Any) -> Any:
     """Return what a function makes of pictures, each row of its own; Rows if the first is Rows."""
     if not isinstance(pixels, Rows):

@@ -131,11 +131,11 @@ class Page:
                 profile=profile, metadata=described, notes=self.notes, upright=True
             )
         with tifffile.TiffFile(file) as tiff:
-            page = tiff.pages[self.index]
+            page: Any = tiff.pages[self.index]
             width, height, samples, bits, _ = self.header
             if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
                 raise IrodoriError("damaged: its header")
-            values = page.asarray() if opened is None else self._rows(page, opened)
+            values: Any = page.asarray() if opened is None else self._rows(page, opened)
             planes = opened is None and page.axes == "SYX"
             channels = 3 if photometric == 3 else page.shaped[0] * page.shaped[-1]
         if planes:
@@ -166,7 +166,7 @@ class Page:
             alpha = by_rows(lambda values: np.ascontiguousarray(values[..., place]), values)
         return Decoded(colors, space, alpha, profile, described, self.notes)
 
-    def _rows(self, page: tifffile.TiffPage, opened: Opened) -> Rows:
+    def _rows(self, page: Any, opened: Opened) -> Rows:
         """Return the stored pixels, H×W×C."""
         length = page.tilelength if page.is_tiled else page.rowsperstrip
         length = 1 if page.is_final else min(length, page.imagelength)
@@ -175,9 +175,13 @@ class Page:
         if step * row_bytes > _MAX_PART:
             raise IrodoriError(f"too large for strips of {length} rows: {self.header.in_parts}")
 
+        tables = {}
+        if page.compression in _JPEG:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+
         def make(top: int, bottom: int) -> np.ndarray:
-            with opened() as (file, _), tifffile.TiffFile(file) as tiff:
-                return _read(tiff, tiff.pages[self.index], top, bottom)
+            with opened() as (file, _):
+                return _read(file, page, top, bottom, tables)
 
         return Rows(page.imagelength, make, step)
 
@@ -253,34 +257,26 @@ def _tiles(pixels: Rows) -> Iterator[np.ndarray]:
         yield from (rows[:, left : left + _TILE] for left in range(0, rows.shape[1], _TILE))
 
 
-def _read(tiff: tifffile.TiffFile, page: tifffile.TiffPage, top: int, bottom: int) -> np.ndarray:
+def _read(file: BinaryIO, page: Any, top: int, bottom: int, tables: dict[str, Any]) -> np.ndarray:
     """Return rows of a page, H×W×C; `top` begins a strip or a row of tiles."""
     planes, _, height, width, samples = page.shaped
     values = np.empty((planes, bottom - top, width, samples), page.dtype)
-    file = tiff.filehandle
     if page.is_final:  # pixels one after the other, not compressed
-        dtype = page.dtype.newbyteorder(tiff.byteorder)
+        dtype = page.dtype.newbyteorder(page.parent.byteorder)
         for plane, rows in enumerate(values):
             file.seek(page.dataoffsets[0] + (plane * height + top) * rows[0].nbytes)
             rows[...] = np.frombuffer(file.read(rows.nbytes), dtype).reshape(rows.shape)
     else:
         length = page.tilelength if page.is_tiled else page.rowsperstrip
         down, across = page.chunked[planes > 1 :][:2]
-        tables = {}
-        if page.compression in _JPEG:
-            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-        lines = range(top // length, -(-bottom // length))
-        wanted = [
-            (plane * down + line) * across + column
-            for plane in range(planes)
-            for line in lines
-            for column in range(across)
-        ]
-        places = [page.dataoffsets[n] for n in wanted], [page.databytecounts[n] for n in wanted]
-        for content, number in file.read_segments(*places, indices=wanted):
-            part, (plane, _, y, x, _), _ = page.decode(content, number, **tables)
-            place = values[plane, y - top : y - top + part.shape[1], x : x + part.shape[2]]
-            place[...] = part[0, : place.shape[0], : place.shape[1]]
+        first, last = top // length * across, -(-bottom // length) * across
+        for start in range(0, planes * down * across, down * across):
+            for number in range(start + first, start + last):
+                file.seek(page.dataoffsets[number])
+                stored = file.read(page.databytecounts[number])
+                part, (plane, _, y, x, _), _ = page.decode(stored, number, **tables)
+                place = values[plane, y - top : y - top + part.shape[1], x : x + part.shape[2]]
+                place[...] = part[0, : place.shape[0], : place.shape[1]]
     return values.transpose(1, 2, 0, 3).reshape(bottom - top, width, planes * samples)
 
 

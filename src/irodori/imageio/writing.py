@@ -24,7 +24,7 @@ from irodori.imageio.photo import (
     Provenance,
     to_uint8,
 )
-from irodori.imageio.rows import Rows, by_rows
+from irodori.imageio.rows import Rows, by_rows, is_rows
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
@@ -50,7 +50,7 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
         IrodoriError: the chosen format can't hold the photo.
     """
     name = encoding.format or INSTEAD[photo.format]
-    if isinstance(photo.pixels, Rows):
+    if is_rows(photo.pixels):
         if name == "TIFF":
             return name
         raise IrodoriError("a photo of this size is written as TIFF only")
@@ -119,7 +119,7 @@ def write_photo(
     if alpha is not None:
         pixels = by_rows(lambda *planes: np.dstack(planes), pixels_HW3, alpha)
     metadata = _described(photo, name, provenance, notes)
-    if isinstance(photo.pixels, Rows) and (sign or not isinstance(target, Path)):
+    if is_rows(photo.pixels) and (sign or not isinstance(target, Path)):
         raise IrodoriError("too large for a signature and for --output -")
     if sign is not None and not FORMATS[name].signed:
         notes.append(f"not signed: {name} holds no signature")
@@ -191,7 +191,7 @@ def _described(
     size = photo.pixels.shape[1], photo.pixels.shape[0]
     digest = hashlib.sha256()
     for top in range(0, size[1], _HASHED):
-        digest.update(np.ascontiguousarray(photo.pixels[top : top + _HASHED]))
+        digest.update(np.ascontiguousarray(photo.pixels[top : top + _HASHED]).data)
     seed = digest.hexdigest()
     result_id, source_id = (
         str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for seed in (f"{seed} {name} {provenance}", seed)
@@ -208,7 +208,7 @@ def _described(
     return Metadata(block, packet, iptc, texts, found.dpi)
 
 
-def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
+def _labeled(pixels_HW3: Any) -> Any:
     """Return a copy with a small mark in its lower right corner."""
     height, width, _ = pixels_HW3.shape
     font = ImageFont.load_default(max(8, min(height, width) // 40))
@@ -225,6 +225,6 @@ def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
         rows[start:, -levels.shape[1] :] = levels[max(top - first, 0) : max(bottom - first, 0)]
         return rows
 
-    if isinstance(pixels_HW3, Rows):
+    if is_rows(pixels_HW3):
         return Rows(height, labeled, pixels_HW3.step)
     return labeled(0, height)

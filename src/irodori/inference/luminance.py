@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from irodori.color import ColorSpace
 from irodori.imageio import to_uint8
+from irodori.imageio.rows import is_rows
 
 Pixels = np.ndarray
 """H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
@@ -49,7 +50,7 @@ class PhotoLuminance:
 
     def __init__(self, pixels_HWC: Pixels, space: ColorSpace, device: torch.device) -> None:
         self.white = depth_of(pixels_HWC)
-        if isinstance(pixels_HWC, np.ndarray):
+        if not is_rows(pixels_HWC):
             first_HW, *others_HW = np.moveaxis(pixels_HWC, 2, 0)
             if all(np.array_equal(first_HW, other_HW) for other_HW in others_HW):
                 pixels_HWC = pixels_HWC[..., :1]

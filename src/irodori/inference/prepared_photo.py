@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from irodori.imageio.rows import Rows
+from irodori.imageio.rows import Rows, is_rows
 from irodori.inference.gamut import into_gamut
 from irodori.inference.hints import Hint
 from irodori.inference.likely_colors import likely_colors
@@ -191,7 +191,7 @@ class PreparedPhoto:
         """Join the photo's own luminance with its chrominance, part by part."""
         space, saturation = self.colorizer.space, self.colorizer.settings.saturation
         height, width = luminance.height, luminance.width
-        if width > PART and not isinstance(luminance.pixels_HWC, Rows):
+        if width > PART and not is_rows(luminance.pixels_HWC):
             # Parts are whole rows: a photo of so long ones is joined lying on its side.
             turned = PhotoLuminance(
                 np.ascontiguousarray(luminance.pixels_HWC.swapaxes(0, 1)),
@@ -214,7 +214,7 @@ class PreparedPhoto:
             return to_levels(into_gamut(space, own_11HW, chroma_1CHW), dtype)
 
         step = max(1, PART // width)
-        if isinstance(luminance.pixels_HWC, Rows):
+        if is_rows(luminance.pixels_HWC):
             return cast("Pixels", Rows(height, joined, step))
         pixels_HW3 = np.empty((height, width, 3), dtype)
         for top in range(0, height, step):
