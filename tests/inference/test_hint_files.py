@@ -9,7 +9,7 @@ from irodori.imageio import Provenance
 from irodori.inference.hints import hints_from_json, hints_to_json, read_hints, with_hints
 from irodori.utils.errors import IrodoriError
 
-NAVY, BRICK, LEAVES = "#1b2a49", "#8b4a3a", "#5c7a4a"
+NAVY, BRICK = "#1b2a49", "#8b4a3a"
 
 
 def test_a_hint_file_comes_back(tmp_path):
