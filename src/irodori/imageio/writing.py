@@ -220,7 +220,7 @@ def _labeled(pixels_HW3: Any) -> Any:
     first = height - len(levels)
 
     def labeled(top: int, bottom: int) -> np.ndarray:
-        rows = pixels_HW3[top:bottom].copy()
+        rows: np.ndarray = pixels_HW3[top:bottom].copy()
         start = max(first - top, 0)
         rows[start:, -levels.shape[1] :] = levels[max(top - first, 0) : max(bottom - first, 0)]
         return rows
