@@ -13,7 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
-from irodori.config import PROJECT, register
+from irodori.config import PROJECT
+from irodori.config.resolvers import register
 from irodori.data.writer import write_shards
 
 CLASSES = ("beach", "forest", "street")

@@ -24,7 +24,8 @@ from omegaconf import DictConfig, open_dict
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from irodori.config import PROJECT, register
+from irodori.config import PROJECT
+from irodori.config.resolvers import register
 from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.runs.run import Run

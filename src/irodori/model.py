@@ -87,7 +87,8 @@ def build_model(
 ) -> Model:
     """Return the model of a description (see `Model.describe`) and its network's weights.
 
-    Before the network takes memory, it is built on the meta device and compared with the weights.
+    Before the network takes memory, it is built on the meta device and compared with the weights,
+    which become its own.
 
     Raises:
         IrodoriError: a class isn't trusted (see `describable.build`), or the description is for
@@ -112,9 +113,13 @@ def build_model(
         ):
             if found != wanted:
                 raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
-        check_shapes(network.state_dict(), weights)
-        network = build(description["network"], trust)
-    network.load_state_dict(weights)
+        wanted = network.state_dict()
+        check_shapes(wanted, weights)
+        if trust or {name for name, _ in network.named_buffers()} - wanted.keys():
+            # It has more numbers than its weights.
+            network = build(description["network"], trust)
+    weights = {name: weight.to(wanted[name].dtype) for name, weight in weights.items()}
+    network.load_state_dict(weights, assign=True)
     first, second = description["mean_ab"]
     return Model(
         network.eval(),

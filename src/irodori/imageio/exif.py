@@ -13,7 +13,7 @@ import numpy as np
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD8 = 1, 2, 3, 4, 5, 7, 18
 _CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # these point to directories of their own
 
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
@@ -49,7 +49,8 @@ class Field(NamedTuple):
 class Directory:
     """Tags and their values.
 
-    order: "<" or ">", how numbers are stored. children: directories by the tags that point to them.
+    order: "<" or ">", how numbers are stored. big: of a BigTIFF file, whose counts and offsets have
+    64 bits. children: directories by the tags that point to them.
     next: the offset of the next directory (of a thumbnail or a second page), 0 for none. cut_off:
     tags whose values lie outside the file.
     """
@@ -59,6 +60,7 @@ class Directory:
     children: dict[int, "Directory"] = field(default_factory=dict)
     next: int = 0
     cut_off: set[int] = field(default_factory=set)
+    big: bool = False
 
     def numbers(self, tag: int) -> list[float]:
         """Return the numbers of a tag, none if it isn't there; of rationals, their quotients."""
@@ -139,29 +141,31 @@ def parse(block: bytes | None) -> Directory | None:
         return None
 
 
-def packed(directory: Directory, base: int, in_place: bool = False) -> bytes:
+def packed(directory: Directory, base: int, in_place: bool = False, big: bool = False) -> bytes:
     """Return a directory, its children and their values as bytes that will stand at `base` (even).
 
-    in_place: values that have a place keep it and are not copied.
+    in_place: values that have a place keep it and are not copied. big: as in a BigTIFF file.
     """
     tags = sorted({*directory.fields, *directory.children})
-    values_at = base + 2 + 12 * len(tags) + 4
-    table, values = struct.pack(f"{directory.order}H", len(tags)), b""
+    counted, pointer, wide = ("Q", "Q", 8) if big else ("H", "L", 4)
+    table = struct.pack(f"{directory.order}{counted}", len(tags))
+    values_at, values = base + len(table) + (4 + 2 * wide) * len(tags) + wide, b""
     for tag in tags:
         if tag in directory.children:
-            kind, count, place = LONG, 1, values_at + len(values)
-            values += packed(directory.children[tag], place, in_place)
-            value = struct.pack(f"{directory.order}L", place)
+            kind, count, place = IFD8 if big else LONG, 1, values_at + len(values)
+            values += packed(directory.children[tag], place, in_place, big)
+            value = struct.pack(f"{directory.order}{pointer}", place)
         else:
             kind, value, place = directory.fields[tag]
             count = len(value) // _SIZES[kind]
-            if len(value) > 4:
+            if len(value) > wide:
                 if not in_place or not place:
                     place = values_at + len(values)
                     values += value + bytes(len(value) % 2)
-                value = struct.pack(f"{directory.order}L", place)
-        table += struct.pack(f"{directory.order}HHL", tag, kind, count) + value.ljust(4, b"\0")
-    return table + bytes(4) + values
+                value = struct.pack(f"{directory.order}{pointer}", place)
+        table += struct.pack(f"{directory.order}HH{pointer}", tag, kind, count)
+        table += value.ljust(wide, b"\0")
+    return table + bytes(wide) + values
 
 
 def to_block(directory: Directory) -> bytes | None:
@@ -245,7 +249,7 @@ def _read_at(
     if count > 0xFFFF:
         raise DamagedError(f"its directory claims {count} tags")
     table = _read(file, start, entry * count)
-    directory = Directory(order)
+    directory = Directory(order, big=big)
     try:
         (directory.next,) = struct.unpack(order + pointer, _read(file, start + len(table), wide))
     except DamagedError:  # the last bytes of a file, which some programs leave out

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from irodori.utils.errors import IrodoriError
 
+MAX_PIXELS = 300_000_000
+"""Larger pictures aren't decoded as a whole: a few bytes can claim any size."""
 TRUNCATED = "truncated: its end is missing"
 _MAX_SCANS = 100  # a progressive JPEG has about ten, each of which takes a pass over all pixels
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of frames
@@ -29,6 +31,17 @@ class Header(NamedTuple):
     def decoded_bytes(self) -> int:
         """Return the bytes that decoding takes, by all samples and their depth."""
         return self.width * self.height * self.samples * max(1, (self.bits + 7) // 8)
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether the picture is too large to be decoded as a whole."""
+        return self.width * self.height > MAX_PIXELS
+
+    @property
+    def in_parts(self) -> str:
+        """Return how a person can colorize a picture that is too large."""
+        half = f"{-(-self.width // 2)} {-(-self.height // 2)}"
+        return f"colorize parts (`vips crop FILE part-1.tif 0 0 {half}`)"
 
 
 def jpeg(content: bytes) -> Header:

@@ -35,8 +35,9 @@ class Photo:
     """A decoded photo.
 
     pixels: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16, upright, contiguous. alpha: H×W of the
-    same dtype, None for a photo without transparency. format: Pillow's name of the file's format.
-    notes: what was left out or assumed, each a phrase for one line.
+    same dtype, None for a photo without transparency. (`Rows` both, if photos too large for memory
+    were asked for.) format: Pillow's name of the file's format. notes: what was left out or
+    assumed, each a phrase for one line.
     """
 
     pixels: np.ndarray
@@ -93,8 +94,8 @@ def is_colored(photo: Photo) -> bool:
     if photo.pixels.shape[2] == 1:
         return False
     height, width, _ = photo.pixels.shape
-    step = max(1, height // 256), max(1, width // 256)
-    sample = photo.pixels[:: step[0], :: step[1]].reshape(-1, 3)
+    lines, step = range(0, height, max(1, height // 256)), max(1, width // 256)
+    sample = np.concatenate([photo.pixels[line : line + 1][0, ::step] for line in lines])
     red, green, blue = (sample / np.iinfo(sample.dtype).max * 255).T
     chroma = np.stack([red - green, (red + green) / 2 - blue], 1)
     # A tint is the same wherever the lightness is; what differs from that is color.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,12 +20,12 @@ from irodori.imageio.headers import Header
 from irodori.imageio.kinds import kind_of
 from irodori.imageio.metadata import checked, from_pillow, with_sidecar
 from irodori.imageio.photo import Metadata, Photo
-from irodori.imageio.tiff import Page
+from irodori.imageio.rows import by_rows, is_rows
+from irodori.imageio.tiff import Opened, Page
 from irodori.utils.errors import IrodoriError, one_line
 
-MAX_PIXELS = 300_000_000
-"""Larger photos are refused by their header: a few bytes can claim any size."""
-_MAX_BYTES = 8 * MAX_PIXELS  # decoded, 16 bits of four channels
+_MAX_BYTES = 8 * headers.MAX_PIXELS  # decoded, 16 bits of four channels
+_MAX_BY_ROWS = 10_000_000_000  # pixels: about an hour's work
 _MAX_SIDE = 1_000_000
 _MAX_BROTLI = 1 << 22
 
@@ -38,16 +39,16 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
 
 
-def probe(source: Path | bytes, *, page: int | None = None) -> Header:
+def probe(source: Path | bytes, *, page: int | None = None, large: bool = False) -> Header:
     """Return what a file says by its header alone; nothing is decoded.
 
     Takes and raises what `read_photo` does, for what is refused by its header.
     """
     with _opened(source) as (file, kind):
-        return _header(file, kind, page)
+        return _header(file, kind, page, large)
 
 
-def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
+def read_photo(source: Path | bytes, *, page: int | None = None, large: bool = False) -> Photo:
     """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
 
     Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
@@ -57,6 +58,8 @@ def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
     Args:
         source: a file, or what is in one.
         page: of a file of several pages or pictures, counted from 1.
+        large: take TIFF files of more than `headers.MAX_PIXELS`, too; their pixels are `Rows`,
+            read from the source whenever they are asked for.
 
     Raises:
         IrodoriError: it can't be read; one line that names the file (if `source` is one) and
@@ -64,7 +67,9 @@ def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
         MemoryError: it doesn't fit.
     """
     with _opened(source) as (file, kind):
-        decoded = _decoded(file, kind, _header(file, kind, page), page)
+        header = _header(file, kind, page, large)
+        opened = partial(_opened, source) if header.is_large else None
+        decoded = _decoded(file, kind, header, page, opened)
         notes = list(decoded.notes)
         profile, space = decoded.profile, decoded.space
         if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
@@ -74,7 +79,10 @@ def read_photo(source: Path | bytes, *, page: int | None = None) -> Photo:
         if isinstance(source, Path):
             metadata = with_sidecar(metadata, source, notes)
         turned = 1 if decoded.upright else orientation
-        pixels = color.to_srgb(np.ascontiguousarray(decoded.colors), space, profile)
+        pixels = by_rows(
+            lambda colors: color.to_srgb(np.ascontiguousarray(colors), space, profile),
+            decoded.colors,
+        )
         alpha = None if decoded.alpha is None else _upright(decoded.alpha, turned)
         return Photo(_upright(pixels, turned), alpha, metadata, kind, tuple(notes))
 
@@ -103,7 +111,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
         raise IrodoriError(f"{where}{reason}") from None
 
 
-def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
+def _header(file: BinaryIO, kind: str, page: int | None, large: bool = False) -> Header:
     """Return a file's header, and leave the file at its beginning."""
     if kind == "TIFF":
         header = Page(file, page).header
@@ -122,21 +130,25 @@ def _header(file: BinaryIO, kind: str, page: int | None) -> Header:
         raise IrodoriError("damaged: it has no pixels")
     if max(width, height) > _MAX_SIDE:
         raise IrodoriError(f"{width} × {height} pixels; at most {_MAX_SIDE} a side are read")
-    if width * height > MAX_PIXELS:
+    by_rows = large and kind == "TIFF" and header.is_large
+    limit = _MAX_BY_ROWS if by_rows else headers.MAX_PIXELS
+    if width * height > limit:
         raise IrodoriError(
-            f"{width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are read:"
-            f" colorize parts (`vips crop FILE part-1.tif 0 0 {-(-width // 2)} {-(-height // 2)}`)"
+            f"{width} × {height} pixels; at most {limit // 1_000_000:,} megapixels are read:"
+            f" {header.in_parts}"
         )
-    if header.decoded_bytes > _MAX_BYTES:
+    if header.decoded_bytes > _MAX_BYTES and not by_rows:
         raise IrodoriError(
             f"decoding takes {header.decoded_bytes / 1e6:.0f} MB, of at most {_MAX_BYTES / 1e6:.0f}"
         )
     return header
 
 
-def _decoded(file: BinaryIO, kind: str, header: Header, page: int | None) -> Decoded:
+def _decoded(
+    file: BinaryIO, kind: str, header: Header, page: int | None, opened: Opened | None
+) -> Decoded:
     if kind == "TIFF":
-        return Page(file, page).decode(file)
+        return Page(file, page).decode(file, opened)
     content = file.read()
     if kind in ("PNG", "JXL"):
         if page not in (None, 1):
@@ -210,7 +222,8 @@ def _image(file: BinaryIO, kind: str, page: int | None) -> tuple[Any, list[str]]
     """
     images = _heif(file) if kind == "HEIF" else None
     if images is None:
-        Image.init()
+        if kind != "JPEG" and kind not in Image.OPEN:
+            Image.init()  # imports all of Pillow's kinds
         image = _Jpeg(file) if kind == "JPEG" else Image.OPEN[kind][0](file, "")
         first, count = 1, getattr(image, "n_frames", 1)
     else:
@@ -237,6 +250,10 @@ def _heif(file: BinaryIO) -> Any:
 
 def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     """Turn a stored picture, H×W or H×W×C, as EXIF's orientation says; contiguous."""
+    if is_rows(picture):
+        if orientation == 1:
+            return picture
+        raise IrodoriError("too large to be turned: do it first (`vips autorot FILE upright.tif`)")
     if orientation >= 5:
         picture = picture.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

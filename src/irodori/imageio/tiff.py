@@ -1,10 +1,11 @@
 """TIFF: a page in its own depth, and results with all that the photo's file said."""
 
-import io
 import logging
 import os
 import struct
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -18,6 +19,7 @@ from irodori.imageio.exif import Directory, Field
 from irodori.imageio.headers import TRUNCATED, Header
 from irodori.imageio.metadata import iptc_of
 from irodori.imageio.photo import Metadata
+from irodori.imageio.rows import Rows, by_rows
 from irodori.utils.errors import IrodoriError
 
 # What tifffile logs of damaged files is for who sets logging up, not for standard error.
@@ -34,8 +36,15 @@ _PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
 # Spaces and channels by photometric interpretation; what JPEG stores as Y'CbCr is decoded to RGB.
 _SPACES = {0: ("gray", 1), 1: ("gray", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _SPACES |= {6: ("rgb", 3), 8: ("lab", 3), 9: ("lab", 3)}
+_JPEG = (7, 34892)  # compressions whose tables stand apart
 _STRIP_BYTES, _MAX_PAGES = 1 << 18, 10_000
+_ROWS, _MAX_PART, _TILE = 64, 1 << 28, 128  # rows that are read at a time, their bytes, tiles' side
+_MAX_CLASSIC = 4_000_000_000  # bytes of pixels; its offsets have 32 bits
+_MAX_BUFFERED = 1 << 26
 _LEVEL = 1  # of zlib; 6 takes twice as long for files that are 3 % smaller
+
+Opened = Callable[[], AbstractContextManager[tuple[BinaryIO, str]]]
+"""A function that opens a file; its kind isn't used."""
 
 
 class Page:
@@ -91,8 +100,11 @@ class Page:
                 )
         return first
 
-    def decode(self, file: BinaryIO) -> Decoded:
-        """Return the pixels and what the directory says of them."""
+    def decode(self, file: BinaryIO, opened: Opened | None = None) -> Decoded:
+        """Return the pixels and what the directory says of them.
+
+        opened: opens the file once more; the pixels are `Rows`, read when they are asked for.
+        """
         directory = self.directory
         described = Metadata(
             exif.to_block(exif.without_storage(directory)),
@@ -109,6 +121,8 @@ class Page:
         file.seek(0)
         compression = directory.number(Tag.Compression, 1)
         if compression in _BY_LIBTIFF or (photometric == 6 and compression in _PLAIN):
+            if opened is not None:
+                raise IrodoriError(f"too large for its compression: {self.header.in_parts}")
             with TiffImagePlugin.TiffImageFile(file) as image:
                 image.seek(self.index)
                 decoded = from_image(image)
@@ -117,32 +131,59 @@ class Page:
                 profile=profile, metadata=described, notes=self.notes, upright=True
             )
         with tifffile.TiffFile(file) as tiff:
-            page = tiff.pages[self.index]
+            page: Any = tiff.pages[self.index]
             width, height, samples, bits, _ = self.header
             if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
                 raise IrodoriError("damaged: its header")
-            values = page.asarray()
-            if page.axes == "SYX":
-                values = np.moveaxis(values, 0, 2)
-            if photometric == 3:
-                table = np.array(directory.numbers(Tag.ColorMap)).reshape(3, -1).T // 256
-                values = table.astype(np.uint8)[values.astype(int)]
+            values: Any = page.asarray() if opened is None else self._rows(page, opened)
+            planes = opened is None and page.axes == "SYX"
+            channels = 3 if photometric == 3 else page.shaped[0] * page.shaped[-1]
+        if planes:
+            values = np.moveaxis(values, 0, 2)
         space, inks = ("rgb", 3) if photometric == 3 else _SPACES[photometric]
-        values = np.atleast_3d(values)
-        if values.ndim != 3 or values.shape[2] < inks:
-            raise IrodoriError("damaged: channels are missing")
-        values = self._scaled(values, photometric)
-        colors, alpha = values[..., :inks], None
-        kinds = [*directory.numbers(Tag.ExtraSamples), *[0] * values.shape[2]]
-        kinds = kinds[: values.shape[2] - inks]
+        kinds = [*directory.numbers(Tag.ExtraSamples), *[0] * channels][: channels - inks]
         covers = [n for n, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _ALPHA)][:1]
         if len(kinds) > len(covers):
             self.notes.append("extra channel left out (infrared or a mask)")
+
+        def levels(values: np.ndarray) -> np.ndarray:
+            if photometric == 3:
+                table = np.array(directory.numbers(Tag.ColorMap)).reshape(3, -1).T // 256
+                values = table.astype(np.uint8)[values.astype(int)]
+            values = np.atleast_3d(values)
+            if values.ndim != 3 or values.shape[2] < inks:
+                raise IrodoriError("damaged: channels are missing")
+            values = self._scaled(values, photometric)
+            if covers and kinds[covers[0]] == _PREMULTIPLIED:
+                _divide(values[..., :inks], values[..., inks + covers[0]])
+            return values
+
+        values = by_rows(levels, values)
+        colors = by_rows(lambda values: values[..., :inks], values)
+        alpha = None
         if covers:
-            alpha = np.ascontiguousarray(values[..., inks + covers[0]])
-            if kinds[covers[0]] == _PREMULTIPLIED:
-                _divide(colors, alpha)
+            place = inks + covers[0]
+            alpha = by_rows(lambda values: np.ascontiguousarray(values[..., place]), values)
         return Decoded(colors, space, alpha, profile, described, self.notes)
+
+    def _rows(self, page: Any, opened: Opened) -> Rows:
+        """Return the stored pixels, H×W×C."""
+        length = page.tilelength if page.is_tiled else page.rowsperstrip
+        length = 1 if page.is_final else min(length, page.imagelength)
+        row_bytes = page.nbytes // page.imagelength
+        step = length * max(1, min(_ROWS, _MAX_PART // row_bytes) // length)
+        if step * row_bytes > _MAX_PART:
+            raise IrodoriError(f"too large for strips of {length} rows: {self.header.in_parts}")
+
+        tables = {}
+        if page.compression in _JPEG:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+
+        def make(top: int, bottom: int) -> np.ndarray:
+            with opened() as (file, _):
+                return _read(file, page, top, bottom, tables)
+
+        return Rows(page.imagelength, make, step)
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
         """Return levels of 8 or 16 bits that use the whole range."""
@@ -165,27 +206,32 @@ class Page:
         return values if values.flags.writeable else values.copy()
 
 
-def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
-    """Write an sRGB picture, H×W×3 or with alpha H×W×4, uint8 or uint16."""
+def write(file: BinaryIO, pixels: np.ndarray | Rows, metadata: Metadata) -> None:
+    """Write an sRGB picture, H×W×3 or with alpha H×W×4, uint8 or uint16, to a file opened "w+b"."""
     described = exif.parse(metadata.exif) or Directory()
-    content = io.BytesIO()
+    height, width, channels = pixels.shape
+    row_bytes = width * channels * pixels.dtype.itemsize
+    parts: dict[str, Any] = {"rowsperstrip": max(1, _STRIP_BYTES // row_bytes)}
+    if isinstance(pixels, Rows):
+        parts = {"tile": (_TILE, _TILE), "shape": pixels.shape, "dtype": pixels.dtype}
     tifffile.imwrite(
-        content,
-        pixels,
-        bigtiff=False,
+        file,
+        _tiles(pixels) if isinstance(pixels, Rows) else pixels,
+        **parts,
+        bigtiff=height * row_bytes > _MAX_CLASSIC,
         byteorder="<" if described.order == "<" else ">",
         photometric="rgb",
-        extrasamples=None if pixels.shape[2] == 3 else ["unassalpha"],
+        extrasamples=None if channels == 3 else ["unassalpha"],
         compression="zlib",
         compressionargs={"level": _LEVEL},
         predictor=True,
-        rowsperstrip=max(1, _STRIP_BYTES // (pixels[0].nbytes)),
+        buffersize=_MAX_BUFFERED,
         metadata=None,
         software=False,
         resolution=metadata.dpi,
         resolutionunit="INCH" if metadata.dpi else "NONE",
     )
-    directory = exif.read_directories(content)[0]
+    directory = exif.read_directories(file)[0]
     own = (Tag.Orientation, Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit)
     described = exif.without_storage(described, *own)
     directory.fields = {**described.fields, **directory.fields}
@@ -198,12 +244,40 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         if value:
             directory.fields[tag] = Field(kind, value)
     # The directory moves to the end, with what is added to it; the pixels stay where they are.
-    end = content.seek(0, os.SEEK_END)
-    end += content.write(bytes(end % 2))
-    content.write(exif.packed(directory, end))
-    content.seek(4)
-    content.write(struct.pack(f"{directory.order}L", end))
-    file.write(content.getbuffer())
+    end = file.seek(0, os.SEEK_END)
+    end += file.write(bytes(end % 2))
+    file.write(exif.packed(directory, end, big=directory.big))
+    file.seek(8 if directory.big else 4)
+    file.write(struct.pack(f"{directory.order}{'Q' if directory.big else 'L'}", end))
+
+
+def _tiles(pixels: Rows) -> Iterator[np.ndarray]:
+    for top in range(0, pixels.shape[0], _TILE):
+        rows = pixels[top : top + _TILE]
+        yield from (rows[:, left : left + _TILE] for left in range(0, rows.shape[1], _TILE))
+
+
+def _read(file: BinaryIO, page: Any, top: int, bottom: int, tables: dict[str, Any]) -> np.ndarray:
+    """Return rows of a page, H×W×C; `top` begins a strip or a row of tiles."""
+    planes, _, height, width, samples = page.shaped
+    values = np.empty((planes, bottom - top, width, samples), page.dtype)
+    if page.is_final:  # pixels one after the other, not compressed
+        dtype = page.dtype.newbyteorder(page.parent.byteorder)
+        for plane, rows in enumerate(values):
+            file.seek(page.dataoffsets[0] + (plane * height + top) * rows[0].nbytes)
+            rows[...] = np.frombuffer(file.read(rows.nbytes), dtype).reshape(rows.shape)
+    else:
+        length = page.tilelength if page.is_tiled else page.rowsperstrip
+        down, across = page.chunked[planes > 1 :][:2]
+        first, last = top // length * across, -(-bottom // length) * across
+        for start in range(0, planes * down * across, down * across):
+            for number in range(start + first, start + last):
+                file.seek(page.dataoffsets[number])
+                stored = file.read(page.databytecounts[number])
+                part, (plane, _, y, x, _), _ = page.decode(stored, number, **tables)
+                place = values[plane, y - top : y - top + part.shape[1], x : x + part.shape[2]]
+                place[...] = part[0, : place.shape[0], : place.shape[1]]
+    return values.transpose(1, 2, 0, 3).reshape(bottom - top, width, planes * samples)
 
 
 def _header(directory: Directory) -> Header:

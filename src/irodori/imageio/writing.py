@@ -24,6 +24,7 @@ from irodori.imageio.photo import (
     Provenance,
     to_uint8,
 )
+from irodori.imageio.rows import Rows, by_rows, is_rows
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
@@ -32,6 +33,7 @@ QUALITY = {"JPEG": 97, "WEBP": 95}
 
 _SEGMENT = 65533  # bytes that a segment of JPEG holds
 _LABEL = "colorized"
+_HASHED = 64  # rows at a time
 
 
 class OutputError(IrodoriError):
@@ -47,8 +49,12 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
     Raises:
         IrodoriError: the chosen format can't hold the photo.
     """
-    opaque = photo.alpha is None or photo.alpha.min() == np.iinfo(photo.alpha.dtype).max
     name = encoding.format or INSTEAD[photo.format]
+    if is_rows(photo.pixels):
+        if name == "TIFF":
+            return name
+        raise IrodoriError("a photo of this size is written as TIFF only")
+    opaque = photo.alpha is None or photo.alpha.min() == np.iinfo(photo.alpha.dtype).max
     if encoding.format is None and not FORMATS[name].deep:
         name = "PNG" if photo.pixels.dtype == np.uint16 else name
     if not opaque and not FORMATS[name].alpha:
@@ -109,8 +115,12 @@ def write_photo(
         alpha = to_uint8(alpha) if alpha.dtype == np.uint16 else alpha.astype(np.uint16) * 257
     if provenance is not None and provenance.label:
         pixels_HW3 = _labeled(pixels_HW3)
-    pixels = pixels_HW3 if alpha is None else np.dstack([pixels_HW3, alpha])
+    pixels = pixels_HW3
+    if alpha is not None:
+        pixels = by_rows(lambda *planes: np.dstack(planes), pixels_HW3, alpha)
     metadata = _described(photo, name, provenance, notes)
+    if is_rows(photo.pixels) and (sign or not isinstance(target, Path)):
+        raise IrodoriError("too large for a signature and for --output -")
     if sign is not None and not FORMATS[name].signed:
         notes.append(f"not signed: {name} holds no signature")
         sign = None
@@ -179,7 +189,10 @@ def _described(
     others = {key: text for key, text in found.texts.items() if key not in texts}
     folded = as_xmp(others, None if iptc else found.iptc)
     size = photo.pixels.shape[1], photo.pixels.shape[0]
-    seed = hashlib.sha256(photo.pixels.data).hexdigest()
+    digest = hashlib.sha256()
+    for top in range(0, size[1], _HASHED):
+        digest.update(np.ascontiguousarray(photo.pixels[top : top + _HASHED]).data)
+    seed = digest.hexdigest()
     result_id, source_id = (
         str(uuid.uuid5(uuid.NAMESPACE_OID, seed)) for seed in (f"{seed} {name} {provenance}", seed)
     )
@@ -195,7 +208,7 @@ def _described(
     return Metadata(block, packet, iptc, texts, found.dpi)
 
 
-def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
+def _labeled(pixels_HW3: Any) -> Any:
     """Return a copy with a small mark in its lower right corner."""
     height, width, _ = pixels_HW3.shape
     font = ImageFont.load_default(max(8, min(height, width) // 40))
@@ -203,6 +216,15 @@ def _labeled(pixels_HW3: np.ndarray) -> np.ndarray:
     mark = Image.new("L", (int(right + left), int(bottom + top)), 64)
     ImageDraw.Draw(mark).text((0, 0), _LABEL, 255, font)
     levels = np.asarray(mark)[-height:, -width:, None].astype(pixels_HW3.dtype)
-    labeled = pixels_HW3.copy()
-    labeled[-len(levels) :, -levels.shape[1] :] = levels * (np.iinfo(levels.dtype).max // 255)
-    return labeled
+    levels *= np.iinfo(levels.dtype).max // 255
+    first = height - len(levels)
+
+    def labeled(top: int, bottom: int) -> np.ndarray:
+        rows: np.ndarray = pixels_HW3[top:bottom].copy()
+        start = max(first - top, 0)
+        rows[start:, -levels.shape[1] :] = levels[max(top - first, 0) : max(bottom - first, 0)]
+        return rows
+
+    if is_rows(pixels_HW3):
+        return Rows(height, labeled, pixels_HW3.step)
+    return labeled(0, height)

@@ -83,7 +83,7 @@ class BatchColorizer:
     def _global_features(self, path: Path, sharing: int) -> Tensor:
         torch.set_num_threads(max(1, self.threads // sharing))
         try:
-            pixels_HWC = read_photo(path).pixels
+            pixels_HWC = read_photo(path, large=True).pixels
             with self._lock:
                 return self.colorizer.global_features([pixels_HWC])
         except Exception as error:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from irodori.color import Lab
 from irodori.imageio import pil_to_pixels, pixels_to_pil
+from irodori.imageio.rows import is_rows
 from irodori.inference.fast.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.hints import Hint
@@ -219,6 +220,8 @@ class Colorizer:
         and gives tiny ones little color.
         """
         height, width = luminance.height, luminance.width
+        if self.settings.work_size == NATIVE and is_rows(luminance.pixels_HWC):
+            raise IrodoriError("too large to be seen at its own size: give another --work-size")
         if self.settings.work_size != NATIVE:
             height, width = seen_size(height, width, self.settings.work_size)
         return luminance.at(height, width)

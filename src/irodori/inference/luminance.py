@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from irodori.color import ColorSpace
 from irodori.imageio import to_uint8
+from irodori.imageio.rows import is_rows
 
 Pixels = np.ndarray
 """H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
@@ -49,9 +50,10 @@ class PhotoLuminance:
 
     def __init__(self, pixels_HWC: Pixels, space: ColorSpace, device: torch.device) -> None:
         self.white = depth_of(pixels_HWC)
-        first_HW, *others_HW = np.moveaxis(pixels_HWC, 2, 0)
-        if all(np.array_equal(first_HW, other_HW) for other_HW in others_HW):
-            pixels_HWC = pixels_HWC[..., :1]
+        if not is_rows(pixels_HWC):
+            first_HW, *others_HW = np.moveaxis(pixels_HWC, 2, 0)
+            if all(np.array_equal(first_HW, other_HW) for other_HW in others_HW):
+                pixels_HWC = pixels_HWC[..., :1]
         self.pixels_HWC = pixels_HWC
         self.space = space
         self.device = device
@@ -69,7 +71,9 @@ class PhotoLuminance:
 
     def pixels(self, rows_N: Sequence[int], columns_N: Sequence[int]) -> Tensor:
         """Return the luminance of single pixels, N."""
-        return self._of(self.pixels_HWC[rows_N, columns_N][None])[0, 0, 0]
+        places = zip(rows_N, columns_N, strict=True)
+        pixels_NC = [self.pixels_HWC[row : row + 1][0, column] for row, column in places]
+        return self._of(np.stack(pixels_NC)[None])[0, 0, 0]
 
     def _of(self, part_HWC: Pixels) -> Tensor:
         if self.table is None:
@@ -95,16 +99,13 @@ class PhotoLuminance:
         """
         if (height, width) == (self.height, self.width):
             return self.whole()
-        pixels_HWC = self.pixels_HWC
-        if self.white > 255:
-            pixels_HWC = to_uint8(pixels_HWC)
-        elif not pixels_HWC.flags.writeable:
-            pixels_HWC = pixels_HWC.copy()
-        pixels_1CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
-        scaled_1CHW = functional.interpolate(
-            pixels_1CHW, (height, width), mode="bilinear", antialias=True
-        )
-        return self._encoded(scaled_1CHW[0].permute(1, 2, 0).numpy(), 255)
+        # Across first, part by part, as it is done for the whole.
+        step = max(1, PART // self.width)
+        narrow = []
+        for top in range(0, self.height, step):
+            part_HWC = to_uint8(self.pixels_HWC[top : top + step])
+            narrow.append(_scaled(part_HWC.copy(), len(part_HWC), width))
+        return self._encoded(_scaled(np.concatenate(narrow), height, width), 255)
 
     def _encoded(self, levels_HWC: np.ndarray, white: int) -> Tensor:
         # Planes that lie one behind the other, which NumPy makes several times as fast as torch.
@@ -115,6 +116,14 @@ class PhotoLuminance:
 
 PART = 1 << 18
 """Pixels that are converted at a time."""
+
+
+def _scaled(levels_HWC: Pixels, height: int, width: int) -> Pixels:
+    levels_1CHW = torch.from_numpy(levels_HWC).permute(2, 0, 1)[None]
+    scaled_1CHW = functional.interpolate(
+        levels_1CHW, (height, width), mode="bilinear", antialias=True
+    )
+    return np.asarray(scaled_1CHW[0].permute(1, 2, 0).numpy())
 
 
 def to_levels(rgb_13HW: Tensor, dtype: np.dtype) -> Pixels:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from irodori.imageio.rows import Rows, is_rows
 from irodori.inference.gamut import into_gamut
 from irodori.inference.hints import Hint
 from irodori.inference.likely_colors import likely_colors
@@ -37,7 +38,7 @@ class Colored(NamedTuple):
     """A colorized photo.
 
     Attributes:
-        pixels_HW3: sRGB, of the photo's size and depth (uint8 or uint16).
+        pixels_HW3: sRGB, of the photo's size and depth (uint8 or uint16); `Rows` of `Rows`.
         scenes: names with probabilities, the likeliest first; empty without classification.
         work_size: height and width at which the network saw the photo.
     """
@@ -190,7 +191,7 @@ class PreparedPhoto:
         """Join the photo's own luminance with its chrominance, part by part."""
         space, saturation = self.colorizer.space, self.colorizer.settings.saturation
         height, width = luminance.height, luminance.width
-        if width > PART:
+        if width > PART and not is_rows(luminance.pixels_HWC):
             # Parts are whole rows: a photo of so long ones is joined lying on its side.
             turned = PhotoLuminance(
                 np.ascontiguousarray(luminance.pixels_HWC.swapaxes(0, 1)),
@@ -200,16 +201,22 @@ class PreparedPhoto:
             pixels_WH3 = self._joined(turned, chroma_1Chw.mT, seen_11hw.mT, check)
             return np.ascontiguousarray(pixels_WH3.swapaxes(0, 1))
         upsampler = GuidedUpsampler(chroma_1Chw, seen_11hw, height, width)
-        pixels_HW3 = np.empty((height, width, 3), luminance.pixels_HWC.dtype)
-        step = max(1, PART // width)
-        for top in range(0, height, step):
+        dtype = luminance.pixels_HWC.dtype
+
+        @torch.inference_mode()
+        def joined(top: int, bottom: int) -> Pixels:
             check()
-            bottom = min(top + step, height)
             own_11HW = luminance.rows(top, bottom)
             chroma_1CHW = upsampler.rows(top, bottom, own_11HW)
             if saturation != 1:
                 gray_1CHW = space.gray_chroma(own_11HW)
                 chroma_1CHW = torch.lerp(gray_1CHW, chroma_1CHW, saturation)
-            rgb_13HW = into_gamut(space, own_11HW, chroma_1CHW)
-            pixels_HW3[top:bottom] = to_levels(rgb_13HW, pixels_HW3.dtype)
+            return to_levels(into_gamut(space, own_11HW, chroma_1CHW), dtype)
+
+        step = max(1, PART // width)
+        if is_rows(luminance.pixels_HWC):
+            return cast("Pixels", Rows(height, joined, step))
+        pixels_HW3 = np.empty((height, width, 3), dtype)
+        for top in range(0, height, step):
+            pixels_HW3[top : top + step] = joined(top, min(top + step, height))
         return pixels_HW3

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from irodori.config import register
+from irodori.config.resolvers import register
 from irodori.config.errors import error_line, is_user_error
 
 PATIENCE = 3.0

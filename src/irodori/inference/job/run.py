@@ -35,6 +35,8 @@ from irodori.utils.files import remove_stale_files
 
 MEMORY = 1_280_000_000
 """Bytes for each photo at a time: 32 megapixels. Larger photos wait for each other."""
+BY_ROWS = 1_000_000_000
+"""Bytes that a photo takes whose rows are read one after the other."""
 PER_PIXEL = 36
 """Bytes that a pixel takes besides its decoding: luminance, colors, the encoded result."""
 LARGE_WORK_SIZE, TILES = 512, 1 << 30
@@ -188,14 +190,16 @@ class _Job:
         network = TILES if size == NATIVE or int(size) > LARGE_WORK_SIZE else 0
         with suppress(Exception):  # what is wrong with the file, reading it says
             if task.source is not None:
-                header = probe(task.source)
+                header = probe(task.source, large=True)
+                if header.is_large:
+                    return network + BY_ROWS
                 return network + header.decoded_bytes + PER_PIXEL * header.width * header.height
         return network
 
     def _try(self, task: ColorizeTask, alone: bool) -> Outcome:
         start = time.monotonic()
         source = sys.stdin.buffer.read() if task.source is None else task.source
-        photo = read_photo(source, page=self.options.page)
+        photo = read_photo(source, page=self.options.page, large=True)
         size = (photo.pixels.shape[1], photo.pixels.shape[0])
         if is_colored(photo) and not self.options.recolor:
             if self.one:
