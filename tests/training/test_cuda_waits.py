@@ -44,7 +44,9 @@ class FakeCuda(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         leaves = tree_leaves((args, kwargs))
-        if not any(isinstance(leaf, FakeTensor) or leaf == CUDA for leaf in leaves if is_known(leaf)):
+        if not any(
+            isinstance(leaf, FakeTensor) or leaf == CUDA for leaf in leaves if is_known(leaf)
+        ):
             with no_dispatch():
                 return function(*args, **kwargs)
         result = function(*args, **kwargs)
