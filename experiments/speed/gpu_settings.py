@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from packaging.requirements import Requirement
 from PIL import Image
 
 from irodori.config import PROJECT
@@ -24,8 +25,7 @@ PACKED = PROJECT / "runs" / "gpu_photographs"
 MAX_BYTES, VAL_BYTES, QUALITY = 40_000_000, 6_000_000, 60
 """What `--pack` writes at most, and of it for validation; quality of its JPEGs."""
 SAMPLE = PROJECT / "data" / "sample"
-EXTRAS = ("lite0", "dev")
-"""Extras that are needed: the encoder's ImageNet weights, and pytest."""
+TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
 
 @dataclass(frozen=True)
@@ -136,22 +136,17 @@ def pack() -> None:
 
 def needs() -> Iterator[str]:
     """Yield what has to be at hand, line by line."""
-    yield "a CUDA device that torch supports, 16 cores, 20 GB of GPU memory, 4 GB of disk"
-    yield "wheels (of the environment that this is run in):"
-    wanted = [line for line in requires("irodori") or [] if "extra ==" not in line]
-    wanted += [
-        line
-        for line in requires("irodori") or []
-        if any(f'extra == "{extra}"' in line for extra in EXTRAS) and "irodori[" not in line
-    ]
-    for line in wanted:
-        name = line.split(";")[0].strip()
-        base = "".join(c for c in name.split("[")[0] if c not in "<>=!~")
-        base = base.rstrip("0123456789., ")
-        try:
-            yield f"  {name} (here {version(base)})"
-        except PackageNotFoundError:
-            yield f"  {name} (not here)"
+    yield "a CUDA device that torch supports with 40 GB of memory, 16 cores, 4 GB of disk"
+    yield "wheels (in this environment):"
+    for line in requires("irodori") or []:
+        wanted = Requirement(line)
+        by_itself = wanted.marker is None or wanted.marker.evaluate({"extra": "lite0"})
+        if by_itself or wanted.name in TEST_TOOLS:
+            try:
+                found = version(wanted.name)
+            except PackageNotFoundError:
+                found = "missing"
+            yield f"  {wanted.name}{wanted.specifier} ({found})"
     yield (
         f"photographs, the first of these that is there: {PACKED.relative_to(PROJECT)} (written by"
         f" `python experiments/speed/gpu.py --pack` from the shards that PHOTOGRAPHS names, at most"

@@ -100,7 +100,8 @@ def floor_of(case: Case, card: Card, classes: int = 205) -> Floor:
         batch = resident_batch(case, classes, network)
         expert = ExpertLoop(batch, network, instantiate(config.optimizer), bf16=True)
         expert.step()  # makes the optimizer's state
-        with Count(card) as counted:
+        counted = Count(card)
+        with counted:
             expert.step()
     return counted.floor
 

@@ -202,7 +202,7 @@ def measure(case: Case) -> dict[str, float]:
         batch = resident_batch(case, len(data.classes), network)
         assert module.make_optimizer is not None
         bf16 = hardware.precision == "bf16-mixed"
-        own = deepcopy(network).to(case.device, memory_format=torch.channels_last).train()
+        own = deepcopy(network).to(case.device).to(memory_format=torch.channels_last).train()
         expert = ExpertLoop(batch, own, module.make_optimizer, bf16, run.config.compile)
         turns = TakeTurns(case, expert)
         callbacks = [turns, *build_callbacks(run, data, StopSignal())]

@@ -158,6 +158,8 @@ def build_trainer(
 
         plugins.append(SyncedNorms())
     strategy = node.strategy
+    if isinstance(strategy, DictConfig):
+        strategy = instantiate(strategy)
     if strategy == "auto" and world_size(node) > 1:
         # Gradients live in the buckets that are reduced.
         strategy = DDPStrategy(
