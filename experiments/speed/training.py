@@ -81,19 +81,21 @@ class ExpertLoop:
         self.forward = forward if mode is None else torch.compile(forward, mode=mode)
         self.optimizer = optimizer(network.parameters())
 
-    def loss(self, prediction_BQHW: Tensor) -> Tensor:
+    def loss(self, prediction_BQHW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         """Return the squared error of the colors."""
-        target_BCHW = functional.avg_pool2d(self.batch["chroma"], 2)
+        target_BCHW = functional.avg_pool2d(chroma_BCHW, 2)
         return functional.mse_loss(prediction_BQHW.float().sigmoid(), target_BCHW)
 
     def step(self) -> None:
         """Make a step."""
+        batch = self.batch
+        inputs = [batch[name] for name in ("luminance", "hints", "hinted") if name in batch]
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            inputs = [self.batch[name] for name in ("luminance", "hints") if name in self.batch]
-            *predictions, logits_BC = self.forward(*inputs)
-        loss = functional.cross_entropy(logits_BC.float(), self.batch["labels"])
-        for prediction_BQHW in predictions:
-            loss = loss + self.loss(prediction_BQHW)
+            prediction_BQHW, *hinted, logits_BC = self.forward(*inputs)
+        loss = self.loss(prediction_BQHW, batch["chroma"])
+        for hinted_RQHW in hinted:
+            loss = loss + self.loss(hinted_RQHW, batch["chroma"][batch["hinted"]])
+        loss = loss + functional.cross_entropy(logits_BC.float(), batch["labels"])
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -171,7 +173,8 @@ def resident_batch(case: Case, classes: int, network: JointNetwork) -> dict[str,
         "valid": torch.ones(batch_size, dtype=torch.bool),
     }
     if network.hint_channels:
-        batch["hints"] = torch.zeros(batch_size, network.hint_channels, crop, crop)
+        batch["hinted"] = torch.arange(0, batch_size, 4)
+        batch["hints"] = torch.zeros(len(batch["hinted"]), network.hint_channels, crop, crop)
         batch["hints"][:, :, 8:16, 8:16] = 1
     moved: dict[str, Any] = {name: tensor.to(case.device) for name, tensor in batch.items()}
     return {**moved, "keys": [str(n) for n in range(batch_size)], "bad": [], "lost": []}
