@@ -8,7 +8,7 @@ other. A compiler that fuses operators saves bytes, and may go below it.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -95,6 +95,7 @@ def bytes_of(tree: Any) -> int:
 def floor_of(case: Case, card: Card, classes: int = 205) -> Floor:
     """Return the floor of a training step in bf16 by autocast, with fp32 weights."""
     config = compose(*case.overrides)
+    case = replace(case, device="cpu")  # fake, wherever the step itself runs
     with FakeTensorMode():
         network: JointNetwork = instantiate(config.network, num_classes=classes, chroma_channels=2)
         batch = resident_batch(case, classes, network)

@@ -81,7 +81,7 @@ def trained(folder, monkeypatch, run, *overrides):
     return losses
 
 
-@pytest.mark.parametrize(("precision", "error"), [("32-true", 1e-3), ("bf16-mixed", 2e-2)])
+@pytest.mark.parametrize(("precision", "error"), [("32-true", 1e-3), ("bf16-mixed", 1e-2)])
 @pytest.mark.parametrize("hints", [False, True])
 def test_two_steps_are_those_of_the_cpu(data, tmp_path, monkeypatch, precision, error, hints):
     on = [*data.on, "optimizer=adamw", "trainer.max_steps=2", f"network.hints={hints}"]
@@ -90,7 +90,9 @@ def test_two_steps_are_those_of_the_cpu(data, tmp_path, monkeypatch, precision, 
     gpu = trained(
         tmp_path / "gpu", monkeypatch, tiny.run, *on, *ON_GPU, f"trainer.precision={precision}"
     )
-    np.testing.assert_allclose(gpu.losses, cpu.losses, rtol=error)
+    np.testing.assert_allclose(gpu.losses[0], cpu.losses[0], rtol=error)
+    # Where a gradient is next to nothing, AdamW's first step may go either way.
+    np.testing.assert_allclose(gpu.losses[1], cpu.losses[1], rtol=5 * error)
     for name, weight in cpu.weights.items():
         # A step of AdamW moves a weight by the learning rate at most, whatever its gradient.
         torch.testing.assert_close(gpu.weights[name], weight, rtol=0, atol=4.5e-3, msg=name)
@@ -110,7 +112,7 @@ def test_a_run_is_resumed_on_the_other_device(data, tmp_path, monkeypatch, first
         folder, monkeypatch, tiny.resume, "trainer.max_steps=4", f"trainer.accelerator={second}",
         "allow_changes=true",
     )  # fmt: skip
-    np.testing.assert_allclose(rest.losses, whole.losses[2:], rtol=1e-2)
+    np.testing.assert_allclose(rest.losses, whole.losses[2:], rtol=2e-2)
 
 
 class NoWaiting(Callback):
