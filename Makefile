@@ -4,7 +4,7 @@
 # make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
 #   study-objectives: experiments/.
 # make starter, pictures: the bundled model, and what shows it.
-# make benchmark: experiments/speed, with nothing else running.
+# make benchmark: experiments/speed, with nothing else running.   make gpu: all of it on a GPU.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup train test test-all test-long lint oldest lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
-	study-objectives starter pictures benchmark
+	study-objectives starter pictures benchmark gpu
 
 setup: $(VENV)/installed
 
@@ -118,6 +118,10 @@ benchmark: setup
 	$(BIN)/python experiments/speed/startup.py
 	$(BIN)/python experiments/speed/loader.py
 	$(BIN)/python experiments/speed/training.py
+
+# NVML says whether there is a GPU, so that processes can be forked afterwards.
+gpu: setup
+	PYTORCH_NVML_BASED_CUDA_CHECK=1 $(BIN)/python experiments/speed/gpu.py
 
 lint: setup
 	$(BIN)/ruff check .

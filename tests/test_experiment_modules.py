@@ -11,11 +11,14 @@ from irodori.color import Lab, to_uint8
 from irodori.config import PROJECT
 from irodori.metrics.pair import Pair
 
-sys.path[:0] = [str(PROJECT / "experiments" / name) for name in ("hints", "starter")]
+sys.path[:0] = [str(PROJECT / "experiments" / name) for name in ("hints", "speed", "starter")]
 
 from blind import counted  # noqa: E402
 from levin import neighbor_weights, spread  # noqa: E402
 from portraits import skin_color  # noqa: E402
+from roofline import Card, floor_of  # noqa: E402
+
+from training import PAPER, Case  # noqa: E402
 
 
 def weights_by_loops(luminance_HW):
@@ -92,3 +95,16 @@ def test_the_color_of_skin_is_that_of_the_face_alone():
     assert all(map(math.isnan, skin_color("grocery/apple", pair)))
     blue = Pair(pair.predicted_3HW, filled((0.0, -30.0), (0.0, -30.0)))
     assert all(map(math.isnan, skin_color("us-house/nobody", blue)))
+
+
+def test_the_floor_of_a_step_grows_with_the_batch_and_needs_no_gpu():
+    tiny = [*PAPER, "network.width=0.0625"]
+    few, many = (
+        floor_of(Case(tiny, batch_size, 32, turns=1, device="cuda"), Card("any", 1e12, 1e9), 3)
+        for batch_size in (2, 4)
+    )
+    assert many.flops == 2 * few.flops > 0
+    # What the optimizer reads and writes is the same for any batch.
+    assert few.seconds < many.seconds < 2 * few.seconds
+    # At so little bandwidth, hardly anything is bound by operations.
+    assert few.seconds_of_bytes > 0.9 * few.seconds

@@ -21,7 +21,9 @@ SCRIPTS = {
     "colorize/jpeg_quality.py": ["--photos", "2"],
     "colorize/work_size.py": [PHOTO],
     "hints/measure_hints.py": [STARTER, "--photographs", SHARDS, "--quick"],
+    "speed/gpu.py": ["--device", "cpu", "--quick"],
     "speed/loader.py": ["--quick"],
+    "speed/roofline.py": ["--batch-sizes", "2"],
     "speed/startup.py": ["--quick"],
     "speed/training.py": ["--quick"],
     "starter/blind.py": ["--old", STARTER, "--new", STARTER, "--photographs", SHARDS, "--quick"],
@@ -52,6 +54,11 @@ def test_a_script_runs_and_writes_its_results(tmp_path, script):
     assert done.returncode == 0, done.stdout + done.stderr
     changed = [p for p in place.parent.iterdir() if before.get(p) != p.stat().st_mtime_ns]
     assert done.stdout or changed
+    if script == "speed/gpu.py":
+        parts = json.loads((tmp_path / "runs" / "results_gpu.json").read_text())
+        assert all(part["rows"] and part["problem"] is None for part in parts.values())
+        page = (tmp_path / "runs" / "RESULTS_GPU.md").read_text()
+        assert page.count("\n## ") == len(parts) == 8
     if script == "streaming/kills.py":
         series = json.loads((place.parent / "kills.json").read_text())["series"]
         assert [(runs["ranks"], runs["kills"]) for runs in series] == [(1, 3), (2, 3)]

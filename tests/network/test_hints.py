@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from irodori.network import hints
 from irodori.network.hints import CELL, HEAD_CHANNELS, HEADS, HintSpread
@@ -180,3 +181,24 @@ def test_a_description_holds_hints():
 def test_hints_need_an_output_of_chrominance():
     with pytest.raises(ValueError, match="AbClassesOutput"):
         joint(width=0.0625, output="classes", hints=True)
+
+
+class Operators(TorchDispatchMode):
+    """Notes the names of operators."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def test_distances_are_no_differences_of_squares():
+    """Those come from matrix products, which a GPU may round to TF32."""
+    network = with_hints().train()
+    with Operators() as operators:
+        network.predict_both(torch.rand(2, 1, 64, 64), some_hints(2, 64, 64, 40), torch.arange(2))
+    assert "_cdist_forward" in operators.names
+    assert "_euclidean_dist" not in operators.names

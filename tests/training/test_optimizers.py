@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning import Callback
 from torch import nn
 
 import tiny
@@ -196,3 +197,27 @@ def test_reconfiguring_what_has_not_changed_changes_nothing(resnet):
     before = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     reconfigure(optimizer, scheduler, groups_of(resnet, make))
     assert before == [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+
+
+class GradientNorms(Callback):
+    """Notes the norm of all gradients that an optimizer step has used."""
+
+    def __init__(self):
+        self.norms = []
+
+    def on_train_start(self, trainer, module):
+        def note(optimizer, *_):
+            weights = [w for group in optimizer.param_groups for w in group["params"]]
+            self.norms.append(torch.nn.utils.get_total_norm([w.grad for w in weights]).item())
+
+        trainer.optimizers[0].register_step_post_hook(note)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_of_a_fused_optimizer_are_clipped(data, tmp_path, precision):
+    overrides = [*data.on, "optimizer=adamw", "trainer.max_steps=1"]
+    overrides += [f"trainer.precision={precision}", "trainer.gradient_clip_val=0.001"]
+    norms = GradientNorms()
+    parts = tiny.parts(tmp_path, *overrides, callbacks=[norms])
+    parts.trainer.fit(parts.module, parts.data)
+    assert norms.norms == pytest.approx([0.001], rel=1e-3)

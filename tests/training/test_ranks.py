@@ -137,3 +137,19 @@ def test_with_another_number_of_ranks_the_first_takes_over_all_sums():
         # Sums of 2 and 9 over 7 images came before.
         expected = (2.0 + 9.0 + 4.0) / 11 if first else 1.0
         assert mean_at_the_end(after) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_machine_with_fewer_gpus_can_resume(monkeypatch):
+    """A rank keeps the state of its own device only."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.arange(3))
+    kept = RandomStates().state_dict()
+    loaded, found = RandomStates(), []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", found.append)
+    loaded.load_state_dict(kept)
+    loaded.on_train_start(TRAINER, MODULE)
+    assert [state.tolist() for state in found] == [[0, 1, 2]]
+    # Nor does one without any ask for what isn't there.
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    loaded.on_train_start(TRAINER, MODULE)
+    assert len(found) == 1

@@ -25,6 +25,12 @@ def test_colors_are_kornias(data, tmp_path, monkeypatch):
         made.trainer.fit(made.module, made.data)
 
 
+def test_a_strategy_may_have_arguments(data, tmp_path):
+    node = "{_target_:lightning.pytorch.strategies.DDPStrategy,process_group_backend:gloo}"
+    made = tiny.parts(tmp_path, *data.on, f"trainer.strategy={node}")
+    assert made.trainer.strategy.process_group_backend == "gloo"
+
+
 class Steps(Callback):
     """Counts micro-batches and validations."""
 

@@ -88,7 +88,7 @@ def _light(lightness: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """
     y = (lightness + 16) / 116
     roots = torch.stack([y + a / 500, y, y - b / 200], dim=1)
-    white = roots.new_tensor(D65_WHITE)[:, None, None]
+    white = torch.tensor(D65_WHITE, dtype=roots.dtype, device=roots.device)[:, None, None]
     return kornia.color.xyz_to_rgb(
         white * torch.where(roots > 6 / 29, roots**3, (roots - 4 / 29) / 7.787)
     )

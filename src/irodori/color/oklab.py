@@ -50,7 +50,8 @@ class Oklab(ColorSpace):
 
 
 def _product(matrix: Tensor, picture_B3HW: Tensor) -> Tensor:
-    return torch.einsum("oi,bihw->bohw", matrix.to(picture_B3HW), picture_B3HW)
+    matrix = matrix.to(picture_B3HW, non_blocking=True)
+    return torch.einsum("oi,bihw->bohw", matrix, picture_B3HW)
 
 
 def _cube_root(light: Tensor) -> Tensor:

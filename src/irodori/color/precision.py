@@ -5,13 +5,14 @@ only 8 to 11 significant bits under autocast and where TF32 or bf16 products are
 then wrong by up to three units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor, backends
+from torch.overrides import TorchFunctionMode
 
 _SWITCHES: tuple[Any, ...] = (
     backends.cuda.matmul,
@@ -21,6 +22,30 @@ _SWITCHES: tuple[Any, ...] = (
     backends.mkldnn.conv,  # type: ignore[attr-defined]
 )
 _lock = Lock()
+
+
+class ConstantsWithoutWaiting(TorchFunctionMode):
+    """Lets `torch.tensor` make tensors on a GPU without waiting for it.
+
+    kornia makes the matrices of its conversions at every call, and each such copy would wait until
+    the GPU has done all that was asked of it: in training, the whole step before.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call the function, but make a tensor on the CPU first."""
+        kwargs = kwargs or {}
+        if func is torch.tensor and kwargs.get("device") is not None:
+            device = kwargs.pop("device")
+            return torch.tensor(*args, **kwargs).to(device, non_blocking=True)
+        return func(*args, **kwargs)
+
+
 _inside = 0
 _before = ExitStack()
 
@@ -31,6 +56,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
     PyTorch's switches of TF32 are those of the process. They are off from when the first thread
     enters until the last one leaves, and then what they were before. Leaving restores autocast.
+    On a GPU, `torch.tensor` doesn't wait for it inside.
 
     Args:
         device: where the computation runs.
@@ -41,11 +67,12 @@ def full_precision(device: torch.device) -> Iterator[None]:
             _before = _without_tf32()
         _inside += 1
     try:
-        # Devices without autocast, such as meta, can't be asked to switch it off.
-        if torch.amp.is_autocast_available(device.type):
-            with torch.autocast(device.type, enabled=False):
-                yield
-        else:
+        with ExitStack() as contexts:
+            # Devices without autocast, such as meta, can't be asked to switch it off.
+            if torch.amp.is_autocast_available(device.type):
+                contexts.enter_context(torch.autocast(device.type, enabled=False))
+            if device.type == "cuda":
+                contexts.enter_context(ConstantsWithoutWaiting())
             yield
     finally:
         with _lock:

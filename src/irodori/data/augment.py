@@ -142,7 +142,7 @@ class Augmentation(AugmentationBase):
     def on_luminance(self, luminance_B1HW: Tensor, draws_BD: Tensor) -> Tensor:
         """Change the tone of all pictures, and age a share of them; see `AugmentationBase`."""
         if self.tone:
-            amount_B3 = draws_BD[:, 6:9].to(luminance_B1HW.device) * self.tone
+            amount_B3 = draws_BD[:, 6:9].to(luminance_B1HW.device, non_blocking=True) * self.tone
             curve_B3 = amount_B3[..., None, None].split(1, 1)
             gamma_B1, black_B1, white_B1 = curve_B3
             luminance_B1HW = luminance_B1HW ** (4**gamma_B1 / 2**self.tone)

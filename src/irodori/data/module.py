@@ -257,7 +257,8 @@ class ShardData(ShardModule):
             draws_BD = draws_BD.cpu() if on_cpu is None else torch.from_numpy(on_cpu)
             batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD[:, :own])
             if self.hints is not None:
-                rows_R = torch.arange(0, len(draws_BD), self.hints.every)
-                hinted_R = batch["hinted"] = rows_R.to(luminance_B1HW.device)
-                batch["hints"] = self.hints(batch["chroma"][hinted_R], draws_BD[rows_R, own])
+                every, device = self.hints.every, luminance_B1HW.device
+                # Made on the device, since a copy would wait for it.
+                batch["hinted"] = torch.arange(0, len(draws_BD), every, device=device)
+                batch["hints"] = self.hints(batch["chroma"][::every], draws_BD[::every, own])
         return batch

@@ -45,10 +45,11 @@ class SimulatedHints:
         """
         batch, channels, height, width = chroma_BCHW.shape
         # Which square a pixel belongs to; 0: none. Squares are drawn on the CPU: one transfer.
-        squares_BHW = np.zeros((batch, height, width), np.int64)
+        squares_BHW = np.zeros((batch, height, width), np.uint8)
         for squares_HW, draw in zip(squares_BHW, draws_B.numpy().tolist(), strict=True):
             self._draw(squares_HW, np.random.default_rng(int(draw * SEEDS)))
-        squares_BP = torch.from_numpy(squares_BHW).to(chroma_BCHW.device).flatten(1)
+        squares_BP = torch.from_numpy(squares_BHW).flatten(1)
+        squares_BP = squares_BP.to(chroma_BCHW.device, non_blocking=True).long()
         ones_B1P = torch.ones_like(squares_BP, dtype=chroma_BCHW.dtype)[:, None]
         values_BMP = torch.cat([chroma_BCHW.flatten(2), ones_B1P], 1)
         index_BMP = squares_BP[:, None].expand(-1, channels + 1, -1)
@@ -59,7 +60,7 @@ class SimulatedHints:
         hints_BMHW: Tensor = means_BMS.gather(2, index_BMP).unflatten(2, (height, width))
         return hints_BMHW
 
-    def _draw(self, squares_HW: NDArray[np.int64], generator: np.random.Generator) -> None:
+    def _draw(self, squares_HW: NDArray[np.uint8], generator: np.random.Generator) -> None:
         """Number the pixels of a photograph's squares, from 1 on."""
         height, width = squares_HW.shape
         for number in range(min(int(generator.geometric(1 / self.mean_count)), MAX_HINTS)):

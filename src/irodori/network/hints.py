@@ -83,7 +83,11 @@ class HintSpread(nn.Module):
             )
             score_BHNK = self._heads(embedding_BEHW.flatten(2).mT) @ self._heads(key_BKE).mT
             places_BN2 = places_12HW.flatten(2).mT.expand(len(color_BCHW), -1, -1)
-            distance_B1NK = torch.cdist(places_BN2, places_BK2)[:, None]
+            # By matrix products the distances of neighbors would be differences of large squares,
+            # which TF32 rounds to whole pixels. Places have nothing to learn from gradients.
+            distance_B1NK = torch.cdist(
+                places_BN2, places_BK2.detach(), compute_mode="donot_use_mm_for_euclid_dist"
+            )[:, None]
             likeness, threshold, reach = (
                 parameter_H[:, None, None]
                 for parameter_H in (self.likeness_H, self.threshold_H, self.log_reach_H.exp())

@@ -149,7 +149,7 @@ def build_trainer(
 
     `temporarily_frozen`: some weights get gradients only later, which DDP has to know.
     """
-    if hardware.accelerator == "gpu":
+    if hardware.accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
     plugins: list[Any] = [WholeFiles()]
     if node.sync_batchnorm:
@@ -158,6 +158,8 @@ def build_trainer(
 
         plugins.append(SyncedNorms())
     strategy = node.strategy
+    if isinstance(strategy, DictConfig):
+        strategy = instantiate(strategy)
     if strategy == "auto" and world_size(node) > 1:
         # Gradients live in the buckets that are reduced.
         strategy = DDPStrategy(

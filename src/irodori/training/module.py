@@ -7,7 +7,10 @@ from typing import Any
 import lightning
 import torch
 from lightning import LightningModule
+from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, distributed
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 import irodori
@@ -183,6 +186,23 @@ class ColorizationModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": schedule(self.make_scheduler, optimizer, steps),
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients in bf16 also for fused optimizers, which Lightning refuses.
+
+        They would have to undo the scale of fp16's gradients first; in bf16 there is none.
+        """
+        precision = self.trainer.precision_plugin
+        if gradient_clip_val and isinstance(precision, MixedPrecision) and precision.scaler is None:
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(precision, optimizer, gradient_clip_val, algorithm)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_start(self) -> None:
         """Take settings that have changed since the checkpoint that the optimizer was read from."""

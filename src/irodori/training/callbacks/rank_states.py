@@ -28,7 +28,8 @@ class RandomStates(Callback):
             # Checkpoints are read without unpickling NumPy's arrays.
             "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            # Of the rank's own GPU: a machine may have fewer when the run is resumed.
+            "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
         }
         return {"ranks": gather(state)}
 
@@ -45,7 +46,8 @@ class RandomStates(Callback):
             name, keys, *rest = state["numpy"]
             np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
             torch.set_rng_state(state["torch"])
-            torch.cuda.set_rng_state_all(state["cuda"])
+            if state["cuda"] and torch.cuda.is_initialized():
+                torch.cuda.set_rng_state(state["cuda"][0])
 
 
 class TrainMeans(Callback):
