@@ -3,8 +3,9 @@
 import re
 
 import typer.main
-from irodori.cli.app import app
 from typer.cli import get_docs_for_click
+
+from irodori.cli.app import app
 
 LISTING = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
 """The list of subcommands with the beginnings of what they do, which their headings repeat."""

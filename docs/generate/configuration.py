@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
 import yaml
+from hydra.utils import get_object
+from pages import CONF
+
 from irodori.config.annotations import shown, wanted
 from irodori.config.signature import object_signature
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.training.settings import TrainSettings
-from pages import PROJECT
 
-CONF = PROJECT / "conf"
 GLOBAL = "# @package _global_"
 KEY = re.compile(r"( *)([\w.-]+):(?: |$)")
 FIELD = re.compile(r"^ {4}(\w+(?:, \w+)*): (.+?)(?=^ {4}\w|^\S|\Z)", re.S | re.M)
 """An argument in the section Args of a docstring, and what is said of it."""
-HYDRA = ("_partial_", "_recursive_", "_convert_")
+HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")
+"""Hydra's own keys of a node."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Member:
         if head:
             return sentence(re.sub(r"^# ?", "", head[0], flags=re.M))
         target = self.values.get("_target_")
-        return sentence((inspect.getdoc(found(target)) or "").partition("\n\n")[0]) if target else ""
+        return (
+            sentence((inspect.getdoc(get_object(target)) or "").partition("\n\n")[0])
+            if target
+            else ""
+        )
 
     @property
     def values(self) -> dict[str, Any]:
@@ -70,81 +75,93 @@ class Member:
 
 def training() -> str:
     """Return the reference of train.py's configuration."""
-    order = [next(iter(item)) for item in Member(CONF / "train.yaml").values["defaults"][1:]]
-    groups = [name for name in order if (CONF / name).is_dir()]
-    return page(Member(CONF / "train.yaml"), TrainSettings, [CONF / name for name in groups])
+    root = Member(CONF / "train.yaml")
+    names = [name for item in root.values["defaults"][1:] for name in item]
+    groups = [CONF / name for name in names if (CONF / name).is_dir()]
+    return page(root, TrainSettings, groups)
 
 
 def evaluation() -> str:
     """Return the reference of evaluate.py's configuration."""
-    root = CONF / "evaluate"
-    groups = [root / name for name in ("data", "protocol", "metrics")]
-    return page(Member(root / "evaluate.yaml"), EvaluateSettings, groups)
+    folder = CONF / "evaluate"
+    groups = [folder / name for name in ("data", "protocol", "metrics")]
+    return page(Member(folder / "evaluate.yaml"), EvaluateSettings, groups)
 
 
 def page(root: Member, settings: type, groups: list[Path]) -> str:
     """Return a section of the root's keys, and one for each group."""
-    parts = ["## The root", table(root, settings)]
+    parts = ["## The root", table(root, "", settings)]
     for group in groups:
         members = [Member(path) for path in sorted(group.glob("*.yaml"))]
-        parts += [f"## {group.name}", f"Choose a member by `{group.name}=<name>`.", listing(members)]
+        choice = f"Choose a member by `{group.name}=<name>`."
+        parts += [f"## {group.name} {{ #{group.name} }}", choice, listing(members)]
         for member in members:
-            body = details(member)
-            if body:
-                anchor = f"{{ #{group.name}-{member.path.stem} }}"
-                parts += [f"### `{group.name}={member.path.stem}` {anchor}", body]
+            name = member.path.stem
+            if body := details(member, group.name):
+                parts += [f"### `{group.name}={name}` {{ #{group.name}-{name} }}", body]
     return "\n\n".join(parts)
 
 
 def listing(members: list[Member]) -> str:
-    """Return a table of a group's members."""
-    rows = [f"| `{member.path.stem}` | {cell(member.about)} |" for member in members]
-    return "\n".join(["| name | is |", "|---|---|", *rows])
+    """Return a table of a group's members, with the classes or functions that they name."""
+    rows = ["| name | is | makes |", "|---|---|---|"]
+    for member in members:
+        target = member.values.get("_target_")
+        made = f"`{target.rpartition('.')[2]}`" if target else ""
+        rows.append(f"| `{member.path.stem}` | {cell(member.about)} | {made} |")
+    return "\n".join(rows)
 
 
-def details(member: Member) -> str:
-    """Return what a member sets: its YAML where it changes several groups, else a table."""
-    keys = member.values.keys() - {"_target_", *HYDRA}
+def details(member: Member, group: str) -> str:
+    """Return what a member sets: its YAML where it is made of others, else a table of its keys."""
+    keys = member.values.keys() - HYDRA
     if member.is_delta or "defaults" in keys:
-        body = re.sub(r"\A(?:#.*\n)+", "", member.text)
-        return f"```yaml\n{body.strip()}\n```" if body.strip() else ""
-    return table(member) if keys else target_line(member.values)
+        body = re.sub(r"\A(?:#.*\n)+", "", member.text).strip()
+        return f"```yaml\n{body}\n```" if body else ""
+    return table(member, group) if keys else ""
 
 
-def target_line(node: dict[str, Any]) -> str:
-    """Return a line that names the class or function of a node."""
-    return f"Target: `{node['_target_']}`" if "_target_" in node else ""
+def table(member: Member, group: str, settings: type | None = None) -> str:
+    """Return a table of a file's keys: default, what is accepted, what it means.
 
-
-def table(member: Member, settings: type | None = None) -> str:
-    """Return the table of a file's keys: default, what is accepted, what it means."""
+    Args:
+        member: the file.
+        group: the group that it belongs to; "" for the root.
+        settings: the class whose arguments the root's keys are.
+    """
     comments = member.comments()
     rows = ["| key | default | accepts | meaning |", "|---|---|---|---|"]
     for path, node in nodes(member.values):
-        target = found(node["_target_"]) if "_target_" in node else None if path else settings
+        target = get_object(node["_target_"]) if "_target_" in node else None if path else settings
         parameters = object_signature(target).parameters if target else {}
-        described = arguments(target) if target and target.__module__.startswith("irodori") else {}
-        if "_target_" in node and path:
-            rows.append(f"| **`{path}`** | | | {cell(comments.get(path, ''))} `{node['_target_']}` |")
+        described = arguments(target) if target else {}
+        dotted = ".".join(part for part in (group, path) if part)
+        if path and "_target_" in node:
+            about = f"{comments.get(path, '')} `{node['_target_']}`".strip()
+            rows.append(f"| **`{dotted}`** | | | {cell(about)} |")
         for key, value in node.items():
-            if key in ("defaults", "hydra", "_target_", *HYDRA) or is_node(value):
+            if key in ("defaults", "hydra", *HYDRA) or is_node(value):
                 continue
-            name = f"{path}.{key}" if path else key
             accepts = wanted(parameters[key].annotation) if key in parameters else ""
+            name = f"{path}.{key}" if path else key
             meaning = comments.get(name) or described.get(key, "")
-            rows.append(f"| `{name}` | {code(value)} | {cell(accepts)} | {cell(meaning)} |")
-        for key in parameters.keys() - node.keys():
-            if path or settings is None:
-                rows.extend(unset(path, key, parameters[key], described))
-    return "\n".join([*([target_line(member.values), ""] if "_target_" in member.values else []), *rows])
+            rows.append(row(f"{dotted}.{key}" if dotted else key, value, accepts, meaning))
+        if group and not path:
+            # What the class takes besides, at its own default.
+            for key, parameter in parameters.items():
+                plain = isinstance(parameter.default, int | float | str | None)
+                if key not in node and plain and parameter.default is not parameter.empty:
+                    accepts = wanted(parameter.annotation)
+                    name, meaning = f"+{group}.{key}", described.get(key, "")
+                    rows.append(row(name, parameter.default, accepts, meaning))
+    target = f"Makes `{member.values['_target_']}`.\n\n" if "_target_" in member.values else ""
+    return target + "\n".join(rows)
 
 
-def unset(path: str, key: str, parameter: inspect.Parameter, described: dict[str, str]) -> Iterator[str]:
-    """Yield the row of an argument that the file leaves at its default."""
-    if parameter.default is not parameter.empty and isinstance(parameter.default, int | float | str | None):
-        name = f"+{path}.{key}" if path else key
-        accepts, meaning = cell(wanted(parameter.annotation)), cell(described.get(key, ""))
-        yield f"| `{name}` | {code(parameter.default)} | {accepts} | {meaning} |"
+def row(key: str, value: Any, accepts: str, meaning: str) -> str:
+    """Return a row of a table of keys."""
+    accepts, empty = accepts.replace(" and below inf", ""), '""'
+    return f"| `{key}` | `{shown(value) or empty}` | {cell(accepts)} | {cell(meaning)} |"
 
 
 def nodes(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -160,13 +177,10 @@ def is_node(value: Any) -> bool:
     return isinstance(value, dict) and bool(value)
 
 
-def found(target: str) -> Any:
-    """Return the class or function that a dotted path names."""
-    return hydra.utils.get_object(target)
-
-
 def arguments(target: Any) -> dict[str, str]:
-    """Return what the docstring of a class or function says of its arguments."""
+    """Return what the docstring of a class or function of irodori says of its arguments."""
+    if not target.__module__.startswith("irodori"):
+        return {}
     section = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", inspect.getdoc(target) or "", re.M)
     fields = FIELD.findall(section[1]) if section else []
     return {name: sentence(text) for names, text in fields for name in names.split(", ")}
@@ -175,14 +189,10 @@ def arguments(target: Any) -> dict[str, str]:
 def sentence(text: str) -> str:
     """Return a text on one line, as a sentence."""
     line = " ".join(text.split())
-    return line[:1].upper() + line[1:] if line else ""
+    # Not of a name, such as sRGB or convnext_tiny.
+    return line[:1].upper() + line[1:] if re.match("[a-z]+[ ,.;]", line) else line
 
 
 def cell(text: str) -> str:
     """Return a text as it may stand in a table."""
     return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def code(value: Any) -> str:
-    """Return a value in the words of YAML."""
-    return f"`{shown(value)}`" if value != "" else "`''`"

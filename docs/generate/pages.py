@@ -61,7 +61,7 @@ def targets(page: Path) -> Iterator[Path]:
 
 
 def with_site_links(markdown: str, page: Path) -> str:
-    """Return a page's text with its links, which suit the project's folders, as the site has them."""
+    """Return a page's text with links as the site has them; they are written for the checkout."""
     here = posixpath.dirname(place(page))
 
     def relinked(match: re.Match[str]) -> str:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import command_line
 import configuration
-import metrics
+import metrics_catalog
 import notebook
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from pages import DOCS, PAGES, PROJECT, pages, place, targets, with_site_links
+from pages import DOCS, pages, place, targets, with_site_links
 
 GENERATED = re.compile(r"^<!-- generated: (.+) -->$", re.M)
 """The line of a page in whose place something generated stands."""
@@ -18,7 +18,7 @@ GENERATORS = {
     "configuration of training": configuration.training,
     "configuration of evaluation": configuration.evaluation,
     "command line": command_line.reference,
-    "metrics": metrics.catalog,
+    "metrics": metrics_catalog.catalog,
 }
 
 
