@@ -2,6 +2,7 @@
 
 import re
 
+import typer
 import typer.main
 from typer.cli import get_docs_for_click
 
@@ -14,7 +15,7 @@ LISTING = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
 def reference() -> str:
     """Return a section for each command, in the words of `--help`."""
     command = typer.main.get_command(app)
-    context = command.make_context("irodori", [], resilient_parsing=True)
+    context = typer.Context(command, info_name="irodori")
     text = get_docs_for_click(obj=command, ctx=context, name="irodori")
     # The page has a title of its own.
-    return LISTING.sub("", text).partition("\n")[2].replace("```console", "```text")
+    return "#" + LISTING.sub("", text).replace("```console", "```text")

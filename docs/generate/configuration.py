@@ -60,7 +60,9 @@ class Member:
 
     def comments(self) -> dict[str, str]:
         """Return the comment above each key, by the key's dotted path."""
-        comments, above, path = {}, [], []
+        comments: dict[str, str] = {}
+        above: list[str] = []
+        path: list[tuple[int, str]] = []
         body = re.sub(r"\A(?:#.*\n)+", "", self.text)
         for line in body.splitlines():
             if line.strip().startswith("#"):

@@ -10,6 +10,7 @@ PAGES = [
     *sorted((PROJECT / "docs").rglob("*.md")),
     *sorted((PROJECT / "experiments").glob("*/README.md")),
 ]
+STUDY = ("README.md", "")
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
 
 
@@ -34,7 +35,8 @@ FILES = {block.title: block for block in BLOCKS if block.title}
 COMMANDS = [
     (name_of(block.page), line)
     for block in BLOCKS
-    if block.language in ("bash", "sh", "")
+    # Blocks of studies name no language.
+    if block.language in ("bash", "sh") or (block.page.name, block.language) == STUDY
     for line in block.text.splitlines()
     if line.strip() and not line.startswith("#")
 ]

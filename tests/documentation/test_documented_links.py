@@ -1,4 +1,4 @@
-"""Links lead somewhere, pages are in the site, and the README's figures are those of the studies."""
+"""Links lead to files, pages are in the site, and the README has the figures of the studies."""
 
 import re
 
@@ -22,13 +22,12 @@ def test_links_lead_to_files() -> None:
 
 def test_every_page_and_study_is_in_the_navigation() -> None:
     nav = set(NAV.findall((PROJECT / "mkdocs.yml").read_text()))
-    pages = {name_of(page).removeprefix("docs/") for page in PAGES if "docs" in page.parts[-4:]}
-    studies = {
-        f"studies/{page.parent.name}/index.md"
-        for page in PAGES
-        if page.match("experiments/*/README.md")
-    }
-    assert (pages | studies) - nav == set()
+    docs = PROJECT / "docs"
+    pages = {page.relative_to(docs).as_posix() for page in PAGES if page.is_relative_to(docs)}
+    studies = {page.parent.name for page in PAGES if page.match("experiments/*/README.md")}
+    assert pages
+    assert studies
+    assert (pages | {f"studies/{name}/index.md" for name in studies}) - nav == set()
 
 
 def test_the_results_of_the_readme_stand_in_the_studies() -> None:
