@@ -8,6 +8,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
 from pages import PROJECT
+from traitlets.config import Config
 
 LIMIT = 300
 """Seconds that a cell may take."""
@@ -31,7 +32,9 @@ def executed(path: Path) -> Executed:
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if os.environ.get("EXECUTE_NOTEBOOKS") != "0":
         resources = {"metadata": {"path": str(PROJECT)}}
-        NotebookClient(notebook, timeout=LIMIT, resources=resources).execute()
+        # Not over TCP, which others on the machine could read.
+        config = Config(KernelManager={"transport": "ipc"})
+        NotebookClient(notebook, timeout=LIMIT, resources=resources, config=config).execute()
     exporter: Any = MarkdownExporter()  # type: ignore[no-untyped-call]
     markdown, resources = exporter.from_notebook_node(
         notebook, resources={"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
