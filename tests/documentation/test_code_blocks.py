@@ -49,7 +49,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, as the working folder, where the package of the pages can be imported."""
     monkeypatch.chdir(checkout)
-    monkeypatch.syspath_prepend(checkout)
+    monkeypatch.syspath_prepend(checkout / "mine")
     for variable in ("PHOTOGRAPHS", "PLACES205", "PLACES365"):
         monkeypatch.setenv(variable, "shards")
     return checkout
@@ -127,7 +127,7 @@ def test_python_is_executed(page: Path, folder: Path) -> None:
 def test_a_file_that_is_shown_is_used(title: str, folder: Path) -> None:
     path = Path(title)
     if path.suffix == ".py":
-        module = importlib.import_module(".".join(path.with_suffix("").parts))
+        module = importlib.import_module(".".join(path.with_suffix("").parts[1:]))
         assert Path(module.__file__ or "") == folder / path
     elif path.suffix == ".yaml":
         option = re.compile(rf"\b{path.parent.name}=(\[.*\b)?{path.stem}\b")

@@ -59,12 +59,11 @@ def run(command: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a checkout, with photographs, their shards, runs and a sweep of a user's own."""
+    """A folder like a checkout, with photographs of a user's own, their shards, and runs."""
     folder = tmp_path_factory.mktemp("prepared")
     classes = json.loads((PROJECT / "data" / "sample" / "index.json").read_text())["classes"]
-    for name in ("train.py", "evaluate.py", "data", "Makefile", "pyproject.toml", "src"):
+    for name in ("train.py", "evaluate.py", "conf", "data", "src"):
         (folder / name).symlink_to(PROJECT / name)
-    shutil.copytree(PROJECT / "conf", folder / "conf")
     write_files(folder)
     for number in range(5):
         for sample in webdataset.WebDataset(
