@@ -125,10 +125,20 @@ def test_a_hint_brings_its_place_nearer_to_its_color():
 def test_what_is_learned_without_hints_sees_nothing_of_them():
     network = with_hints().train()
     luminance_B1HW, hints_BMHW = torch.rand(2, 1, 32, 32), some_hints(2, 32, 32)
-    _, hinted_BQHW, _ = network.predict_both(luminance_B1HW, hints_BMHW)
-    hinted_BQHW.sum().backward()
+    _, hinted_RQHW, _ = network.predict_both(luminance_B1HW, hints_BMHW[1:], torch.tensor([1]))
+    hinted_RQHW.sum().backward()
     learning = {name for name, p in network.named_parameters() if p.grad is not None}
     assert learning == {name for name, _ in network.named_parameters() if "hint_spread" in name}
+
+
+def test_some_of_a_batch_have_hints():
+    network = with_hints(decoder="skips")
+    luminance_B1HW, hints_BMHW = torch.rand(4, 1, 32, 32), some_hints(4, 32, 32)
+    rows_R = torch.tensor([0, 3])
+    plain_BQHW, hinted_RQHW, _ = network.predict_both(luminance_B1HW, hints_BMHW[rows_R], rows_R)
+    expected_BQHW, _ = network.predict(luminance_B1HW, hints_BMHW=hints_BMHW)
+    torch.testing.assert_close(hinted_RQHW, expected_BQHW[rows_R])
+    assert torch.equal(plain_BQHW, network.predict(luminance_B1HW)[0])
 
 
 def test_hints_of_one_photo_leave_the_others_alone():
@@ -153,7 +163,8 @@ def test_every_layer_for_hints_learns_also_where_a_rank_has_none():
     network = with_hints()
     freeze_unused(network)
     assert all(parameter.requires_grad for parameter in network.hint_spread.parameters())
-    _, hinted, _ = network.predict_both(torch.rand(2, 1, 32, 32), torch.zeros(2, 3, 32, 32))
+    hints_BMHW = torch.zeros(2, 3, 32, 32)
+    _, hinted, _ = network.predict_both(torch.rand(2, 1, 32, 32), hints_BMHW, torch.arange(2))
     hinted.sum().backward()
     assert all(parameter.grad is not None for parameter in network.hint_spread.parameters())
 

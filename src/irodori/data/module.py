@@ -246,7 +246,8 @@ class ShardData(ShardModule):
         """Crop, flip, convert and age training batches on the device they are on.
 
         Adds `luminance` (B×1×crop×crop in [0,1]), `chroma` (B×C×crop×crop in [0,1]) and, where
-        they are simulated, `hints` (B×(C+1)×crop×crop), all fp32.
+        they are simulated, `hints` (R×(C+1)×crop×crop), all fp32, and `hinted`, the numbers of the
+        R photographs that have them.
         """
         if "draws" in batch:
             draws_BD, on_cpu = batch.pop("draws"), batch.pop("draws_on_cpu", None)
@@ -256,5 +257,7 @@ class ShardData(ShardModule):
             draws_BD = draws_BD.cpu() if on_cpu is None else torch.from_numpy(on_cpu)
             batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD[:, :own])
             if self.hints is not None:
-                batch["hints"] = self.hints(batch["chroma"], draws_BD[:, own])
+                rows_R = torch.arange(0, len(draws_BD), self.hints.every)
+                hinted_R = batch["hinted"] = rows_R.to(luminance_B1HW.device)
+                batch["hints"] = self.hints(batch["chroma"][hinted_R], draws_BD[rows_R, own])
         return batch

@@ -24,10 +24,17 @@ class SimulatedHints:
 
     Args:
         mean_count: mean number of hints of a photograph.
+        every: one of so many photographs of a micro-batch has hints. How they spread is learned
+            soon, and takes time.
     """
 
-    def __init__(self, mean_count: Annotated[float, Range(min=1, max=MAX_HINTS)] = 8.0) -> None:
+    def __init__(
+        self,
+        mean_count: Annotated[float, Range(min=1, max=MAX_HINTS)] = 8.0,
+        every: Annotated[int, Range(min=1)] = 4,
+    ) -> None:
         self.mean_count = mean_count
+        self.every = every
 
     def __call__(self, chroma_BCHW: Tensor, draws_B: Tensor) -> Tensor:
         """Return the hints of a batch, B×(C+1)×H×W, see `irodori.network.hints.HintSpread`.

@@ -132,12 +132,23 @@ class JointNetwork(nn.Module, Describable):
         return self.prediction(local, size, global_BC, hints_BMHW), logits_BC
 
     def predict_both(
-        self, luminance_B1HW: Tensor, hints_BMHW: Tensor
+        self, luminance_B1HW: Tensor, hints_RMHW: Tensor, hinted_R: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the predictions without and with hints, and the scene logits; see `predict`."""
+        """Return predictions without and with hints, and the scene logits; see `predict`.
+
+        Args:
+            luminance_B1HW: in [0,1].
+            hints_RMHW: hints of some of the photos.
+            hinted_R: which ones: their numbers in the batch.
+        """
         local, global_BC, logits_BC = self._seen(luminance_B1HW, None)
         prediction_BQHW = self.prediction(local, luminance_B1HW.shape[-2:], global_BC)
-        return prediction_BQHW, self._hinted(prediction_BQHW, local, hints_BMHW), logits_BC
+        features_RCHW, *skips = (
+            features[hinted_R] for features in (local.features_BCHW, *local.skips.values())
+        )
+        some = Local(features_RCHW, dict(zip(local.skips, skips, strict=True)))
+        hinted_RQHW = self._hinted(prediction_BQHW[hinted_R], some, hints_RMHW)
+        return prediction_BQHW, hinted_RQHW, logits_BC
 
     def _seen(
         self, luminance_B1HW: Tensor, style_B1HW: Tensor | None
@@ -224,7 +235,7 @@ def freeze_unused(network: JointNetwork) -> None:
         results: tuple[Tensor | None, ...] = network.predict(luminance_B1HW)
         if network.hint_channels:
             hints_BMHW = luminance_B1HW.new_ones(1, network.hint_channels, side, side)
-            results = network.predict_both(luminance_B1HW, hints_BMHW)
+            results = network.predict_both(luminance_B1HW, hints_BMHW, torch.arange(1))
         total = torch.stack([result.sum() for result in results if result is not None]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     network.backbone.encoder_frozen = frozen

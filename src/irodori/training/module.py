@@ -78,10 +78,10 @@ class ColorizationModule(LightningModule):
         the device. What hints change is learned beside the rest, which sees none of it.
         """
         assert self.objective is not None
-        hinted_BQHW: Tensor | None = None
+        hinted_RQHW: Tensor | None = None
         if "hints" in batch:
-            prediction_BQHW, hinted_BQHW, logits_BC = self.predict(
-                batch["luminance"], batch["hints"]
+            prediction_BQHW, hinted_RQHW, logits_BC = self.predict(
+                batch["luminance"], batch["hints"], batch["hinted"]
             )
         else:
             prediction_BQHW, logits_BC = self.predict(batch["luminance"])
@@ -99,10 +99,11 @@ class ColorizationModule(LightningModule):
         loss = colors = self.objective(inputs)
         images = valid_B.sum()
         sums = {self.objective.name: (colors.detach() * len(valid_B), images)}
-        if hinted_BQHW is not None:
-            hinted = self.objective(replace(inputs, prediction_BQHW=hinted_BQHW))
+        if hinted_RQHW is not None:
+            some = inputs.of(batch["hinted"], hinted_RQHW)
+            hinted = self.objective(some)
             loss = colors + hinted
-            sums["hinted"] = (hinted.detach() * len(valid_B), images)
+            sums["hinted"] = (hinted.detach() * len(some.valid_B), some.valid_B.sum())
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
             # Also with α = 0, so that under DDP every parameter takes part in the backward pass.

@@ -1,7 +1,7 @@
 """Objectives, the losses of the colors: their interface and the built-in ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -42,6 +42,18 @@ class ObjectiveInput:
     valid_B: Tensor
     output: Output
     color_space: ColorSpace
+
+    def of(self, rows_R: Tensor, prediction_RQHW: Tensor) -> "ObjectiveInput":
+        """Return some of the photographs, by their numbers, with another prediction."""
+        return replace(
+            self,
+            prediction_BQHW=prediction_RQHW,
+            chroma_BCHW=self.chroma_BCHW[rows_R],
+            luminance_B1HW=self.luminance_B1HW[rows_R],
+            logits_BC=None if self.logits_BC is None else self.logits_BC[rows_R],
+            labels_B=self.labels_B[rows_R],
+            valid_B=self.valid_B[rows_R],
+        )
 
     @cached_property
     def target_BCHW(self) -> Tensor:
