@@ -6,6 +6,7 @@
 # make starter, pictures: the bundled model, and what shows it.
 # make benchmark: experiments/speed, with nothing else running.   make gpu: all of it on a GPU.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
+# make docs: the documentation, as a site in site/.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ OLDEST := $(VENV)-oldest
 # Compiled modules are kept: else every process would compile torch and Lightning again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup train test test-all test-long lint oldest lower-bounds clean \
+.PHONY: setup train test test-all test-long lint docs oldest lower-bounds clean \
 	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
 	study-objectives starter pictures benchmark gpu
 
@@ -128,6 +129,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# It executes the notebook, too; EXECUTE_NOTEBOOKS=0 doesn't. The variable silences an advertisement.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --quiet --strict
+
 # The oldest allowed versions in an environment of their own, with links to torch's files.
 SITE = $$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 LINK := import os, shutil, sys; \
@@ -147,4 +152,4 @@ lower-bounds: oldest
 	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) site .mypy_cache .pytest_cache .ruff_cache

@@ -29,7 +29,7 @@ from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
 QUALITY = {"JPEG": 97, "WEBP": 95}
-"""Quality of what is written unless another is chosen; docs/photo_files.md has measurements."""
+"""Quality of what is written unless another is chosen; experiments/colorize has measurements."""
 
 _SEGMENT = 65533  # bytes that a segment of JPEG holds
 _LABEL = "colorized"

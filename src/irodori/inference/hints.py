@@ -75,7 +75,7 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
 
 
 def hints_from_json(text: str) -> tuple[Hint, ...]:
-    """Return the hints of a hint file's text; docs/hints.md describes the format.
+    """Return the hints of a hint file's text; docs/reference/file_formats.md describes the format.
 
     Raises:
         IrodoriError: there is a mistake in it; the message says where.

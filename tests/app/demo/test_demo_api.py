@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
 ADDRESS = "http://127.0.0.1:7860"
-"""In the examples of docs/colorize.md."""
+"""In the examples of docs/how_to/web_page.md."""
 
 
 @pytest.fixture(scope="module")
@@ -254,8 +254,8 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
 
 
 def block(kind, part):
-    """The block of code of docs/colorize.md that holds this."""
-    page = (PROJECT / "docs" / "colorize.md").read_text()
+    """The block of code of docs/how_to/web_page.md that holds this."""
+    page = (PROJECT / "docs" / "how_to" / "web_page.md").read_text()
     blocks = re.findall(rf"```{kind}\n(.*?)```", page, flags=re.S)
     (found,) = (block for block in blocks if part in block)
     return found

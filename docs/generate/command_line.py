@@ -1,0 +1,21 @@
+"""The reference of the `irodori` command, from its options and their help."""
+
+import re
+
+import typer
+import typer.main
+from typer.cli import get_docs_for_click
+
+from irodori.cli.app import app
+
+LISTING = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n")
+"""The list of subcommands with the beginnings of what they do, which their headings repeat."""
+
+
+def reference() -> str:
+    """Return a section for each command, in the words of `--help`."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name="irodori")
+    text = get_docs_for_click(obj=command, ctx=context, name="irodori")
+    # The page has a title of its own.
+    return "#" + LISTING.sub("", text).replace("```console", "```text")
