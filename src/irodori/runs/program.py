@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from irodori.config.resolvers import register
 from irodori.config.errors import error_line, is_user_error
+from irodori.config.resolvers import register
 
 PATIENCE = 3.0
 """Seconds in which the first rank may report what is wrong."""
