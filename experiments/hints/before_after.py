@@ -1,4 +1,4 @@
-"""Before and after: `python experiments/hints/show.py` corrects three photographs by hints.
+"""Before and after: `python experiments/hints/before_after.py` corrects three photographs by hints.
 
 The portrait of Eileen Collins (NASA, public domain) comes with scikit-image; the others are of the
 sample. The bundled model has seen none of them. Places were chosen by hand, colors are the true
