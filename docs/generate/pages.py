@@ -10,6 +10,8 @@ DOCS, CONF = PROJECT / "docs", PROJECT / "conf"
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code_of_conduct.md",
     "data/sample/README.md": "reference/sample.md",
     "src/irodori/inference/starter/MODEL_CARD.md": "model_card.md",
 }

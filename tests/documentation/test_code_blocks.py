@@ -85,6 +85,8 @@ def test_a_command_is_composed_or_parsed(command: str, folder: Path) -> None:
     if program == "make":
         done = subprocess.run(["make", "-n", *words[1:]], cwd=PROJECT, capture_output=True)
         assert done.returncode == 0, done.stderr
+    elif words[:2] == ["irodori", "train"]:
+        tiny.config(*overrides_of(words[2:], folder / "mine"))
     elif program == "irodori":
         # Unknown options are refused before the help is shown.
         parsed = CliRunner().invoke(app, [*words[1:], "--help"])
