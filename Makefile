@@ -22,7 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 setup: $(VENV)/installed
 
 # torch and torchvision first and together, so that pip takes a pair that fits. What is imported is
-# compiled then: compiling all of it would take half a minute.
+# compiled then: compiling all of it would take half a minute. torch is imported once for that, before
+# several processes would each do it, and before the oldest environment links to it.
 PIP := -m pip install --quiet --no-compile --disable-pip-version-check
 
 $(VENV)/torch:
@@ -31,6 +32,7 @@ $(VENV)/torch:
 		{ echo "irodori needs Python 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) torch torchvision
+	$(BIN)/python -c "import torch, torchvision"
 	touch $@
 
 $(VENV)/installed: pyproject.toml $(VENV)/torch
@@ -41,6 +43,7 @@ train: setup
 	$(BIN)/python train.py experiment=lab_alpha1
 
 # A test a core: most wait for processes that they start, and none has work for more than a thread.
+# tests/conftest.py orders them for `worksteal`.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal --durations 15
 
 test: setup

@@ -1,6 +1,9 @@
 """What every test shares."""
 
+import os
 from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,15 +12,32 @@ from hypothesis import settings
 
 import tiny
 
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
 # The time of one example says little on a busy machine.
-settings.register_profile("irodori", deadline=None)
+settings.register_profile("irodori", deadline=None, max_examples=60)
 settings.load_profile("irodori")
 
 
+@pytest.hookimpl(trylast=True)  # after others are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with slow tests first, so that no worker is left with one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Let each worker begin with files of slow tests, a folder's on one, so that it sets up once.
+
+    pytest-xdist gives the first worker the first share of the items, and so on; a worker that is
+    done then takes over what another one would have come to last, which is quick.
+    """
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    folders: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.path in slow_files:
+            folders.setdefault(item.path.parent, []).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(WORKERS)]
+    for tests in sorted(folders.values(), key=len, reverse=True):
+        min(shares, key=len).extend(tests)
+    quick = iter([item for item in items if item.path not in slow_files])
+    for share in shares:
+        share.extend(islice(quick, max(0, len(items) // WORKERS - len(share))))
+    items[:] = [*chain.from_iterable(shares), *quick]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,7 @@ from irodori.config import PROJECT
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["irodori.training.launch", "irodori.evaluation.launch", "kornia"])
-PATIENCE = 90.0
+PATIENCE = 240.0
 """Seconds after which a run counts as hanging."""
 
 

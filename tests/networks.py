@@ -1,7 +1,11 @@
-"""Joint networks by short names, as many tests make them."""
+"""Small networks by short names, models of them, and their checkpoints, as many tests make them."""
 
 from functools import partial
 
+import torch
+
+from irodori.color import Lab
+from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.decoders import ColorizationDecoder, QueryDecoder, SkipDecoder
 from irodori.network.output import AbClassesOutput, ChromaOutput
@@ -41,3 +45,25 @@ def joint(  # type: ignore[no-untyped-def]
         else partial(AbClassesOutput, temperature=temperature),
         **arguments,
     )
+
+
+def colorful_model(seed=0, space=None, classes=("beach", "forest", "street"), **arguments):  # type: ignore[no-untyped-def]
+    """A narrow model with colors of its own."""
+    space = space or Lab()
+    torch.manual_seed(seed)
+    network = joint(len(classes), space.chroma_channels, **arguments)
+    torch.nn.init.normal_(network.colorization.layers[-1].weight, std=2)
+    return Model(network.eval(), space, classes, 0.1, (0.0, 0.0))
+
+
+def checkpoint_of(model, **more):  # type: ignore[no-untyped-def]
+    """What a checkpoint of a run holds of a model."""
+    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
+    return {"irodori": model.describe(), "state_dict": weights, **more}
+
+
+def save_checkpoint(model, path):  # type: ignore[no-untyped-def]
+    """Write a checkpoint as a run does, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint_of(model), path)
+    return path

@@ -1,11 +1,18 @@
 """A browser for all tests of web pages, and visitors for each."""
 
+from importlib.util import find_spec
+
 import pytest
 from browser import Visits, executable, launched
 
 
 def pytest_runtest_setup(item):
-    """Skip tests in a browser where there is none; at this one place, so that it is one line."""
+    """Skip tests of what isn't there; at this one place, so that it is one line.
+
+    gradio isn't imported for it: that takes seconds, in each worker.
+    """
+    if "demo" in item.fixturenames and find_spec("gradio") is None:
+        pytest.skip("no gradio here: tests of the demo's page are left out (irodori[demo])")
     if "browser" in item.fixturenames and executable() is None:
         pytest.skip("no Chromium here: tests in a browser are left out (apt-get install chromium)")
 

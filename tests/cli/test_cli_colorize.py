@@ -12,26 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colorizing import colorize, pixels, refused
 from PIL import Image
-from typer.testing import CliRunner
 
 import tiny
 from irodori import Colorizer
-from irodori.cli.app import app
 from irodori.imageio import pil_to_pixels
 from irodori.inference.settings import ColorizeSettings
+from networks import colorful_model, save_checkpoint
 
-RUNNER = CliRunner()
 SLOWLY = [sys.executable, str(Path(__file__).parents[1] / "colorize_slowly.py")]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    train = tiny.shards(folder / "train", 8)
-    val = tiny.shards(folder / "val", 3, first=50)
-    tiny.run(folder / "run", *tiny.on(train, val), "trainer.max_steps=1")
-    return folder / "run" / "checkpoints" / "best.ckpt"
+    """best.ckpt in a run folder."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return save_checkpoint(colorful_model(), folder / "checkpoints" / "best.ckpt")
 
 
 @pytest.fixture
@@ -44,25 +41,9 @@ def scans(tmp_path, monkeypatch):
     return Path("scans")
 
 
-def colorize(*words, checkpoint=None):
-    more = [] if checkpoint is None else ["--checkpoint", checkpoint]
-    return RUNNER.invoke(app, ["colorize", *map(str, [*words, *more])])
-
-
 def slowly(seconds, *words, **more):
     command = [*SLOWLY, str(seconds), *map(str, words)]
     return subprocess.run(command, capture_output=True, timeout=120, **more)
-
-
-def refused(done, *parts):
-    assert (done.exit_code, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert all(str(part) in line for part in parts)
-
-
-def pixels(path):
-    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def test_a_folder_becomes_a_folder_of_color_photos(scans, checkpoint):
@@ -138,17 +119,16 @@ def test_a_bad_file_is_named_and_the_others_are_done(scans, checkpoint):
     assert len(done.stdout.splitlines()) == 3
 
 
-def test_files_that_are_left_out_are_named_up_to_ten(scans):
+def test_files_that_are_left_out_are_named_up_to_ten(scans, checkpoint):
     for number in range(12):
         (scans / f"{number:02}.nef").touch()
-    done = slowly(0, scans, "--output", "out")
-    lines = done.stderr.decode().splitlines()
+    lines = colorize(scans, "--output", "out", checkpoint=checkpoint).stderr.splitlines()
     assert len(lines) == 11
     assert all("develop it" in line for line in lines[:10])
     assert "2 more" in lines[10]
-    done = slowly(0, scans, "--output", "out", "--overwrite", "--verbose")
-    assert len(done.stderr.decode().splitlines()) == 12
-    assert done.returncode == 0
+    more = ("--overwrite", "--verbose")
+    done = colorize(scans, "--output", "out", *more, checkpoint=checkpoint)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (0, 12)
 
 
 def test_a_run_folder_is_a_checkpoint(scans, checkpoint):
@@ -187,29 +167,28 @@ os.open = open_no_folder
 """
 
 
-def test_it_needs_nothing_that_only_posix_has(scans, tmp_path):
+def test_it_needs_nothing_that_only_posix_has_and_nothing_of_training(scans, tmp_path):
     """As on Windows: no fcntl, no fsync of folders, no affinity, no SIGUSR1."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(WITHOUT)
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    done = slowly(0, scans, "--output", "out", env={**os.environ, "PYTHONPATH": path})
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert len(done.stdout.splitlines()) == 3
-    command = [sys.executable, "-c", "from irodori import Colorizer; Colorizer.load()"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
-
-
-def test_nothing_of_training_is_imported(scans):
     code = (
         "import sys; from irodori.cli.app import app\n"
         f"try: app(['colorize', '{scans}', '--output', 'out'])\n"
-        "except SystemExit: pass\n"
+        "except SystemExit as end: print(end.code)\n"
         "names = {'lightning', 'wandb', 'hydra', 'matplotlib', 'timm', 'kornia', 'torchvision',\n"
         "         'torch._dynamo'}\n"
         "print(sorted(names & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *written, status, imported = done.stdout.splitlines()
+    assert (len(written), status, imported, done.stderr) == (3, "0", "[]", "")
 
 
 def test_what_does_not_fit_is_refused_before_any_work(scans, checkpoint):
@@ -228,18 +207,20 @@ def test_what_does_not_fit_is_refused_before_any_work(scans, checkpoint):
     assert (Path("out") / "two.png").read_bytes() == b"mine"
 
 
-def test_standard_input_to_standard_output(scans):
+def test_standard_input_to_standard_output(scans, checkpoint):
     content = (scans / "two.png").read_bytes()
     done = slowly(0, "-", "--output", "-", "--format", "webp", input=content)
     assert (done.returncode, done.stderr) == (0, b"")
     result = Image.open(io.BytesIO(done.stdout))
     assert (result.format, result.size) == ("WEBP", Image.open(scans / "two.png").size)
-    done = slowly(0, "-", "--output", "x.png", input=content)
-    assert (done.returncode, done.stdout) == (0, b"x.png\n")
-    assert np.array_equal(pixels("x.png"), pixels(scans / "two.png"))
-    done = slowly(0, "-", "--output", "-", input=b"no picture")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.startswith(b"error: standard input: ")
+    done = colorize("-", "--output", "x.png", checkpoint=checkpoint, input=content)
+    assert (done.exit_code, done.stdout) == (0, "x.png\n")
+    assert np.array_equal(
+        pixels("x.png"), Colorizer.load(checkpoint)(Image.open(scans / "two.png"))
+    )
+    bad = colorize("-", "--output", "-", checkpoint=checkpoint, input=b"no picture")
+    assert (bad.exit_code, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("error: standard input: ")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there, names are Unicode")

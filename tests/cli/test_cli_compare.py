@@ -2,18 +2,16 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from irodori.cli.app import app
 from made_runs import run, study
-
-COMMAND = Path(sys.executable).with_name("irodori")
 
 
 def compare(*arguments):
-    command = [COMMAND, "compare", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
 
 
 @pytest.mark.long
@@ -22,7 +20,7 @@ def test_a_sweep_becomes_a_report(tmp_path, monkeypatch):
     out = tmp_path / "out"
     sweep = study(tmp_path / "sweep")
     done = compare(sweep, "--output", out, "--title", "Spaces", "--wandb")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     *said, logged, last = done.stdout.splitlines()
     assert logged == "W&B: offline (WANDB_MODE)"
     media = {path.name.split("_")[0] for path in out.glob("wandb/offline-run-*/files/media/*/*")}
@@ -37,7 +35,7 @@ def test_mistakes_are_one_line_and_nothing_is_written(tmp_path):
     folder = run(tmp_path / "run")
     for arguments in ((tmp_path / "none",), (folder, "--row", "worst")):
         done = compare(*arguments, "--output", tmp_path / "out")
-        assert done.returncode == 1
+        assert done.exit_code == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("error: ")
     assert not (tmp_path / "out").exists()

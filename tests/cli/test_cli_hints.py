@@ -7,34 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from colorizing import colorize, pixels, refused
 from PIL import Image
 from skimage.color import rgb2lab
-from typer.testing import CliRunner
 
 from irodori import Colorizer, Hint
-from irodori.cli.app import app
 from irodori.color import Lab
 from irodori.inference.hints import hints_to_json
 from irodori.model import Model
-from networks import joint
+from networks import joint, save_checkpoint
 
-RUNNER = CliRunner()
 BRICK = "#8b5a4a"
 
 
-def saved(path, **arguments):
-    """The checkpoint of an untrained model."""
+def model(**arguments):
     torch.manual_seed(0)
-    network = joint(width=1 / 16, **arguments)
-    model = Model(network, Lab(), ("sea", "hill", "town"), 0.25, (3.0, 9.0))
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
-    return path
+    return Model(joint(**arguments), Lab(), ("sea", "hill", "town"), 0.25, (3.0, 9.0))
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("model") / "hinted.ckpt", hints=True)
+    return save_checkpoint(model(hints=True), tmp_path_factory.mktemp("model") / "hinted.ckpt")
 
 
 @pytest.fixture
@@ -52,15 +45,6 @@ def scans(tmp_path, monkeypatch):
     return Path("scans")
 
 
-def colorize(*words, checkpoint, **more):
-    words = ["colorize", *map(str, words), "--checkpoint", str(checkpoint)]
-    return RUNNER.invoke(app, words, **more)
-
-
-def pixels(path):
-    return np.asarray(Image.open(path).convert("RGB"))
-
-
 def missed(path, x, y, color):
     """How far the color at a place is from another, in ab units."""
     found, wanted = (
@@ -68,13 +52,6 @@ def missed(path, x, y, color):
         for rgb in (pixels(path)[y, x], list(bytes.fromhex(color[1:])))
     )
     return np.hypot(*(found - wanted))
-
-
-def refused(done, *parts):
-    assert (done.exit_code, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert all(str(part) in line for part in parts)
 
 
 def test_the_hints_of_one_photo(scans, checkpoint):
@@ -151,7 +128,7 @@ def test_what_does_not_fit_is_refused_before_any_work(scans, checkpoint, tmp_pat
     one = (scans / "one.png", "--output", "x.png", "--hints")
     refused(colorize(*one, "none.json", checkpoint=checkpoint), "none.json", "No such file")
     refused(colorize(*one, scans / "two.png", checkpoint=checkpoint), "two.png", "not JSON")
-    without = saved(tmp_path / "plain.ckpt")
+    without = save_checkpoint(model(), tmp_path / "plain.ckpt")
     refused(colorize(*one, hints[1], checkpoint=without), "takes no hints")
     assert not Path("out").exists()
     assert not Path("x.png").exists()

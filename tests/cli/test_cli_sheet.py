@@ -4,33 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 import tiny
-from irodori import Colorizer, JointNetwork
+from irodori import Colorizer
 from irodori.cli.app import app
-from irodori.color import Lab
 from irodori.inference.contact_sheet import GAP, contact_sheet
 from irodori.inference.settings import ColorizeSettings
 from irodori.inference.style_sheet import CELL
-from irodori.model import Model
+from networks import colorful_model, save_checkpoint
 
 RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    space = Lab()
-    torch.manual_seed(0)
-    network = JointNetwork(num_classes=3, chroma_channels=space.chroma_channels, width=1 / 16)
-    torch.nn.init.normal_(network.colorization.layers[-1].weight, std=2)
-    model = Model(network.eval(), space, tiny.CLASSES, 0.1, (0.0, 0.0))
-    weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    path = tmp_path_factory.mktemp("model") / "model.ckpt"
-    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
-    return path
+    return save_checkpoint(colorful_model(), tmp_path_factory.mktemp("model") / "model.ckpt")
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 import sys
 
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 import tiny
-from irodori import Colorizer, JointNetwork
+from irodori import Colorizer
 from irodori.app.demo.models import Models
 from irodori.cli.app import app
-from irodori.model import Model
 from irodori.utils.errors import IrodoriError
+from networks import colorful_model, save_checkpoint
 
 PACKAGE = "colors_of_my_own"
 FLAG = f"--trust {PACKAGE}"
@@ -30,12 +29,7 @@ def checkpoint(tmp_path, monkeypatch):
     space = __import__(PACKAGE).Mine()
     # What is loaded by now isn't there when a command begins.
     del sys.modules[PACKAGE]
-    network = JointNetwork(num_classes=3, chroma_channels=2, width=1 / 16)
-    model = Model(network.eval(), space, tiny.CLASSES, 0.1, (0.0, 0.0))
-    weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
-    path.parent.mkdir(parents=True)
-    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
+    path = save_checkpoint(colorful_model(space=space), tmp_path / "run/checkpoints/best.ckpt")
     monkeypatch.chdir(tmp_path)
     for name in ("photos", "styles"):
         (tmp_path / name).mkdir()

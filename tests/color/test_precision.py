@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, backends
 
-from irodori.color import ColorSpace, Lab, Luv, Oklab, Rgb, YCbCr, Yuv, rgb_to_lab
+from irodori.color import Lab, rgb_to_lab
 from irodori.color.precision import full_precision
 
 CPU = torch.device("cpu")
@@ -108,32 +108,3 @@ def test_switches_of_the_newer_kind_are_restored_too() -> None:
     finally:
         backends.cuda.matmul.fp32_precision = kept
         torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.parametrize(
-    ("space", "encoding", "decoding"),
-    [
-        (Lab(), "rgb_to_lab", "lab_to_rgb"),
-        (Luv(), "rgb_to_luv", "xyz_to_rgb"),
-        (Yuv(), "rgb_to_yuv", "yuv_to_rgb"),
-        (YCbCr(), "rgb_to_ycbcr", "yuv_to_rgb"),
-        (Oklab(), "rgb_to_linear_rgb", "linear_rgb_to_rgb"),
-        (Rgb(), "rgb_to_y", "rgb_to_y"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, ColorSpace) else value,
-)
-def test_conversions_are_kornias(
-    space: ColorSpace, encoding: str, decoding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    luminance, chroma = space.encode(torch.rand(1, 3, 4, 4))
-
-    def broken(*_: Any, **__: Any) -> None:
-        raise RuntimeError("kornia was called")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(kornia.color, encoding, broken)
-        with pytest.raises(RuntimeError, match="kornia was called"):
-            space.encode(torch.rand(1, 3, 4, 4))
-    monkeypatch.setattr(kornia.color, decoding, broken)
-    with pytest.raises(RuntimeError, match="kornia was called"):
-        space.decode(luminance, chroma)

@@ -1,13 +1,10 @@
 """What holds in every color space."""
 
-import json
-
 import pytest
 import torch
 from torch import Tensor
 
 from irodori.color import ColorSpace, LumaAb, Rgb, to_float, to_uint8
-from irodori.utils.describable import build, describe
 
 
 def test_every_8_bit_color_comes_back(space: ColorSpace, colors_u8: Tensor) -> None:
@@ -71,19 +68,6 @@ def test_half_precision_is_computed_in_fp32(
         space.decode(luminance, chroma), space.decode(luminance.float(), chroma.float())
     )
     assert space.gray_chroma(luminance).dtype == torch.float32
-
-
-def test_autocast_changes_nothing(space: ColorSpace, colors_u8: Tensor) -> None:
-    rgb = to_float(colors_u8)
-    luminance, chroma = space.encode(rgb)
-    decoded = space.decode(luminance, chroma)
-    with torch.autocast("cpu", torch.bfloat16):
-        inside = space.encode(rgb)
-        decoded_inside = space.decode(luminance, chroma)
-        assert torch.is_autocast_enabled("cpu")
-    assert torch.equal(inside[0], luminance)
-    assert torch.equal(inside[1], chroma)
-    assert torch.equal(decoded_inside, decoded)
 
 
 class Turned(ColorSpace):
@@ -191,16 +175,3 @@ def test_decode_refuses_other_shapes(space: ColorSpace) -> None:
             space.decode(luminance, torch.zeros(other))
     with pytest.raises(ValueError, match="B×1×H×W"):
         space.gray_chroma(chroma)
-
-
-def test_description_is_plain_and_makes_the_same_space(space: ColorSpace) -> None:
-    described = json.loads(json.dumps(describe(space)))
-    assert described == {"_target_": f"{type(space).__module__}.{type(space).__name__}"}
-    assert type(build(described)) is type(space)
-
-
-def test_ranges_are_plain_and_complete(space: ColorSpace) -> None:
-    ranges = space.ranges()
-    assert json.loads(json.dumps(ranges)) == ranges
-    assert ranges.keys() == {"chroma_channels", "luminance_range", "chroma_center", "chroma_range"}
-    assert len(ranges["chroma_range"]) == ranges["chroma_channels"] == space.chroma_channels

@@ -20,13 +20,6 @@ def required(found):
     return {item.name for item in found.parameters.values() if item.default is item.empty}
 
 
-def test_constructors_are_inherited_within_irodori(shapes):
-    found = own_signature(f"{shapes}.Derived")
-    assert list(found.parameters) == ["width", "name"]
-    assert required(found) == {"name"}
-    assert not own_signature(f"{shapes}.Net").parameters
-
-
 def test_dataclass_fields_are_arguments(shapes):
     found = own_signature(f"{shapes}.MoreOptions")
     assert list(found.parameters) == ["size", "share", "names", "last"]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irodori.data import augment
-from irodori.data.augment import Augmentation, AugmentationBase
+from irodori.data.augment import Augmentation
 from irodori.utils.errors import IrodoriError
 
 DRAW = st.floats(0, 1, exclude_max=True, width=32)
@@ -89,18 +89,6 @@ def test_the_papers_crop_reaches_every_position_equally_often():
     assert abs(np.corrcoef(corners.T.numpy())[0, 1]) < 0.03
 
 
-def test_a_flip_is_an_exact_mirror_and_half_of_them_are():
-    crop = Augmentation(10, (0.4, 0.9), 1.3, flip=True)
-    images, draws = torch.rand(5, 3, 24, 24), random_draws(5)
-    mirrored, plain = draws.clone(), draws.clone()
-    mirrored[:, 4], plain[:, 4] = 0.0, 0.99
-    torch.testing.assert_close(
-        crop.on_rgb(images, mirrored), crop.on_rgb(images, plain).flip(3), rtol=0, atol=0
-    )
-    never = Augmentation(10, (0.4, 0.9), 1.3, flip=False)
-    torch.testing.assert_close(never.on_rgb(images, mirrored), crop.on_rgb(images, plain))
-
-
 @settings(max_examples=60)
 @given(
     DRAWS,
@@ -181,19 +169,6 @@ def test_the_warp_is_kornias(monkeypatch):
 def test_scales_in_the_wrong_order_are_refused():
     with pytest.raises(IrodoriError, match="crop_scale"):
         Augmentation(8, crop_scale=(0.6, 0.5))
-
-
-def test_an_augmentation_of_ones_own_is_one_method():
-    class Brightness(AugmentationBase):
-        crop, draws = 4, 1
-
-        def on_rgb(self, rgb_B3HW, draws_BD):
-            return rgb_B3HW[..., :4, :4] * draws_BD.view(-1, 1, 1, 1)
-
-    own, images = Brightness(), torch.rand(2, 3, 8, 8)
-    rgb = own.on_rgb(images, torch.tensor([[0.5], [0.25]]))
-    assert torch.equal(rgb[1], images[1, :, :4, :4] / 4)
-    assert own.on_luminance(rgb[:, :1], torch.ones(2, 1)).data_ptr() == rgb.data_ptr()
 
 
 def test_tone_curves_are_their_formula():

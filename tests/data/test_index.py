@@ -194,14 +194,6 @@ def test_locate_finds_every_sample_once(lengths):
 # --- open_index, read_index, write_index
 
 
-def test_without_an_index_file_the_shards_are_scanned(shards, tmp_path):
-    index = open_index(f"{shards[0].parent}/*.tar", None, tmp_path / "cache")
-    assert [shard.path for shard in index.shards] == shards
-    assert index.labels.tolist() == [0, 3, 1, 3, 2, 3]
-    assert index.classes == ("0", "1", "2", "3")
-    assert not (tmp_path / "cache" / "shards").exists()
-
-
 def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
     folder = shards[0].parent
     write_index(folder, [scan(path) for path in shards], ["p", "q", "r", "s"], {"seed": 1})
@@ -301,22 +293,6 @@ def test_a_large_index_takes_little_memory(tmp_path):
     assert len(index) == 200 * count
     assert taken < 12e6
     assert peak < 36e6
-
-
-def test_columns_that_do_not_fit(shards):
-    folder = shards[0].parent
-    for name, column in [("labels", [1]), ("sizes", [1, 10**9]), ("offsets", [-1, 0])]:
-        write_index(folder, [scan(shards[0])], list("pqrs"), {})
-        stored = json.loads((folder / "index.json").read_text())
-        stored["shards"][0][name] = column
-        (folder / "index.json").write_text(json.dumps(stored))
-        fails("is damaged", read_index, folder)
-    (folder / "index.json").write_text("{")
-    fails("is damaged", read_index, folder)
-    (folder / "index.json").write_text("[]")
-    fails("is damaged", read_index, folder)
-    (folder / "index.json").unlink()
-    fails("cannot read the index", read_index, folder)
 
 
 # --- class names

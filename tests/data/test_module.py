@@ -1,5 +1,4 @@
 import dataclasses
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from irodori.color import Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv, to_float
+from irodori.color import Lab, Rgb, to_float
 from irodori.data.augment import Augmentation
 from irodori.data.class_names import common_classes
 from irodori.data.config import DataConfig
@@ -66,7 +65,7 @@ def augmented(data, space, batch):
     return data.augmentation.on_luminance(luminance, batch["draws"]), chroma
 
 
-@pytest.mark.parametrize("made_by", [Lab, LumaAb, Luv, Oklab, Rgb, YCbCr, Yuv])
+@pytest.mark.parametrize("made_by", [Lab, Rgb])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_batches_become_luminance_and_chroma_of_the_cropped_image(config, made_by, autocast):
     space = made_by()
@@ -189,24 +188,6 @@ def test_one_shard_leaves_nothing_to_train_on(tmp_path):
     pattern = write(tmp_path / "a", [[0, 1]])
     message = refusal(DataConfig(train=pattern, val=pattern, fold=0, batch_size=1))
     assert "exceeds the 0 training samples" in message
-
-
-def test_a_truncated_shard_is_refused(tmp_path, config):
-    pattern = write(tmp_path / "a", [[0, 1, 2, 0]])
-    path = tmp_path / "a" / "t-0.tar"
-    os.truncate(path, 2000)
-    message = refusal(changed(config, train=pattern))
-    assert "t-0.tar" in message
-    assert "truncated" in message
-    (tmp_path / "a" / "index.json").unlink()
-    assert "t-0.tar" in refusal(changed(config, train=pattern))
-
-
-def test_a_class_out_of_range_is_refused(tmp_path, config):
-    pattern = write(tmp_path / "a", [[0, 1, 7, 0]])
-    message = refusal(changed(config, train=pattern))
-    assert "t-0.tar" in message
-    assert "'k0-2' has class id 7" in message
 
 
 def test_a_missing_class_is_refused_only_where_classes_count(tmp_path, config):

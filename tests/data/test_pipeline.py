@@ -108,16 +108,6 @@ def test_more_shards_than_may_be_open(tmp_path, monkeypatch):
         assert len(list(opened.iterdir())) <= before + 3
 
 
-def test_samples_are_those_of_webdataset(index):
-    samples = Samples(index)
-    urls = [str(shard.path) for shard in index.shards]
-    read = list(webdataset.WebDataset(urls, shardshuffle=False))
-    keys = ("__key__", "__url__", "png", "cls")
-    assert [{key: sample[key] for key in keys} for sample in read] == list(
-        map(samples.__getitem__, range(23))
-    )
-
-
 def test_a_webdataset_user_alters_the_pipeline_in_a_line(index):
     load = training_loader(index, TrainingPlan(len(index), 5, seed=3), workers=1)
     darker = webdataset.map(lambda sample: {**sample, "image": sample["image"] // 2})

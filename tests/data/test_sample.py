@@ -120,11 +120,6 @@ def test_the_index_agrees_with_the_shards(index):
         assert hashlib.sha256(shard.path.read_bytes()).hexdigest() == shard.sha256
 
 
-def test_the_scenes_are_mixed_within_a_shard(index):
-    for shard in index.shards:
-        assert (np.diff(shard.labels) != 0).sum() > len(shard) / 3
-
-
 def test_the_historical_photo_is_in_no_shard(index, rows):
     assert [row["fold"] for row in rows if row["scene"] == "historical"] == [""]
     historical = (SAMPLE / "historical" / "castle_clinton.jpg").read_bytes()

@@ -44,17 +44,6 @@ def test_images_are_copied_byte_for_byte_and_classes_read_back(tmp_path, photos)
         assert content[offset : offset + size] == path.read_bytes()
 
 
-def test_the_same_samples_give_the_same_bytes(tmp_path, photos):
-    shards = [[("a", photos[0], 0), ("b", photos[1], 1)], [("c", photos[2], 1)]]
-    for folder in ("one", "two"):
-        write_shards(shards, tmp_path / folder, "x", ["p", "q"], {"command": "test"})
-        photos[0].touch()
-    names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["index.json", "x-0.tar", "x-1.tar"]
-    for name in names:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
 def test_numbers_have_equal_width_and_the_index_is_written(tmp_path, photos):
     shards = [[(f"k{i}", photos[0], 0)] for i in range(11)]
     write_shards(shards, tmp_path / "out", "t", ["only"], {"seed": 3})

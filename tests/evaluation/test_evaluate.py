@@ -277,6 +277,7 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
     assert "two pictures of one name" in refuse(tmp_path / "out", *both)
 
 
+@pytest.mark.long
 def test_shards_tell_their_prior(tmp_path):
     from irodori.data.prior import prior_of_shards
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-import torch
 from PIL import Image
 
 import tiny
@@ -27,10 +26,9 @@ from irodori.evaluation.document import (
     to_markdown,
     write_report,
 )
-from irodori.model import Model
-from irodori.network import JointNetwork
 from irodori.utils.progress import silent
 from made_runs import SPACES, job, run, study
+from networks import colorful_model, save_checkpoint
 
 VOID = {"meta", "img", "source", "link", "br"}
 
@@ -148,16 +146,6 @@ def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
     assert trade_off(replace(comparison, estimates=estimates)).png
 
 
-def checkpoint(path, name, seed):
-    space = {"lab": Lab, "rgb": Rgb}[name]()
-    torch.manual_seed(seed)
-    network = JointNetwork(num_classes=3, chroma_channels=space.chroma_channels, width=1 / 16)
-    model = Model(network.eval(), space, tiny.CLASSES, 1.0, (0.0, 0.0))
-    path.parent.mkdir()
-    weights = {f"network.{key}": value for key, value in network.state_dict().items()}
-    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
-
-
 def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
     shards = tiny.shards(tmp_path / "data", 12)
     folds = [[f"photo{n}" for n in range(6)], [f"photo{n}" for n in range(6, 12)]]
@@ -169,7 +157,8 @@ def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
                 color_space=SPACES[name],
                 data={"train": shards, "val": shards, "fold": fold, "val_size": 256},
             )
-            checkpoint(folder / "checkpoints" / "last.ckpt", name, fold)
+            model = colorful_model(fold, {"lab": Lab, "rgb": Rgb}[name]())
+            save_checkpoint(model, folder / "checkpoints" / "last.ckpt")
     comparison = compare([tmp_path / "runs"])
     found = side_by_side(comparison, 4, (), silent)
     assert found.missing == ()

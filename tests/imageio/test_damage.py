@@ -36,7 +36,7 @@ FILES = {
 WHOLE = {name: read_photo(content) for name, content in FILES.items()}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True), st.booleans())
 def test_a_truncated_file_is_an_error_or_complete(name, part, zeros):
     content = FILES[name]
@@ -50,7 +50,7 @@ def test_a_truncated_file_is_an_error_or_complete(name, part, zeros):
     np.testing.assert_array_equal(photo.pixels, WHOLE[name].pixels)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_whatever_is_in_a_file_only_our_errors_come_out(name, data):
     content = bytearray(FILES[name])

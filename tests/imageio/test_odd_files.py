@@ -1,7 +1,5 @@
 """Files that others make: colorized as viewers show them, or refused by their header."""
 
-import io
-
 import imagecodecs
 import numpy as np
 import odd_files as made
@@ -10,7 +8,7 @@ from odd_files import DEEP, GRAY, pages
 from photo_files import picture, saved, tiff
 from PIL import Image, ImageOps
 
-from irodori.imageio import Encoding, is_colored, probe, read_photo, reading, write_photo
+from irodori.imageio import is_colored, probe, read_photo, reading
 from irodori.utils.errors import IrodoriError
 
 SMALLER = {"subfiletype": 1}
@@ -199,15 +197,3 @@ def test_what_is_in_color_already(quality):
     assert not is_colored(read_photo(saved(gray, "JPEG")))
     assert not is_colored(read_photo(saved(np.dstack([gray] * 3), "PNG")))
     assert is_colored(read_photo(saved(picture(), "JPEG", quality=quality)))
-
-
-def test_transparent_photos_are_written_in_what_holds_them():
-    alpha = np.dstack([GRAY] * 4)
-    for form in ("AVIF", "BMP"):
-        content = saved(alpha, form)
-        if form == "BMP":  # Pillow reads alpha only where the header says so
-            continue
-        photo = read_photo(content)
-        file = io.BytesIO()
-        write_photo(file, photo.pixels, photo, Encoding())
-        assert read_photo(file.getvalue()).format == "PNG"

@@ -20,7 +20,6 @@ from irodori.imageio import (
     read_photo,
     write_photo,
 )
-from irodori.imageio.photo import to_uint8
 from irodori.utils.errors import IrodoriError
 
 
@@ -71,11 +70,6 @@ def test_jpeg_keeps_chrominance_at_full_size():
     file = io.BytesIO()
     write_photo(file, picture(), photo_of(picture()), Encoding("JPEG"))
     assert JpegImagePlugin.get_sampling(Image.open(file)) == 0
-
-
-@given(arrays("uint16", (3, 5, 3)))
-def test_16_bits_are_rounded_to_8(deep):
-    np.testing.assert_array_equal(to_uint8(deep), np.rint(deep / 257.0).astype(np.uint8))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "BMP"])

@@ -58,17 +58,6 @@ def test_only_the_luminance_of_photo_and_style_is_seen(model):
     assert steps_apart(one[0], other[0]) <= 3
 
 
-def test_a_style_changes_the_colors_and_gives_its_scene(model):
-    (image,) = pictures([(40, 56)])
-    # Dark blobs, far from the noise of the photo.
-    style = (pictures([(5, 6)], seed=4)[0] // 5).repeat_interleave(12, 1).repeat_interleave(12, 2)
-    plain, own = color_pictures(model.network, model.space, [image])
-    styled, logits = color_pictures(model.network, model.space, [image], style)
-    assert steps_apart(plain[0], styled[0]) >= 2
-    assert (own - logits).abs().max() > 1e-3
-    torch.testing.assert_close(logits, color_pictures(model.network, model.space, [style])[1])
-
-
 def test_without_global_features_there_are_no_scenes(make_model):
     model = make_model(global_features=False)
     colored, logits = color_pictures(model.network, model.space, pictures())

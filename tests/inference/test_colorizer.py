@@ -133,13 +133,6 @@ def test_without_global_features_there_are_no_scenes(make_model):
     assert colorizer(photo()).size == (40, 28)
 
 
-def test_it_loads_from_a_checkpoint(tmp_path, model, colorizer):
-    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    torch.save({"irodori": model.describe(), "state_dict": weights}, tmp_path / "a.ckpt")
-    again = Colorizer.load(tmp_path / "a.ckpt", precision="fp32")
-    assert again(photo()).tobytes() == colorizer(photo()).tobytes()
-
-
 def test_a_prediction_of_gray_gives_the_gray_photo(model):
     network = deepcopy(model.network)
     last = network.colorization.layers[-1]
@@ -213,6 +206,7 @@ def test_very_long_photos_are_joined_lying_on_their_side(model, monkeypatch):
     assert np.abs(turned - whole).max() <= 1
 
 
+@pytest.mark.slow
 def test_small_photos_are_as_colorful_as_large_ones():
     """The bundled model, on photographs of the sample; it was 17 to 29 % paler at 128 pixels."""
     index = read_index(PROJECT / "data" / "sample")

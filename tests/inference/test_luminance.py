@@ -7,7 +7,6 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from irodori.color import Lab
-from irodori.inference import luminance as module
 from irodori.inference.luminance import PhotoLuminance, to_levels
 from photographs import photographs
 
@@ -44,13 +43,6 @@ def test_parts_are_parts_of_the_whole(height, width, first, channels):
     torch.testing.assert_close(found, whole[:, :, first:], atol=1e-6, rtol=0)
 
 
-def test_the_whole_is_the_same_in_small_parts(monkeypatch):
-    pixels = noise((30, 20, 3), np.uint16)
-    whole = of(pixels).whole()
-    monkeypatch.setattr(module, "PART", 50)
-    torch.testing.assert_close(of(pixels).whole(), whole, atol=1e-6, rtol=0)
-
-
 def test_gray_is_the_same_in_one_channel_and_in_three():
     gray = noise((8, 8, 1), np.uint16)
     one, three = of(gray).whole(), of(np.repeat(gray, 3, axis=2)).whole()
@@ -72,11 +64,6 @@ def test_a_smaller_one_is_that_of_pillows_smaller_photo(dtype):
     # Levels are rounded after each direction, where torch and Pillow may differ by one.
     assert (found - expected).abs().max() < 1.5 / 255
     assert (found - expected).abs().mean() < 0.1 / 255
-
-
-def test_its_own_size_is_the_whole():
-    pixels = noise((7, 9, 1), np.uint16)
-    assert torch.equal(of(pixels).at(7, 9), of(pixels).whole())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -16,13 +16,7 @@ from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import write_safetensors
-
-
-def checkpoint_of(model):
-    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    # What else a LightningModule may hold.
-    weights["val_rmse.sums"] = torch.zeros(4)
-    return {"irodori": model.describe(), "state_dict": weights, "epoch": 3}
+from networks import checkpoint_of
 
 
 def refusal(path):

@@ -5,7 +5,7 @@ from irodori.inference.receptive_field import Field, receptive_field
 from networks import joint
 
 BOUNDED = (
-    "resnet18",
+    pytest.param("resnet18", marks=pytest.mark.long),
     "tf_efficientnet_lite0",
     pytest.param("mobilenetv4_conv_small", marks=pytest.mark.long),
     pytest.param("convnext_tiny", marks=pytest.mark.long),

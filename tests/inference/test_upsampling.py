@@ -97,14 +97,6 @@ def test_colors_end_where_luminance_does():
     assert (guided - true).abs().mean() < 0.25 * (bilinear - true).abs().mean()
 
 
-def test_without_detail_guided_is_bilinear():
-    chroma, flat = random(1, 2, 6, 6), torch.full((1, 1, 12, 12), 0.4)
-    full = torch.full((1, 1, 50, 50), 0.4)
-    guided = GuidedUpsampler(chroma, flat, 50, 50).rows(0, 50, full)
-    bilinear = functional.interpolate(chroma, (50, 50), mode="bilinear")
-    torch.testing.assert_close(guided, bilinear, atol=1e-5, rtol=0)
-
-
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="is not half of"):
         GuidedUpsampler(random(1, 2, 4, 4), random(1, 1, 9, 8), 40, 40)

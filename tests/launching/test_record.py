@@ -60,11 +60,3 @@ def test_records_are_read_as_they_were_written_by_number(tmp_path):
     found = record.read_all(tmp_path)
     assert [job for _, job in found] == [jobs[0], jobs[2], jobs[10]]
     assert [folder.name for folder, _ in found] == ["0", "2", "10"]
-
-
-def test_only_a_job_that_is_done_has_a_score(tmp_path):
-    (tmp_path / "metrics.json").write_text('{"rows": {"best": {"chroma_rmse": 12.5}}}')
-    assert record.score(tmp_path) is None
-    for status, score in [("failed", None), ("stopped", None), ("done", 12.5)]:
-        record.write(tmp_path, record.Record(0, status, [], []))
-        assert record.score(tmp_path) == score

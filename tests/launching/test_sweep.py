@@ -71,12 +71,6 @@ def test_a_mistake_that_composing_shows_is_told_before_anything_starts(start, tm
     assert line.startswith("error: job 1 (seed=-1): seed=-1: ")
     assert not list(tmp_path.rglob("rank-0.json"))
 
-    sweep = start("trainer.num_nodes=2", "seed=1,2", behavior={})
-    assert sweep.wait() == 1
-    (line,) = sweep.lines
-    assert "trainer.num_nodes=2" in line
-    assert "hydra/launcher=slurm" in line
-
 
 def test_another_launcher_is_refused(start):
     sweep = start("seed=1,2", "hydra/launcher=basic", behavior={})

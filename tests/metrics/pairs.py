@@ -1,12 +1,17 @@
-"""Pairs of pictures that tests of metrics look at."""
+"""Pairs of pictures that tests of metrics look at, and two ranks that each see some."""
 
 import itertools
+import multiprocessing
+import warnings
 
 import numpy as np
 import torch
 from skimage.color import rgb2lab
+from torch import distributed
 
 from irodori.metrics.pair import Pair
+
+FORK = multiprocessing.get_context("fork")
 
 
 def picture(seed, height=9, width=13):
@@ -61,3 +66,26 @@ def pixels(picture_3HW):
 def lab(picture_3HW):
     """By scikit-image in float64: H×W×3."""
     return rgb2lab(pixels(picture_3HW) / 255)
+
+
+def on_rank(rank, store, results, measured, numbers):
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    results.put(measured(numbers[rank]))
+    distributed.destroy_process_group()
+
+
+def on_two_ranks(measured, numbers, folder):
+    """What a function gives on each of two gloo ranks, of numbers of its own."""
+    results = FORK.Queue()
+    processes = [
+        FORK.Process(target=on_rank, args=[rank, folder / "store", results, measured, numbers])
+        for rank in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    received = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    return received

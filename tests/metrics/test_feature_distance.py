@@ -1,7 +1,6 @@
 """Distances of sets: their formulas, ranks, and the features of Lite0."""
 
 import math
-import multiprocessing
 import warnings
 
 import numpy as np
@@ -9,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import smooth
+from pairs import on_two_ranks, smooth
 from PIL import Image
 from scipy.linalg import sqrtm
-from torch import distributed, nn
+from torch import nn
 
 from irodori.metrics import feature_distance
 from irodori.metrics.catalog import METRICS
@@ -25,8 +24,6 @@ from irodori.metrics.prior import AbPrior
 from irodori.pretrained import lite
 from irodori.utils.errors import IrodoriError
 from photographs import photographs
-
-FORK = multiprocessing.get_context("fork")
 
 
 def features(seed, count, width=12):
@@ -115,14 +112,6 @@ class Tiny(FeatureDistance):
         return self.network(picture_13HW.float().flatten(1)) / 100
 
 
-def by_ranks(rank, store, results, numbers):
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    results.put(of_smooth(numbers[rank]))
-    distributed.destroy_process_group()
-
-
 def of_smooth(numbers):
     distance = Tiny(frechet_from=6)
     for number in numbers:
@@ -132,19 +121,9 @@ def of_smooth(numbers):
 
 @pytest.mark.parametrize("numbers", [([0, 1, 2, 3, 4], [5]), ([], range(6))])
 def test_two_ranks_join_their_features(tmp_path, numbers):
-    results = FORK.Queue()
-    processes = [
-        FORK.Process(target=by_ranks, args=[rank, tmp_path / "store", results, numbers])
-        for rank in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    received = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
     alone = of_smooth(range(6))
     assert list(alone) == ["fid", "kid"]
-    for values in received:
+    for values in on_two_ranks(of_smooth, numbers, tmp_path):
         assert values == pytest.approx(alone, rel=1e-6)
 
 

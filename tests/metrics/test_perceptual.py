@@ -102,7 +102,7 @@ def test_lpips_with_weights_in_the_folder_is_torchmetrics_own():
     assert LPIPSAlex(2).distance is metric.distance
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_vgg_sees_pictures_of_16_pixels():
     net = torchvision.models.vgg16(weights=None).features[:30].eval()
     smallest = LPIPSVgg.smallest

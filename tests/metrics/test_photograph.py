@@ -3,7 +3,6 @@
 import copy
 import importlib.util
 import math
-import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -11,8 +10,7 @@ import warnings
 
 import pytest
 import torch
-from pairs import picture, smooth
-from torch import distributed
+from pairs import on_two_ranks, picture, smooth
 
 import irodori.metrics
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
@@ -24,7 +22,6 @@ from irodori.metrics.fidelity import PSNR
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
 
-FORK = multiprocessing.get_context("fork")
 PRIOR = AbPrior.of([smooth(0), smooth(1)], "two pictures of a test")
 LABELS = [2, 0, 2, -1, 2, 1]
 
@@ -224,26 +221,9 @@ def measured(numbers):
     return values
 
 
-def on_rank(rank, store, results, numbers):
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    results.put(measured(numbers[rank]))
-    distributed.destroy_process_group()
-
-
 @pytest.mark.parametrize("numbers", [([0, 1, 2, 3], [4, 5]), ([], range(6))])
 def test_two_ranks_tell_what_one_would(tmp_path, numbers):
-    results = FORK.Queue()
-    processes = [
-        FORK.Process(target=on_rank, args=[rank, tmp_path / "store", results, numbers])
-        for rank in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    received = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
+    received = on_two_ranks(measured, numbers, tmp_path)
     assert received[0] == received[1]
     for name, (overall, scenes) in measured(range(6)).items():
         assert received[0][name][0] == pytest.approx(overall, rel=1e-12), name

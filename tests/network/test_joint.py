@@ -9,7 +9,6 @@ from irodori.network.backbone import scaled_to
 from irodori.network.heads import Fusion
 from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput
-from irodori.utils.describable import build, describe
 from networks import joint
 
 PAPER = {
@@ -204,15 +203,6 @@ def test_fusion_is_a_1x1_convolution_over_the_concatenation(activation, training
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         JointNetwork(**arguments)
-
-
-def test_the_description_builds_the_same_network_again():
-    network = small(num_classes=3, chroma_channels=3, fusion="sigmoid")
-    again = build(describe(network)).eval()
-    again.load_state_dict(network.state_dict())
-    luminance = torch.rand(1, 1, 17, 9)
-    for one, other in zip(network(luminance), again(luminance), strict=True):
-        assert torch.equal(one, other)
 
 
 @settings(max_examples=25)

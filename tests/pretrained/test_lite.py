@@ -66,6 +66,7 @@ def test_the_features_for_rgb_are_those_of_the_packages_own_network():
         torch.testing.assert_close(level, own, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.long
 def test_the_inputs_convention_is_the_one_that_fits_the_weights():
     """By what the first batch norm has stored, and by the likeliest class's probability."""
     pictures = batch(40, 224).float()

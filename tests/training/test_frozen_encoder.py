@@ -47,7 +47,10 @@ class Watch(Callback):
         self.states.append(copy.deepcopy(module.network.backbone.encoder.state_dict()))
 
 
-@pytest.mark.parametrize(("freeze_steps", "frozen"), [(-1, [True] * 3), (2, [True, True, False])])
+@pytest.mark.parametrize(
+    ("freeze_steps", "frozen"),
+    [pytest.param(-1, [True] * 3, marks=pytest.mark.long), (2, [True, True, False])],
+)
 def test_gradients_weights_and_statistics(data, tmp_path, freeze_steps, frozen):
     watch = Watch()
     settings = [*ENCODER, f"encoder.freeze_steps={freeze_steps}", "trainer.limit_val_batches=0"]

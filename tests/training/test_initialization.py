@@ -16,6 +16,7 @@ from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import lite
 from irodori.training.initialization import load_matching_weights
 from irodori.utils.errors import IrodoriError
+from networks import save_checkpoint
 
 CLASSES = ("beach", "forest", "street")
 
@@ -40,12 +41,6 @@ def load_into(new, path):
     return line
 
 
-def saved(made, path):
-    weights = {f"network.{name}": value for name, value in made.network.state_dict().items()}
-    torch.save({"irodori": made.describe(), "state_dict": weights}, path)
-    return path
-
-
 def same(one, other):
     """Names of the tensors that are equal."""
     pairs = one.network.state_dict().items()
@@ -59,7 +54,7 @@ LAST = {"colorization.layers.6.weight", "colorization.layers.6.bias"}
 
 def test_all_is_taken_where_all_fits(tmp_path):
     old, new = model(), model(seed=2)
-    line = load_into(new, saved(old, tmp_path / "a.ckpt"))
+    line = load_into(new, save_checkpoint(old, tmp_path / "a.ckpt"))
     number = len(old.network.state_dict())
     assert same(old, new) == set(old.network.state_dict())
     assert line == f"init: {number} of {number} tensors from {tmp_path / 'a.ckpt'}"
@@ -77,7 +72,7 @@ def test_all_is_taken_where_all_fits(tmp_path):
 def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts):
     old, new = model(), model(seed=2, **changes)
     fresh = {name: new.network.state_dict()[name].clone() for name in new_parts}
-    line = load_into(new, saved(old, tmp_path / "a.ckpt"))
+    line = load_into(new, save_checkpoint(old, tmp_path / "a.ckpt"))
     assert same(old, new) == set(old.network.state_dict()) - new_parts
     for name, value in fresh.items():
         assert torch.equal(new.network.state_dict()[name], value)
@@ -87,7 +82,7 @@ def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts)
 
 
 def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
-    path = saved(model(backbone="resnet18"), tmp_path / "a.ckpt")
+    path = save_checkpoint(model(backbone="resnet18"), tmp_path / "a.ckpt")
     new = model(backbone="resnet18", decoder=SkipDecoder, seed=2)
     line = load_into(new, path)
     assert "colorization.layers.0" in line.partition("left out: ")[2]
@@ -105,7 +100,7 @@ def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):
 
 
 def test_layers_are_taken_whole_or_not_at_all(tmp_path):
-    path = saved(model(), tmp_path / "a.ckpt")
+    path = save_checkpoint(model(), tmp_path / "a.ckpt")
     content = torch.load(path, weights_only=True)
     key = "network.colorization.layers.0.0.weight"
     content["state_dict"][key] = content["state_dict"][key][:, :-1]
@@ -118,7 +113,7 @@ def test_layers_are_taken_whole_or_not_at_all(tmp_path):
 
 
 def test_nothing_that_fits_is_refused(tmp_path):
-    path = saved(model(width=1 / 8), tmp_path / "a.ckpt")
+    path = save_checkpoint(model(width=1 / 8), tmp_path / "a.ckpt")
     with pytest.raises(IrodoriError, match=r"^init=.*a\.ckpt: nothing of it fits this network$"):
         load_into(model(), path)
     with pytest.raises(IrodoriError, match="no such checkpoint"):

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.sdk.launch.sweeps import utils as sweep_utils
 
 import tiny
 from irodori.config import PROJECT
@@ -231,6 +230,8 @@ def test_a_missing_package_is_one_line(monkeypatch, tmp_path):
 
 def agent_commands():
     """What agents of the sweep run, made by W&B's own code: a list of words a run."""
+    from wandb.sdk.launch.sweeps import utils as sweep_utils  # takes seconds
+
     sweep = yaml.safe_load((PROJECT / "conf" / "wandb_sweep.yaml").read_text())
     assert sweep["method"] == "grid"
     names = list(sweep["parameters"])

@@ -1,18 +1,14 @@
-"""What ranks tell each other, on two gloo processes; and what they keep in checkpoints."""
+"""What ranks keep in checkpoints."""
 
-import multiprocessing
 import random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from torch import distributed
 
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
-from irodori.training.ranks import agree, gather, own_value, several
 
-FORK = multiprocessing.get_context("fork")
 MODULE = SimpleNamespace(device=torch.device("cpu"), log=lambda *args, **kwargs: None)
 STRATEGY = SimpleNamespace(reduce=lambda value, reduce_op: value)
 TRAINER = SimpleNamespace(is_global_zero=True, strategy=STRATEGY, loggers=[])
@@ -20,57 +16,6 @@ TRAINER = SimpleNamespace(is_global_zero=True, strategy=STRATEGY, loggers=[])
 
 def draws():
     return random.random(), np.random.rand(), torch.rand(1).item()
-
-
-def asked(rank):
-    """What a rank learns of both ranks' flags and values."""
-    flags = [rank == 1, False, True]
-    answer = {"agree": agree(*flags)}
-    values = gather({"rank": rank})
-    answer |= {"values": values, "mine": own_value(values), "other": own_value(values[:1])}
-    for seed in (random.seed, np.random.seed, torch.manual_seed):
-        seed(rank)
-    states = RandomStates()
-    stored = states.state_dict()
-    answer["drawn"] = draws()
-    states.load_state_dict(stored)
-    states.on_train_start(TRAINER, MODULE)
-    answer["drawn again"] = draws()
-    return answer
-
-
-def on_rank(rank, store, results):
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    results.put((rank, asked(rank)))
-    distributed.destroy_process_group()
-
-
-def test_two_ranks_exchange_values(tmp_path):
-    results = FORK.Queue()
-    processes = [
-        FORK.Process(target=on_rank, args=[rank, tmp_path / "store", results]) for rank in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    answer = dict(results.get(timeout=60) for _ in processes)
-    for process in processes:
-        process.join()
-    for rank in (0, 1):
-        assert answer[rank]["agree"] == [True, False, True]
-        assert answer[rank]["values"] == [{"rank": 0}, {"rank": 1}]
-        assert answer[rank]["mine"] == {"rank": rank}
-        assert answer[rank]["other"] is None
-        assert answer[rank]["drawn"] == answer[rank]["drawn again"]
-    assert answer[0]["drawn"] != answer[1]["drawn"]
-
-
-def test_alone_there_is_nobody_to_ask():
-    assert not several()
-    assert agree(True, False) == [True, False]
-    assert gather("x") == ["x"]
-    assert own_value(["x"]) == "x"
-    assert own_value(["x", "y"]) is None
 
 
 def test_numbers_drawn_after_loading_are_those_that_would_have_been(tmp_path):

@@ -99,7 +99,7 @@ MOMENTS = [
     # Where an epoch ends before its data.
     pytest.param("limited", ColorizationModule, "training_step", 4, marks=pytest.mark.long),
     # Where the best is written.
-    ("epochs", Checkpoints, "on_validation_end", 2),
+    pytest.param("epochs", Checkpoints, "on_validation_end", 2, marks=pytest.mark.long),
 ]
 
 

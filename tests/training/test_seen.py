@@ -50,6 +50,7 @@ def test_a_run_initialized_with_a_model_that_has_seen_them(runs, capsys):
     assert protocol["seen_in_training"] in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_run_initialized_with_a_model_that_has_not(runs, capsys):
     protocol = tiny.run(runs.folder / "unseen", *runs.unseen)["protocol"]
     assert "seen_in_training" not in protocol

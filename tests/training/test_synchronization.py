@@ -79,7 +79,7 @@ class Counter(Callback):
                 "scheduler=warmup_cosine",
                 "trainer.gradient_clip_val=1",
             ],
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -57,7 +57,7 @@ QUICK = ["callbacks.pictures=null", "trainer.max_epochs=2"]
 @pytest.mark.parametrize(
     ("option", "batches"),
     [
-        ("trainer.limit_train_batches=2", 4),
+        pytest.param("trainer.limit_train_batches=2", 4, marks=pytest.mark.long),
         ("trainer.fast_dev_run=true", 1),
         pytest.param("trainer.profiler=simple", 6, marks=pytest.mark.long),
         pytest.param("trainer.overfit_batches=1", 2, marks=pytest.mark.long),
@@ -73,11 +73,11 @@ def test_any_option_of_the_trainer_can_be_set(data, tmp_path, steps, option, bat
 @pytest.mark.slow
 def test_callbacks_of_lightning_are_added_by_name(data, tmp_path):
     callbacks = "callbacks=[default,lr_monitor,early_stopping,top_k]"
-    settings = ["trainer.max_epochs=6", "callbacks.early_stopping.patience=20"]
+    settings = ["trainer.max_epochs=4", "callbacks.early_stopping.patience=20"]
     schedule = ["optimizer=adamw", "scheduler=warmup_cosine", "callbacks.pictures=null"]
     folder = tmp_path / "run"
     result = tiny.run(folder, *data.on, *settings, *schedule, callbacks)
-    assert result["training"]["epochs"] == 6
+    assert result["training"]["epochs"] == 4
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.ckpt")}
     assert {"checkpoints/last.ckpt", "checkpoints/best.ckpt"} < names
     assert len(names) == 5
@@ -87,7 +87,7 @@ def test_callbacks_of_lightning_are_added_by_name(data, tmp_path):
     tiny.run(tmp_path / "short", *data.on, "trainer.max_steps=1", *schedule, callbacks)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_stops_early(data, tmp_path):
     still = ["optimizer.lr=0", "trainer.max_epochs=9", "callbacks.early_stopping.patience=1"]
     on = [*data.on, "callbacks=[default,early_stopping]", *still, "callbacks.pictures=null"]

@@ -74,38 +74,21 @@ def test_a_network_is_described_in_full():
     assert isinstance(joint().backbone, PaperBackbone)
 
 
-ATTACKS = (
-    "os.system",
-    "builtins.eval",
-    "subprocess.Popen",
-    "torch.load",
-    "irodori.utils.files.os.system",
-    "irodori.utils.files.os",
-    "irodori.utils.describable.importlib.import_module",
-    "irodori.utils.describable.build",
-    "irodori.utils.describable.Describable.__init__",
-    "irodori.network.joint.nn.Sequential",
-    "irodori.network.joint.Callable",
-    "irodori.network.joint.PaperBackbone",
-    "irodori.network.JointNetwork",
-    "irodori.utils.errors.IrodoriError",
-    "irodori.utils.errors",
-    "irodori",
-    "irodori.",
-    ".irodori.utils.errors.IrodoriError",
-    "irodori..errors.IrodoriError",
-    "irodori_evil.Thing",
-    "irodori.missing.Thing",
-    "",
-    ".",
-    None,
-    7,
-    ["irodori.network.joint.JointNetwork"],
-)
+ATTACKS = """
+    os.system builtins.eval subprocess.Popen torch.load irodori.utils.files.os.system
+    irodori.utils.files.os irodori.utils.describable.importlib.import_module
+    irodori.utils.describable.build irodori.utils.describable.Describable.__init__
+    irodori.network.joint.nn.Sequential irodori.network.joint.Callable
+    irodori.network.joint.PaperBackbone irodori.network.JointNetwork
+    irodori.utils.errors.IrodoriError irodori.utils.errors irodori irodori.
+    .irodori.utils.errors.IrodoriError irodori..errors.IrodoriError irodori_evil.Thing
+    irodori.missing.Thing .
+"""
+OTHERS = ("", None, 7, ["irodori.network.joint.JointNetwork"])
 
 
 @pytest.mark.parametrize("partially", [True, False])
-@pytest.mark.parametrize("target", ATTACKS)
+@pytest.mark.parametrize("target", [*ATTACKS.split(), *OTHERS])
 def test_nothing_but_describable_classes_is_made(target, partially):
     before = set(sys.modules)
     description = {"_target_": target, "_partial_": partially, "command": "touch /tmp/touched"}

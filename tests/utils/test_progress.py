@@ -1,10 +1,5 @@
 """Progress on a terminal and without one."""
 
-import os
-import pty
-import subprocess
-import sys
-
 from irodori.utils import progress
 from irodori.utils.progress import ProgressBar, ProgressLines
 
@@ -32,26 +27,3 @@ def test_lines_come_now_and_then_without_a_terminal(capsys, monkeypatch):
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("counting: 3 of 10")
     assert last.startswith("counting: 7 of 10")
-
-
-def test_a_terminal_shows_a_bar():
-    code = (
-        "from irodori.utils.progress import ProgressBar\n"
-        "with ProgressBar('counting', 3) as bar:\n"
-        "    bar.advance(2)\n"
-        "    bar.print('so far')"
-    )
-    parent, child = pty.openpty()
-    subprocess.run([sys.executable, "-c", code], stderr=child, check=True)
-    os.close(child)
-    shown = b""
-    try:
-        while block := os.read(parent, 4096):
-            shown += block
-    except OSError:  # the terminal's other side is closed
-        pass
-    os.close(parent)
-    assert b"counting" in shown
-    assert b"2/3" in shown
-    assert b"images/s" in shown
-    assert b"so far" in shown

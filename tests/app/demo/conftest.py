@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from demo_server import serving
-from small_checkpoints import write_checkpoint
+
+from networks import colorful_model, save_checkpoint
 
 LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
 
@@ -13,22 +14,23 @@ LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
 @pytest.fixture(scope="session")
 def demo_checkpoint(tmp_path_factory):
     """A file."""
-    return write_checkpoint(tmp_path_factory.mktemp("model") / "small.ckpt", seed=0)
+    return save_checkpoint(colorful_model(0), tmp_path_factory.mktemp("model") / "small.ckpt")
 
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory):
     """A run folder, of another model."""
     run = tmp_path_factory.mktemp("runs") / "lab_alpha1" / "2026-11-23"
-    write_checkpoint(run / "checkpoints" / "last.ckpt", seed=1)
-    write_checkpoint(run / "checkpoints" / "best.ckpt", seed=2)
+    save_checkpoint(colorful_model(1), run / "checkpoints" / "last.ckpt")
+    save_checkpoint(colorful_model(2), run / "checkpoints" / "best.ckpt")
     return run
 
 
 @pytest.fixture(scope="session")
 def hint_checkpoint(tmp_path_factory):
     """A file of a model that takes hints."""
-    return write_checkpoint(tmp_path_factory.mktemp("model") / "hinted.ckpt", seed=3, hints=True)
+    model = colorful_model(3, hints=True)
+    return save_checkpoint(model, tmp_path_factory.mktemp("model") / "hinted.ckpt")
 
 
 @pytest.fixture(scope="session")

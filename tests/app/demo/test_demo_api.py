@@ -13,17 +13,14 @@ import numpy as np
 import pytest
 from demo_server import serving
 from PIL import Image
-from typer.testing import CliRunner
 
 import tiny
 from irodori import Colorizer
-from irodori.cli.app import app
 from irodori.config import PROJECT
 from irodori.imageio import Encoding, read_photo, write_photo
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 
-pytest.importorskip("gradio_client", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow
 
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
@@ -90,18 +87,6 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
     assert scenes == pytest.approx(colored.scenes, rel=1e-4)
     assert notes == list(read_photo(HISTORICAL).notes) == []
     assert Path(file).name == "castle_clinton-colorized.jpg"
-
-
-def test_the_same_file_as_irodori_colorize(client, demo_checkpoint, tmp_path):
-    from gradio_client import handle_file
-
-    photo = tmp_path / "deep.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 65535, (40, 50), np.uint16)).save(photo)
-    file, _, _ = client.predict(handle_file(photo), api_name="/colorize")
-    command = ["colorize", photo, "--checkpoint", demo_checkpoint, "--output", tmp_path / "c.png"]
-    assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
-    assert np.array_equal(pixels(file), pixels(tmp_path / "c.png"))
-    assert pixels(file).dtype == np.uint16
 
 
 @pytest.mark.parametrize(
@@ -195,6 +180,7 @@ def test_the_queue_cannot_be_passed(address):
         assert refused.value.code in (401, 404)
 
 
+@pytest.mark.long
 def test_several_at_once_are_all_served(address, demo_checkpoint, tmp_path):
     from gradio_client import Client, handle_file
 
@@ -217,8 +203,7 @@ def test_several_at_once_are_all_served(address, demo_checkpoint, tmp_path):
 
 
 def test_the_page_refuses_a_gradio_that_lacks_a_guard(monkeypatch, tmp_path):
-    from gradio import processing_utils
-
+    processing_utils = pytest.importorskip("gradio.processing_utils")
     from irodori.app.demo.application import application
     from irodori.app.demo.limits import Limits
     from irodori.app.demo.models import Models

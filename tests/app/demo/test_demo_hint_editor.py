@@ -67,17 +67,12 @@ def test_previews_and_files_have_the_hints(editor, colorized, hint_checkpoint, t
         wanted = colorizer.color(photo, vector, hints=hints).pixels_HW3
         file = editor.full_size(token, hints)
         assert np.array_equal(read_photo(file).pixels, wanted)
+        assert (b"hints=1" in file.read_bytes()) == bool(hints)
         preview = opened(editor.preview(token, hints))
         assert np.abs(preview - wanted).mean() < 6  # two JPEGs'
         seen.append(wanted[around].mean((0, 1)))
         assert preview[around].mean((0, 1)) == pytest.approx(seen[-1], abs=6)
     assert np.abs(seen[0] - seen[1]).max() > 15
-
-
-def test_files_tell_of_the_hints(editor, colorized):
-    token = colorized()
-    sizes = [editor.full_size(token, hints).read_bytes().count(b"hints") for hints in ((), (RED,))]
-    assert sizes[0] < sizes[1]
 
 
 def test_previews_of_large_photos_are_small_and_pixels_count_in_the_photo(

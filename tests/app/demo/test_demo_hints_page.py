@@ -15,7 +15,6 @@ from irodori import Colorizer
 from irodori.imageio import read_photo
 from irodori.inference.hints import Hint, hints_to_json, read_hints
 
-pytest.importorskip("gradio", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow
 
 

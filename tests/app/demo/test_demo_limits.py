@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import tifffile
@@ -26,19 +24,3 @@ def test_many_samples_of_few_pixels_are_too_large(tmp_path):
     tifffile.imwrite(path, samples, photometric="rgb", compression="zlib", extrasamples=[0] * 61)
     with pytest.raises(IrodoriError):
         Limits(megapixels=0.1).refuse(path)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "part"),
-    [
-        ({"megabytes": 0}, "--max-megabytes is 0"),
-        ({"megapixels": 301}, "--max-megapixels is 301: give a number from 0.001 to 300"),
-        ({"megapixels": math.nan}, "--max-megapixels is nan"),
-        ({"photos": 101}, "--max-photos is 101"),
-        ({"seconds": 0}, "--max-seconds is 0"),
-        ({"gigabytes": 0}, "--max-gigabytes is 0"),
-    ],
-)
-def test_limits_have_limits(wrong, part):
-    with pytest.raises(IrodoriError, match=part):
-        Limits(**wrong)

@@ -1,8 +1,6 @@
 from pathlib import Path
 
 import pytest
-import torch
-from PIL import Image
 
 import tiny
 from irodori import Colorizer
@@ -66,9 +64,3 @@ def test_mistakes(tmp_path):
         Models([tmp_path])
     with pytest.raises(IrodoriError, match="no model 'other'; there are starter"):
         Models([]).load("other")
-
-
-def test_the_starter_is_the_same_as_colorizers():
-    photo = Image.new("L", (40, 50), 130)
-    assert Models([]).load("starter")(photo) == Colorizer.load()(photo)
-    assert Models([], torch.device("cpu")).names == ["starter"]

@@ -17,7 +17,6 @@ from irodori.config import PROJECT
 from irodori.imageio import read_photo
 from irodori.inference.settings import ColorizeSettings
 
-pytest.importorskip("gradio", reason="the demo needs `pip install 'irodori[demo]'`")
 pytestmark = pytest.mark.slow
 
 HISTORICAL = PROJECT / "data" / "sample" / "historical" / "castle_clinton.jpg"
@@ -90,8 +89,22 @@ def colors(page, tmp_path):
     return np.ptp(np.asarray(Image.open(path).convert("RGB")).astype(int), axis=2)
 
 
-def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tmp_path):
+def files_in(folder):
+    """Files of visits that hold something; folders and files may go while they are looked at."""
+    found = set()
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                path = Path(place, name)
+                found |= {path} if path.stat().st_size else set()
+    return found
+
+
+def test_upload_slider_scenes_download_and_the_end_of_a_visit(
+    open_page, photo, demo, demo_checkpoint, tmp_path
+):
     page = open_page()
+    before = files_in(demo.files)
     send(page, photo)
     color(page)
     slider = page.get_by_role("slider", name="From gray to colorized: grandmother.png")
@@ -123,6 +136,16 @@ def test_upload_slider_scenes_and_download(open_page, photo, demo_checkpoint, tm
     widths = page.locator(".scenes .bar").evaluate_all("es => es.map(e => e.style.width)")
     shares = [100 * share for share in colored.scenes.values()]
     assert [float(w[:-1]) for w in widths] == pytest.approx(shares, abs=0.06)
+    # With the page all files of the visit go.
+    link = page.locator("a.full-size").evaluate("e => e.href")
+    assert page.request.get(link).status == 200
+    assert len(files_in(demo.files) - before) >= 4
+    page.close()
+    end = time.monotonic() + 20
+    while files_in(demo.files) - before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert files_in(demo.files) - before == set()
+    assert page.context.request.get(link).status == 403
 
 
 @pytest.mark.long
@@ -255,32 +278,6 @@ def test_ten_visitors_at_once(open_page, demo_checkpoint, tmp_path):
         page.locator("#status").get_by_text("Done.").wait_for(timeout=2 * WORK)
         pixels = read_photo(downloaded(page, tmp_path)).pixels
         assert np.array_equal(pixels, expected(path, demo_checkpoint).pixels_HW3)
-
-
-def test_with_the_page_all_files_of_the_visit_go(open_page, photo, demo):
-    def files():
-        found = set()
-        # Folders and files may go while they are looked at.
-        for folder, _, names in os.walk(demo.files):
-            for name in names:
-                with suppress(FileNotFoundError):
-                    path = Path(folder, name)
-                    found |= {path} if path.stat().st_size else set()
-        return found
-
-    page = open_page()
-    before = files()
-    send(page, photo)
-    color(page)
-    link = page.locator("a.full-size").evaluate("e => e.href")
-    assert page.request.get(link).status == 200
-    assert len(files() - before) >= 4
-    page.close()
-    end = time.monotonic() + 20
-    while files() - before and time.monotonic() < end:
-        time.sleep(0.05)
-    assert files() - before == set()
-    assert page.context.request.get(link).status == 403
 
 
 @pytest.mark.long

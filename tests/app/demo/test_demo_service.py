@@ -3,21 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from small_checkpoints import write_checkpoint
 
 import tiny
 from irodori import Colorizer
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.app.demo.service import (
-    SHOWN,
     ColorizeRequest,
     ColorizeService,
     LeftError,
-    reason,
-    reduced,
 )
 from irodori.color import Lab
 from irodori.data.images import from_pil
@@ -26,6 +21,7 @@ from irodori.inference.contact_sheet import gray_of
 from irodori.inference.provenance import provenance_of
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
+from networks import colorful_model, save_checkpoint
 
 
 @pytest.fixture
@@ -118,14 +114,6 @@ def test_previews_are_gray_and_colorized(service, new_folder):
     assert preview.shape == gray.shape == (200, 300, 3)
 
 
-def test_previews_are_bounded():
-    for shape in ((40, 4 * SHOWN, 1), (3 * SHOWN, 50, 3)):
-        image = reduced(np.full(shape, 40_000, np.uint16))
-        assert max(image.size) == SHOWN
-        assert image.mode == "RGB"
-        assert np.unique(np.asarray(image)).tolist() == [156]
-
-
 def test_refusals_name_no_place(service, tmp_path, new_folder):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
@@ -139,13 +127,6 @@ def test_refusals_name_no_place(service, tmp_path, new_folder):
         with pytest.raises(IrodoriError, match=part) as caught:
             service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
         assert str(tmp_path) not in str(caught.value)
-
-
-def test_reasons_in_words():
-    assert reason(IrodoriError("too large")) == "too large"
-    assert "not enough memory" in reason(MemoryError())
-    assert "not enough memory" in reason(torch.OutOfMemoryError())
-    assert reason(ValueError("odd\nthing")) == "could not be colorized (ValueError: odd thing)"
 
 
 def test_progress_photo_by_photo(service, photos, new_folder):
@@ -177,7 +158,7 @@ def test_what_cannot_be_done(service, photos, new_folder, tmp_path):
     assert [step.line for step in many] == ["4 photos are too many: up to 3 at a time."]
     photos[2].write_bytes(b"")
     assert run(photos[:1], ["small"], style=photos[2])[1].error == "style photo: empty file"
-    path = write_checkpoint(tmp_path / "plain.ckpt", 0, global_features=False)
+    path = save_checkpoint(colorful_model(global_features=False), tmp_path / "plain.ckpt")
     plain = ColorizeService(Models([path]), Limits())
     request = ColorizeRequest(photos[:1], ["plain"], style=photos[1])
     assert "no global features" in list(plain.run(request, new_folder))[1].error

@@ -37,21 +37,6 @@ def judged(pairs):
     return answers(range(len(pairs)), pictures, values)
 
 
-def wilson_by_formula(successes, count):
-    """Wilson 1927: the shares from which that of the answers is z standard errors away."""
-    z, share = scipy.stats.norm.ppf(0.975), successes / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    reach /= 1 + z * z / count
-    return middle - reach, middle + reach
-
-
-@pytest.mark.parametrize(("successes", "count"), [(0, 9), (1, 9), (9, 9), (48, 80), (1234, 2000)])
-def test_wilsons_interval(successes, count):
-    found = wilson(answers(np.zeros(count), np.arange(count), np.arange(count) < successes))
-    assert found == pytest.approx(wilson_by_formula(successes, count), abs=1e-12)
-
-
 def test_alpha_of_krippendorffs_published_example():
     """Computing Krippendorff's Alpha-Reliability, 2011, A: two observers, binary data."""
     meg = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]

@@ -117,15 +117,6 @@ def test_a_part_that_was_left_makes_room(served, tmp_path):
     assert kept(cache) == ["t-0.tar", "t-1.tar"]
 
 
-def test_what_cannot_be_had_is_refused(served, tmp_path):
-    cache = cache_in(tmp_path)
-    with pytest.raises(RefusedError, match="does not exist"):
-        cache.open(shard(served, 9))
-    with pytest.raises(RefusedError, match="has changed"):
-        cache.open(shard(served, 0, num_bytes=5))
-    assert kept(cache) == []
-
-
 PROCESS = """
 import os, random, sys
 import numpy as np
@@ -146,7 +137,7 @@ for _ in range(25):
 """
 
 
-@pytest.mark.parametrize("limit", [SIZE, 8 * SIZE])
+@pytest.mark.parametrize("limit", [pytest.param(SIZE, marks=pytest.mark.long), 8 * SIZE])
 def test_processes_share_a_bounded_cache(served, tmp_path, limit):
     served.mishaps += ["cut:6000", 500, "reset", 429, "cut:9000"]
     processes = [

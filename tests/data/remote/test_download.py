@@ -166,7 +166,9 @@ cache.ShardCache(Path(sys.argv[2]), None, Network()).open(shard)
 """
 
 
-@pytest.mark.parametrize("then", ["", "another file", "no tags"])
+@pytest.mark.parametrize(
+    "then", ["", "another file", pytest.param("no tags", marks=pytest.mark.long)]
+)
 def test_a_killed_download_goes_on_where_the_file_is_the_same(server, tmp_path, then):
     server.files["a.tar"] = CONTENT
     server.tags = then != "no tags"

@@ -4,13 +4,11 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.data.writing.source import Entry
 from irodori.data.writing.split import (
-    dealt,
     group_duplicates,
     shuffled,
     split,
@@ -65,21 +63,6 @@ def test_neither_split_nor_order_depend_on_the_order_of_the_source(entries, shar
         assert shuffled(one, seed) == shuffled(two, seed)
 
 
-@pytest.mark.parametrize(
-    ("samples", "share", "count"),
-    [(1, 0.5, 0), (2, 0.05, 1), (100, 0.05, 5), (110, 0.05, 6), (2, 0.9, 1), (50, 0, 0)],
-)
-def test_counts(samples, share, count):
-    assert validation_count(samples, share) == count
-
-
-def test_a_published_split_is_kept():
-    entries = [Entry(f"{i}.jpg", i % 2, "val" if i % 3 else "train") for i in range(30)]
-    train, val = split(entries, 0.05, range(30))
-    assert {entry.split for entry in train} == {"train"}
-    assert len(val) == 20
-
-
 def test_the_order_goes_across_classes_and_follows_the_seed():
     entries = [Entry(f"{label}/{i}.jpg", label) for label in range(4) for i in range(100)]
     order = shuffled(entries, 0)
@@ -87,28 +70,6 @@ def test_the_order_goes_across_classes_and_follows_the_seed():
     assert 260 < changes < 340  # 3 of 4 neighbors, in the mean 299
     assert order != shuffled(entries, 1)
     assert sorted(order) == sorted(entries)
-
-
-@given(st.integers(0, 500), st.integers(1, 60))
-def test_shards_are_of_nearly_equal_size(count, per_shard):
-    entries = [Entry(str(i), 0) for i in range(count)]
-    parts = dealt(entries, per_shard)
-    assert [entry for part in parts for entry in part] == entries
-    assert len(parts) == -(-count // per_shard)
-    assert all(len(part) <= per_shard for part in parts)
-    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-@given(ENTRIES, SHARES, st.integers(1, 9))
-def test_duplicates_stay_together(entries, share, count):
-    groups = [i % count for i in range(len(entries))]
-    group_of = dict(zip(entries, groups, strict=True))
-    train, val = split(entries, share, groups)
-    assert sorted(train + val) == sorted(entries)
-    assert not {group_of[entry] for entry in train} & {group_of[entry] for entry in val}
-    if share and len(set(groups)) > 1 and len({entry.label for entry in entries}) == 1:
-        assert train
-        assert val
 
 
 def test_groups_of_duplicates_are_chains():

@@ -135,6 +135,7 @@ def test_no_index(shards):
         (lambda index: index["shards"][0].update(name="a\0b.tar"), "damaged"),
         (lambda index: index["shards"][0].update(name=3), "damaged"),
         (lambda index: index["shards"][0].update(sizes=[-1] * 6), "damaged"),
+        (lambda index: index["shards"][0].update(labels=[1]), "damaged"),
         (lambda index: index["shards"].append(None), "damaged"),
         (lambda index: index.update(version="x"), "version"),
     ],

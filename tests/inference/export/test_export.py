@@ -18,7 +18,7 @@ from irodori.inference.fast.folding import fold
 from irodori.model import Model, load_model
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import KEY
-from networks import joint
+from networks import joint, save_checkpoint
 
 PRESETS = [
     ("paper", "paper"),
@@ -149,10 +149,7 @@ def test_other_networks(check, arguments):
 
 @pytest.fixture
 def checkpoint(tmp_path, model):
-    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    path = tmp_path / "a.ckpt"
-    torch.save({"irodori": model.describe(), "state_dict": weights}, path)
-    return path
+    return save_checkpoint(model, tmp_path / "a.ckpt")
 
 
 def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
@@ -175,9 +172,8 @@ def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
 
 def test_saturation_multiplies_the_logits_of_colors(tmp_path):
     model = model_of("tf_efficientnet_lite0", "skips")
-    weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    checkpoint, output = tmp_path / "a.ckpt", tmp_path / "a.safetensors"
-    torch.save({"irodori": model.describe(), "state_dict": weights}, checkpoint)
+    output = tmp_path / "a.safetensors"
+    checkpoint = save_checkpoint(model, tmp_path / "a.ckpt")
     export_model(checkpoint, "safetensors", output, saturation=1.3)
     luminance_B1HW = torch.rand(1, 1, 64, 64)
     plain, stronger = (

@@ -18,8 +18,15 @@ def test_matrix_products_scale_as_torch_does(height, width, wanted):
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("backbone", ["paper", "resnet18"])
-@pytest.mark.parametrize("arguments", [{}, {"num_classes": 0}, {"global_features": False}])
+@pytest.mark.parametrize(
+    ("backbone", "arguments"),
+    [
+        ("paper", {}),
+        ("paper", {"num_classes": 0}),
+        ("paper", {"global_features": False}),
+        ("resnet18", {}),
+    ],
+)
 @torch.no_grad()
 def test_it_is_the_networks_own_forward(backbone, arguments):
     torch.manual_seed(0)
