@@ -29,4 +29,4 @@ class Range:
     def __str__(self) -> str:
         words = ("at least", "above", "at most", "below")
         limits = zip(words, (self.min, self.above, self.max, self.below), strict=True)
-        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+        return " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)

@@ -108,7 +108,9 @@ def split(target: Any) -> tuple[str, list[str]]:
     paths = [".".join(parts[: n + 1]) for n in range(len(parts))]
     length = next((n for n, path in enumerate(paths) if spec_of(path) is None), len(parts))
     if length == 0:
-        raise UnknownTarget(f"there is no package {parts[0]}")
+        raise UnknownTarget(
+            f"there is no package {parts[0]}: install it, or name its folder in PYTHONPATH"
+        )
     return paths[length - 1], parts[length:]
 
 

@@ -82,7 +82,7 @@ def _fold(index: Index, config: DataConfig, fold: int) -> tuple[Index, Index]:
     if config.val != config.train:
         raise IrodoriError(
             f"data.fold={fold} validates on one of the shards of data.train, and data.val"
-            " names others: set data.fold=null, or leave data.val out"
+            " names others: choose data=shards, set data.fold=null, or leave data.val out"
         )
     count = len(index.shards)
     if not 0 <= fold < count:

@@ -25,6 +25,7 @@ from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import protocol_of, resize_of
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
+from irodori.inference.colorizer import STARTER
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import EvaluationResult
@@ -68,7 +69,7 @@ def measure_checkpoint(
         IrodoriError: the checkpoint, the shards or the hardware don't allow it.
     """
     assert config.checkpoint is not None
-    path = checkpoint_file(Path(config.checkpoint))
+    path = STARTER if config.checkpoint == "starter" else checkpoint_file(Path(config.checkpoint))
     model = load_model(path, config.trust)
     run = run_of(path, config.trust)
     settings = trainer_node(config, run)

@@ -172,7 +172,7 @@ def _print_start(
     lines = [
         str(hardware) + (f" · {world_size} processes" if world_size > 1 else ""),
         f"network: {parameters / 1e6:.2f} M parameters · {type(model.space).__name__}"
-        f" · α = {model.alpha:g}",
+        f" · {type(module.objective).__name__} · α = {model.alpha:g}",
         *module.initialized_from,
         f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
         f" · {len(data.classes)} scenes · {data.plan(world_size, 0).steps} steps an epoch",

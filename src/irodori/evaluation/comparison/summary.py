@@ -50,6 +50,11 @@ def answer(comparison: Comparison) -> list[str]:
         sentences.append(
             f"It is better than {listed(worse)}, and the difference is more than chance."
         )
+        if any(variant.seeds == 1 for variant in comparison.variants):
+            sentences.append(
+                "That holds for these trainings: with one seed, nothing says how much another seed"
+                " would change."
+            )
     if alike:
         sentences.append(
             f"It can't be told apart from {listed(alike)}: on other photographs"
