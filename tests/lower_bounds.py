@@ -47,7 +47,7 @@ def check() -> None:
     from networks import joint
 
     for name in ("resnet18", "convnext_tiny", "mobilenetv4_conv_small", "pvt_v2_b0"):
-        network = joint(3, width=0.05, backbone=name, decoder="skips")  # type: ignore[no-untyped-call]
+        network = joint(3, width=0.05, backbone=name, decoder="skips")
         if len(network.backbone.encoder_layers()) < 5:
             sys.exit(f"{name} of timm has too few layers")
     print(f"{len(names)} modules import with the oldest allowed dependencies")

@@ -12,7 +12,7 @@ def irodori(folder, *arguments):
     return run.end(), run.output.splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the test of the wheel shows it in part
 def test_the_command_trains_resumes_and_evaluates(data, tmp_path):
     own = tmp_path / "own" / "experiment" / "mine.yaml"
     own.parent.mkdir(parents=True)

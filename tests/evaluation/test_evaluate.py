@@ -22,6 +22,7 @@ from irodori.data.images import from_pil, to_square
 from irodori.evaluation.checkpoint import data_config
 from irodori.evaluation.launch import evaluate
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
+from irodori.inference.colorizer import STARTER
 from irodori.model import color_pictures, load_model
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError
@@ -285,3 +286,9 @@ def test_shards_tell_their_prior(tmp_path):
     stored = json.loads((PROJECT / "data" / "sample" / "ab_prior.json").read_text())
     assert stored["photographs"] == sample.photographs == 206
     assert torch.allclose(torch.tensor(stored["shares"]).double(), sample.shares_AB, atol=1e-6)
+
+
+def test_the_bundled_model_by_its_name(data, tmp_path):
+    measured, _ = run(tmp_path, "checkpoint=starter", "data=shards", f'data.val="{data.val}"')
+    assert measured["protocol"]["checkpoint"] == str(STARTER)
+    assert measured["rows"]["model"]["chroma_rmse"] > 0
