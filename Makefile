@@ -1,8 +1,8 @@
 # make setup: .venv with everything, by pip.   make train: train on the embedded sample.
 # make test: the fast tests.                   make test-all: those and the slow ones, as in CI.
 # make test-long: the others.
-# make study-color-spaces, study-global-features, study-alpha, study-style, study-backbones,
-#   study-objectives: experiments/.
+# make study-color-spaces, study-global-features, study-optimizers, study-rerun, study-style,
+#   study-backbones, study-objectives, study-recipes: experiments/.
 # make starter, pictures: the bundled model, and what shows it.
 # make benchmark: experiments/speed, with nothing else running.   make gpu: all of it on a GPU.
 # make lint: ruff and types.                   make lower-bounds: the oldest allowed dependencies.
@@ -16,8 +16,8 @@ OLDEST := $(VENV)-oldest
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup train test test-all test-long lint docs oldest lower-bounds clean \
-	study-color-spaces study-global-features study-alpha study-style study-lite0 study-backbones \
-	study-objectives starter pictures benchmark gpu
+	study-color-spaces study-global-features study-optimizers study-rerun study-style study-lite0 \
+	study-backbones study-objectives study-recipes starter pictures benchmark gpu
 
 setup: $(VENV)/installed
 
@@ -55,34 +55,40 @@ test-all: setup
 test-long: setup
 	$(PYTEST) -m long
 
-# The studies on the embedded sample: a run a fold and variant, a core each. Interrupted, or with
-# runs missing, the same command goes on. LOGGER=wandb logs the runs, too.
+# The studies: a run a core. Interrupted, or with runs missing, the same command goes on.
+# LOGGER=wandb logs the runs, too.
 JOBS ?= $(shell nproc)
 LOGGER ?= csv
 STUDIES := runs/studies
 SWEEP = OMP_NUM_THREADS=1 $(BIN)/python train.py -m logger=$(LOGGER) hydra.launcher.jobs=$(JOBS) \
 	hydra.sweep.dir=$(STUDIES)/$(1)
-FOLDS := data.fold=0,1,2,3,4
-STUDY = $(SWEEP) study=sample $(FOLDS)
 COMPARE = $(BIN)/irodori compare $(2) --output experiments/$(1)
-# Of other studies: α = 1 in L*a*b*, and α = 0, in five folds each.
-LAB_ALPHA1 := $(addprefix $(STUDIES)/color_spaces/,0 1 2 3 4)
-LAB_ALPHA0 := $(addprefix $(STUDIES)/global_features/,0 1 2 3 4)
 
+# The paper's comparisons, on the photographs in the folder PHOTOGRAPHS.
+LAB := $(addprefix $(STUDIES)/color_spaces/,0 1)
 study-color-spaces: setup
-	$(call STUDY,color_spaces) experiment=lab_alpha1 color_space=lab,yuv,rgb,ycbcr,luv,oklab
+	$(call SWEEP,color_spaces) study=photographs experiment=lab_alpha1 color_space=lab,yuv,rgb seed=0,1
 	$(call COMPARE,color_spaces,$(STUDIES)/color_spaces)
 
 study-global-features: study-color-spaces
-	$(call STUDY,global_features) experiment=lab_alpha0,lab_baseline
-	$(call COMPARE,global_features,$(LAB_ALPHA1) $(STUDIES)/global_features)
+	$(call SWEEP,global_features) study=photographs experiment=lab_alpha0,lab_baseline seed=0,1
+	$(call COMPARE,global_features,$(LAB) $(STUDIES)/global_features)
 
-study-alpha: study-global-features
-	$(call STUDY,alpha) experiment=lab_alpha1 alpha=0.0033333333,0.03
-	$(call COMPARE,alpha,$(LAB_ALPHA0) $(STUDIES)/alpha $(LAB_ALPHA1))
+study-optimizers: study-color-spaces
+	$(call SWEEP,adadelta) study=photographs experiment=lab_alpha1 optimizer=adadelta scheduler=constant
+	$(call COMPARE,optimizers,$(LAB) $(STUDIES)/adadelta)
 
-study-style: study-color-spaces
-	$(BIN)/python experiments/style/grid.py $(firstword $(LAB_ALPHA1))/checkpoints/last.ckpt
+# The same run again: the same bits.
+study-rerun: study-color-spaces
+	$(call SWEEP,rerun) study=photographs experiment=lab_alpha1
+	$(BIN)/python experiments/color_spaces/same_bits.py $(firstword $(LAB)) $(STUDIES)/rerun/0
+
+# Those on the embedded sample.
+FOLDS := data.fold=0,1,2,3,4
+
+study-style: setup
+	$(call SWEEP,style) study=sample data.fold=0 experiment=lab_alpha1
+	$(BIN)/python experiments/style/grid.py $(STUDIES)/style/0/checkpoints/last.ckpt
 
 # Networks of different speed: four minutes a run, judged at equal time and at equal steps.
 UNTRAINED := encoder.pretrained=false encoder.lr_scale=1 encoder.freeze_batch_norm=false \
