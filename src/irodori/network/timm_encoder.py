@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from irodori.network.lite0 import Lite0
+from irodori.network.efficientnet_lite import LEVELS, STAGES, EfficientNetLite, stage_channels
 
 STRIDES = (8, 16, 32)
 """Strides of the levels that local and global features are made of."""
@@ -36,10 +36,12 @@ class EncoderInfo(NamedTuple):
     """Whether levels are B×h×w×C."""
 
 
-LITE0 = EncoderInfo(
-    "tf_efficientnet_lite0.in1k", (2, 4, 8, 16, 32), (16, 24, 40, 112, 320), (224, 224), 0.5, 0.5
-)
-"""timm's properties of the encoder, see `irodori.network.lite0`."""
+LITE = {
+    "tf_efficientnet_lite0": (1.0, 1.0, 224),
+    "tf_efficientnet_lite1": (1.0, 1.1, 240),
+    "tf_efficientnet_lite2": (1.1, 1.2, 260),
+}
+"""Width, depth and input size of the encoders that need no timm."""
 
 
 def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
@@ -53,8 +55,14 @@ def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
         ValueError: timm has no such model, or it doesn't take pictures of any size, or it has no
             level at stride 8 and more than one.
     """
-    if name in (LITE0.name, LITE0.name.partition(".")[0]) and not options:
-        return Lite0(), LITE0
+    plain, _, tag = name.partition(".")
+    if plain in LITE and tag in ("", "in1k") and not options:
+        width, depth, side = LITE[plain]
+        channels = tuple(stage_channels(STAGES[level][-1], width) for level in LEVELS)
+        info = EncoderInfo(
+            f"{plain}.in1k", (2, 4, 8, 16, 32), channels, (side, side), mean=0.5, std=0.5
+        )
+        return EfficientNetLite(width, depth), info
     # A prefix would make timm fetch a model's configuration from a hub.
     if ":" in name or "/" in name:
         raise ValueError(f"{name!r} is no name of a model of timm: it has a ':' or a '/'")
@@ -62,7 +70,7 @@ def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
     import timm
 
     if not timm.is_model(name):
-        near = get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
+        near = get_close_matches(plain, timm.list_models(), n=3)
         hint = f" (near: {', '.join(near)})" if near else ""
         raise ValueError(f"timm has no model {name!r}{hint}")
     fixed = timm.get_pretrained_cfg_value(name, "fixed_input_size")

@@ -1,12 +1,13 @@
-"""EfficientNet-Lite0 as an encoder of one channel: timm's `tf_efficientnet_lite0` without timm.
+"""EfficientNet-Lite as an encoder of one channel: timm's `tf_efficientnet_lite0` … without timm.
 
-The bundled model is based on it, and importing timm takes longer than coloring a photo. Layers have
-timm's names, so that weights go either way.
+The bundled model is based on one, and importing timm takes longer than coloring a photo. Layers
+have timm's names, so that weights go either way.
 
 M. Tan, Q. Le: *EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks*, 2019; the
 Lite models are those of their repository without squeeze-and-excitation, with ReLU6.
 """
 
+import math
 from collections import OrderedDict
 
 from torch import Tensor, nn
@@ -27,18 +28,26 @@ LEVELS = (0, 1, 2, 4, 6)
 """The stages whose outputs are the levels."""
 
 
-class Lite0(nn.Module):
-    """Features at strides 2, 4, 8, 16 and 32, without the head of the classification."""
+class EfficientNetLite(nn.Module):
+    """Features at strides 2, 4, 8, 16 and 32, without the head of the classification.
 
-    def __init__(self) -> None:
+    Args:
+        width: multiplies the channels of all blocks; 1.0 in Lite0 and Lite1, 1.1 in Lite2.
+        depth: multiplies the number of blocks, except in the first and the last stage; 1.0 in
+            Lite0, 1.1 in Lite1, 1.2 in Lite2.
+    """
+
+    def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
         super().__init__()
         self.pad = same_padding(3)
         self.conv_stem = convolution(1, STEM, 3, stride=2)
         self.bn1 = norm(STEM)
         stages, inputs = [], STEM
-        for depth, kernel, stride, expansion, outputs in STAGES:
+        for blocks, kernel, stride, expansion, channels in STAGES:
+            outputs = stage_channels(channels, width)
+            scaled = math.ceil(blocks * depth) if blocks > 1 else blocks
             first = Block(inputs, outputs, kernel, stride, expansion)
-            more = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(depth - 1))
+            more = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(scaled - 1))
             stages.append(nn.Sequential(first, *more))
             inputs = outputs
         self.blocks = nn.Sequential(*stages)
@@ -57,6 +66,11 @@ class Lite0(nn.Module):
             if number in LEVELS:
                 levels.append(features_BCHW)
         return levels
+
+
+def stage_channels(channels: int, width: float) -> int:
+    """Return width times the channels, rounded to a multiple of 8."""
+    return int(channels * width + 4) // 8 * 8
 
 
 class Block(nn.Sequential):
