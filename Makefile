@@ -64,19 +64,25 @@ SWEEP = OMP_NUM_THREADS=1 $(BIN)/python train.py -m logger=$(LOGGER) hydra.launc
 	hydra.sweep.dir=$(STUDIES)/$(1)
 COMPARE = $(BIN)/irodori compare $(2) --output experiments/$(1)
 
-# The paper's comparisons, on the photographs in the folder PHOTOGRAPHS.
+# The paper's comparisons, on the photographs in the folder PHOTOGRAPHS. Pictures are the sample's,
+# which may be shown here.
+PICTURES = $(BIN)/python experiments/color_spaces/pictures.py experiments/$(1)/pictures.jpg
 LAB := $(addprefix $(STUDIES)/color_spaces/,0 1)
 study-color-spaces: setup
 	$(call SWEEP,color_spaces) study=photographs experiment=lab_alpha1 color_space=lab,yuv,rgb seed=0,1
-	$(call COMPARE,color_spaces,$(STUDIES)/color_spaces)
+	$(call COMPARE,color_spaces,$(STUDIES)/color_spaces) --pictures 0
+	$(call PICTURES,color_spaces) lab=$(STUDIES)/color_spaces/0 yuv=$(STUDIES)/color_spaces/2 \
+		rgb=$(STUDIES)/color_spaces/4
 
 study-global-features: study-color-spaces
 	$(call SWEEP,global_features) study=photographs experiment=lab_alpha0,lab_baseline seed=0,1
-	$(call COMPARE,global_features,$(LAB) $(STUDIES)/global_features)
+	$(call COMPARE,global_features,$(LAB) $(STUDIES)/global_features) --pictures 0
+	$(call PICTURES,global_features) 'α = 1=$(firstword $(LAB))' \
+		'α = 0=$(STUDIES)/global_features/0' baseline=$(STUDIES)/global_features/2
 
 study-optimizers: study-color-spaces
 	$(call SWEEP,adadelta) study=photographs experiment=lab_alpha1 optimizer=adadelta scheduler=constant
-	$(call COMPARE,optimizers,$(LAB) $(STUDIES)/adadelta)
+	$(call COMPARE,optimizers,$(LAB) $(STUDIES)/adadelta) --pictures 0
 
 # The same run again: the same bits.
 study-rerun: study-color-spaces
@@ -111,6 +117,14 @@ study-objectives: study-lite0
 	$(call SWEEP,objectives) study=anytime $(FOLDS) experiment=lite0_pretrained \
 		objective=huber,classes
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
+
+# Recipes of the bundled model, shortened, side by side.
+RECIPES = $(call SWEEP,$(1)) study=recipes experiment=starter data=photographs
+study-recipes: setup
+	$(call RECIPES,recipe_objectives) objective=huber,mse,classes
+	$(call RECIPES,recipe_colorful) objective=colorful objective.weight=0.02
+	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,objectives colorful) --pictures 0 \
+		--output experiments/starter/recipes
 
 # The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's pictures.
 STARTER := src/irodori/inference/starter/starter.safetensors

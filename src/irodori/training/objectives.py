@@ -162,7 +162,7 @@ class Colorful(Huber):
     def __init__(
         self,
         delta: Annotated[float, Range(above=0, max=1)] = 0.05,
-        weight: Annotated[float, Range(min=0)] = 0.02,
+        weight: Annotated[float, Range(min=0)] = 0.01,
     ) -> None:
         super().__init__(delta)
         self.weight = weight
