@@ -132,7 +132,7 @@ starter: setup
 	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) \
 		hydra.run.dir=runs/starter
 	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
-		--half --saturation 1.3 --overwrite --output $(STARTER)
+		--half --saturation 1.1 --overwrite --output $(STARTER)
 
 pictures: setup
 	$(BIN)/python experiments/starter/show.py
