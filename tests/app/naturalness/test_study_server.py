@@ -17,7 +17,7 @@ from irodori.app.naturalness.store import (
     Store,
     create,
 )
-from irodori.app.naturalness.study import Settings
+from irodori.app.naturalness.study import Settings, meaning
 from irodori.utils.errors import IrodoriError
 
 
@@ -188,10 +188,10 @@ def test_in_pairs_the_true_picture_is_beside_each_on_the_side_that_the_plan_says
             expected = [[question.kind, question.photograph, method] for method in (asked, 0)]
             assert shown == (expected if question.first else expected[::-1])
             store.answer(code, place, 0, 500, 500)
-    truth_taken = [one.question.answer(one.choice, True) for one in store.read()[1]]
-    for one, taken in zip(store.read()[1], truth_taken, strict=True):
-        # The first was chosen: the method's where it came first; a check is passed by the true one.
-        assert taken == (one.question.first != (one.question.kind == "hues"))
+    given = store.read()[1]
+    # The first was chosen: the method's where it came first; a check is passed by the true one.
+    taken = meaning(given.choice, given.kind, given["first"], True)
+    assert (taken == (given["first"] != (given.kind == "hues"))).all()
 
 
 def test_a_store_tells_whats_wrong(tmp_path):
@@ -215,8 +215,7 @@ def test_the_showings_of_a_question_are_counted(tmp_path):
     for _ in range(3):
         store.step(code)
     store.answer(code, 0, 1, 500, 600)
-    (given,) = store.read()[1]
-    assert given.showings == 3
+    assert store.read()[1].showings.tolist() == [3]
 
 
 class Clock:
@@ -249,7 +248,8 @@ def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
     with pytest.raises(RefusedError) as refused:
         store.step(gone)
     assert refused.value.status == 404
-    assert [(one.person, one.showings) for one in store.read()[1]] == [(2, 0), (0, 1)]
+    given = store.read()[1]
+    assert (given.person.tolist(), given.showings.tolist()) == ([2, 0], [0, 1])
     # After a restart nobody is taken for gone at once.
     again = Store(path, clock)
     again.begin()

@@ -47,8 +47,10 @@ def application(
     for name in ("async_ssrf_protected_download", "ssrf_protected_download", "save_url_to_cache"):
         # Where the API takes a file it takes an address, too, and would fetch what is there.
         _replace(processing_utils, name, _refuse_address)
+    # Requests that fail are a line in the log.
+    names = {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
     for module in (queueing, routes, route_utils):
-        _replace(module, "traceback", SimpleNamespace(**_one_line_traceback()))
+        _replace(module, "traceback", SimpleNamespace(**names))
     if Path(get_upload_folder()).resolve() != folder:
         raise _unfit("the environment variable GRADIO_TEMP_DIR")
     store = UploadStore(folder, int(limits.gigabytes * 1e9), frozenset({folder / EXAMPLES}))
@@ -106,11 +108,6 @@ def _unfit(what: str) -> IrodoriError:
 
 async def _refuse_address(*arguments: Any, **named: Any) -> NoReturn:
     raise gr.Error("send the file itself, not an address", print_exception=False)
-
-
-def _one_line_traceback() -> dict[str, Any]:
-    """Return the module `traceback`, but for requests that fail, which are a line in the log."""
-    return {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
 
 
 def _theme() -> gr.themes.Base:

@@ -1,8 +1,8 @@
 """The page's addresses for hints: previews, likely colors, and files at full size."""
 
-import asyncio
 from collections.abc import Callable
 
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,24 +28,18 @@ def hint_routes(editor: HintEditor, waiting: int, at_once: int) -> list[Route]:
         waiting: requests that wait for their turn, at most; more are refused.
         at_once: previews that are made at the same time, and as many files.
     """
-    return [
-        _route("read", _read, editor, waiting, at_once),
-        _route("preview", _preview, editor, waiting, at_once),
-        _route("colors", _colors, editor, waiting, at_once),
-        # Waits apart from the others: a file takes longer than a click may.
-        _route("file", _file, editor, waiting, at_once),
-    ]
+    works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
+    # Each waits apart from the others: a file takes longer than a click may.
+    return [_route(name, work, editor, waiting, at_once) for name, work in works.items()]
 
 
 def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int) -> Route:
-    turns, requests = asyncio.Semaphore(at_once), 0
+    turns = CapacityLimiter(at_once)
 
     async def answer(request: Request) -> Response:
-        nonlocal requests
         token, body = request.path_params["token"], await request.body()
-        if requests >= waiting + at_once:
+        if turns.statistics().tasks_waiting >= waiting:
             return PlainTextResponse(FULL, 503)
-        requests += 1
         try:
             async with turns:
                 if await request.is_disconnected():
@@ -58,8 +52,6 @@ def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int
         except Exception as error:
             report_failure(f"{request.method} {request.url.path[:80]!r}: ", error)
             return PlainTextResponse(reason(error), 500)
-        finally:
-            requests -= 1
 
     return Route(f"/hints/{{token}}/{name}", answer, methods=["POST"])
 

@@ -1,6 +1,6 @@
 """The page: what a visitor sees and chooses, and its API."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def build(
                 )
                 gr.Markdown(_limits(service.limits))
                 gallery = _gallery(examples)
-                choices = _choices(service.models.names)
+                model, other, saturation, style, strength = _choices(service.models.names)
                 start = gr.Button("Colorize", variant="primary", elem_id="start")
             with gr.Column(scale=2, min_width=320):
                 status = gr.HTML(
@@ -108,12 +108,13 @@ def build(
                     total = len(wanted.photos) if step.line.endswith("…") else 0
                     changes[status] = markup.status(step.line, step.number, total)
                 elif step.error is not None:
-                    changes[slots[step.number]] = markup.refusal(step.name, step.error)
+                    name = wanted.photos[step.number].name
+                    changes[slots[step.number]] = markup.refusal(name, step.error)
                 else:
                     editor.offer(wanted, step)
                     # Gradio's folder of an upload is known by its content.
-                    key = "/".join(wanted.photos[step.number].parts[-2:])
-                    shown = markup.card(step.name, step.size, step.results, key)
+                    content, name = wanted.photos[step.number].parts[-2:]
+                    shown = markup.card(name, step.results, f"{content}/{name}")
                     changes[slots[step.number]] = shown
                 yield changes
                 changes = {}
@@ -123,33 +124,35 @@ def build(
             editor.forget_gone()
 
         gallery.select(choose, None, photos, **SILENT)
-        style = choices[3]
         for sent in (photos, style):
             sent.change(hold, [photos, style], None, **SILENT)
+        turns = {"concurrency_id": QUEUE, "concurrency_limit": at_once}
         start.click(
             color,
-            [photos, *choices],
+            [photos, model, other, saturation, style, strength],
             [status, *slots],
-            concurrency_id=QUEUE,
-            concurrency_limit=at_once,
             show_progress_on=status,
             api_visibility="private",
+            **turns,
         )
-        _offer_api(service, store, at_once)
+        # The API's fields are the page's, but for one photo in place of many.
+        fields = [gr.File(visible=False), model, saturation, style, strength]
+        answers = [gr.File(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)]
+        unseen = gr.Button(visible=False)
+        unseen.click(_endpoint(service, store), fields, answers, api_name="colorize", **turns)
         page.unload(leave)
     # Not open: what has a queue can't be called past it.
     page.queue(max_size=waiting, api_open=False)
     return page
 
 
-def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> None:
-    """Add the endpoint /colorize; its fields aren't shown, and its results stay for a while."""
-    names = service.models.names
+def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any]:
+    """Return what the API's /colorize calls; its results stay for a while."""
 
     # The names of these are the API's.
     def colorize(
         photo: str | None,
-        model: str = names[0],
+        model: str = service.models.names[0],
         saturation: float = 1.0,
         style: str | None = None,
         style_strength: float = 1.0,
@@ -161,28 +164,12 @@ def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> No
             settings = ColorizeSettings(WORK_SIZE, saturation, style_strength)
             paths = _paths([photo])
             request = ColorizeRequest(paths, [model], settings, Path(style) if style else None)
-            _, (result,) = service.colorize(request, paths[0], store.new_folder)
+            (result,) = service.colorize(request, paths[0], store.new_folder)
         except Exception as error:
             raise gr.Error(reason(error), print_exception=False) from None
         return str(result.file), result.scenes, list(result.notes)
 
-    with gr.Group(visible=False):
-        fields = [
-            gr.File(label="Photo"),
-            gr.Dropdown(names, value=names[0], label="Model"),
-            gr.Slider(0, MAX_SATURATION, value=1, label="Saturation"),
-            gr.File(label="Style photo"),
-            gr.Slider(0, 1, value=1, label="Style strength"),
-        ]
-        answers = [gr.File(label="Colorized"), gr.JSON(label="Scenes"), gr.JSON(label="Notes")]
-        gr.Button().click(
-            colorize,
-            fields,
-            answers,
-            api_name="colorize",
-            concurrency_id=QUEUE,
-            concurrency_limit=at_once,
-        )
+    return colorize
 
 
 def _limits(limits: Limits) -> str:

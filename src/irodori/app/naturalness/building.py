@@ -41,9 +41,7 @@ class Method:
 
 
 def _read(path: Path) -> Pixels:
-    pixels_HWC = read_photo(path).pixels
-    if pixels_HWC.dtype == np.uint16:
-        pixels_HWC = to_uint8(pixels_HWC)
+    pixels_HWC = to_uint8(read_photo(path).pixels)
     return np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3))
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from irodori.app.naturalness.results import COLUMNS, Difference, Outcome, Share
+from irodori.app.naturalness.results import Difference, Outcome, Share
 from irodori.app.naturalness.statistics import Agreement, Interval
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
@@ -108,14 +108,14 @@ def answers_csv(outcome: Outcome) -> bytes:
     0 or 1), viewed and latency in milliseconds, showings, dropped (why, or empty).
     """
     study, answers = outcome.study, outcome.answers
-    natural = "taken_for_real" if study.settings.pairs else "natural"
-    table = answers.assign(
+    columns = ["person", "place", "photograph", "method", "natural", "viewed", "latency"]
+    table = answers[[*columns, "showings", "dropped"]].assign(
         photograph=[study.photographs[number] for number in answers.photograph],
         method=[study.methods[number] for number in answers.method],
         natural=answers.natural.astype(int),
-    ).rename(columns={"natural": natural})
-    columns = [*COLUMNS[:4], natural, *COLUMNS[4:]]
-    text: str = table[[*columns, "dropped"]].to_csv(index=False)
+    )
+    natural = "taken_for_real" if study.settings.pairs else "natural"
+    text: str = table.rename(columns={"natural": natural}).to_csv(index=False)
     return text.encode("utf-8", "replace")
 
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -14,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from irodori.app.address import listen, url
 from irodori.app.naturalness.store import RefusedError, Store
+from irodori.app.serving import Server, listen, url
 
 MAX_BYTES = 4096
 """Size of a request."""
@@ -42,18 +41,8 @@ def serve(store: Store, host: str, port: int, ready: Callable[[str], None]) -> N
         IrodoriError: see `listen`.
     """
     with listen(host, port) as listening:
-        # No log of requests: it would hold people's addresses.
-        config = uvicorn.Config(
-            application(store),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=PATIENCE,
-            lifespan="off",
-        )
         ready(url(host, listening))
-        # uvicorn ends in order on Ctrl-C and SIGTERM, and raises them again afterwards.
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(application(store), PATIENCE).run(sockets=[listening])
 
 
 def application(store: Store) -> Starlette:

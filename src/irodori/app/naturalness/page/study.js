@@ -126,21 +126,11 @@ function allow(possible) {
   for (const button of choices) button.setAttribute("aria-disabled", String(!possible));
 }
 
-async function load(image, picture) {
-  for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
-    image.src = picture.source;
-    image.width = picture.width;
-    image.height = picture.height;
-    try {
-      await image.decode();
-      return;
-    } catch {
-      say("No connection. Trying again …");
-      await wait(pause);
-      image.removeAttribute("src");
-    }
-  }
-}
+const load = (image, { source, width, height }) => insist(() => {
+  image.removeAttribute("src"); // so that it is fetched again
+  Object.assign(image, { src: source, width, height });
+  return image.decode();
+}, "No connection. Trying again …");
 
 async function present(next) {
   step = next;
@@ -157,7 +147,6 @@ async function present(next) {
   by("progress").max = about.steps;
   by("progress").value = step.place;
   await Promise.all(step.pictures.map((picture, number) => load(images[number], picture)));
-  say("");
   by("gone").textContent = "Your answer?";
   by("judging").classList.add("seen");
   requestAnimationFrame(() => {
@@ -275,8 +264,6 @@ document.addEventListener("keydown", (event) => {
 async function open() {
   about = await request("api/study");
   document.body.classList.toggle("pairs", about.pairs);
-  by("judging").classList.toggle("pairs", about.pairs);
-  for (const element of document.querySelectorAll(about.pairs ? ".judge" : ".pair")) element.hidden = true;
   for (const element of document.querySelectorAll(".steps")) element.textContent = about.steps;
   for (const element of document.querySelectorAll(".minutes")) {
     element.textContent = about.minutes === 1 ? "a minute" : `${about.minutes} minutes`;
