@@ -1,11 +1,13 @@
 """Checkpoints of small models, and a demo that serves them, for its tests."""
 
+import signal
 import urllib.request
 from types import SimpleNamespace
 
 import pytest
-from demo_server import serving
+from processes import process
 
+import tiny
 from networks import colorful_model, save_checkpoint
 
 LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
@@ -39,10 +41,32 @@ def demo(demo_checkpoint, demo_run, hint_checkpoint, tmp_path_factory):
     temporary = tmp_path_factory.mktemp("temporary")
     checkpoints = (demo_checkpoint, demo_run, hint_checkpoint)
     words = (*(word for path in checkpoints for word in ("--checkpoint", path)), *LIMITS)
-    with serving(*words, TMPDIR=str(temporary)) as address:
+    with process("demo", *words, TMPDIR=str(temporary)) as server:
         (files,) = temporary.glob("irodori-demo-*")
         # An open page keeps a connection, which must not hold the end up.
-        page = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc")
-        yield SimpleNamespace(address=address, files=files)
+        page = urllib.request.urlopen(f"{server.address}/gradio_api/heartbeat/abc")
+        yield SimpleNamespace(address=server.address, files=files)
+        status, lines = server.stop(signal.SIGINT)
+        assert (status, lines[-1]) == (130, "interrupted")
     page.close()
     assert list(temporary.glob("irodori-demo-*")) == []
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A photograph's file."""
+    path = tmp_path / "grandmother.png"
+    tiny.photo(0).resize((320, 240)).save(path)
+    return path
+
+
+@pytest.fixture
+def new_folder(tmp_path):
+    """What makes folders for results."""
+
+    def make():
+        folder = tmp_path / f"{len(list(tmp_path.iterdir())):040x}"
+        folder.mkdir()
+        return folder
+
+    return make

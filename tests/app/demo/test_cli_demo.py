@@ -6,7 +6,7 @@ import socket
 import urllib.request
 
 import pytest
-from demo_server import address_of, ended, started
+from processes import process
 from typer.testing import CliRunner
 
 from irodori.cli.app import app
@@ -68,9 +68,9 @@ def test_without_gradio(monkeypatch):
 
 @pytest.mark.long
 def test_a_service_that_is_told_to_end_does_so_in_order(demo_checkpoint, tmp_path):
-    process = started("--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path))
-    with urllib.request.urlopen(address_of(process)) as answer:
-        assert b"irodori" in answer.read()
-    assert list(tmp_path.glob("irodori-demo-*"))
-    assert ended(process, signal.SIGTERM) == (143, "terminated\n")
+    with process("demo", "--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path)) as server:
+        with urllib.request.urlopen(server.address) as answer:
+            assert b"irodori" in answer.read()
+        assert list(tmp_path.glob("irodori-demo-*"))
+        assert server.stop(signal.SIGTERM) == (143, ["terminated"])
     assert list(tmp_path.glob("irodori-demo-*")) == []

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_server import serving
 from PIL import Image
+from processes import process
 
 import tiny
 from irodori import Colorizer
@@ -180,28 +180,6 @@ def test_the_queue_cannot_be_passed(address):
         assert refused.value.code in (401, 404)
 
 
-@pytest.mark.long
-def test_several_at_once_are_all_served(address, demo_checkpoint, tmp_path):
-    from gradio_client import Client, handle_file
-
-    colorizer = Colorizer.load(demo_checkpoint)
-    for number in range(4):
-        tiny.photo(number).resize((300, 200)).save(tmp_path / f"{number}.png")
-
-    def visit(number):
-        client = Client(address, download_files=str(tmp_path / f"of{number}"), verbose=False)
-        photo = handle_file(tmp_path / f"{number}.png")
-        file, _, _ = client.predict(photo, api_name="/colorize")
-        client.close()
-        return file
-
-    with ThreadPoolExecutor(4) as visitors:
-        files = list(visitors.map(visit, range(4)))
-    for number, file in enumerate(files):
-        with Image.open(tmp_path / f"{number}.png") as photo, Image.open(file) as made:
-            assert np.array_equal(np.asarray(made), np.asarray(colorizer(photo)))
-
-
 def test_the_page_refuses_a_gradio_that_lacks_a_guard(monkeypatch, tmp_path):
     processing_utils = pytest.importorskip("gradio.processing_utils")
     from irodori.app.demo.application import application
@@ -219,11 +197,11 @@ def test_when_the_queue_is_full_callers_are_told(demo_checkpoint, tmp_path):
 
     photo = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (1500, 1500), np.uint8)).save(photo)
-    with serving("--checkpoint", demo_checkpoint, "--waiting", "1") as address:
+    with process("demo", "--checkpoint", demo_checkpoint, "--waiting", 1) as server:
 
         def visit(number):
             folder = str(tmp_path / str(number))
-            client = Client(address, download_files=folder, verbose=False)
+            client = Client(server.address, download_files=folder, verbose=False)
             try:
                 return client.predict(handle_file(photo), api_name="/colorize")[0]
             except Exception as error:

@@ -11,9 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from irodori.app.demo.hint_routes import hint_routes
-from irodori.app.demo.route_guard import TALK, RouteGuard
 from irodori.app.demo.service import LeftError
-from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.hints import Hint
 from irodori.utils.errors import IrodoriError
 
@@ -60,14 +58,13 @@ def editor():
 
 
 @pytest.fixture
-def client(editor, tmp_path):
-    app = Starlette(routes=hint_routes(editor, waiting=2, at_once=1))
-    with TestClient(RouteGuard(app, UploadStore(tmp_path, TALK), upload=TALK)) as client:
+def client(editor):
+    with TestClient(Starlette(routes=hint_routes(editor, waiting=2, at_once=1))) as client:
         yield client
 
 
-def post(client, what, content=TEXT, token=TOKEN):
-    return client.post(f"/hints/{token}/{what}", content=content)
+def post(client, what, content=TEXT):
+    return client.post(f"/hints/{TOKEN}/{what}", content=content)
 
 
 def test_answers(client, editor):
@@ -125,16 +122,6 @@ def test_failures(client, editor, capfd, what, error, status, part, log):
     # The turn has been given back.
     editor.error = None
     assert post(client, what).status_code == 200
-
-
-def test_nothing_else_is_there(client, editor):
-    for path in ("preview/x", "other", "", "../preview"):
-        assert post(client, path).status_code == 404
-    for token in ("short", TOKEN.upper(), f"{TOKEN}0", "..%2f" * 8):
-        assert post(client, "preview", token=token).status_code == 404
-    assert client.get(f"/hints/{TOKEN}/preview").status_code == 405
-    assert post(client, "preview", b"x" * (TALK + 1)).status_code == 413
-    assert editor.asked == []
 
 
 def test_who_waits_is_counted_and_more_are_sent_away(client, editor):

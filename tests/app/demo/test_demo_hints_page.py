@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 import numpy as np
 import pytest
@@ -10,19 +9,11 @@ from browser import check_readable
 from PIL import Image
 from test_demo_page import WORK, color, downloaded, send
 
-import tiny
 from irodori import Colorizer
 from irodori.imageio import read_photo
 from irodori.inference.hints import Hint, hints_to_json, read_hints
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "grandmother.png"
-    tiny.photo(0).resize((320, 240)).save(path)
-    return path
 
 
 @pytest.fixture
@@ -322,25 +313,3 @@ def test_the_slider_is_moved_by_its_handle(colorized):
     page.mouse.click(*at(page, 0.95, 0.3))
     assert slider.input_value() == "100"
     page.keyboard.press("Escape")
-
-
-@pytest.mark.long
-def test_a_model_without_hints_says_so(colorized):
-    page = colorized("small")
-    assert page.locator("hint-editor").count() == 0
-    page.get_by_text("This model was trained without hints").wait_for()
-
-
-@pytest.mark.long
-def test_what_a_visitor_has_left_takes_no_hints(colorized, demo):
-    page = colorized()
-    token = page.locator("hint-editor").get_attribute("data-token")
-    address = f"{demo.address}/hints/{token}/preview"
-    ask = page.context.request
-    assert ask.post(address, data=hints_to_json([])).status == 200
-    page.close()
-    end = time.monotonic() + 20
-    while (status := ask.post(address, data=hints_to_json([])).status) == 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    assert status == 404

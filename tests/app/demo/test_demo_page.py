@@ -66,13 +66,6 @@ def expected(path, checkpoint, style=None, **settings):
     return colorizer.color(read_photo(path).pixels, vector)
 
 
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "grandmother.png"
-    tiny.photo(0).resize((320, 240)).save(path)
-    return path
-
-
 def share(page, number=0):
     return (
         page.locator(".compare")

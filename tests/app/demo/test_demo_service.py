@@ -9,11 +9,7 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
-from irodori.app.demo.service import (
-    ColorizeRequest,
-    ColorizeService,
-    LeftError,
-)
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError
 from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Metadata, Photo, read_photo, write_photo
@@ -35,16 +31,6 @@ def photos(tmp_path):
     for number, path in enumerate(paths):
         tiny.photo(number).save(path)
     return paths
-
-
-@pytest.fixture
-def new_folder(tmp_path):
-    def make():
-        folder = tmp_path / f"folder{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        return folder
-
-    return make
 
 
 def saved(folder, name, pixels_HWC, format):
@@ -71,8 +57,8 @@ def test_the_download_is_what_colorizer_makes(
     path = saved(new_folder(), name, pixels, format)
     settings = ColorizeSettings(saturation=1.3, style_strength=0.6)
     request = ColorizeRequest([path], ["small"], settings, photos[0])
-    size, (result,) = service.colorize(request, path, new_folder)
-    assert size == (70, 50)
+    (result,) = service.colorize(request, path, new_folder)
+    assert result.size == (70, 50)
     colorizer = Colorizer.load(demo_checkpoint, settings)
     vector = colorizer.global_features([read_photo(photos[0]).pixels])
     photo = read_photo(path)
@@ -96,7 +82,7 @@ def test_what_a_file_lost_is_noted(service, new_folder, tmp_path):
     frames[0].save(animation, save_all=True, append_images=frames[1:])
     frames[0].save(shallow)
     for path, part in ((animation, "picture 1 of 2"), (shallow, "BMP holds no note")):
-        _, (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
+        (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
         assert part in " ".join(result.notes)
 
 
@@ -104,12 +90,12 @@ def test_previews_are_gray_and_colorized(service, new_folder):
     image = tiny.photo(0).resize((300, 200))
     path = new_folder() / "photo.png"
     image.save(path)
-    _, (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
-    gray = np.asarray(Image.open(result.gray)).astype(int)
+    (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, new_folder)
+    gray = np.asarray(Image.open(result.preview("gray"))).astype(int)
     wanted = gray_of(Lab(), from_pil(image)).permute(1, 2, 0).numpy()
     assert np.abs(gray - wanted).mean() < 2
     assert np.ptp(gray, axis=2).max() <= 3
-    preview = np.asarray(Image.open(result.preview)).astype(int)
+    preview = np.asarray(Image.open(result.preview("colorized"))).astype(int)
     assert np.abs(preview - np.asarray(Image.open(result.file))).mean() < 8
     assert preview.shape == gray.shape == (200, 300, 3)
 
