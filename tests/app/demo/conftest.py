@@ -8,6 +8,7 @@ import pytest
 from processes import process
 
 import tiny
+from irodori.app.demo.upload_store import UploadStore
 from networks import colorful_model, save_checkpoint
 
 LIMITS = ("--max-megabytes", 0.5, "--max-megapixels", 0.3, "--max-photos", 4)
@@ -61,12 +62,6 @@ def photo(tmp_path):
 
 
 @pytest.fixture
-def new_folder(tmp_path):
-    """What makes folders for results."""
-
-    def make():
-        folder = tmp_path / f"{len(list(tmp_path.iterdir())):040x}"
-        folder.mkdir()
-        return folder
-
-    return make
+def visit(tmp_path):
+    """A visit whose files are in `tmp_path`."""
+    return UploadStore(tmp_path, 10**9).hold("anna", [])

@@ -89,25 +89,12 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
     assert Path(file).name == "castle_clinton-colorized.jpg"
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("text.jpg", "no photo of a known kind"),
-        ("cut.jpg", "truncated"),
-        ("wide.png", r"3\.0 million pixels.* takes up to 0\.3 million"),
-        ("empty.png", "empty file"),
-    ],
-)
-def test_mistakes_are_told(client, name, why, tmp_path):
+def test_mistakes_are_told(client, tmp_path):
     from gradio_client import handle_file
 
-    path = tmp_path / name
-    if name == "wide.png":
-        Image.new("L", (3000, 1000)).save(path)
-    elif name == "cut.jpg":
-        path.write_bytes(HISTORICAL.read_bytes()[:20_000])
-    else:
-        path.write_bytes(b"some text" if name == "text.jpg" else b"")
+    path = tmp_path / "wide.png"
+    Image.new("L", (3000, 1000)).save(path)
+    why = r"3\.0 million pixels.* takes up to 0\.3 million"
     with pytest.raises(Exception, match=why) as caught:
         client.predict(handle_file(path), api_name="/colorize")
     assert "irodori-demo-" not in str(caught.value)
@@ -188,7 +175,7 @@ def test_the_page_refuses_a_gradio_that_lacks_a_guard(monkeypatch, tmp_path):
 
     monkeypatch.delattr(processing_utils, "save_url_to_cache")
     with pytest.raises(IrodoriError, match="save_url_to_cache"):
-        application(Models([]), Limits(), tmp_path, 1, 1)
+        application(Models([]), Limits(), tmp_path)
 
 
 @pytest.mark.long

@@ -30,16 +30,16 @@ def editor(hint_checkpoint, demo_checkpoint):
 
 
 @pytest.fixture
-def colorized(editor, tmp_path, new_folder):
+def colorized(editor, tmp_path, visit):
     """Colorize a photo as the page does; returns its result's token."""
 
     def colorize(number=0, size=(160, 120), **request):
         path = tmp_path / f"photo{number}.png"
         tiny.photo(number).resize(size).save(path)
         request = ColorizeRequest([path], **{"models": ["hinted"], **request})
-        steps = [step for step in editor.service.run(request, new_folder) if step.results]
-        editor.offer(request, steps[0])
-        return steps[0].results[0].file.parent.name
+        results = editor.service.colorize(request, path, visit.new_folder)
+        editor.offer(request, path, results)
+        return results[0].file.parent.name
 
     return colorize
 

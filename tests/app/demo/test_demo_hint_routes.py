@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from irodori.app.demo.hint_routes import hint_routes
+from irodori.app.demo.limits import Limits
 from irodori.app.demo.service import LeftError
 from irodori.inference.hints import Hint
 from irodori.utils.errors import IrodoriError
@@ -59,7 +60,8 @@ def editor():
 
 @pytest.fixture
 def client(editor):
-    with TestClient(Starlette(routes=hint_routes(editor, waiting=2, at_once=1))) as client:
+    routes = hint_routes(editor, Limits(waiting=2, at_once=1))
+    with TestClient(Starlette(routes=routes)) as client:
         yield client
 
 

@@ -9,14 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from irodori.app.demo.service import (
-    QUALITY,
-    ColorizeRequest,
-    ColorizeService,
-    LeftError,
-    Result,
-    Step,
-)
+from irodori.app.demo.service import QUALITY, ColorizeRequest, ColorizeService, LeftError, Result
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.inference.hints import Hint
 from irodori.inference.placed_hints import pixel_of
@@ -62,11 +55,10 @@ class HintEditor:
         """By token; the most recently used is the last."""
         self._lock = threading.Lock()
 
-    def offer(self, request: ColorizeRequest, step: Step) -> None:
-        """Take hints for the results of a request's step, where their models take any."""
+    def offer(self, request: ColorizeRequest, photo: Path, results: Sequence[Result]) -> None:
+        """Take hints for the results of a request's photo, where their models take any."""
         self.forget_gone()
-        photo = request.photos[step.number]
-        for result in step.results:
+        for result in results:
             if result.takes_hints:
                 edit = Edit(replace(request, photos=[photo], models=[result.model]), result)
                 with self._lock:

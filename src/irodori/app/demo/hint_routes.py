@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from irodori.app.demo.hint_editor import HintEditor
+from irodori.app.demo.limits import Limits
 from irodori.app.demo.markup import address
 from irodori.app.demo.route_guard import report_failure
 from irodori.app.demo.service import LeftError, reason
@@ -20,25 +21,24 @@ GONE = "This result isn't here any more: colorize the photo again."
 FULL = "Too many visitors at once: try again in a minute."
 
 
-def hint_routes(editor: HintEditor, waiting: int, at_once: int) -> list[Route]:
+def hint_routes(editor: HintEditor, limits: Limits) -> list[Route]:
     """Return the routes; each takes a hint file's text, or a place as x and y.
 
     Args:
         editor: does the work.
-        waiting: requests that wait for their turn, at most; more are refused.
-        at_once: previews that are made at the same time, and as many files.
+        limits: of the requests to each that are answered at the same time, and that wait.
     """
     works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
     # Each waits apart from the others: a file takes longer than a click may.
-    return [_route(name, work, editor, waiting, at_once) for name, work in works.items()]
+    return [_route(name, work, editor, limits) for name, work in works.items()]
 
 
-def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int) -> Route:
-    turns = CapacityLimiter(at_once)
+def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
+    turns = CapacityLimiter(limits.at_once)
 
     async def answer(request: Request) -> Response:
         token, body = request.path_params["token"], await request.body()
-        if turns.statistics().tasks_waiting >= waiting:
+        if turns.statistics().tasks_waiting >= limits.waiting:
             return PlainTextResponse(FULL, 503)
         try:
             async with turns:

@@ -21,6 +21,8 @@ class Limits:
         photos: at a time.
         seconds: that a photo may take.
         gigabytes: of all visitors' files together.
+        waiting: visitors in the queue; more are sent away.
+        at_once: visitors whose photos are colorized at the same time.
 
     Raises:
         IrodoriError: one is out of range.
@@ -31,6 +33,8 @@ class Limits:
     photos: int = 20
     seconds: float = 120
     gigabytes: float = 8
+    waiting: int = 100
+    at_once: int = 1
 
     def __post_init__(self) -> None:
         check_range("--max-megabytes", self.megabytes, 0.001, 10_000)
@@ -38,6 +42,8 @@ class Limits:
         check_range("--max-photos", self.photos, 1, 100)
         check_range("--max-seconds", self.seconds, 1, 86_400)
         check_range("--max-gigabytes", self.gigabytes, 0.001, 1_000_000)
+        check_range("--waiting", self.waiting, 1, 100_000)
+        check_range("--at-once", self.at_once, 1, 1000)
 
     @property
     def bytes(self) -> int:

@@ -11,6 +11,7 @@ from irodori.app.demo.examples import Example, attribution, copied_to
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.service import ColorizeRequest, ColorizeService, reason
+from irodori.app.demo.steps import steps
 from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
@@ -40,18 +41,14 @@ SILENT: dict[str, Any] = {
 """Events that nobody waits for."""
 
 
-def build(
-    service: ColorizeService, editor: HintEditor, store: UploadStore, waiting: int, at_once: int
-) -> gr.Blocks:
+def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
     """Build the page with its queue.
 
     Args:
-        service: colorizes.
-        editor: takes hints for what was colorized.
+        editor: takes hints for what its service colorizes.
         store: keeps the files; gradio's folder is its root.
-        waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are colorized at the same time.
     """
+    limits, names = editor.service.limits, editor.service.models.names
     examples = copied_to(store.root / EXAMPLES)
     page = gr.Blocks(title=TITLE, analytics_enabled=False)
     with page:
@@ -61,9 +58,9 @@ def build(
                 photos = gr.File(
                     label="Photos", file_count="multiple", height=180, elem_id="photos"
                 )
-                gr.Markdown(_limits(service.limits))
+                gr.Markdown(_limits(limits))
                 gallery = _gallery(examples)
-                model, other, saturation, style, strength = _choices(service.models.names)
+                model, other, saturation, style, strength = _choices(names)
                 start = gr.Button("Colorize", variant="primary", elem_id="start")
             with gr.Column(scale=2, min_width=320):
                 status = gr.HTML(
@@ -73,8 +70,7 @@ def build(
                     min_height=40,
                 )
                 slots = [
-                    gr.HTML("", js_on_load=None, elem_classes="place")
-                    for _ in range(service.limits.photos)
+                    gr.HTML("", js_on_load=None, elem_classes="place") for _ in range(limits.photos)
                 ]
         about = f"<p>{PRIVACY}</p><p>{attribution(examples)} {SEEN}</p>"
         gr.HTML(about, js_on_load=None, elem_id="about")
@@ -103,19 +99,8 @@ def build(
                 Path(style) if style else None,
             )
             changes: dict[Any, Any] = dict.fromkeys(slots, "")
-            for step in service.run(wanted, visit.new_folder, visit.check):
-                if step.line is not None:
-                    total = len(wanted.photos) if step.line.endswith("…") else 0
-                    changes[status] = markup.status(step.line, step.number, total)
-                elif step.error is not None:
-                    name = wanted.photos[step.number].name
-                    changes[slots[step.number]] = markup.refusal(name, step.error)
-                else:
-                    editor.offer(wanted, step)
-                    # Gradio's folder of an upload is known by its content.
-                    content, name = wanted.photos[step.number].parts[-2:]
-                    shown = markup.card(name, step.results, f"{content}/{name}")
-                    changes[slots[step.number]] = shown
+            for number, html in steps(editor, wanted, visit):
+                changes[status if number is None else slots[number]] = html
                 yield changes
                 changes = {}
 
@@ -126,7 +111,7 @@ def build(
         gallery.select(choose, None, photos, **SILENT)
         for sent in (photos, style):
             sent.change(hold, [photos, style], None, **SILENT)
-        turns = {"concurrency_id": QUEUE, "concurrency_limit": at_once}
+        turns = {"concurrency_id": QUEUE, "concurrency_limit": limits.at_once}
         start.click(
             color,
             [photos, model, other, saturation, style, strength],
@@ -139,10 +124,11 @@ def build(
         fields = [gr.File(visible=False), model, saturation, style, strength]
         answers = [gr.File(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)]
         unseen = gr.Button(visible=False)
-        unseen.click(_endpoint(service, store), fields, answers, api_name="colorize", **turns)
+        colorize = _endpoint(editor.service, store)
+        unseen.click(colorize, fields, answers, api_name="colorize", **turns)
         page.unload(leave)
     # Not open: what has a queue can't be called past it.
-    page.queue(max_size=waiting, api_open=False)
+    page.queue(max_size=limits.waiting, api_open=False)
     return page
 
 

@@ -23,8 +23,6 @@ def serve(
     limits: Limits,
     host: str,
     port: int,
-    waiting: int,
-    at_once: int,
     ready: Callable[[str], None],
 ) -> None:
     """Serve the page until a signal ends it.
@@ -34,8 +32,6 @@ def serve(
         limits: of what visitors send.
         host: name or address to listen at.
         port: 0 takes a free one.
-        waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are colored at the same time.
         ready: called with the address, from which on requests are queued.
 
     Raises:
@@ -48,7 +44,7 @@ def serve(
         # gradio reads its environment when it is imported.
         from irodori.app.demo.application import application
 
-        server = Server(application(models, limits, folder, waiting, at_once), PATIENCE)
+        server = Server(application(models, limits, folder), PATIENCE)
         ready(url(host, listening))
         server.run(sockets=[listening])
 

@@ -1,8 +1,8 @@
-"""The service behind the page's button: it reads, colorizes and writes photo after photo."""
+"""The service behind the page's button: it reads, colorizes and writes a photo."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -68,66 +68,13 @@ class Result(NamedTuple):
         return self.file.with_name(f"{kind}.jpg")
 
 
-class Step(NamedTuple):
-    """A step of a request's progress.
-
-    Attributes:
-        line: the status; None: unchanged.
-        number: of the photo that it is about.
-        results: of each model; none yet, or there is an error.
-        error: why there are none.
-    """
-
-    line: str | None
-    number: int = 0
-    results: tuple[Result, ...] = ()
-    error: str | None = None
-
-
 class ColorizeService:
-    """Colorizes visitors' photos with the models, within the limits, `at_once` at a time."""
+    """Colorizes visitors' photos with the models, within the limits."""
 
-    def __init__(self, models: Models, limits: Limits, at_once: int = 1) -> None:
+    def __init__(self, models: Models, limits: Limits) -> None:
         self.models = models
         self.limits = limits
-        self._turns = threading.Semaphore(at_once)
-
-    def run(
-        self,
-        request: ColorizeRequest,
-        new_folder: Callable[[], Path],
-        check: Callable[[], None] = lambda: None,
-    ) -> Iterator[Step]:
-        """Colorize a request's photos, and yield what the page shows from then on.
-
-        Args:
-            request: what is wanted.
-            new_folder: makes a folder for a result.
-            check: raises LeftError, which ends the work, when the visitor has left.
-        """
-        total, max_photos = len(request.photos), self.limits.photos
-        if not total:
-            yield Step("Choose a photo or an example first.")
-            return
-        if total > max_photos:
-            yield Step(f"{total} photos are too many: up to {max_photos} at a time.")
-            return
-        done = 0
-        for number, path in enumerate(request.photos):
-            of = f" ({number + 1} of {total})" if total > 1 else ""
-            yield Step(f"Colorizing {path.name}{of} …", number)
-            try:
-                results = self.colorize(request, path, new_folder, check)
-                done += 1
-                yield Step(None, number, results)
-            except LeftError:
-                return
-            except Exception as error:
-                yield Step(None, number, error=reason(error))
-        if total > 1:
-            yield Step(f"Done: {done} of {total} photos are colorized.")
-        else:
-            yield Step("Done." if done else "No photo was colorized.")
+        self._turns = threading.Semaphore(limits.at_once)
 
     def colorize(
         self,
@@ -138,10 +85,16 @@ class ColorizeService:
     ) -> tuple[Result, ...]:
         """Return what each model makes of one of a request's photos.
 
+        Args:
+            request: what is wanted.
+            path: of the photo.
+            new_folder: makes a folder for a result.
+            check: raises LeftError, which ends the work, when the visitor has left.
+
         Raises:
             IrodoriError: it can't be read, is too large or takes too long, or there is no such
                 model, or it has no styles.
-            LeftError: see `run`.
+            LeftError: see `check`.
         """
         with self._turns:
             check_time = self.with_time_limit(check)
