@@ -1,14 +1,17 @@
 """`irodori demo` as it is typed."""
 
 import importlib.util
+import os
 import signal
 import socket
+import tempfile
 import urllib.request
 
 import pytest
 from processes import process
 from typer.testing import CliRunner
 
+from irodori.app.demo.server import own_folder
 from irodori.cli.app import app
 
 RUNNER = CliRunner()
@@ -74,3 +77,19 @@ def test_a_service_that_is_told_to_end_does_so_in_order(demo_checkpoint, tmp_pat
         assert list(tmp_path.glob("irodori-demo-*"))
         assert server.stop(signal.SIGTERM) == (143, ["terminated"])
     assert list(tmp_path.glob("irodori-demo-*")) == []
+
+
+def test_the_folder_goes_and_those_of_killed_processes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, alive, other = (
+        tmp_path / name
+        for name in ("irodori-demo-4194999-abc", f"irodori-demo-{os.getppid()}-x", "irodori-demo-")
+    )
+    for folder in (dead, alive, other):
+        folder.mkdir()
+        (folder / "photo.jpg").touch()
+    with own_folder() as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o077 == 0
+        (folder / "photo.jpg").touch()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other])

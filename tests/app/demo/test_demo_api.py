@@ -53,6 +53,12 @@ def pixels(path):
     return read_photo(Path(path)).pixels
 
 
+def as_written(colored, path):
+    """The pixels of the file that a colorized HISTORICAL becomes."""
+    write_photo(path, colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
+    return pixels(path)
+
+
 def asked(address, payload):
     """The events of a call by plain HTTP, with any photo, be it one that was sent or not."""
     body = json.dumps({"data": [payload, "small", 1, None, 1]}).encode()
@@ -81,9 +87,7 @@ def test_a_photo_with_every_option(client, demo_run, tmp_path):
     colorizer = Colorizer.load(demo_run / "checkpoints" / "best.ckpt", settings)
     vector = colorizer.global_features([pixels(style)])
     colored = colorizer.color(pixels(HISTORICAL), vector)
-    expected = tmp_path / "expected.jpg"
-    write_photo(expected, colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
-    assert np.array_equal(pixels(file), pixels(expected))
+    assert np.array_equal(pixels(file), as_written(colored, tmp_path / "expected.jpg"))
     assert scenes == pytest.approx(colored.scenes, rel=1e-4)
     assert notes == list(read_photo(HISTORICAL).notes) == []
     assert Path(file).name == "castle_clinton-colorized.jpg"
@@ -221,8 +225,6 @@ def test_the_readmes_examples_in_python_and_curl(address, demo_checkpoint, tmp_p
     settings = ColorizeSettings(saturation=1.2)
     # By curl the bundled model is asked for, in Python the first one.
     for made, checkpoint in (("colorized.jpg", None), (names["colorized"], demo_checkpoint)):
-        colored = Colorizer.load(checkpoint, settings)
-        colored = colored.color(pixels(HISTORICAL))
-        write_photo(Path("expected.jpg"), colored.pixels_HW3, read_photo(HISTORICAL), Encoding())
-        assert np.array_equal(pixels(made), pixels("expected.jpg"))
+        colored = Colorizer.load(checkpoint, settings).color(pixels(HISTORICAL))
+        assert np.array_equal(pixels(made), as_written(colored, tmp_path / "expected.jpg"))
     assert names["scenes"] == pytest.approx(colored.scenes, rel=1e-3)

@@ -1,7 +1,6 @@
 """The demo's page in a real browser."""
 
 import os
-import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -202,15 +201,6 @@ def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
     color(page, "No photo was colorized.")
     assert "no photo of a known kind" in page.locator(".refused").inner_text()
     assert page.locator(".refused b").count() == 0
-
-
-@pytest.mark.long
-def test_a_file_that_is_too_large_is_refused_before_it_is_sent(open_page, tmp_path):
-    page = open_page()
-    large = tmp_path / "large.png"
-    large.write_bytes(bytes(600_000))
-    page.locator("#photos input[type=file]").set_input_files(str(large))
-    page.get_by_text(re.compile("exceeds? the maximum allowed size")).first.wait_for()
 
 
 @pytest.mark.long

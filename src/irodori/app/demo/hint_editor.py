@@ -126,13 +126,9 @@ class HintEditor:
         """
         edit = self._edit(token)
         folder = edit.folder / "hints"
-
-        def new_folder() -> Path:
-            folder.mkdir(exist_ok=True)
-            return folder
-
-        request = replace(edit.request, hints=hints)
-        (result,) = self.service.colorize(request, request.photos[0], new_folder, edit.check)
+        folder.mkdir(exist_ok=True)
+        request, (photo,) = replace(edit.request, hints=hints), edit.request.photos
+        (result,) = self.service.colorize(request, photo, lambda: folder, edit.check)
         return result.file
 
     def _edit(self, token: str) -> Edit:

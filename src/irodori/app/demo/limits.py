@@ -50,11 +50,6 @@ class Limits:
         """Largest size of a file in bytes."""
         return int(self.megabytes * 1e6)
 
-    @property
-    def decoded_bytes(self) -> int:
-        """Largest size of a decoded photo in bytes."""
-        return int(self.megapixels * 1e6) * DECODED
-
     def refuse(self, path: Path) -> None:
         """Raise IrodoriError for a file that is too large, by its length and its header."""
         size = path.stat().st_size
@@ -63,11 +58,11 @@ class Limits:
                 f"{size / 1e6:.1f} MB are more than the {self.megabytes:g} MB that this page takes"
             )
         header = probe(path)
-        megapixels = header.width * header.height / 1e6
-        if megapixels > self.megapixels or header.decoded_bytes > self.decoded_bytes:
+        megapixels, max_decoded = header.width * header.height / 1e6, self.megapixels * DECODED
+        if megapixels > self.megapixels or header.decoded_bytes > max_decoded * 1e6:
             raise IrodoriError(
                 f"{megapixels:.1f} million pixels, {header.decoded_bytes / 1e6:.0f} MB decoded;"
                 f" this page takes up to {self.megapixels:g} million,"
-                f" {self.decoded_bytes / 1e6:.0f} MB: scale the photo down, or use"
+                f" {max_decoded:.0f} MB: scale the photo down, or use"
                 " `irodori colorize`"
             )

@@ -70,10 +70,7 @@ def _quiet(folder: Path) -> None:
         "GRADIO_TEMP_DIR": str(folder),
         "GRADIO_EXAMPLES_CACHE": str(folder / "cached"),
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_SHARE": "False",
         "GRADIO_RUN_HISTORY": "False",
-        "GRADIO_MCP_SERVER": "False",
-        "GRADIO_SSR_MODE": "False",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_OFFLINE": "1",
     }

@@ -63,7 +63,7 @@ class UploadStore:
         self.max_bytes = max_bytes
         self.kept = kept
         self._visits: dict[str, Visit] = {}
-        self._arriving: list[int] = []
+        self._arriving = 0
         self._lock = threading.RLock()
 
     def new_folder(self) -> Path:
@@ -98,14 +98,14 @@ class UploadStore:
         """
         with self._lock:
             files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-            if sum(files) + sum(self._arriving) + size > self.max_bytes:
+            if sum(files) + self._arriving + size > self.max_bytes:
                 raise IrodoriError("There is no room for more photos now: try again later.")
-            self._arriving.append(size)
+            self._arriving += size
         try:
             yield
         finally:
             with self._lock:
-                self._arriving.remove(size)
+                self._arriving -= size
                 if not self._arriving:
                     self.sweep(aborted=0)
 

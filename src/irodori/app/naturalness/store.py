@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +195,8 @@ class Store:
                     "INSERT INTO questions (person, place, kind, photograph, method, first)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     (
-                        (person, place, one.kind, one.photograph, one.method, one.first)
-                        for place, one in enumerate(self.study.questions(person))
+                        (person, place, *astuple(question))
+                        for place, question in enumerate(self.study.questions(person))
                     ),
                 )
             self._heard[person] = now

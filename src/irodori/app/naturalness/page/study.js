@@ -40,13 +40,8 @@ function say(text) {
 }
 
 const wait = (milliseconds) => new Promise((resolve) => {
-  const timer = setTimeout(done, milliseconds);
-  function done() {
-    clearTimeout(timer);
-    window.removeEventListener("online", done);
-    resolve();
-  }
-  window.addEventListener("online", done);
+  setTimeout(resolve, milliseconds);
+  window.addEventListener("online", resolve, { once: true });
 });
 
 // The work's result; while it fails for want of a connection, it is done again.
