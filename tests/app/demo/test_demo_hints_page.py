@@ -286,9 +286,7 @@ def test_hints_stay_when_the_photo_is_colorized_again(colorized, photo, hint_che
     page.locator("#saturation input[type=number]").press("Tab")
     token = page.locator("hint-editor").get_attribute("data-token")
     color(page)
-    page.wait_for_function(
-        f"() => document.querySelector('hint-editor').dataset.token !== '{token}'"
-    )
+    page.locator(f"hint-editor:not([data-token='{token}'])").wait_for()
     assert dots(page) == [(25, 50, "#c02020")]
     settled(page)
     with page.expect_download() as download:
