@@ -17,6 +17,8 @@ FLAGS = [
 OWN = ("127.0.0.1", "localhost")
 TIMEOUT = 20_000
 """Milliseconds that a page may take for anything; the machine may be busy."""
+WORK = 60_000
+"""Milliseconds that coloring may take."""
 
 
 def executable():

@@ -5,6 +5,7 @@ import urllib.request
 from types import SimpleNamespace
 
 import pytest
+from browser import WORK
 from processes import process
 
 import tiny
@@ -51,6 +52,19 @@ def demo(demo_checkpoint, demo_run, hint_checkpoint, tmp_path_factory):
         assert (status, lines[-1]) == (130, "interrupted")
     page.close()
     assert list(temporary.glob("irodori-demo-*")) == []
+
+
+@pytest.fixture
+def open_page(visits, demo):
+    """Open the demo's page; options are those of `visits.page`."""
+
+    def opened(**options):
+        page = visits.page(**options)
+        page.goto(demo.address, timeout=WORK)
+        page.get_by_role("button", name="Colorize", exact=True).wait_for(timeout=WORK)
+        return page
+
+    return opened
 
 
 @pytest.fixture

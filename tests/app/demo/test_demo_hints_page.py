@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from browser import check_readable
 from PIL import Image
-from test_demo_page import WORK, color, downloaded, send
+from test_demo_page import choose_model, color, downloaded, send, send_style, set_number
 
 from irodori import Colorizer
 from irodori.imageio import read_photo
@@ -17,18 +17,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def colorized(visits, demo, photo):
+def colorized(open_page, photo):
     """Open the page with a photo that is colorized by a model that takes hints."""
 
-    def opened(model="hinted", style=None, **options):
-        page = visits.page(**options)
-        page.goto(demo.address, timeout=WORK)
-        page.get_by_label("Model", exact=True).click(timeout=WORK)
-        page.get_by_role("option", name=model).click()
+    def opened(style=None, **options):
+        page = open_page(**options)
+        choose_model(page, "hinted")
         if style:
-            page.get_by_role("button", name="Style").click()
-            page.locator("#style input[type=file]").set_input_files(str(style))
-            page.locator("#style").get_by_text("style").first.wait_for()
+            send_style(page, style)
         send(page, photo)
         color(page)
         page.locator(".compare").scroll_into_view_if_needed()
@@ -282,8 +278,7 @@ def test_hints_stay_when_the_photo_is_colorized_again(colorized, photo, hint_che
     page.mouse.click(*at(page, 0.25, 0.5))
     choose(page, "#c02020")
     page.keyboard.press("Escape")
-    page.locator("#saturation input[type=number]").fill("0.5")
-    page.locator("#saturation input[type=number]").press("Tab")
+    set_number(page, "saturation", "0.5")
     token = page.locator("hint-editor").get_attribute("data-token")
     color(page)
     page.locator(f"hint-editor:not([data-token='{token}'])").wait_for()
