@@ -55,13 +55,15 @@ class UploadStore:
         root: in which each upload and each result has a folder. An upload's is known by its
             content, so visitors who send the same photo share it.
         max_bytes: bytes of all files together.
-        kept: folders in it that are nobody's, such as the examples'.
+
+    Attributes:
+        kept: what is in it and nobody's, such as the examples.
     """
 
-    def __init__(self, root: Path, max_bytes: int, kept: frozenset[Path] = frozenset()) -> None:
+    def __init__(self, root: Path, max_bytes: int) -> None:
         self.root = root
         self.max_bytes = max_bytes
-        self.kept = kept
+        self.kept: frozenset[Path] = frozenset()
         self._visits: dict[str, Visit] = {}
         self._arriving = 0
         self._lock = threading.RLock()

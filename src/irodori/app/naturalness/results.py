@@ -127,11 +127,11 @@ def evaluate(study: Study, began: int, given: pd.DataFrame, criteria: Criteria) 
     answers["dropped"] = np.select(conditions, REASONS, "")
     counted = answers[answers.dropped == ""]
     by_method = {study.methods[n]: counted[counted.method == n] for n in study.judged}
-    numbers = (began, len(steps), len(finished), len(failed))
+    people = {"began": began, "answered": len(steps), "finished": len(finished)}
     return Outcome(
         study,
         criteria,
-        dict(zip(("began", "answered", "finished", "failed_checks"), numbers, strict=True)),
+        people | {"failed_checks": len(failed)},
         {"answered": len(checks), "passed": int(checks.natural.sum())},
         answers,
         tuple(_share(name, own) for name, own in by_method.items()),
