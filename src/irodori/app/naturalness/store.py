@@ -191,13 +191,11 @@ class Store:
             else:
                 (person,) = self._one("SELECT count(*) FROM people")
                 connection.execute("INSERT INTO people VALUES (?, ?)", [person, code])
+                questions = enumerate(self.study.questions(person))
                 connection.executemany(
                     "INSERT INTO questions (person, place, kind, photograph, method, first)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        (person, place, *astuple(question))
-                        for place, question in enumerate(self.study.questions(person))
-                    ),
+                    ((person, place, *astuple(question)) for place, question in questions),
                 )
             self._heard[person] = now
             self._begins.append(now)
@@ -300,15 +298,10 @@ class Store:
         methods = [1 if kind == "hues" else method]
         if self.study.settings.pairs:
             methods.insert(first, 0)
-        found = [
-            self._one(
-                "SELECT token, width, height FROM pictures"
-                " WHERE kind = ? AND photograph = ? AND method = ?",
-                *(kind, 0 if kind == "card" else photograph, number),
-            )
-            for number in methods
-        ]
-        return [
-            {"source": f"pictures/{token}", "width": width, "height": height}
-            for token, width, height in found
-        ]
+        query = (
+            "SELECT 'pictures/' || token, width, height FROM pictures"
+            " WHERE kind = ? AND photograph = ? AND method = ?"
+        )
+        photograph = 0 if kind == "card" else photograph
+        found = [self._one(query, kind, photograph, number) for number in methods]
+        return [dict(zip(("source", "width", "height"), row, strict=True)) for row in found]
