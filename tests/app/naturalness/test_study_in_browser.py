@@ -42,10 +42,7 @@ def choices(path, person):
 
 
 def answered(path, person):
-    rows = sqlite3.connect(path).execute(
-        "SELECT choice FROM answers WHERE person = ? ORDER BY place", [person]
-    )
-    return [row[0] for row in rows]
+    return Store(path).read()[1].query("person == @person").choice.tolist()
 
 
 def begun(visits, address, **options):

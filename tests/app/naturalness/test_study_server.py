@@ -2,8 +2,9 @@
 
 import re
 import sqlite3
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -75,22 +76,16 @@ def test_an_answer_sent_twice_counts_once_and_the_first_time(client, path):
 
 
 def test_many_at_once_each_get_a_number_and_lose_nothing(client, path):
-    done = []
-
-    def go():
+    def go(number):
         code = client.post("api/begin").json()["code"]
         for place in range(3):
             given = {"code": code, "place": place, "choice": 0, "viewed": 400, "latency": 400}
             client.post("api/answer", **given).raise_for_status()
-        done.append(code)
+        return code
 
     before = len(answers_of(path))
-    threads = [threading.Thread(target=go) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(done)) == 8
+    with ThreadPoolExecutor(8) as people:
+        assert len(set(people.map(go, range(8)))) == 8
     assert len(answers_of(path)) == before + 24
     people = [row[0] for row in sqlite3.connect(path).execute("SELECT person FROM people")]
     assert sorted(people) == list(range(len(people)))
@@ -218,21 +213,14 @@ def test_the_showings_of_a_question_are_counted(tmp_path):
     assert store.read()[1].showings.tolist() == [3]
 
 
-class Clock:
-    seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
-
-
 def rows(path):
     return [row for (row,) in sqlite3.connect(path).execute("SELECT person FROM people")]
 
 
 def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
     path = study(tmp_path)
-    clock = Clock()
-    store = Store(path, clock)
+    clock = SimpleNamespace(seconds=0.0)
+    store = Store(path, lambda: clock.seconds)
     gone, here, answered = (store.begin() for _ in range(3))
     store.answer(answered, 0, 1, 500, 600)
     first = store.step(gone)["pictures"]
@@ -251,7 +239,7 @@ def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
     given = store.read()[1]
     assert (given.person.tolist(), given.showings.tolist()) == ([2, 0], [0, 1])
     # After a restart nobody is taken for gone at once.
-    again = Store(path, clock)
+    again = Store(path, lambda: clock.seconds)
     again.begin()
     assert len(rows(path)) == 5
 
@@ -266,8 +254,8 @@ def may_begin(store):
 
 def test_beginnings_are_limited_in_a_minute_and_in_all(tmp_path):
     path = study(tmp_path)
-    clock = Clock()
-    store = Store(path, clock)
+    clock = SimpleNamespace(seconds=0.0)
+    store = Store(path, lambda: clock.seconds)
     for begun in range(0, MAX_OPEN, MAX_BEGINS):
         assert len(rows(path)) == begun
         assert [may_begin(store) for _ in range(MAX_BEGINS + 1)] == [True] * MAX_BEGINS + [False]
