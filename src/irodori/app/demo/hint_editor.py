@@ -127,8 +127,8 @@ class HintEditor:
         edit = self._edit(token)
         folder = edit.folder / "hints"
         folder.mkdir(exist_ok=True)
-        request, (photo,) = replace(edit.request, hints=hints), edit.request.photos
-        (result,) = self.service.colorize(request, photo, lambda: folder, edit.check)
+        request = replace(edit.request, hints=hints)
+        (result,) = self.service.colorize(request, request.photos[0], lambda: folder, edit.check)
         return result.file
 
     def _edit(self, token: str) -> Edit:
