@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import signal
-import socket
 import tempfile
 import urllib.request
 
@@ -46,17 +45,6 @@ def test_mistakes_are_one_line(words, part, tmp_path, monkeypatch):
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert part in line
-
-
-def test_a_port_that_is_taken():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        done = demo("--port", port)
-    assert done.exit_code == 1
-    (line,) = done.stderr.splitlines()
-    assert f"port {port}: Address already in use" in line
 
 
 def test_without_gradio(monkeypatch):
