@@ -24,7 +24,7 @@ def copied_to(folder: Path) -> list[Example]:
     """Return the examples, as copies in a folder that the page may show."""
     shutil.copytree(FOLDER, folder)
     with (folder / LIST).open(encoding="utf-8", newline="") as file:
-        return [Example(**{**row, "file": folder / row["file"]}) for row in csv.DictReader(file)]
+        return [Example(folder / row.pop("file"), **row) for row in csv.DictReader(file)]
 
 
 def attribution(examples: list[Example]) -> str:

@@ -111,7 +111,7 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
         gallery.select(choose, None, photos, **SILENT)
         for sent in (photos, style):
             sent.change(hold, [photos, style], None, **SILENT)
-        turns = {"concurrency_id": QUEUE, "concurrency_limit": limits.at_once}
+        turns: dict[str, Any] = {"concurrency_id": QUEUE, "concurrency_limit": limits.at_once}
         start.click(
             color,
             [photos, model, other, saturation, style, strength],
