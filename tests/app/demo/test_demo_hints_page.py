@@ -142,8 +142,12 @@ def test_a_click_a_drag_undo_redo_and_the_download(colorized, photo, hint_checkp
     assert np.array_equal(plain, colorizer.color(read_photo(photo).pixels).pixels_HW3)
 
 
-def focused(page):
-    return page.evaluate("document.activeElement.textContent || document.activeElement.ariaLabel")
+FOCUSED = "document.activeElement.textContent || document.activeElement.ariaLabel"
+
+
+def wait_for_focus(page, name):
+    """Wait for it: a dialog's focus is taken back before its event says that it is closed."""
+    page.wait_for_function(f"name => ({FOCUSED}) === name", arg=name)
 
 
 def test_by_keyboard_alone(colorized):
@@ -152,13 +156,13 @@ def test_by_keyboard_alone(colorized):
     page.keyboard.press("Enter")
     page.locator(".swatches button").first.wait_for()
     page.keyboard.press("Tab")
-    while not focused(page).startswith("Likely color"):
+    while not page.evaluate(FOCUSED).startswith("Likely color"):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     ((x, y, value),) = dots(page)
     assert (x, y) == (50, 50)
     page.keyboard.press("Escape")
-    assert focused(page) == f"Hint 1: {value}, 50 % from the left, 50 % from the top"
+    wait_for_focus(page, f"Hint 1: {value}, 50 % from the left, 50 % from the top")
     for key in ["Shift+ArrowRight"] * 3 + ["ArrowLeft"] * 2 + ["Shift+ArrowUp"] * 20:
         page.keyboard.press(key)
     assert dots(page) == [(64, 0, value)]
@@ -168,7 +172,7 @@ def test_by_keyboard_alone(colorized):
     assert dots(page) == [(64, 0, "#c02020")]
     page.keyboard.press("Delete")
     assert dots(page) == []
-    assert focused(page) == "Add a hint"
+    wait_for_focus(page, "Add a hint")
     for expected in ([(64, 0, "#c02020")], [(64, 0, value)], [(50, 50, value)], []):
         page.keyboard.press("Control+z")
         assert dots(page) == expected
