@@ -1,8 +1,6 @@
 """A real browser: the system's Chromium, driven by Playwright."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -19,24 +17,13 @@ FLAGS = [
 OWN = ("127.0.0.1", "localhost")
 TIMEOUT = 20_000
 """Milliseconds that a page may take for anything; the machine may be busy."""
+WORK = 60_000
+"""Milliseconds that coloring may take."""
 
 
 def executable():
     """Where the system's Chromium is; None if there is none."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
-
-
-@contextmanager
-def launched() -> Iterator:
-    """A browser with a new, empty profile."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class Visits:

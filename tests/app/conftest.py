@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 import pytest
-from browser import Visits, executable, launched
+from browser import FLAGS, Visits, executable
 
 
 def pytest_runtest_setup(item):
@@ -19,9 +19,13 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium, started once; without it the tests that want it are skipped."""
-    with launched() as started:
+    """Chromium with a new, empty profile; without it the tests that want it are skipped."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         yield started
+        started.close()
 
 
 @pytest.fixture

@@ -61,14 +61,12 @@ def demo(
         from irodori.app.demo.models import Models
         from irodori.app.demo.server import serve
         from irodori.inference.batch_colorizer import device_of
-        from irodori.inference.settings import check_range
 
-        check_range("--waiting", waiting, 1, 100_000)
-        check_range("--at-once", at_once, 1, 1000)
-        limits = Limits(max_megabytes, max_megapixels, max_photos, max_seconds, max_gigabytes)
+        sizes = (max_megabytes, max_megapixels, max_photos, max_seconds, max_gigabytes)
+        limits = Limits(*sizes, waiting, at_once)
         models = Models(checkpoint or [], device_of(device), trust or ())
-        serve(models, limits, host, port, waiting, at_once, ready=_report_address)
 
+        def ready(address: str) -> None:
+            print(f"irodori demo at {address} (Ctrl-C ends it)", flush=True)
 
-def _report_address(address: str) -> None:
-    print(f"irodori demo at {address} (Ctrl-C ends it)", flush=True)
+        serve(models, limits, host, port, ready)

@@ -1,14 +1,16 @@
 """`irodori demo` as it is typed."""
 
 import importlib.util
+import os
 import signal
-import socket
+import tempfile
 import urllib.request
 
 import pytest
-from demo_server import address_of, ended, started
+from processes import process
 from typer.testing import CliRunner
 
+from irodori.app.demo.server import own_folder
 from irodori.cli.app import app
 
 RUNNER = CliRunner()
@@ -45,17 +47,6 @@ def test_mistakes_are_one_line(words, part, tmp_path, monkeypatch):
     assert part in line
 
 
-def test_a_port_that_is_taken():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        done = demo("--port", port)
-    assert done.exit_code == 1
-    (line,) = done.stderr.splitlines()
-    assert f"port {port}: Address already in use" in line
-
-
 def test_without_gradio(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
@@ -68,9 +59,25 @@ def test_without_gradio(monkeypatch):
 
 @pytest.mark.long
 def test_a_service_that_is_told_to_end_does_so_in_order(demo_checkpoint, tmp_path):
-    process = started("--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path))
-    with urllib.request.urlopen(address_of(process)) as answer:
-        assert b"irodori" in answer.read()
-    assert list(tmp_path.glob("irodori-demo-*"))
-    assert ended(process, signal.SIGTERM) == (143, "terminated\n")
+    with process("demo", "--checkpoint", demo_checkpoint, TMPDIR=str(tmp_path)) as server:
+        with urllib.request.urlopen(server.address) as answer:
+            assert b"irodori" in answer.read()
+        assert list(tmp_path.glob("irodori-demo-*"))
+        assert server.stop(signal.SIGTERM) == (143, ["terminated"])
     assert list(tmp_path.glob("irodori-demo-*")) == []
+
+
+def test_the_folder_goes_and_those_of_killed_processes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, alive, other = (
+        tmp_path / name
+        for name in ("irodori-demo-4194999-abc", f"irodori-demo-{os.getppid()}-x", "irodori-demo-")
+    )
+    for folder in (dead, alive, other):
+        folder.mkdir()
+        (folder / "photo.jpg").touch()
+    with own_folder() as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o077 == 0
+        (folder / "photo.jpg").touch()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other])

@@ -30,24 +30,23 @@ def editor(hint_checkpoint, demo_checkpoint):
 
 
 @pytest.fixture
-def colorized(editor, tmp_path):
+def colorized(editor, tmp_path, visit):
     """Colorize a photo as the page does; returns its result's token."""
 
     def colorize(number=0, size=(160, 120), **request):
         path = tmp_path / f"photo{number}.png"
         tiny.photo(number).resize(size).save(path)
         request = ColorizeRequest([path], **{"models": ["hinted"], **request})
-
-        def new_folder():
-            folder = tmp_path / f"{len(list(tmp_path.iterdir())):040x}"
-            folder.mkdir()
-            return folder
-
-        steps = [step for step in editor.service.run(request, new_folder) if step.results]
-        editor.offer(request, steps[0])
-        return steps[0].results[0].file.parent.name
+        results = editor.service.colorize(request, path, visit.new_folder)
+        editor.offer(request, path, results)
+        return results[0].file.parent.name
 
     return colorize
+
+
+def prepared(editor):
+    """The tokens of photos that are prepared."""
+    return [token for token, edit in editor._edits.items() if edit.prepared]
 
 
 def opened(jpeg):
@@ -108,10 +107,10 @@ def test_a_model_without_hints_takes_none(editor, colorized):
 
 def test_prepared_photos_are_few_and_the_least_recently_used_goes(editor, colorized, monkeypatch):
     monkeypatch.setattr(module, "KEPT", 2)
-    prepared = []
+    calls = []
 
     def prepare(colorizer, *arguments, real=Colorizer.prepare):
-        prepared.append(colorizer)
+        calls.append(colorizer)
         return real(colorizer, *arguments)
 
     tokens = [colorized(number) for number in range(3)]
@@ -119,12 +118,12 @@ def test_prepared_photos_are_few_and_the_least_recently_used_goes(editor, colori
     expected = [editor.preview(token, [RED]) for token in tokens[:2]]
     editor.likely_colors(tokens[0], 0, 0)
     editor.preview(tokens[2], [])
-    assert len(prepared) == 3
+    assert len(calls) == 3
     assert editor.preview(tokens[0], [RED]) == expected[0]
-    assert len(prepared) == 3
+    assert len(calls) == 3
     assert editor.preview(tokens[1], [RED]) == expected[1]
-    assert len(prepared) == 4
-    assert len(editor._prepared) == 2
+    assert len(calls) == 4
+    assert prepared(editor) == tokens[:2]
 
 
 def test_with_its_folder_all_of_a_result_is_forgotten(editor, colorized, tmp_path):
@@ -137,7 +136,7 @@ def test_with_its_folder_all_of_a_result_is_forgotten(editor, colorized, tmp_pat
             use(token, (RED,))
     with pytest.raises(LeftError):
         editor.likely_colors(token, 0, 0)
-    assert set(editor._edits) == set(editor._prepared) == {other}
+    assert list(editor._edits) == prepared(editor) == [other]
 
 
 def test_photos_prepared_by_a_model_that_has_gone_go_too(editor, colorized):
@@ -146,7 +145,7 @@ def test_photos_prepared_by_a_model_that_has_gone_go_too(editor, colorized):
     for name in ("small", "starter"):
         editor.service.models.load(name)
     editor.forget_gone()
-    assert not editor._prepared
+    assert not prepared(editor)
     assert editor.preview(token, [RED])
 
 
@@ -162,12 +161,11 @@ def test_work_ends_when_the_visitor_leaves_or_it_takes_too_long(
         with pytest.raises(IrodoriError, match="takes longer than 50 s"):
             editor.preview(token, [RED])
     editor.service.limits = Limits()
-    check = editor._check(token)
-    check()
+    edit = editor._edits[token]
+    edit.check()
     shutil.rmtree(tmp_path / token)
-    editor.forget_gone()
     with pytest.raises(LeftError):
-        check()
+        edit.check()
 
 
 def test_files_wait_for_their_turn_among_the_photos(editor, colorized):

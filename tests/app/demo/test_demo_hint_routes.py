@@ -5,15 +5,16 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from unittest.mock import call, create_autospec
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.hint_routes import hint_routes
-from irodori.app.demo.route_guard import TALK, RouteGuard
+from irodori.app.demo.limits import Limits
 from irodori.app.demo.service import LeftError
-from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.hints import Hint
 from irodori.utils.errors import IrodoriError
 
@@ -24,50 +25,25 @@ TEXT = json.dumps(
 HINTS = (Hint(0.25, 1, "#102030", relative=True),)
 
 
-class Editor:
-    def __init__(self):
-        self.asked = []
-        self.error = None
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def note(self, *arguments):
-        self.asked.append(arguments)
-        assert self.go_on.wait(30)
-        if self.error:
-            raise self.error
-
-    def in_shares(self, token, hints):
-        self.note(token, hints)
-        return hints
-
-    def preview(self, token, hints):
-        self.note(token, hints)
-        return b"\xff\xd8jpeg"
-
-    def likely_colors(self, token, x, y):
-        self.note(token, x, y)
-        return ["#102030"]
-
-    def full_size(self, token, hints):
-        self.note(token, hints)
-        return Path("/tmp/a b/photo-colorized.jpg")
-
-
 @pytest.fixture
 def editor():
-    return Editor()
+    editor = create_autospec(HintEditor, instance=True)
+    editor.in_shares.side_effect = lambda token, hints: hints
+    editor.preview.return_value = b"\xff\xd8jpeg"
+    editor.likely_colors.return_value = ["#102030"]
+    editor.full_size.return_value = Path("/tmp/a b/photo-colorized.jpg")
+    return editor
 
 
 @pytest.fixture
-def client(editor, tmp_path):
-    app = Starlette(routes=hint_routes(editor, waiting=2, at_once=1))
-    with TestClient(RouteGuard(app, UploadStore(tmp_path, TALK), upload=TALK)) as client:
+def client(editor):
+    routes = hint_routes(editor, Limits(waiting=2, at_once=1))
+    with TestClient(Starlette(routes=routes)) as client:
         yield client
 
 
-def post(client, what, content=TEXT, token=TOKEN):
-    return client.post(f"/hints/{token}/{what}", content=content)
+def post(client, what, content=TEXT):
+    return client.post(f"/hints/{TOKEN}/{what}", content=content)
 
 
 def test_answers(client, editor):
@@ -76,7 +52,12 @@ def test_answers(client, editor):
     assert post(client, "colors?x=0.5&y=1", "").json() == ["#102030"]
     assert post(client, "file").text == "gradio_api/file=/tmp/a%20b/photo-colorized.jpg"
     assert post(client, "read").json() == json.loads(TEXT)
-    assert editor.asked == [(TOKEN, HINTS), (TOKEN, 0.5, 1.0), (TOKEN, HINTS), (TOKEN, HINTS)]
+    assert editor.mock_calls == [
+        call.preview(TOKEN, HINTS),
+        call.likely_colors(TOKEN, 0.5, 1.0),
+        call.full_size(TOKEN, HINTS),
+        call.in_shares(TOKEN, HINTS),
+    ]
 
 
 @pytest.mark.parametrize("what", ["preview", "file", "read"])
@@ -96,7 +77,7 @@ def test_mistakes_are_one_line(client, editor, what, content, why):
     assert answer.status_code == 400
     assert why in answer.text
     assert "\n" not in answer.text
-    assert editor.asked == []
+    assert not editor.mock_calls
 
 
 @pytest.mark.parametrize("query", ["", "?x=1", "?x=1&y=b"])
@@ -116,35 +97,27 @@ def test_a_place_has_two_numbers(client, query):
 )
 @pytest.mark.parametrize("what", ["preview", "file"])
 def test_failures(client, editor, capfd, what, error, status, part, log):
-    editor.error = error
+    work = {"preview": editor.preview, "file": editor.full_size}[what]
+    work.side_effect = error
     answer = post(client, what)
     assert (answer.status_code, part in answer.text) == (status, True)
     written = capfd.readouterr().err
     assert written.count("\n") == bool(log)
     assert log in written
     # The turn has been given back.
-    editor.error = None
+    work.side_effect = None
     assert post(client, what).status_code == 200
 
 
-def test_nothing_else_is_there(client, editor):
-    for path in ("preview/x", "other", "", "../preview"):
-        assert post(client, path).status_code == 404
-    for token in ("short", TOKEN.upper(), f"{TOKEN}0", "..%2f" * 8):
-        assert post(client, "preview", token=token).status_code == 404
-    assert client.get(f"/hints/{TOKEN}/preview").status_code == 405
-    assert post(client, "preview", b"x" * (TALK + 1)).status_code == 413
-    assert editor.asked == []
-
-
 def test_who_waits_is_counted_and_more_are_sent_away(client, editor):
-    editor.go_on.clear()
+    go_on = threading.Event()
+    editor.preview.side_effect = lambda token, hints: go_on.wait(30) and b"jpeg"
     with ThreadPoolExecutor(8) as visitors:
         previews = [visitors.submit(post, client, "preview") for _ in range(6)]
         # One is at work, two wait, and the others are sent away.
         refused = [done.result() for done in itertools.islice(as_completed(previews, 30), 3)]
-        assert len(editor.asked) == 1
-        editor.go_on.set()
+        assert editor.preview.call_count == 1
+        go_on.set()
         answers = [done.result() for done in previews]
     assert [answer.status_code for answer in refused] == [503] * 3
     assert "try again" in refused[0].text

@@ -10,20 +10,9 @@ from irodori.app.demo.markup import card, refusal, status
 from irodori.app.demo.service import Result
 
 TAGS = {
-    "article",
-    "h3",
-    "h4",
-    "small",
-    "div",
-    "section",
-    "img",
-    "span",
-    "input",
-    "p",
-    "a",
-    "strong",
+    *("article", "section", "div", "p", "h3", "h4", "small", "span", "strong", "a", "img", "input"),
+    *("hint-editor", "ul", "li", "table", "caption", "tbody", "tr", "th", "td", "progress"),
 }
-TAGS |= {"hint-editor", "ul", "li", "table", "caption", "tbody", "tr", "th", "td", "progress"}
 SCENES = {"solar_panel": 0.7, "animal": 0.3}
 
 
@@ -44,23 +33,21 @@ class Elements(HTMLParser):
 
 
 def painted(name="photo", model="starter", scenes=SCENES, **more):
-    folder = Path("/tmp/a b")
-    file = folder / f"{name}-colorized.jpg"
-    return Result(model, file, folder / "c.jpg", folder / "g.jpg", scenes, **more)
+    return Result(model, (3, 2), Path(f"/tmp/a b/{name}-colorized.jpg"), scenes, **more)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1))
 def test_names_are_text_and_nothing_else(name):
     for html in (
-        card(name, (3, 2), [painted(name)]),
-        card(name, (3, 2), [painted(name, takes_hints=True)], name),
-        card("photo", (3, 2), [painted(notes=(name,))]),
+        card(name, [painted(name)]),
+        card(name, [painted(name, takes_hints=True)], name),
+        card("photo", [painted(notes=(name,))]),
         refusal(name, f"because of {name}"),
         status(name, 1, 2),
     ):
         assert {tag for tag, _ in Elements(html).found} <= TAGS
         assert name in Elements(html).text
-    page = Elements(card(name, (3, 2), [painted(name)]))
+    page = Elements(card(name, [painted(name)]))
     (link,) = page.of("a")
     assert link["download"] == f"{name}-colorized.jpg"
     assert unquote(link["href"]) == f"gradio_api/file=/tmp/a b/{name}-colorized.jpg"
@@ -70,7 +57,8 @@ def test_names_are_text_and_nothing_else(name):
 
 
 def test_two_models_side_by_side():
-    html = card("photo.jpg", (1, 1), [painted(), painted(model="lab_alpha1/x", scenes={})])
+    noted = painted(notes=("picture 1 of 2", "BMP holds < 2 notes"))
+    html = card("photo.jpg", [noted, painted(model="lab_alpha1/x", scenes={})])
     page = Elements(html)
     assert re.findall("<h4>(.*?)</h4>", html) == ["starter", "lab_alpha1/x"]
     labels = [slider["aria-label"] for slider in page.of("input")]
@@ -79,19 +67,13 @@ def test_two_models_side_by_side():
     ]
     assert "says nothing of scenes" in page.text
     assert len(page.of("table")) == 1
-
-
-def test_notes_stand_beside_their_result():
-    noted = painted(notes=("picture 1 of 2", "BMP holds < 2 notes"))
-    page = Elements(card("photo.jpg", (1, 1), [noted, painted(model="other")]))
-    assert len(page.of("li")) == 2
-    assert len(page.of("ul")) == 1
+    assert (len(page.of("ul")), len(page.of("li"))) == (1, 2)
     assert "BMP holds < 2 notes" in page.text
 
 
 def test_hints_where_the_model_takes_them():
-    with_style = painted(takes_hints=True, style=Path("/tmp/a b/style.jpg"))
-    page = Elements(card("photo.jpg", (1, 1), [with_style, painted(model="other")], "key"))
+    with_style = painted(takes_hints=True, style_1G=object())
+    page = Elements(card("photo.jpg", [with_style, painted(model="other")], "key"))
     (editor,) = page.of("hint-editor")
     assert editor == {
         "data-token": "a b",

@@ -31,7 +31,8 @@ CLOSED = f"""
     /gradio_api/api/colorize /gradio_api/deep_link /gradio_api/vibe-edit/ /docs /login
     /gradio_api/process_recording /gradio_api/mcp/sse /gradio_api/stream/a/b/1/playlist.m3u8
     /gradio_api/custom_component/1/client/component/x /gradio_api/file/etc/passwd /hints/preview
-    /hints/{"0a" * 20}/other /hints/{"0a" * 21}/preview
+    /hints/{"0a" * 20}/other /hints/{"0a" * 20}/preview/x /hints/{"0a" * 20}/../preview
+    /hints/{"0a" * 21}/preview /hints/{"0A" * 20}/preview /hints/{"..%2f" * 8}/preview
 """
 
 
@@ -81,7 +82,8 @@ def test_lengths(client):
     assert client.post("/gradio_api/upload", content=bytes(2 * TALK)).status_code == 200
     assert client.post("/gradio_api/upload", content=bytes(2 * TALK + 1)).status_code == 413
     assert client.post("/gradio_api/queue/join", content=bytes(TALK)).status_code == 200
-    assert client.post("/gradio_api/queue/join", content=bytes(TALK + 1)).status_code == 413
+    for path in ("/gradio_api/queue/join", f"/hints/{'0a' * 20}/preview"):
+        assert client.post(path, content=bytes(TALK + 1)).status_code == 413
     assert client.post("/gradio_api/upload", content=iter([b"a", b"b"])).status_code == 411
 
 

@@ -11,7 +11,9 @@ from irodori.utils.errors import IrodoriError
 @pytest.fixture
 def store(tmp_path):
     (tmp_path / "examples").mkdir()
-    return UploadStore(tmp_path, 1000, frozenset({tmp_path / "examples"}))
+    store = UploadStore(tmp_path, 1000)
+    store.kept = frozenset({tmp_path / "examples"})
+    return store
 
 
 def sent(store, name, content="x"):

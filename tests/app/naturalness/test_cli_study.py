@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from made_study import Client, folders, process, study
+from made_study import Client, folders, study
+from processes import process
 from typer.testing import CliRunner
 
 from irodori.cli.app import app
@@ -22,7 +23,8 @@ def irodori(*arguments):
 def test_a_study_is_served_stopped_gone_on_with_and_evaluated(tmp_path):
     truth, plain, warm = folders(tmp_path)
     database = tmp_path / "study.db"
-    with process(database, plain, warm, "--truth", truth, "--checks", 0.2) as first:
+    words = (plain, warm, "--truth", truth, "--checks", 0.2)
+    with process("study", "serve", database, *words) as first:
         assert any(line.startswith("each person judges 5 of 5") for line in first.lines)
         client = Client(first.address)
         code = client.post("api/begin").json()["code"]
@@ -34,7 +36,7 @@ def test_a_study_is_served_stopped_gone_on_with_and_evaluated(tmp_path):
         # Answers are on the disk: a crash at this moment loses none.
         first.kill()
     # Ctrl-C is sent in the browser's test.
-    with process(database) as again:
+    with process("study", "serve", database) as again:
         assert "people who have begun: 1; answers: 2" in again.lines
         assert Client(again.address).post("api/step", code=code).json()["place"] == 2
         status, (line,) = again.stop(signal.SIGTERM)

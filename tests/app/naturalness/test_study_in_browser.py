@@ -7,11 +7,12 @@ import sqlite3
 
 import pytest
 from browser import check_readable
-from made_study import Process, process, served, study
+from made_study import served, study
+from processes import Process, process
 from typer.testing import CliRunner
 
 from irodori.app.naturalness.store import Store
-from irodori.app.naturalness.study import Settings
+from irodori.app.naturalness.study import Settings, meaning
 from irodori.cli.app import app
 
 PHONE = {
@@ -32,7 +33,7 @@ def choice(study, question):
     likes = (True, question.photograph % 2 == 0, False)
     wanted = likes[question.method] if question.kind == "photograph" else True
     pairs = study.settings.pairs
-    return next(number for number in (0, 1) if question.answer(number, pairs) == wanted)
+    return int(meaning(1, question.kind, question.first, pairs) == wanted)
 
 
 def choices(path, person):
@@ -41,10 +42,7 @@ def choices(path, person):
 
 
 def answered(path, person):
-    rows = sqlite3.connect(path).execute(
-        "SELECT choice FROM answers WHERE person = ? ORDER BY place", [person]
-    )
-    return [row[0] for row in rows]
+    return Store(path).read()[1].query("person == @person").choice.tolist()
 
 
 def begun(visits, address, **options):
@@ -93,10 +91,10 @@ def test_a_picture_is_the_right_one_and_shown_for_its_time(visits, tmp_path):
             assert page.get_by_text("Your answer?").is_visible()
             page.keyboard.press("m")
         at_the_end(page)
-    for given in Store(path).read()[1]:
-        assert given.viewed >= 1200
-        assert given.latency >= given.viewed
-        assert given.showings == 1
+    given = Store(path).read()[1]
+    assert given.viewed.min() >= 1200
+    assert (given.latency >= given.viewed).all()
+    assert (given.showings == 1).all()
 
 
 @pytest.mark.long
@@ -118,7 +116,7 @@ def test_time_in_another_tab_is_no_viewing(visits, tmp_path):
         wait_for_place(page, 0, 3)
         page.keyboard.press("m")
         wait_for_place(page, 1, 3)
-    (given,) = Store(path).read()[1]
+    (given,) = Store(path).read()[1].itertuples()
     assert given.viewed >= 500
     assert given.latency - given.viewed >= 2000
 
@@ -179,7 +177,7 @@ def go_with_trouble(visits, serving, database, path, wanted):
     page.get_by_role("button", name=BUTTONS[wanted[3]], exact=True).click()
     page.get_by_text("Your answer is kept and will be sent").wait_for()
     port = serving.address.rpartition(":")[2]
-    again = Process(database, "--port", port)
+    again = Process("study", "serve", database, "--port", port)
     try:
         press(page, wanted, 4)
         at_the_end(page)
@@ -192,16 +190,15 @@ def go_with_trouble(visits, serving, database, path, wanted):
 def test_three_people_and_their_results(visits, tmp_path):
     path = study(tmp_path, QUICK, photographs=7)
     wanted = [choices(path, person) for person in range(3)]
-    with process(path) as serving:
+    with process("study", "serve", path) as serving:
         go_by_touch(visits, serving.address, wanted[0])
         go_by_keys(visits, serving.address, wanted[1])
         go_with_trouble(visits, serving, path, path, wanted[2])
     assert [answered(path, person) for person in range(3)] == wanted
     # Blind and balanced: each photograph was judged once in each method.
     made = Store(path).study
-    asked = [one.question for one in Store(path).read()[1] if one.question.kind == "photograph"]
-    pictures = {(one.photograph, one.method) for one in asked}
-    assert len(pictures) == len(asked) == 3 * made.count
+    asked = Store(path).read()[1].query("kind == 'photograph'")
+    assert len(asked) == len(asked.drop_duplicates(["photograph", "method"])) == 3 * made.count
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["study", "results", str(path), "--output", str(out)])
     assert done.exit_code == 0, done.output

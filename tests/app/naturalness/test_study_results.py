@@ -5,13 +5,13 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
 from irodori.app.naturalness.report import answers_csv, shares_plot, show, write_report
 from irodori.app.naturalness.results import Criteria, evaluate
-from irodori.app.naturalness.store import Answer
-from irodori.app.naturalness.study import Settings, Study
+from irodori.app.naturalness.study import Settings, Study, meaning
 
 METHODS = ("ground truth", "good", "poor")
 SHARES = {"ground truth": 0.95, "good": 0.85, "poor": 0.35}
@@ -24,20 +24,19 @@ def made(photographs=24, pairs=False, methods=METHODS, checks=0.15):
     return Study("s", 3, settings, methods, names, photographs, hues, cards)
 
 
-def choice_for(question, natural, pairs):
-    """The button that means this."""
-    return next(choice for choice in (0, 1) if question.answer(choice, pairs) == natural)
-
-
 def answered(study, people, natural, until=None, viewed=800, careful=True):
     """What people answer; `natural(person, question)` says what they think of a photograph."""
-    given = []
-    for person in people:
-        for place, question in enumerate(study.questions(person)[:until]):
-            thought = natural(person, question) if question.kind == "photograph" else careful
-            choice = choice_for(question, thought, study.settings.pairs)
-            given.append(Answer(person, place, question, choice, viewed, viewed + 300, 1))
-    return given
+    rows = [
+        {"person": person, "place": place, **vars(question)}
+        | {"thought": natural(person, question) if question.kind == "photograph" else careful}
+        for person in people
+        for place, question in enumerate(study.questions(person)[:until])
+    ]
+    given = pd.DataFrame(rows).assign(viewed=viewed, latency=viewed + 300, showings=1)
+    # The second button, but where that doesn't mean what was thought.
+    second = meaning(pd.Series(1, given.index), given.kind, given["first"], study.settings.pairs)
+    thought = given.pop("thought")
+    return given.assign(choice=(second == thought).astype(int))
 
 
 def by_chance(study, seed=0, shares=SHARES):
@@ -46,23 +45,17 @@ def by_chance(study, seed=0, shares=SHARES):
 
 
 def outcome_of(study, given, **criteria):
-    people = len({one.person for one in given})
-    return evaluate(study, people, given, Criteria(**{"minimum": 0.4, **criteria}))
+    return evaluate(study, given.person.nunique(), given, Criteria(**{"minimum": 0.4, **criteria}))
 
 
 def test_shares_are_those_of_the_answers():
     study = made()
     given = answered(study, range(6), by_chance(study))
     outcome = outcome_of(study, given)
-    for share in outcome.shares:
-        own = [
-            one.question.answer(one.choice, False)
-            for one in given
-            if one.question.kind == "photograph"
-            and study.methods[one.question.method] == share.method
-        ]
-        assert (share.answers, share.natural) == (len(own), sum(own)) == (48, sum(own))
-        theirs = scipy.stats.binomtest(sum(own), 48).proportion_ci(method="wilson")
+    for number, share in enumerate(outcome.shares):
+        own = given[(given.kind == "photograph") & (given.method == number)].choice
+        assert (share.answers, share.natural) == (len(own), own.sum()) == (48, own.sum())
+        theirs = scipy.stats.binomtest(own.sum(), 48).proportion_ci(method="wilson")
         assert share.wilson == pytest.approx((theirs.low, theirs.high))
     assert outcome.counts["counted"] == outcome.counts["given"] == 144
     assert outcome.people == {"began": 6, "answered": 6, "finished": 6, "failed_checks": 0}
@@ -95,10 +88,10 @@ def test_each_dropped_answer_has_a_reason_and_is_counted_once():
     careless = answered(study, [3], by_chance(study), careful=False, viewed=100)
     early = answered(study, [4], by_chance(study), until=10)
     quick = answered(study, [5], by_chance(study), viewed=399)
-    given = [*fine, *careless, *early, *quick]
+    given = pd.concat([fine, careless, early, quick])
 
     def photographs(answers):
-        return sum(one.question.kind == "photograph" for one in answers)
+        return (answers.kind == "photograph").sum()
 
     outcome = outcome_of(study, given)
     assert outcome.counts["dropped"] == {
@@ -136,7 +129,8 @@ def test_in_pairs_the_share_is_how_often_the_method_is_taken_for_real():
 
 def test_a_study_without_answers_has_results_too(tmp_path):
     study = made()
-    outcome = evaluate(study, 0, [], Criteria(0.4))
+    nothing = answered(study, [0], by_chance(study)).head(0).astype(object)
+    outcome = evaluate(study, 0, nothing, Criteria(0.4))
     assert [one.answers for one in outcome.shares] == [0, 0, 0]
     assert write_report(outcome, tmp_path).read_text()
     assert "No answer counts yet." in (tmp_path / "report.md").read_text()
@@ -147,8 +141,8 @@ def test_a_study_without_answers_has_results_too(tmp_path):
 def test_the_report_has_all_that_was_asked_for(tmp_path, pairs):
     study = made(24, pairs=pairs)
     given = answered(study, range(9), by_chance(study))
-    given += answered(study, [9], by_chance(study), careful=False)
-    outcome = outcome_of(study, given)
+    careless = answered(study, [9], by_chance(study), careful=False)
+    outcome = outcome_of(study, pd.concat([given, careless]))
     assert write_report(outcome, tmp_path) == tmp_path / "report.html"
     names = {"report.html", "report.md", "naturalness.png", "results.json", "answers.csv"}
     assert {path.name for path in tmp_path.iterdir()} == names

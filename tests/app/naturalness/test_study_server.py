@@ -2,8 +2,9 @@
 
 import re
 import sqlite3
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -17,7 +18,7 @@ from irodori.app.naturalness.store import (
     Store,
     create,
 )
-from irodori.app.naturalness.study import Settings
+from irodori.app.naturalness.study import Settings, meaning
 from irodori.utils.errors import IrodoriError
 
 
@@ -37,15 +38,15 @@ def answers_of(path):
 
 
 def test_a_person_goes_through_and_comes_to_the_end(client, path):
-    about = client.get("api/study").json()
+    steps = Store(path).study.steps
     code = client.post("api/begin").json()["code"]
     step = client.post("api/step", code=code).json()
     sources = []
-    for place in range(about["steps"]):
+    for place in range(steps):
         assert step["place"] == place
         (picture,) = step["pictures"]
         sources.append(picture["source"])
-        if place + 1 < about["steps"]:
+        if place + 1 < steps:
             coming = step["following"]
         else:
             assert step["following"] == []
@@ -59,8 +60,8 @@ def test_a_person_goes_through_and_comes_to_the_end(client, path):
         assert len(answers_of(path)) == before + 1
         if step["pictures"]:
             assert coming == [step["pictures"][0]["source"]]
-    assert step == {"place": about["steps"], "pictures": [], "following": []}
-    assert len(set(sources)) == about["steps"]
+    assert step == {"place": steps, "pictures": [], "following": []}
+    assert len(set(sources)) == steps
 
 
 def test_an_answer_sent_twice_counts_once_and_the_first_time(client, path):
@@ -75,22 +76,16 @@ def test_an_answer_sent_twice_counts_once_and_the_first_time(client, path):
 
 
 def test_many_at_once_each_get_a_number_and_lose_nothing(client, path):
-    done = []
-
-    def go():
+    def go(number):
         code = client.post("api/begin").json()["code"]
         for place in range(3):
             given = {"code": code, "place": place, "choice": 0, "viewed": 400, "latency": 400}
             client.post("api/answer", **given).raise_for_status()
-        done.append(code)
+        return code
 
     before = len(answers_of(path))
-    threads = [threading.Thread(target=go) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(done)) == 8
+    with ThreadPoolExecutor(8) as people:
+        assert len(set(people.map(go, range(8)))) == 8
     assert len(answers_of(path)) == before + 24
     people = [row[0] for row in sqlite3.connect(path).execute("SELECT person FROM people")]
     assert sorted(people) == list(range(len(people)))
@@ -142,7 +137,7 @@ def test_nothing_but_the_page_and_its_pictures_is_served(client):
 
 
 def test_the_page_may_load_nothing_from_elsewhere(client):
-    for place in ("", "study.js", "study.css", "api/study", "nowhere"):
+    for place in ("", "study.js", "study.css", "nowhere"):
         headers = client.get(place).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
@@ -188,10 +183,10 @@ def test_in_pairs_the_true_picture_is_beside_each_on_the_side_that_the_plan_says
             expected = [[question.kind, question.photograph, method] for method in (asked, 0)]
             assert shown == (expected if question.first else expected[::-1])
             store.answer(code, place, 0, 500, 500)
-    truth_taken = [one.question.answer(one.choice, True) for one in store.read()[1]]
-    for one, taken in zip(store.read()[1], truth_taken, strict=True):
-        # The first was chosen: the method's where it came first; a check is passed by the true one.
-        assert taken == (one.question.first != (one.question.kind == "hues"))
+    given = store.read()[1]
+    # The first was chosen: the method's where it came first; a check is passed by the true one.
+    taken = meaning(given.choice, given.kind, given["first"], True)
+    assert (taken == (given["first"] != (given.kind == "hues"))).all()
 
 
 def test_a_store_tells_whats_wrong(tmp_path):
@@ -215,15 +210,7 @@ def test_the_showings_of_a_question_are_counted(tmp_path):
     for _ in range(3):
         store.step(code)
     store.answer(code, 0, 1, 500, 600)
-    (given,) = store.read()[1]
-    assert given.showings == 3
-
-
-class Clock:
-    seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
+    assert store.read()[1].showings.tolist() == [3]
 
 
 def rows(path):
@@ -232,8 +219,8 @@ def rows(path):
 
 def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
     path = study(tmp_path)
-    clock = Clock()
-    store = Store(path, clock)
+    clock = SimpleNamespace(seconds=0.0)
+    store = Store(path, lambda: clock.seconds)
     gone, here, answered = (store.begin() for _ in range(3))
     store.answer(answered, 0, 1, 500, 600)
     first = store.step(gone)["pictures"]
@@ -249,9 +236,10 @@ def test_an_abandoned_visit_gives_its_row_of_the_latin_square_back(tmp_path):
     with pytest.raises(RefusedError) as refused:
         store.step(gone)
     assert refused.value.status == 404
-    assert [(one.person, one.showings) for one in store.read()[1]] == [(2, 0), (0, 1)]
+    given = store.read()[1]
+    assert (given.person.tolist(), given.showings.tolist()) == ([2, 0], [0, 1])
     # After a restart nobody is taken for gone at once.
-    again = Store(path, clock)
+    again = Store(path, lambda: clock.seconds)
     again.begin()
     assert len(rows(path)) == 5
 
@@ -266,8 +254,8 @@ def may_begin(store):
 
 def test_beginnings_are_limited_in_a_minute_and_in_all(tmp_path):
     path = study(tmp_path)
-    clock = Clock()
-    store = Store(path, clock)
+    clock = SimpleNamespace(seconds=0.0)
+    store = Store(path, lambda: clock.seconds)
     for begun in range(0, MAX_OPEN, MAX_BEGINS):
         assert len(rows(path)) == begun
         assert [may_begin(store) for _ in range(MAX_BEGINS + 1)] == [True] * MAX_BEGINS + [False]

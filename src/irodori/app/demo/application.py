@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -17,7 +16,7 @@ from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.hint_routes import hint_routes
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
-from irodori.app.demo.page import EXAMPLES, build
+from irodori.app.demo.page import build
 from irodori.app.demo.route_guard import RouteGuard, report_failure
 from irodori.app.demo.service import ColorizeService
 from irodori.app.demo.upload_store import UploadStore
@@ -29,17 +28,13 @@ FONTS = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")
 
 
-def application(
-    models: Models, limits: Limits, folder: Path, waiting: int, at_once: int
-) -> ASGIApp:
+def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
     """Return what a server runs.
 
     Args:
         models: that can be chosen.
         limits: of what visitors send.
         folder: gradio's temporary folder, by `GRADIO_TEMP_DIR`, in which all files are.
-        waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are colorized at the same time.
 
     Raises:
         IrodoriError: this version of gradio lacks something that keeps the page safe.
@@ -47,14 +42,15 @@ def application(
     for name in ("async_ssrf_protected_download", "ssrf_protected_download", "save_url_to_cache"):
         # Where the API takes a file it takes an address, too, and would fetch what is there.
         _replace(processing_utils, name, _refuse_address)
+    # Requests that fail are a line in the log.
+    names = {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
     for module in (queueing, routes, route_utils):
-        _replace(module, "traceback", SimpleNamespace(**_one_line_traceback()))
+        _replace(module, "traceback", SimpleNamespace(**names))
     if Path(get_upload_folder()).resolve() != folder:
         raise _unfit("the environment variable GRADIO_TEMP_DIR")
-    store = UploadStore(folder, int(limits.gigabytes * 1e9), frozenset({folder / EXAMPLES}))
-    service = ColorizeService(models, limits, at_once)
-    editor = HintEditor(service)
-    page = build(service, editor, store, waiting, at_once)
+    store = UploadStore(folder, int(limits.gigabytes * 1e9))
+    editor = HintEditor(ColorizeService(models, limits))
+    page = build(editor, store)
     _replace(page, "share", False)
     # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
     _replace(page, "has_launched", True)
@@ -64,12 +60,9 @@ def application(
     store.keep_sweeping()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Before gradio's, which takes every address.
-    app.routes.extend(hint_routes(editor, waiting, at_once))
-    own = resources.files("irodori.app.demo")
-    styles, script = (
-        "".join(own.joinpath(name).read_text("utf-8") for name in names)
-        for names in (("page.css", "hints.css"), ("palette.js", "hints.js"))
-    )
+    app.routes.extend(hint_routes(editor, limits))
+    own = Path(__file__).parent
+    script = "".join((own / name).read_text("utf-8") for name in ("palette.js", "hints.js"))
     try:
         mounted = gr.mount_gradio_app(
             app,
@@ -82,7 +75,7 @@ def application(
             enable_monitoring=False,
             pwa=False,
             theme=_theme(),
-            css=styles,
+            css_paths=[own / "page.css", own / "hints.css"],
             head=f'<script type="module">{script}</script>',
         )
     except TypeError as error:
@@ -106,11 +99,6 @@ def _unfit(what: str) -> IrodoriError:
 
 async def _refuse_address(*arguments: Any, **named: Any) -> NoReturn:
     raise gr.Error("send the file itself, not an address", print_exception=False)
-
-
-def _one_line_traceback() -> dict[str, Any]:
-    """Return the module `traceback`, but for requests that fail, which are a line in the log."""
-    return {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
 
 
 def _theme() -> gr.themes.Base:

@@ -22,13 +22,9 @@ class Example(NamedTuple):
 
 def copied_to(folder: Path) -> list[Example]:
     """Return the examples, as copies in a folder that the page may show."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / LIST).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        shutil.copyfile(FOLDER / row["file"], folder / row["file"])
-    names = ("title", "author", "licence", "source")
-    return [Example(folder / row["file"], *(row[name] for name in names)) for row in rows]
+    shutil.copytree(FOLDER, folder)
+    with (folder / LIST).open(encoding="utf-8", newline="") as file:
+        return [Example(folder / row.pop("file"), **row) for row in csv.DictReader(file)]
 
 
 def attribution(examples: list[Example]) -> str:

@@ -3,20 +3,13 @@
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
-from irodori.app.demo.service import (
-    QUALITY,
-    ColorizeRequest,
-    ColorizeService,
-    LeftError,
-    Result,
-    Step,
-)
+from irodori.app.demo.service import QUALITY, ColorizeRequest, ColorizeService, LeftError, Result
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.inference.hints import Hint
 from irodori.inference.placed_hints import pixel_of
@@ -27,23 +20,25 @@ KEPT = 12
 """Prepared photos in memory. Each is of a preview's size, so this bounds their bytes, too."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Edit:
-    """A result that hints may change: of a request's one photo, by its one model.
-
-    Attributes:
-        size: width and height of the photo.
-    """
+    """A result that hints may change: of a request's one photo, by its one model."""
 
     request: ColorizeRequest
-    size: tuple[int, int]
     result: Result
+    prepared: PreparedPhoto | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while `prepared` is used, which is for one thread at a time."""
 
     @property
     def folder(self) -> Path:
         """The result's, whose name nobody can guess."""
         return self.result.file.parent
+
+    def check(self) -> None:
+        """Raise LeftError once the visitor has left."""
+        if not self.folder.is_dir():
+            raise LeftError
 
 
 class HintEditor:
@@ -56,29 +51,27 @@ class HintEditor:
 
     def __init__(self, service: ColorizeService) -> None:
         self.service = service
-        self._edits: dict[str, Edit] = {}
-        self._prepared: OrderedDict[str, PreparedPhoto] = OrderedDict()
+        self._edits: OrderedDict[str, Edit] = OrderedDict()
+        """By token; the most recently used is the last."""
         self._lock = threading.Lock()
 
-    def offer(self, request: ColorizeRequest, step: Step) -> None:
-        """Take hints for the results of a request's step, where their models take any."""
+    def offer(self, request: ColorizeRequest, photo: Path, results: Sequence[Result]) -> None:
+        """Take hints for the results of a request's photo, where their models take any."""
         self.forget_gone()
-        for result in step.results:
+        for result in results:
             if result.takes_hints:
-                photo = request.photos[step.number]
-                request = replace(request, photos=[photo], models=[result.model])
-                edit = Edit(request, step.size, result)
-                self._edits[edit.folder.name] = edit
+                edit = Edit(replace(request, photos=[photo], models=[result.model]), result)
+                with self._lock:
+                    self._edits[edit.folder.name] = edit
 
     def forget_gone(self) -> None:
         """Forget results whose visitor has left, and photos prepared by models that have gone."""
         with self._lock:
             for token, edit in list(self._edits.items()):
-                here = edit.folder.is_dir()
-                if not here:
+                if not edit.folder.is_dir():
                     del self._edits[token]
-                if not here or edit.result.model not in self.service.models.loaded:
-                    self._prepared.pop(token, None)
+                elif edit.result.model not in self.service.models.loaded:
+                    edit.prepared = None
 
     def in_shares(self, token: str, hints: Sequence[Hint]) -> tuple[Hint, ...]:
         """Return hints with their places as shares of the photo's width and height.
@@ -86,7 +79,7 @@ class HintEditor:
         Raises:
             IrodoriError: one lies outside of the photo.
         """
-        width, height = self._edit(token).size
+        width, height = self._edit(token).result.size
         shares = []
         for number, hint in enumerate(hints):
             pixel_of(hint, height, width, f"hints[{number}]")
@@ -102,7 +95,7 @@ class HintEditor:
             IrodoriError: a hint lies outside of the photo, or it takes too long.
         """
         shares, edit = self.in_shares(token, hints), self._edit(token)
-        check = self.service.with_time_limit(self._check(token))
+        check = self.service.with_time_limit(edit.check)
         with edit.lock:
             pixels_HW3 = self._prepare(edit).color(shares, check).pixels_HW3
         jpeg = io.BytesIO()
@@ -133,42 +126,28 @@ class HintEditor:
         """
         edit = self._edit(token)
         folder = edit.folder / "hints"
-
-        def new_folder() -> Path:
-            folder.mkdir(exist_ok=True)
-            return folder
-
+        folder.mkdir(exist_ok=True)
         request = replace(edit.request, hints=hints)
-        check = self._check(token)
-        _, (result,) = self.service.colorize(request, request.photos[0], new_folder, check)
+        (result,) = self.service.colorize(request, request.photos[0], lambda: folder, edit.check)
         return result.file
 
     def _edit(self, token: str) -> Edit:
         self.forget_gone()
-        if token not in self._edits:
+        edit = self._edits.get(token)
+        if edit is None:
             raise LeftError
-        return self._edits[token]
-
-    def _check(self, token: str) -> Callable[[], None]:
-        """Return what raises LeftError once the visitor has left."""
-
-        def check() -> None:
-            if token not in self._edits:
-                raise LeftError
-
-        return check
+        return edit
 
     def _prepare(self, edit: Edit) -> PreparedPhoto:
-        token = edit.folder.name
+        prepared, token = edit.prepared, edit.folder.name
+        if prepared is None:
+            colorizer = self.service.models.load(edit.result.model, edit.request.settings)
+            with Image.open(edit.result.preview("gray")) as gray:
+                prepared = colorizer.prepare(pil_to_pixels(gray), edit.result.style_1G)
         with self._lock:
-            if token in self._prepared:
-                self._prepared.move_to_end(token)
-                return self._prepared[token]
-        colorizer = self.service.models.load(edit.result.model, edit.request.settings)
-        with Image.open(edit.result.gray) as gray:
-            prepared = colorizer.prepare(pil_to_pixels(gray), edit.result.style_1G)
-        with self._lock:
-            self._prepared[token] = prepared
-            while len(self._prepared) > KEPT:
-                self._prepared.popitem(last=False)
+            edit.prepared = prepared
+            if token in self._edits:
+                self._edits.move_to_end(token)
+            for other in [one for one in self._edits.values() if one.prepared][:-KEPT]:
+                other.prepared = None
         return prepared

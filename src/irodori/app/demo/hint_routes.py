@@ -1,14 +1,15 @@
 """The page's addresses for hints: previews, likely colors, and files at full size."""
 
-import asyncio
 from collections.abc import Callable
 
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from irodori.app.demo.hint_editor import HintEditor
+from irodori.app.demo.limits import Limits
 from irodori.app.demo.markup import address
 from irodori.app.demo.route_guard import report_failure
 from irodori.app.demo.service import LeftError, reason
@@ -20,32 +21,25 @@ GONE = "This result isn't here any more: colorize the photo again."
 FULL = "Too many visitors at once: try again in a minute."
 
 
-def hint_routes(editor: HintEditor, waiting: int, at_once: int) -> list[Route]:
+def hint_routes(editor: HintEditor, limits: Limits) -> list[Route]:
     """Return the routes; each takes a hint file's text, or a place as x and y.
 
     Args:
         editor: does the work.
-        waiting: requests that wait for their turn, at most; more are refused.
-        at_once: previews that are made at the same time, and as many files.
+        limits: of the requests to each that are answered at the same time, and that wait.
     """
-    return [
-        _route("read", _read, editor, waiting, at_once),
-        _route("preview", _preview, editor, waiting, at_once),
-        _route("colors", _colors, editor, waiting, at_once),
-        # Waits apart from the others: a file takes longer than a click may.
-        _route("file", _file, editor, waiting, at_once),
-    ]
+    works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
+    # Each waits apart from the others: a file takes longer than a click may.
+    return [_route(name, work, editor, limits) for name, work in works.items()]
 
 
-def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int) -> Route:
-    turns, requests = asyncio.Semaphore(at_once), 0
+def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
+    turns = CapacityLimiter(limits.at_once)
 
     async def answer(request: Request) -> Response:
-        nonlocal requests
         token, body = request.path_params["token"], await request.body()
-        if requests >= waiting + at_once:
+        if turns.statistics().tasks_waiting >= limits.waiting:
             return PlainTextResponse(FULL, 503)
-        requests += 1
         try:
             async with turns:
                 if await request.is_disconnected():
@@ -58,8 +52,6 @@ def _route(name: str, work: Work, editor: HintEditor, waiting: int, at_once: int
         except Exception as error:
             report_failure(f"{request.method} {request.url.path[:80]!r}: ", error)
             return PlainTextResponse(reason(error), 500)
-        finally:
-            requests -= 1
 
     return Route(f"/hints/{{token}}/{name}", answer, methods=["POST"])
 

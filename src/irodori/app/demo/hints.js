@@ -50,7 +50,8 @@ class HintEditor extends HTMLElement {
 
     this.original = this.image.src;
     this.written = hintFile([]); // the hints of the file behind the link
-    [this.hints, this.past, this.future] = histories.get(this.dataset.key) ?? [[], [], []];
+    const kept = histories.get(this.dataset.key) ?? [[], [], []];
+    [this.hints, this.past, this.future] = kept.map((list) => [...list]);
 
     for (const button of this.querySelectorAll("[data-do]")) {
       button.addEventListener("click", () => this[button.dataset.do]());
@@ -79,25 +80,24 @@ class HintEditor extends HTMLElement {
 
   /** Set the hints; changes of one step, such as a drag's, are undone together. */
   change(hints, step) {
-    if (step !== this.step) this.past = [...this.past, this.hints];
+    if (step !== this.step) this.past.push(this.hints);
     this.future = [];
     this.set(hints, step);
   }
 
   undo() {
-    if (!this.past.length) return;
-    this.future = [...this.future, this.hints];
-    const hints = this.past.at(-1);
-    this.past = this.past.slice(0, -1);
-    this.set(hints);
+    this.go(this.past, this.future);
   }
 
   redo() {
-    if (!this.future.length) return;
-    this.past = [...this.past, this.hints];
-    const hints = this.future.at(-1);
-    this.future = this.future.slice(0, -1);
-    this.set(hints);
+    this.go(this.future, this.past);
+  }
+
+  /** Take the last hints of one list, and keep those of now in the other. */
+  go(from, to) {
+    if (!from.length) return;
+    to.push(this.hints);
+    this.set(from.pop());
   }
 
   set(hints, step = null) {

@@ -21,6 +21,8 @@ class Limits:
         photos: at a time.
         seconds: that a photo may take.
         gigabytes: of all visitors' files together.
+        waiting: visitors in the queue; more are sent away.
+        at_once: visitors whose photos are colorized at the same time.
 
     Raises:
         IrodoriError: one is out of range.
@@ -31,6 +33,8 @@ class Limits:
     photos: int = 20
     seconds: float = 120
     gigabytes: float = 8
+    waiting: int = 100
+    at_once: int = 1
 
     def __post_init__(self) -> None:
         check_range("--max-megabytes", self.megabytes, 0.001, 10_000)
@@ -38,16 +42,13 @@ class Limits:
         check_range("--max-photos", self.photos, 1, 100)
         check_range("--max-seconds", self.seconds, 1, 86_400)
         check_range("--max-gigabytes", self.gigabytes, 0.001, 1_000_000)
+        check_range("--waiting", self.waiting, 1, 100_000)
+        check_range("--at-once", self.at_once, 1, 1000)
 
     @property
     def bytes(self) -> int:
         """Largest size of a file in bytes."""
         return int(self.megabytes * 1e6)
-
-    @property
-    def decoded_bytes(self) -> int:
-        """Largest size of a decoded photo in bytes."""
-        return int(self.megapixels * 1e6) * DECODED
 
     def refuse(self, path: Path) -> None:
         """Raise IrodoriError for a file that is too large, by its length and its header."""
@@ -57,11 +58,11 @@ class Limits:
                 f"{size / 1e6:.1f} MB are more than the {self.megabytes:g} MB that this page takes"
             )
         header = probe(path)
-        megapixels = header.width * header.height / 1e6
-        if megapixels > self.megapixels or header.decoded_bytes > self.decoded_bytes:
+        megapixels, max_decoded = header.width * header.height / 1e6, self.megapixels * DECODED
+        if megapixels > self.megapixels or header.decoded_bytes > max_decoded * 1e6:
             raise IrodoriError(
                 f"{megapixels:.1f} million pixels, {header.decoded_bytes / 1e6:.0f} MB decoded;"
                 f" this page takes up to {self.megapixels:g} million,"
-                f" {self.decoded_bytes / 1e6:.0f} MB: scale the photo down, or use"
+                f" {max_decoded:.0f} MB: scale the photo down, or use"
                 " `irodori colorize`"
             )

@@ -1,6 +1,6 @@
 """The page: what a visitor sees and chooses, and its API."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from irodori.app.demo.examples import Example, attribution, copied_to
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.service import ColorizeRequest, ColorizeService, reason
+from irodori.app.demo.steps import steps
 from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
@@ -40,18 +41,14 @@ SILENT: dict[str, Any] = {
 """Events that nobody waits for."""
 
 
-def build(
-    service: ColorizeService, editor: HintEditor, store: UploadStore, waiting: int, at_once: int
-) -> gr.Blocks:
+def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
     """Build the page with its queue.
 
     Args:
-        service: colorizes.
-        editor: takes hints for what was colorized.
+        editor: takes hints for what its service colorizes.
         store: keeps the files; gradio's folder is its root.
-        waiting: visitors in the queue, at most.
-        at_once: visitors whose photos are colorized at the same time.
     """
+    limits, names = editor.service.limits, editor.service.models.names
     examples = copied_to(store.root / EXAMPLES)
     page = gr.Blocks(title=TITLE, analytics_enabled=False)
     with page:
@@ -61,9 +58,9 @@ def build(
                 photos = gr.File(
                     label="Photos", file_count="multiple", height=180, elem_id="photos"
                 )
-                gr.Markdown(_limits(service.limits))
+                gr.Markdown(_limits(limits))
                 gallery = _gallery(examples)
-                choices = _choices(service.models.names)
+                model, other, saturation, style, strength = _choices(names)
                 start = gr.Button("Colorize", variant="primary", elem_id="start")
             with gr.Column(scale=2, min_width=320):
                 status = gr.HTML(
@@ -73,8 +70,7 @@ def build(
                     min_height=40,
                 )
                 slots = [
-                    gr.HTML("", js_on_load=None, elem_classes="place")
-                    for _ in range(service.limits.photos)
+                    gr.HTML("", js_on_load=None, elem_classes="place") for _ in range(limits.photos)
                 ]
         about = f"<p>{PRIVACY}</p><p>{attribution(examples)} {SEEN}</p>"
         gr.HTML(about, js_on_load=None, elem_id="about")
@@ -103,18 +99,8 @@ def build(
                 Path(style) if style else None,
             )
             changes: dict[Any, Any] = dict.fromkeys(slots, "")
-            for step in service.run(wanted, visit.new_folder, visit.check):
-                if step.line is not None:
-                    total = len(wanted.photos) if step.line.endswith("…") else 0
-                    changes[status] = markup.status(step.line, step.number, total)
-                elif step.error is not None:
-                    changes[slots[step.number]] = markup.refusal(step.name, step.error)
-                else:
-                    editor.offer(wanted, step)
-                    # Gradio's folder of an upload is known by its content.
-                    key = "/".join(wanted.photos[step.number].parts[-2:])
-                    shown = markup.card(step.name, step.size, step.results, key)
-                    changes[slots[step.number]] = shown
+            for number, html in steps(editor, wanted, visit):
+                changes[status if number is None else slots[number]] = html
                 yield changes
                 changes = {}
 
@@ -123,33 +109,36 @@ def build(
             editor.forget_gone()
 
         gallery.select(choose, None, photos, **SILENT)
-        style = choices[3]
         for sent in (photos, style):
             sent.change(hold, [photos, style], None, **SILENT)
+        turns: dict[str, Any] = {"concurrency_id": QUEUE, "concurrency_limit": limits.at_once}
         start.click(
             color,
-            [photos, *choices],
+            [photos, model, other, saturation, style, strength],
             [status, *slots],
-            concurrency_id=QUEUE,
-            concurrency_limit=at_once,
             show_progress_on=status,
             api_visibility="private",
+            **turns,
         )
-        _offer_api(service, store, at_once)
+        # The API's fields are the page's, but for one photo in place of many.
+        fields = [gr.File(visible=False), model, saturation, style, strength]
+        answers = [gr.File(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)]
+        unseen = gr.Button(visible=False)
+        colorize = _endpoint(editor.service, store)
+        unseen.click(colorize, fields, answers, api_name="colorize", **turns)
         page.unload(leave)
     # Not open: what has a queue can't be called past it.
-    page.queue(max_size=waiting, api_open=False)
+    page.queue(max_size=limits.waiting, api_open=False)
     return page
 
 
-def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> None:
-    """Add the endpoint /colorize; its fields aren't shown, and its results stay for a while."""
-    names = service.models.names
+def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any]:
+    """Return what the API's /colorize calls; its results stay for a while."""
 
     # The names of these are the API's.
     def colorize(
         photo: str | None,
-        model: str = names[0],
+        model: str = service.models.names[0],
         saturation: float = 1.0,
         style: str | None = None,
         style_strength: float = 1.0,
@@ -161,28 +150,12 @@ def _offer_api(service: ColorizeService, store: UploadStore, at_once: int) -> No
             settings = ColorizeSettings(WORK_SIZE, saturation, style_strength)
             paths = _paths([photo])
             request = ColorizeRequest(paths, [model], settings, Path(style) if style else None)
-            _, (result,) = service.colorize(request, paths[0], store.new_folder)
+            (result,) = service.colorize(request, paths[0], store.new_folder)
         except Exception as error:
             raise gr.Error(reason(error), print_exception=False) from None
         return str(result.file), result.scenes, list(result.notes)
 
-    with gr.Group(visible=False):
-        fields = [
-            gr.File(label="Photo"),
-            gr.Dropdown(names, value=names[0], label="Model"),
-            gr.Slider(0, MAX_SATURATION, value=1, label="Saturation"),
-            gr.File(label="Style photo"),
-            gr.Slider(0, 1, value=1, label="Style strength"),
-        ]
-        answers = [gr.File(label="Colorized"), gr.JSON(label="Scenes"), gr.JSON(label="Notes")]
-        gr.Button().click(
-            colorize,
-            fields,
-            answers,
-            api_name="colorize",
-            concurrency_id=QUEUE,
-            concurrency_limit=at_once,
-        )
+    return colorize
 
 
 def _limits(limits: Limits) -> str:

@@ -1,10 +1,10 @@
-"""The service behind the page's button: it reads, colorizes and writes photo after photo."""
+"""The service behind the page's button: it reads, colorizes and writes a photo."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
@@ -47,89 +47,34 @@ class Result(NamedTuple):
 
     Attributes:
         model: its name.
-        file: the result at the photo's size, in its format and with its metadata.
-        preview, gray, style: JPEGs for the page, of the result, of the photo without color, and of
-            the style photo if there is one.
+        size: width and height of the photo.
+        file: the result at this size, in the photo's format and with its metadata.
         scenes: names with probabilities, the likeliest first; empty without classification.
         notes: what was left out or assumed, and what the file's format can't hold.
         takes_hints: whether the model does.
-        style_1G: the style photo's global features.
+        style_1G: the style photo's global features; None: there is no style photo.
     """
 
     model: str
+    size: tuple[int, int]
     file: Path
-    preview: Path
-    gray: Path
     scenes: dict[str, float]
     notes: tuple[str, ...] = ()
     takes_hints: bool = False
-    style: Path | None = None
     style_1G: Tensor | None = None
 
-
-class Step(NamedTuple):
-    """A step of a request's progress.
-
-    Attributes:
-        line: the status; None: unchanged.
-        number, name: of the photo that it is about.
-        size: its width and height.
-        results: of each model; none yet, or there is an error.
-        error: why there are none.
-    """
-
-    line: str | None
-    number: int = 0
-    name: str = ""
-    size: tuple[int, int] = (0, 0)
-    results: tuple[Result, ...] = ()
-    error: str | None = None
+    def preview(self, kind: str) -> Path:
+        """Return a JPEG for the page: "colorized", "gray", or "style" if there is a style photo."""
+        return self.file.with_name(f"{kind}.jpg")
 
 
 class ColorizeService:
-    """Colorizes visitors' photos with the models, within the limits, `at_once` at a time."""
+    """Colorizes visitors' photos with the models, within the limits."""
 
-    def __init__(self, models: Models, limits: Limits, at_once: int = 1) -> None:
+    def __init__(self, models: Models, limits: Limits) -> None:
         self.models = models
         self.limits = limits
-        self._turns = threading.Semaphore(at_once)
-
-    def run(
-        self,
-        request: ColorizeRequest,
-        new_folder: Callable[[], Path],
-        check: Callable[[], None] = lambda: None,
-    ) -> Iterator[Step]:
-        """Colorize a request's photos, and yield what the page shows from then on.
-
-        Args:
-            request: what is wanted.
-            new_folder: makes a folder for a result.
-            check: raises LeftError, which ends the work, when the visitor has left.
-        """
-        total, max_photos = len(request.photos), self.limits.photos
-        if not total:
-            yield Step("Choose a photo or an example first.")
-            return
-        if total > max_photos:
-            yield Step(f"{total} photos are too many: up to {max_photos} at a time.")
-            return
-        done = 0
-        for number, path in enumerate(request.photos):
-            of = f" ({number + 1} of {total})" if total > 1 else ""
-            yield Step(f"Colorizing {path.name}{of} …", number)
-            try:
-                size, results = self.colorize(request, path, new_folder, check)
-                done += 1
-                yield Step(None, number, path.name, size, results)
-            except LeftError:
-                return
-            except Exception as error:
-                yield Step(None, number, path.name, error=reason(error))
-        if total > 1:
-            yield Step(f"Done: {done} of {total} photos are colorized.")
-        else:
-            yield Step("Done." if done else "No photo was colorized.")
+        self._turns = threading.Semaphore(limits.at_once)
 
     def colorize(
         self,
@@ -137,13 +82,19 @@ class ColorizeService:
         path: Path,
         new_folder: Callable[[], Path],
         check: Callable[[], None] = lambda: None,
-    ) -> tuple[tuple[int, int], tuple[Result, ...]]:
-        """Return the size of one of a request's photos, and what each model makes of it.
+    ) -> tuple[Result, ...]:
+        """Return what each model makes of one of a request's photos.
+
+        Args:
+            request: what is wanted.
+            path: of the photo.
+            new_folder: makes a folder for a result.
+            check: raises LeftError, which ends the work, when the visitor has left.
 
         Raises:
             IrodoriError: it can't be read, is too large or takes too long, or there is no such
                 model, or it has no styles.
-            LeftError: see `run`.
+            LeftError: see `check`.
         """
         with self._turns:
             check_time = self.with_time_limit(check)
@@ -155,36 +106,24 @@ class ColorizeService:
                 colorizer = self.models.load(name, request.settings)
                 style_1G = None if style is None else colorizer.global_features([style.pixels])
                 colored = colorizer.color(photo.pixels, style_1G, check_time, request.hints)
-                folder = new_folder()
                 format = format_of(photo, Encoding())
-                stem, suffix = PurePath(path.name).stem, suffix_for(PurePath(path.name), format)
-                file = folder / f"{stem[:200]}-colorized{suffix}"
+                file = new_folder() / f"{path.stem[:200]}-colorized{suffix_for(path, format)}"
                 provenance = self.models.provenance(name, request.settings)
                 provenance = with_hints(provenance, len(request.hints))
-                encoding = Encoding(format)
-                lost = write_photo(file, colored.pixels_HW3, photo, encoding, provenance)
+                lost = write_photo(file, colored.pixels_HW3, photo, Encoding(format), provenance)
+                size = (photo.pixels.shape[1], photo.pixels.shape[0])
+                takes_hints = colorizer.model.network.hint_channels > 0
+                notes = photo.notes + lost
+                result = Result(name, size, file, colored.scenes, notes, takes_hints, style_1G)
                 gray_3HW = gray_of(colorizer.model.space, from_pil(reduced(photo.pixels)))
                 gray = Image.fromarray(gray_3HW.permute(1, 2, 0).numpy())
                 previews = {"colorized": reduced(colored.pixels_HW3), "gray": gray}
                 if style is not None:
                     previews["style"] = reduced(style.pixels)
-                paths = {kind: folder / f"{kind}.jpg" for kind in previews}
                 for kind, image in previews.items():
-                    image.save(paths[kind], "JPEG", quality=QUALITY)
-                takes_hints = colorizer.model.network.hint_channels > 0
-                result = Result(
-                    name,
-                    file,
-                    paths["colorized"],
-                    paths["gray"],
-                    colored.scenes,
-                    photo.notes + lost,
-                    takes_hints,
-                    paths.get("style"),
-                    style_1G,
-                )
+                    image.save(result.preview(kind), "JPEG", quality=QUALITY)
                 results.append(result)
-        return (photo.pixels.shape[1], photo.pixels.shape[0]), tuple(results)
+        return tuple(results)
 
     def with_time_limit(self, check: Callable[[], None]) -> Callable[[], None]:
         """Return a check that also raises IrodoriError once the time limit from now is over."""

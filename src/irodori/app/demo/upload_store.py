@@ -45,8 +45,7 @@ class Visit:
     def forget_results(self) -> None:
         """Delete what was made."""
         folders, self.made = self.made, set()
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._store.drop(folders)
 
 
 class UploadStore:
@@ -56,15 +55,17 @@ class UploadStore:
         root: in which each upload and each result has a folder. An upload's is known by its
             content, so visitors who send the same photo share it.
         max_bytes: bytes of all files together.
-        kept: folders in it that are nobody's, such as the examples'.
+
+    Attributes:
+        kept: what is in it and nobody's, such as the examples.
     """
 
-    def __init__(self, root: Path, max_bytes: int, kept: frozenset[Path] = frozenset()) -> None:
+    def __init__(self, root: Path, max_bytes: int) -> None:
         self.root = root
         self.max_bytes = max_bytes
-        self.kept = kept
+        self.kept: frozenset[Path] = frozenset()
         self._visits: dict[str, Visit] = {}
-        self._arriving: list[int] = []
+        self._arriving = 0
         self._lock = threading.RLock()
 
     def new_folder(self) -> Path:
@@ -78,9 +79,8 @@ class UploadStore:
         with self._lock:
             visit = self._visits.setdefault(session, Visit(self))
             before = visit.sent
-            folders = {self.root / file.relative_to(self.root).parts[0] for file in files}
-            visit.sent = folders - self.kept
-            self._drop(before - visit.sent)
+            visit.sent = {self.root / file.relative_to(self.root).parts[0] for file in files}
+            self.drop(before)
             return visit
 
     def leave(self, session: str) -> None:
@@ -89,8 +89,7 @@ class UploadStore:
             visit = self._visits.pop(session, None)
             if visit is not None:
                 visit.open = False
-                visit.forget_results()
-                self._drop(visit.sent)
+                self.drop(visit.sent | visit.made)
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[None]:
@@ -101,27 +100,33 @@ class UploadStore:
         """
         with self._lock:
             files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-            if sum(files) + sum(self._arriving) + size > self.max_bytes:
+            if sum(files) + self._arriving + size > self.max_bytes:
                 raise IrodoriError("There is no room for more photos now: try again later.")
-            self._arriving.append(size)
+            self._arriving += size
         try:
             yield
         finally:
             with self._lock:
-                self._arriving.remove(size)
+                self._arriving -= size
                 if not self._arriving:
-                    self._remove_older(time.time(), loose=True)
+                    self.sweep(aborted=0)
 
-    def sweep(self, now: float | None = None) -> None:
+    def sweep(self, now: float | None = None, aborted: float = ABORTED) -> None:
         """Delete what is old and of no open page, and uploads that were aborted.
 
         Args:
             now: in seconds since 1970.
+            aborted: see ABORTED.
         """
         now = time.time() if now is None else now
         with self._lock:
-            self._remove_older(now - AGE)
-            self._remove_older(now - ABORTED, loose=True)
+            for path in set(self.root.iterdir()) - self._held():
+                age = now - _newest(path)
+                # Uploads are files before gradio puts them into folders.
+                if path.is_dir() and age >= AGE:
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.is_file() and age >= aborted:
+                    path.unlink(missing_ok=True)
 
     def keep_sweeping(self) -> None:
         """Look for old files from now on, until the process ends."""
@@ -133,22 +138,14 @@ class UploadStore:
 
         threading.Thread(target=sweep, daemon=True).start()
 
-    def _remove_older(self, oldest: float, loose: bool = False) -> None:
-        """Delete what no page holds; loose: files that gradio hasn't put into a folder yet."""
-        held = {folder for visit in self._visits.values() for folder in visit.sent | visit.made}
-        for path in self.root.iterdir():
-            if path in self.kept or path in held or _newest(path) > oldest:
-                continue
-            if not path.is_dir():
-                path.unlink(missing_ok=True)
-            elif not loose:
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _drop(self, folders: set[Path]) -> None:
-        """Delete uploads that no page has sent."""
-        for folder in folders:
-            if not any(folder in visit.sent for visit in self._visits.values()):
+    def drop(self, folders: set[Path]) -> None:
+        """Delete those of the folders that no page holds."""
+        with self._lock:
+            for folder in folders - self._held():
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _held(self) -> frozenset[Path]:
+        return self.kept.union(*(visit.sent | visit.made for visit in self._visits.values()))
 
 
 def _newest(path: Path) -> float:

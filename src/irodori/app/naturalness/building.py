@@ -9,7 +9,7 @@ import numpy as np
 
 from irodori.app.naturalness.pictures import Pixels, absurd_hues, card, common_size, to_jpeg
 from irodori.app.naturalness.store import Picture, create
-from irodori.app.naturalness.study import DEFAULT_PER_PERSON, TRUTH, Settings, Study
+from irodori.app.naturalness.study import DEFAULT_PER_PERSON, TRUTH, Kind, Settings, Study
 from irodori.imageio import READ, read_photo, to_uint8
 from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import Reporter, silent
@@ -41,9 +41,7 @@ class Method:
 
 
 def _read(path: Path) -> Pixels:
-    pixels_HWC = read_photo(path).pixels
-    if pixels_HWC.dtype == np.uint16:
-        pixels_HWC = to_uint8(pixels_HWC)
+    pixels_HWC = to_uint8(read_photo(path).pixels)
     return np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3))
 
 
@@ -182,18 +180,19 @@ def _pictures(
         pictures = [true_HW3, *(load(name, true_HW3) for load in loaders)]
         for method, pixels_HW3 in zip(study.methods, pictures, strict=True):
             _check_shape(method, name, pixels_HW3, true_HW3)
-        size = common_size(pictures, longer)
-        for method_number, pixels_HW3 in enumerate(pictures):
-            yield Picture("photograph", number, method_number, size, to_jpeg(pixels_HW3, size))
+        yield from _shown("photograph", number, pictures, longer)
     for number, name in enumerate(reserved):
         true_HW3 = _read(true[name])
-        size = common_size([true_HW3], longer)
-        yield Picture("hues", number, 0, size, to_jpeg(true_HW3, size))
-        yield Picture("hues", number, 1, size, to_jpeg(absurd_hues(true_HW3), size))
+        yield from _shown("hues", number, [true_HW3, absurd_hues(true_HW3)], longer)
     if study.cards:
-        card_HW3 = card(longer)
-        size = common_size([card_HW3], longer)
-        yield Picture("card", 0, 0, size, to_jpeg(card_HW3, size))
+        yield from _shown("card", 0, [card(longer)], longer)
+
+
+def _shown(kind: Kind, number: int, pictures: Sequence[Pixels], longer: int) -> Iterator[Picture]:
+    """Yield the pictures of one photograph, all of one size."""
+    size = common_size(pictures, longer)
+    for method, pixels_HW3 in enumerate(pictures):
+        yield Picture(kind, number, method, size, to_jpeg(pixels_HW3, size))
 
 
 def _check_shape(method: str, name: str, pixels_HW3: Pixels, true_HW3: Pixels) -> None:

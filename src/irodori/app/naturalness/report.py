@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from irodori.app.naturalness.results import COLUMNS, Difference, Outcome, Share
+from irodori.app.naturalness.results import Difference, Outcome, Share
 from irodori.app.naturalness.statistics import Agreement, Interval
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
@@ -42,13 +42,6 @@ HOW_TESTED = (
     " the number of pairs by Holm's procedure. Higher and lower: corrected p < 0.05, and the"
     f" interval is without 0. With fewer than {ENOUGH} people or photographs nothing is told apart."
 )
-SHARE_HEADER = (
-    "method", "share", "95 % (Wilson)", "answers", "agreement α", "other people, photos",
-)  # fmt: skip
-DIFFERENCE_HEADER = (
-    "methods", "difference, points", "95 %", "p (people)", "p (photographs)", "p, corrected",
-    "verdict",
-)  # fmt: skip
 CONCLUSIONS = {
     ("higher", "lower"): "The difference to {} is more than chance.",
     ("not distinguishable",): "It can't be told apart from {}.",
@@ -63,11 +56,13 @@ def show(outcome: Outcome) -> None:
     # A method's name isn't markup, whatever it looks like.
     console = Console(highlight=False, markup=False, emoji=False)
     table = TerminalTable(title=f"Share {_subject(outcome)}", title_justify="left")
-    table.add_column(SHARE_HEADER[0], overflow="fold", min_width=12)
-    for title in SHARE_HEADER[1:4]:
+    rows = list(map(_share_row, outcome.shares))
+    method, *numbers = list(rows[0])[:4]
+    table.add_column(method, overflow="fold", min_width=12)
+    for title in numbers:
         table.add_column(title, justify="right", no_wrap=True)
-    for row in _share_rows(outcome):
-        table.add_row(*row[:4])
+    for row in rows:
+        table.add_row(*list(row.values())[:4])
     console.print(table)
     for line in (_people(outcome), _dropped(outcome), _answer(outcome)):
         console.print(line)
@@ -108,14 +103,14 @@ def answers_csv(outcome: Outcome) -> bytes:
     0 or 1), viewed and latency in milliseconds, showings, dropped (why, or empty).
     """
     study, answers = outcome.study, outcome.answers
-    natural = "taken_for_real" if study.settings.pairs else "natural"
-    table = answers.assign(
+    columns = ["person", "place", "photograph", "method", "natural", "viewed", "latency"]
+    table = answers[[*columns, "showings", "dropped"]].assign(
         photograph=[study.photographs[number] for number in answers.photograph],
         method=[study.methods[number] for number in answers.method],
         natural=answers.natural.astype(int),
-    ).rename(columns={"natural": natural})
-    columns = [*COLUMNS[:4], natural, *COLUMNS[4:]]
-    text: str = table[[*columns, "dropped"]].to_csv(index=False)
+    )
+    natural = "taken_for_real" if study.settings.pairs else "natural"
+    text: str = table.rename(columns={"natural": natural}).to_csv(index=False)
     return text.encode("utf-8", "replace")
 
 
@@ -126,13 +121,12 @@ def _document(outcome: Outcome) -> Document:
     if any(outcome.counts["dropped"].values()):
         blocks.append(Text(_dropped(outcome), "warning"))
     blocks += [Heading(f"Share {_subject(outcome)}"), shares_plot(outcome)]
-    blocks += [_table(SHARE_HEADER, _share_rows(outcome)), Text(HOW_MEASURED, "note")]
+    blocks += [_table(list(map(_share_row, outcome.shares))), Text(HOW_MEASURED, "note")]
     if not pairs:
         blocks.append(Text(HOW_REPORTED, "note"))
     if outcome.differences:
-        rows = map(_difference_row, outcome.differences)
-        blocks += [Heading("Differences between methods"), _table(DIFFERENCE_HEADER, rows)]
-        blocks.append(Text(HOW_TESTED, "note"))
+        table = _table(list(map(_difference_row, outcome.differences)))
+        blocks += [Heading("Differences between methods"), table, Text(HOW_TESTED, "note")]
     texts = (_people(outcome), _dropped(outcome), _agreed(outcome))
     blocks += [Heading("People and answers"), *map(Text, texts)]
     return Document(title, [*blocks, Heading("Protocol"), List(_protocol(outcome))])
@@ -175,34 +169,32 @@ def shares_plot(outcome: Outcome) -> Picture:
     return draw("naturalness", alt, 1.0 + 0.42 * (len(shares) + len(reported)), paint)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    return Table(["", *header[1:]], [list(map(Cell, row)) for row in rows])
+def _table(rows: Sequence[dict[str, str]]) -> Table:
+    """Return a table whose header is of the rows' keys, but for the first."""
+    return Table(["", *list(rows[0])[1:]], [list(map(Cell, row.values())) for row in rows])
 
 
-def _share_rows(outcome: Outcome) -> list[list[str]]:
-    return [
-        [
-            share.method,
-            _percent(share.share),
-            _wilson(share),
-            f"{share.answers:,}",
-            _alpha(share.agreement),
-            _interval(share.clustered),
-        ]
-        for share in outcome.shares
-    ]
+def _share_row(share: Share) -> dict[str, str]:
+    return {
+        "method": share.method,
+        "share": _percent(share.share),
+        "95 % (Wilson)": _wilson(share),
+        "answers": f"{share.answers:,}",
+        "agreement α": _alpha(share.agreement),
+        "other people, photos": _interval(share.clustered),
+    }
 
 
-def _difference_row(found: Difference) -> list[str]:
-    return [
-        f"{found.one} less {found.other}",
-        f"{100 * found.difference:+.1f}",
-        _interval(found.interval),
-        f"{_p(found.p_people)} ({found.people:,})",
-        f"{_p(found.p_photographs)} ({found.photographs:,})",
-        _p(found.p_corrected),
-        found.verdict,
-    ]
+def _difference_row(found: Difference) -> dict[str, str]:
+    return {
+        "methods": f"{found.one} less {found.other}",
+        "difference, points": f"{100 * found.difference:+.1f}",
+        "95 %": _interval(found.interval),
+        "p (people)": f"{_p(found.p_people)} ({found.people:,})",
+        "p (photographs)": f"{_p(found.p_photographs)} ({found.photographs:,})",
+        "p, corrected": _p(found.p_corrected),
+        "verdict": found.verdict,
+    }
 
 
 def _protocol(outcome: Outcome) -> list[tuple[str, str]]:

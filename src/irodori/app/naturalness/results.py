@@ -1,6 +1,5 @@
 """From answers to shares, differences and agreement; and what was dropped, and why."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -17,12 +16,10 @@ from irodori.app.naturalness.statistics import (
     share_interval,
     wilson,
 )
-from irodori.app.naturalness.store import Answer
-from irodori.app.naturalness.study import Study
+from irodori.app.naturalness.study import Study, meaning
 from irodori.evaluation.statistics import ENOUGH, holm, verdict
 from irodori.inference.settings import check_range
 
-COLUMNS = ["person", "place", "photograph", "method", "viewed", "latency", "showings"]
 REASONS = ("failed attention checks", "left before the end", "viewed too briefly")
 """Why an answer doesn't count; of several reasons the first of these."""
 
@@ -98,8 +95,8 @@ class Outcome:
     checks: dict[str, int]
     """How many attention checks were answered and passed."""
     answers: pd.DataFrame
-    """A row an answer to a photograph, as they came: person, place, photograph, method, viewed,
-    latency, showings as in the file; natural: see `Question.answer`; dropped: a reason or ""."""
+    """A row an answer to a photograph, as they came: see `Store.read`; natural: see `meaning`;
+    dropped: a reason or ""."""
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...]
     agreement: Agreement
@@ -112,21 +109,16 @@ class Outcome:
         return {"given": given, "counted": given - sum(dropped.values()), "dropped": dropped}
 
 
-def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criteria) -> Outcome:
-    """Return the results of a study in which `began` people have begun and given these answers."""
-    table = pd.DataFrame(
-        [vars(answer) | vars(answer.question) for answer in given],
-        columns=[*COLUMNS, "kind"],
-    )
+def evaluate(study: Study, began: int, given: pd.DataFrame, criteria: Criteria) -> Outcome:
+    """Return the results of a study, from how many began and all answers: see `Store.read`."""
     pairs = study.settings.pairs
-    natural = [answer.question.answer(answer.choice, pairs) for answer in given]
-    table["natural"] = np.array(natural, bool)
+    table = given.assign(natural=meaning(given.choice, given.kind, given["first"], pairs))
     checks = table[table.kind != "photograph"]
     passed = checks.groupby("person").natural.mean()
     failed = passed.index[passed < criteria.passed]
     steps = table.groupby("person").size()
     finished = steps.index[steps == study.steps]
-    answers = table[table.kind == "photograph"].drop(columns="kind")
+    answers = table[table.kind == "photograph"].copy()
     conditions = [
         answers.person.isin(failed),
         ~answers.person.isin(finished) & criteria.complete,
@@ -135,11 +127,11 @@ def evaluate(study: Study, began: int, given: Sequence[Answer], criteria: Criter
     answers["dropped"] = np.select(conditions, REASONS, "")
     counted = answers[answers.dropped == ""]
     by_method = {study.methods[n]: counted[counted.method == n] for n in study.judged}
-    numbers = (began, len(steps), len(finished), len(failed))
+    people = {"began": began, "answered": len(steps), "finished": len(finished)}
     return Outcome(
         study,
         criteria,
-        dict(zip(("began", "answered", "finished", "failed_checks"), numbers, strict=True)),
+        people | {"failed_checks": len(failed)},
         {"answered": len(checks), "passed": int(checks.natural.sum())},
         answers,
         tuple(_share(name, own) for name, own in by_method.items()),

@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import uvicorn
+import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from irodori.app.address import listen, url
 from irodori.app.naturalness.store import RefusedError, Store
+from irodori.app.serving import Server, listen, url
 
 MAX_BYTES = 4096
 """Size of a request."""
@@ -42,26 +43,17 @@ def serve(store: Store, host: str, port: int, ready: Callable[[str], None]) -> N
         IrodoriError: see `listen`.
     """
     with listen(host, port) as listening:
-        # No log of requests: it would hold people's addresses.
-        config = uvicorn.Config(
-            application(store),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=PATIENCE,
-            lifespan="off",
-        )
         ready(url(host, listening))
-        # uvicorn ends in order on Ctrl-C and SIGTERM, and raises them again afterwards.
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(application(store), PATIENCE).run(sockets=[listening])
 
 
 def application(store: Store) -> Starlette:
     """Return the study as an ASGI application."""
     study = store.study
-    settings = study.settings
-    about = {name: getattr(settings, name) for name in ("pairs", "seconds", "minimum")}
-    about |= {"name": study.name, "steps": study.steps, "minutes": study.minutes}
+    about = {"name": study.name, "steps": study.steps, "minutes": study.minutes}
+    source = Path(__file__).with_name("page.html.j2").read_text("utf-8")
+    template = jinja2.Template(source, trim_blocks=True, autoescape=True)
+    page = template.render(about, **vars(study.settings))
 
     def begin(given: dict[str, Any]) -> Any:
         return {"code": store.begin()}
@@ -86,10 +78,10 @@ def application(store: Store) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/api/study", lambda request: JSONResponse(about)),
+            Route("/", lambda request: HTMLResponse(page)),
             *(_posted(work) for work in (begin, step, answer)),
             Route("/pictures/{token}", picture),
-            Mount("/", StaticFiles(packages=[("irodori.app.naturalness", "page")], html=True)),
+            Mount("/", StaticFiles(packages=[("irodori.app.naturalness", "page")])),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_add_headers)],
     )

@@ -5,7 +5,6 @@ of day.
 """
 
 import json
-import os
 import secrets
 import sqlite3
 import threading
@@ -13,12 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from irodori.app.naturalness.study import Kind, Question, Study
+import pandas as pd
+
+from irodori.app.naturalness.study import Kind, Study
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 
 ALPHABET = "23456789ABCDEFGHKMNPRSTVWXYZ"
 """Letters of codes: without 0 O Q, 1 I J L, and U, which are easily taken for another."""
@@ -86,30 +88,14 @@ class Picture:
     jpeg: bytes
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer as it was given."""
-
-    person: int
-    place: int
-    question: Question
-    choice: int
-    viewed: int
-    latency: int
-    showings: int
-
-
 def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
     """Write a new study; the file appears whole or not at all.
 
     Raises:
         IrodoriError: the file exists, or can't be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with closing(sqlite3.connect(part)) as connection:
+        with replacing(path) as file, closing(sqlite3.connect(file.name)) as connection:
             connection.executescript(SCHEMA)
             connection.execute("INSERT INTO study VALUES (?)", [json.dumps(asdict(study))])
             rows = (
@@ -118,18 +104,10 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
             )
             connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.commit()
-        try:
-            os.link(part, path)  # unlike renaming, this never overwrites
-        except FileExistsError:
-            raise IrodoriError(f"{path} exists already") from None
-        except OSError:  # a file system without links
-            path.touch(exist_ok=False)
-            part.replace(path)
+            if path.exists():  # the pictures took a while, and it would be overwritten
+                raise IrodoriError(f"{path} exists already")
     except (OSError, sqlite3.Error) as error:
         raise IrodoriError(f"{path}: can't be written ({error})") from None
-    finally:
-        for file in (part, part.with_name(f"{part.name}-journal")):
-            file.unlink(missing_ok=True)
 
 
 class Store:
@@ -213,13 +191,11 @@ class Store:
             else:
                 (person,) = self._one("SELECT count(*) FROM people")
                 connection.execute("INSERT INTO people VALUES (?, ?)", [person, code])
+                questions = enumerate(self.study.questions(person))
                 connection.executemany(
                     "INSERT INTO questions (person, place, kind, photograph, method, first)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        (person, place, one.kind, one.photograph, one.method, one.first)
-                        for place, one in enumerate(self.study.questions(person))
-                    ),
+                    ((person, place, *astuple(question)) for place, question in questions),
                 )
             self._heard[person] = now
             self._begins.append(now)
@@ -275,8 +251,11 @@ class Store:
             row = self._one("SELECT jpeg FROM pictures WHERE token = ?", token)
         return None if row is None else bytes(row[0])
 
-    def read(self) -> tuple[int, list[Answer]]:
+    def read(self) -> tuple[int, pd.DataFrame]:
         """Return how many have begun, and all answers, to attention checks, too, as they came.
+
+        Returns:
+            The number, and a row an answer, with the columns of the question and of the answer.
 
         Raises:
             IrodoriError: the file is damaged.
@@ -284,17 +263,15 @@ class Store:
         try:
             with self._lock:
                 (people,) = self._one("SELECT count(*) FROM people")
-                rows = self._connection.execute(
+                found = self._connection.execute(
                     "SELECT person, place, kind, photograph, method, first, choice, viewed,"
                     " latency, showings FROM answers JOIN questions USING (person, place)"
                     " ORDER BY number"
-                ).fetchall()
+                )
+                columns = [column[0] for column in found.description]
+                return people, pd.DataFrame(found.fetchall(), columns=columns)
         except sqlite3.Error as error:
             raise IrodoriError(f"{self._path}: can't be read as a study ({error})") from None
-        return people, [
-            Answer(person, place, Question(kind, photograph, method, bool(first)), *rest)
-            for person, place, kind, photograph, method, first, *rest in rows
-        ]
 
     def _position(self, code: str) -> tuple[int, int]:
         """Return a person and the place of the open question: they are answered in turn."""
@@ -321,15 +298,10 @@ class Store:
         methods = [1 if kind == "hues" else method]
         if self.study.settings.pairs:
             methods.insert(first, 0)
-        found = [
-            self._one(
-                "SELECT token, width, height FROM pictures"
-                " WHERE kind = ? AND photograph = ? AND method = ?",
-                *(kind, 0 if kind == "card" else photograph, number),
-            )
-            for number in methods
-        ]
-        return [
-            {"source": f"pictures/{token}", "width": width, "height": height}
-            for token, width, height in found
-        ]
+        query = (
+            "SELECT 'pictures/' || token, width, height FROM pictures"
+            " WHERE kind = ? AND photograph = ? AND method = ?"
+        )
+        photograph = 0 if kind == "card" else photograph
+        found = [self._one(query, kind, photograph, number) for number in methods]
+        return [dict(zip(("source", "width", "height"), row, strict=True)) for row in found]

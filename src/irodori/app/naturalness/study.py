@@ -87,14 +87,20 @@ class Question:
     first: bool
     """In pairs, whether the picture in question, and not the true one, is the first."""
 
-    def answer(self, choice: int, pairs: bool) -> bool:
-        """Return what a choice of the first (0) or the second (1) button means.
 
-        Of a photograph: whether it was judged natural, or taken for the real one. Of a check:
-        whether it was passed.
-        """
-        chosen = (choice == 0) == self.first if pairs else choice == 1
-        return chosen != (self.kind == "hues")
+def meaning(choice: Any, kind: Any, first: Any, pairs: bool) -> Any:
+    """Return what a choice of the first (0) or the second (1) button means.
+
+    Of a photograph: whether it was judged natural, or taken for the real one. Of a check: whether
+    it was passed.
+
+    Args:
+        choice: the button, or a column of them.
+        kind, first: of the question, or columns of them.
+        pairs: see `Settings`.
+    """
+    chosen = (choice == 0) == first if pairs else choice == 1
+    return chosen != (kind == "hues")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ const TIMEOUT = 15000;
 const by = (id) => document.getElementById(id);
 const sections = ["start", "again", "judging", "end"];
 const choices = [by("no"), by("yes")];
-const images = [by("first"), by("second")];
+const images = document.querySelectorAll("#stage img");
+const { steps } = document.body.dataset; // of each person
+const [seconds, minimum] = ["seconds", "minimum"].map((key) => Number(document.body.dataset[key]));
+const KEPT = `irodori-study-${document.body.dataset.name}`;
 
-let about; // what the study is
 let code = null; // of this person
 let step = null; // the open question
 let ready = false; // whether an answer is possible
@@ -19,12 +21,11 @@ let busy = false; // whether a button outside of judging is at work
 
 // What this browser remembers; without it, a code typed in does the same.
 const memory = {
-  get key() { return `irodori-study-${about.name}`; },
   read() {
-    try { return JSON.parse(localStorage.getItem(this.key)) || {}; } catch { return {}; }
+    try { return JSON.parse(localStorage.getItem(KEPT)) || {}; } catch { return {}; }
   },
   write(kept) {
-    try { localStorage.setItem(this.key, JSON.stringify(kept)); } catch { /* not allowed */ }
+    try { localStorage.setItem(KEPT, JSON.stringify(kept)); } catch { /* not allowed */ }
   },
 };
 
@@ -40,13 +41,8 @@ function say(text) {
 }
 
 const wait = (milliseconds) => new Promise((resolve) => {
-  const timer = setTimeout(done, milliseconds);
-  function done() {
-    clearTimeout(timer);
-    window.removeEventListener("online", done);
-    resolve();
-  }
-  window.addEventListener("online", done);
+  setTimeout(resolve, milliseconds);
+  window.addEventListener("online", resolve, { once: true });
 });
 
 // The work's result; while it fails for want of a connection, it is done again.
@@ -108,9 +104,9 @@ function look() {
   clearTimeout(watch);
   if (gone || document.hidden) return;
   const seen = viewing.seen / 1000;
-  if (seen >= about.minimum) allow(true);
-  if (seen >= about.seconds) { hide(); return; }
-  const next = (seen >= about.minimum ? about.seconds : about.minimum) - seen;
+  if (seen >= minimum) allow(true);
+  if (seen >= seconds) { hide(); return; }
+  const next = (seen >= minimum ? seconds : minimum) - seen;
   watch = setTimeout(look, Math.max(1, 1000 * next));
 }
 
@@ -126,21 +122,11 @@ function allow(possible) {
   for (const button of choices) button.setAttribute("aria-disabled", String(!possible));
 }
 
-async function load(image, picture) {
-  for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
-    image.src = picture.source;
-    image.width = picture.width;
-    image.height = picture.height;
-    try {
-      await image.decode();
-      return;
-    } catch {
-      say("No connection. Trying again …");
-      await wait(pause);
-      image.removeAttribute("src");
-    }
-  }
-}
+const load = (image, { source, width, height }) => insist(() => {
+  image.removeAttribute("src"); // so that it is fetched again
+  Object.assign(image, { src: source, width, height });
+  return image.decode();
+}, "No connection. Trying again …");
 
 async function present(next) {
   step = next;
@@ -153,11 +139,9 @@ async function present(next) {
   memory.write({ code });
   by("gone").textContent = "…";
   show("judging");
-  by("place").textContent = `${step.place + 1} of ${about.steps}`;
-  by("progress").max = about.steps;
+  by("place").textContent = `${step.place + 1} of ${steps}`;
   by("progress").value = step.place;
   await Promise.all(step.pictures.map((picture, number) => load(images[number], picture)));
-  say("");
   by("gone").textContent = "Your answer?";
   by("judging").classList.add("seen");
   requestAnimationFrame(() => {
@@ -272,25 +256,6 @@ document.addEventListener("keydown", (event) => {
   choose(choice);
 });
 
-async function open() {
-  about = await request("api/study");
-  document.body.classList.toggle("pairs", about.pairs);
-  by("judging").classList.toggle("pairs", about.pairs);
-  for (const element of document.querySelectorAll(about.pairs ? ".judge" : ".pair")) element.hidden = true;
-  for (const element of document.querySelectorAll(".steps")) element.textContent = about.steps;
-  for (const element of document.querySelectorAll(".minutes")) {
-    element.textContent = about.minutes === 1 ? "a minute" : `${about.minutes} minutes`;
-  }
-  by("question").textContent = about.pairs ? "Which one is real?" : "Does it look natural?";
-  document.title = by("question").textContent;
-  const labels = about.pairs ? ["A is real", "B is real"] : ["Not natural", "Natural"];
-  choices.forEach((button, number) => { button.querySelector("span").textContent = labels[number]; });
-  images.forEach((image, number) => {
-    image.alt = about.pairs ? `Photograph ${"AB"[number]}` : "Photograph to be judged";
-  });
-  const kept = memory.read();
-  code = kept.code || null;
-  show(!code ? "start" : kept.over ? "end" : "again");
-}
-
-open();
+const kept = memory.read();
+code = kept.code || null;
+show(!code ? "start" : kept.over ? "end" : "again");

@@ -1,6 +1,11 @@
-"""Where web pages are served: sockets and their addresses."""
+"""How web pages are served: sockets, their addresses, and uvicorn."""
 
+import logging
 import socket
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
 
 from irodori.utils.errors import IrodoriError
 
@@ -30,3 +35,29 @@ def url(host: str, listening: socket.socket) -> str:
     """Return the address of a page that is served there."""
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listening.getsockname()[1]}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn without a log of requests, which would hold people's addresses.
+
+    Its `run` ends in order on Ctrl-C and SIGTERM, and raises them again afterwards.
+
+    Args:
+        application: answers the requests.
+        patience: seconds that requests may take to end when the server is stopped.
+    """
+
+    def __init__(self, application: ASGIApp, patience: int) -> None:
+        config = uvicorn.Config(
+            application,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=patience,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """End; open pages keep connections, and that these are cut is worth no line."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)

@@ -1,0 +1,44 @@
+"""The steps of a visitor's request, photo by photo, as the page shows them."""
+
+from collections.abc import Iterator
+
+from irodori.app.demo.hint_editor import HintEditor
+from irodori.app.demo.markup import card, refusal, status
+from irodori.app.demo.service import ColorizeRequest, LeftError, reason
+from irodori.app.demo.upload_store import Visit
+
+
+def steps(
+    editor: HintEditor, request: ColorizeRequest, visit: Visit
+) -> Iterator[tuple[int | None, str]]:
+    """Colorize a request's photos, as long as the visitor is there, and take hints for the results.
+
+    Yields:
+        Where the page changes, the number of a photo or None for the status; and HTML for it.
+    """
+    total, max_photos = len(request.photos), editor.service.limits.photos
+    if not total:
+        yield None, status("Choose a photo or an example first.")
+        return
+    if total > max_photos:
+        yield None, status(f"{total} photos are too many: up to {max_photos} at a time.")
+        return
+    done = 0
+    for number, photo in enumerate(request.photos):
+        of = f" ({number + 1} of {total})" if total > 1 else ""
+        yield None, status(f"Colorizing {photo.name}{of} …", number, total)
+        try:
+            results = editor.service.colorize(request, photo, visit.new_folder, visit.check)
+        except LeftError:
+            return
+        except Exception as error:
+            yield number, refusal(photo.name, reason(error))
+        else:
+            done += 1
+            editor.offer(request, photo, results)
+            # Gradio's folder of an upload is known by its content.
+            yield number, card(photo.name, results, key="/".join(photo.parts[-2:]))
+    if total > 1:
+        yield None, status(f"Done: {done} of {total} photos are colorized.")
+    else:
+        yield None, status("Done." if done else "No photo was colorized.")
