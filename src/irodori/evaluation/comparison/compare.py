@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from irodori.evaluation.comparison.runs import (
 from irodori.evaluation.comparison.variants import Variant, group
 from irodori.evaluation.statistics import (
     Floats,
-    Stratum,
     bootstrap,
     holm,
     interval,
@@ -80,11 +78,10 @@ def compare(
     variants = tuple(group(runs, row))
     aligned = align(variants)
     names = (*(variant.name for variant in variants), *REFERENCES.values())
-    columns = _with_distances(aligned)
-    strata = [columns.strata[name] for name in (*names, TRUE)]
-    resampled = bootstrap(strata, columns.weights_NK, report=report)
+    strata = [aligned.strata[name] for name in (*names, TRUE)]
+    resampled = bootstrap(strata, aligned.weights_NK, report=report)
     estimates = {
-        **_estimates(columns, (*names, TRUE), resampled),
+        **_estimates(aligned, (*names, TRUE), resampled),
         **_of_the_set(variants, metrics.values()),
     }
     known = {name for _, name in estimates}
@@ -95,7 +92,7 @@ def compare(
         tuple(aligned.keys),
         tuple(info for name, info in metrics.items() if name in known),
         estimates,
-        _differences(columns, names, len(variants), resampled, report),
+        _differences(aligned, names, len(variants), resampled, report),
         protocol,
         tuple(sorted({s for run in runs for s in run.metrics["protocol"].get("shards", [])})),
         left_out,
@@ -134,66 +131,45 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
     return first
 
 
-def _with_distances(aligned: Aligned) -> Aligned:
-    """Add the distance from 0 of the metrics that are best near it, as further columns."""
-    near = [k for k, metric in enumerate(aligned.metrics) if metric.better == "near zero"]
-
-    def extended(stratum: Stratum) -> Stratum:
-        values = stratum.values_SNK
-        distances = np.abs(values[..., near])
-        return replace(stratum, values_SNK=np.concatenate([values, distances], axis=-1))
-
-    return replace(
-        aligned,
-        weights_NK=np.concatenate([aligned.weights_NK, aligned.weights_NK[:, near]], axis=1),
-        strata={name: tuple(map(extended, parts)) for name, parts in aligned.strata.items()},
-    )
-
-
 def _estimates(
-    columns: Aligned, names: Sequence[str], resampled_RVK: Floats
+    aligned: Aligned, names: Sequence[str], resampled_RVK: Floats
 ) -> dict[tuple[str, str], Estimate]:
     """Return the means of the metrics with their intervals."""
     estimates = {}
     for v, name in enumerate(names):
-        mean_K = means(columns.strata[name], columns.weights_NK)
-        for k, metric in enumerate(columns.metrics):
+        mean_K = means(aligned.strata[name], aligned.weights_NK)
+        for k, metric in enumerate(aligned.metrics):
             if np.isfinite(mean_K[k]):
                 estimates[name, metric.name] = Estimate(
                     float(mean_K[k]),
                     *interval(resampled_RVK[:, v, k]),
-                    int((columns.weights_NK[:, k] > 0).sum()),
+                    int((aligned.weights_NK[:, k] > 0).sum()),
                 )
     return estimates
 
 
-def _values(columns: Aligned, name: str) -> Floats:
-    """Return N×K values, averaged over seeds."""
-    values_NK = np.full(columns.weights_NK.shape, np.nan)
-    for stratum in columns.strata[name]:
-        values_NK[stratum.photographs] = stratum.values_SNK.mean(0)
-    return values_NK
-
-
 def _differences(
-    columns: Aligned,
+    aligned: Aligned,
     names: Sequence[str],
     variants: int,
     resampled_RVK: Floats,
     report: Reporter,
 ) -> dict[tuple[str, str, str], Difference]:
-    """Return those of all pairs with a variant, corrected over all of them for each metric."""
+    """Return those of all pairs with a variant, corrected over the pairs of each metric."""
     pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if a < variants]
-    weights_NK = columns.weights_NK
-    values = [_values(columns, name) for name in names]
-    near = [metric.name for metric in columns.metrics if metric.better == "near zero"]
+    # The mean over the seeds that have colored a photograph.
+    values_VNK = np.full((len(names), *aligned.weights_NK.shape), np.nan)
+    for v, name in enumerate(names):
+        for stratum in aligned.strata[name]:
+            values_VNK[v, stratum.photographs] = stratum.values_SNK.mean(0)
     differences = {}
-    for k, metric in enumerate(columns.metrics):
-        report("testing the differences", k, len(columns.metrics))
-        column = len(columns.metrics) + near.index(metric.name) if metric.name in near else k
-        rows = weights_NK[:, column] > 0
-        weights_N1 = weights_NK[rows, column, None]
-        raw_NP = np.stack([values[a][rows, column] - values[b][rows, column] for a, b in pairs], 1)
+    for k, metric in enumerate(aligned.metrics):
+        report("testing the differences", k, len(aligned.metrics))
+        column = aligned.distances.get(metric.name, k)
+        rows = aligned.weights_NK[:, column] > 0
+        weights_N1 = aligned.weights_NK[rows, column, None]
+        values_VN = values_VNK[:, rows, column]
+        raw_NP = np.stack([values_VN[a] - values_VN[b] for a, b in pairs], 1)
         p_P = sign_flip_p(raw_NP * weights_N1) if rows.any() else np.full(len(pairs), np.nan)
         count = int(rows.sum())
         for pair, (p, corrected) in enumerate(zip(p_P, holm(p_P.tolist()), strict=True)):
@@ -202,10 +178,14 @@ def _differences(
             a, b = pairs[pair]
             mean = float((raw_NP[:, pair] * weights_N1[:, 0]).sum() / weights_N1.sum())
             low, high = interval(resampled_RVK[:, a, column] - resampled_RVK[:, b, column])
-            says = verdict(mean, low, high, float(corrected), metric.better, count)
-            differences[names[a], names[b], metric.name] = Difference(
-                mean, low, high, float(p), float(corrected), count, says
-            )
+            for one, other, of_one in (
+                (names[a], names[b], (mean, low, high)),
+                (names[b], names[a], (-mean, -high, -low)),
+            ):
+                says = verdict(*of_one, float(corrected), metric.better, count)
+                differences[one, other, metric.name] = Difference(
+                    *of_one, float(p), float(corrected), count, says
+                )
     return differences
 
 

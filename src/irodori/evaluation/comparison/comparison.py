@@ -1,7 +1,7 @@
 """The result of a comparison of runs: estimates, differences and warnings."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,8 +9,6 @@ import pandas as pd
 from irodori.evaluation.comparison.runs import REFERENCES, TRUE, LeftOut
 from irodori.evaluation.comparison.variants import Variant
 from irodori.metrics.catalog import MetricInfo
-
-OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Comparison:
     estimates: Mapping[tuple[str, str], Estimate]
     """Estimates by name of the variant or reference, and of the metric."""
     differences: Mapping[tuple[str, str, str], Difference]
-    """Differences by the two sides, variants first, and the metric."""
+    """Differences by the two sides, at least one of them a variant, and the metric."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -70,24 +68,9 @@ class Comparison:
         """The names of the variants and the references."""
         return (*self.names, *REFERENCES.values())
 
-    def between(self, name: str, other: str, metric: str) -> Difference | None:
-        """Return the difference of two sides in either order; None if it isn't known."""
-        if (name, other, metric) in self.differences:
-            return self.differences[name, other, metric]
-        turned = self.differences.get((other, name, metric))
-        if turned is None:
-            return None
-        return replace(
-            turned,
-            difference=-turned.difference,
-            low=-turned.high,
-            high=-turned.low,
-            verdict=OPPOSITE.get(turned.verdict, turned.verdict),
-        )
-
     def verdict(self, name: str, other: str, metric: str) -> str | None:
         """Return what their difference says of the first of two sides; None if it isn't known."""
-        found = self.between(name, other, metric)
+        found = self.differences.get((name, other, metric))
         return None if found is None else found.verdict
 
     def best(self, metric: MetricInfo) -> str | None:
@@ -122,6 +105,7 @@ class Comparison:
         differences = pd.DataFrame(
             {"variant": name, "other": other, "metric": metric, **asdict(difference)}
             for (name, other, metric), difference in self.differences.items()
+            if self.rows.index(name) < self.rows.index(other)
         )
         return {
             "estimates": estimates.astype({"seeds": "Int64"}),

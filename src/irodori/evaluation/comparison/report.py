@@ -163,7 +163,7 @@ def verdict_table(comparison: Comparison) -> Table:
     main = comparison.main
 
     def cell(name: str, other: str) -> Cell:
-        found = comparison.between(name, other, main.name)
+        found = comparison.differences.get((name, other, main.name))
         if found is None:
             return Cell("" if name == other else "–")
         sign = "+" if found.difference > 0 else ""
