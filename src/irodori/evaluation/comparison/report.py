@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from irodori.evaluation.comparison.runs import TRUE
 from irodori.evaluation.comparison.summary import answer, photographs
 from irodori.evaluation.comparison.training import curves, training_section, training_table
 from irodori.evaluation.comparison.variants import differing
-from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.document import Block, Cell, Document, Heading, List, Table, Text
 from irodori.evaluation.statistics import ENOUGH, RESAMPLES
 from irodori.metrics.catalog import MetricInfo
 from irodori.utils.progress import Reporter, silent
@@ -24,29 +23,13 @@ ARROWS = {"lower": "\u00a0↓", "higher": "\u00a0↑", "near zero": "\u00a0→\u
 TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
 
 
-@dataclass(frozen=True)
-class Report:
-    """A document, and its tables for other programs."""
-
-    document: Document
-    tables: Mapping[str, pd.DataFrame]
-    """Tables by the name of the file, without its suffix."""
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """The tables as CSV files, by name; undefined numbers are empty cells."""
-        return {
-            f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
-        }
-
-
 def make_report(
     comparison: Comparison,
     title: str | None,
     pictures: int,
     trust: Sequence[str] = (),
     report: Reporter = silent,
-) -> Report:
+) -> tuple[Document, dict[str, pd.DataFrame]]:
     """Draw the plots, color the pictures and put the sections together.
 
     Args:
@@ -55,6 +38,9 @@ def make_report(
         pictures: photographs that are shown side by side; 0: none.
         trust: names of packages besides irodori whose classes checkpoints may name.
         report: takes what is being done.
+
+    Returns:
+        The document, and its numbers for other programs: tables by their names.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.
@@ -80,7 +66,10 @@ def make_report(
         blocks += [Heading("Errors and colorfulness"), plot, Text(TRADE_OFF, "note")]
     blocks += training_section(comparison, trained)
     if pictures:
-        blocks += _pictures(comparison, pictures, trust, report)
+        report("loading PyTorch for the pictures")
+        from irodori.evaluation.comparison.side_by_side import side_by_side
+
+        blocks += side_by_side(comparison, pictures, trust, report)
     blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
     if comparison.left_out:
         reasons = [(str(left.folder), left.reason) for left in comparison.left_out]
@@ -88,7 +77,7 @@ def make_report(
     tables = comparison.tables()
     if trained:
         tables["training"] = training_table(trained)
-    return Report(Document(title or "Comparison of colorizations", blocks), tables)
+    return Document(title or "Comparison of colorizations", blocks), tables
 
 
 COST = (
@@ -174,28 +163,6 @@ def verdict_table(comparison: Comparison) -> Table:
     columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
     rows = [[Cell(name), *(cell(name, other) for other in columns)] for name in comparison.names]
     return Table(["", *columns], rows)
-
-
-def _pictures(
-    comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
-) -> list[Block]:
-    report("loading PyTorch for the pictures")
-    from irodori.evaluation.comparison.side_by_side import side_by_side
-
-    found = side_by_side(comparison, count, trust, report)
-    blocks: list[Block] = []
-    if found.png is not None:
-        alt = f"{photographs(len(found.keys))} as rows: {', '.join(found.columns)} as columns"
-        width = 110 * len(found.columns)
-        blocks.append(Picture("pictures.png", alt, found.png, min_width=width))
-        below = (
-            f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}. Each"
-            " is colored by the variant's first seed, from the checkpoint that is reported on."
-        )
-        blocks.append(Text(below, "note"))
-    if found.missing:
-        blocks.append(Text(f"Without pictures: {'; '.join(found.missing)}.", "note"))
-    return [Heading("Pictures"), *blocks] if blocks else []
 
 
 def _cost(comparison: Comparison) -> list[Block]:
