@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import REFERENCES, TRUE
 from irodori.evaluation.document import Picture
 from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
@@ -44,9 +44,10 @@ def forest(comparison: Comparison) -> Picture:
     def paint(axes: Axes) -> None:
         for place, (name, estimate) in enumerate(rows):
             tint = color(comparison.names, name)
-            axes.errorbar(
-                estimate.mean, place, xerr=_reach(estimate), fmt=marker(comparison.names, name),
-                color=tint, elinewidth=2.4, markersize=8, markeredgecolor="white",
+            axes.hlines(place, estimate.low, estimate.high, color=tint, linewidth=2.4)
+            axes.plot(
+                estimate.mean, place, marker(comparison.names, name), color=tint,
+                markersize=8, markeredgecolor="white",
             )  # fmt: skip
             label_point(axes, main.text(estimate.mean), (estimate.mean, place))
         label_rows(axes, [name for name, _ in rows])
@@ -76,10 +77,12 @@ def trade_off(comparison: Comparison) -> Picture | None:
 
     def paint(axes: Axes) -> None:
         for name, (x, y) in points.items():
-            axes.errorbar(
-                x.mean, y.mean, xerr=_reach(x), yerr=_reach(y),
-                fmt=marker(comparison.names, name), color=color(comparison.names, name),
-                markersize=7, elinewidth=1.4, markeredgecolor="white",
+            tint = color(comparison.names, name)
+            axes.hlines(y.mean, x.low, x.high, color=tint, linewidth=1.4)
+            axes.vlines(x.mean, y.low, y.high, color=tint, linewidth=1.4)
+            axes.plot(
+                x.mean, y.mean, marker(comparison.names, name), color=tint,
+                markersize=7, markeredgecolor="white",
                 label=name if name in comparison.names else None,
             )  # fmt: skip
             if name not in comparison.names:
@@ -109,12 +112,6 @@ def trade_off(comparison: Comparison) -> Picture | None:
         values += f"; true photographs {COLORFULNESS.text(true.mean)}"
     alt = f"Colorfulness and {main.title} with 95 % intervals: {values}"
     return draw("trade_off", alt, 4.2 + 0.2 * lines, paint)
-
-
-def _reach(estimate: Estimate) -> list[list[float]]:
-    """Return how far the interval goes below and above the mean; rounding may give less than 0."""
-    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
-    return [[max(0.0, below)], [max(0.0, above)]]
 
 
 def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Picture | None:
@@ -174,8 +171,6 @@ def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
 
 def _legend_below(axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    # Only the points, without their intervals.
-    handles = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
     figure = axes.get_figure()
     assert figure is not None
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9)

@@ -155,9 +155,14 @@ def verdict_table(comparison: Comparison) -> Table:
         found = comparison.differences.get((name, other, main.name))
         if found is None:
             return Cell("" if name == other else "–")
-        sign = "+" if found.difference > 0 else ""
+        value = found.difference
+        number = main.text(value)
+        if value and not float(number):
+            # Which is better shows, however small the difference is.
+            number = f"{value:.1g}"
+        sign = "+" if value > 0 else ""
         p = "p < 0.001" if found.p_corrected < 0.001 else f"p = {found.p_corrected:.3f}"
-        note = f"{sign}{_number(main, found.difference)}, {p}"
+        note = f"{sign}{number}, {p}".replace("-", "−")
         return Cell(found.verdict, note, tone=TONES.get(found.verdict, "even"))
 
     columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
