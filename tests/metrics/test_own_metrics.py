@@ -13,14 +13,14 @@ from rich.console import Console
 from irodori.evaluation.comparison.compare import compare
 from irodori.evaluation.comparison.report import metrics_table
 from irodori.evaluation.comparison.summary import show
-from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
+from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.results import EvaluationResult, document, table
+from irodori.metrics.results import EvaluationResult, document, table, write_per_image
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 
@@ -130,7 +130,7 @@ def test_files_and_tables_describe_them(tmp_path):
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     ).renamed("model", "last")
     assert result.metrics == evaluation.infos
-    per_image.write(tmp_path, result.records)
+    write_per_image(tmp_path, result.records)
     with (tmp_path / "per_image.csv").open() as file:
         header, first, *_ = csv.reader(file)
     own = ["warmth", "certainty", "certainty_weight"]

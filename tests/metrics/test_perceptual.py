@@ -1,5 +1,6 @@
 """LPIPS, FID and KID, by networks whose weights lie in a folder of their own."""
 
+import importlib.util
 import math
 import socket
 
@@ -12,7 +13,6 @@ from scipy.linalg import sqrtm
 from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from irodori.metrics import weight_files
 from irodori.metrics.factories import default_metrics, left_out, make_metrics
 from irodori.metrics.inception import InceptionDistance, kid
 from irodori.metrics.pair import Pair
@@ -62,7 +62,7 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
         IrodoriError, match=r"fid and kid can't be measured here: put .*-6726825d.pth into"
     ):
         InceptionDistance()
-    monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert steps()["kid"].startswith("install torch-fidelity")
     monkeypatch.undo()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))

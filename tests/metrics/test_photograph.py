@@ -148,7 +148,7 @@ def test_scenes_that_do_not_exist_are_refused(label):
     with pytest.raises(ValueError, match=f"no scene {label}"):
         PSNR(2).add(torch.tensor(1.0), label)
     with pytest.raises(ValueError, match=f"no scene {label}"):
-        Accuracy(2).measure(torch.zeros(2), label)
+        Accuracy(2).update(torch.zeros(2), label)
 
 
 @pytest.mark.parametrize(
