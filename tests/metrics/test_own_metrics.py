@@ -188,7 +188,7 @@ def test_comparisons_label_and_judge_them(tmp_path, capsys):
     assert comparison.estimates["yuv", "warmth"].mean == pytest.approx(8.3, abs=0.1)
     assert comparison.estimates["yuv", "brightness"].mean == -8
     assert comparison.best(Warmth.info) == "yuv"
-    assert comparison.between("yuv", "lab", "warmth").verdict == "better"
+    assert comparison.verdict("yuv", "lab", "warmth") == "better"
     assert comparison.best(Brightness.info) == "lab"
     rows = {row[0].text: row for row in metrics_table(comparison).rows}
     assert rows["own warmth\u00a0↑"][0].note == "ab units"
