@@ -5,6 +5,7 @@ import json
 from functools import partial
 
 import hydra
+import pandas as pd
 import pytest
 import torch
 from pairs import smooth
@@ -156,14 +157,9 @@ def test_files_and_tables_describe_them(tmp_path):
 def with_own(folder, warmth, described=True, **changes):
     """Add to a made run the own metrics as this evaluation stores them."""
     path = folder / "per_image.csv"
-    rows = list(csv.DictReader(path.open()))
-    for number, row in enumerate(rows):
-        gray = row["row"] != "last"
-        row["warmth"] = 0.0 if gray else warmth + number % 7 / 10
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    table = pd.read_csv(path)
+    table["warmth"] = (warmth + table.index % 7 / 10).where(table["row"] == "last", 0.0)
+    table.to_csv(path, index=False)
     metrics = json.loads((folder / "metrics.json").read_text())
     for name, row in metrics["rows"].items():
         row |= {"warmth": warmth if name == "last" else 0.0, "brightness": -warmth}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from operator import neg, pos
 from typing import Any
 
 import pandas as pd
@@ -75,17 +76,11 @@ class Comparison:
 
     def best(self, metric: MetricInfo) -> str | None:
         """Return the variant with the best mean; None if there is no best, or nobody has it."""
-        known = {
-            name: self.estimates[name, metric.name].mean
-            for name in self.names
-            if (name, metric.name) in self.estimates
-        }
+        known = [name for name in self.names if (name, metric.name) in self.estimates]
         if not known or metric.better == "neither":
             return None
-        if metric.better == "higher":
-            return max(known, key=lambda name: known[name])
-        distance = abs if metric.better == "near zero" else float
-        return min(known, key=lambda name: distance(known[name]))
+        worse = {"higher": neg, "lower": pos, "near zero": abs}[metric.better]
+        return min(known, key=lambda name: worse(self.estimates[name, metric.name].mean))
 
     def stands_out(self, name: str, metric: MetricInfo) -> bool:
         """Say whether a variant is better than all others, and than the references that have it."""

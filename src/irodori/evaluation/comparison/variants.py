@@ -169,7 +169,7 @@ def _choices() -> dict[str, str]:
 def differing(all_settings: Sequence[Settings]) -> list[str]:
     """Return the keys that don't have the same value everywhere, those with a label first."""
     keys = dict.fromkeys([*LABELS, *(key for settings in all_settings for key in settings)])
-    # repr, since 1 and 1.0 are not the same, and lists can't stand in sets; ... where there is none.
+    # repr, since lists are no keys of sets, and 1 isn't True; ... where there is none.
     return [key for key in keys if len({repr(each.get(key, ...)) for each in all_settings}) > 1]
 
 
