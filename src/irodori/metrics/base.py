@@ -46,11 +46,6 @@ class ColorizationMetric(Metric):
         """Return what to do before it can be measured here; None if it can be."""
         return None
 
-    @property
-    def higher_is_better(self) -> bool | None:  # type: ignore[override]
-        """True or False as `MetricInfo.better` says; None if it says neither."""
-        return {"higher": True, "lower": False}.get(self.infos()[0].better)
-
     @abstractmethod
     def record(self, pair: Pair, label: int, logits_C: Tensor | None) -> dict[str, float]:
         """Measure one photograph, add it, and return its columns of per_image.csv.

@@ -76,7 +76,7 @@ def make_report(
         blocks += [Heading("Left out"), List(reasons)]
     tables = comparison.tables()
     if trained:
-        tables["training"] = training_table(trained)
+        tables["training"] = training_table(trained).reset_index()
     return Document(title or "Comparison of colorizations", blocks), tables
 
 
