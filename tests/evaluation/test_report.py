@@ -151,9 +151,10 @@ def test_what_there_is_nothing_of_has_no_section(tmp_path):
     ],
 )
 def test_a_difference_shows_its_sign_however_small_it_is(comparison, difference, note):
+    differences = comparison.differences.copy()
     pair = ("lab", "rgb", "chroma_rmse")
-    changed = replace(comparison.differences[pair], difference=difference, p_corrected=1e-4)
-    table = verdict_table(replace(comparison, differences={pair: changed}))
+    differences.loc[pair, ["difference", "p_corrected"]] = difference, 1e-4
+    table = verdict_table(replace(comparison, differences=differences))
     assert table.rows[0][1 + comparison.rows.index("rgb")].note == note
 
 

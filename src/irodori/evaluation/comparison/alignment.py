@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -112,17 +113,17 @@ def _common(indexes: Iterable[pd.Index]) -> pd.Index:
 
 def _covered(variant: Variant) -> pd.Index:
     """Return the keys that every seed of a fold has measured."""
-    seen: dict[int | None, pd.Index] = {}
-    for fold, runs in variant.folds().items():
-        keys = _common(variant.photographs(run).index for run in runs)
-        for other, its_keys in seen.items():
-            if not (both := keys.intersection(its_keys)).empty:
-                raise IrodoriError(
-                    f"{both[0]} was measured by folds {other} and {fold} of {variant.name}: one of"
-                    " them may have been trained on it; compare runs of one division into folds"
-                )
-        seen[fold] = keys
-    return pd.Index([key for keys in seen.values() for key in keys], dtype=str)
+    keys_of = {
+        fold: _common(variant.photographs(run).index for run in runs)
+        for fold, runs in variant.folds().items()
+    }
+    for one, other in combinations(keys_of, 2):
+        if not (both := keys_of[one].intersection(keys_of[other])).empty:
+            raise IrodoriError(
+                f"{both[0]} was measured by folds {one} and {other} of {variant.name}: one of"
+                " them may have been trained on it; compare runs of one division into folds"
+            )
+    return pd.Index([key for keys in keys_of.values() for key in keys], dtype=str)
 
 
 def refuse_different_photographs(runs: Iterable[Run]) -> None:

@@ -105,17 +105,16 @@ TRADE_OFF = (
 def metrics_table(comparison: Comparison) -> Table:
     """Return a table with a row a metric, and a column a variant or reference."""
     names = comparison.rows
-    if any(name == TRUE for name, _ in comparison.estimates):
+    if TRUE in comparison.estimates.index.unique("variant"):
         names = (*names, TRUE)
 
     def cell(name: str, metric: MetricInfo) -> Cell:
-        estimate = comparison.estimates.get((name, metric.name))
-        if estimate is None:
+        if (name, metric.name) not in comparison.estimates.index:
             return Cell(metric.text(None))
-        limits = f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
+        mean, low, high = comparison.estimates.loc[(name, metric.name), ["mean", "low", "high"]]
         strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
-        note = "" if np.isnan(estimate.low) else limits
-        return Cell(_number(metric, estimate.mean), note, strong)
+        note = "" if np.isnan(low) else f"{_number(metric, low)} … {_number(metric, high)}"
+        return Cell(_number(metric, mean), note, strong)
 
     rows = [
         [
@@ -152,20 +151,21 @@ def verdict_table(comparison: Comparison) -> Table:
     main = comparison.main
 
     def cell(name: str, other: str) -> Cell:
-        found = comparison.differences.get((name, other, main.name))
-        if found is None:
+        if (name, other, main.name) not in comparison.differences.index:
             return Cell("" if name == other else "–")
-        value = found.difference
+        found = comparison.differences.loc[(name, other, main.name)]
+        value = found["difference"]
         number = main.text(value)
         if value and not float(number):
             # Which is better shows, however small the difference is.
             number = f"{value:.1g}"
         sign = "+" if value > 0 else ""
-        p = "p < 0.001" if found.p_corrected < 0.001 else f"p = {found.p_corrected:.3f}"
-        note = f"{sign}{number}, {p}".replace("-", "−")
-        return Cell(found.verdict, note, tone=TONES.get(found.verdict, "even"))
+        p = found["p_corrected"]
+        note = f"{sign}{number}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}".replace("-", "−")
+        return Cell(found["verdict"], note, tone=TONES.get(found["verdict"], "even"))
 
-    columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
+    known = comparison.means(main).index
+    columns = [name for name in comparison.rows if name in known]
     rows = [[Cell(name), *(cell(name, other) for other in columns)] for name in comparison.names]
     return Table(["", *columns], rows)
 

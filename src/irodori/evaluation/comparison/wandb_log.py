@@ -1,12 +1,10 @@
 """A comparison on W&B: its tables and pictures as a run of its own."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import wandb
-from PIL import Image
 
 from irodori.evaluation.document import Document, Picture
 from irodori.training.loggers.wandb_mode import wandb_mode
@@ -19,7 +17,7 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
     Args:
         document: see `make_report`.
         tables: see there.
-        output: folder for W&B's own files.
+        output: folder of the written report, and for W&B's own files.
         group: of the run: the sweep's name, so that it stands beside its jobs.
 
     Raises:
@@ -32,8 +30,8 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
     }
     for block in document.blocks:
         if isinstance(block, Picture):
-            picture = Image.open(io.BytesIO(block.png))
-            logged[Path(block.file).stem] = wandb.Image(picture, caption=block.alt)
+            path = output / block.file
+            logged[path.stem] = wandb.Image(str(path), caption=block.alt)
     try:
         with wandb.init(
             project="irodori",
