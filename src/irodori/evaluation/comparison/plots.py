@@ -56,7 +56,7 @@ def trade_off(comparison: Comparison) -> Picture | None:
     """Draw the main metric against colorfulness: pictures can be right because they are pale."""
     main = comparison.main
     colorfulness = comparison.means(COLORFULNESS)
-    points = colorfulness.join(comparison.means(main), how="inner", rsuffix="_y")
+    points = colorfulness.join(comparison.means(main).add_suffix("_y"), how="inner")
     if points.empty or main == COLORFULNESS:
         return None
     references = points[~points.index.isin(comparison.names)]
