@@ -84,10 +84,9 @@ def test_lab_in_native_units(colors_u8: Tensor) -> None:
     lab = rgb_to_lab(rgb)
     assert lab.dtype == torch.float64
     assert (lab - expected(Lab, rgb)).abs().max() < 1e-9
-    in_fp32 = rgb_to_lab(rgb.float())
-    assert (in_fp32 - lab).abs().max() < 1e-4
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(rgb_to_lab(rgb.float()), in_fp32)
+        under_autocast = rgb_to_lab(rgb.float())
+    assert torch.equal(rgb_to_lab(rgb.float()), under_autocast)
     with pytest.raises(TypeError, match="uint8"):
         rgb_to_lab(colors_u8)
     with pytest.raises(ValueError, match="B×3×H×W"):

@@ -113,14 +113,6 @@ def test_the_keys_of_the_configuration_are_those_of_its_root():
     refused({"name": "x"}, "alpha has no value", root=Root)
 
 
-def test_optimizers_of_torch():
-    node = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-3, "betas": [0.9, 0.999]}
-    check({"optimizer": node})
-    refused({"optimizer": {**node, "lr": "fast"}}, "optimizer.lr=fast", "torch.optim.AdamW")
-    refused({"optimizer": {**node, "beta": 1}}, "optimizer.beta", "betas")
-    refused({"optimizer": {**node, "_partial_": False}}, "params")
-
-
 @pytest.mark.slow
 def test_lightnings_trainer_with_its_arguments():
     node = {"_target_": "lightning.pytorch.Trainer", "max_steps": -1}

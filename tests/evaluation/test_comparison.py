@@ -1,10 +1,11 @@
 """From run folders to estimates, differences and an answer."""
 
-import csv
 import json
 import re
+from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -21,29 +22,24 @@ def comparison(tmp_path_factory):
     return compare([study(tmp_path_factory.mktemp("study") / "sweep", seeds=2)])
 
 
-def cells(folder, row):
-    with (folder / "per_image.csv").open() as file:
-        return {line["key"]: line for line in csv.DictReader(file) if line["row"] == row}
+def cells(folder, row="last"):
+    """A row's photographs by key."""
+    table = pd.read_csv(folder / "per_image.csv")
+    return table[table["row"] == row].set_index("key")
 
 
 def test_folds_are_pooled_and_seeds_averaged(comparison):
     assert comparison.names == ("lab", "yuv", "luv", "rgb")
     assert len(comparison.keys) == 36
-    lab = comparison.variants[0]
-    values, weights = [], []
-    for fold in (0, 1, 2):
-        rows = [cells(run.folder, "last") for run in lab.runs if run.fold == fold]
-        assert len(rows) == 2
-        for key in rows[0]:
-            values.append({n: np.mean([float(r[key][n]) for r in rows]) for n in MEASURED})
-            weights.append(float(rows[0][key]["auc_balanced_weight"]))
+    runs = comparison.variants[0].runs
+    assert Counter(run.fold for run in runs) == {0: 2, 1: 2, 2: 2}
+    values = pd.concat(cells(run.folder) for run in runs).groupby("key").mean(numeric_only=True)
     for name in MEASURED:
-        own = np.average(
-            [v[name] for v in values], weights=weights if name == "auc_balanced" else None
-        )
-        assert comparison.estimates["lab", name].mean == pytest.approx(own)
-    true = np.mean([v["colorfulness"] - v["colorfulness_difference"] for v in values])
-    assert comparison.estimates[TRUE, "colorfulness"].mean == pytest.approx(true)
+        weights = values["auc_balanced_weight"] if name == "auc_balanced" else None
+        own = np.average(values[name], weights=weights)
+        assert comparison.estimates.loc[("lab", name), "mean"] == pytest.approx(own)
+    true = (values["colorfulness"] - values["colorfulness_difference"]).mean()
+    assert comparison.estimates.loc[(TRUE, "colorfulness"), "mean"] == pytest.approx(true)
 
 
 def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
@@ -52,45 +48,36 @@ def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
     rows = json.loads((folder / "metrics.json").read_text())["rows"]
     for row, name in (("last", "made"), ("gray", "gray"), ("mean_color", "mean color")):
         for metric in ("chroma_rmse", "ssim", "colorfulness_difference"):
-            found = comparison.estimates[name, metric].mean
+            found = comparison.estimates.loc[(name, metric), "mean"]
             assert found == pytest.approx(rows[row][metric])
-    assert ("gray", "accuracy") not in comparison.estimates
-    assert comparison.between("made", "gray", "chroma_rmse").verdict == "better"
+    assert ("gray", "accuracy") not in comparison.estimates.index
+    assert comparison.verdict("made", "gray", "chroma_rmse") == "better"
 
 
 def test_differences_and_intervals_are_those_of_the_definitions(tmp_path):
     folders = [run(tmp_path / "a"), run(tmp_path / "b", 0.3, color_space=SPACES["yuv"])]
     comparison = compare(folders)
-    values = [
-        np.array([float(line["colorfulness_difference"]) for line in cells(f, "last").values()])
-        for f in folders
-    ]
-    near = comparison.differences["lab", "yuv", "colorfulness_difference"]
-    assert near.difference == pytest.approx((abs(values[0]) - abs(values[1])).mean())
-    errors = [
-        np.array([float(line["chroma_rmse"]) for line in cells(f, "last").values()])
-        for f in folders
-    ]
-    found = comparison.differences["lab", "yuv", "chroma_rmse"]
+    one, other = map(cells, folders)
+    near = comparison.differences.loc[("lab", "yuv", "colorfulness_difference")]
+    distances = one["colorfulness_difference"].abs() - other["colorfulness_difference"].abs()
+    assert near.difference == pytest.approx(distances.mean())
+    found = comparison.differences.loc[("lab", "yuv", "chroma_rmse")]
+    errors = (one["chroma_rmse"] - other["chroma_rmse"]).to_numpy()
     theirs = scipy.stats.permutation_test(
-        (errors[0] - errors[1],), np.mean, permutation_type="samples", n_resamples=np.inf
+        (errors,), np.mean, permutation_type="samples", n_resamples=np.inf
     )
     assert found.p == pytest.approx(theirs.pvalue)
     assert found.low < found.difference < found.high
     # Five pairs: with gray and mean color, each of both.
     assert found.p <= found.p_corrected <= 5 * found.p
-    other = comparison.between("yuv", "lab", "chroma_rmse")
+    other = comparison.differences.loc[("yuv", "lab", "chroma_rmse")]
     assert (other.difference, other.low, other.high) == (-found.difference, -found.high, -found.low)
 
 
 def test_verdicts_and_words(comparison):
-    assert comparison.between("rgb", "lab", "chroma_rmse").verdict == "worse"
-    assert comparison.between("lab", "yuv", "chroma_rmse").verdict == "not distinguishable"
-    assert comparison.between("lab", "yuv", "colorfulness").verdict in (
-        "higher",
-        "lower",
-        "not distinguishable",
-    )
+    assert comparison.verdict("rgb", "lab", "chroma_rmse") == "worse"
+    assert comparison.verdict("lab", "rgb", "chroma_rmse") == "better"
+    assert comparison.verdict("lab", "yuv", "chroma_rmse") == "not distinguishable"
     assert comparison.best(METRICS["chroma_rmse"]) == "lab"
     assert comparison.best(METRICS["colorfulness"]) is None
     assert not comparison.stands_out("lab", METRICS["chroma_rmse"])
@@ -132,16 +119,11 @@ def test_no_variant_wins_that_is_no_better_than_the_mean_color(tmp_path, better,
 
 def balance(folder):
     """Set errors to those of the mean color, and some more or less."""
-    path = folder / "per_image.csv"
-    lines = list(csv.DictReader(path.open()))
-    errors = {line["key"]: line["chroma_rmse"] for line in lines if line["row"] == "mean_color"}
-    for number, line in enumerate(lines):
-        if line["row"] == "last":
-            line["chroma_rmse"] = float(errors[line["key"]]) + (-1) ** number
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, lines[0])
-        writer.writeheader()
-        writer.writerows(lines)
+    table = pd.read_csv(folder / "per_image.csv")
+    last = table["row"] == "last"
+    errors = table["key"].map(cells(folder, "mean_color")["chroma_rmse"])
+    table.loc[last, "chroma_rmse"] = errors[last] + (-1.0) ** np.arange(last.sum())
+    table.to_csv(folder / "per_image.csv", index=False)
 
 
 def test_another_metric_may_decide(tmp_path):
@@ -158,9 +140,8 @@ def test_the_result_doesnt_depend_on_the_order_of_photographs(tmp_path):
     keys = keys_of(0, 9)
     there = compare([run(tmp_path / "a", keys=keys)])
     path = tmp_path / "a" / "per_image.csv"
-    header, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
-    assert compare([tmp_path / "a"]).estimates == there.estimates
+    pd.read_csv(path)[::-1].to_csv(path, index=False)
+    assert compare([tmp_path / "a"]).estimates.equals(there.estimates)
 
 
 def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
@@ -173,14 +154,14 @@ def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
     assert warning == (
         "Different photographs: compared on the 9 that all have (measured: lab 12, yuv 13)."
     )
-    assert comparison.estimates["lab", "chroma_rmse"].photographs == 9
+    assert comparison.estimates.loc[("lab", "chroma_rmse"), "photographs"] == 9
 
 
 def test_few_photographs_tell_nothing(tmp_path):
     for name, better in (("lab", 5.0), ("yuv", 0.0)):
         run(tmp_path / name, better, keys=keys_of(0, 5), color_space=SPACES[name])
     comparison = compare([tmp_path])
-    assert comparison.between("lab", "yuv", "chroma_rmse").verdict == "too few photographs"
+    assert comparison.verdict("lab", "yuv", "chroma_rmse") == "too few photographs"
     assert "5 photographs are too few to tell" in " ".join(answer(comparison))
 
 
@@ -204,12 +185,9 @@ def test_another_photograph_of_the_same_size_is_noticed_by_its_gray_version(tmp_
     run(tmp_path / "a")
     run(tmp_path / "b", color_space=SPACES["yuv"])
     path = tmp_path / "b" / "per_image.csv"
-    lines = path.read_text().splitlines()
-    place = next(n for n, line in enumerate(lines) if line.startswith("gray,"))
-    row = lines[place].split(",")
-    row[5] = str(float(row[5]) + 1)
-    lines[place] = ",".join(row)
-    path.write_text("\n".join(lines) + "\n")
+    table = pd.read_csv(path)
+    table.loc[(table["row"] == "gray").idxmax(), "chroma_rmse"] += 1
+    table.to_csv(path, index=False)
     with pytest.raises(IrodoriError, match=r"photo0-000 is another photograph .*gray version"):
         compare([tmp_path])
 
@@ -277,22 +255,17 @@ def test_metrics_of_the_whole_set_have_no_interval(tmp_path):
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["rows"]["last"]["kid"] = 12.5
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    kid = compare([folder]).estimates["made", "kid"]
-    assert kid.mean == 12.5
-    assert np.isnan(kid.low)
+    kid = compare([folder]).estimates.loc[("made", "kid"), ["mean", "low"]]
+    assert kid["mean"] == 12.5
+    assert np.isnan(kid["low"])
 
 
-def test_tables_hold_everything_unrounded(comparison):
+def test_tables_have_each_pair_once_variants_first(comparison):
     tables = comparison.tables()
-    estimates = tables["estimates"].set_index(["variant", "metric"])
-    lab = comparison.estimates["lab", "ssim"]
-    assert estimates.loc[("lab", "ssim")].tolist() == [lab.mean, lab.low, lab.high, 36, 2]
-    text = tables["differences"].to_csv(index=False)
-    (line,) = [
-        row
-        for row in csv.DictReader(text.splitlines())
-        if (row["variant"], row["other"], row["metric"]) == ("lab", "rgb", "chroma_rmse")
-    ]
-    found = comparison.differences["lab", "rgb", "chroma_rmse"]
-    assert float(line["p_corrected"]) == found.p_corrected
-    assert line["verdict"] == "better"
+    assert list(tables["estimates"])[:3] == ["variant", "metric", "mean"]
+    estimates = comparison.estimates
+    assert estimates.loc[("lab", "ssim"), ["photographs", "seeds"]].tolist() == [36, 2]
+    pairs = tables["differences"].query("metric == 'ssim'")[["variant", "other"]]
+    names = comparison.rows
+    expected = [[one, other] for n, one in enumerate(names[:4]) for other in names[n + 1 :]]
+    assert pairs.to_numpy().tolist() == expected

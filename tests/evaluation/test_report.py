@@ -11,8 +11,7 @@ from PIL import Image
 import tiny
 from irodori.color import Lab, Rgb
 from irodori.evaluation.comparison.compare import compare
-from irodori.evaluation.comparison.plots import trade_off
-from irodori.evaluation.comparison.report import make_report
+from irodori.evaluation.comparison.report import make_report, verdict_table
 from irodori.evaluation.comparison.side_by_side import side_by_side, spread
 from irodori.evaluation.document import (
     Cell,
@@ -67,15 +66,24 @@ def check(text):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def comparison(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     study(root / "sweep")
     job(root / "sweep" / "99", 99, "failed", "no <memory>")
-    return make_report(compare([root / "sweep"]), "Which <space>?", 2)
+    return compare([root / "sweep"])
 
 
-def test_html_is_whole_and_needs_nothing_else(report):
-    checker = check(to_html(report.document))
+@pytest.fixture(scope="module")
+def document(comparison):
+    return make_report(comparison, "Which <space>?", 2)[0]
+
+
+def texts(blocks):
+    return " ".join(block.text for block in blocks if isinstance(block, Text))
+
+
+def test_html_is_whole_and_needs_nothing_else(document):
+    checker = check(to_html(document))
     assert checker.text.count("Which <space>?") == 2
     for said in ("not distinguishable", "color_space", "no <memory>", "Holm", "sample-2.tar"):
         assert said in checker.text
@@ -85,22 +93,17 @@ def test_html_is_whole_and_needs_nothing_else(report):
     assert checker.tags.count("img") == 3
 
 
-def test_missing_checkpoints_are_named_and_the_rest_is_made(report):
-    (said,) = [
-        block.text
-        for block in report.document.blocks
-        if isinstance(block, Text) and block.text.startswith("Without pictures")
-    ]
-    assert "no such checkpoint" in said
+def test_missing_checkpoints_are_named_and_the_rest_is_made(document):
+    assert re.search("Without pictures: lab: .*no such checkpoint", texts(document.blocks))
 
 
-def test_writing_replaces_what_is_there_and_markdown_names_the_files(report, tmp_path):
+def test_writing_replaces_what_is_there_and_markdown_names_the_files(document, tmp_path):
     output = tmp_path / "new" / "folder"
-    write_report(report.document, report.files, output)
+    write_report(document, {}, output)
     (output / "report.md").write_text("old")
-    assert write_report(report.document, report.files, output) == output / "report.html"
+    assert write_report(document, {"a.csv": b"1"}, output) == output / "report.html"
     plots = ["errors.png", "trade_off.png", "curves.png"]
-    others = {"report.html", "report.md", "estimates.csv", "differences.csv", "training.csv"}
+    others = {"report.html", "report.md", "a.csv"}
     assert {path.name for path in output.iterdir()} == {*plots, *others}
     text = (output / "report.md").read_text()
     assert text.startswith("# Which")
@@ -131,19 +134,28 @@ def test_what_there_is_nothing_of_has_no_section(tmp_path):
     folder = run(tmp_path / "run", curve=False)
     path = folder / "per_image.csv"
     path.write_text(path.read_text().replace("colorfulness", "other"))
-    report = make_report(compare([folder]), None, 0)
-    assert set(report.files) == {"estimates.csv", "differences.csv"}
-    headings = {block.text for block in report.document.blocks if isinstance(block, Heading)}
+    document, tables = make_report(compare([folder]), None, 0)
+    assert set(tables) == {"estimates", "differences"}
+    headings = {block.text for block in document.blocks if isinstance(block, Heading)}
     assert headings == {"Metrics", "How large the errors are", "Cost", "Protocol"}
 
 
-def test_gray_pictures_of_no_colorfulness_can_be_drawn(tmp_path):
-    """The mean of equal numbers may be outside of their interval by rounding."""
-    comparison = compare([run(tmp_path / "run")])
-    gray = comparison.estimates["gray", "colorfulness"]
-    shifted = replace(gray, low=gray.mean + 1e-15)
-    estimates = {**comparison.estimates, ("gray", "colorfulness"): shifted}
-    assert trade_off(replace(comparison, estimates=estimates)).png
+@pytest.mark.parametrize(
+    ("difference", "note"),
+    [
+        (0.5, "+0.50, p < 0.001"),
+        (-0.5, "−0.50, p < 0.001"),
+        (0.0, "0.00, p < 0.001"),
+        (-0.0041, "−0.004, p < 0.001"),
+        (0.0041, "+0.004, p < 0.001"),
+    ],
+)
+def test_a_difference_shows_its_sign_however_small_it_is(comparison, difference, note):
+    differences = comparison.differences.copy()
+    pair = ("lab", "rgb", "chroma_rmse")
+    differences.loc[pair, ["difference", "p_corrected"]] = difference, 1e-4
+    table = verdict_table(replace(comparison, differences=differences))
+    assert table.rows[0][1 + comparison.rows.index("rgb")].note == note
 
 
 def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
@@ -160,23 +172,21 @@ def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
             model = colorful_model(fold, {"lab": Lab, "rgb": Rgb}[name]())
             save_checkpoint(model, folder / "checkpoints" / "last.ckpt")
     comparison = compare([tmp_path / "runs"])
-    found = side_by_side(comparison, 4, (), silent)
-    assert found.missing == ()
-    assert found.columns == ("gray", "lab", "rgb", "true")
-    assert len(found.keys) == 4
-    picture = Image.open(io.BytesIO(found.png)).convert("RGB")
+    _, shown, below = side_by_side(comparison, 4, (), silent)
+    assert shown.alt == "4 photographs as rows: gray, lab, rgb, true as columns"
+    first = re.search(r": photo(\d+), ", below.text)[1]
+    picture = Image.open(io.BytesIO(shown.png)).convert("RGB")
     left, middle, right = (picture.getpixel((244 * n + 120, 20 + 90)) for n in (0, 1, 3))
     assert max(left) - min(left) <= 2  # gray
     assert middle != left
-    number = int(found.keys[0].removeprefix("photo"))
-    photo = tiny.photo(number)
+    photo = tiny.photo(int(first))
     expected = photo.getpixel((photo.width // 2, photo.height // 2))
     assert max(abs(a - b) for a, b in zip(right, expected, strict=True)) < 25
     # A fold's checkpoint is read for its own photographs only.
     (tmp_path / "runs" / "rgb1" / "checkpoints" / "last.ckpt").unlink()
-    found = side_by_side(comparison, 4, (), silent)
-    assert found.columns == ("gray", "lab", "true")
-    assert "rgb1" in found.missing[0]
+    _, shown, _, missing = side_by_side(comparison, 4, (), silent)
+    assert shown.alt.endswith(": gray, lab, true as columns")
+    assert "rgb1" in missing.text
 
 
 def test_keys_are_spread_evenly():

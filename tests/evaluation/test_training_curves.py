@@ -12,8 +12,6 @@ from irodori.evaluation.comparison.training import (
     average,
     curves,
     equal_table,
-    last_before,
-    limit,
     training_section,
     training_table,
     validations,
@@ -105,13 +103,15 @@ def study(root, **slow):
 
 
 def test_after_equal_time_the_slower_variant_has_done_fewer_steps(tmp_path):
-    found = curves(study(tmp_path).variants)
-    assert list(found) == ["paper", "resnet18"]
-    assert limit(found, "steps") == 400
+    found = training_table(curves(study(tmp_path).variants))
+    assert found.index.tolist() == [
+        (name, epochs) for name in ("paper", "resnet18") for epochs in (5, 10, 15, 20)
+    ]
+    last = [np.nan, np.nan, np.nan, 400]
+    np.testing.assert_equal(found["equal_steps"].to_numpy(), [*last, *last])
     # 5.5 s an epoch, 20 epochs; of the other 9.5 s, and 10 of its epochs take 95 s.
-    assert limit(found, "seconds") == 110
-    assert [last_before(curve, "steps", 400) for curve in found.values()] == [20, 20]
-    assert [last_before(curve, "seconds", 110) for curve in found.values()] == [20, 10]
+    expected = [np.nan] * 3 + [110, np.nan, 110, np.nan, np.nan]
+    np.testing.assert_equal(found["equal_seconds"].to_numpy(), expected)
 
     shown = equal_table(METRICS[MAIN], found)
     assert shown.header == ["", "after 400 steps", "steps done", "after 1.83 minutes", "steps done"]
@@ -123,15 +123,6 @@ def test_after_equal_time_the_slower_variant_has_done_fewer_steps(tmp_path):
     assert slow[3].text == f"{np.mean(own):.2f}"
     assert slow[3].note == f"{min(own):.2f} … {max(own):.2f}"
 
-    rows = training_table(found)
-    assert rows[["variant", "epochs"]].to_numpy().tolist() == [
-        [name, epochs] for name in ("paper", "resnet18") for epochs in (5, 10, 15, 20)
-    ]
-    taken = [[np.nan, 400.0][epochs == 20] for epochs in rows["epochs"]]
-    np.testing.assert_equal(rows["equal_steps"].to_numpy(), taken)
-    expected = [np.nan] * 3 + [110, np.nan, 110, np.nan, np.nan]
-    np.testing.assert_equal(rows["equal_seconds"].to_numpy(), expected)
-
 
 def texts(blocks):
     return " ".join(block.text for block in blocks if isinstance(block, Text))
@@ -140,12 +131,13 @@ def texts(blocks):
 def test_without_seconds_only_steps_are_compared_and_the_report_says_so(tmp_path):
     comparison = study(tmp_path, seconds=None, evaluations=0)
     found = curves(comparison.variants)
-    assert np.isnan(limit(found, "seconds"))
     blocks = training_section(comparison, found)
     assert "the runs of resnet18 have not noted train/seconds" in texts(blocks)
     assert any(isinstance(block, Picture) and "resnet18 from" in block.alt for block in blocks)
-    assert len(equal_table(comparison.main, found).header) == 3
-    assert training_table(found)["seconds"][4:].isna().all()
+    table = training_table(found)
+    assert len(equal_table(comparison.main, table).header) == 3
+    assert table["seconds"][4:].isna().all()
+    assert table["equal_seconds"].isna().all()
 
 
 def test_limits_and_the_schedule_are_explained(tmp_path):
@@ -156,12 +148,11 @@ def test_limits_and_the_schedule_are_explained(tmp_path):
 
 
 def test_a_variant_that_isnt_validated_by_then_has_no_metric(tmp_path):
-    found = curves(study(tmp_path, seconds=99.0).variants)
-    assert last_before(found["resnet18"], "seconds", limit(found, "seconds")) is None
+    found = training_table(curves(study(tmp_path, seconds=99.0).variants))
     shown = equal_table(METRICS[MAIN], found)
     assert [cell.text for cell in shown.rows[1]][3:] == ["–", "–"]
     assert shown.rows[1][3].note == "not validated by then"
-    assert training_table(found)["equal_seconds"][4:].isna().all()
+    assert found["equal_seconds"][4:].isna().all()
 
 
 rises = st.lists(st.integers(1, 1000), min_size=1, max_size=8, unique=True).map(sorted)
@@ -169,13 +160,16 @@ rises = st.lists(st.integers(1, 1000), min_size=1, max_size=8, unique=True).map(
 
 @given(st.lists(rises, min_size=1, max_size=5))
 def test_limits_are_those_of_the_definition(all_steps):
-    found = {
-        str(number): pd.DataFrame({"steps": steps}, index=range(len(steps)))
-        for number, steps in enumerate(all_steps)
-    }
+    found = training_table(
+        {
+            str(number): pd.DataFrame({"steps": steps, "seconds": np.nan}, index=range(len(steps)))
+            for number, steps in enumerate(all_steps)
+        }
+    )
     # The most steps of any validation that every variant has one at or beyond.
     most = max(s for steps in all_steps for s in steps if all(s <= x[-1] for x in all_steps))
-    assert limit(found, "steps") == most
-    for curve, steps in zip(found.values(), all_steps, strict=True):
-        before = [n for n, s in enumerate(steps) if s <= most]
-        assert last_before(curve, "steps", most) == (before[-1] if before else None)
+    last = [max((s for s in steps if s <= most), default=None) for steps in all_steps]
+    taken = found["equal_steps"].dropna()
+    assert set(taken) == {most}
+    assert found["steps"][taken.index].tolist() == [steps for steps in last if steps is not None]
+    assert found["equal_seconds"].isna().all()

@@ -9,6 +9,7 @@ import torch
 from skimage.color import rgb2lab
 from torch import distributed
 
+from irodori.metrics.factories import default_metrics, left_out
 from irodori.metrics.pair import Pair
 
 FORK = multiprocessing.get_context("fork")
@@ -66,6 +67,11 @@ def pixels(picture_3HW):
 def lab(picture_3HW):
     """By scikit-image in float64: H×W×3."""
     return rgb2lab(pixels(picture_3HW) / 255)
+
+
+def missing_steps():
+    """What is to be done so that metrics can be measured here, by their names."""
+    return {info.name: step for info, step in left_out(default_metrics()).items()}
 
 
 def on_rank(rank, store, results, measured, numbers):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import on_two_ranks, smooth
+from pairs import missing_steps, on_two_ranks, smooth
 from PIL import Image
 from scipy.linalg import sqrtm
 from torch import nn
@@ -16,7 +16,7 @@ from torch import nn
 from irodori.metrics import feature_distance
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.evaluation import Evaluation
-from irodori.metrics.factories import default_metrics, left_out
+from irodori.metrics.factories import default_metrics
 from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, kernel_distance
 from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance
@@ -171,11 +171,6 @@ def test_lite0_distance_is_that_of_the_networks_features():
     assert kernel == pytest.approx(kernel_distance(one, other), rel=1e-2)
 
 
-def steps():
-    """What is to be done, by the names of metrics."""
-    return {info.name: step for info, step in left_out(default_metrics()).items()}
-
-
 def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch):
     prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
 
@@ -193,9 +188,9 @@ def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch)
     assert "lite0_frechet" not in found["model"]
     assert "lite0_kernel" not in found["gray"]
     assert "lite0_kernel" not in measured(perceptual=False)["model"]
-    assert not {"lite0_frechet", "lite0_kernel"} & steps().keys()
+    assert not {"lite0_frechet", "lite0_kernel"} & missing_steps().keys()
     monkeypatch.setattr(lite.Package, "missing", lambda package: "install it")
-    assert {steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
+    assert {missing_steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
     assert "lite0_kernel" not in measured(perceptual=True)["model"]
     with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel .*: install it$"):
         Lite0Distance()

@@ -5,6 +5,7 @@ import json
 from functools import partial
 
 import hydra
+import pandas as pd
 import pytest
 import torch
 from pairs import smooth
@@ -13,14 +14,14 @@ from rich.console import Console
 from irodori.evaluation.comparison.compare import compare
 from irodori.evaluation.comparison.report import metrics_table
 from irodori.evaluation.comparison.summary import show
-from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance, per_image
+from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.metrics.evaluation import Evaluation
 from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.results import EvaluationResult, document, table
+from irodori.metrics.results import EvaluationResult, document, table, write_per_image
 from irodori.utils.errors import IrodoriError
 from made_runs import SPACES, run
 
@@ -130,7 +131,7 @@ def test_files_and_tables_describe_them(tmp_path):
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     ).renamed("model", "last")
     assert result.metrics == evaluation.infos
-    per_image.write(tmp_path, result.records)
+    write_per_image(tmp_path, result.records)
     with (tmp_path / "per_image.csv").open() as file:
         header, first, *_ = csv.reader(file)
     own = ["warmth", "certainty", "certainty_weight"]
@@ -156,14 +157,9 @@ def test_files_and_tables_describe_them(tmp_path):
 def with_own(folder, warmth, described=True, **changes):
     """Add to a made run the own metrics as this evaluation stores them."""
     path = folder / "per_image.csv"
-    rows = list(csv.DictReader(path.open()))
-    for number, row in enumerate(rows):
-        gray = row["row"] != "last"
-        row["warmth"] = 0.0 if gray else warmth + number % 7 / 10
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    table = pd.read_csv(path)
+    table["warmth"] = (warmth + table.index % 7 / 10).where(table["row"] == "last", 0.0)
+    table.to_csv(path, index=False)
     metrics = json.loads((folder / "metrics.json").read_text())
     for name, row in metrics["rows"].items():
         row |= {"warmth": warmth if name == "last" else 0.0, "brightness": -warmth}
@@ -185,10 +181,11 @@ def test_comparisons_label_and_judge_them(tmp_path, capsys):
     ]
     comparison = compare(folders[:2])
     assert comparison.metrics[-2:] == (Warmth.info, Brightness.info)
-    assert comparison.estimates["yuv", "warmth"].mean == pytest.approx(8.3, abs=0.1)
-    assert comparison.estimates["yuv", "brightness"].mean == -8
+    own = comparison.estimates.loc["yuv", "mean"]
+    assert own["warmth"] == pytest.approx(8.3, abs=0.1)
+    assert own["brightness"] == -8
     assert comparison.best(Warmth.info) == "yuv"
-    assert comparison.between("yuv", "lab", "warmth").verdict == "better"
+    assert comparison.verdict("yuv", "lab", "warmth") == "better"
     assert comparison.best(Brightness.info) == "lab"
     rows = {row[0].text: row for row in metrics_table(comparison).rows}
     assert rows["own warmth\u00a0↑"][0].note == "ab units"

@@ -1,5 +1,6 @@
 """LPIPS, FID and KID, by networks whose weights lie in a folder of their own."""
 
+import importlib.util
 import math
 import socket
 
@@ -7,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from pairs import smooth
+from pairs import missing_steps, smooth
 from scipy.linalg import sqrtm
 from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from irodori.metrics import weight_files
-from irodori.metrics.factories import default_metrics, left_out, make_metrics
+from irodori.metrics.factories import default_metrics, make_metrics
 from irodori.metrics.inception import InceptionDistance, kid
 from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg
@@ -39,11 +39,6 @@ def stored(file, network):
     torch.save(network.state_dict(), file.path)
 
 
-def steps():
-    """What is to be done, by the names of metrics."""
-    return {info.name: step for info, step in left_out(default_metrics()).items()}
-
-
 def test_names_of_files_are_those_that_libraries_look_for():
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
@@ -62,8 +57,8 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
         IrodoriError, match=r"fid and kid can't be measured here: put .*-6726825d.pth into"
     ):
         InceptionDistance()
-    monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: None)
-    assert steps()["kid"].startswith("install torch-fidelity")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert missing_steps()["kid"].startswith("install torch-fidelity")
     monkeypatch.undo()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub home"))
     folder.mkdir(parents=True)
@@ -81,7 +76,7 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_lpips_with_weights_in_the_folder_is_torchmetrics_own():
     stored(ALEXNET, torchvision.models.alexnet(weights=None))
-    assert "lpips_alex" not in steps()
+    assert "lpips_alex" not in missing_steps()
     state = torch.get_rng_state()
     prior = AbPrior.of([smooth(0, 8, 8)], "a picture of a test")
     fast = make_metrics(default_metrics(), 2, prior, slow=False)
@@ -122,7 +117,7 @@ def test_fid_and_kid_with_weights_in_the_folder(monkeypatch):
         patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
         network = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
     stored(INCEPTION, network)
-    assert not {"fid", "kid"} & steps().keys()
+    assert not {"fid", "kid"} & missing_steps().keys()
     metric = InceptionDistance()
     collected = [[], []]
     for number in range(6):

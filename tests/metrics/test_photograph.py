@@ -10,14 +10,14 @@ import warnings
 
 import pytest
 import torch
-from pairs import on_two_ranks, picture, smooth
+from pairs import missing_steps, on_two_ranks, picture, smooth
 
 import irodori.metrics
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
 from irodori.metrics.base import PairMetric
 from irodori.metrics.catalog import METRICS
-from irodori.metrics.factories import default_metrics, left_out, make_metrics, metric_classes
+from irodori.metrics.factories import default_metrics, make_metrics, metric_classes
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
@@ -50,15 +50,9 @@ def test_each_metric_of_the_catalog_has_a_class_in_the_order_of_tables():
 
 def test_what_cannot_be_measured_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    missing = {info.name: step for info, step in left_out(default_metrics()).items()}
-    assert list(missing) == [
-        "lpips_alex",
-        "lpips_vgg",
-        "fid",
-        "kid",
-        "lite0_frechet",
-        "lite0_kernel",
-    ]
+    missing = missing_steps()
+    perceptual = ["lpips_alex", "lpips_vgg", "fid", "kid", "lite0_frechet", "lite0_kernel"]
+    assert list(missing) == perceptual
     assert missing["lpips_alex"].startswith("put https://")
     assert all("\n" not in step for step in missing.values())
     made = make_metrics(default_metrics(), 3, PRIOR)
@@ -148,7 +142,7 @@ def test_scenes_that_do_not_exist_are_refused(label):
     with pytest.raises(ValueError, match=f"no scene {label}"):
         PSNR(2).add(torch.tensor(1.0), label)
     with pytest.raises(ValueError, match=f"no scene {label}"):
-        Accuracy(2).measure(torch.zeros(2), label)
+        Accuracy(2).update(torch.zeros(2), label)
 
 
 @pytest.mark.parametrize(

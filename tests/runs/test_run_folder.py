@@ -70,25 +70,15 @@ def hold(folder, ready, done):
 
 
 @pytest.mark.slow
-def test_only_one_process_trains_a_run(tmp_path):
+@pytest.mark.parametrize("killed", [False, True])
+def test_only_one_process_trains_a_run_and_a_killed_one_holds_nothing(tmp_path, killed):
     ready, done = FORK.Event(), FORK.Event()
     other = FORK.Process(target=hold, args=[tmp_path, ready, done])
     other.start()
     assert ready.wait(10)
     with pytest.raises(IrodoriError, match=REFUSAL):
         lock(tmp_path, REFUSAL)
-    done.set()
-    other.join()
-    with lock(tmp_path, REFUSAL, patience=5):
-        pass
-
-
-def test_a_killed_process_holds_nothing(tmp_path):
-    ready, done = FORK.Event(), FORK.Event()
-    other = FORK.Process(target=hold, args=[tmp_path, ready, done])
-    other.start()
-    assert ready.wait(10)
-    other.kill()
+    other.kill() if killed else done.set()
     with lock(tmp_path, REFUSAL, patience=5):
         other.join()
 

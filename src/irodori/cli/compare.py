@@ -46,12 +46,16 @@ def compare(
 
     with report_errors():
         comparison = compare_runs(folders, row, metric, report)
-        made = make_report(comparison, title, pictures, trust or (), report)
-        path = write_report(made.document, made.files, output)
+        document, tables = make_report(comparison, title, pictures, trust or (), report)
+        # Undefined numbers are empty cells.
+        files = {
+            f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()
+        }
+        path = write_report(document, files, output)
         show(comparison)
         if wandb:
             report("logging to W&B")
             from irodori.evaluation.comparison.wandb_log import log
 
-            log(made, output, group=folders[0].resolve().name)
+            log(document, tables, output, group=folders[0].resolve().name)
     print(f"report: {path}")

@@ -1,7 +1,7 @@
 """A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from irodori.data.module import ShardModule
 from irodori.data.opening import ShardOpener, open_both
 from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.protocol import protocol_of, resize_of
-from irodori.evaluation.settings import EvaluatedData, EvaluateSettings, Protocol
+from irodori.evaluation.protocol import first_by_name, protocol_of, resize_of
+from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.inference.colorizer import STARTER
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.prior import AbPrior
@@ -123,7 +123,7 @@ def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
     Raises:
         IrodoriError: nothing says where.
     """
-    given = {field.name: getattr(asked, field.name) for field in fields(asked)}
+    given = asdict(asked)
     name = given.pop("name")
     # For the other keys null is a value of its own: data.cache=null keeps no shard.
     as_run = {"val", "fold", "classes", "val_size", "val_batch_size", "workers"}
@@ -151,26 +151,11 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
         index = ShardOpener.of(chosen).open(chosen.val, chosen.classes)
     else:
         index = open_both(chosen)[1]
-    index = Index(with_classes(index, model.classes).shards, model.classes, index.made_by)
-    resize = resize_of(config.protocol, chosen.val_size)
-    return ShardModule(chosen, first_by_name(index, config.protocol), resize)
-
-
-def first_by_name(index: Index, protocol: Protocol) -> Index:
-    """Return the photographs that a protocol measures.
-
-    Raises:
-        IrodoriError: there are fewer.
-    """
-    if protocol.first is None:
-        return index
-    keys = [key for shard in index.shards for key in shard.keys]
-    if len(keys) < protocol.first:
-        raise IrodoriError(
-            f"protocol={protocol.name} measures the first {protocol.first} photographs, and there"
-            f" are {len(keys)}: name the whole set, or set protocol.first={len(keys)}"
-        )
-    return index.take(sorted(range(len(keys)), key=keys.__getitem__)[: protocol.first])
+    index = with_classes(index, model.classes)
+    if config.protocol.first is not None:
+        keys = [key for shard in index.shards for key in shard.keys]
+        index = index.take(first_by_name(config.protocol, keys, "there are"))
+    return ShardModule(chosen, index, resize_of(config.protocol, chosen.val_size))
 
 
 def with_classes(index: Index, classes: Sequence[str]) -> Index:
@@ -181,7 +166,7 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     names, known = index.classes, {name: number for number, name in enumerate(classes)}
     numbers = tuple(map(str, range(len(names))))
     if names == tuple(classes) or (names == numbers and len(names) <= len(classes)):
-        return index
+        return replace(index, classes=tuple(classes))
     missing = [name for name in names if name not in known]
     if missing and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         print(
@@ -192,7 +177,7 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     # The last place is for photographs without a class: −1.
     label_of = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
     shards = [replace(shard, labels=label_of[shard.labels]) for shard in index.shards]
-    return Index(tuple(shards), tuple(classes), index.made_by)
+    return replace(index, shards=tuple(shards), classes=tuple(classes))
 
 
 def photographs_of(
@@ -202,14 +187,13 @@ def photographs_of(
     index = data.val_index
     keys = [key for shard in index.shards for key in shard.keys]
     names = [f"{shard.name}: {key}" for shard in index.shards for key in shard.keys]
-    measured_keys = [record["key"] for record in result.records if record["row"] == "model"]
     # Damaged ones are left out of the records, which are in the order of the index.
-    samples, sample = [], 0
-    for key in measured_keys:
-        while keys[sample] != key:
-            sample += 1
-        samples.append(sample)
-        sample += 1
+    left = enumerate(keys)
+    samples = [
+        next(sample for sample, key in left if key == record["key"])
+        for record in result.records
+        if record["row"] == "model"
+    ]
     device = trainer.strategy.root_device
 
     def picture(number: int) -> Sequence[Tensor]:

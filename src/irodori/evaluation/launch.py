@@ -11,11 +11,10 @@ from irodori.config.instantiate import instantiate
 from irodori.evaluation import extremes
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.settings import EvaluateSettings
-from irodori.metrics import per_image
 from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
-from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
 from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError
@@ -82,7 +81,7 @@ def write(
     measured_photographs = sum(record["row"] == "model" for record in result.records)
     # Damaged ones are left out; distances of sets say little without their number.
     written = document(result, {**protocol, "evaluated": measured_photographs})
-    per_image.write(folder, result.records)
+    write_per_image(folder, result.records)
     with replacing(folder / FILES) as file:
         file.write("".join(f"{name}\n" for name in photographs.names).encode())
     if pictures:

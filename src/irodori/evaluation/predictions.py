@@ -12,7 +12,7 @@ from torch import Tensor
 from irodori.color import Lab
 from irodori.data.images import from_pil
 from irodori.evaluation.extremes import Photographs
-from irodori.evaluation.protocol import describe_photographs, resize_of
+from irodori.evaluation.protocol import describe_photographs, first_by_name, resize_of
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
@@ -42,7 +42,10 @@ def measure_pictures(
     assert config.predictions is not None
     assert config.truth is not None
     truth, predictions = Path(config.truth), Path(config.predictions)
-    true_files = chosen(pictures_by_name(truth, SUFFIXES), config.protocol, truth)
+    # All by their paths; the first by the names of their files, as the field does.
+    files = sorted(pictures_by_name(truth, SUFFIXES).items(), key=lambda item: item[1])
+    first = first_by_name(config.protocol, [path.name for _, path in files], f"{truth} holds")
+    true_files = dict(files[number] for number in first)
     pairs = matched(true_files, predictions, truth)
     scenes = [name.rpartition("/")[0] for name in true_files]
     classes = sorted(set(scenes) - {""})
@@ -76,21 +79,6 @@ def measure_pictures(
     )
     names = [path.relative_to(truth).as_posix() for path in true_files.values()]
     return result, protocol, Photographs(names, shown)
-
-
-def chosen(files: dict[str, Path], protocol: Protocol, folder: Path) -> dict[str, Path]:
-    """Return the photographs that a protocol measures, by name; IrodoriError if there are fewer."""
-    paths = sorted(files.items(), key=lambda item: item[1])
-    if protocol.first is not None:
-        if len(paths) < protocol.first:
-            raise IrodoriError(
-                f"protocol={protocol.name} measures the first {protocol.first} photographs, and"
-                f" {folder} holds {len(paths)}: name the whole set, or set"
-                f" protocol.first={len(paths)}"
-            )
-        # By the name of the file, as the field does.
-        paths = sorted(paths, key=lambda item: item[1].name)[: protocol.first]
-    return dict(paths)
 
 
 def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:

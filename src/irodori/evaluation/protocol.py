@@ -1,6 +1,6 @@
 """The protocol of a measurement, which stands in metrics.json beside the metrics."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from irodori.data.module import ShardModule
 from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
+from irodori.utils.errors import IrodoriError
 
 OWN_SIZE = Protocol("own_size")
 """The protocol of a run's own validation."""
@@ -46,6 +47,28 @@ def resize_of(protocol: Protocol, short_side: int) -> Callable[[Tensor], Tensor]
     if protocol.stretch is not None:
         return partial(to_square, size=protocol.stretch)
     return partial(to_short_side, size=short_side)
+
+
+def first_by_name(protocol: Protocol, names: Sequence[str], there_are: str) -> list[int]:
+    """Return the indices of the photographs that a protocol measures.
+
+    Args:
+        protocol: see there.
+        names: of all photographs.
+        there_are: for the message, as "the folder holds".
+
+    Raises:
+        IrodoriError: there are fewer.
+    """
+    indices = list(range(len(names)))
+    if protocol.first is None:
+        return indices
+    if len(names) < protocol.first:
+        raise IrodoriError(
+            f"protocol={protocol.name} measures the first {protocol.first} photographs, and"
+            f" {there_are} {len(names)}: name the whole set, or set protocol.first={len(names)}"
+        )
+    return sorted(indices, key=names.__getitem__)[: protocol.first]
 
 
 def describe_photographs(protocol: Protocol, short_side: int | None) -> str:

@@ -24,16 +24,13 @@ class Accuracy(SceneMetric):
             label: the right scene, 0…C−1, or −1.
 
         Raises:
-            ValueError: logits are not finite or of another number than the scenes, or there is no
-                such scene.
+            ValueError: logits are not finite or of another number than the scenes.
         """
         scenes = len(self.counts) - 1
         if logits_C.shape != (scenes,):
             raise ValueError(f"logits of shape {tuple(logits_C.shape)} for {scenes} scenes")
         if not torch.isfinite(logits_C).all():
             raise ValueError(f"{self.info.name}: logits are not finite numbers")
-        if not -1 <= label < scenes:
-            raise ValueError(f"there is no scene {label} among {scenes}")
         if label == -1:
             return None
         likeliest = logits_C.topk(min(self.guesses, scenes)).indices

@@ -15,27 +15,19 @@ FARTHEST = 150
 """The largest distance looked at, in ab units."""
 
 
-def pixel_scores(distance: Tensor) -> Tensor:
+def pixel_scores(pair: Pair) -> Tensor:
     """Return each pixel's own area under the curve, whose mean over pixels is the AuC.
 
     A pixel is right from t = ⌈distance⌉ on. By the trapezoid rule over t = 0…150 its area is
     150.5 − ⌈distance⌉ steps: half a step belongs to the rise before it, which there is none of
     where the distance is 0.
 
-    Args:
-        distance: ab units, 0 or more, of any shape.
-
     Returns:
-        percent, 0…100, float64, of the same shape.
+        percent, 0…100, float64, H×W.
     """
-    first = distance.double().ceil()
+    first = pair.ab_error.norm(dim=0).double().ceil()
     area = torch.where(first == 0, FARTHEST, FARTHEST + 0.5 - first)
     return torch.where(first <= FARTHEST, area, 0) * (100 / FARTHEST)
-
-
-def scores_of(pair: Pair) -> Tensor:
-    """Return `pixel_scores` of a pair, H×W."""
-    return pixel_scores(pair.ab_error.norm(dim=0))
 
 
 class RawAuC(PairMetric):
@@ -45,7 +37,7 @@ class RawAuC(PairMetric):
 
     def measure(self, pair: Pair) -> Tensor:
         """Return percent, 0…100."""
-        return scores_of(pair).mean()
+        return pixel_scores(pair).mean()
 
 
 class BalancedAuC(PairMetric):
@@ -70,4 +62,4 @@ class BalancedAuC(PairMetric):
         """Return the percentage of the photograph alone, and its mean weight."""
         weights_HW = self.prior.weights(pair.true_lab[1:])
         mean = weights_HW.mean()
-        return torch.stack([(weights_HW * scores_of(pair)).mean() / mean, mean])
+        return torch.stack([(weights_HW * pixel_scores(pair)).mean() / mean, mean])

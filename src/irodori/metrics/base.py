@@ -46,11 +46,6 @@ class ColorizationMetric(Metric):
         """Return what to do before it can be measured here; None if it can be."""
         return None
 
-    @property
-    def higher_is_better(self) -> bool | None:  # type: ignore[override]
-        """True or False as `MetricInfo.better` says; None if it says neither."""
-        return {"higher": True, "lower": False}.get(self.infos()[0].better)
-
     @abstractmethod
     def record(self, pair: Pair, label: int, logits_C: Tensor | None) -> dict[str, float]:
         """Measure one photograph, add it, and return its columns of per_image.csv.
@@ -94,12 +89,16 @@ class PhotographMetric(ColorizationMetric):
         name = self.info.name
         return (name, name + WEIGHT) if self.weighted else (name,)
 
-    def add(self, value: Tensor | float, label: int = -1) -> dict[str, float]:
+    def add(self, value: Tensor | float | None, label: int = -1) -> dict[str, float]:
         """Count what `measure` returned for a photograph of a scene, and return it by column.
+
+        None, of a photograph that the metric isn't defined of, counts nowhere.
 
         Raises:
             ValueError: the value is not finite or of another shape, or there is no such scene.
         """
+        if value is None:
+            return {}
         numbers = torch.as_tensor(value, dtype=torch.float64, device=self.sums.device).flatten()
         if len(numbers) != len(self.columns):
             raise ValueError(f"{self.info.name}: measure gave {len(numbers)} numbers")
@@ -158,8 +157,7 @@ class PairMetric(PhotographMetric):
 
     def record(self, pair: Pair, label: int, logits_C: Tensor | None = None) -> dict[str, float]:
         """Measure one photograph and add it: see `ColorizationMetric`."""
-        value = self.measure(pair)
-        return {} if value is None else self.add(value, label)
+        return self.add(self.measure(pair), label)
 
 
 class SceneMetric(PhotographMetric):
@@ -180,14 +178,11 @@ class SceneMetric(PhotographMetric):
         Raises:
             ValueError: see `measure` and `add`.
         """
-        value = self.measure(logits_C, label)
-        if value is not None:
-            self.add(value, label)
+        self.add(self.measure(logits_C, label), label)
 
     def record(self, pair: Pair, label: int, logits_C: Tensor | None) -> dict[str, float]:
         """Measure one photograph with logits and add it: see `ColorizationMetric`."""
-        value = None if logits_C is None else self.measure(logits_C, label)
-        return {} if value is None else self.add(value, label)
+        return {} if logits_C is None else self.add(self.measure(logits_C, label), label)
 
 
 class SetDistance(ColorizationMetric):

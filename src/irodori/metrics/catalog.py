@@ -56,7 +56,8 @@ class MetricInfo:
 
     def text(self, value: float | None) -> str:
         """Return the value as tables show it; a dash where it isn't defined."""
-        return "–" if value is None else f"{value:.{self.digits}f}"
+        # z: what is rounded to 0 has no sign.
+        return "–" if value is None else f"{value:z.{self.digits}f}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what metrics.json stores of it under "metrics"; the definition is elsewhere."""

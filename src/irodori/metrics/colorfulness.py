@@ -36,10 +36,13 @@ class Colorfulness(PairMetric):
 
     info = METRICS["colorfulness"]
     absolute: ClassVar[bool] = False
+    less_true: ClassVar[bool] = False
+    """Whether the colorfulness of the photograph is subtracted."""
 
     def measure(self, pair: Pair) -> Tensor:
-        """Return 0 or more."""
-        return colorfulness(pair.predicted_3HW, self.absolute)
+        """Return 0 or more; a difference is negative where the prediction is duller."""
+        value = colorfulness(pair.predicted_3HW, self.absolute)
+        return value - colorfulness(pair.true_3HW, self.absolute) if self.less_true else value
 
 
 class ColorfulnessAbs(Colorfulness):
@@ -49,16 +52,11 @@ class ColorfulnessAbs(Colorfulness):
     absolute = True
 
 
-class ColorfulnessDifference(PairMetric):
+class ColorfulnessDifference(Colorfulness):
     """The colorfulness of the prediction less that of the photograph."""
 
     info = METRICS["colorfulness_difference"]
-    absolute: ClassVar[bool] = False
-
-    def measure(self, pair: Pair) -> Tensor:
-        """Return the difference, negative where the prediction is duller than the photograph."""
-        predicted = colorfulness(pair.predicted_3HW, self.absolute)
-        return predicted - colorfulness(pair.true_3HW, self.absolute)
+    less_true = True
 
 
 class ColorfulnessAbsDifference(ColorfulnessDifference):

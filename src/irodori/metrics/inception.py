@@ -1,5 +1,6 @@
 """FID and KID: distances by Inception-v3's features."""
 
+import importlib.util
 import warnings
 
 import torch
@@ -8,7 +9,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.feature_distance import FeatureDistance, Ready
-from irodori.metrics.weight_files import INCEPTION, inception_missing
+from irodori.metrics.weight_files import INCEPTION
 
 FEATURES = 2048
 """Number of features of Inception-v3's last pooling."""
@@ -32,7 +33,12 @@ class InceptionDistance(FeatureDistance):
     @classmethod
     def missing(cls) -> str | None:
         """Return what to do before FID and KID can be measured; None if all is there."""
-        return inception_missing()
+        steps = []
+        if importlib.util.find_spec("torch_fidelity") is None:
+            steps.append("install torch-fidelity (pip install 'irodori[perceptual]')")
+        if step := INCEPTION.missing():
+            steps.append(step)
+        return " and ".join(steps) or None
 
     @staticmethod
     def make_network() -> nn.Module:

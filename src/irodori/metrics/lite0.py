@@ -27,9 +27,13 @@ class Lite0Distance(FeatureDistance):
         return lite.PACKAGES[lite.LITE0].missing()
 
     @staticmethod
+    @cache
     def make_network() -> nn.Module:
-        """Return EfficientNet-Lite0: B×3×224×224, less MEAN, over STD → a list of five levels."""
-        return _network()
+        """Return EfficientNet-Lite0: B×3×224×224, less MEAN, over STD → a list of five levels.
+
+        All rows of a table share it.
+        """
+        return lite.lite0_features()
 
     def features(self, picture_13HW: Tensor) -> Tensor:
         """Return the features of the picture scaled to 224×224: 1×3×H×W uint8 → 1×320."""
@@ -38,9 +42,3 @@ class Lite0Distance(FeatureDistance):
         )
         deepest_1FHW: Tensor = self.network((scaled_13HW - lite.MEAN) / lite.STD)[-1]
         return deepest_1FHW.mean((2, 3))
-
-
-@cache
-def _network() -> nn.Module:
-    """Return the network, which all rows of a table share."""
-    return lite.lite0_features()

@@ -1,15 +1,20 @@
-"""The metrics of an evaluation: metrics.json, and the table in the terminal."""
+"""The metrics of an evaluation: metrics.json, per_image.csv, and the table in the terminal."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from irodori.metrics.catalog import MAIN, METRICS, Better, MetricInfo
+from irodori.metrics.catalog import HEAD, MAIN, METRICS, WEIGHT, Better, MetricInfo
+from irodori.utils.files import replacing
+from irodori.utils.run_files import PER_IMAGE
 
 CONSOLE = Console(highlight=False)
 MAX_SCENES = 20
@@ -80,6 +85,23 @@ def document(result: EvaluationResult, protocol: Mapping[str, Any]) -> dict[str,
         "rows": result.rows,
         "scenes": result.scenes,
     }
+
+
+def write_per_image(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write per_image.csv, whole or not at all: a line for each row of the table and photograph.
+
+    Columns are those of the metrics that were measured, in the order of the catalog, then others;
+    a metric that isn't defined of a photograph is an empty cell. Numbers have all their digits.
+    """
+    measured = dict.fromkeys([*HEAD, *(column for record in records for column in record)])
+    catalog = [column for name in METRICS for column in (name, name + WEIGHT)]
+    order = dict.fromkeys([*HEAD, *catalog, *measured])
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [column for column in order if column in measured])
+    writer.writeheader()
+    writer.writerows(records)
+    with replacing(folder / PER_IMAGE) as file:
+        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def table(

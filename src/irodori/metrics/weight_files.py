@@ -1,6 +1,5 @@
 """Weights of other networks that metrics need: used where they lie, never downloaded."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +35,3 @@ INCEPTION = WeightFile(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
 )
-
-
-def inception_missing() -> str | None:
-    """Return what to do before FID and KID can be measured; None if all is there."""
-    steps = []
-    if importlib.util.find_spec("torch_fidelity") is None:
-        steps.append("install torch-fidelity (pip install 'irodori[perceptual]')")
-    if step := INCEPTION.missing():
-        steps.append(step)
-    return " and ".join(steps) or None

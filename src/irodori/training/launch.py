@@ -13,9 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from irodori.data.module import ShardData
 from irodori.data.workers import end_workers
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
-from irodori.metrics import per_image
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
-from irodori.metrics.results import CONSOLE, EvaluationResult, document, table
+from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
 from irodori.runs.folder import (
     create_run_folder,
     remove_if_empty,
@@ -117,7 +116,7 @@ def _fit(
         result = evaluate_checkpoints(trainer, module, data, folder / CHECKPOINTS)
         if trainer.is_global_zero:
             written = _document(result, trainer, module, data, hardware)
-            per_image.write(folder, result.records)
+            write_per_image(folder, result.records)
             with replacing(folder / METRICS) as file:
                 file.write(json.dumps(written, indent=2).encode() + b"\n")
             _print_end(written)

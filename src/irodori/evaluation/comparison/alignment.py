@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -23,10 +25,12 @@ class Aligned:
     keys: pd.Index
     """The keys of N photographs, sorted."""
     metrics: tuple[MetricInfo, ...]
-    """K metrics, in the catalog's order."""
+    """The metrics, in the catalog's order: the first of K columns of numbers."""
+    distances: Mapping[str, int]
+    """The columns after them: the distance from 0 of metrics that are best near it, by name."""
     weights_NK: Floats
     """The weight of each photograph in the mean; 0 where the metric isn't defined for everybody."""
-    strata: Mapping[str, tuple[Stratum, ...]]
+    strata: Mapping[str, Sequence[Stratum]]
     """Strata of each variant and reference, by name; NaN where it has no such metric."""
     measured: Mapping[str, int]
     """Photographs that a variant has measured, common or not."""
@@ -56,7 +60,20 @@ def align(variants: Sequence[Variant]) -> Aligned:
         if metric.per_photograph and any(metric.name in table for table in tables)
     )
     names = [metric.name for metric in metrics]
-    strata = {variant.name: _strata(variant, keys, names) for variant in variants}
+    near = [k for k, metric in enumerate(metrics) if metric.better == "near zero"]
+
+    def columns(table: pd.DataFrame, index: pd.Index) -> Floats:
+        values = table.reindex(index=index, columns=names).to_numpy(np.float64)
+        return np.hstack([values, np.abs(values[:, near])])
+
+    strata: dict[str, list[Stratum]] = {variant.name: [] for variant in variants}
+    for variant in variants:
+        for of_fold in variant.folds().values():
+            seeds = [variant.photographs(run) for run in of_fold]
+            common = keys.intersection(_common(table.index for table in seeds))
+            if not common.empty:
+                values_SnK = np.stack([columns(table, common) for table in seeds])
+                strata[variant.name].append(Stratum(keys.get_indexer(common), values_SnK))
     photographs = pd.concat(tables).groupby("key").first().reindex(keys)
     # Their own colorfulness is that of any pictures less the pictures' difference to it.
     others = {
@@ -65,18 +82,19 @@ def align(variants: Sequence[Variant]) -> Aligned:
                 name: photographs[name] - photographs[f"{name}_difference"]
                 for name in names
                 if f"{name}_difference" in photographs
-            },
-            index=keys,
+            }
         )
     }
     for row, name in REFERENCES.items():
         same = [run.rows[row] for run in runs if row in run.rows]
         others[name] = pd.concat(same).groupby("key").mean() if same else pd.DataFrame()
     for name, table in others.items():
-        values_NK = table.reindex(index=keys, columns=names).to_numpy(np.float64)
-        strata[name] = (Stratum(np.arange(len(keys)), values_NK[None]),)
+        strata[name] = [Stratum(np.arange(len(keys)), columns(table, keys)[None])]
     ones = pd.Series(1.0, keys)
-    weights = [photographs.get(name + WEIGHT, ones).fillna(0.0) for name in names]
+    weights = [
+        photographs.get(name + WEIGHT, ones).fillna(0.0)
+        for name in (*names, *(names[k] for k in near))
+    ]
     weights_NK = np.stack(weights, axis=1)
     for parts in strata.values():
         for stratum in parts:
@@ -84,65 +102,47 @@ def align(variants: Sequence[Variant]) -> Aligned:
             # A metric that this variant has for no photograph takes none from the others.
             defined_nK = np.isfinite(values_nK) | ~np.isfinite(values_nK).any(0)
             weights_NK[stratum.photographs] *= defined_nK
-    return Aligned(keys, metrics, weights_NK, strata, {n: len(k) for n, k in covered.items()})
+    distances = {names[k]: column for column, k in enumerate(near, len(names))}
+    measured = {name: len(its_keys) for name, its_keys in covered.items()}
+    return Aligned(keys, metrics, distances, weights_NK, strata, measured)
 
 
 def _common(indexes: Iterable[pd.Index]) -> pd.Index:
-    first, *others = indexes
-    for index in others:
-        first = first.intersection(index)
-    return first
+    return reduce(pd.Index.intersection, indexes)
 
 
 def _covered(variant: Variant) -> pd.Index:
     """Return the keys that every seed of a fold has measured."""
-    seen: dict[int | None, pd.Index] = {}
-    for fold, runs in variant.folds().items():
-        keys = _common(variant.photographs(run).index for run in runs)
-        for other, its_keys in seen.items():
-            if not (both := keys.intersection(its_keys)).empty:
-                raise IrodoriError(
-                    f"{both[0]} was measured by folds {other} and {fold} of {variant.name}: one of"
-                    " them may have been trained on it; compare runs of one division into folds"
-                )
-        seen[fold] = keys
-    return pd.Index([key for keys in seen.values() for key in keys], dtype=str)
-
-
-def _strata(variant: Variant, keys: pd.Index, metrics: Sequence[str]) -> tuple[Stratum, ...]:
-    strata = []
-    for runs in variant.folds().values():
-        tables = [variant.photographs(run) for run in runs]
-        common = keys.intersection(_common(table.index for table in tables))
-        if not common.empty:
-            values = [table.reindex(index=common, columns=metrics) for table in tables]
-            values_SNK = np.stack([value.to_numpy(np.float64) for value in values])
-            strata.append(Stratum(keys.get_indexer(common), values_SNK))
-    return tuple(strata)
+    keys_of = {
+        fold: _common(variant.photographs(run).index for run in runs)
+        for fold, runs in variant.folds().items()
+    }
+    for one, other in combinations(keys_of, 2):
+        if not (both := keys_of[one].intersection(keys_of[other])).empty:
+            raise IrodoriError(
+                f"{both[0]} was measured by folds {one} and {other} of {variant.name}: one of"
+                " them may have been trained on it; compare runs of one division into folds"
+            )
+    return pd.Index([key for keys in keys_of.values() for key in keys], dtype=str)
 
 
 def refuse_different_photographs(runs: Iterable[Run]) -> None:
     """Raise IrodoriError if a key means photographs of different sizes or colors."""
-    known = pd.DataFrame(columns=["width", "height", "gray", "folder"])
+    tables = []
     for run in runs:
         table = run.rows.get("gray", run.rows[run.row])
         gray = table[MAIN] if "gray" in run.rows and MAIN in table else np.nan
-        own = table[["width", "height"]].assign(gray=gray, folder=run.folder)
-        both = own.join(known.add_suffix("_first"), how="inner")
-        other_size = (both.width != both.width_first) | (both.height != both.height_first)
-        other_gray = (both.gray - both.gray_first).abs() > SAME_GRAY
-        for key, there in both[other_size | other_gray].iterrows():
-            problem = (
-                f"its gray version is {there.gray_first:.2f} and {there.gray:.2f} ab units off"
-            )
-            if other_size[key]:
-                problem = (
-                    f"{there.width_first}×{there.height_first} and"
-                    f" {there.width}×{there.height} pixels"
-                )
-            raise IrodoriError(
-                f"{key} is another photograph in {there.folder_first} than in {run.folder}"
-                f" ({problem}): compare runs of the same shards"
-            )
-        new = own.loc[own.index.difference(known.index)]
-        known = new if known.empty else pd.concat([known, new])
+        tables.append(table[["width", "height"]].assign(gray=gray, folder=str(run.folder)))
+    found = pd.concat(tables)
+    first = found[~found.index.duplicated()].loc[found.index]
+    other_size = (found[["width", "height"]] != first[["width", "height"]]).any(axis=1)
+    differs = other_size | ((found["gray"] - first["gray"]).abs() > SAME_GRAY)
+    if differs.any():
+        here, there = first[differs].iloc[0], found[differs].iloc[0]
+        problem = f"its gray version is {here.gray:.2f} and {there.gray:.2f} ab units off"
+        if other_size[differs].iloc[0]:
+            problem = f"{here.width}×{here.height} and {there.width}×{there.height} pixels"
+        raise IrodoriError(
+            f"{there.name} is another photograph in {here.folder} than in {there.folder}"
+            f" ({problem}): compare runs of the same shards"
+        )

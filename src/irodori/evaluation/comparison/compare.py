@@ -1,16 +1,16 @@
 """Comparing the runs in folders."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from irodori.evaluation.comparison.alignment import Aligned, align
-from irodori.evaluation.comparison.comparison import Comparison, Difference, Estimate
+from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import (
     REFERENCES,
     TRUE,
@@ -23,7 +23,6 @@ from irodori.evaluation.comparison.runs import (
 from irodori.evaluation.comparison.variants import Variant, group
 from irodori.evaluation.statistics import (
     Floats,
-    Stratum,
     bootstrap,
     holm,
     interval,
@@ -80,22 +79,24 @@ def compare(
     variants = tuple(group(runs, row))
     aligned = align(variants)
     names = (*(variant.name for variant in variants), *REFERENCES.values())
-    columns = _with_distances(aligned)
-    strata = [columns.strata[name] for name in (*names, TRUE)]
-    resampled = bootstrap(strata, columns.weights_NK, report=report)
-    estimates = {
-        **_estimates(columns, (*names, TRUE), resampled),
-        **_of_the_set(variants, metrics.values()),
-    }
-    known = {name for _, name in estimates}
+    strata = [aligned.strata[name] for name in (*names, TRUE)]
+    resampled = bootstrap(strata, aligned.weights_NK, report=report)
+    columns = ["variant", "metric", "mean", "low", "high", "photographs"]
+    found_means = _of_photographs(aligned, (*names, TRUE), resampled) + _of_sets(variants, metrics)
+    estimates = pd.DataFrame(found_means, columns=columns).set_index(columns[:2])
+    order = [(name, info) for name in (*names, TRUE) for info in metrics]
+    estimates = estimates.loc[[key for key in order if key in estimates.index]]
+    seeds = pd.Series({variant.name: variant.seeds for variant in variants}, dtype="Int64")
+    seeds = seeds.reindex(estimates.index.get_level_values("variant")).array
+    known = estimates.index.unique("metric")
     return Comparison(
         row,
         metrics[metric],
         variants,
         tuple(aligned.keys),
         tuple(info for name, info in metrics.items() if name in known),
-        estimates,
-        _differences(columns, names, len(variants), resampled, report),
+        estimates.assign(seeds=seeds),
+        _differences(aligned, names, len(variants), resampled, report),
         protocol,
         tuple(sorted({s for run in runs for s in run.metrics["protocol"].get("shards", [])})),
         left_out,
@@ -134,100 +135,77 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
     return first
 
 
-def _with_distances(aligned: Aligned) -> Aligned:
-    """Add the distance from 0 of the metrics that are best near it, as further columns."""
-    near = [k for k, metric in enumerate(aligned.metrics) if metric.better == "near zero"]
-
-    def extended(stratum: Stratum) -> Stratum:
-        values = stratum.values_SNK
-        distances = np.abs(values[..., near])
-        return replace(stratum, values_SNK=np.concatenate([values, distances], axis=-1))
-
-    return replace(
-        aligned,
-        weights_NK=np.concatenate([aligned.weights_NK, aligned.weights_NK[:, near]], axis=1),
-        strata={name: tuple(map(extended, parts)) for name, parts in aligned.strata.items()},
-    )
-
-
-def _estimates(
-    columns: Aligned, names: Sequence[str], resampled_RVK: Floats
-) -> dict[tuple[str, str], Estimate]:
-    """Return the means of the metrics with their intervals."""
-    estimates = {}
+def _of_photographs(
+    aligned: Aligned, names: Sequence[str], resampled_RVK: Floats
+) -> list[tuple[Any, ...]]:
+    """Return the estimates of metrics of photographs."""
+    estimates = []
+    counts_K = (aligned.weights_NK > 0).sum(0)
     for v, name in enumerate(names):
-        mean_K = means(columns.strata[name], columns.weights_NK)
-        for k, metric in enumerate(columns.metrics):
+        mean_K = means(aligned.strata[name], aligned.weights_NK)
+        for k, metric in enumerate(aligned.metrics):
             if np.isfinite(mean_K[k]):
-                estimates[name, metric.name] = Estimate(
-                    float(mean_K[k]),
-                    *interval(resampled_RVK[:, v, k]),
-                    int((columns.weights_NK[:, k] > 0).sum()),
-                )
+                low, high = interval(resampled_RVK[:, v, k])
+                estimates.append((name, metric.name, mean_K[k], low, high, counts_K[k]))
     return estimates
 
 
-def _values(columns: Aligned, name: str) -> Floats:
-    """Return N×K values, averaged over seeds."""
-    values_NK = np.full(columns.weights_NK.shape, np.nan)
-    for stratum in columns.strata[name]:
-        values_NK[stratum.photographs] = stratum.values_SNK.mean(0)
-    return values_NK
-
-
 def _differences(
-    columns: Aligned,
+    aligned: Aligned,
     names: Sequence[str],
     variants: int,
     resampled_RVK: Floats,
     report: Reporter,
-) -> dict[tuple[str, str, str], Difference]:
-    """Return those of all pairs with a variant, corrected over all of them for each metric."""
+) -> pd.DataFrame:
+    """Return the differences of all pairs with a variant, p corrected over those of a metric."""
     pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if a < variants]
-    weights_NK = columns.weights_NK
-    values = [_values(columns, name) for name in names]
-    near = [metric.name for metric in columns.metrics if metric.better == "near zero"]
-    differences = {}
-    for k, metric in enumerate(columns.metrics):
-        report("testing the differences", k, len(columns.metrics))
-        column = len(columns.metrics) + near.index(metric.name) if metric.name in near else k
-        rows = weights_NK[:, column] > 0
-        weights_N1 = weights_NK[rows, column, None]
-        raw_NP = np.stack([values[a][rows, column] - values[b][rows, column] for a, b in pairs], 1)
+    # The mean over the seeds that have colored a photograph.
+    values_VNK = np.full((len(names), *aligned.weights_NK.shape), np.nan)
+    for v, name in enumerate(names):
+        for stratum in aligned.strata[name]:
+            values_VNK[v, stratum.photographs] = stratum.values_SNK.mean(0)
+    differences = []
+    for k, metric in enumerate(aligned.metrics):
+        report("testing the differences", k, len(aligned.metrics))
+        column = aligned.distances.get(metric.name, k)
+        rows = aligned.weights_NK[:, column] > 0
+        weights_N1 = aligned.weights_NK[rows, column, None]
+        values_VN = values_VNK[:, rows, column]
+        raw_NP = np.stack([values_VN[a] - values_VN[b] for a, b in pairs], 1)
         p_P = sign_flip_p(raw_NP * weights_N1) if rows.any() else np.full(len(pairs), np.nan)
         count = int(rows.sum())
         for pair, (p, corrected) in enumerate(zip(p_P, holm(p_P.tolist()), strict=True)):
             if not np.isfinite(p):
                 continue
             a, b = pairs[pair]
-            mean = float((raw_NP[:, pair] * weights_N1[:, 0]).sum() / weights_N1.sum())
+            mean = (raw_NP[:, pair] * weights_N1[:, 0]).sum() / weights_N1.sum()
             low, high = interval(resampled_RVK[:, a, column] - resampled_RVK[:, b, column])
-            says = verdict(mean, low, high, float(corrected), metric.better, count)
-            differences[names[a], names[b], metric.name] = Difference(
-                mean, low, high, float(p), float(corrected), count, says
-            )
-    return differences
+            for one, other, of_one in ((a, b, (mean, low, high)), (b, a, (-mean, -high, -low))):
+                says = verdict(*of_one, corrected, metric.better, count)
+                sides = names[one], names[other], metric.name
+                differences.append((*sides, *of_one, p, corrected, says))
+    columns = ["variant", "other", "metric", "difference", "low", "high", "p", "p_corrected"]
+    return pd.DataFrame(differences, columns=[*columns, "verdict"]).set_index(columns[:3])
 
 
-def _of_the_set(
-    variants: Sequence[Variant], metrics: Iterable[MetricInfo]
-) -> dict[tuple[str, str], Estimate]:
-    """Return metrics of whole sets: the mean over the runs, each on its own photographs."""
+def _of_sets(
+    variants: Sequence[Variant], metrics: Mapping[str, MetricInfo]
+) -> list[tuple[Any, ...]]:
+    """Return the estimates of metrics of sets: means over runs, each on its own photographs."""
     measured: dict[str, list[tuple[Run, str]]] = {}
     for variant in variants:
         for run in variant.runs:
             own = {variant.row(run): variant.name, **REFERENCES}
             for row in own.keys() & run.metrics["rows"].keys():
                 measured.setdefault(own[row], []).append((run, row))
-    found = {}
-    for metric in metrics:
+    estimates = []
+    for metric in metrics.values():
         for name, runs_and_rows in measured.items():
             values = [run.metrics["rows"][row].get(metric.name) for run, row in runs_and_rows]
             if not metric.per_photograph and None not in values:
                 count = min(len(run.rows[row]) for run, row in runs_and_rows)
-                mean = float(np.mean(values))
-                found[name, metric.name] = Estimate(mean, np.nan, np.nan, count)
-    return found
+                estimates.append((name, metric.name, np.mean(values), np.nan, np.nan, count))
+    return estimates
 
 
 def _warnings(row: str, variants: Sequence[Variant], aligned: Aligned) -> list[str]:

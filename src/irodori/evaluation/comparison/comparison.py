@@ -1,41 +1,15 @@
 """The result of a comparison of runs: estimates, differences and warnings."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import neg, pos
 from typing import Any
 
 import pandas as pd
 
-from irodori.evaluation.comparison.runs import REFERENCES, TRUE, LeftOut
+from irodori.evaluation.comparison.runs import REFERENCES, LeftOut
 from irodori.evaluation.comparison.variants import Variant
 from irodori.metrics.catalog import MetricInfo
-
-OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its interval; the interval of a metric of the whole set is NaN."""
-
-    mean: float
-    low: float
-    high: float
-    photographs: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The difference between the means of two sides on the same photographs."""
-
-    difference: float
-    """First less second; for metrics that are best near zero, of their distances from it."""
-    low: float
-    high: float
-    p: float
-    p_corrected: float
-    photographs: int
-    verdict: str
-    """The verdict on the first side, see `statistics.verdict`."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +24,14 @@ class Comparison:
     keys: tuple[str, ...]
     """The keys of the photographs that all variants have measured."""
     metrics: tuple[MetricInfo, ...]
-    estimates: Mapping[tuple[str, str], Estimate]
-    """Estimates by name of the variant or reference, and of the metric."""
-    differences: Mapping[tuple[str, str, str], Difference]
-    """Differences by the two sides, variants first, and the metric."""
+    estimates: pd.DataFrame
+    """Means by `variant` (or reference) and `metric`: `mean`, the ends of its interval `low` and
+    `high` (NaN for a metric of the whole set), `photographs`, and the `seeds` of a variant."""
+    differences: pd.DataFrame
+    """Differences by two sides, `variant` and `other`, one of them a variant, and `metric`:
+    `difference`, that of the means on the same photographs, first less second (for metrics that
+    are best near zero, of their distances from it), the ends of its interval `low` and `high`,
+    `p`, `p_corrected`, and the `verdict` on the first side, see `statistics.verdict`."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -70,39 +48,25 @@ class Comparison:
         """The names of the variants and the references."""
         return (*self.names, *REFERENCES.values())
 
-    def between(self, name: str, other: str, metric: str) -> Difference | None:
-        """Return the difference of two sides in either order; None if it isn't known."""
-        if (name, other, metric) in self.differences:
-            return self.differences[name, other, metric]
-        turned = self.differences.get((other, name, metric))
-        if turned is None:
-            return None
-        return replace(
-            turned,
-            difference=-turned.difference,
-            low=-turned.high,
-            high=-turned.low,
-            verdict=OPPOSITE.get(turned.verdict, turned.verdict),
-        )
+    def means(self, metric: MetricInfo) -> pd.DataFrame:
+        """Return the estimates of a metric by the name of the variant or reference."""
+        of_metric = self.estimates.index.get_level_values("metric") == metric.name
+        return self.estimates[of_metric].droplevel("metric")
 
     def verdict(self, name: str, other: str, metric: str) -> str | None:
         """Return what their difference says of the first of two sides; None if it isn't known."""
-        found = self.between(name, other, metric)
-        return None if found is None else found.verdict
+        verdict: str | None = self.differences["verdict"].get((name, other, metric))
+        return verdict
 
     def best(self, metric: MetricInfo) -> str | None:
         """Return the variant with the best mean; None if there is no best, or nobody has it."""
-        known = {
-            name: self.estimates[name, metric.name].mean
-            for name in self.names
-            if (name, metric.name) in self.estimates
-        }
+        means = self.means(metric)["mean"]
+        known = [name for name in self.names if name in means]
         if not known or metric.better == "neither":
             return None
-        if metric.better == "higher":
-            return max(known, key=lambda name: known[name])
-        distance = abs if metric.better == "near zero" else float
-        return min(known, key=lambda name: distance(known[name]))
+        badness: Mapping[str, Callable[[float], float]]
+        badness = {"higher": neg, "lower": pos, "near zero": abs}
+        return min(known, key=lambda name: badness[metric.better](means[name]))
 
     def stands_out(self, name: str, metric: MetricInfo) -> bool:
         """Say whether a variant is better than all others, and than the references that have it."""
@@ -111,19 +75,8 @@ class Comparison:
         return bool(others) and {*others} == {"better"} and {*references} <= {"better", None}
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return `estimates` and `differences`, not rounded, as CSV files and W&B have them."""
-        seeds = {variant.name: variant.seeds for variant in self.variants}
-        estimates = pd.DataFrame(
-            {"variant": name, "metric": metric.name, **asdict(there), "seeds": seeds.get(name)}
-            for name in (*self.rows, TRUE)
-            for metric in self.metrics
-            if (there := self.estimates.get((name, metric.name))) is not None
-        )
-        differences = pd.DataFrame(
-            {"variant": name, "other": other, "metric": metric, **asdict(difference)}
-            for (name, other, metric), difference in self.differences.items()
-        )
-        return {
-            "estimates": estimates.astype({"seeds": "Int64"}),
-            "differences": differences.drop(columns="photographs", errors="ignore"),
-        }
+        """Return `estimates` and `differences`, each of these once, for CSV files and W&B."""
+        differences = self.differences.reset_index()
+        place = {name: number for number, name in enumerate(self.rows)}
+        once = differences["variant"].map(place) < differences["other"].map(place)
+        return {"estimates": self.estimates.reset_index(), "differences": differences[once]}

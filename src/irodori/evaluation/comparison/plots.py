@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from irodori.evaluation.comparison.comparison import Comparison, Estimate
+from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import REFERENCES, TRUE
 from irodori.evaluation.document import Picture
 from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
@@ -28,33 +28,25 @@ def axis_title(metric: MetricInfo) -> str:
 def forest(comparison: Comparison) -> Picture:
     """Draw the main metric of variants and references with intervals."""
     main = comparison.main
-    found = {
-        name: comparison.estimates[name, main.name]
-        for name in comparison.rows
-        if (name, main.name) in comparison.estimates
-    }
-    rows = sorted(
-        found.items(),
-        key=lambda row: (
-            row[0] in REFERENCES.values(),
-            -row[1].mean if main.better == "higher" else row[1].mean,
-        ),
-    )
+    rows = comparison.means(main).sort_values("mean", ascending=main.better != "higher")
+    # References come last.
+    rows = rows.sort_index(key=lambda names: names.isin(REFERENCES.values()), kind="stable")
 
     def paint(axes: Axes) -> None:
-        for place, (name, estimate) in enumerate(rows):
+        for place, (name, mean, low, high, *_) in enumerate(rows.itertuples()):
             tint = color(comparison.names, name)
-            axes.errorbar(
-                estimate.mean, place, xerr=_reach(estimate), fmt=marker(comparison.names, name),
-                color=tint, elinewidth=2.4, markersize=8, markeredgecolor="white",
+            axes.hlines(place, low, high, color=tint, linewidth=2.4)
+            axes.plot(
+                mean, place, marker(comparison.names, name), color=tint,
+                markersize=8, markeredgecolor="white",
             )  # fmt: skip
-            label_point(axes, main.text(estimate.mean), (estimate.mean, place))
-        label_rows(axes, [name for name, _ in rows])
+            label_point(axes, main.text(mean), (mean, place))
+        label_rows(axes, list(rows.index))
         axes.set_xlabel(axis_title(main))
 
     values = "; ".join(
-        f"{name} {main.text(e.mean)} ({main.text(e.low)} to {main.text(e.high)})"
-        for name, e in rows
+        f"{name} {main.text(mean)} ({main.text(low)} to {main.text(high)})"
+        for name, mean, low, high, *_ in rows.itertuples()
     )
     alt = f"{main.title} with 95 % intervals: {values}"
     return draw("errors", alt, 1.0 + 0.42 * len(rows), paint)
@@ -63,37 +55,36 @@ def forest(comparison: Comparison) -> Picture:
 def trade_off(comparison: Comparison) -> Picture | None:
     """Draw the main metric against colorfulness: pictures can be right because they are pale."""
     main = comparison.main
-    points = {
-        name: (x, y)
-        for name in comparison.rows
-        if (x := comparison.estimates.get((name, COLORFULNESS.name)))
-        and (y := comparison.estimates.get((name, main.name)))
-    }
-    if not points or main == COLORFULNESS:
+    colorfulness = comparison.means(COLORFULNESS)
+    points = colorfulness.join(comparison.means(main).add_suffix("_y"), how="inner")
+    if points.empty or main == COLORFULNESS:
         return None
-    true = comparison.estimates.get((TRUE, COLORFULNESS.name))
+    references = points[~points.index.isin(comparison.names)]
     columns, lines = _legend_grid(comparison.names)
 
     def paint(axes: Axes) -> None:
-        for name, (x, y) in points.items():
-            axes.errorbar(
-                x.mean, y.mean, xerr=_reach(x), yerr=_reach(y),
-                fmt=marker(comparison.names, name), color=color(comparison.names, name),
-                markersize=7, elinewidth=1.4, markeredgecolor="white",
+        for x in points.itertuples():
+            name, tint = x.Index, color(comparison.names, x.Index)
+            axes.hlines(x.mean_y, x.low, x.high, color=tint, linewidth=1.4)
+            axes.vlines(x.mean, x.low_y, x.high_y, color=tint, linewidth=1.4)
+            axes.plot(
+                x.mean, x.mean_y, marker(comparison.names, name), color=tint,
+                markersize=7, markeredgecolor="white",
                 label=name if name in comparison.names else None,
             )  # fmt: skip
             if name not in comparison.names:
                 # Gray and the mean color lie close together: one is named above, one below.
-                below = y.mean < max(points[n][1].mean for n in points if n not in comparison.names)
+                below = x.mean_y < references["mean_y"].max()
                 axes.annotate(
-                    name, (x.mean, y.mean), (7, -14 if below else 6), fontsize=9,
+                    name, (x.mean, x.mean_y), (7, -14 if below else 6), fontsize=9,
                     textcoords="offset points", color=GRAY,
                 )  # fmt: skip
-        if true is not None:
-            axes.axvspan(true.low, true.high, color=GRAY, alpha=0.15, linewidth=0)
-            axes.axvline(true.mean, color=GRAY, linewidth=1.2, linestyle="--")
+        if TRUE in colorfulness.index:
+            true = colorfulness.loc[TRUE]
+            axes.axvspan(true["low"], true["high"], color=GRAY, alpha=0.15, linewidth=0)
+            axes.axvline(true["mean"], color=GRAY, linewidth=1.2, linestyle="--")
             axes.annotate(
-                "true photographs", (true.mean, 0.03), (-5, 0), rotation=90, fontsize=9,
+                "true photographs", (true["mean"], 0.03), (-5, 0), rotation=90, fontsize=9,
                 xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
                 color=GRAY,
             )  # fmt: skip
@@ -102,19 +93,12 @@ def trade_off(comparison: Comparison) -> Picture | None:
         _legend_below(axes, columns)
 
     values = "; ".join(
-        f"{name} {COLORFULNESS.text(x.mean)}, {main.text(y.mean)}"
-        for name, (x, y) in points.items()
+        f"{x.Index} {COLORFULNESS.text(x.mean)}, {main.text(x.mean_y)}" for x in points.itertuples()
     )
-    if true is not None:
-        values += f"; true photographs {COLORFULNESS.text(true.mean)}"
+    if TRUE in colorfulness.index:
+        values += f"; true photographs {COLORFULNESS.text(colorfulness.loc[TRUE, 'mean'])}"
     alt = f"Colorfulness and {main.title} with 95 % intervals: {values}"
     return draw("trade_off", alt, 4.2 + 0.2 * lines, paint)
-
-
-def _reach(estimate: Estimate) -> list[list[float]]:
-    """Return how far the interval goes below and above the mean; rounding may give less than 0."""
-    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
-    return [[max(0.0, below)], [max(0.0, above)]]
 
 
 def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Picture | None:
@@ -173,9 +157,6 @@ def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
 
 
 def _legend_below(axes: Axes, columns: int) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    # Only the points, without their intervals.
-    handles = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
-    figure = axes.get_figure()
+    figure, named = axes.get_figure(), axes.get_legend_handles_labels()
     assert figure is not None
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9)
+    figure.legend(*named, loc="outside lower center", ncols=columns, fontsize=9)

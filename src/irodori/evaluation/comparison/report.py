@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from irodori.evaluation.comparison.runs import TRUE
 from irodori.evaluation.comparison.summary import answer, photographs
 from irodori.evaluation.comparison.training import curves, training_section, training_table
 from irodori.evaluation.comparison.variants import differing
-from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text
+from irodori.evaluation.document import Block, Cell, Document, Heading, List, Table, Text
 from irodori.evaluation.statistics import ENOUGH, RESAMPLES
 from irodori.metrics.catalog import MetricInfo
 from irodori.utils.progress import Reporter, silent
@@ -24,29 +23,13 @@ ARROWS = {"lower": "\u00a0↓", "higher": "\u00a0↑", "near zero": "\u00a0→\u
 TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
 
 
-@dataclass(frozen=True)
-class Report:
-    """A document, and its tables for other programs."""
-
-    document: Document
-    tables: Mapping[str, pd.DataFrame]
-    """Tables by the name of the file, without its suffix."""
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """The tables as CSV files, by name; undefined numbers are empty cells."""
-        return {
-            f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()
-        }
-
-
 def make_report(
     comparison: Comparison,
     title: str | None,
     pictures: int,
     trust: Sequence[str] = (),
     report: Reporter = silent,
-) -> Report:
+) -> tuple[Document, dict[str, pd.DataFrame]]:
     """Draw the plots, color the pictures and put the sections together.
 
     Args:
@@ -55,6 +38,9 @@ def make_report(
         pictures: photographs that are shown side by side; 0: none.
         trust: names of packages besides irodori whose classes checkpoints may name.
         report: takes what is being done.
+
+    Returns:
+        The document, and its numbers for other programs: tables by their names.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.
@@ -80,15 +66,18 @@ def make_report(
         blocks += [Heading("Errors and colorfulness"), plot, Text(TRADE_OFF, "note")]
     blocks += training_section(comparison, trained)
     if pictures:
-        blocks += _pictures(comparison, pictures, trust, report)
+        report("loading PyTorch for the pictures")
+        from irodori.evaluation.comparison.side_by_side import side_by_side
+
+        blocks += side_by_side(comparison, pictures, trust, report)
     blocks += [*_cost(comparison), *_protocol(comparison), *_configuration(comparison)]
     if comparison.left_out:
         reasons = [(str(left.folder), left.reason) for left in comparison.left_out]
         blocks += [Heading("Left out"), List(reasons)]
     tables = comparison.tables()
     if trained:
-        tables["training"] = training_table(trained)
-    return Report(Document(title or "Comparison of colorizations", blocks), tables)
+        tables["training"] = training_table(trained).reset_index()
+    return Document(title or "Comparison of colorizations", blocks), tables
 
 
 COST = (
@@ -116,17 +105,16 @@ TRADE_OFF = (
 def metrics_table(comparison: Comparison) -> Table:
     """Return a table with a row a metric, and a column a variant or reference."""
     names = comparison.rows
-    if any(name == TRUE for name, _ in comparison.estimates):
+    if TRUE in comparison.estimates.index.unique("variant"):
         names = (*names, TRUE)
 
     def cell(name: str, metric: MetricInfo) -> Cell:
-        estimate = comparison.estimates.get((name, metric.name))
-        if estimate is None:
+        if (name, metric.name) not in comparison.estimates.index:
             return Cell(metric.text(None))
-        limits = f"{_number(metric, estimate.low)} … {_number(metric, estimate.high)}"
+        mean, low, high = comparison.estimates.loc[(name, metric.name), ["mean", "low", "high"]]
         strong = name == comparison.best(metric) and comparison.stands_out(name, metric)
-        note = "" if np.isnan(estimate.low) else limits
-        return Cell(_number(metric, estimate.mean), note, strong)
+        note = "" if np.isnan(low) else f"{_number(metric, low)} … {_number(metric, high)}"
+        return Cell(_number(metric, mean), note, strong)
 
     rows = [
         [
@@ -163,39 +151,23 @@ def verdict_table(comparison: Comparison) -> Table:
     main = comparison.main
 
     def cell(name: str, other: str) -> Cell:
-        found = comparison.between(name, other, main.name)
-        if found is None:
+        if (name, other, main.name) not in comparison.differences.index:
             return Cell("" if name == other else "–")
-        sign = "+" if found.difference > 0 else ""
-        p = "p < 0.001" if found.p_corrected < 0.001 else f"p = {found.p_corrected:.3f}"
-        note = f"{sign}{_number(main, found.difference)}, {p}"
-        return Cell(found.verdict, note, tone=TONES.get(found.verdict, "even"))
+        found = comparison.differences.loc[(name, other, main.name)]
+        value = found["difference"]
+        number = main.text(value)
+        if value and not float(number):
+            # Which is better shows, however small the difference is.
+            number = f"{value:.1g}"
+        sign = "+" if value > 0 else ""
+        p = found["p_corrected"]
+        note = f"{sign}{number}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}".replace("-", "−")
+        return Cell(found["verdict"], note, tone=TONES.get(found["verdict"], "even"))
 
-    columns = [name for name in comparison.rows if (name, main.name) in comparison.estimates]
+    known = comparison.means(main).index
+    columns = [name for name in comparison.rows if name in known]
     rows = [[Cell(name), *(cell(name, other) for other in columns)] for name in comparison.names]
     return Table(["", *columns], rows)
-
-
-def _pictures(
-    comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
-) -> list[Block]:
-    report("loading PyTorch for the pictures")
-    from irodori.evaluation.comparison.side_by_side import side_by_side
-
-    found = side_by_side(comparison, count, trust, report)
-    blocks: list[Block] = []
-    if found.png is not None:
-        alt = f"{photographs(len(found.keys))} as rows: {', '.join(found.columns)} as columns"
-        width = 110 * len(found.columns)
-        blocks.append(Picture("pictures.png", alt, found.png, min_width=width))
-        below = (
-            f"Evenly spread over the photographs, by no other choice: {', '.join(found.keys)}. Each"
-            " is colored by the variant's first seed, from the checkpoint that is reported on."
-        )
-        blocks.append(Text(below, "note"))
-    if found.missing:
-        blocks.append(Text(f"Without pictures: {'; '.join(found.missing)}.", "note"))
-    return [Heading("Pictures"), *blocks] if blocks else []
 
 
 def _cost(comparison: Comparison) -> list[Block]:

@@ -217,15 +217,13 @@ def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[st
             encoding_errors="surrogateescape",
         )
         table = table[table["row"].isin(wanted)].astype({"width": int, "height": int})
-        rows = {row: part.set_index("key") for row, part in table.groupby("row")}
     except (OSError, ValueError, LookupError) as error:
         raise IrodoriError(
             f"{path} is damaged ({one_line(error)}): leave this run out, or evaluate it again"
         ) from None
-    for row, part in rows.items():
-        if not part.index.is_unique:
-            twice = part.index[part.index.duplicated()][0]
-            raise IrodoriError(
-                f"{path}: {twice} stands twice in row {row}: keys must be unique over all shards"
-            )
-    return {row: part.drop(columns="row") for row, part in rows.items()}
+    for _, again in table[table.duplicated(["row", "key"])].iterrows():
+        raise IrodoriError(
+            f"{path}: {again['key']} stands twice in row {again['row']}: keys must be unique over"
+            " all shards"
+        )
+    return {row: part.set_index("key").drop(columns="row") for row, part in table.groupby("row")}

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,9 @@ from irodori.data.module import ShardModule
 from irodori.data.opening import open_both
 from irodori.evaluation.comparison.comparison import Comparison
 from irodori.evaluation.comparison.runs import Run
+from irodori.evaluation.comparison.summary import photographs
 from irodori.evaluation.comparison.variants import Variant
+from irodori.evaluation.document import Block, Heading, Picture, Text
 from irodori.inference.contact_sheet import contact_sheet, gray_of
 from irodori.model import color_pictures, load_model
 from irodori.utils.errors import IrodoriError, one_line
@@ -26,24 +28,14 @@ BOX = (240, 180)
 """Largest width and height of a picture, in pixels."""
 
 
-@dataclass(frozen=True)
-class SideBySide:
-    """A sheet of pictures, or why parts of it are missing."""
-
-    png: bytes | None
-    columns: tuple[str, ...]
-    keys: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
 def side_by_side(
     comparison: Comparison, count: int, trust: Sequence[str], report: Reporter
-) -> SideBySide:
-    """Color `count` photographs, evenly spread over the common ones, with every variant.
+) -> list[Block]:
+    """Return a section of `count` photographs, evenly spread over the common ones.
 
     A variant's picture is made by its first seed, and by the fold that was not trained on the
-    photograph. A column that can't be made is left out, and the reason is returned. `trust` names
-    packages besides irodori whose classes checkpoints may name.
+    photograph. A variant whose pictures can't be made has no column, and the section says why.
+    `trust` names packages besides irodori whose classes checkpoints may name.
     """
     keys = spread(comparison.keys, count)
     missing: list[str] = []
@@ -55,18 +47,27 @@ def side_by_side(
             columns[variant.name] = _colored(variant, keys, true, trust)
         except (IrodoriError, OSError, RuntimeError) as error:
             missing.append(f"{variant.name}: {one_line(error)}")
+    blocks: list[Block] = []
     shown = [key for key in keys if key in true and all(key in c for c in columns.values())]
-    if not columns or not shown:
-        return SideBySide(None, (), (), tuple(missing))
-    titles = ("gray", *columns, "true")
-    rows = [
-        [gray_of(Lab(), true[key]), *(column[key] for column in columns.values()), true[key]]
-        for key in shown
-    ]
-    file = io.BytesIO()
-    height = max(round(BOX[0] * p.shape[1] / p.shape[2]) for row in rows for p in row)
-    contact_sheet(rows, titles, box=(BOX[0], min(BOX[1], height))).save(file, "png")
-    return SideBySide(file.getvalue(), titles, tuple(shown), tuple(missing))
+    if columns and shown:
+        titles = ("gray", *columns, "true")
+        alt = f"{photographs(len(shown))} as rows: {', '.join(titles)} as columns"
+        rows = [
+            [gray_of(Lab(), true[key]), *(column[key] for column in columns.values()), true[key]]
+            for key in shown
+        ]
+        height = max(round(BOX[0] * p.shape[1] / p.shape[2]) for row in rows for p in row)
+        file = io.BytesIO()
+        contact_sheet(rows, titles, box=(BOX[0], min(BOX[1], height))).save(file, "png")
+        below = (
+            f"Evenly spread over the photographs, by no other choice: {', '.join(shown)}. Each is"
+            " colored by the variant's first seed, from the checkpoint that is reported on."
+        )
+        picture = Picture("pictures.png", alt, file.getvalue(), min_width=110 * len(titles))
+        blocks += [picture, Text(below, "note")]
+    if missing:
+        blocks.append(Text(f"Without pictures: {'; '.join(missing)}.", "note"))
+    return [Heading("Pictures"), *blocks] if blocks else []
 
 
 def spread(keys: Sequence[str], count: int) -> list[str]:

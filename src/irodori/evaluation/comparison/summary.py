@@ -19,12 +19,10 @@ def answer(comparison: Comparison) -> list[str]:
     best = comparison.best(main)
     if best is None:
         return [f"No variant has the {main.title}, so there is no answer."]
-    estimate = comparison.estimates[best, main.name]
-    count = estimate.photographs
+    ((mean, low, high, count, _),) = comparison.means(main).loc[[best]].itertuples(index=False)
     value = (
-        f"{main.text(estimate.mean)} {main.unit}".rstrip()
-        + f" (95 % interval {main.text(estimate.low)} to {main.text(estimate.high)}) on"
-        f" {photographs(count)}"
+        f"{main.text(mean)} {main.unit}".rstrip()
+        + f" (95 % interval {main.text(low)} to {main.text(high)}) on {photographs(count)}"
     )
     others = [name for name in comparison.names if name != best]
     if count < ENOUGH:
@@ -111,14 +109,10 @@ def show(comparison: Comparison) -> None:
     others = [metric for metric in others if metric != main]
     for metric in others:
         table.add_column(metric.title, justify="right", overflow="fold")
-    for name in comparison.rows:
-        estimate = comparison.estimates.get((name, main.name))
-        if estimate is None:
-            continue
-        cells = [f"{main.text(estimate.mean)} {main.text(estimate.low)}…{main.text(estimate.high)}"]
+    for name, mean, low, high, *_ in comparison.means(main).itertuples():
+        cells = [f"{main.text(mean)} {main.text(low)}…{main.text(high)}"]
         for metric in others:
-            beside = comparison.estimates.get((name, metric.name))
-            cells.append(metric.text(None if beside is None else beside.mean))
+            cells.append(metric.text(comparison.means(metric)["mean"].get(name)))
         best = name in comparison.names and comparison.stands_out(name, main)
         end = name == comparison.names[-1]
         table.add_row(name, *cells, style="bold" if best else None, end_section=end)

@@ -80,34 +80,21 @@ def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
         raise IrodoriError(f"{path} is damaged: {one_line(error)}; restore or remove it") from None
 
 
-def limit(curves: Mapping[str, pd.DataFrame], amount: str) -> float:
-    """Return how much training (steps or seconds) every variant has been validated after.
-
-    In time, variants are compared by the means over their runs: were each run measured by its own
-    clock, those of the fastest variant that are slower than its mean would lack their last
-    validation. It is NaN where a run has not noted its seconds.
-    """
-    return float(np.min([curve[amount].iloc[-1] for curve in curves.values()]))
-
-
-def last_before(curve: pd.DataFrame, amount: str, limit: float) -> int | None:
-    """Return the epoch of the last validation at or before a limit; None if there is none."""
-    before = curve.index[curve[amount] <= limit]
-    return None if before.empty else int(before[-1])
-
-
 def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return all curves in one table, not rounded, for training.csv.
+    """Return all curves in one table by variant and epochs, not rounded.
 
-    `equal_steps` and `equal_seconds` are the limits where a row is the validation that is taken for
-    them, else empty.
+    `equal_steps` and `equal_seconds` are the most that every variant has been validated after,
+    where a row is the variant's last validation up to there; elsewhere NaN, and everywhere where a
+    run has not noted its seconds. In time, variants are compared by the means over their runs:
+    were each run measured by its own clock, those of the fastest variant that are slower than its
+    mean would lack their last validation.
     """
     table = pd.concat(curves, names=["variant", "epochs"])
     for amount in ("steps", "seconds"):
-        at_most = limit(curves, amount)
-        taken = [(name, last_before(curve, amount, at_most)) for name, curve in curves.items()]
-        table[f"equal_{amount}"] = np.where(table.index.isin(taken), at_most, np.nan)
-    return table.reset_index()
+        limit = table.groupby("variant")[amount].tail(1).min(skipna=False)
+        taken = table[table[amount] <= limit].groupby("variant").tail(1).index
+        table[f"equal_{amount}"] = np.where(table.index.isin(taken), limit, np.nan)
+    return table
 
 
 def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
@@ -122,9 +109,10 @@ def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame])
         )
         blocks += [Heading("Training"), plot, Text(below, "note")]
     if len(curves) > 1:
+        table = training_table(curves)
         blocks.append(Heading("After equal steps and after equal time"))
-        blocks.append(equal_table(comparison.main, curves))
-        blocks.append(Text(_what_is_equal(comparison.main, curves), "note"))
+        blocks.append(equal_table(comparison.main, table))
+        blocks.append(Text(_what_is_equal(comparison.main, table), "note"))
     if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
         why = (
             f"the runs of {'; '.join(untimed)} have not noted {SECONDS}, as older versions did not"
@@ -133,27 +121,26 @@ def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame])
     return blocks
 
 
-def equal_table(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> Table:
+def equal_table(metric: MetricInfo, table: pd.DataFrame) -> Table:
     """Return a row a variant: the metric after equal steps and, where known, after equal time."""
-    header, rows = [""], [[Cell(name)] for name in curves]
+    header, rows = [""], {name: [Cell(name)] for name in table.index.unique("variant")}
     for amount, words in (("steps", _steps), ("seconds", _minutes)):
-        at_most = limit(curves, amount)
-        if np.isnan(at_most):
+        taken = table.dropna(subset=f"equal_{amount}").droplevel("epochs")
+        if taken.empty:
             continue
-        header += [f"after {words(at_most)}", "steps done"]
-        for row, curve in zip(rows, curves.values(), strict=True):
-            epoch = last_before(curve, amount, at_most)
-            if epoch is None:
+        header += [f"after {words(taken[f'equal_{amount}'].iloc[0])}", "steps done"]
+        for name, row in rows.items():
+            if name not in taken.index:
                 row += [Cell("–", "not validated by then"), Cell("–")]
                 continue
-            there = curve.loc[epoch]
+            there = taken.loc[name]
             limits = f"{metric.text(there['low'])} … {metric.text(there['high'])}"
             row += [Cell(metric.text(there["mean"]), limits), Cell(f"{there['steps']:,.0f}")]
-    return Table(header, rows)
+    return Table(header, list(rows.values()))
 
 
-def _what_is_equal(metric: MetricInfo, curves: Mapping[str, pd.DataFrame]) -> str:
-    steps, seconds = limit(curves, "steps"), limit(curves, "seconds")
+def _what_is_equal(metric: MetricInfo, table: pd.DataFrame) -> str:
+    steps, seconds = table["equal_steps"].max(), table["equal_seconds"].max()
     sentences = [
         f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
         " below it the lowest … the highest run, which is no confidence interval: folds have"

@@ -1,7 +1,7 @@
 """Grouping runs that differ by nothing but chance into variants, named by what sets them apart."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -169,11 +169,8 @@ def _choices() -> dict[str, str]:
 def differing(all_settings: Sequence[Settings]) -> list[str]:
     """Return the keys that don't have the same value everywhere, those with a label first."""
     keys = dict.fromkeys([*LABELS, *(key for settings in all_settings for key in settings)])
-    return [key for key in keys if len({_value(settings, key) for settings in all_settings}) > 1]
-
-
-def _value(settings: Settings, key: str) -> str:
-    return repr(settings[key]) if key in settings else ""
+    # repr, since lists are no keys of sets, and 1 isn't True; ... where there is none.
+    return [key for key in keys if len({repr(each.get(key, ...)) for each in all_settings}) > 1]
 
 
 def name_all(all_settings: Sequence[Settings]) -> list[str]:
@@ -194,12 +191,8 @@ def name_all(all_settings: Sequence[Settings]) -> list[str]:
         ]
         if len(set(names)) == len(names):
             break
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return unique
+    before = [names[:place].count(name) for place, name in enumerate(names)]
+    return [f"{name} ({n + 1})" if n else name for n, name in zip(before, names, strict=True)]
 
 
 def _words(key: str, value: Any) -> str:

@@ -1,23 +1,23 @@
 """A comparison on W&B: its tables and pictures as a run of its own."""
 
-import io
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import wandb
-from PIL import Image
 
-from irodori.evaluation.comparison.report import Report
-from irodori.evaluation.document import Picture
+from irodori.evaluation.document import Document, Picture
 from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.utils.errors import IrodoriError, one_line
 
 
-def log(report: Report, output: Path, group: str) -> None:
+def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, group: str) -> None:
     """Log the tables and pictures of a report as a run named `compare`, offline without a key.
 
     Args:
-        report: see `make_report`.
-        output: folder for W&B's own files.
+        document: see `make_report`.
+        tables: see there.
+        output: folder of the written report, and for W&B's own files.
         group: of the run: the sweep's name, so that it stands beside its jobs.
 
     Raises:
@@ -26,12 +26,12 @@ def log(report: Report, output: Path, group: str) -> None:
     mode, reason = wandb_mode("auto")
     logged: dict[str, object] = {
         name: wandb.Table(list(table), table.astype(object).where(table.notna(), None).to_numpy())
-        for name, table in report.tables.items()
+        for name, table in tables.items()
     }
-    for block in report.document.blocks:
+    for block in document.blocks:
         if isinstance(block, Picture):
-            picture = Image.open(io.BytesIO(block.png))
-            logged[Path(block.file).stem] = wandb.Image(picture, caption=block.alt)
+            path = output / block.file
+            logged[path.stem] = wandb.Image(str(path), caption=block.alt)
     try:
         with wandb.init(
             project="irodori",
