@@ -92,9 +92,9 @@ class ProcessLauncher(SweepLauncher):
 
     def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
         """Run the jobs side by side as far as there is room."""
-        from irodori.training.launching.processes import local_command
+        from irodori.training.launching.job import command
 
-        self.pool.run(jobs, lambda job: local_command(program, job), variables)
+        self.pool.run(jobs, lambda job: command(program, job), variables)
         # A sweeper may come with another batch.
         self.stop_signal = self.pool.stop_signal
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from sweeps import seen
 
 from irodori.training.launching import record
+from irodori.training.launching.job import Job
 from irodori.training.launching.search import Search, distribution
 from irodori.utils.errors import IrodoriError
 
@@ -67,7 +68,7 @@ def end(folder, number, status, score):
     """What a launcher leaves of a trial's job."""
     job = folder / str(number)
     job.mkdir(exist_ok=True)
-    record.write(job, record.Record(number, status, [], []))
+    record.note(Job(number, (), (), job, 1, 1, "cpu"), status)
     if score is not None:
         (job / "metrics.json").write_text(json.dumps({"rows": {"best": {"chroma_rmse": score}}}))
 

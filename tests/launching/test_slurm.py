@@ -6,13 +6,12 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from hydra_plugins.irodori_launcher import SlurmLauncher
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
-from irodori.training.launching.processes import MARK
+from irodori.training.launching.pool import marked
 from irodori.training.launching.slurm import NodeTask, submit, wait
 from irodori.utils.errors import IrodoriError
 
@@ -20,11 +19,11 @@ NODE = Path(__file__).with_name("node.py")
 pytestmark = pytest.mark.slow
 
 
-def begin(tmp_path, seed, devices=1):
+def begin(tmp_path, seed):
     folder = tmp_path / "a, b"
     folder.mkdir()
-    job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, devices, 1, "cpu")
-    record.write(folder, record.record_of(job))
+    job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, 1, 1, "cpu")
+    record.note(job)
     handles = submit(
         [job],
         [str(NODE)],
@@ -41,25 +40,8 @@ def calls(job):
 
 def task(folder):
     """submitit's process that runs the job's task."""
-    for process in psutil.process_iter():
-        try:
-            if MARK in process.environ() and process.environ()[MARK] == str(folder):
-                parent = process.parent()
-                if parent is not None and "submitit.core._submit" in parent.cmdline():
-                    return parent
-        except psutil.Error:
-            continue
-    return None
-
-
-@pytest.mark.long
-def test_ranks_get_the_jobs_overrides(tmp_path, capsys):
-    job, handles = begin(tmp_path, 1, devices=2)
-    wait([job], handles)
-    assert record.read(job.folder).status == "done"
-    expected = ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', "seed=1", "name='$$ {x}'"]
-    assert sorted(calls(job)) == [[expected, "0", "2", None], [expected, "1", "2", None]]
-    assert "job 0 done" in capsys.readouterr().out.splitlines()
+    parents = [process.parent() for process in marked(str(folder))]
+    return next(each for each in parents if each and "submitit.core._submit" in each.cmdline())
 
 
 @pytest.mark.long
@@ -82,9 +64,10 @@ def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
             time.sleep(0.05)
         os.kill(task(job.folder).pid, signal.SIGUSR2)
     wait([job], handles)
-    first, second = calls(job)
-    assert first[0][2] == f"seed={seed}"
-    assert second[0] == [f'resume="{job.folder}"']
+    assert calls(job) == [
+        ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', f"seed={seed}", "name='$$ {x}'"],
+        [f'resume="{job.folder}"'],
+    ]
     assert record.read(job.folder).status == "done"
 
 
@@ -104,25 +87,23 @@ def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
     assert "ended as FINISHED" in ended.error
 
 
-def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("node", "rank"), [(0, {}), (2, {"RANK": "16"})])
+def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch, node, rank):
     job = Job(0, ("seed=1",), (), tmp_path, 8, 4, "gpu")
     for name, value in {
         "SUBMITIT_EXECUTOR": "slurm",
         "SLURM_JOB_ID": "1234567",
         "SLURM_JOB_NUM_NODES": "4",
         "SLURM_JOB_NODELIST": "gpu[07-09,12]",
-        "SLURM_PROCID": "2",
+        "SLURM_PROCID": str(node),
     }.items():
         monkeypatch.setenv(name, value)
-    command = NodeTask(job, ["train.py"], {}, 10).command()
-    assert command[3:9] == [
-        "--nproc-per-node=8",
-        "--nnodes=4",
-        "--rdzv-backend=c10d",
-        "--rdzv-id=1234567",
-        "--rdzv-endpoint=gpu07:24567",
-        "train.py",
-    ]
+    assert NodeTask(job, ["train.py"], {}, 10).meeting() == {
+        "NODE_RANK": str(node),
+        "MASTER_ADDR": "gpu07",
+        "MASTER_PORT": "24567",
+        **rank,
+    }
 
 
 def test_what_submitit_refuses_is_one_line(tmp_path):

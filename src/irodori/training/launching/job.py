@@ -117,11 +117,12 @@ def given(sweep: DictConfig, kind: str) -> list[str]:
     return texts
 
 
-def arguments(program: Sequence[str], job: Job) -> list[str]:
-    """Return a job's command line but for the interpreter; a run that was started is resumed."""
+def command(program: Sequence[str], job: Job) -> list[str]:
+    """Return a job's command line; a run that was started is resumed."""
     if (job.folder / CONFIG).exists():
-        return [program[0], f"resume={quoted(str(job.folder))}"]
+        return [sys.executable, program[0], f"resume={quoted(str(job.folder))}"]
     return [
+        sys.executable,
         *program,
         f"hydra.job.num={job.number}",
         f"hydra.run.dir={quoted(str(job.folder))}",

@@ -4,28 +4,21 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from irodori.training.launching import record
-from irodori.training.launching.job import Job, arguments
-from irodori.training.launching.processes import JobProcess, ranks_command
+from irodori.training.launching.job import Job, command
+from irodori.training.launching.pool import JobProcess
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
 
-
-class Settings(Protocol):
-    """The settings of `hydra/launcher=slurm`, which describes them."""
-
-    cluster: str
-    timeout_min: int
-    grace: int
-    requeues: int
-    slurm: dict[str, Any]
+if TYPE_CHECKING:
+    from hydra_plugins.irodori_launcher import SlurmLauncher
 
 
 @dataclass
@@ -45,9 +38,10 @@ class NodeTask:
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
         log = "output.log" if first else f"output-{environment.node}.log"
-        self.process = JobProcess(self.command(), self.job, self.variables, log=log)
+        variables = self.variables | (self.meeting() if self.job.nodes > 1 else {})
+        self.process = JobProcess(command(self.program, self.job), self.job, variables, log=log)
         if first:
-            record.write(self.job.folder, record.record_of(self.job, "running"))
+            record.note(self.job, "running")
         while (status := self.process.ended()) is None:
             time.sleep(0.2)
         if first:
@@ -58,20 +52,18 @@ class NodeTask:
             os.kill(os.getpid(), getattr(signal, f"SIG{environment.USR_SIG}"))
         return status
 
-    def command(self) -> list[str]:
-        """Return the command that starts the node's ranks."""
+    def meeting(self) -> dict[str, str]:
+        """Return the variables by which the ranks that Lightning starts on each node meet."""
         environment = submitit.JobEnvironment()
-        options = ["--standalone"]
-        if environment.num_nodes > 1:
+        node = environment.global_rank
+        return {
+            "NODE_RANK": str(node),
+            "MASTER_ADDR": environment.hostnames[0],
             # A port that jobs on the same node don't share.
-            port = 20000 + int(environment.raw_job_id) % 10000
-            options = [
-                f"--nnodes={environment.num_nodes}",
-                "--rdzv-backend=c10d",
-                f"--rdzv-id={environment.job_id}",
-                f"--rdzv-endpoint={environment.hostnames[0]}:{port}",
-            ]
-        return ranks_command(options, arguments(self.program, self.job), self.job)
+            "MASTER_PORT": str(20000 + int(environment.raw_job_id) % 10000),
+            # The first node's has none, as on a single machine, whose other ranks would inherit it.
+            **({"RANK": str(node * self.job.devices)} if node else {}),
+        }
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Stop the ranks before time runs out, and return how to resume; submitit calls this."""
@@ -81,8 +73,7 @@ class NodeTask:
             time.sleep(0.2)
         if status is not None:
             self.process.note(status, told_to_stop=True)
-        again = NodeTask(self.job, self.program, self.variables, self.grace)
-        return submitit.helpers.DelayedSubmission(again)
+        return submitit.helpers.DelayedSubmission(replace(self))
 
 
 def submit(
@@ -90,7 +81,7 @@ def submit(
     program: list[str],
     variables: dict[str, str],
     folder: Path,
-    settings: Settings,
+    settings: "SlurmLauncher",
 ) -> list[submitit.Job[int]]:
     """Submit jobs.
 
@@ -149,9 +140,9 @@ def wait(jobs: Sequence[Job], submitted: Sequence[submitit.Job[int]]) -> None:
                 ended = record.read(job.folder)
                 if ended is None or ended.status in ("waiting", "running"):
                     # It had no time to log so itself.
-                    reason = f"{handle.job_id} ended as {handle.state}"
-                    ended = record.record_of(job, "failed", reason)
-                    record.write(job.folder, ended)
+                    ended = record.note(
+                        job, "failed", error=f"{handle.job_id} ended as {handle.state}"
+                    )
                 print(ended, flush=True)
             time.sleep(0.5)
     except KeyboardInterrupt:
