@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from irodori.data.writing.options import Options
 from irodori.imageio import pil_to_pixels, pixels_to_pil
@@ -33,15 +33,6 @@ TILES = 4
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class Prepared(NamedTuple):
@@ -164,7 +155,7 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels")
     if (
         min(width, height) <= options.size
-        and image.getexif().get(_ORIENTATION) not in _UPRIGHT
+        and image.getexif().get(_ORIENTATION) not in range(2, 9)
         and _is_8bit_rgb(image, content)
         and not differs_from_srgb(image.info.get("icc_profile"), "rgb")
     ):
@@ -175,8 +166,6 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
     converted = _converted(image, options)
     _refuse_near_gray(converted, options)
     file = io.BytesIO()
-    # A resized picture carries its source's info: neither profile nor EXIF hold any more.
-    converted.info.clear()
     converted.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4")
     return Prepared(file.getvalue(), "jpg")
 
@@ -206,8 +195,10 @@ def _converted(image: Image.Image, options: Options) -> Image.Image:
 
 
 def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
-    method = _UPRIGHT.get(orientation or 1)
-    return image if method is None else image.transpose(method)
+    """Turn a picture as EXIF says, and leave out the info of the file that it was made of."""
+    image.info.clear()
+    image.getexif()[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _opaque(image: Image.Image) -> Image.Image:
