@@ -22,12 +22,13 @@ from irodori.utils.errors import IrodoriError
 PROGRAM = """
 import json, os, sys, time
 begun = time.monotonic()
-time.sleep(float(sys.argv[2]))
+time.sleep(0.3)
 seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-json.dump([seen, begun, time.monotonic()], open(sys.argv[1], "w"))
+folder = sys.argv[2].partition("=")[2].strip('"')
+json.dump([seen, begun, time.monotonic()], open(folder + "/seen", "w"))
 print("over", flush=True)
 """
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = ["-c", "import time; time.sleep(60)"]
 
 
 def make(tmp_path, devices, accelerator="auto"):
@@ -39,19 +40,16 @@ def make(tmp_path, devices, accelerator="auto"):
     return jobs
 
 
-def run(pool, jobs, seconds=0.3, program=PROGRAM):
-    def command(job):
-        return [sys.executable, "-c", program, str(job.folder / "seen"), str(seconds)]
-
+def run(pool, jobs, program=PROGRAM):
     pool.check(jobs)
-    pool.run(jobs, command, {})
+    pool.run(jobs, ["-c", program], {})
     return [json.loads((job.folder / "seen").read_text()) for job in jobs]
 
 
 def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
     gpus = ["3", "5", "GPU-abc"]
     devices = [1, 1, 1, 2, 1, 3]
-    runs = run(Pool(gpus), make(tmp_path, devices))
+    runs = run(Pool(gpus=gpus), make(tmp_path, devices))
     held = [seen.split(",") for seen, _, _ in runs]
     assert [len(names) for names in held] == devices
     assert {name for names in held for name in names} == set(gpus)
@@ -81,7 +79,7 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
     ],
 )
 def test_so_many_at_once(tmp_path, gpus, at_once, accelerator, devices, expected):
-    pool = Pool(gpus, at_once)
+    pool = Pool(at_once, gpus=gpus)
     (job,) = make(tmp_path, [devices], accelerator)
     while (given := pool.room(job)) is not None:
         pool.running.append(SimpleNamespace(gpus=given))
@@ -110,12 +108,12 @@ def test_gpus_are_those_that_this_process_sees(monkeypatch, variable, count, exp
 def test_what_the_machine_cannot_run_is_refused(tmp_path):
     (job,) = make(tmp_path, [4])
     with pytest.raises(IrodoriError, match=r"job 0: trainer\.devices=4, but there are 2 GPUs"):
-        Pool(["0", "1"]).check([job])
-    Pool([]).check([job])
+        Pool(gpus=["0", "1"]).check([job])
+    Pool().check([job])
     with pytest.raises(IrodoriError, match=r"trainer\.num_nodes=2.*hydra/launcher=slurm"):
-        Pool([]).check([Job(0, (), (), tmp_path, 1, 2, "cpu")])
+        Pool().check([Job(0, (), (), tmp_path, 1, 2, "cpu")])
     with pytest.raises(IrodoriError, match=r"hydra\.launcher\.jobs=0"):
-        Pool([], at_once=0).check([])
+        Pool(at_once=0).check([])
 
 
 @pytest.mark.long
@@ -126,13 +124,14 @@ def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path, monkeypatc
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
                          start_new_session=True)
-open(sys.argv[1], "w").write(f'[{child.pid}, 0, 0]')
+folder = sys.argv[2].partition("=")[2].strip('"')
+open(folder + "/seen", "w").write(f'[{child.pid}, 0, 0]')
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
 """
     jobs = make(tmp_path, [1])
     begun = time.monotonic()
-    ((pid, _, _),) = run(Pool([]), jobs, program=program)
+    ((pid, _, _),) = run(Pool(), jobs, program)
     assert time.monotonic() - begun < 15
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -142,7 +141,7 @@ sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
 
 
 def test_a_killed_job_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
-    process = JobProcess(SLEEP, Job(0, (), (), tmp_path, 1, 1, "cpu"), {})
+    process = JobProcess([sys.executable, *SLEEP], Job(0, (), (), tmp_path, 1, 1, "cpu"), {})
     child = psutil.Process(process.process.pid)
     # Found among its folder's processes however fast it has ended.
     monkeypatch.setattr(pools, "marked", lambda *_, **__: [child])
@@ -156,17 +155,20 @@ def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
         record.note(job)
     before = signal.getsignal(signal.SIGTERM)
 
-    def command(_):
-        # When the first job has started.
-        threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGTERM]).start()
-        return SLEEP
+    def later():
+        while not (jobs[0].folder / "output.log").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    pool = Pool([])
-    pool.run(jobs, command, {})
+    thread = threading.Thread(target=later)
+    thread.start()
+    pool = Pool()
+    pool.run(jobs, SLEEP, {})
+    thread.join()
     assert pool.stop_signal == signal.SIGTERM
     states = [record.read(job.folder) for job in jobs]
     assert [state.status for state in states] == ["stopped", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is before
     # Another batch of a sweeper doesn't begin.
-    pool.run(jobs[1:], lambda job: pytest.fail(f"job {job.number} begins"), {})
+    pool.run(jobs[1:], SLEEP, {})
     assert record.read(jobs[1].folder).status == "waiting"

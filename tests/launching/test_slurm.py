@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -12,26 +13,28 @@ from hydra_plugins.irodori_launcher import SlurmLauncher
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
 from irodori.training.launching.pool import marked
-from irodori.training.launching.slurm import NodeTask, submit, wait
+from irodori.training.launching.slurm import NodeTask, SlurmQueue
 from irodori.utils.errors import IrodoriError
 
 NODE = Path(__file__).with_name("node.py")
 pytestmark = pytest.mark.slow
 
 
+def queue(folder, **settings):
+    return SlurmQueue(SlurmLauncher(cluster="local", **settings), folder)
+
+
 def begin(tmp_path, seed):
+    """Run a job in the background; returns it, and the thread that waits for it."""
     folder = tmp_path / "a, b"
     folder.mkdir()
     job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, 1, 1, "cpu")
     record.note(job)
-    handles = submit(
-        [job],
-        [str(NODE)],
-        {"NODE_FOLDER": str(folder)},
-        tmp_path / "slurm",
-        SlurmLauncher(cluster="local", grace=20, requeues=3, slurm={"partition": "gpu"}),
-    )
-    return job, handles
+    given = [str(NODE)], {"NODE_FOLDER": str(folder)}
+    slurm = queue(tmp_path / "slurm", grace=20, requeues=3, slurm={"partition": "gpu"})
+    thread = threading.Thread(target=slurm.run, args=[[job], *given])
+    thread.start()
+    return job, thread
 
 
 def calls(job):
@@ -46,8 +49,8 @@ def task(folder):
 
 @pytest.mark.long
 def test_a_job_that_fails_says_why(tmp_path, capsys):
-    job, handles = begin(tmp_path, 13)
-    wait([job], handles)
+    job, waiting = begin(tmp_path, 13)
+    waiting.join()
     ended = record.read(job.folder)
     assert (ended.status, ended.exit_status, ended.error) == ("failed", 1, "bad luck")
     assert (job.folder / "output.log").read_text() == "error: bad luck\n"
@@ -57,13 +60,13 @@ def test_a_job_that_fails_says_why(tmp_path, capsys):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2, 3])
 def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
-    job, handles = begin(tmp_path, seed)
+    job, waiting = begin(tmp_path, seed)
     if seed == 2:
         # What submitit's job gets before its time runs out.
         while not (job.folder / "config.yaml").exists():
             time.sleep(0.05)
         os.kill(task(job.folder).pid, signal.SIGUSR2)
-    wait([job], handles)
+    waiting.join()
     assert calls(job) == [
         ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', f"seed={seed}", "name='$$ {x}'"],
         [f'resume="{job.folder}"'],
@@ -73,7 +76,7 @@ def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
 
 @pytest.mark.long
 def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
-    job, handles = begin(tmp_path, 2)
+    job, waiting = begin(tmp_path, 2)
     while not (job.folder / "config.yaml").exists():
         time.sleep(0.05)
     mine = task(job.folder)
@@ -81,7 +84,7 @@ def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
     mine.kill()
     for process in rest:
         process.kill()
-    wait([job], handles)
+    waiting.join()
     ended = record.read(job.folder)
     assert ended.status == "failed"
     assert "ended as FINISHED" in ended.error
@@ -109,13 +112,7 @@ def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch, node, rank):
 def test_what_submitit_refuses_is_one_line(tmp_path):
     job = Job(0, (), (), tmp_path, 1, 2, "cpu")
     with pytest.raises(IrodoriError, match=r"^submitit doesn't take job 0: .*only one node"):
-        submit(
-            [job],
-            ["train.py"],
-            {},
-            tmp_path,
-            SlurmLauncher(cluster="local"),
-        )
+        queue(tmp_path).run([job], ["train.py"], {})
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from types import FrameType
 
 import psutil
 
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import Job, command
 from irodori.training.launching.record import note, note_end
 from irodori.utils.errors import IrodoriError
 
@@ -132,18 +132,18 @@ class Pool:
     """The places of this machine for jobs, and whether the sweep is stopping.
 
     Attributes:
-        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES.
         at_once: jobs side by side; None: as many as the GPUs allow, and one without GPUs.
         grace: seconds that jobs get to write their checkpoints when they are stopped.
-        stop_signal: the signal that stopped the sweep.
+        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES; `check` finds them.
+        stop_signal: the signal that stopped the sweep, also where a sweeper has further jobs.
         deadline: when jobs that are stopping are killed.
         running: the jobs that run.
     """
 
-    gpus: list[str]
     at_once: int | None = None
     grace: float = 60.0
-    stop_signal: int | None = None
+    gpus: list[str] = field(default_factory=list)
+    stop_signal: int | None = field(default=None, init=False)
     deadline: float = field(default=float("inf"), init=False)
     running: list[JobProcess] = field(default_factory=list, init=False)
 
@@ -159,6 +159,9 @@ class Pool:
         """
         if self.at_once is not None and self.at_once < 1:
             raise IrodoriError(f"hydra.launcher.jobs={self.at_once} is not at least 1")
+        # Asking for GPUs imports torch.
+        if not self.gpus and any(job.accelerator != "cpu" for job in jobs):
+            self.gpus = visible_gpus()
         for job in jobs:
             if job.nodes > 1:
                 raise IrodoriError(
@@ -171,12 +174,7 @@ class Pool:
                     f" {len(self.gpus)} GPUs"
                 )
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        command: Callable[[Job], list[str]],
-        variables: dict[str, str],
-    ) -> None:
+    def run(self, jobs: Sequence[Job], program: list[str], variables: dict[str, str]) -> None:
         """Run jobs in their order, side by side as far as there is room, and write their job.json.
 
         A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to the
@@ -184,7 +182,7 @@ class Pool:
 
         Args:
             jobs: their folders exist.
-            command: gives a job's command.
+            program: script and arguments before a job's own (`job.program`).
             variables: added to the jobs' environment.
         """
         waiting = deque(jobs)
@@ -199,7 +197,9 @@ class Pool:
                     print(f"job {job.number} begins: {varied}", flush=True)
                     note(job, "running")
                     prefix = "" if alone else f"{job.number} | "
-                    self.running.append(JobProcess(command(job), job, variables, gpus, prefix))
+                    self.running.append(
+                        JobProcess(command(program, job), job, variables, gpus, prefix)
+                    )
                     if self.stop_signal:
                         # The signal came while the process was being started.
                         self.running[-1].send(self.stop_signal)  # type: ignore[unreachable]
