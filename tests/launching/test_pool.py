@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from irodori.training.launching import job as jobs_of_sweep
 from irodori.training.launching import pool as pools
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
@@ -103,6 +105,14 @@ def test_gpus_are_those_that_this_process_sees(monkeypatch, variable, count, exp
     if variable is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     assert visible_gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(2, 2), ("auto", 1), (-1, 1), ([0, 1], 2), ("0,1", 2)]
+)
+def test_devices_are_counted_as_the_job_counts_them(devices, count):
+    trainer = OmegaConf.create({"devices": devices, "accelerator": "cpu"})
+    assert jobs_of_sweep._devices(trainer) == count
 
 
 def test_what_the_machine_cannot_run_is_refused(tmp_path):

@@ -72,18 +72,19 @@ def make_jobs(
         finally:
             HydraConfig.instance().cfg = None
         trainer = composed.trainer
-        jobs.append(
-            Job(
-                number,
-                tuple(overrides),
-                varied,
-                folder,
-                trainer.devices,
-                trainer.num_nodes,
-                trainer.accelerator,
-            )
-        )
+        machine = _devices(trainer), trainer.num_nodes, trainer.accelerator
+        jobs.append(Job(number, tuple(overrides), varied, folder, *machine))
     return jobs
+
+
+def _devices(trainer: DictConfig) -> int:
+    """Return the number of devices that a job has on a node, counted as the job itself does."""
+    if isinstance(trainer.devices, int) and trainer.devices > 0:
+        return trainer.devices
+    # "auto", -1 or a list: counting GPUs imports torch.
+    from irodori.training.hardware import devices_per_node
+
+    return devices_per_node(trainer)
 
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
