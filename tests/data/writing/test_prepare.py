@@ -13,8 +13,13 @@ from PIL import Image, ImageCms
 
 from irodori.data.images import decode
 from irodori.data.writing import prepare as preparing
-from irodori.data.writing.options import Options
-from irodori.data.writing.prepare import RejectedError, colorfulness, fingerprint, prepare
+from irodori.data.writing.prepare import (
+    Options,
+    RejectedError,
+    colorfulness,
+    fingerprint,
+    prepare,
+)
 from irodori.utils.errors import IrodoriError
 
 WANTED = Options(size=64)

@@ -10,7 +10,7 @@ from pictures import tree
 
 from irodori.data.index import read_index
 from irodori.data.writing.job import write_source
-from irodori.data.writing.options import Options
+from irodori.data.writing.prepare import Options
 from irodori.data.writing.verify import verify
 from irodori.utils.errors import IrodoriError
 

@@ -20,10 +20,10 @@ from irodori.data.index import Shard, write_index
 from irodori.data.writer import shard_writer
 from irodori.data.writing import state
 from irodori.data.writing.layouts import read_source
-from irodori.data.writing.options import Options
 from irodori.data.writing.prepare import (
     NEAR_GRAY,
     QUALITY,
+    Options,
     Prepared,
     fingerprint_files,
     prepare_files,
