@@ -86,13 +86,13 @@ def read(content: bytes) -> Value:
         raise IrodoriError(
             "is Torch7's text format; save it in Torch as binary: torch.save(name, object)"
         )
-    limit = sys.getrecursionlimit()
+    reader, limit = _Reader(content), sys.getrecursionlimit()
     # A chain of layers is deeper than Python's own limit.
     sys.setrecursionlimit(DEPTH)
     try:
-        return _Reader(content).value()
+        return reader.value()
     except RecursionError:
-        raise IrodoriError(f"more than {DEPTH // 2:,} values lie within each other") from None
+        raise reader.error(f"more than {DEPTH // 2:,} values lie within each other") from None
     finally:
         sys.setrecursionlimit(limit)
 
@@ -116,7 +116,8 @@ class _Reader:
         if kind not in (TABLE, OBJECT, *FUNCTIONS):
             raise self.error(f"not a binary file of Torch7: {kind} is no type of value")
         if kind == FUNCTIONS[0]:  # which has no number
-            return self._function()
+            self._skip_function()
+            return None
         number = self._int()
         if number in self.numbered:
             return self.numbered[number]
@@ -131,9 +132,10 @@ class _Reader:
         if kind == OBJECT:
             return self._object(number)
         self.numbered[number] = None
-        return self._function()
+        self._skip_function()
+        return None
 
-    def _function(self) -> None:
+    def _skip_function(self) -> None:
         """Skip a function's code, and the variables that it refers to."""
         self._skip(self._int())
         self.value()
