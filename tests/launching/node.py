@@ -17,8 +17,6 @@ arguments = sys.argv[1:]
 with (folder / "calls").open("a") as file:
     file.write(json.dumps(arguments) + "\n")
 resumed = arguments[0].startswith("resume=")
-if "seed=13" in arguments:
-    sys.exit("error: bad luck")
 if "seed=2" in arguments and not resumed:
     signal.signal(signal.SIGTERM, stop)
     (folder / "config.yaml").write_text("begun")
