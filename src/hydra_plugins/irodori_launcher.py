@@ -1,8 +1,8 @@
 """Hydra's launchers of irodori. Hydra imports this at every start: it must stay cheap."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,18 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from irodori.training.launching.job import Job
+    from irodori.training.launching.pool import Pool
+    from irodori.training.launching.slurm import SlurmQueue
 
 
 class SweepLauncher(Launcher):
-    """Gives the sweep a folder, composes its jobs, and says how each ended."""
+    """Gives the sweep a folder, composes its jobs, and says how each ended.
+
+    A subclass's `runner` refuses by `check` what can't be run, and by `run` runs jobs and writes
+    how each ended into its folder.
+    """
+
+    runner: Any
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -45,24 +52,10 @@ class SweepLauncher(Launcher):
         from irodori.training.launching.sweep import prepare, result, variables
 
         jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
-        self.check(jobs)
+        self.runner.check(jobs)
         if missing := prepare(jobs):
-            self.run(missing, program(self.config), variables(self.config))
+            self.runner.run(missing, program(self.config), variables(self.config))
         return [result(job) for job in jobs]
-
-    @abstractmethod
-    def check(self, jobs: "list[Job]") -> None:
-        """Refuse what can't be run here."""
-
-    @abstractmethod
-    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
-        """Run the jobs and write how each ended into its folder.
-
-        Args:
-            jobs: their folders exist.
-            program: script and arguments before a job's own (`job.program`).
-            variables: added to the jobs' environment.
-        """
 
 
 @dataclass
@@ -78,25 +71,12 @@ class ProcessLauncher(SweepLauncher):
     jobs: int | None = None
     grace: float = 60.0
 
-    def __post_init__(self) -> None:
-        self.stop_signal: int | None = None
+    @cached_property
+    def runner(self) -> "Pool":
+        """What runs the jobs."""
+        from irodori.training.launching.pool import Pool
 
-    def check(self, jobs: "list[Job]") -> None:
-        """Refuse several nodes, and more GPUs than there are."""
-        from irodori.training.launching.pool import Pool, visible_gpus
-
-        # Asking for GPUs imports torch.
-        gpus = [] if all(job.accelerator == "cpu" for job in jobs) else visible_gpus()
-        self.pool = Pool(gpus, self.jobs, self.grace, self.stop_signal)
-        self.pool.check(jobs)
-
-    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
-        """Run the jobs side by side as far as there is room."""
-        from irodori.training.launching.processes import local_command
-
-        self.pool.run(jobs, lambda job: local_command(program, job), variables)
-        # A sweeper may come with another batch.
-        self.stop_signal = self.pool.stop_signal
+        return Pool(self.jobs, self.grace)
 
 
 @dataclass
@@ -118,27 +98,18 @@ class SlurmLauncher(SweepLauncher):
     requeues: int = 100
     slurm: dict[str, Any] = field(default_factory=dict)
 
-    def check(self, jobs: "list[Job]") -> None:
-        """Refuse a machine without submitit or SLURM."""
-        from shutil import which
-
+    @cached_property
+    def runner(self) -> "SlurmQueue":
+        """What submits the jobs; IrodoriError without submitit or SLURM."""
         from irodori.utils.errors import IrodoriError
 
         try:
-            import submitit  # noqa: F401
+            from irodori.training.launching.slurm import SlurmQueue
         except ImportError:
             raise IrodoriError(
                 "hydra/launcher=slurm needs submitit: pip install 'irodori[slurm]'"
             ) from None
-        if self.cluster == "slurm" and which("srun") is None:
-            raise IrodoriError("hydra/launcher=slurm: there is no srun on this machine")
-
-    def run(self, jobs: "list[Job]", program: list[str], variables: dict[str, str]) -> None:
-        """Submit the jobs and wait for them."""
-        from irodori.training.launching.slurm import submit, wait
-
-        folder = Path(self.config.hydra.sweep.dir, "slurm")
-        wait(jobs, submit(jobs, program, variables, folder, self))
+        return SlurmQueue(self, Path(self.config.hydra.sweep.dir, "slurm"))
 
 
 for name, launcher in (("processes", ProcessLauncher), ("slurm", SlurmLauncher)):

@@ -26,7 +26,7 @@ def trained(folder, **values):
     """That both ranks of the job in this folder trained exactly these values, and together."""
     ranks = [seen(folder, rank) for rank in (0, 1)]
     assert ranks[0]["config"] == ranks[1]["config"]
-    assert [rank["world_size"] for rank in ranks] == ["2", "2"]
+    assert [rank["world_size"] for rank in ranks] == [2, 2]
     # The weights are those of both ranks: each has seen other samples.
     assert ranks[0]["weights"] == ranks[1]["weights"]
     written = yaml.safe_load((folder / "config.yaml").read_text())

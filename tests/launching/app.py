@@ -14,7 +14,7 @@ import types
 from irodori.config import signature
 from irodori.utils.errors import IrodoriError
 
-RANK = os.environ.get("RANK", "0")
+RANK = os.environ.get("LOCAL_RANK", "0")
 
 
 def note(run, folder, **more):
@@ -22,7 +22,6 @@ def note(run, folder, **more):
     folder.mkdir(parents=True, exist_ok=True)
     seen = {
         "config": run.settings(),
-        "world_size": os.environ.get("WORLD_SIZE"),
         "group": os.environ.get("WANDB_RUN_GROUP"),
         "pid": os.getpid(),
         **more,
@@ -55,10 +54,9 @@ def pretend(run, _):
 
     value = 10.5 + abs(math.log10(run.config.optimizer.lr) + 3)
     row = {"chroma_rmse": value, "accuracy": 0.5}
-    if RANK == "0":
-        rows = dict.fromkeys(("best", "last", "mean_color", "gray"), row)
-        (folder / "metrics.json").write_text(json.dumps({"rows": rows}))
-        print(f"run: {folder}", flush=True)
+    rows = dict.fromkeys(("best", "last", "mean_color", "gray"), row)
+    (folder / "metrics.json").write_text(json.dumps({"rows": rows}))
+    print(f"run: {folder}", flush=True)
 
 
 if "APP_BEHAVIOR" in os.environ:
@@ -83,7 +81,7 @@ else:
     def noted(run, stop):
         real(run, stop)
         weights = sum(float(x.double().abs().sum()) for x in trainers[-1].model.parameters())
-        note(run, run.folder, weights=weights)
+        note(run, run.folder, weights=weights, world_size=trainers[-1].world_size)
 
     launch.train = noted
     launch.build_trainer = kept

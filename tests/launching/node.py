@@ -15,11 +15,8 @@ def stop(signum, frame):
 folder = Path(os.environ["NODE_FOLDER"])
 arguments = sys.argv[1:]
 with (folder / "calls").open("a") as file:
-    rank = [os.environ[name] for name in ("RANK", "WORLD_SIZE")]
-    file.write(json.dumps([arguments, *rank, os.environ.get("SLURM_NTASKS")]) + "\n")
+    file.write(json.dumps(arguments) + "\n")
 resumed = arguments[0].startswith("resume=")
-if "seed=13" in arguments:
-    sys.exit("error: bad luck")
 if "seed=2" in arguments and not resumed:
     signal.signal(signal.SIGTERM, stop)
     (folder / "config.yaml").write_text("begun")

@@ -7,9 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
-from irodori.training.launching.processes import MARK
+from irodori.training.launching.pool import marked
 
 APP = Path(__file__).with_name("app.py")
 QUICK = ["experiment=quick", "logger=csv", "trainer.accelerator=cpu"]
@@ -74,11 +72,4 @@ def seen(folder: Path, rank: int = 0) -> dict:
 
 def jobs_below(folder: Path) -> list[int]:
     """The processes that belong to jobs in this folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK, "").startswith(str(folder)):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
+    return [process.pid for process in marked(str(folder), below=True)]

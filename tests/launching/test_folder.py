@@ -1,59 +1,63 @@
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from omegaconf import OmegaConf
 
-from irodori.training.launching.sweep import begin
+from irodori.training.launching import record
+from irodori.training.launching.job import Job
+from irodori.training.launching.sweep import begin, prepare
 from irodori.utils.errors import IrodoriError
 
-BEGIN = """
-import sys
-from omegaconf import OmegaConf
-from irodori.training.launching.sweep import begin
-held = []
-for line in sys.stdin:
-    sweep = {"sweep": {"dir": sys.argv[1]}, "overrides": {"hydra": sys.argv[2:]}}
-    config = OmegaConf.create({"hydra": sweep})
-    held.append(begin(config))
-    print(config.hydra.sweep.dir, flush=True)
-"""
+
+def config(folder, *overrides):
+    sweep = {"sweep": {"dir": str(folder)}, "overrides": {"hydra": list(overrides)}}
+    return OmegaConf.create({"hydra": sweep})
 
 
-def start(folder, *overrides):
-    return subprocess.Popen(
-        [sys.executable, "-c", BEGIN, folder, *overrides],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_processes_that_want_the_same_folder_get_one_each(tmp_path):
+def test_sweeps_that_want_the_same_folder_get_one_each(tmp_path):
     wanted = tmp_path / "runs" / "same second"
-    processes = [start(wanted) for _ in range(4)]
-    # Each claims 25 when all have begun.
-    for process in processes:
-        process.stdin.write("now\n" * 25)
-    found = [line for process in processes for line in process.communicate()[0].splitlines()]
-    assert len(found) == 100
+    configs = [config(wanted) for _ in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        held = list(pool.map(begin, configs))
     names = {str(wanted), *(f"{wanted}-{number}" for number in range(2, 101))}
-    assert set(found) == names
+    assert {each.hydra.sweep.dir for each in configs} == names
+    assert len(held) == 100
 
 
 def test_a_named_folder_is_this_one_while_no_other_sweep_runs_there(tmp_path):
-    folder = tmp_path / "named"
-    override = f"hydra.sweep.dir={folder}"
-    holder = start(folder, override)
-    holder.stdin.write("now\n")
-    holder.stdin.flush()
-    assert holder.stdout.readline().strip() == str(folder)
-    sweep = {"sweep": {"dir": str(folder)}, "overrides": {"hydra": [override]}}
-    config = OmegaConf.create({"hydra": sweep})
-    with pytest.raises(IrodoriError, match=r"another sweep is running in .*named: give another"):
-        begin(config)
-    # SIGKILL: the lock doesn't outlive its process.
-    holder.kill()
-    holder.communicate()
-    with begin(config):
-        assert config.hydra.sweep.dir == str(folder)
+    named = config(tmp_path / "named", f"hydra.sweep.dir={tmp_path}/named")
+    with (
+        begin(named),
+        pytest.raises(IrodoriError, match=r"another sweep is running in .*named: give another"),
+    ):
+        begin(named)
+    with begin(named):
+        assert named.hydra.sweep.dir == str(tmp_path / "named")
+
+
+def test_a_sweep_under_torchrun_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(IrodoriError, match=r"^start a sweep without torchrun"):
+        begin(config(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def jobs(tmp_path, *seeds):
+    return [
+        Job(number, (f"seed={seed}",), (f"seed={seed}",), tmp_path / str(number), 1, 1, "cpu")
+        for number, seed in enumerate(seeds)
+    ]
+
+
+def test_jobs_that_are_done_are_left_out_and_folders_of_others_refused(tmp_path, capsys):
+    mine = jobs(tmp_path, 0, 1)
+    assert prepare(mine) == mine
+    assert [record.read(job.folder).status for job in mine] == ["waiting"] * 2
+    record.note(mine[0], "done", 0)
+    record.note(mine[1], "stopped", 75)
+    assert prepare(mine) == mine[1:]
+    assert capsys.readouterr().out == "1 of 2 jobs are done already\n"
+    with pytest.raises(IrodoriError, match=f"^{tmp_path}/1 holds a job of another sweep"):
+        prepare(jobs(tmp_path, 0, 3))
+    with pytest.raises(IrodoriError, match=r"hydra\.sweep\.subdir gives two jobs one folder"):
+        prepare([mine[0], mine[0]])

@@ -6,24 +6,31 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from irodori.training.launching import job as jobs_of_sweep
+from irodori.training.launching import pool as pools
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
-from irodori.training.launching.pool import Pool, visible_gpus
+from irodori.training.launching.pool import JobProcess, Pool, visible_gpus
 from irodori.utils.errors import IrodoriError
 
 # Notes what it sees and from when to when it runs.
 PROGRAM = """
 import json, os, sys, time
 begun = time.monotonic()
-time.sleep(float(sys.argv[2]))
+time.sleep(0.3)
 seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-json.dump([seen, begun, time.monotonic()], open(sys.argv[1], "w"))
+folder = sys.argv[2].partition("=")[2].strip('"')
+json.dump([seen, begun, time.monotonic()], open(folder + "/seen", "w"))
 print("over", flush=True)
 """
+SLEEP = ["-c", "import time; time.sleep(60)"]
 
 
 def make(tmp_path, devices, accelerator="auto"):
@@ -35,30 +42,27 @@ def make(tmp_path, devices, accelerator="auto"):
     return jobs
 
 
-def run(pool, jobs, seconds=0.3, program=PROGRAM):
-    def command(job):
-        return [sys.executable, "-c", program, str(job.folder / "seen"), str(seconds)]
-
+def run(pool, jobs, program=PROGRAM):
     pool.check(jobs)
-    pool.run(jobs, command, {})
+    pool.run(jobs, ["-c", program], {})
     return [json.loads((job.folder / "seen").read_text()) for job in jobs]
-
-
-def together(one, other):
-    return one[1] < other[2] and other[1] < one[2]
 
 
 def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
     gpus = ["3", "5", "GPU-abc"]
-    devices = [1, 1, 1, 2, 1, 3, 1, 1]
-    runs = run(Pool(gpus), make(tmp_path, devices))
+    devices = [1, 1, 1, 2, 1, 3]
+    runs = run(Pool(gpus=gpus), make(tmp_path, devices))
     held = [seen.split(",") for seen, _, _ in runs]
     assert [len(names) for names in held] == devices
     assert {name for names in held for name in names} == set(gpus)
-    pairs = [(i, j) for i in range(len(runs)) for j in range(i)]
-    side_by_side = [pair for pair in pairs if together(runs[pair[0]], runs[pair[1]])]
-    assert side_by_side
-    for i, j in side_by_side:
+    together = [
+        (i, j)
+        for i in range(len(runs))
+        for j in range(i)
+        if runs[i][1] < runs[j][2] and runs[j][1] < runs[i][2]
+    ]
+    assert together
+    for i, j in together:
         assert not set(held[i]) & set(held[j])
     out = capsys.readouterr().out.splitlines()
     assert "0 | over" in out
@@ -66,21 +70,22 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "at_once", "accelerator", "most"),
+    ("gpus", "at_once", "accelerator", "devices", "expected"),
     [
-        ([], 2, "auto", 2),
-        (["0", "1", "2"], None, "auto", 3),
-        (["0", "1", "2"], None, "cpu", 1),
+        ([], None, "auto", 1, [[]]),
+        ([], 2, "auto", 1, [[], []]),
+        (["0", "1", "2"], None, "auto", 1, [["0"], ["1"], ["2"]]),
+        (["0", "1", "2"], None, "auto", 2, [["0", "1"]]),
+        (["0", "1", "2"], 2, "auto", 1, [["0"], ["1"]]),
+        (["0", "1", "2"], None, "cpu", 1, [[]]),
     ],
 )
-def test_so_many_at_once(tmp_path, monkeypatch, gpus, at_once, accelerator, most):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "from outside")
-    runs = run(Pool(gpus, at_once), make(tmp_path, [1] * 4, accelerator))
-    crowds = [sum(together(run, other) for other in runs) for run in runs]
-    counts = [sum(run[1] <= moment[1] < run[2] for run in runs) for moment in runs]
-    assert max(counts) == most, crowds
-    if accelerator == "cpu" or not gpus:
-        assert {run[0] for run in runs} == {"from outside"}
+def test_so_many_at_once(tmp_path, gpus, at_once, accelerator, devices, expected):
+    pool = Pool(at_once, gpus=gpus)
+    (job,) = make(tmp_path, [devices], accelerator)
+    while (given := pool.room(job)) is not None:
+        pool.running.append(SimpleNamespace(gpus=given))
+    assert [process.gpus for process in pool.running] == expected
 
 
 @pytest.mark.parametrize(
@@ -102,42 +107,62 @@ def test_gpus_are_those_that_this_process_sees(monkeypatch, variable, count, exp
     assert visible_gpus() == expected
 
 
+@pytest.mark.parametrize(
+    ("devices", "count"), [(2, 2), ("auto", 1), (-1, 1), ([0, 1], 2), ("0,1", 2)]
+)
+def test_devices_are_counted_as_the_job_counts_them(devices, count):
+    trainer = OmegaConf.create({"devices": devices, "accelerator": "cpu"})
+    assert jobs_of_sweep._devices(trainer) == count
+
+
 def test_what_the_machine_cannot_run_is_refused(tmp_path):
     (job,) = make(tmp_path, [4])
     with pytest.raises(IrodoriError, match=r"job 0: trainer\.devices=4, but there are 2 GPUs"):
-        Pool(["0", "1"]).check([job])
-    Pool([]).check([job])
+        Pool(gpus=["0", "1"]).check([job])
+    Pool().check([job])
     with pytest.raises(IrodoriError, match=r"trainer\.num_nodes=2.*hydra/launcher=slurm"):
-        Pool([]).check([Job(0, (), (), tmp_path, 1, 2, "cpu")])
+        Pool().check([Job(0, (), (), tmp_path, 1, 2, "cpu")])
     with pytest.raises(IrodoriError, match=r"hydra\.launcher\.jobs=0"):
-        Pool([], at_once=0).check([])
+        Pool(at_once=0).check([])
 
 
 @pytest.mark.long
-def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path):
+def test_output_is_kept_and_processes_left_behind_are_ended(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "from outside")
     # A grandchild in a session of its own, which holds the output open.
     program = """
-import subprocess, sys
+import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
                          start_new_session=True)
-open(sys.argv[1], "w").write(f'[{child.pid}, 0, 0]')
+folder = sys.argv[2].partition("=")[2].strip('"')
+open(folder + "/seen", "w").write(f'[{child.pid}, 0, 0]')
+print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
 """
     jobs = make(tmp_path, [1])
     begun = time.monotonic()
-    ((pid, _, _),) = run(Pool([]), jobs, program=program)
+    ((pid, _, _),) = run(Pool(), jobs, program)
     assert time.monotonic() - begun < 15
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert (jobs[0].folder / "output.log").read_bytes() == b"one\rtwo\nno end \xff"
+    assert (jobs[0].folder / "output.log").read_bytes() == b"from outside\none\rtwo\nno end \xff"
     ended = record.read(jobs[0].folder)
     assert (ended.status, ended.exit_status, ended.error) == ("failed", 3, "no end �")
+
+
+def test_a_killed_job_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
+    process = JobProcess([sys.executable, *SLEEP], Job(0, (), (), tmp_path, 1, 1, "cpu"), {})
+    child = psutil.Process(process.process.pid)
+    # Found among its folder's processes however fast it has ended.
+    monkeypatch.setattr(pools, "marked", lambda *_, **__: [child])
+    process.kill()
+    assert process.ended() == -signal.SIGKILL
 
 
 def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     jobs = make(tmp_path, [1, 1, 1])
     for job in jobs:
-        record.write(job.folder, record.record_of(job))
+        record.note(job)
     before = signal.getsignal(signal.SIGTERM)
 
     def later():
@@ -147,13 +172,13 @@ def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
 
     thread = threading.Thread(target=later)
     thread.start()
-    pool = Pool([])
-    pool.run(jobs, lambda job: [sys.executable, "-c", "import time; time.sleep(60)"], {})
+    pool = Pool()
+    pool.run(jobs, SLEEP, {})
     thread.join()
     assert pool.stop_signal == signal.SIGTERM
     states = [record.read(job.folder) for job in jobs]
     assert [state.status for state in states] == ["stopped", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is before
     # Another batch of a sweeper doesn't begin.
-    pool.run(jobs[1:], lambda job: [sys.executable, "-c", "pass"], {})
+    pool.run(jobs[1:], SLEEP, {})
     assert record.read(jobs[1].folder).status == "waiting"

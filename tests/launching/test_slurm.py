@@ -3,36 +3,38 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from hydra_plugins.irodori_launcher import SlurmLauncher
 from irodori.training.launching import record
 from irodori.training.launching.job import Job
-from irodori.training.launching.processes import MARK
-from irodori.training.launching.slurm import NodeTask, submit, wait
+from irodori.training.launching.pool import marked
+from irodori.training.launching.slurm import NodeTask, SlurmQueue
 from irodori.utils.errors import IrodoriError
 
 NODE = Path(__file__).with_name("node.py")
 pytestmark = pytest.mark.slow
 
 
-def begin(tmp_path, seed, devices=1):
+def queue(folder, **settings):
+    return SlurmQueue(SlurmLauncher(cluster="local", **settings), folder)
+
+
+def begin(tmp_path, seed):
+    """Run a job in the background; returns it, and the thread that waits for it."""
     folder = tmp_path / "a, b"
     folder.mkdir()
-    job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, devices, 1, "cpu")
-    record.write(folder, record.record_of(job))
-    handles = submit(
-        [job],
-        [str(NODE)],
-        {"NODE_FOLDER": str(folder)},
-        tmp_path / "slurm",
-        SlurmLauncher(cluster="local", grace=20, requeues=3, slurm={"partition": "gpu"}),
-    )
-    return job, handles
+    job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, 1, 1, "cpu")
+    record.note(job)
+    given = [str(NODE)], {"NODE_FOLDER": str(folder)}
+    slurm = queue(tmp_path / "slurm", grace=20, requeues=3, slurm={"partition": "gpu"})
+    thread = threading.Thread(target=slurm.run, args=[[job], *given])
+    thread.start()
+    return job, thread
 
 
 def calls(job):
@@ -41,56 +43,30 @@ def calls(job):
 
 def task(folder):
     """submitit's process that runs the job's task."""
-    for process in psutil.process_iter():
-        try:
-            if MARK in process.environ() and process.environ()[MARK] == str(folder):
-                parent = process.parent()
-                if parent is not None and "submitit.core._submit" in parent.cmdline():
-                    return parent
-        except psutil.Error:
-            continue
-    return None
-
-
-@pytest.mark.long
-def test_ranks_get_the_jobs_overrides(tmp_path, capsys):
-    job, handles = begin(tmp_path, 1, devices=2)
-    wait([job], handles)
-    assert record.read(job.folder).status == "done"
-    expected = ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', "seed=1", "name='$$ {x}'"]
-    assert sorted(calls(job)) == [[expected, "0", "2", None], [expected, "1", "2", None]]
-    assert "job 0 done" in capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.long
-def test_a_job_that_fails_says_why(tmp_path, capsys):
-    job, handles = begin(tmp_path, 13)
-    wait([job], handles)
-    ended = record.read(job.folder)
-    assert (ended.status, ended.exit_status, ended.error) == ("failed", 1, "bad luck")
-    assert (job.folder / "output.log").read_text() == "error: bad luck\n"
-    assert "job 0 failed: bad luck (exit status 1)" in capsys.readouterr().out.splitlines()
+    parents = [process.parent() for process in marked(str(folder))]
+    return next(each for each in parents if each and "submitit.core._submit" in each.cmdline())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2, 3])
 def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
-    job, handles = begin(tmp_path, seed)
+    job, waiting = begin(tmp_path, seed)
     if seed == 2:
         # What submitit's job gets before its time runs out.
         while not (job.folder / "config.yaml").exists():
             time.sleep(0.05)
         os.kill(task(job.folder).pid, signal.SIGUSR2)
-    wait([job], handles)
-    first, second = calls(job)
-    assert first[0][2] == f"seed={seed}"
-    assert second[0] == [f'resume="{job.folder}"']
+    waiting.join()
+    assert calls(job) == [
+        ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', f"seed={seed}", "name='$$ {x}'"],
+        [f'resume="{job.folder}"'],
+    ]
     assert record.read(job.folder).status == "done"
 
 
 @pytest.mark.long
 def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
-    job, handles = begin(tmp_path, 2)
+    job, waiting = begin(tmp_path, 2)
     while not (job.folder / "config.yaml").exists():
         time.sleep(0.05)
     mine = task(job.folder)
@@ -98,43 +74,35 @@ def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
     mine.kill()
     for process in rest:
         process.kill()
-    wait([job], handles)
+    waiting.join()
     ended = record.read(job.folder)
     assert ended.status == "failed"
     assert "ended as FINISHED" in ended.error
 
 
-def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("node", "rank"), [(0, {}), (2, {"RANK": "16"})])
+def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch, node, rank):
     job = Job(0, ("seed=1",), (), tmp_path, 8, 4, "gpu")
     for name, value in {
         "SUBMITIT_EXECUTOR": "slurm",
         "SLURM_JOB_ID": "1234567",
         "SLURM_JOB_NUM_NODES": "4",
         "SLURM_JOB_NODELIST": "gpu[07-09,12]",
-        "SLURM_PROCID": "2",
+        "SLURM_PROCID": str(node),
     }.items():
         monkeypatch.setenv(name, value)
-    command = NodeTask(job, ["train.py"], {}, 10).command()
-    assert command[3:9] == [
-        "--nproc-per-node=8",
-        "--nnodes=4",
-        "--rdzv-backend=c10d",
-        "--rdzv-id=1234567",
-        "--rdzv-endpoint=gpu07:24567",
-        "train.py",
-    ]
+    assert NodeTask(job, ["train.py"], {}, 10).meeting() == {
+        "NODE_RANK": str(node),
+        "MASTER_ADDR": "gpu07",
+        "MASTER_PORT": "24567",
+        **rank,
+    }
 
 
 def test_what_submitit_refuses_is_one_line(tmp_path):
     job = Job(0, (), (), tmp_path, 1, 2, "cpu")
     with pytest.raises(IrodoriError, match=r"^submitit doesn't take job 0: .*only one node"):
-        submit(
-            [job],
-            ["train.py"],
-            {},
-            tmp_path,
-            SlurmLauncher(cluster="local"),
-        )
+        queue(tmp_path).run([job], ["train.py"], {})
 
 
 @pytest.mark.long
@@ -143,7 +111,9 @@ def test_a_sweep_through_the_launcher(start):
         "seed=1,2", "hydra/launcher=slurm", "hydra.launcher.cluster=local", behavior={"2": "refuse"}
     )
     assert sweep.wait() == 1
-    assert "job 1 failed: this seed can't be had" in "\n".join(sweep.lines)
+    assert "job 1 failed: this seed can't be had (exit status 1)" in sweep.lines
+    output = (sweep.folder / "1" / "output.log").read_text()
+    assert output == "error: this seed can't be had\n"
     assert (sweep.folder / "0" / "metrics.json").exists()
 
 

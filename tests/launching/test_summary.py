@@ -1,19 +1,20 @@
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
+from hydra._internal.callbacks import Callbacks
+from omegaconf import OmegaConf
 
-from irodori.training.launching.record import Record, write
-from irodori.training.launching.summary import exit_status, summarize
+from irodori.training.launching.job import Job
+from irodori.training.launching.record import Record, note
+from irodori.training.launching.summary import SweepSummary, exit_status, summarize
 
 
 def job(sweep, number, status, varied=(), exit_status=None, error=None, best=None, begun=False):
     folder = sweep / str(number)
     folder.mkdir(parents=True)
-    record = Record(number, status, ["data=sample", *varied], list(varied), exit_status, error)
-    write(folder, record)
+    own = Job(number, ("data=sample", *varied), tuple(varied), folder, 1, 1, "cpu")
+    note(own, status, exit_status, error)
     if begun:
         (folder / "config.yaml").write_text("alpha: 1\n")
     if best is not None:
@@ -21,7 +22,6 @@ def job(sweep, number, status, varied=(), exit_status=None, error=None, best=Non
         rows["best"] = {"chroma_rmse": best, "accuracy": 25.0}
         rows["last"]["accuracy"] = None
         (folder / "metrics.json").write_text(json.dumps({"rows": rows}))
-    return record
 
 
 def test_a_line_and_a_row_for_each_job(tmp_path, capsys):
@@ -98,21 +98,13 @@ def test_the_exit_status_of_a_sweep(jobs, status):
     assert exit_status([Record(0, state, [], [], code) for state, code in jobs]) == status
 
 
-def test_a_summary_that_fails_is_no_success(tmp_path):
-    # Hydra makes a warning of a callback's exception.
+def test_a_summary_that_fails_is_no_success(tmp_path, capsys):
     job(tmp_path, 0, "done", best=1.0)
     (tmp_path / "0" / "metrics.json").write_text("{")
-    program = """
-import sys
-from hydra._internal.callbacks import Callbacks
-from omegaconf import OmegaConf
-from irodori.training.launching.summary import SweepSummary
-callbacks = Callbacks()
-callbacks.callbacks = [SweepSummary()]
-callbacks.on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": sys.argv[1]}}}))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "JSONDecodeError" in done.stderr
+    # Hydra makes a warning of a callback's exception.
+    callbacks = Callbacks()
+    callbacks.callbacks = [SweepSummary()]
+    with pytest.raises(SystemExit) as ended:
+        callbacks.on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    assert ended.value.code == 1
+    assert "JSONDecodeError" in capsys.readouterr().err

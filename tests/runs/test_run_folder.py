@@ -2,6 +2,9 @@
 
 import multiprocessing
 import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,25 +27,13 @@ REFUSAL = "it is held"
 FORK = multiprocessing.get_context("fork")
 
 
-def claimed(barrier, folder, results, name):
-    barrier.wait(10)
-    results.put((name, create_run_folder(folder, f"run: {name}\n", named=False)))
-
-
 def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
-    folder, count = tmp_path / "runs" / "now", 6
-    barrier, results = FORK.Barrier(count), FORK.Queue()
-    processes = [
-        FORK.Process(target=claimed, args=[barrier, folder, results, name]) for name in range(count)
-    ]
-    for process in processes:
-        process.start()
-    places = dict(results.get(timeout=10) for _ in processes)
-    for process in processes:
-        process.join()
-    assert sorted(path.name for path in places.values()) == ["now", *(f"now-{n}" for n in "23456")]
-    for name, place in places.items():
-        assert (place / CONFIG).read_text() == f"run: {name}\n"
+    texts = [f"run: {name}\n" for name in range(6)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        create = partial(create_run_folder, tmp_path / "runs" / "now", named=False)
+        places = list(pool.map(create, texts))
+    assert sorted(path.name for path in places) == ["now", *(f"now-{n}" for n in "23456")]
+    assert [(place / CONFIG).read_text() for place in places] == texts
 
 
 def test_a_folder_that_the_user_names_must_hold_no_run(tmp_path):
@@ -63,22 +54,20 @@ def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
     assert create_run_folder(tmp_path / "run", "one: 1\n", named=True) == tmp_path / "run"
 
 
-def hold(folder, ready, done):
+def hold(folder, ready):
     with lock(folder, REFUSAL):
         ready.set()
-        done.wait(20)
+        time.sleep(60)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True])
-def test_only_one_process_trains_a_run_and_a_killed_one_holds_nothing(tmp_path, killed):
-    ready, done = FORK.Event(), FORK.Event()
-    other = FORK.Process(target=hold, args=[tmp_path, ready, done])
+def test_only_one_process_trains_a_run_and_a_killed_one_holds_nothing(tmp_path):
+    ready = FORK.Event()
+    other = FORK.Process(target=hold, args=[tmp_path, ready])
     other.start()
     assert ready.wait(10)
     with pytest.raises(IrodoriError, match=REFUSAL):
         lock(tmp_path, REFUSAL)
-    other.kill() if killed else done.set()
+    other.kill()
     with lock(tmp_path, REFUSAL, patience=5):
         other.join()
 

@@ -21,12 +21,14 @@ class Layers:
     Args:
         eps: of batch norms.
         old: the first versions' fields: 1/deviation, weights of convolutions as matrices.
+        cudnn: those of its layers that there are for cuDNN are of it.
     """
 
-    def __init__(self, seed=0, eps=1e-5, old=False):
+    def __init__(self, seed=0, eps=1e-5, old=False, cudnn=False):
         self.random = np.random.default_rng(seed)
         self.eps = eps
         self.old = old
+        self.library = "cudnn" if cudnn else "nn"
 
     def normal(self, *shape, scale=1.0):
         return (scale * self.random.standard_normal(shape)).astype(np.float32)
@@ -47,7 +49,8 @@ class Layers:
         if self.old:
             matrix = np.array(weight.reshape(outputs, -1))
             return Obj("nn.SpatialConvolutionMM", **fields | {"weight": matrix, "padding": pad})
-        return Obj("nn.SpatialConvolution", **fields, padW=pad, padH=pad)
+        groups = {"groups": 1} if self.library == "cudnn" else {}
+        return Obj(f"{self.library}.SpatialConvolution", **fields, padW=pad, padH=pad, **groups)
 
     def linear(self, inputs, outputs):
         weight = self.normal(outputs, inputs, scale=np.sqrt(2 / inputs))
@@ -67,9 +70,9 @@ class Layers:
             fields["running_std"] = (variance + self.eps) ** -0.5
         else:
             fields["running_var"] = variance
-        spatial = "" if layer.name == "nn.Linear" else "Spatial"
-        norm = Obj(f"nn.{spatial}BatchNormalization", **fields)
-        return [layer, norm, Obj("nn.ReLU", threshold=0, val=0, inplace=True)]
+        kind = "nn." if layer.name == "nn.Linear" else f"{self.library}.Spatial"
+        norm = Obj(f"{kind}BatchNormalization", **fields)
+        return [layer, norm, Obj(f"{self.library}.ReLU", threshold=0, val=0, inplace=True)]
 
     def convolutions(self, inputs, *sizes):
         """Blocks of (outputs, stride)."""
@@ -220,12 +223,22 @@ class Colornet:
         copies: low-level layers are there twice, as equal copies.
         classes: number of scenes; 0 leaves them out.
         apart: every layer is a node of its own, and not a part of a Sequential.
+        cudnn: layers are cuDNN's, and tensors lie on the GPU.
     """
 
     def __init__(
-        self, seed=0, eps=1e-5, old=False, local_first=False, copies=False, classes=0, apart=False
+        self,
+        seed=0,
+        eps=1e-5,
+        old=False,
+        local_first=False,
+        copies=False,
+        classes=0,
+        apart=False,
+        cudnn=False,
     ):
-        make = Layers(seed, eps, old)
+        make = Layers(seed, eps, old, cudnn)
+        self.cudnn = cudnn
         c = {n: max(1, round(n * WIDTH)) for n in (32, 64, 128, 256, 512, 1024)}
         self.local_first = local_first
         self.low = make.convolutions(
@@ -248,7 +261,7 @@ class Colornet:
             double,
             *make.convolutions(c[64], (c[32], 1)),
             make.convolution(c[32], 2),
-            Obj("nn.Sigmoid"),
+            Obj(f"{make.library}.Sigmoid"),
         ]
         self.scenes = []
         if classes:

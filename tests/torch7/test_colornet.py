@@ -26,11 +26,12 @@ VARIANTS = {
     "with scenes": {"classes": 5},
     "another eps": {"eps": 1e-3},
     "first versions, another eps": {"old": True, "eps": 1e-3},
+    "of cuDNN": {"cudnn": True},
 }
 
 
 def imported(path, net, mean=MEAN):
-    path.write_bytes(dumps(net.content(mean)))
+    path.write_bytes(dumps(net.content(mean), cuda=net.cudnn))
     return importing.read_model(path)
 
 
@@ -230,26 +231,6 @@ def test_an_existing_checkpoint_is_kept(tmp_path, command):
     missing = command(tmp_path / "none.t7", "--output", output, "--overwrite")
     assert "none.t7" in missing.stderr
     assert missing.stderr.count("\n") == 1
-
-
-def test_a_cudnn_network(tmp_path):
-    net = Colornet(seed=7)
-    renamed = {
-        "nn.SpatialConvolution": "cudnn.SpatialConvolution",
-        "nn.SpatialBatchNormalization": "cudnn.SpatialBatchNormalization",
-        "nn.ReLU": "cudnn.ReLU",
-        "nn.Sigmoid": "cudnn.Sigmoid",
-    }
-    plain = imported(tmp_path / "net.t7", net).network.state_dict()
-    for part in (net.low, net.mid, net.deep, net.fusion, net.color):
-        for layer in part:
-            layer.name = renamed.get(layer.name, layer.name)
-            if layer.name == "cudnn.SpatialConvolution":
-                layer.fields["groups"] = 1
-    path = tmp_path / "cuda.t7"
-    path.write_bytes(dumps(net.content(), cuda=True))
-    for name, weight in importing.read_model(path).network.state_dict().items():
-        assert torch.equal(weight, plain[name]), name
 
 
 def test_double_weights_are_rounded_and_too_large_ones_refused(tmp_path):

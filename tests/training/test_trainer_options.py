@@ -71,6 +71,16 @@ def test_any_option_of_the_trainer_can_be_set(data, tmp_path, steps, option, bat
 
 
 @pytest.mark.slow
+def test_without_validation_there_are_no_metrics_and_no_best(data, tmp_path, capsys):
+    result = tiny.run(tmp_path / "run", *data.on, "trainer.limit_val_batches=0")
+    assert (result["rows"], result["metrics"], result["training"]["steps"]) == ({}, {}, 3)
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
+    nothing, run = capsys.readouterr().out.splitlines()[-2:]
+    assert nothing.startswith("nothing was validated (trainer.limit_val_batches=0)")
+    assert run == f"run: {tmp_path / 'run'}"
+
+
+@pytest.mark.slow
 def test_callbacks_of_lightning_are_added_by_name(data, tmp_path):
     callbacks = "callbacks=[default,lr_monitor,early_stopping,top_k]"
     settings = ["trainer.max_epochs=4", "callbacks.early_stopping.patience=20"]

@@ -73,7 +73,7 @@ def write(
     """Write images as shards with an index; an interrupted run is resumed by the same command."""
     print(f"reading {source}", file=sys.stderr, flush=True)
     from irodori.data.writing.job import write_source
-    from irodori.data.writing.options import Options
+    from irodori.data.writing.prepare import Options
 
     options = Options(size, near_gray, decode, val_share, shard_samples, seed)
     with report_errors(f"give the same command again, and {output} is resumed"):

@@ -24,7 +24,7 @@ MAY_CHANGE = re.compile(
     | augmentation\.(?!_target_).*
     | encoder\.(freeze_steps | lr_scale | freeze_batch_norm)
     | data\.(train | val | val_seen | fold | classes | cache | cache_gb | retries | timeout
-             | val_batch_size | val_size | workers | max_bad_share | size | decode)
+             | val_batch_size | val_size | workers | max_bad_share | size)
     | trainer\.(?!_target_|accumulate_grad_batches|limit_train_batches|overfit_batches
                 |fast_dev_run).*
     """,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from irodori.network import JointNetwork
 from irodori.network.paper_backbone import PaperBackbone
 from irodori.torch7.graph import Layer, Signal, trace
-from irodori.torch7.reader import Object
+from irodori.torch7.reader import Object, Table
 from irodori.utils.errors import IrodoriError
 
 NAMES: dict[type[nn.Module], tuple[str, ...]] = {
@@ -205,13 +205,15 @@ def norm_tensors(
     versions stored 1/√(variance + eps), so the variance returned here holds the difference.
     """
     size = layer.num_features
-    variance_and_eps = np.ones(size)
-    if module is not None and module.get("running_var") is not None:
+    if module is None:
+        fields = {"eps": 0.0, "running_mean": np.zeros(size), "running_var": np.ones(size)}
+        module = Object("no batch norm", Table(fields))
+    if module.get("running_var") is not None:
         eps = module.get("eps")
         if not isinstance(eps, float):
             raise IrodoriError("a batch norm without eps")
         variance_and_eps = vector(module, "running_var", size) + eps
-    elif module is not None:
+    else:
         with np.errstate(all="ignore"):
             variance_and_eps = vector(module, "running_std", size) ** -2.0
     if not (np.isfinite(variance_and_eps) & (variance_and_eps > 0)).all():
@@ -220,19 +222,16 @@ def norm_tensors(
         # Without `affine` both are missing.
         "weight": to_torch(vector(module, "weight", size, 1.0)),
         "bias": to_torch(vector(module, "bias", size, 0.0)),
-        "running_mean": to_torch(vector(module, "running_mean", size, None if module else 0.0)),
+        "running_mean": to_torch(vector(module, "running_mean", size)),
         "running_var": to_torch(variance_and_eps - layer.eps),
         "num_batches_tracked": torch.tensor(0),
     }
 
 
-def vector(
-    module: Object | None, name: str, size: int, default: float | None = None
-) -> NDArray[Any]:
+def vector(module: Object, name: str, size: int, default: float | None = None) -> NDArray[Any]:
     """Return a field of `size` numbers, float64; the default, if any, stands for a missing one."""
-    if default is not None and (module is None or module.get(name) is None):
+    if default is not None and module.get(name) is None:
         return np.full(size, default)
-    assert module is not None
     found = array(module, name)
     if found.shape != (size,):
         raise IrodoriError(f"{name} {found.shape} in place of {size}")

@@ -16,7 +16,7 @@ believes the sizes of tensors, so that a damaged file reads other memory.
 import math
 import re
 import struct
-from collections.abc import Generator
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,9 @@ NUMBERS = {
     "Double": "<f8",
 }
 """NumPy's types of what storages hold. `torch.CudaTensor`, with no type, holds floats."""
-DEPTH = 10_000
-"""Values within values; a network of some hundred layers reaches some hundreds."""
+DEPTH = 20_000
+"""Python's limit of recursion while a file is read: twice the values that may lie within each
+other, of which a network of some hundred layers has some hundreds."""
 DIMENSIONS = 16
 _TENSOR = re.compile(r"torch\.(Cuda)?([A-Z][a-z]+)?(Tensor|Storage)")
 
@@ -85,26 +86,15 @@ def read(content: bytes) -> Value:
         raise IrodoriError(
             "is Torch7's text format; save it in Torch as binary: torch.save(name, object)"
         )
-    reader = _Reader(content)
-    # A stack of its own: Python's isn't deep enough for a chain of layers.
-    stack = [reader.value()]
-    found: Value = None
-    while stack:
-        try:
-            stack[-1].send(found)
-        except StopIteration as finished:
-            stack.pop()
-            found = finished.value
-        else:
-            if len(stack) == DEPTH:
-                raise reader.error(f"more than {DEPTH:,} values lie within each other")
-            stack.append(reader.value())
-            found = None
-    return found
-
-
-_Reading = Generator[None, Value, Value]
-"""Reads a value; yields to ask for one that lies within."""
+    reader, limit = _Reader(content), sys.getrecursionlimit()
+    # A chain of layers is deeper than Python's own limit.
+    sys.setrecursionlimit(DEPTH)
+    try:
+        return reader.value()
+    except RecursionError:
+        raise reader.error(f"more than {DEPTH // 2:,} values lie within each other") from None
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 class _Reader:
@@ -113,7 +103,7 @@ class _Reader:
         self.position = 0
         self.numbered: dict[int, Value] = {}
 
-    def value(self) -> _Reading:
+    def value(self) -> Value:
         kind = self._int()
         if kind == NIL:
             return None
@@ -123,35 +113,34 @@ class _Reader:
             return self._string()
         if kind == BOOLEAN:
             return self._int() != 0
-        if kind == FUNCTIONS[0]:
-            self._skip(self._int())
-            yield  # the variables that the function refers to
-            return None
         if kind not in (TABLE, OBJECT, *FUNCTIONS):
             raise self.error(f"not a binary file of Torch7: {kind} is no type of value")
+        if kind == FUNCTIONS[0]:  # which has no number
+            self._skip_function()
+            return None
         number = self._int()
         if number in self.numbered:
             return self.numbered[number]
         if kind == TABLE:
             self.numbered[number] = table = Table()
-            yield from self._fill(table)
-        elif kind == OBJECT:
-            yield from self._object(number)
-        else:
-            self.numbered[number] = None
-            self._skip(self._int())
-            yield
-        return self.numbered[number]
+            for _ in range(self._int()):
+                key = self.value()
+                if not isinstance(key, float | str | Table | Object) or isinstance(key, bool):
+                    raise self.error(f"a table's key is a {type(key).__name__}")
+                table[key] = self.value()
+            return table
+        if kind == OBJECT:
+            return self._object(number)
+        self.numbered[number] = None
+        self._skip_function()
+        return None
 
-    def _fill(self, table: Table) -> _Reading:
-        for _ in range(self._int()):
-            key = yield
-            if not isinstance(key, float | str | Table | Object) or isinstance(key, bool):
-                raise self.error(f"a table's key is a {type(key).__name__}")
-            table[key] = yield
-        return table
+    def _skip_function(self) -> None:
+        """Skip a function's code, and the variables that it refers to."""
+        self._skip(self._int())
+        self.value()
 
-    def _object(self, number: int) -> _Reading:
+    def _object(self, number: int) -> Value:
         version = self._string()
         name = self._string() if re.fullmatch(r"V \d+", version) else version
         match = _TENSOR.fullmatch(name)
@@ -159,17 +148,15 @@ class _Reader:
         if match and kind in NUMBERS:
             dtype = np.dtype(NUMBERS[kind])
             self.numbered[number] = None
-            if match[3] == "Storage":
-                self.numbered[number] = self._storage(dtype)
-            else:
-                self.numbered[number] = yield from self._tensor(dtype)
-            return None
+            found = self._storage(dtype) if match[3] == "Storage" else self._tensor(dtype)
+            self.numbered[number] = found
+            return found
         self.numbered[number] = made = Object(name, Table())
-        fields = yield
+        fields = self.value()
         if not isinstance(fields, Table):
             raise self.error(f"the fields of an object of class {name[:60]!r} are no table")
         made.fields = fields
-        return None
+        return made
 
     def _storage(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         size: int = self._unpack("<q")
@@ -177,14 +164,14 @@ class _Reader:
         self._skip(size * dtype.itemsize)
         return np.frombuffer(self.content, dtype, size, start) if size else np.empty(0, dtype)
 
-    def _tensor(self, dtype: np.dtype[Any]) -> Generator[None, Value, NDArray[Any]]:
+    def _tensor(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         dimensions = self._int()
         if not 0 <= dimensions <= DIMENSIONS:
             raise self.error(f"a tensor has {dimensions} dimensions")
         shape = [self._unpack("<q") for _ in range(dimensions)]
         strides = [self._unpack("<q") for _ in range(dimensions)]
         offset = self._unpack("<q") - 1
-        storage = yield
+        storage = self.value()
         if not shape or storage is None:
             return np.empty(0, dtype)
         if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and storage.dtype == dtype):

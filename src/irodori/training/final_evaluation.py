@@ -34,7 +34,10 @@ def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:
 def evaluate_checkpoints(
     trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
 ) -> EvaluationResult:
-    """Return the validation metrics of the best and the last checkpoint, and of the references."""
+    """Return the validation metrics of the best and the last checkpoint, and of the references.
+
+    Without any validation (`limit_val_batches=0`) there are none, and no best checkpoint.
+    """
     # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
     # the average.
     trainer.callbacks = [  # type: ignore[attr-defined]
@@ -51,6 +54,8 @@ def evaluate_checkpoints(
         return metrics.result
 
     last = validate("last", last_path)
+    if not last.rows:
+        return last
     # Steps may end within an epoch, and then the last weights weren't validated in training.
     better = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
     # Rank 0 decides: it may have written the file before another rank looks.

@@ -181,6 +181,13 @@ def _print_start(
 
 def _print_end(written: dict[str, Any]) -> None:
     """Print the content of metrics.json as a table."""
+    if not written["rows"]:
+        print(
+            "nothing was validated (trainer.limit_val_batches=0): no metrics, and no best"
+            " checkpoint; measure the last one with irodori evaluate",
+            flush=True,
+        )
+        return
     title, seen = (written["protocol"].get(key) for key in ("samples", "seen_in_training"))
     title = f"{title} validation photographs" + (", seen in training" if seen else "")
     # The others stand in metrics.json.

@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 from PIL import Image
 
-from irodori.data.index import checksums, write_index
+from irodori.data.index import Keys, Shard, checksums, columns_of, write_index
 from irodori.data.scan import scan
 
 
@@ -41,6 +41,11 @@ def indexed(path):
     shard = scan(path)
     sha256, crc32 = checksums(shard)
     return dataclasses.replace(shard, sha256=sha256, crc32=crc32)
+
+
+def whole(url, num_bytes, **known):
+    """A file as a shard of which no samples are known."""
+    return Shard(url, Keys(), num_bytes=num_bytes, **columns_of([]), **known)
 
 
 def index_json(folder, files):

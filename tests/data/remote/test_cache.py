@@ -3,15 +3,17 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import remote_shards
 
-from irodori.data.index import Keys, Shard
 from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.files import Network, RefusedError
 from irodori.utils.errors import IrodoriError
 
+HERE = Path(__file__).parent  # Python finds modules where `-c` is started
 SIZE = 10_000
 
 
@@ -20,9 +22,7 @@ def content(number):
 
 
 def shard(server, number, **known):
-    none = np.empty(0, np.int64)
-    url = f"{server.url}/t-{number}.tar"
-    return Shard(url, Keys(), none, none, none, **{"num_bytes": SIZE, **known})
+    return remote_shards.whole(f"{server.url}/t-{number}.tar", **{"num_bytes": SIZE, **known})
 
 
 @pytest.fixture
@@ -121,17 +121,16 @@ PROCESS = """
 import os, random, sys
 import numpy as np
 from pathlib import Path
-from irodori.data.index import Keys, Shard
 from irodori.data.remote import files
 from irodori.data.remote.cache import ShardCache
+from remote_shards import whole
 files.FIRST_WAIT = 0.01
 url, folder, seed, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 cache = ShardCache(folder, limit, files.Network(8, 10.0))
-none = np.empty(0, np.int64)
 chance = random.Random(seed)
 for _ in range(25):
     number = chance.randrange(8)
-    with cache.open(Shard(f"{url}/t-{number}.tar", Keys(), none, none, none, 10_000)) as file:
+    with cache.open(whole(f"{url}/t-{number}.tar", 10_000)) as file:
         assert os.pread(file.fileno(), 10_001, 0) == np.random.default_rng(number).bytes(10_000)
     print(sum(path.stat().st_size for path in folder.glob("*.tar") if path.exists()))
 """
@@ -146,6 +145,7 @@ def test_processes_share_a_bounded_cache(served, tmp_path, limit):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=HERE,
         )
         for seed in (0, 1)
     ]

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from email.utils import formatdate
+from pathlib import Path
 
-import numpy as np
 import pytest
+import remote_shards
 
-from irodori.data.index import Keys, Shard
 from irodori.data.remote import cache, files
 from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.files import Network, RefusedError
@@ -28,9 +28,8 @@ def _small_chunks(monkeypatch):
 
 
 def get(server, folder, network=QUICK, **known):
-    none = np.empty(0, np.int64)
     url = known.pop("url", f"{server and server.url}/a.tar")
-    shard = Shard(url, Keys(), none, none, none, **{"num_bytes": len(CONTENT), **known})
+    shard = remote_shards.whole(url, **{"num_bytes": len(CONTENT), **known})
     with ShardCache(folder / "kept", None, network).open(shard) as file:
         return file.read()
 
@@ -155,14 +154,11 @@ def test_no_server(tmp_path, capsys):
 PROCESS = """
 import sys
 from pathlib import Path
-import numpy as np
-from irodori.data.index import Keys, Shard
 from irodori.data.remote import cache
 from irodori.data.remote.files import Network
+from remote_shards import whole
 cache.CHUNK, cache.AT_ONCE = 100_000, 1
-none = np.empty(0, np.int64)
-shard = Shard(sys.argv[1], Keys(), none, none, none, 700_000)
-cache.ShardCache(Path(sys.argv[2]), None, Network()).open(shard)
+cache.ShardCache(Path(sys.argv[2]), None, Network()).open(whole(sys.argv[1], 700_000))
 """
 
 
@@ -174,7 +170,8 @@ def test_a_killed_download_goes_on_where_the_file_is_the_same(server, tmp_path, 
     server.tags = then != "no tags"
     server.mishaps += ["", "", "", "", "slow:60"]
     process = subprocess.Popen(
-        [sys.executable, "-c", PROCESS, f"{server.url}/a.tar", tmp_path / "kept"]
+        [sys.executable, "-c", PROCESS, f"{server.url}/a.tar", tmp_path / "kept"],
+        cwd=Path(__file__).parent,  # where Python finds modules
     )
     deadline = time.monotonic() + 60
     while len(server.requests) < 5 and time.monotonic() < deadline:

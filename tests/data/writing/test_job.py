@@ -21,7 +21,7 @@ from irodori.data.scan import scan
 from irodori.data.writing import state
 from irodori.data.writing.job import describe, write_source
 from irodori.data.writing.layouts import read_source
-from irodori.data.writing.options import Options
+from irodori.data.writing.prepare import Options
 from irodori.data.writing.source import Entry
 from irodori.data.writing.split import shuffled
 from irodori.utils.errors import IrodoriError

@@ -13,8 +13,14 @@ from PIL import Image, ImageCms
 
 from irodori.data.images import decode
 from irodori.data.writing import prepare as preparing
-from irodori.data.writing.options import Options
-from irodori.data.writing.prepare import RejectedError, colorfulness, fingerprint, prepare
+from irodori.data.writing.prepare import (
+    Options,
+    RejectedError,
+    colorfulness,
+    fingerprint,
+    prepare,
+)
+from irodori.utils.errors import IrodoriError
 
 WANTED = Options(size=64)
 ALL = Options(size=64, near_gray=0)
@@ -37,6 +43,22 @@ def reason(content: bytes, wanted: Options = WANTED) -> str:
         prepare(content, wanted)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (Options(size=4), "--size"),
+        (Options(near_gray=-1), "--near-gray"),
+        (Options(decode=False), "--near-gray 0"),
+        (Options(val_share=1.0), "--val-share"),
+        (Options(shard_samples=0), "--shard-samples"),
+    ],
+)
+def test_options_out_of_range(options, name):
+    Options().check()
+    with pytest.raises(IrodoriError, match=name):
+        options.check()
 
 
 @pytest.mark.parametrize(

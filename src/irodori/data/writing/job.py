@@ -20,10 +20,10 @@ from irodori.data.index import Shard, write_index
 from irodori.data.writer import shard_writer
 from irodori.data.writing import state
 from irodori.data.writing.layouts import read_source
-from irodori.data.writing.options import Options
 from irodori.data.writing.prepare import (
     NEAR_GRAY,
     QUALITY,
+    Options,
     Prepared,
     fingerprint_files,
     prepare_files,
@@ -123,13 +123,10 @@ def write_source(
     try:
         with state.locked(output):
             if state.is_finished(output, job):
-                state.end(output)
                 return None
             if state.resume_or_begin(output, job):
                 report("resuming the interrupted job")
-            summary = _write(_Job(source, output, options, jobs), job)
-            state.end(output)
-            return summary
+            return _write(_Job(source, output, options, jobs), job)
     except OSError as error:
         raise IrodoriError(
             f"cannot write {error.filename or output}: {error.strerror}; make that possible and "

@@ -1,22 +1,48 @@
-"""Detection of a source's layout; class folders and lists in CSV."""
+"""The layouts of sources, and their detection.
+
+Class folders, lists in CSV; and Places365, Places205 and ImageNet as they come out of their
+archives.
+"""
 
 import csv
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from irodori.data.index import NO_CLASS
-from irodori.data.writing import published
 from irodori.data.writing.source import (
     TRAIN,
     VAL,
     Entry,
     Source,
     images_and_others,
+    lines_of,
     refuse_beside_folders,
 )
 from irodori.utils.errors import IrodoriError
+
+_IMAGES_205 = ("images256", "data/vision/torralba/deeplearning/images256")
+_PLACES: dict[str, tuple[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
+    "places365": (
+        "categories_places365.txt",
+        {
+            TRAIN: (
+                "places365_train_standard.txt",
+                ("data_256", "data_large", "data_256_standard", "data_large_standard"),
+            ),
+            VAL: ("places365_val.txt", ("val_256", "val_large")),
+        },
+    ),
+    "places205": (
+        "categoryIndex_places205.csv",
+        {TRAIN: ("train_places205.csv", _IMAGES_205), VAL: ("val_places205.csv", _IMAGES_205)},
+    ),
+}
+"""The list of class names, and of each side the list of images and the folders it may lie in."""
+_KAGGLE = "ILSVRC/Data/CLS-LOC"
+_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
 def read_source(path: Path, layout: str | None = None) -> Source:
@@ -101,16 +127,152 @@ def read_csv(path: Path) -> Source:
     return Source("csv", path.parent, entries, classes)
 
 
+def is_places(root: Path, layout: str) -> bool:
+    """Return whether a list of this version of Places lies there."""
+    categories, sides = _PLACES[layout]
+    return any(_find(root, name) for name in (categories, *(name for name, _ in sides.values())))
+
+
+def read_places(root: Path, layout: str) -> Source:
+    """Read a version of Places as downloaded: images, such as `data_256/a/abbey/….jpg`, and lists.
+
+    What is there of training and validation is taken. Without the list of class names they are
+    those of the images' folders.
+    """
+    categories, sides = _PLACES[layout]
+    rows: list[tuple[str, int, str]] = []
+    for split, (name, folders) in sides.items():
+        folder, listed = _existing(root, folders), _find(root, name)
+        if folder is not None and listed is None:
+            raise IrodoriError(f"{root}: {folder}/ is there, but not its list {name}: add it")
+        if folder is not None and listed is not None:
+            rows += [(f"{folder}/{path}", label, split) for path, label in _pairs(listed)]
+    if not rows:
+        wanted = ", ".join(name for _, folders in sides.values() for name in folders)
+        raise IrodoriError(f"{root} holds none of the folders {wanted} with its list: add them")
+    named = _find(root, categories)
+    pairs = _pairs(named) if named else [(path.rpartition("/")[0], n) for path, n, _ in rows]
+    names = {label: _class_name(path) for path, label in reversed(pairs)}
+    if named and sorted(label for _, label in pairs) != list(range(len(pairs))):
+        raise IrodoriError(f"{named}: the class ids are not 0, 1, …: download the list again")
+    classes = tuple(names.get(label, str(label)) for label in range(max(names) + 1))
+    beyond = next((row for row in rows if row[1] >= len(classes)), None)
+    if beyond is not None:
+        raise IrodoriError(
+            f"{root}: {beyond[0]} is listed with class id {beyond[1]}, but {categories} has "
+            f"{len(classes)} classes"
+        )
+    return Source(layout, root, [Entry(*row) for row in rows], classes)
+
+
+def is_imagenet(root: Path) -> bool:
+    """Return whether there are `train/` and `val/`, there or where Kaggle's archive has them."""
+    return _imagenet_prefix(root) is not None
+
+
+def read_imagenet(root: Path) -> Source:
+    """Read `train/<class>/….JPEG` and `val/`, in class folders or flat with the published truth.
+
+    The truth of a flat `val/` is LOC_val_solution.csv, or ILSVRC2012_validation_ground_truth.txt
+    with map_clsloc.txt, which says what its numbers mean.
+    """
+    prefix = _imagenet_prefix(root)
+    if prefix is None:
+        raise IrodoriError(f"{root}: no folders train and val: unpack ImageNet's archives there")
+    sides = {split: images_and_others(root, prefix + split) for split in (TRAIN, VAL)}
+    class_of: dict[str, str] = {}
+    for split, (images, _) in sides.items():
+        start = len(f"{prefix}{split}/")
+        class_of |= {path: path[start:].rpartition("/")[0] for path in images}
+    refuse_beside_folders(root, [path for path in sides[TRAIN][0] if not class_of[path]])
+    flat = [path for path in sides[VAL][0] if not class_of[path]]
+    truth = _truth(root) if flat else {}
+    for path in flat:
+        stem = path.rpartition("/")[2].partition(".")[0]
+        if stem not in truth:
+            raise IrodoriError(f"{path} is not in the published truth: remove or sort it in")
+        class_of[path] = truth[stem]
+    classes = tuple(sorted(set(class_of.values())))
+    ids = {name: number for number, name in enumerate(classes)}
+    entries = [
+        Entry(path, ids[class_of[path]], split)
+        for split, (images, _) in sides.items()
+        for path in images
+    ]
+    return Source("imagenet", root, entries, classes, (*sides[TRAIN][1], *sides[VAL][1]))
+
+
+def _imagenet_prefix(root: Path) -> str | None:
+    for prefix in ("", f"{_KAGGLE}/"):
+        if all((root / f"{prefix}{split}").is_dir() for split in (TRAIN, VAL)):
+            return prefix
+    return None
+
+
+def _truth(root: Path) -> dict[str, str]:
+    """Return the class of each validation image by its file's stem."""
+    solution = _find(root, "LOC_val_solution.csv")
+    if solution is not None:
+        rows = csv.reader(line for _, line in lines_of(solution))
+        next(rows, None)  # ImageId,PredictionString
+        return {stem: boxes.split()[0] for stem, boxes in rows}
+    numbers, meaning = _find(root, _TRUTH), _find(root, "map_clsloc.txt")
+    if numbers is None or meaning is None:
+        raise IrodoriError(
+            f"{root}: the validation images lie in no class folders and their truth is missing: "
+            f"add LOC_val_solution.csv, or {_TRUTH} and map_clsloc.txt, or sort them into folders"
+        )
+    class_ids = {line.split()[1]: line.split()[0] for _, line in lines_of(meaning)}
+    return {
+        f"ILSVRC2012_val_{number:08d}": class_ids[line]
+        for number, (_, line) in enumerate(lines_of(numbers), start=1)
+    }
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """Return a list of that name in the root or in the folder that its archive makes."""
+    # Nothing deeper: looking through class folders of millions of files would take minutes.
+    found = (path for x in ("", "*/", "*/data/") for path in sorted(root.glob(x + name)))
+    return next(found, None)
+
+
+def _existing(root: Path, folders: Sequence[str]) -> str | None:
+    """Return the one of these folders that is there. Raises IrodoriError for several."""
+    found = [name for name in folders if (root / name).is_dir()]
+    if len(found) > 1:
+        raise IrodoriError(
+            f"{root} holds both {found[0]} and {found[1]}, the same images in two sizes: "
+            "move one away"
+        )
+    return found[0] if found else None
+
+
+def _pairs(listed: Path) -> list[tuple[str, int]]:
+    """Return the path and the class id of each line, "a/abbey/x.jpg 0" or with a comma."""
+    pairs = []
+    for number, line in lines_of(listed):
+        match = re.fullmatch(r"(.+?)[\s,]+(\d+)", line)
+        if match is None:
+            raise IrodoriError(
+                f"{listed}, line {number}: {line[:80]!r} is not a path and a class id"
+            )
+        pairs.append((match[1].strip("/"), int(match[2])))
+    return pairs
+
+
+def _class_name(path: str) -> str:
+    """Return "abbey" for "a/abbey": the first letter is only a folder."""
+    match = re.search(r"(?:^|/)[a-z]/(.+)", path)
+    return match[1] if match else path
+
+
 LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Source]]] = {
     "csv": (Path.is_file, read_csv),
     **{
-        name: (
-            partial(published.is_places, layout=name),
-            partial(published.read_places, layout=name),
-        )
-        for name in ("places365", "places205")
+        name: (partial(is_places, layout=name), partial(read_places, layout=name))
+        for name in _PLACES
     },
-    "imagenet": (published.is_imagenet, published.read_imagenet),
+    "imagenet": (is_imagenet, read_imagenet),
     "folders": (Path.is_dir, read_folders),
 }
 """The test and the reader of each layout; the first that fits is taken."""

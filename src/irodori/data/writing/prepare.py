@@ -5,17 +5,17 @@ import importlib
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from irodori.data.writing.options import Options
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.imageio.color import differs_from_srgb, to_srgb
-from irodori.utils.errors import one_line
+from irodori.utils.errors import IrodoriError, one_line
 
 QUALITY = 95
 """JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.
@@ -33,15 +33,40 @@ TILES = 4
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that, with the source, decide the bytes that are written.
+
+    Attributes:
+        size: the short side in pixels that larger images are scaled down to.
+        near_gray: images whose `colorfulness` is below are left out; 0 keeps all.
+        decode: False copies what fits by its header without looking at its pixels.
+        val_share: of each class, for validation; None: 0.05, or the published split.
+        shard_samples: images a shard, about.
+        seed: of the order.
+    """
+
+    size: int = 256
+    near_gray: float = 4.0
+    decode: bool = True
+    val_share: float | None = None
+    shard_samples: int = 1000
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise IrodoriError for what is out of range."""
+        for name, value, lowest, highest in (
+            ("--size", self.size, 16, 16384),
+            ("--near-gray", self.near_gray, 0, 128),
+            ("--val-share", self.val_share or 0, 0, 0.9),
+            ("--shard-samples", self.shard_samples, 1, 1_000_000),
+        ):
+            if not lowest <= value <= highest:
+                raise IrodoriError(f"{name} is {value}: give a number from {lowest} to {highest}")
+        if not self.decode and self.near_gray:
+            raise IrodoriError("--no-decode sees no colors: give --near-gray 0 with it")
 
 
 class Prepared(NamedTuple):
@@ -164,7 +189,7 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels")
     if (
         min(width, height) <= options.size
-        and image.getexif().get(_ORIENTATION) not in _UPRIGHT
+        and image.getexif().get(_ORIENTATION) not in range(2, 9)
         and _is_8bit_rgb(image, content)
         and not differs_from_srgb(image.info.get("icc_profile"), "rgb")
     ):
@@ -175,8 +200,6 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
     converted = _converted(image, options)
     _refuse_near_gray(converted, options)
     file = io.BytesIO()
-    # A resized picture carries its source's info: neither profile nor EXIF hold any more.
-    converted.info.clear()
     converted.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4")
     return Prepared(file.getvalue(), "jpg")
 
@@ -206,8 +229,10 @@ def _converted(image: Image.Image, options: Options) -> Image.Image:
 
 
 def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
-    method = _UPRIGHT.get(orientation or 1)
-    return image if method is None else image.transpose(method)
+    """Turn a picture as EXIF says, and leave out the info of the file that it was made of."""
+    image.info.clear()
+    image.getexif()[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -33,14 +33,18 @@ class Record:
 
 @contextmanager
 def locked(output: Path) -> Iterator[None]:
-    """Lock an output folder. Raises IrodoriError if another process writes there."""
+    """Lock an output folder; where no job is left to resume, remove what only resuming needs.
+
+    Raises:
+        IrodoriError: another process writes there.
+    """
     folder = output / UNFINISHED
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, f"another process is writing shards to {output}: wait for it, or end it"):
         try:
             yield
         finally:
-            if not (folder / JOB).exists():
+            if (output / INDEX_NAME).exists() or not (folder / JOB).exists():
                 shutil.rmtree(folder)
 
 
@@ -105,11 +109,6 @@ def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
     with replacing(path) as file:
         file.write(json.dumps(content).encode())
-
-
-def end(output: Path) -> None:
-    """Note that the job is done; with the lock goes all that only an unfinished output needs."""
-    (output / UNFINISHED / JOB).unlink(missing_ok=True)
 
 
 def _refuse_difference(

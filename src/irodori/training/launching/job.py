@@ -72,18 +72,19 @@ def make_jobs(
         finally:
             HydraConfig.instance().cfg = None
         trainer = composed.trainer
-        jobs.append(
-            Job(
-                number,
-                tuple(overrides),
-                varied,
-                folder,
-                trainer.devices,
-                trainer.num_nodes,
-                trainer.accelerator,
-            )
-        )
+        machine = _devices(trainer), trainer.num_nodes, trainer.accelerator
+        jobs.append(Job(number, tuple(overrides), varied, folder, *machine))
     return jobs
+
+
+def _devices(trainer: DictConfig) -> int:
+    """Return the number of devices that a job has on a node, counted as the job itself does."""
+    if isinstance(trainer.devices, int) and trainer.devices > 0:
+        return trainer.devices
+    # "auto", -1 or a list: counting GPUs imports torch.
+    from irodori.training.hardware import devices_per_node
+
+    return devices_per_node(trainer)
 
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
@@ -117,11 +118,12 @@ def given(sweep: DictConfig, kind: str) -> list[str]:
     return texts
 
 
-def arguments(program: Sequence[str], job: Job) -> list[str]:
-    """Return a job's command line but for the interpreter; a run that was started is resumed."""
+def command(program: Sequence[str], job: Job) -> list[str]:
+    """Return a job's command line; a run that was started is resumed."""
     if (job.folder / CONFIG).exists():
-        return [program[0], f"resume={quoted(str(job.folder))}"]
+        return [sys.executable, program[0], f"resume={quoted(str(job.folder))}"]
     return [
+        sys.executable,
         *program,
         f"hydra.job.num={job.number}",
         f"hydra.run.dir={quoted(str(job.folder))}",

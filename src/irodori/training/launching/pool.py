@@ -1,17 +1,130 @@
-"""The order of jobs, and their GPUs."""
+"""Jobs on this machine: their processes, their order, and their GPUs."""
 
 import os
+import shutil
 import signal
+import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
-from irodori.training.launching.processes import JobProcess
+import psutil
+
+from irodori.training.launching.job import Job, command
+from irodori.training.launching.record import note, note_end
 from irodori.utils.errors import IrodoriError
+
+MARK = "IRODORI_JOB"
+"""Environment variable that all processes of a job inherit: the job's folder."""
+
+
+class JobProcess:
+    """A running job. Its output goes to a file and, line by line, to the terminal.
+
+    Lightning starts the other ranks of a job with several devices as children of its process.
+
+    Args:
+        command: as for `subprocess`.
+        job: the job; its folder exists.
+        variables: added to the environment.
+        gpus: names of GPUs, which no other job uses; none: those of this process.
+        prefix: of the lines in the terminal.
+        log: name of the file in the job's folder.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        job: Job,
+        variables: dict[str, str],
+        gpus: Sequence[str] = (),
+        prefix: str = "",
+        log: str = "output.log",
+    ) -> None:
+        self.job, self.gpus = job, gpus
+        self.lines: deque[str] = deque(maxlen=100)
+        """The last lines of output."""
+        environment = os.environ | variables | {MARK: str(job.folder), "PYTHONUNBUFFERED": "1"}
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+        # Tables fit the terminal that they end up in.
+        environment.setdefault("COLUMNS", str(shutil.get_terminal_size().columns))
+        # Within an allocation a job would else take its ranks from srun, which hasn't started it.
+        environment = {k: v for k, v in environment.items() if not k.startswith("SLURM_NTASKS")}
+        # A session of its own: Ctrl-C reaches the sweep alone, which passes it on.
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(
+            target=self.read, args=[job.folder / log, prefix], daemon=True
+        )
+        self.reader.start()
+
+    def read(self, log: Path, prefix: str) -> None:
+        """Pass the output on until the last process that holds it has ended."""
+        assert self.process.stdout is not None
+        with log.open("ab", buffering=0) as file:
+            for line in self.process.stdout:
+                file.write(line)
+                # Only the end of a line that was overwritten again and again.
+                text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
+                self.lines.append(text)
+                # In one piece: other threads print, too.
+                print(f"{prefix}{text}\n", end="", flush=True)
+
+    def send(self, signum: int) -> None:
+        """Send a signal to the job's first process, not to its loaders, which it may still need."""
+        if self.process.poll() is None:
+            self.process.send_signal(signum)
+
+    def kill(self) -> None:
+        """End all processes of the job at once."""
+        self.send(signal.SIGKILL)
+        # Before psutil waits for it: who comes second never learns its status, and takes it for 0.
+        self.process.wait()
+        end(marked(str(self.job.folder)), patience=0)
+
+    def ended(self) -> int | None:
+        """Return the exit status, negative for a signal, once no process is left; else None."""
+        status = self.process.poll()
+        if status is not None:
+            end(marked(str(self.job.folder)), patience=5)
+            self.reader.join()
+        return status
+
+    def note(self, status: int, told_to_stop: bool) -> None:
+        """Write into the job's folder how it ended, and print it."""
+        print(note_end(self.job, status, self.lines, told_to_stop), flush=True)
+
+
+def marked(folder: str, below: bool = False) -> list[psutil.Process]:
+    """Return the processes of the job in this folder; `below`: of all jobs in folders below it."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            mark = process.environ().get(MARK, "")
+            if mark == folder or (below and mark.startswith(folder + os.sep)):
+                found.append(process)
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def end(processes: list[psutil.Process], patience: float) -> None:
+    """Wait some seconds for processes to end by themselves, and then kill them."""
+    _, alive = psutil.wait_procs(processes, timeout=patience)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=10)
 
 
 @dataclass
@@ -19,18 +132,18 @@ class Pool:
     """The places of this machine for jobs, and whether the sweep is stopping.
 
     Attributes:
-        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES.
         at_once: jobs side by side; None: as many as the GPUs allow, and one without GPUs.
         grace: seconds that jobs get to write their checkpoints when they are stopped.
-        stop_signal: the signal that stopped the sweep.
+        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES; `check` finds them.
+        stop_signal: the signal that stopped the sweep, also where a sweeper has further jobs.
         deadline: when jobs that are stopping are killed.
         running: the jobs that run.
     """
 
-    gpus: list[str]
     at_once: int | None = None
     grace: float = 60.0
-    stop_signal: int | None = None
+    gpus: list[str] = field(default_factory=list)
+    stop_signal: int | None = field(default=None, init=False)
     deadline: float = field(default=float("inf"), init=False)
     running: list[JobProcess] = field(default_factory=list, init=False)
 
@@ -46,6 +159,9 @@ class Pool:
         """
         if self.at_once is not None and self.at_once < 1:
             raise IrodoriError(f"hydra.launcher.jobs={self.at_once} is not at least 1")
+        # Asking for GPUs imports torch.
+        if not self.gpus and any(job.accelerator != "cpu" for job in jobs):
+            self.gpus = visible_gpus()
         for job in jobs:
             if job.nodes > 1:
                 raise IrodoriError(
@@ -58,12 +174,7 @@ class Pool:
                     f" {len(self.gpus)} GPUs"
                 )
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        command: Callable[[Job], list[str]],
-        variables: dict[str, str],
-    ) -> None:
+    def run(self, jobs: Sequence[Job], program: list[str], variables: dict[str, str]) -> None:
         """Run jobs in their order, side by side as far as there is room, and write their job.json.
 
         A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to the
@@ -71,24 +182,24 @@ class Pool:
 
         Args:
             jobs: their folders exist.
-            command: gives a job's command.
+            program: script and arguments before a job's own (`job.program`).
             variables: added to the jobs' environment.
         """
-        waiting = list(jobs)
+        waiting = deque(jobs)
         alone = self.at_once == 1 or len(jobs) == 1 or (self.at_once is None and not self.gpus)
         with self.listening():
             while self.running or (waiting and not self.stop_signal):
                 while (
                     waiting and not self.stop_signal and (gpus := self.room(waiting[0])) is not None
                 ):
-                    job = waiting.pop(0)
-                    print(
-                        f"job {job.number} begins: {' '.join(job.varied) or job.folder.name}",
-                        flush=True,
-                    )
-                    record.write(job.folder, record.record_of(job, "running"))
+                    job = waiting.popleft()
+                    varied = " ".join(job.varied) or job.folder.name
+                    print(f"job {job.number} begins: {varied}", flush=True)
+                    note(job, "running")
                     prefix = "" if alone else f"{job.number} | "
-                    self.running.append(JobProcess(command(job), job, variables, gpus, prefix))
+                    self.running.append(
+                        JobProcess(command(program, job), job, variables, gpus, prefix)
+                    )
                     if self.stop_signal:
                         # The signal came while the process was being started.
                         self.running[-1].send(self.stop_signal)  # type: ignore[unreachable]

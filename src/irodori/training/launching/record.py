@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,21 +32,6 @@ class Record:
     error: str | None = None
     """The last line that says what went wrong."""
 
-    def ended(self, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> "Record":
-        """Return the record at the job's end, by its exit status and its last lines of output."""
-        if exit_status == 0:
-            return replace(self, status="done", exit_status=0)
-        if exit_status == REQUEUE or told_to_stop:
-            return replace(self, status="stopped", exit_status=exit_status)
-        error = last_error(lines)
-        # A shell and the launcher of several ranks say 128 + n for signal n.
-        killed_by = -exit_status if exit_status < 0 else exit_status - 128
-        if killed_by in set(signal.Signals):
-            error = f"killed by {signal.Signals(killed_by).name}"
-            if killed_by == signal.SIGKILL:
-                error += ", as the system does when memory runs out"
-        return replace(self, status="failed", exit_status=exit_status, error=error)
-
     def __str__(self) -> str:
         """Return how the job ended, in a few words."""
         if self.status == "failed":
@@ -63,15 +48,31 @@ def last_error(lines: Sequence[str]) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def record_of(job: Job, status: Status = "waiting", error: str | None = None) -> Record:
-    """Return the record of a job that has no exit status yet."""
-    return Record(job.number, status, list(job.overrides), list(job.varied), error=error)
-
-
-def write(folder: Path, record: Record) -> None:
-    """Write job.json, whole or not at all."""
-    with replacing(folder / JOB) as file:
+def note(
+    job: Job, status: Status = "waiting", exit_status: int | None = None, error: str | None = None
+) -> Record:
+    """Write a job's job.json, whole or not at all, and return its content."""
+    overrides, varied = list(job.overrides), list(job.varied)
+    record = Record(job.number, status, overrides, varied, exit_status, error)
+    with replacing(job.folder / JOB) as file:
         file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")
+    return record
+
+
+def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> Record:
+    """Write how a job ended, by its exit status and its last lines of output."""
+    if exit_status == 0:
+        return note(job, "done", exit_status)
+    if exit_status == REQUEUE or told_to_stop:
+        return note(job, "stopped", exit_status)
+    error = last_error(lines)
+    if -exit_status in set(signal.Signals):
+        error = f"killed by {signal.Signals(-exit_status).name}"
+        if exit_status == -signal.SIGKILL:
+            error += ", as the system does when memory runs out"
+            # Which has printed why; Lightning then kills the first one.
+            error += ", or because another rank failed" if job.devices > 1 else ""
+    return note(job, "failed", exit_status, error)
 
 
 def read(folder: Path) -> Record | None:

@@ -1,31 +1,25 @@
 """A sweep's jobs through SLURM, by submitit."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from irodori.training.launching import record
-from irodori.training.launching.job import Job, arguments
-from irodori.training.launching.processes import JobProcess, ranks_command
+from irodori.training.launching.job import Job, command
+from irodori.training.launching.pool import JobProcess
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
 
-
-class Settings(Protocol):
-    """The settings of `hydra/launcher=slurm`, which describes them."""
-
-    cluster: str
-    timeout_min: int
-    grace: int
-    requeues: int
-    slurm: dict[str, Any]
+if TYPE_CHECKING:
+    from hydra_plugins.irodori_launcher import SlurmLauncher
 
 
 @dataclass
@@ -45,9 +39,10 @@ class NodeTask:
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
         log = "output.log" if first else f"output-{environment.node}.log"
-        self.process = JobProcess(self.command(), self.job, self.variables, log=log)
+        variables = self.variables | (self.meeting() if self.job.nodes > 1 else {})
+        self.process = JobProcess(command(self.program, self.job), self.job, variables, log=log)
         if first:
-            record.write(self.job.folder, record.record_of(self.job, "running"))
+            record.note(self.job, "running")
         while (status := self.process.ended()) is None:
             time.sleep(0.2)
         if first:
@@ -58,20 +53,18 @@ class NodeTask:
             os.kill(os.getpid(), getattr(signal, f"SIG{environment.USR_SIG}"))
         return status
 
-    def command(self) -> list[str]:
-        """Return the command that starts the node's ranks."""
+    def meeting(self) -> dict[str, str]:
+        """Return the variables by which the ranks that Lightning starts on each node meet."""
         environment = submitit.JobEnvironment()
-        options = ["--standalone"]
-        if environment.num_nodes > 1:
+        node = environment.global_rank
+        return {
+            "NODE_RANK": str(node),
+            "MASTER_ADDR": environment.hostnames[0],
             # A port that jobs on the same node don't share.
-            port = 20000 + int(environment.raw_job_id) % 10000
-            options = [
-                f"--nnodes={environment.num_nodes}",
-                "--rdzv-backend=c10d",
-                f"--rdzv-id={environment.job_id}",
-                f"--rdzv-endpoint={environment.hostnames[0]}:{port}",
-            ]
-        return ranks_command(options, arguments(self.program, self.job), self.job)
+            "MASTER_PORT": str(20000 + int(environment.raw_job_id) % 10000),
+            # The first node's has none, as on a single machine, whose other ranks would inherit it.
+            **({"RANK": str(node * self.job.devices)} if node else {}),
+        }
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Stop the ranks before time runs out, and return how to resume; submitit calls this."""
@@ -81,82 +74,89 @@ class NodeTask:
             time.sleep(0.2)
         if status is not None:
             self.process.note(status, told_to_stop=True)
-        again = NodeTask(self.job, self.program, self.variables, self.grace)
-        return submitit.helpers.DelayedSubmission(again)
+        return submitit.helpers.DelayedSubmission(replace(self))
 
 
-def submit(
-    jobs: Sequence[Job],
-    program: list[str],
-    variables: dict[str, str],
-    folder: Path,
-    settings: Settings,
-) -> list[submitit.Job[int]]:
-    """Submit jobs.
+@dataclass
+class SlurmQueue:
+    """SLURM's queue, or submitit's processes on this machine.
 
     Args:
-        jobs: their folders exist, on a file system that all nodes see.
-        program: script and arguments before the job's own (`job.program`).
-        variables: added to the jobs' environment.
+        settings: those of `hydra/launcher=slurm`, which describes them.
         folder: for submitit's files.
-        settings: see there.
-
-    Raises:
-        IrodoriError: submitit or SLURM refuses them; jobs before the refused one are canceled.
     """
-    cluster = settings.cluster
-    submitted: list[submitit.Job[int]] = []
-    for job in jobs:
+
+    settings: "SlurmLauncher"
+    folder: Path
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Refuse a machine without SLURM."""
+        if self.settings.cluster == "slurm" and shutil.which("srun") is None:
+            raise IrodoriError("hydra/launcher=slurm: there is no srun on this machine")
+
+    def run(self, jobs: Sequence[Job], program: list[str], variables: dict[str, str]) -> None:
+        """Submit jobs, wait for them and see that each ends with its record; Ctrl-C ends that.
+
+        Args:
+            jobs: their folders exist, on a file system that all nodes see.
+            program: script and arguments before a job's own (`job.program`).
+            variables: added to the jobs' environment.
+
+        Raises:
+            IrodoriError: submitit or SLURM refuses one; those before it are canceled.
+        """
+        waited_for: list[tuple[Job, submitit.Job[int]]] = []
+        for job in jobs:
+            try:
+                handle = self.submit(NodeTask(job, program, variables, self.settings.grace))
+            except (
+                NameError,
+                ValueError,
+                RuntimeError,
+                FailedJobError,
+                FailedSubmissionError,
+            ) as error:
+                for _, before in waited_for:
+                    before.cancel()
+                raise IrodoriError(
+                    f"submitit doesn't take job {job.number}: {one_line(error)}"
+                ) from None
+            waited_for.append((job, handle))
+            number = f"{self.settings.cluster} job {handle.job_id}"
+            print(f"job {job.number} is {number}: {' '.join(job.varied)}", flush=True)
         try:
-            executor = submitit.AutoExecutor(
-                folder, cluster=cluster, **{f"{cluster}_max_num_timeout": settings.requeues}
+            while waited_for:
+                for job, handle in [pair for pair in waited_for if pair[1].done()]:
+                    waited_for.remove((job, handle))
+                    ended = record.read(job.folder)
+                    if ended is None or ended.status in ("waiting", "running"):
+                        # It had no time to log so itself.
+                        reason = f"{handle.job_id} ended as {handle.state}"
+                        ended = record.note(job, "failed", error=reason)
+                    print(ended, flush=True)
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            names = " ".join(handle.job_id for _, handle in waited_for)
+            print(
+                f"{len(waited_for)} jobs continue without this process; scancel {names} ends them",
+                flush=True,
             )
-            executor.update_parameters(
-                name=f"irodori-{job.number}",
-                timeout_min=settings.timeout_min,
-                nodes=job.nodes,
-                tasks_per_node=1,
-                gpus_per_node=0 if job.accelerator == "cpu" else job.devices,
-                slurm_signal_delay_s=settings.grace,
-                **{f"slurm_{name}": value for name, value in settings.slurm.items()},
-            )
-            task = NodeTask(job, program, variables, settings.grace)
-            submitted.append(executor.submit(task))
-        except (
-            NameError,
-            ValueError,
-            RuntimeError,
-            FailedJobError,
-            FailedSubmissionError,
-        ) as error:
-            for before in submitted:
-                before.cancel()
-            raise IrodoriError(
-                f"submitit doesn't take job {job.number}: {one_line(error)}"
-            ) from None
-        number = submitted[-1].job_id
-        print(f"job {job.number} is {cluster} job {number}: {' '.join(job.varied)}", flush=True)
-    return submitted
 
-
-def wait(jobs: Sequence[Job], submitted: Sequence[submitit.Job[int]]) -> None:
-    """Wait for submitted jobs and see that each ends with its record; Ctrl-C ends the waiting."""
-    waited_for = list(zip(jobs, submitted, strict=True))
-    try:
-        while waited_for:
-            for job, handle in [pair for pair in waited_for if pair[1].done()]:
-                waited_for.remove((job, handle))
-                ended = record.read(job.folder)
-                if ended is None or ended.status in ("waiting", "running"):
-                    # It had no time to log so itself.
-                    reason = f"{handle.job_id} ended as {handle.state}"
-                    ended = record.record_of(job, "failed", reason)
-                    record.write(job.folder, ended)
-                print(ended, flush=True)
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        names = " ".join(handle.job_id for _, handle in waited_for)
-        print(
-            f"{len(waited_for)} jobs continue without this process; scancel {names} ends them",
-            flush=True,
+    def submit(self, task: NodeTask) -> "submitit.Job[int]":
+        """Submit a job, to be run on each of its nodes."""
+        settings, job = self.settings, task.job
+        executor = submitit.AutoExecutor(
+            self.folder,
+            cluster=settings.cluster,
+            **{f"{settings.cluster}_max_num_timeout": settings.requeues},
         )
+        executor.update_parameters(
+            name=f"irodori-{job.number}",
+            timeout_min=settings.timeout_min,
+            nodes=job.nodes,
+            tasks_per_node=1,
+            gpus_per_node=0 if job.accelerator == "cpu" else job.devices,
+            slurm_signal_delay_s=settings.grace,
+            **{f"slurm_{name}": value for name, value in settings.slurm.items()},
+        )
+        return executor.submit(task)

@@ -21,7 +21,7 @@ from irodori.training.launching.record import SEARCH, Record, read_all, rows
 from irodori.training.stopping import REQUEUE
 from irodori.utils.run_files import CONFIG
 
-STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM, 128 + signal.SIGTERM)
+STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM)
 """Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had started."""
 
 COLUMNS = {name: (name, MAIN) for name in ("best", "last", "mean_color", "gray")}
@@ -110,11 +110,8 @@ def _write_csv(path: Path, jobs: Jobs) -> None:
 
 def exit_status(jobs: Sequence[Record]) -> int:
     """Return 0 if all are done, 75 if SIGTERM stopped what is missing in its time, else 1."""
-    missing = [job for job in jobs if job.status != "done"]
-    if not missing:
+    if all(job.status == "done" for job in jobs):
         return 0
-    stopped = [job for job in missing if job.status == "stopped"]
-    others = {job.status for job in missing} - {"stopped", "waiting"}
-    if stopped and not others and all(job.exit_status in STOPPED_IN_TIME for job in stopped):
-        return REQUEUE
-    return 1
+    ended = [job for job in jobs if job.status not in ("done", "waiting")]
+    in_time = all(job.status == "stopped" and job.exit_status in STOPPED_IN_TIME for job in ended)
+    return REQUEUE if ended and in_time else 1

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from irodori.runs.folder import create_new_folder
 from irodori.training.launching import record
 from irodori.training.launching.job import Job, given
-from irodori.training.launching.processes import end, marked
+from irodori.training.launching.pool import end, marked
 from irodori.utils.errors import IrodoriError
 from irodori.utils.locks import lock
 
@@ -66,7 +66,7 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
         if job.number not in done:
-            record.write(job.folder, record.record_of(job))
+            record.note(job)
     return [job for job in jobs if job.number not in done]
 
 

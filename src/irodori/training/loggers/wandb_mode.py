@@ -1,9 +1,9 @@
 """Whether W&B logs online, offline or not at all, and why."""
 
-import netrc
 import os
-from pathlib import Path
 from typing import Literal, get_args
+
+from requests.utils import get_netrc_auth
 
 from irodori.utils.errors import IrodoriError
 
@@ -25,16 +25,8 @@ def wandb_mode(setting: str) -> tuple[Mode, str]:
         if mode:
             known = ", ".join(get_args(Mode))
             raise IrodoriError(f"{source}={mode} is unknown; it is one of auto, {known}")
-    if os.environ.get("WANDB_API_KEY") or _key_in_netrc():
+    url = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    # `wandb login` leaves a key in the netrc file; to ask W&B itself takes a second.
+    if os.environ.get("WANDB_API_KEY") or get_netrc_auth(url):
         return "online", "key found"
     return "offline", "no key found"
-
-
-def _key_in_netrc() -> bool:
-    """Return whether `wandb login` left a key in the netrc file; to ask W&B takes a second."""
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].rstrip("/")
-    try:
-        return netrc.netrc(path).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
