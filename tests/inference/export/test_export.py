@@ -226,6 +226,6 @@ def test_what_fails_leaves_nothing_behind(tmp_path, checkpoint, monkeypatch, err
         file.write(b"half a file")
         raise error
 
-    monkeypatch.setitem(write.FORMATS, "onnx", fail)
+    monkeypatch.setattr(write, "write_model", fail)
     assert message in refusal(checkpoint, "onnx", tmp_path / "a.onnx")
     assert {path.name for path in tmp_path.iterdir()} == {"a.ckpt"}

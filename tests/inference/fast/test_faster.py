@@ -6,7 +6,7 @@ from torch.nn import functional
 from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
-from irodori.inference.fast import faster
+from irodori.inference.fast.fast_network import faster
 from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.utils.errors import IrodoriError
 

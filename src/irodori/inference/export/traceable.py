@@ -25,13 +25,19 @@ class Traceable(nn.Module):
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
         """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
-        if self.network.fusion is None:
-            return (self.network.color(luminance_B1HW),)
-        global_BC, logits_BC = self.network.global_features(
-            scaled_by_products(luminance_B1HW, *self.network.backbone.input_size)
-        )
+        global_BC, logits_BC = global_features(self.network, luminance_B1HW)
         chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
         return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
+
+
+def global_features(
+    network: JointNetwork, luminance_B1HW: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the global features and the scene logits of luminance of any size."""
+    if network.fusion is None:
+        return None, None
+    size = network.backbone.input_size
+    return network.global_features(scaled_by_products(luminance_B1HW, *size))
 
 
 def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
