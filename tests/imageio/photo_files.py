@@ -8,6 +8,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from irodori.imageio import Encoding, write_photo
+
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
     b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
@@ -35,6 +37,14 @@ def saved(image, form, **settings):
         image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     file = io.BytesIO()
     image.save(file, form, **settings)
+    return file.getvalue()
+
+
+def written(photo, form=None, provenance=None):
+    """The file of a photo as it is colorized: by `write_photo`, with colors like its own."""
+    file = io.BytesIO()
+    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
+    write_photo(file, pixels, photo, Encoding(form), provenance)
     return file.getvalue()
 
 
