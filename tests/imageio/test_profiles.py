@@ -7,7 +7,6 @@ import imagecodecs
 import numpy as np
 import pytest
 from photo_files import (
-    ADOBE,
     cmyk_icc,
     encoded,
     from_adobe,
@@ -25,8 +24,8 @@ from irodori.imageio.color import srgb
 
 RGB, GRAY = picture(), picture(channels=1)
 DEEP, DEEP_GRAY = picture(dtype=np.uint16), picture(channels=1, dtype=np.uint16)
-WIDE = icc(b"RGB ", 563 / 256, ADOBE)
-LIGHT = icc(b"GRAY", 1.8)
+WIDE = icc("rgb", 563 / 256)
+LIGHT = icc("gray", 1.8)
 
 
 def deep_png(pixels, profile):

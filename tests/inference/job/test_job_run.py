@@ -231,6 +231,14 @@ def test_few_bytes_are_in_flight(scans, monkeypatch):
     assert model.most == 1
 
 
+def test_a_page_of_several_counts_by_its_size(scans):
+    first, *others = (tiny.photo(number) for number in range(2))
+    first.save("pages.tif", save_all=True, append_images=others)
+    options = JobOptions(page=2)
+    plan = make_plan(["pages.tif"], "out", options)
+    assert job._Job(plan, options, print)._cost(plan.tasks[0]) > 0
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_an_output_that_cannot_be_written_ends_the_work(scans, monkeypatch, number):
     asked = []
