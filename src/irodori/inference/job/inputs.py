@@ -139,7 +139,7 @@ def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found
 
 def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Found) -> None:
     """Add the photos below a folder, whose place in the tree below `top` is `tree`."""
-    seen = set() if output is None else {identity_of(output)}
+    seen = {identity_of(output)} if output is not None else set()
     # Linked folders come last: what they lead to is named by its own place if it has one.
     links = deque([(root, tree)])
     while links:
