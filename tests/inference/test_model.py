@@ -64,7 +64,8 @@ def test_a_file_gives_the_model_again_whatever_its_name(
         assert stored[key].dtype == value.dtype
         assert torch.equal(stored[key], value), key
     luminance = torch.rand(1, 1, 20, 30)
-    assert torch.equal(again.network(luminance)[0], model.network(luminance)[0])
+    # Where the weights lie in memory decides how sums are rounded.
+    torch.testing.assert_close(again.network(luminance)[0], model.network(luminance)[0])
 
 
 @pytest.mark.parametrize(("name", "line"), [("gone.ckpt", "no such"), (".", "no run folder")])
