@@ -47,12 +47,44 @@ def joint(  # type: ignore[no-untyped-def]
     )
 
 
+@torch.no_grad()
+def lively(network):  # type: ignore[no-untyped-def]
+    """The network in evaluation mode, with norms that are no identities and have seen pictures.
+
+    Those are of several contrasts, so that its numbers stay moderate and colors vary.
+    """
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
+            norm.momentum = None
+            torch.nn.init.uniform_(norm.bias, -0.3, 0.5)
+    coarse = torch.rand(8, 1, 6, 6) * torch.linspace(0.2, 1, 8)[:, None, None, None]
+    network.train()(torch.nn.functional.interpolate(coarse, (96, 96), mode="bilinear"))
+    return network.eval()
+
+
+def varied_model(made_by=Lab, seed=0, **arguments):  # type: ignore[no-untyped-def]
+    """A narrow model whose colors differ from place to place, pale but to be seen."""
+    space = made_by()
+    torch.manual_seed(seed)
+    network = lively(joint(chroma_channels=space.chroma_channels, **arguments))
+    with torch.no_grad():
+        last_layer(network).bias.zero_()
+    classes = ("sea", "hill", "town")[: network.arguments["num_classes"]]
+    return Model(network, space, classes, 0.25, (3.0, 9.0))
+
+
+def last_layer(network):  # type: ignore[no-untyped-def]
+    """The convolution that gives the prediction."""
+    decoder = network.colorization
+    return decoder.layers[-1] if hasattr(decoder, "layers") else decoder.output
+
+
 def colorful_model(seed=0, space=None, classes=("beach", "forest", "street"), **arguments):  # type: ignore[no-untyped-def]
     """A narrow model with colors of its own."""
     space = space or Lab()
     torch.manual_seed(seed)
     network = joint(len(classes), space.chroma_channels, **arguments)
-    torch.nn.init.normal_(network.colorization.layers[-1].weight, std=2)
+    torch.nn.init.normal_(last_layer(network).weight, std=2)
     return Model(network.eval(), space, classes, 0.1, (0.0, 0.0))
 
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from irodori.color import to_float
 from irodori.config import PROJECT
 from irodori.data.images import to_short_side
 from irodori.data.index import Index, read_index
@@ -46,8 +47,19 @@ def load() -> list[Tensor]:
 
 def color(model: Model, photos: list[Tensor]) -> list[list[Tensor]]:
     """For each photograph its picture in its own style, and then in that of each."""
+
+    def styled_by(style: Tensor) -> list[Tensor]:
+        style_11HW, _ = model.space.encode(to_float(style[None]))
+
+        def network(luminance_B1HW: Tensor) -> tuple[Tensor, Tensor | None]:
+            style_B1HW = style_11HW.expand(len(luminance_B1HW), -1, -1, -1)
+            colors: tuple[Tensor, Tensor | None] = model.network(luminance_B1HW, style_B1HW)
+            return colors
+
+        return color_pictures(network, model.space, photos)[0]
+
     plain, _ = color_pictures(model.network, model.space, photos)
-    styled = [color_pictures(model.network, model.space, photos, style)[0] for style in photos]
+    styled = [styled_by(style) for style in photos]
     return [[plain[i], *(pictures[i] for pictures in styled)] for i in range(len(photos))]
 
 

@@ -1,7 +1,7 @@
 """`Model`: a network with its color space and classes, as checkpoints hold it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -180,19 +180,17 @@ def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
 
 @torch.no_grad()
 def color_pictures(
-    network: JointNetwork,
+    network: Callable[[Tensor], tuple[Tensor, Tensor | None]],
     space: ColorSpace,
     images: list[Tensor],
-    style: Tensor | None = None,
     own_luminance: bool = True,
 ) -> tuple[list[Tensor], Tensor | None]:
     """Color pictures, each at its own size; those of equal size go through the network together.
 
     Args:
-        network: in evaluation mode.
+        network: a `JointNetwork` in evaluation mode.
         space: the color space that the network was trained in.
         images: N pictures, each 3×H×W uint8 RGB, of which only the luminance is used.
-        style: a picture (3×H×W uint8 RGB) whose global features are taken for all of them.
         own_luminance: False keeps the luminance that the network predicts, in a space where it
             predicts one (`ColorSpace.as_predicted`).
 
@@ -207,10 +205,7 @@ def color_pictures(
     logits: dict[int, Tensor] = {}
     for (height, width), indices in by_size.items():
         luminance_B1HW, _ = space.encode(to_float(torch.stack([images[i] for i in indices])))
-        style_B1HW = None
-        if style is not None:
-            style_B1HW = space.encode(to_float(style[None]))[0].expand(len(indices), -1, -1, -1)
-        chroma_BCHW, logits_BC = network(luminance_B1HW, style_B1HW)
+        chroma_BCHW, logits_BC = network(luminance_B1HW)
         full_BCHW = upsample_chroma(chroma_BCHW, height, width)
         if own_luminance:
             rgb_B3HW = space.decode(luminance_B1HW, full_BCHW)

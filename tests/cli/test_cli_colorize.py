@@ -19,16 +19,8 @@ import tiny
 from irodori import Colorizer
 from irodori.imageio import pil_to_pixels
 from irodori.inference.settings import ColorizeSettings
-from networks import colorful_model, save_checkpoint
 
 SLOWLY = [sys.executable, str(Path(__file__).parents[1] / "colorize_slowly.py")]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """best.ckpt in a run folder."""
-    folder = tmp_path_factory.mktemp("run") / "run"
-    return save_checkpoint(colorful_model(), folder / "checkpoints" / "best.ckpt")
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner
+from colorizing import colorize
 
 import tiny
-from irodori.cli.app import app
 from irodori.imageio import headers, tiff
 from irodori.imageio.rows import Rows
 
@@ -29,10 +28,6 @@ def scans(tmp_path, monkeypatch):
     tifffile.imwrite("scans/deep.tif", deep, photometric="rgb", byteorder=">", **save)
     tiny.photo(3).save("color.png")
     return Path("scans")
-
-
-def colorize(*words):
-    return CliRunner().invoke(app, ["colorize", *map(str, words)])
 
 
 def page_of(path):

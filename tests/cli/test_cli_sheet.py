@@ -13,14 +13,8 @@ from irodori.cli.app import app
 from irodori.inference.contact_sheet import GAP, contact_sheet
 from irodori.inference.settings import ColorizeSettings
 from irodori.inference.style_sheet import CELL
-from networks import colorful_model, save_checkpoint
 
 RUNNER = CliRunner()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    return save_checkpoint(colorful_model(), tmp_path_factory.mktemp("model") / "model.ckpt")
 
 
 @pytest.fixture

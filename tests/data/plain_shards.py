@@ -1,6 +1,7 @@
-"""Shards of plain pictures whose colors name them, and their batches."""
+"""Tars of given files; shards of plain pictures whose colors name them, and their batches."""
 
 import io
+import tarfile
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,17 @@ from irodori.data.writer import write_shards
 
 SIZE = 8
 DRAWS = 6
+
+
+def write_tar(path, files, **options):
+    """A tar of files given as name and bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", **options) as tar:
+        for name, data in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
 
 
 def color_of(number):

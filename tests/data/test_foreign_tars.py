@@ -2,12 +2,12 @@
 
 import gzip
 import io
-import tarfile
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, features
+from plain_shards import write_tar
 
 from irodori.color import Lab
 from irodori.data.augment import Augmentation
@@ -31,15 +31,6 @@ def encoded(kind, number):
     return out.getvalue()
 
 
-def write(path, members):
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
-
-
 def check_pixels(path, folder):
     samples = Samples(open_index(str(path), None, folder))
     assert len(samples) == 12
@@ -57,7 +48,7 @@ def test_dots_in_names(tmp_path):
         for n, key in enumerate(keys)
         for end, data in (("jpg", encoded("JPEG", n)), ("cls", b"%d" % (n % 3)))
     ]
-    samples = check_pixels(write(tmp_path / "dotted.tar", members), tmp_path)
+    samples = check_pixels(write_tar(tmp_path / "dotted.tar", members), tmp_path)
     assert samples.index.labels.tolist() == [n % 3 for n in range(12)]
     assert samples.index.shards[0].keys[1] == "box12_001"  # as webdataset names it
     assert not samples.index.shards[0].unread
@@ -74,13 +65,13 @@ def test_formats_beside_jpeg(tmp_path, end, kind):
         (f"{n:04d}.{end if n % 2 else 'jpg'}", encoded(kind if n % 2 else "JPEG", n))
         for n in range(12)
     ]
-    samples = check_pixels(write(tmp_path / "a.tar", members), tmp_path)
+    samples = check_pixels(write_tar(tmp_path / "a.tar", members), tmp_path)
     assert (end.lower() in samples[1]) == (end != "TIFF")
 
 
 def test_what_cannot_be_read_is_counted_and_named_before_training(tmp_path, capfd):
     members = [(f"{n:04d}.{'heic' if n % 2 else 'jpg'}", encoded("JPEG", n)) for n in range(12)]
-    path = write(tmp_path / "x.tar", members)
+    path = write_tar(tmp_path / "x.tar", members)
     config = DataConfig(
         train=str(path), val=str(path), val_seen=True, batch_size=2, workers=0, size=32,
         cache=str(tmp_path / "cache"),
@@ -95,7 +86,7 @@ def test_what_cannot_be_read_is_counted_and_named_before_training(tmp_path, capf
 
 def test_several_images_behind_one_key_are_named(tmp_path):
     members = [(f"roll.{n:04d}.jpg", encoded("JPEG", n)) for n in range(3)]
-    path = write(tmp_path / "a.tar", [*members, ("other.jpg", encoded("JPEG", 3))])
+    path = write_tar(tmp_path / "a.tar", [*members, ("other.jpg", encoded("JPEG", 3))])
     shard = scan(path)
     assert list(shard.keys) == ["other"]
     assert "3 of 4 image files" in shard.unread
@@ -103,14 +94,14 @@ def test_several_images_behind_one_key_are_named(tmp_path):
 
 
 def test_a_shard_of_nothing_that_can_be_read(tmp_path):
-    path = write(tmp_path / "a.tar", [("a.heic", b"x"), ("a.cls", b"1"), ("b.heic", b"x")])
+    path = write_tar(tmp_path / "a.tar", [("a.heic", b"x"), ("a.cls", b"1"), ("b.heic", b"x")])
     with pytest.raises(IrodoriError, match=r"no images.*\.heic \(2\)"):
         scan(path)
 
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz"])
 def test_a_compressed_tar_says_so(tmp_path, name):
-    path = write(tmp_path / "a.tar", [("a.jpg", encoded("JPEG", 1))])
+    path = write_tar(tmp_path / "a.tar", [("a.jpg", encoded("JPEG", 1))])
     packed = tmp_path / name
     packed.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(IrodoriError, match=r"compressed.*gunzip") as caught:

@@ -1,4 +1,3 @@
-import io
 import json
 import tarfile
 import tracemalloc
@@ -8,6 +7,7 @@ import pytest
 import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_shards import write_tar
 
 from irodori.data.class_names import read_classes
 from irodori.data.index import COLUMNS, Index, Keys, Shard, read_index, write_index
@@ -15,16 +15,6 @@ from irodori.data.opening import open_index
 from irodori.data.scan import scan
 from irodori.data.shard_paths import expand as expand_with
 from irodori.utils.errors import IrodoriError
-
-
-def write_tar(path, files, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w", **options) as tar:
-        for name, data in files:
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return path
 
 
 def sample(key, label=0, image=b"image of "):

@@ -30,11 +30,6 @@ from irodori.data.plan import TrainingPlan, ValidationPlan
 from irodori.data.samples import Samples
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_that_are_held_are_not_overwritten(index, workers):
     """An epoch has more of them than the workers' memory."""

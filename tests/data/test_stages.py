@@ -19,11 +19,6 @@ from plain_shards import (
 from irodori.data.plan import TrainingPlan
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("shards"), [5, 1, 7, 10])
-
-
 def test_a_damaged_image_keeps_its_place_and_a_neighbor_stands_in(tmp_path):
     index = write(tmp_path, [3, 4], bad={0, 4})
     batch = training_batch(index, 2, 4, 5, 0)

@@ -4,9 +4,12 @@ import io
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
+
+from irodori.imageio import Encoding, write_photo
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
@@ -35,6 +38,14 @@ def saved(image, form, **settings):
         image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     file = io.BytesIO()
     image.save(file, form, **settings)
+    return file.getvalue()
+
+
+def written(photo, form=None, provenance=None):
+    """The file of a photo as it is colorized: by `write_photo`, with colors like its own."""
+    file = io.BytesIO()
+    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
+    write_photo(file, pixels, photo, Encoding(form), provenance)
     return file.getvalue()
 
 
@@ -67,27 +78,12 @@ def exif(orientation=1, width=37, height=23, endian=">"):
     return made.replace(b"caption", "曲線x".encode()[:7])
 
 
-D50 = (0.9642, 1.0, 0.8249)
-
-
-def icc(space, curve, columns=()):
-    """A minimal ICC profile (v2) of gray or RGB.
-
-    curve: the gamma. columns: XYZ (under D50) of red, green and blue.
-    """
-    gamma = b"curv" + bytes(4) + struct.pack(">LH", 1, round(curve * 256)) + bytes(2)
-
-    def xyz(values):
-        return b"XYZ " + bytes(4) + struct.pack(">3l", *(round(v * 65536) for v in values))
-
-    tags = {b"wtpt": xyz(D50)}
-    if space == b"GRAY":
-        tags[b"kTRC"] = gamma
-    else:
-        for name, column in zip(b"rgb", columns, strict=True):
-            tags[bytes([name]) + b"XYZ"] = xyz(column)
-            tags[bytes([name]) + b"TRC"] = gamma
-    return _profile(space, b"XYZ ", tags)
+def icc(space, gamma):
+    """A profile of "gray", or of "rgb" with Adobe RGB's primaries."""
+    primaries = [0.64, 0.33, 1.0, 0.21, 0.71, 1.0, 0.15, 0.06, 1.0]
+    white = [0.3127, 0.329, 1.0]
+    more = {"whitepoint": white, "primaries": primaries, "gamma": gamma}
+    return bytes(imagecodecs.cms_profile(space, **more))
 
 
 def cmyk_icc():
@@ -99,11 +95,7 @@ def cmyk_icc():
     identity = [65536 * (i % 4 == 0) for i in range(9)]
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + struct.pack(">9l", *identity)
     lut += 4 * ramp + table.tobytes() + 3 * ramp
-    return _profile(b"CMYK", b"Lab ", {b"A2B0": lut, b"A2B1": lut}, b"prtr")
-
-
-def _profile(space, connection, tags, kind=b"mntr"):
-    tags = {**tags, b"cprt": b"text" + bytes(4) + b"none\0\0\0\0"}
+    tags = {b"A2B0": lut, b"A2B1": lut, b"cprt": b"text" + bytes(4) + b"none\0\0\0\0"}
     tags[b"desc"] = b"desc" + bytes(4) + struct.pack(">L", 2) + b"t\0" + bytes(78)
     place = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">L", len(tags)), b""
@@ -112,8 +104,9 @@ def _profile(space, connection, tags, kind=b"mntr"):
         table += name + struct.pack(">LL", place + len(body), len(value))
         body += value
     head = struct.pack(">L", place + len(body)) + b"none" + struct.pack(">L", 0x02100000)
-    head += kind + space + connection + struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp"
-    head = head.ljust(68, b"\0") + struct.pack(">3l", *(round(v * 65536) for v in D50))
+    head += b"prtrCMYKLab " + struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp"
+    d50 = (0.9642, 1.0, 0.8249)
+    head = head.ljust(68, b"\0") + struct.pack(">3l", *(round(v * 65536) for v in d50))
     return head.ljust(128, b"\0") + table + body
 
 

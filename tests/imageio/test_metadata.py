@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photo_files import GPS, MAKER, XMP, exif, picture, saved
+from photo_files import GPS, MAKER, XMP, exif, picture, saved, written
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from irodori.imageio import Encoding, Metadata, read_photo, write_photo
+from irodori.imageio import Metadata, read_photo
 from irodori.imageio import exif as blocks
 from irodori.imageio.xmp import Packet
 
@@ -24,9 +24,7 @@ def with_everything(form, endian=">"):
     block = exif(6, endian=endian)
     if form == "TIFF":
         photo = read_photo(saved(RGB, "PNG", exif=exif(1, endian=endian)))
-        file = io.BytesIO()
-        write_photo(file, RGB, photo, Encoding("TIFF"))
-        return file.getvalue()  # by our own writer, which the other tests check by Pillow
+        return written(photo, "TIFF")  # by our own writer, which the other tests check by Pillow
     extra = {"dpi": (300, 300)} if form != "WEBP" else {}
     if form == "PNG":
         extra["pnginfo"] = PngInfo()
@@ -34,13 +32,6 @@ def with_everything(form, endian=">"):
     else:
         extra["xmp"] = XMP
     return saved(RGB, form, exif=block, **extra)
-
-
-def written(photo, form):
-    file = io.BytesIO()
-    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
-    write_photo(file, pixels, photo, Encoding(form))
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])

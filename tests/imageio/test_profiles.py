@@ -6,16 +6,26 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from photo_files import ADOBE, cmyk_icc, encoded, from_adobe, icc, picture, png_chunk, saved, tiff
+from photo_files import (
+    cmyk_icc,
+    encoded,
+    from_adobe,
+    icc,
+    picture,
+    png_chunk,
+    saved,
+    tiff,
+    written,
+)
 from PIL import Image, ImageCms
 
-from irodori.imageio import Encoding, read_photo, write_photo
+from irodori.imageio import read_photo
 from irodori.imageio.color import srgb
 
 RGB, GRAY = picture(), picture(channels=1)
 DEEP, DEEP_GRAY = picture(dtype=np.uint16), picture(channels=1, dtype=np.uint16)
-WIDE = icc(b"RGB ", 563 / 256, ADOBE)
-LIGHT = icc(b"GRAY", 1.8)
+WIDE = icc("rgb", 563 / 256)
+LIGHT = icc("gray", 1.8)
 
 
 def deep_png(pixels, profile):
@@ -119,9 +129,7 @@ def test_what_does_not_fit_is_left_aside(profile):
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_results_carry_srgb(form):
     photo = read_photo(saved(RGB, "PNG", icc_profile=WIDE))
-    file = io.BytesIO()
-    write_photo(file, photo.pixels, photo, Encoding(form))
-    profile = Image.open(file).info["icc_profile"]
+    profile = Image.open(io.BytesIO(written(photo, form))).info["icc_profile"]
     assert profile == srgb()
     assert len(profile) < 1000
     opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -1,28 +1,22 @@
 """Captions, dates and how a result was made, whatever the format."""
 
-import io
 import json
 import shutil
 import subprocess
 
-import numpy as np
 import odd_files as made
+import photo_files
 import pytest
-from photo_files import picture
 
-from irodori.imageio import Encoding, Provenance, read_photo, write_photo
+from irodori.imageio import Provenance, read_photo
 from irodori.imageio.xmp import Packet
 
 MODEL = Provenance("starter", "ab12" * 16, {"work_size": 256, "saturation": 1.2})
 TERM = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-RGB = picture(48, 64)
 
 
 def written(photo, form=None, provenance=MODEL):
-    file = io.BytesIO()
-    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
-    write_photo(file, pixels, photo, Encoding(form), provenance)
-    return file.getvalue()
+    return photo_files.written(photo, form, provenance)
 
 
 def packet_of(content):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
-from photo_files import ADOBE, exif, icc, picture, saved, tiff
+from photo_files import exif, icc, picture, saved, tiff
 
 from irodori.imageio import headers, probe, read_photo
 from irodori.imageio import tiff as tiff_pages
@@ -21,7 +21,7 @@ FILES = {
         PLANES, photometric="rgb", planarconfig="separate", tile=(32, 32), compression="zlib"
     ),
     "JPEG": tiff(RGB, photometric="rgb", tile=(64, 64), compression="jpeg"),
-    "profile": tiff(RGB, photometric="rgb", rowsperstrip=32, iccprofile=icc(b"RGB ", 2.2, ADOBE)),
+    "profile": tiff(RGB, photometric="rgb", rowsperstrip=32, iccprofile=icc("rgb", 2.2)),
     "BigTIFF": tiff(DEEP[..., :3], photometric="rgb", bigtiff=True, compression="zlib"),
     "alpha": tiff(DEEP, photometric="rgb", extrasamples=["assocalpha"], rowsperstrip=16),
     "inverted": tiff(GRAY, photometric="miniswhite", rowsperstrip=100, compression="packbits"),

@@ -1,4 +1,5 @@
 import importlib
+import json
 import os
 import pickle
 import resource
@@ -9,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from irodori.color import Lab, LumaAb, Rgb
 from irodori.inference.colorizer import Colorizer
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.utils.errors import IrodoriError
-from irodori.utils.model_file import write_safetensors
+from irodori.utils.model_file import KEY, write_safetensors
 from networks import checkpoint_of
 
 
@@ -29,22 +31,41 @@ def refusal(path):
     return message
 
 
+def as_checkpoint(model, path):
+    torch.save(checkpoint_of(model), path)
+    return path
+
+
+def as_safetensors(model, path, half=False):
+    with path.open("wb") as file:
+        write_safetensors(file, model.network, model.describe(), half)
+    return path
+
+
+BOTH = pytest.mark.parametrize("save", [as_checkpoint, as_safetensors])
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("made_by", "arguments"),
     [(Lab, {}), (Rgb, {"global_features": False}), (LumaAb, {"fusion": "sigmoid"})],
 )
-def test_a_checkpoint_gives_the_model_again(tmp_path, made_by, arguments, make_model):
+def test_a_file_gives_the_model_again_whatever_its_name(
+    tmp_path, made_by, arguments, save, make_model
+):
     model = make_model(made_by, **arguments)
-    torch.save(checkpoint_of(model), tmp_path / "a.ckpt")
-    again = load_model(str(tmp_path / "a.ckpt"))
+    again = load_model(str(save(model, tmp_path / "a.ckpt")))
     assert again.describe() == model.describe()
     assert (again.classes, again.alpha) == (("sea", "hill", "town"), 0.25)
     assert type(again.space) is type(model.space)
     assert not again.network.training
+    stored = again.network.state_dict()
     for key, value in model.network.state_dict().items():
-        assert torch.equal(again.network.state_dict()[key], value)
+        assert stored[key].dtype == value.dtype
+        assert torch.equal(stored[key], value), key
     luminance = torch.rand(1, 1, 20, 30)
-    assert torch.equal(again.network(luminance)[0], model.network(luminance)[0])
+    # Where the weights lie in memory decides how sums are rounded.
+    torch.testing.assert_close(again.network(luminance)[0], model.network(luminance)[0])
 
 
 @pytest.mark.parametrize(("name", "line"), [("gone.ckpt", "no such"), (".", "no run folder")])
@@ -60,10 +81,11 @@ def test_garbage_is_refused(tmp_path, content):
     assert "not a checkpoint of irodori" in refusal(tmp_path / "a.ckpt")
 
 
-def test_a_checkpoint_cut_short_is_refused(tmp_path, model):
-    path = tmp_path / "a.ckpt"
-    torch.save(checkpoint_of(model), path)
-    os.truncate(path, path.stat().st_size // 2)
+@BOTH
+@pytest.mark.parametrize("left", [9, 200, 0.5, 0.99])
+def test_files_cut_short_are_refused(tmp_path, model, save, left):
+    path = save(model, tmp_path / "a")
+    os.truncate(path, left if left > 1 else int(path.stat().st_size * left))
     assert "not a checkpoint of irodori" in refusal(path)
 
 
@@ -167,8 +189,7 @@ def peak():
 
 
 def test_flipped_bits_are_found_and_named(tmp_path, model):
-    path = tmp_path / "a.ckpt"
-    torch.save(checkpoint_of(model), path)
+    path = as_checkpoint(model, tmp_path / "a.ckpt")
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda member: member.file_size)
     content = bytearray(path.read_bytes())
@@ -181,14 +202,74 @@ def test_flipped_bits_are_found_and_named(tmp_path, model):
 
 def test_compressed_checkpoints_are_refused(tmp_path, model):
     """Few bytes may become very many then."""
-    torch.save(checkpoint_of(model), tmp_path / "a.ckpt")
     with (
-        zipfile.ZipFile(tmp_path / "a.ckpt") as plain,
+        zipfile.ZipFile(as_checkpoint(model, tmp_path / "a.ckpt")) as plain,
         zipfile.ZipFile(tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED) as packed,
     ):
         for name in plain.namelist():
             packed.writestr(name, plain.read(name))
     assert "compressed" in refusal(tmp_path / "b.ckpt")
+
+
+def test_half_precision_is_half_the_size_and_becomes_fp32_again(tmp_path, model):
+    full, half = (
+        as_safetensors(model, tmp_path / "a"),
+        as_safetensors(model, tmp_path / "b", half=True),
+    )
+    parameters = sum(weight.numel() for weight in model.network.parameters())
+    assert full.stat().st_size - half.stat().st_size == pytest.approx(2 * parameters, rel=0.01)
+    again = load_model(half).network
+    names = dict(model.network.named_parameters())
+    for name, value in again.state_dict().items():
+        original = model.network.state_dict()[name]
+        assert value.dtype == original.dtype
+        if name in names:
+            assert torch.equal(value, original.half().float())
+            assert not (torch.equal(value, original) and value.numel() > 100)
+        else:
+            assert torch.equal(value, original)
+    luminance = torch.rand(1, 1, 40, 30)
+    with torch.no_grad():
+        one, other = again(luminance)[0], model.network(luminance)[0]
+    assert (one - other).abs().mean() < 0.004
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path, make_model):
+    model = make_model()
+    with torch.no_grad():
+        model.network.colorization.layers[-1].bias[0] = 1e5
+    with pytest.raises(ValueError, match=r"colorization.layers.6.bias has weights too large"):
+        as_safetensors(model, tmp_path / "a", half=True)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"format": "pt"},
+        {KEY: "no JSON"},
+        {KEY: "[1, 2]"},
+        {KEY: "null"},
+        {KEY: "{}"},
+        {KEY: "[" * 100_000},
+    ],
+)
+def test_other_safetensors_are_refused(tmp_path, metadata):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors", metadata)
+    assert "not a checkpoint of irodori" in refusal(tmp_path / "a.safetensors")
+
+
+def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((2**60).to_bytes(8, "little") + b'{"a": 1}')
+    assert "not a checkpoint of irodori" in refusal(path)
+
+
+def test_what_a_network_lacks_is_said(tmp_path, model):
+    weights = dict(model.network.state_dict())
+    del weights["fusion.mix.bias"]
+    save_file(weights, tmp_path / "a.safetensors", {KEY: json.dumps(model.describe())})
+    assert "lacks 1 tensors, such as fusion.mix.bias" in refusal(tmp_path / "a.safetensors")
 
 
 THEIRS = """
@@ -208,20 +289,15 @@ class Mine(Backbone):
 """
 
 
-@pytest.mark.parametrize("form", ["ckpt", "safetensors"])
-def test_a_backbone_of_ones_own_needs_trust(tmp_path, monkeypatch, form):
+@BOTH
+def test_a_backbone_of_ones_own_needs_trust(tmp_path, monkeypatch, save):
     """Also where it can't be built without numbers."""
     (tmp_path / "own_backbone.py").write_text(THEIRS)
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module("own_backbone").Mine(2.0)
     network = JointNetwork(0, backbone=mine, global_features=False).eval()
     model = Model(network, Lab(), (), 0.0, (0.0, 0.0))
-    path = tmp_path / "a"
-    if form == "ckpt":
-        torch.save(checkpoint_of(model), path)
-    else:
-        with path.open("wb") as file:
-            write_safetensors(file, network, model.describe())
+    path = save(model, tmp_path / "a")
     monkeypatch.delitem(sys.modules, "own_backbone")
     assert "--trust own_backbone" in refusal(path)
     assert "own_backbone" not in sys.modules

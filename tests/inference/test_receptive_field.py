@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from irodori.inference.receptive_field import Field, receptive_field
-from networks import joint
+from networks import joint, lively
 
 BOUNDED = (
     pytest.param("resnet18", marks=pytest.mark.long),
@@ -15,16 +15,6 @@ BOUNDED = (
 def network_of(backbone="paper", decoder="skips", **arguments):
     torch.manual_seed(0)
     network = joint(3, width=1 / 16, backbone=backbone, decoder=decoder, **arguments)
-    return network.eval()
-
-
-def calibrated(network):
-    """With norms that have seen a picture: else activations of random layers grow or vanish."""
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
-            layer.momentum = None
-    with torch.no_grad():
-        network.train()(torch.rand(4, 1, 96, 96))
     return network.eval()
 
 
@@ -72,7 +62,7 @@ def test_what_sees_the_whole_photo_is_unbounded(backbone):
 @pytest.mark.parametrize("backbone", BOUNDED)
 @torch.inference_mode()
 def test_what_lies_outside_changes_nothing_and_what_lies_just_inside_does(backbone):
-    network = calibrated(network_of(backbone)).double()
+    network = lively(network_of(backbone)).double()
     network.output.double()
     field = receptive_field(network_of(backbone))
     assert field is not None

@@ -100,12 +100,12 @@ def test_hints_spread_by_the_formula():
 def test_hints_change_colors_and_zeros_do_not(decoder):
     network = with_hints(decoder=decoder)
     luminance_B1HW, hints_BMHW = torch.rand(2, 1, 21, 30), some_hints()
+    hints_BMHW[1] = 0
     plain = network(luminance_B1HW)[0]
-    none = network(luminance_B1HW, hints_BMHW=torch.zeros_like(hints_BMHW))[0]
     hinted = network(luminance_B1HW, hints_BMHW=hints_BMHW)[0]
-    torch.testing.assert_close(plain, none, atol=1e-7, rtol=0)
+    torch.testing.assert_close(hinted[1], plain[1], atol=1e-6, rtol=0)
     assert hinted.shape == plain.shape
-    assert (hinted - plain).abs().max() > 0.01
+    assert (hinted[0] - plain[0]).abs().max() > 0.01
     local = network.backbone.local_features(luminance_B1HW)
     global_BC, _ = network.global_features(luminance_B1HW)
     torch.testing.assert_close(network.decode(local, (21, 30), global_BC, hints_BMHW), hinted)
@@ -140,14 +140,6 @@ def test_some_of_a_batch_have_hints():
     expected_BQHW, _ = network.predict(luminance_B1HW, hints_BMHW=hints_BMHW)
     torch.testing.assert_close(hinted_RQHW, expected_BQHW[rows_R])
     assert torch.equal(plain_BQHW, network.predict(luminance_B1HW)[0])
-
-
-def test_hints_of_one_photo_leave_the_others_alone():
-    network = with_hints()
-    luminance_B1HW, hints_BMHW = torch.rand(2, 1, 16, 16), some_hints(2, 16, 16)
-    hints_BMHW[1] = 0
-    hinted = network(luminance_B1HW, hints_BMHW=hints_BMHW)[0]
-    torch.testing.assert_close(hinted[1], network(luminance_B1HW)[0][1], atol=1e-6, rtol=0)
 
 
 def test_more_cells_with_hints_than_spread(monkeypatch):

@@ -6,15 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from irodori.network import (
-    Backbone,
-    Decoder,
-    Global,
-    JointNetwork,
-    Local,
-    Output,
-    freeze_unused,
-)
+from irodori.network import Backbone, Decoder, Global, JointNetwork, Local, Output
 from irodori.utils.describable import build, describe
 from irodori.utils.errors import IrodoriError
 
@@ -27,7 +19,6 @@ class Mine(Backbone):
     def __init__(self, kernel: int = 9) -> None:
         super().__init__()
         self.layer = nn.Conv2d(1, 6, kernel, stride=8, padding=kernel // 2)
-        self.unused = nn.Linear(3, 3)
 
     def local_features(self, luminance_B1HW):
         return Local(self.layer(luminance_B1HW).relu(), {})
@@ -104,17 +95,6 @@ def test_a_global_path_that_is_not_wanted_is_not_used():
         torch.rand(2, 1, 16, 16)
     )
     assert (chroma.shape, logits) == ((2, 2, 8, 8), None)
-
-
-def test_what_no_gradient_reaches_asks_for_none():
-    network = JointNetwork(3, backbone=Mine())
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    freeze_unused(network)
-    frozen = {key for key, weight in network.named_parameters() if not weight.requires_grad}
-    assert frozen == {"backbone.unused.weight", "backbone.unused.bias"}
-    assert network.training
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    assert all(weight.grad is None for weight in network.parameters())
 
 
 def test_an_encoder_of_ones_own_is_nothing_that_has_to_be():

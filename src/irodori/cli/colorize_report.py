@@ -26,10 +26,6 @@ class Report(ProgressBar):
         self.as_json = as_json
         self.failures = 0
 
-    def __enter__(self) -> "Report":
-        super().__enter__()
-        return self
-
     def outcome(self, outcome: "Outcome") -> None:
         """Print what has become of a photo, and count it."""
         for note in outcome.notes:

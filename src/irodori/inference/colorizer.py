@@ -33,8 +33,6 @@ MAX_SEEN = 4
 """Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
 MIN_SIDE = 32
 """Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
-STEADY = 64
-"""Photos of a sequence that its global features are taken from, at most."""
 
 
 class Colorizer:
@@ -155,21 +153,17 @@ class Colorizer:
         """Return the mean of photos' global features, 1×G: of a style image, or of a sequence.
 
         Args:
-            photos: at least one; of more than STEADY, that many are looked at, evenly spread.
+            photos: at least one.
 
         Raises:
             IrodoriError: the model has no global features.
         """
         if not self.model.network.backbone.global_channels:
             raise IrodoriError("this model has no global features: it can't take those of a style")
-        count = min(len(photos), STEADY)
-        chosen = [photos[number * len(photos) // count] for number in range(count)]
         with torch.inference_mode():
-            seen = [
-                self.network.global_features(self.seen(self._luminance(photo)))[0]
-                for photo in chosen
-            ]
-            return torch.stack(seen).mean(0)
+            seen = (self.seen(self._luminance(photo)) for photo in photos)
+            vectors = [self.network.global_features(seen_11hw)[0] for seen_11hw in seen]
+            return torch.stack(vectors).mean(0)
 
     def color(
         self,

@@ -15,26 +15,6 @@ Pixels = np.ndarray
 """H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16."""
 
 
-def depth_of(pixels_HWC: Pixels) -> int:
-    """Return the level of white: 255 or 65535.
-
-    Raises:
-        ValueError: these aren't a photo's pixels.
-    """
-    depths = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-    if (
-        pixels_HWC.dtype not in depths
-        or pixels_HWC.ndim != 3
-        or pixels_HWC.shape[2] not in (1, 3)
-        or 0 in pixels_HWC.shape
-    ):
-        raise ValueError(
-            "pixels are H×W×1 or H×W×3 of uint8 or uint16, not"
-            f" {'×'.join(map(str, pixels_HWC.shape))} of {pixels_HWC.dtype}"
-        )
-    return depths[pixels_HWC.dtype]
-
-
 class PhotoLuminance:
     """A photo's luminance in a color space, computed for the part that is asked for.
 
@@ -49,7 +29,17 @@ class PhotoLuminance:
     """
 
     def __init__(self, pixels_HWC: Pixels, space: ColorSpace, device: torch.device) -> None:
-        self.white = depth_of(pixels_HWC)
+        if (
+            pixels_HWC.dtype not in (np.uint8, np.uint16)
+            or pixels_HWC.ndim != 3
+            or pixels_HWC.shape[2] not in (1, 3)
+            or 0 in pixels_HWC.shape
+        ):
+            raise ValueError(
+                "pixels are H×W×1 or H×W×3 of uint8 or uint16, not"
+                f" {'×'.join(map(str, pixels_HWC.shape))} of {pixels_HWC.dtype}"
+            )
+        self.white = np.iinfo(pixels_HWC.dtype).max
         if not is_rows(pixels_HWC):
             first_HW, *others_HW = np.moveaxis(pixels_HWC, 2, 0)
             if all(np.array_equal(first_HW, other_HW) for other_HW in others_HW):
@@ -87,8 +77,7 @@ class PhotoLuminance:
         luminance_11HW = torch.empty(1, 1, self.height, self.width, device=self.device)
         step = max(1, PART // self.width)
         for top in range(0, self.height, step):
-            bottom = min(top + step, self.height)
-            luminance_11HW[:, :, top:bottom] = self.rows(top, bottom)
+            luminance_11HW[:, :, top : top + step] = self.rows(top, top + step)
         return luminance_11HW
 
     def at(self, height: int, width: int) -> Tensor:

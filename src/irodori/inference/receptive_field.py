@@ -28,6 +28,7 @@ class Field:
     right: int
 
 
+@torch.inference_mode()
 def receptive_field(network: JointNetwork) -> Field | None:
     """Return the field of `network.color` for given global features; None where it is unbounded.
 
@@ -40,52 +41,40 @@ def receptive_field(network: JointNetwork) -> Field | None:
         network: in evaluation mode.
     """
     # On a GPU an algorithm may spread NaN further than numbers.
-    return _observed(deepcopy(network).cpu().float())
-
-
-@torch.inference_mode()
-def _observed(network: JointNetwork) -> Field | None:
-    """Return the field of a network on the CPU."""
+    network = deepcopy(network).cpu().float()
     step = network.backbone.step
-    device = torch.device("cpu")
     global_BC = None
     if network.fusion is not None:
-        global_BC = torch.zeros(1, network.backbone.global_channels, device=device)
+        global_BC = torch.zeros(1, network.backbone.global_channels)
 
     def rows(luminance_HW: Tensor) -> Tensor:
-        chroma_1CHW = network.color(luminance_HW[None, None], global_BC)
-        return chroma_1CHW.isnan().any(1).any(2)[0]
+        return network.color(luminance_HW[None, None], global_BC).isnan().any(1).any(2)[0]
 
     def columns(luminance_HW: Tensor) -> Tensor:
-        chroma_1CHW = network.color(luminance_HW.T[None, None], global_BC)
-        return chroma_1CHW.isnan().any(1).any(1)[0]
+        return network.color(luminance_HW.T[None, None], global_BC).isnan().any(1).any(1)[0]
 
-    reaches = []
+    reaches: list[int] = []
     for spoiled in (rows, columns):
         blocks = 8
-        while (reach := _reach(spoiled, device, step, blocks)) is None:
+        while (reach := _reach(spoiled, step, blocks)) is None:
             blocks *= 2
             if blocks * step > LIMIT:
                 return None
-        reaches.append(reach)
-    (above, below), (left, right) = reaches
-    return Field(step, above, below, left, right)
+        reaches += reach
+    return Field(step, *reaches)
 
 
-def _reach(
-    spoiled: Callable[[Tensor], Tensor], device: torch.device, step: int, blocks: int
-) -> tuple[int, int] | None:
+def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple[int, int] | None:
     """Return how many pixels before and after a block it depends on; None: the probe is too short.
 
     Args:
         spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)
             whose first dimension is the one looked along.
-        device: to compute on.
         blocks: the probe's length in blocks.
     """
 
     def spoiled_blocks(first: int, last: int) -> list[bool]:
-        luminance_HW = torch.full((blocks * step, step), 0.5, device=device)
+        luminance_HW = torch.full((blocks * step, step), 0.5)
         luminance_HW[first:last] = torch.nan
         found: list[bool] = spoiled(luminance_HW).unflatten(0, (blocks, -1)).any(1).tolist()
         return found

@@ -64,7 +64,7 @@ class GuidedUpsampler:
         # Columns first: there are fewer values at that point.
         planes_1PhW = interpolate_columns(planes_1Phw, columns)
         planes_1PHW = interpolate_rows(planes_1PhW, rows - first)
-        return _with_detail(planes_1PHW, channels, luminance_11HW)
+        return with_detail(planes_1PHW, channels, luminance_11HW)
 
     def at(self, rows_N: Tensor, columns_N: Tensor, luminance_N: Tensor) -> Tensor:
         """Return the chrominance of single pixels, C×N, as `rows` does.
@@ -73,29 +73,18 @@ class GuidedUpsampler:
             rows_N, columns_N: of the photo, int64 on the CPU.
             luminance_N: of these pixels.
         """
-        channels, *size = self.chroma_1Chw.shape[1:]
-        seen, whole = (self.seen_height, self.seen_width), (self.height, self.width)
-        lines, places = [], []
-        for lines_N, *sides in zip((rows_N, columns_N), whole, seen, size, strict=True):
-            # The part of the chrominance that a pixel depends on: its neighbors and their reach.
-            position_N = source_positions(sides[0], sides[1], lines_N, sides[2])
-            length = min(2 * REACH + 2, sides[2])
-            first_N = (position_N.long() - REACH).clamp(0, sides[2] - length)
-            lines.append((first_N[:, None] + torch.arange(length)).to(self.chroma_1Chw.device))
-            # grid_sample counts from -1 to 1 between the outer edges.
-            places.append((position_N - first_N + 0.5) * 2 / length - 1)
-        parts_NC, parts_N1 = (
-            planes_1Chw[0][:, lines[0][:, :, None], lines[1][:, None]].movedim(1, 0)
-            for planes_1Chw in (self.chroma_1Chw, self.luminance_11hw)
-        )
-        planes_NP11 = functional.grid_sample(
-            planes_of(parts_NC, parts_N1),
-            torch.stack(places[::-1], 1)[:, None, None].to(self.chroma_1Chw),
+        channels, height, width = self.chroma_1Chw.shape[1:]
+        y_N = source_positions(self.height, self.seen_height, rows_N, height)
+        x_N = source_positions(self.width, self.seen_width, columns_N, width)
+        # grid_sample counts from -1 to 1 between the outer edges.
+        place_N2 = torch.stack([(x_N + 0.5) * 2 / width - 1, (y_N + 0.5) * 2 / height - 1], 1)
+        planes_1P1N = functional.grid_sample(
+            self._planes(0, height),
+            place_N2[None, None].to(self.chroma_1Chw),
             padding_mode="border",
             align_corners=False,
         )
-        chroma_NC11 = _with_detail(planes_NP11, channels, luminance_N[:, None, None, None])
-        return chroma_NC11[:, :, 0, 0].T
+        return with_detail(planes_1P1N, channels, luminance_N[None, None, None])[0, :, 0]
 
     def _planes(self, first: int, last: int) -> Tensor:
         """Return all that is upsampled, of rows first … last − 1: 1×P×(last − first)×w."""
@@ -116,7 +105,7 @@ def planes_of(chroma_BChw: Tensor, luminance_B1hw: Tensor) -> Tensor:
     return torch.cat([chroma_BChw, slopes_BChw, low_BChw, high_BChw, luminance_B1hw], 1)
 
 
-def _with_detail(planes_1PHW: Tensor, channels: int, luminance_11HW: Tensor) -> Tensor:
+def with_detail(planes_1PHW: Tensor, channels: int, luminance_11HW: Tensor) -> Tensor:
     """Return upsampled chrominance with what luminance has of detail; planes as `_planes` has."""
     chroma, slope, low, high, luminance = planes_1PHW.split([*4 * [channels], 1], dim=1)
     # Where luminance goes far beyond that of the neighbors, their slope says nothing.

@@ -164,15 +164,10 @@ class JointNetwork(nn.Module, Describable):
         seen = self.backbone.global_features(luminance_B1HW)
         return seen.features_BC, self._logits(seen)
 
-    def color(
-        self,
-        luminance_B1HW: Tensor,
-        global_BC: Tensor | None = None,
-        hints_BMHW: Tensor | None = None,
-    ) -> Tensor:
+    def color(self, luminance_B1HW: Tensor, global_BC: Tensor | None = None) -> Tensor:
         """Return chrominance as `forward` does, for given global features (None without)."""
         local = self.backbone.local_features(luminance_B1HW)
-        return self.decode(local, luminance_B1HW.shape[-2:], global_BC, hints_BMHW)
+        return self.decode(local, luminance_B1HW.shape[-2:], global_BC)
 
     def decode(
         self,

@@ -4,7 +4,7 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Protocol, TextIO
+from typing import Protocol, Self, TextIO
 
 from rich import progress
 from rich.console import Console
@@ -72,7 +72,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         )
         self._number = self._bar.add_task(task, total=total, completed=done, rate="")
 
-    def __enter__(self) -> "ProgressBar":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

@@ -4,21 +4,19 @@ from copy import deepcopy
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 from typer import Typer
 from typer.testing import CliRunner
 
 from irodori.cli.export import export
-from irodori.color import Lab
 from irodori.inference.export import write
 from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
 from irodori.inference.export.write import export_model
 from irodori.inference.fast.folding import fold
-from irodori.model import Model, load_model
+from irodori.model import load_model
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import KEY
-from networks import joint, save_checkpoint
+from networks import save_checkpoint, varied_model
 
 PRESETS = [
     ("paper", "paper"),
@@ -31,22 +29,6 @@ PRESETS = [
 ]
 """Of conf/backbone, with the decoder that its experiments have."""
 SHAPES = ((1, 64, 96), (3, 75, 109), (1, 224, 224), (2, 33, 100), (1, 224, 131), (1, 1, 1))
-
-
-def model_of(backbone, decoder, **arguments):
-    torch.manual_seed(0)
-    arguments = {"num_classes": 3, "width": 1 / 16, **arguments}
-    network = joint(backbone=backbone, decoder=decoder, **arguments)
-    for layer in network.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.momentum = None
-            nn.init.uniform_(layer.bias, -0.3, 0.5)
-    # The norms see pictures once, so that numbers stay moderate and colors vary.
-    coarse = torch.rand(6, 1, 6, 6) * torch.linspace(0.2, 1, 6)[:, None, None, None]
-    with torch.no_grad():
-        network.train()(functional.interpolate(coarse, (96, 96), mode="bilinear"))
-    classes = ("sea", "hill", "town")[: arguments["num_classes"]]
-    return Model(network.eval(), Lab(), classes, 0.25, (3.0, 9.0))
 
 
 def agree(run, network, tolerance, smallest=1):
@@ -116,25 +98,18 @@ def check_description(text, model):
     assert description == json.loads(json.dumps(model.describe()))
 
 
+BOTH = pytest.mark.parametrize("check", [check_onnx, check_torch_export])
+
+
 @pytest.mark.long
+@BOTH
 @pytest.mark.parametrize(("backbone", "decoder"), PRESETS)
-def test_every_preset_in_onnx(backbone, decoder):
-    check_onnx(model_of(backbone, decoder))
+def test_every_preset(check, backbone, decoder):
+    check(varied_model(backbone=backbone, decoder=decoder))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("backbone", "decoder"), PRESETS)
-def test_every_preset_in_torch_export(backbone, decoder):
-    check_torch_export(model_of(backbone, decoder))
-
-
-@pytest.mark.long
-def test_the_starters_encoder_in_onnx():
-    check_onnx(model_of("tf_efficientnet_lite0", "skips"))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("check", [check_onnx, check_torch_export])
+@BOTH
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -143,8 +118,7 @@ def test_the_starters_encoder_in_onnx():
     ],
 )
 def test_other_networks(check, arguments):
-    model = model_of(**{"backbone": "paper", "decoder": "paper", **arguments})
-    check(model)
+    check(varied_model(**arguments))
 
 
 @pytest.fixture
@@ -171,7 +145,7 @@ def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
 
 
 def test_saturation_multiplies_the_logits_of_colors(tmp_path):
-    model = model_of("tf_efficientnet_lite0", "skips")
+    model = varied_model(backbone="tf_efficientnet_lite0", decoder="skips")
     output = tmp_path / "a.safetensors"
     checkpoint = save_checkpoint(model, tmp_path / "a.ckpt")
     export_model(checkpoint, "safetensors", output, saturation=1.3)
@@ -226,6 +200,6 @@ def test_what_fails_leaves_nothing_behind(tmp_path, checkpoint, monkeypatch, err
         file.write(b"half a file")
         raise error
 
-    monkeypatch.setitem(write.FORMATS, "onnx", fail)
+    monkeypatch.setattr(write, "write_model", fail)
     assert message in refusal(checkpoint, "onnx", tmp_path / "a.onnx")
     assert {path.name for path in tmp_path.iterdir()} == {"a.ckpt"}

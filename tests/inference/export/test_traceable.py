@@ -2,9 +2,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.layers import Conv2dSame
+from timm.layers.pool2d_same import MaxPool2dSame
+from torch import nn
 from torch.nn import functional
 
-from irodori.inference.export.traceable import Traceable, scaled_by_products
+from irodori.inference.export.traceable import (
+    Traceable,
+    scaled_by_products,
+    use_static_padding,
+)
 from networks import joint
 
 
@@ -39,3 +46,22 @@ def test_it_is_the_networks_own_forward(backbone, arguments):
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2dSame(4, 6, 3, stride=2),
+        Conv2dSame(4, 4, (5, 3), stride=2, groups=4, bias=False),
+        Conv2dSame(4, 6, 3, dilation=2),
+        MaxPool2dSame(3, 2),
+    ],
+)
+@torch.no_grad()
+def test_padding_that_the_size_does_not_decide(layer):
+    features = torch.randn(2, 4, 16, 32) - 1
+    network = nn.Sequential(nn.Identity(), layer)
+    expected = network(features)
+    use_static_padding(network)
+    assert network[1] is not layer
+    assert torch.equal(network(features), expected)

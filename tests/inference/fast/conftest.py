@@ -4,25 +4,25 @@ import pytest
 import torch
 from torch import nn
 
-from networks import joint
+from networks import joint, last_layer
 
 
 @pytest.fixture(scope="session")
 def make_network():
-    """Makes a narrow network in evaluation mode; see `lively`."""
+    """Makes a narrow network in evaluation mode; see `scaled`."""
 
     def make(**arguments):
         torch.manual_seed(0)
         network = joint(5, **arguments)
         if network.backbone.encoder_layers():
             network.backbone.input_size = (64, 64)
-        return lively(network)
+        return scaled(network)
 
     return make
 
 
 @torch.no_grad()
-def lively(network):
+def scaled(network):
     """The network, with norms that are no identities and a prediction that varies."""
     for norm in network.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
@@ -33,8 +33,7 @@ def lively(network):
     photos = nn.functional.interpolate(small, (64, 64), mode="bilinear")
     network.train()(photos)
     network.eval()
-    colorization = network.colorization
-    last = colorization.layers[-1] if hasattr(colorization, "layers") else colorization.output
+    last = last_layer(network)
     prediction, _ = network.predict(photos)
     # Chrominance then varies as in photographs, by about a tenth of its range.
     scale = 0.4 / prediction.std()

@@ -6,7 +6,7 @@ from torch.nn import functional
 from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
-from irodori.inference.fast import faster
+from irodori.inference.fast.fast_network import faster
 from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.utils.errors import IrodoriError
 
@@ -106,21 +106,6 @@ def test_the_output_keeps_its_precision(make_network):
     assert torch.equal(fast.output.chroma_QC, network.output.chroma_QC)
     weights = dict(fast.named_parameters())
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("arguments", KINDS)
-@torch.no_grad()
-def test_features_that_both_paths_need_are_computed_once(make_network, arguments, precision):
-    fast = faster(make_network(**arguments), precision)
-    backbone = fast.backbone
-    shared, side = (backbone.low[0], 224) if not arguments else (backbone.encoder, 64)
-    calls = []
-    shared.register_forward_hook(lambda *_: calls.append(1))
-    fast(photos((side, side)))
-    assert len(calls) == 1
-    fast(photos((side, 40)))
-    assert len(calls) == 3
 
 
 @pytest.mark.parametrize(

@@ -82,22 +82,25 @@ def test_photos_are_read_colorized_and_written(scans):
         assert one.seconds >= 0.01
 
 
-def test_a_slow_photo_does_not_hold_up_the_others(scans):
-    others = threading.Event()
+def order_with_a_slow_first(count):
+    """In what order photos are done, two at a time, the first when so many others are."""
+    others, slow = threading.Event(), np.asarray(Image.open("scans/0.png")).mean()
 
     def wait(pixels):
         if pixels.mean() == slow:
             assert others.wait(20)
 
-    slow = np.asarray(Image.open("scans/0.png")).mean()
-    model = Model(wait)
-    options = JobOptions(jobs=2)
+    options, names = JobOptions(jobs=2), []
     plan = make_plan(["scans"], "out", options)
-    names = []
-    for outcome in job.colorize_photos(plan, options, print, lambda *_: model):
+    for outcome in job.colorize_photos(plan, options, print, lambda *_: Model(wait)):
         names.append(outcome.task.source.name)
-        if len(names) == 5:
+        if len(names) == count:
             others.set()
+    return names
+
+
+def test_a_slow_photo_does_not_hold_up_the_others(scans):
+    names = order_with_a_slow_first(5)
     assert names[-1] == "0.png"
     assert len(names) == 6
 
@@ -200,23 +203,10 @@ def test_the_limits_hold_and_every_task_runs_once(jobs, budget, costs):
 
 
 def test_a_photo_that_waits_for_memory_holds_up_no_other_that_fits(scans, monkeypatch):
-    others = threading.Event()
-
-    def wait(pixels):
-        if pixels.mean() == slow:
-            assert others.wait(20)
-
-    slow = np.asarray(Image.open("scans/0.png")).mean()
     costs = {"0.png": 20, "1.png": 90}
     monkeypatch.setattr(job._Job, "_cost", lambda self, task: costs.get(task.source.name, 20))
     monkeypatch.setattr(job, "MEMORY", 50)
-    options, names = JobOptions(jobs=2), []
-    plan = make_plan(["scans"], "out", options)
-    for outcome in job.colorize_photos(plan, options, print, lambda *_: Model(wait)):
-        names.append(outcome.task.source.name)
-        if len(names) == 4:
-            others.set()
-    assert names == ["2.png", "3.png", "4.png", "5.png", "0.png", "1.png"]
+    assert order_with_a_slow_first(4) == ["2.png", "3.png", "4.png", "5.png", "0.png", "1.png"]
 
 
 def test_photos_share_the_cores_with_those_that_run(scans):
@@ -239,6 +229,14 @@ def test_few_bytes_are_in_flight(scans, monkeypatch):
     monkeypatch.setattr(job, "MEMORY", 1)
     color(model=(model := Model()), jobs=4)
     assert model.most == 1
+
+
+def test_a_page_of_several_counts_by_its_size(scans):
+    first, *others = (tiny.photo(number) for number in range(2))
+    first.save("pages.tif", save_all=True, append_images=others)
+    options = JobOptions(page=2)
+    plan = make_plan(["pages.tif"], "out", options)
+    assert job._Job(plan, options, print)._cost(plan.tasks[0]) > 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])

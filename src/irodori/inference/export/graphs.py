@@ -15,6 +15,7 @@ from torch.fx.experimental import _config as fx_config
 from irodori.inference.export.traceable import Traceable, use_static_padding
 from irodori.inference.fast.folding import fold
 from irodori.model import Model
+from irodori.network import JointNetwork
 from irodori.utils.model_file import KEY
 
 INPUT = "luminance"
@@ -41,7 +42,7 @@ def write_torch_export(file: BinaryIO, model: Model) -> None:
     Raises:
         Exception: of many kinds, if the network can't be traced.
     """
-    program = traced(folded(model), (torch.zeros(EXAMPLE),))
+    program = traced(Traceable(folded(model)), (torch.zeros(EXAMPLE),))
     torch.export.save(program, file, extra_files={EXTRA_FILE: described(model, USE)})
 
 
@@ -52,7 +53,7 @@ def write_onnx(file: BinaryIO, model: Model) -> None:
         ImportError: onnx or onnxscript isn't installed.
         Exception: of many kinds, if the network can't be traced.
     """
-    program = traced(folded(model), (torch.zeros(EXAMPLE),))
+    program = traced(Traceable(folded(model)), (torch.zeros(EXAMPLE),))
     outputs = OUTPUTS[: len(program.graph_signature.user_outputs)]
     exported = to_onnx(program, [INPUT], outputs)
     exported.model.metadata_props[KEY] = described(model, USE)
@@ -80,12 +81,12 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
     )
 
 
-def folded(model: Model) -> Traceable:
-    """Return the network with its norms folded, ready to be traced."""
+def folded(model: Model) -> JointNetwork:
+    """Return a copy of the network with its norms folded, ready to be traced."""
     network = deepcopy(model.network).eval().requires_grad_(False)
     fold(network)
     use_static_padding(network)
-    return Traceable(network)
+    return network
 
 
 def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:

@@ -1,6 +1,5 @@
 """The whole of `Colorizer` as one ONNX graph: sRGB pictures of any size in, sRGB pictures out."""
 
-from copy import deepcopy
 from typing import Any, BinaryIO
 
 import onnx
@@ -10,13 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.inference.colorizer import MAX_SEEN, MIN_SIDE
-from irodori.inference.export.graphs import described, to_onnx, traced
-from irodori.inference.export.traceable import scaled_by_products, use_static_padding
-from irodori.inference.fast.folding import fold
+from irodori.inference.export.graphs import described, folded, to_onnx, traced
+from irodori.inference.export.traceable import global_features
 from irodori.inference.gamut import STEPS, TOLERANCE
 from irodori.inference.prepared_photo import MARGIN
 from irodori.inference.settings import WORK_SIZE
-from irodori.inference.upsampling import slopes
+from irodori.inference.upsampling import planes_of, with_detail
 from irodori.model import Model
 from irodori.network.joint import reduce_chroma
 from irodori.utils.model_file import KEY
@@ -74,19 +72,13 @@ class SeenPhoto(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network = deepcopy(model.network).eval().requires_grad_(False)
+        self.network = folded(model)
         self.space = model.space
-        fold(self.network)
-        use_static_padding(self.network)
 
     def forward(self, rgb_B3hw: Tensor) -> tuple[Tensor, ...]:
         """Map B×3×h×w in [0,1] to B×C×⌈h/2⌉×⌈w/2⌉, B×1×h×w and B×classes."""
         luminance_B1hw = luminance_of(self.space, rgb_B3hw)
-        global_BC, logits_BC = None, None
-        if self.network.fusion is not None:
-            global_BC, logits_BC = self.network.global_features(
-                scaled_by_products(luminance_B1hw, *self.network.backbone.input_size)
-            )
+        global_BC, logits_BC = global_features(self.network, luminance_B1hw)
         mirrored = functional.pad(luminance_B1hw, (MARGIN,) * 4, mode="reflect")
         half = slice(MARGIN // 2, -(MARGIN // 2))
         chroma_BChw = self.network.color(mirrored, global_BC)[:, :, half, half]
@@ -104,19 +96,13 @@ class JoinedPhoto(nn.Module):
     def forward(self, rgb_B3HW: Tensor, chroma_BChw: Tensor, seen_B1hw: Tensor) -> Tensor:
         """Map B×3×H×W, B×C×h/2×w/2 and B×1×h×w to sRGB B×3×H×W in [0,1]."""
         own_B1HW = luminance_of(self.space, rgb_B3HW)
-        reduced_B1hw = reduce_chroma(seen_B1hw)
-        low_BChw = -functional.max_pool2d(-chroma_BChw, 3, stride=1, padding=1)
-        high_BChw = functional.max_pool2d(chroma_BChw, 3, stride=1, padding=1)
-        slope_BChw = slopes(reduced_B1hw, chroma_BChw)
-        planes = (chroma_BChw, slope_BChw, low_BChw, high_BChw, reduced_B1hw)
         rows_Hh, columns_Ww = (
             between(rgb_B3HW.shape[axis], seen_B1hw.shape[axis], chroma_BChw.shape[axis])
             for axis in (2, 3)
         )
-        full = rows_Hh @ (torch.cat(planes, 1) @ columns_Ww.T)
-        chroma, slope, low, high, luminance = full.split([*4 * [chroma_BChw.shape[1]], 1], dim=1)
-        guided = chroma + slope * (own_B1HW - luminance)
-        return self._into_gamut(own_B1HW, torch.minimum(torch.maximum(guided, low), high))
+        planes_BPhw = planes_of(chroma_BChw, reduce_chroma(seen_B1hw))
+        planes_BPHW = rows_Hh @ (planes_BPhw @ columns_Ww.T)
+        return self._into_gamut(own_B1HW, with_detail(planes_BPHW, chroma_BChw.shape[1], own_B1HW))
 
     def _into_gamut(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
         """Do what `gamut.into_gamut` does, for all pixels, since a graph can't pick some."""

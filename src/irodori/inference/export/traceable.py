@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from irodori.network import JointNetwork
 
@@ -25,13 +24,19 @@ class Traceable(nn.Module):
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
         """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
-        if self.network.fusion is None:
-            return (self.network.color(luminance_B1HW),)
-        global_BC, logits_BC = self.network.global_features(
-            scaled_by_products(luminance_B1HW, *self.network.backbone.input_size)
-        )
+        global_BC, logits_BC = global_features(self.network, luminance_B1HW)
         chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
         return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
+
+
+def global_features(
+    network: JointNetwork, luminance_B1HW: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the global features and the scene logits of luminance of any size."""
+    if network.fusion is None:
+        return None, None
+    size = network.backbone.input_size
+    return network.global_features(scaled_by_products(luminance_B1HW, *size))
 
 
 def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
@@ -62,59 +67,28 @@ def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
     return normalized_wS
 
 
-class StaticPadding(nn.Module):
-    """A layer of timm with TensorFlow's padding, of features that its stride divides.
-
-    timm's own computes the padding from the size, and tracing that for all sizes takes minutes.
-
-    Args:
-        layer: a convolution or pooling whose forward pads.
-        plain: what computes the layer of padded features.
-        value: what is padded with.
-    """
-
-    def __init__(self, layer: Any, plain: Any, value: float = 0.0) -> None:
-        super().__init__()
-        self.layer, self.plain, self.value = layer, plain, value
-        self.padding: list[int] = []
-        for kernel, stride, dilation in zip(
-            *map(pair, (layer.kernel_size, layer.stride, getattr(layer, "dilation", 1))),
-            strict=True,
-        ):
-            total = max((kernel - 1) * dilation + 1 - stride, 0)
-            # torch wants the last dimension first.
-            self.padding[:0] = [total // 2, total - total // 2]
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        """Map B×inputs×H×W to B×outputs×H/s×W/s."""
-        padded_BCHW = functional.pad(features_BCHW, self.padding, value=self.value)
-        result_BCHW: Tensor = self.plain(self.layer, padded_BCHW)
-        return result_BCHW
-
-
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """Return a setting for height and width."""
-    return (value, value) if isinstance(value, int) else value
-
-
 def use_static_padding(network: nn.Module) -> None:
     """Change a network, in place, so that no padding depends on the size of the picture.
 
-    Features have sizes that all strides divide, since a backbone extends photos to whole steps.
+    timm's layers with TensorFlow's padding compute it from the size, and tracing that for all sizes
+    takes minutes. Features have sizes that all strides divide, since a backbone extends photos to
+    whole steps.
     """
-    for name, module in list(network.named_modules()):
+    for name, layer in list(network.named_modules()):
         # By name, so that timm is only imported for its models.
-        if type(module).__name__ == "Conv2dSame":
-            network.set_submodule(name, StaticPadding(module, _convolved).eval())
-        elif type(module).__name__ == "MaxPool2dSame":
-            network.set_submodule(name, StaticPadding(module, _pooled, -torch.inf).eval())
-
-
-def _convolved(layer: nn.Conv2d, padded_BCHW: Tensor) -> Tensor:
-    return functional.conv2d(
-        padded_BCHW, layer.weight, layer.bias, layer.stride, 0, layer.dilation, layer.groups
-    )
-
-
-def _pooled(layer: nn.MaxPool2d, padded_BCHW: Tensor) -> Tensor:
-    return functional.max_pool2d(padded_BCHW, layer.kernel_size, layer.stride, 0, layer.dilation)
+        kind = type(layer).__name__
+        if kind not in ("Conv2dSame", "MaxPool2dSame"):
+            continue
+        same: Any = layer
+        shape = same.kernel_size, same.stride, 0, same.dilation
+        padding: list[int] = []
+        for kernel, stride, dilation in zip(*shape[:2], same.dilation, strict=True):
+            total = max((kernel - 1) * dilation + 1 - stride, 0)
+            # torch wants the last dimension first.
+            padding[:0] = [total // 2, total - total // 2]
+        plain: nn.Module = nn.MaxPool2d(*shape)
+        if kind == "Conv2dSame":
+            plain = nn.Conv2d(same.in_channels, same.out_channels, *shape, same.groups)
+            plain.weight, plain.bias = same.weight, same.bias
+        pad = nn.ConstantPad2d(padding, 0.0 if kind == "Conv2dSame" else -torch.inf)
+        network.set_submodule(name, nn.Sequential(pad, plain).eval())

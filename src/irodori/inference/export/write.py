@@ -1,6 +1,6 @@
 """Writing a checkpoint's model in a format that other programs read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,12 @@ from irodori.network.output import ChromaOutput
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 from irodori.utils.model_file import write_safetensors
+
+ONNX, TORCH_EXPORT, SAFETENSORS = "onnx", "torch-export", "safetensors"
+FORMATS = {ONNX: ".onnx", TORCH_EXPORT: ".pt2", SAFETENSORS: ".safetensors"}
+"""Formats with the suffixes of their files."""
+NETWORK, PHOTO = "network", "photo"
+PARTS = (PHOTO, NETWORK)
 
 
 def export_model(
@@ -44,8 +50,8 @@ def export_model(
     """
     if form not in FORMATS:
         raise IrodoriError(f"--format {form} is unknown: it is one of {', '.join(FORMATS)}")
-    if output.suffix.lower() != SUFFIXES[form]:
-        raise IrodoriError(f"{output}: a file of --format {form} ends with {SUFFIXES[form]}")
+    if output.suffix.lower() != FORMATS[form]:
+        raise IrodoriError(f"{output}: a file of --format {form} ends with {FORMATS[form]}")
     if half and form != SAFETENSORS:
         raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
     if part not in (None, *PARTS):
@@ -58,7 +64,7 @@ def export_model(
     saturate(model.network, saturation)
     try:
         with replacing(output) as file:
-            FORMATS[form](file, model, half, part)
+            write_model(file, model, form, half, part)
     except IrodoriError:
         raise
     except OSError as error:
@@ -96,29 +102,16 @@ def saturate(network: JointNetwork, factor: float) -> None:
         parameter.mul_(factor)
 
 
-def _safetensors(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
-    write_safetensors(file, model.network, model.describe(), half)
+def write_model(file: BinaryIO, model: Model, form: str, half: bool, part: str | None) -> None:
+    """Write a model to an open file; see `export_model`."""
+    if form == SAFETENSORS:
+        write_safetensors(file, model.network, model.describe(), half)
+    elif form == TORCH_EXPORT:
+        write_torch_export(file, model)
+    elif part == NETWORK:
+        write_onnx(file, model)
+    else:
+        # Imported here: it needs onnx, an extra.
+        from irodori.inference.export.photo_graph import write_photo_onnx
 
-
-def _torch_export(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
-    write_torch_export(file, model)
-
-
-def _onnx(file: BinaryIO, model: Model, half: bool, part: str | None) -> None:
-    # Imported here: it needs onnx, an extra.
-    from irodori.inference.export.photo_graph import write_photo_onnx
-
-    (write_onnx if part == NETWORK else write_photo_onnx)(file, model)
-
-
-ONNX, SAFETENSORS = "onnx", "safetensors"
-FORMATS: dict[str, Callable[[BinaryIO, Model, bool, str | None], None]] = {
-    ONNX: _onnx,
-    "torch-export": _torch_export,
-    SAFETENSORS: _safetensors,
-}
-"""Functions that write a format, by its name."""
-SUFFIXES = {ONNX: ".onnx", "torch-export": ".pt2", SAFETENSORS: ".safetensors"}
-"""Suffixes of the formats' files."""
-NETWORK, PHOTO = "network", "photo"
-PARTS = (PHOTO, NETWORK)
+        write_photo_onnx(file, model)

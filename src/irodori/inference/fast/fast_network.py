@@ -3,8 +3,8 @@
 from copy import deepcopy
 
 import torch
+from torch import Tensor, nn
 
-from irodori.inference.fast.bf16 import to_bf16
 from irodori.inference.fast.folding import fold
 from irodori.network import JointNetwork
 from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
@@ -38,3 +38,25 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
     if precision == "bf16":
         to_bf16(copy)
     return copy
+
+
+def to_bf16(network: JointNetwork) -> None:
+    """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
+
+    Weights are stored in bf16, since autocast would convert all of them again at every call.
+    Luminance is scaled and normalized in fp32, since bf16 has no more than 128 steps from 0.5 to 1;
+    chrominance (see `network.output`), what hints change of it, and scene logits are fp32. Global
+    features are bf16 and are accepted in any precision.
+    """
+    for part in network.children():
+        if part not in (network.output, network.hint_spread):
+            part.to(torch.bfloat16)
+    network.backbone.first_layer().register_forward_pre_hook(_to_bf16)
+    if network.fusion is not None:
+        network.fusion.register_forward_pre_hook(_to_bf16)
+    if network.classification is not None:
+        network.classification.register_forward_hook(lambda _, __, logits_BC: logits_BC.float())
+
+
+def _to_bf16(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(value.bfloat16() for value in inputs)

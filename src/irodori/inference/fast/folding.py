@@ -4,13 +4,20 @@ In use a batch norm is the same scale and shift of a channel at every place: nor
 s·(Wx + b − μ) + β with s = γ/√(σ² + ε), which is (sW)x + s·(b − μ) + β.
 """
 
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.overrides import TorchFunctionMode
 
-from irodori.inference.fast.pairs import Layer, pairs
 from irodori.network.decoders import LearnedUpsampling
 from irodori.network.heads import Fusion
+
+Layer = nn.Conv2d | nn.Linear
 
 
 def fold(network: nn.Module) -> None:
@@ -42,22 +49,106 @@ def absorb(layer: Layer, norm: _BatchNorm) -> None:
             makes one channel of n neighboring outputs.
         norm: of C channels.
     """
-    mean_C, variance_C = norm.running_mean, norm.running_var
-    assert mean_C is not None
-    assert variance_C is not None
-    times = len(layer.weight) // len(mean_C)
+    times = len(layer.weight) // norm.num_features
+    mean, variance, scale, shift = (
+        None if value_C is None else value_C.double().repeat_interleave(times)
+        for value_C in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    assert mean is not None
+    assert variance is not None
+    # In float64, since it is done once and rounded once. The function takes linear layers, too.
+    bias = None if layer.bias is None else layer.bias.double()
+    weight, shift = fuse_conv_bn_weights(
+        layer.weight.double(), bias, mean, variance, norm.eps, scale, shift
+    )
+    layer.weight.copy_(weight)
+    layer.bias = nn.Parameter(shift.to(layer.weight.dtype), requires_grad=False)
 
-    def of_outputs(value_C: Tensor) -> Tensor:
-        # In float64, since it is done once and rounded once.
-        return value_C.double().repeat_interleave(times)
 
-    scale_O = of_outputs(variance_C).add(norm.eps).rsqrt()
-    shift_O = -of_outputs(mean_C) if layer.bias is None else layer.bias - of_outputs(mean_C)
-    if norm.affine:
-        scale_O = scale_O * of_outputs(norm.weight)
-    shift_O = scale_O * shift_O
-    if norm.affine:
-        shift_O = shift_O + of_outputs(norm.bias)
-    weight_OI = layer.weight.double().flatten(1) * scale_O[:, None]
-    layer.weight.copy_(weight_OI.view_as(layer.weight))
-    layer.bias = nn.Parameter(shift_O.to(layer.weight.dtype), requires_grad=False)
+def pairs(network: nn.Module) -> list[tuple[Layer, _BatchNorm]]:
+    """Return layers with the batch norm that takes all of their output, and nothing else.
+
+    They are found by watching the network run once: neither the names of modules nor their order
+    say what is computed from what, and a network of timm may use a layer's output twice, or its
+    weights in another way than as they are.
+
+    Args:
+        network: of luminance, in evaluation mode.
+    """
+    some = next(network.parameters())
+    # The smallest size that every encoder takes; the global path scales it to its own.
+    luminance_B1HW = torch.zeros(1, 1, 32, 32, dtype=some.dtype, device=some.device)
+    with torch.no_grad(), Watch(network) as watch:
+        network(luminance_B1HW)
+    found: list[tuple[Layer, _BatchNorm]] = []
+    for layer, followers in watch.followers.items():
+        norm = followers[0] if followers else None
+        if norm and set(followers) == {norm} and set(watch.sources[norm]) == {layer}:
+            found.append((layer, norm))
+    return found
+
+
+class Watch(TorchFunctionMode):
+    """Follows the outputs of a network's layers while it is active.
+
+    Attributes:
+        followers: of each layer that ran, what took its outputs: a batch norm, or None for
+            anything else.
+        sources: of each batch norm that ran, the layers whose outputs it took; None for any other
+            tensor.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        modules = list(network.modules())
+        self.layers = {id(m.weight): m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)}
+        self.norms = {id(m.running_mean): m for m in filter(is_foldable, modules)}
+        self.followers: dict[Layer, list[_BatchNorm | None]] = {}
+        self.sources: dict[_BatchNorm, list[Layer | None]] = {}
+        # With the tensor, whose id would otherwise be given to another one.
+        self.outputs: dict[int, tuple[Layer, Tensor]] = {}
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call `func`, and note what goes from where to where."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if result is not None and next(tensors(result), None) is None:
+            return result  # It was asked for its shape, or the like.
+        norm = self.norms.get(id(args[1])) if func == functional.batch_norm else None
+        if norm is not None:
+            layer, _ = self.outputs.get(id(args[0]), (None, None))
+            self.sources.setdefault(norm, []).append(layer)
+        for tensor in tensors((args, kwargs)):
+            if id(tensor) in self.outputs:
+                self.followers[self.outputs[id(tensor)][0]].append(norm)
+        if func in (functional.conv2d, functional.linear):
+            # Not so where the weight is made from the layer's own, as by weight standardisation.
+            layer = self.layers.get(id(args[1]))
+            if layer is not None:
+                self.outputs[id(result)] = (layer, result)
+                self.followers.setdefault(layer, [])
+        return result
+
+
+def is_foldable(module: nn.Module) -> TypeGuard[_BatchNorm]:
+    """Return whether it is a batch norm with statistics, or timm's with an activation."""
+    plain = type(module) in (nn.BatchNorm1d, nn.BatchNorm2d)
+    with_activation = isinstance(module, _BatchNorm) and hasattr(module, "act")
+    return (plain or with_activation) and module.running_mean is not None
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield all tensors in nested tuples, lists and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors(part)

@@ -139,7 +139,7 @@ def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found
 
 def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Found) -> None:
     """Add the photos below a folder, whose place in the tree below `top` is `tree`."""
-    seen = {_identity(output)} if output is not None and output.exists() else set()
+    seen = {identity_of(output)} if output is not None else set()
     # Linked folders come last: what they lead to is named by its own place if it has one.
     links = deque([(root, tree)])
     while links:
@@ -147,7 +147,7 @@ def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Fou
         for name, folders, files in os.walk(start, onerror=found.add_unread):
             folder = Path(name)
             place = start_tree / folder.relative_to(start)
-            identity = _identity(folder)
+            identity = identity_of(folder)
             if identity in seen:
                 folders.clear()
                 continue
@@ -163,8 +163,12 @@ def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Fou
                     found.add(path, place / name, top)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    stat = path.stat()
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return the same for all names of a file or folder; None if it can't be found."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
     return stat.st_dev, stat.st_ino
 
 

@@ -190,7 +190,7 @@ class _Job:
         network = TILES if size == NATIVE or int(size) > LARGE_WORK_SIZE else 0
         with suppress(Exception):  # what is wrong with the file, reading it says
             if task.source is not None:
-                header = probe(task.source, large=True)
+                header = probe(task.source, page=self.options.page, large=True)
                 if header.is_large:
                     return network + BY_ROWS
                 return network + header.decoded_bytes + PER_PIXEL * header.width * header.height

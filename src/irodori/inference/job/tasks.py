@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
 from irodori.inference.hints import hint_file_of, is_hint_file, read_hints
-from irodori.inference.job.inputs import Found, find_photos, is_folder, is_pattern
+from irodori.inference.job.inputs import Found, find_photos, identity_of, is_folder, is_pattern
 from irodori.inference.job.names import result_names
 from irodori.inference.settings import ColorizeSettings, check_range
 from irodori.utils.errors import IrodoriError
@@ -217,13 +217,13 @@ def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[C
     No result replaces what is read, even if it is named differently.
     """
     read = [task.source for task in tasks] + [options.style, options.checkpoint]
-    inputs = {identity for path in read if path is not None and (identity := _identity(path))}
+    inputs = {identity_of(path) for path in read if path is not None} - {None}
     existing = [task for task in tasks if task.target and os.path.lexists(task.target)]
     for task in existing:
         assert task.target is not None
         if task.target.is_dir():
             raise IrodoriError(f"{task.target} is a folder: choose another --output")
-        if _identity(task.target) in inputs:
+        if identity_of(task.target) in inputs:
             raise IrodoriError(
                 f"{task.target} is read by this command and would be replaced: choose another"
                 " --output"
@@ -236,11 +236,3 @@ def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[C
             " all again"
         )
     return set(existing) if options.resume else set()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
