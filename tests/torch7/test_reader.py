@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from writer import dumps, function, ints, longs, text
 
 from irodori.torch7.importing import read_model
-from irodori.torch7.reader import DEPTH, read
+from irodori.torch7.reader import DEPTH, Object, Table, read
 from irodori.utils.errors import IrodoriError
 
 FLOAT = "torch.FloatTensor"
@@ -103,6 +103,27 @@ def test_bad_files_are_refused_in_one_line(reason, content):
     message = str(caught.value)
     assert message.isprintable()
     assert len(message) < 200
+
+
+PIECES = st.lists(
+    st.sampled_from([ints(n) for n in range(-1, 9)])
+    | st.sampled_from([longs(0), longs(1), longs(3), longs(2**40), text("V 1"), text(FLOAT)])
+    | st.sampled_from([text("torch.FloatStorage"), text("nn.Linear"), text("x")])
+    | st.binary(max_size=12),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PIECES.map(b"".join))
+def test_random_bytes_are_read_or_refused(content):
+    value, message = None, ""
+    try:
+        value = read(content)
+    except IrodoriError as error:
+        message = str(error)
+    assert "\n" not in message
+    assert value is None or isinstance(value, bool | float | str | Table | Object | np.ndarray)
 
 
 @pytest.fixture(scope="module")
