@@ -81,7 +81,7 @@ def use_static_padding(network: nn.Module) -> None:
             continue
         same: Any = layer
         shape = same.kernel_size, same.stride, 0, same.dilation
-        padding: list[int] = []
+        padding: Any = []
         for kernel, stride, dilation in zip(*shape[:2], same.dilation, strict=True):
             total = max((kernel - 1) * dilation + 1 - stride, 0)
             # torch wants the last dimension first.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -18,8 +18,15 @@ from irodori.training.launching.pool import JobProcess
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
 
-if TYPE_CHECKING:
-    from hydra_plugins.irodori_launcher import SlurmLauncher
+
+class Settings(Protocol):
+    """The settings of `hydra/launcher=slurm`, which describes them."""
+
+    cluster: str
+    timeout_min: int
+    grace: int
+    requeues: int
+    slurm: dict[str, Any]
 
 
 @dataclass
@@ -86,7 +93,7 @@ class SlurmQueue:
         folder: for submitit's files.
     """
 
-    settings: "SlurmLauncher"
+    settings: Settings
     folder: Path
 
     def check(self, jobs: Sequence[Job]) -> None:
