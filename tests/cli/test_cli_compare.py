@@ -24,7 +24,7 @@ def test_a_sweep_becomes_a_report(tmp_path, monkeypatch):
     *said, logged, last = done.stdout.splitlines()
     assert logged == "W&B: offline (WANDB_MODE)"
     media = {path.name.split("_")[0] for path in out.glob("wandb/offline-run-*/files/media/*/*")}
-    assert media == {"estimates", "differences", "training", "errors", "trade", "curves"}
+    assert media == {"estimates", "differences", "scenes", "training", "errors", "trade", "curves"}
     assert last == f"report: {tmp_path / 'out' / 'report.html'}"
     assert any("chrominance RMSE" in line for line in said)
     assert "lab has the lowest chrominance RMSE" in done.stdout

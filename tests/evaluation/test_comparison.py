@@ -42,6 +42,27 @@ def test_folds_are_pooled_and_seeds_averaged(comparison):
     assert comparison.estimates.loc[(TRUE, "colorfulness"), "mean"] == pytest.approx(true)
 
 
+def test_scenes_have_the_means_of_their_photographs(comparison, tmp_path):
+    runs = comparison.variants[0].runs
+    photographs = pd.concat(cells(run.folder) for run in runs)
+    own = photographs.groupby("scene")["chroma_rmse"].mean()
+    assert list(own.index) == ["beach", "forest"]
+    for scene, mean in own.items():
+        found = comparison.scenes.loc[(scene, "lab")]
+        assert found["mean"] == pytest.approx(mean)
+        assert found["low"] < mean < found["high"]
+        assert (
+            found["photographs"]
+            == photographs["scene"].eq(scene).sum() / comparison.variants[0].seeds
+        )
+    assert {name for _, name in comparison.scenes.index} == set(comparison.rows)
+    # A single scene says what all photographs do.
+    folder = run(tmp_path / "beaches")
+    table = pd.read_csv(folder / "per_image.csv")
+    table[table["scene"] == "beach"].to_csv(folder / "per_image.csv", index=False)
+    assert compare([folder]).scenes.empty
+
+
 def test_one_fold_and_seed_gives_what_metrics_json_says(tmp_path):
     folder = run(tmp_path / "run")
     comparison = compare([folder])

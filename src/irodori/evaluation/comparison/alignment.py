@@ -6,6 +6,7 @@ from functools import reduce
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from irodori.evaluation.comparison.runs import REFERENCES, TRUE, Run, known_metrics
@@ -24,6 +25,8 @@ class Aligned:
 
     keys: pd.Index
     """The keys of N photographs, sorted."""
+    scenes_N: npt.NDArray[np.str_]
+    """Their scenes; empty where none is known."""
     metrics: tuple[MetricInfo, ...]
     """The metrics, in the catalog's order: the first of K columns of numbers."""
     distances: Mapping[str, int]
@@ -87,7 +90,9 @@ def align(variants: Sequence[Variant]) -> Aligned:
     }
     for row, name in REFERENCES.items():
         same = [run.rows[row] for run in runs if row in run.rows]
-        others[name] = pd.concat(same).groupby("key").mean() if same else pd.DataFrame()
+        others[name] = (
+            pd.concat(same).groupby("key").mean(numeric_only=True) if same else pd.DataFrame()
+        )
     for name, table in others.items():
         strata[name] = [Stratum(np.arange(len(keys)), columns(table, keys)[None])]
     ones = pd.Series(1.0, keys)
@@ -104,7 +109,8 @@ def align(variants: Sequence[Variant]) -> Aligned:
             weights_NK[stratum.photographs] *= defined_nK
     distances = {names[k]: column for column, k in enumerate(near, len(names))}
     measured = {name: len(its_keys) for name, its_keys in covered.items()}
-    return Aligned(keys, metrics, distances, weights_NK, strata, measured)
+    scenes_N = photographs.get("scene", pd.Series("", keys)).fillna("").to_numpy(np.str_)
+    return Aligned(keys, scenes_N, metrics, distances, weights_NK, strata, measured)
 
 
 def _common(indexes: Iterable[pd.Index]) -> pd.Index:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def compare(
         tuple(info for name, info in metrics.items() if name in known),
         estimates.assign(seeds=seeds),
         _differences(aligned, names, len(variants), resampled, report),
+        _scenes(aligned, names, metric),
         protocol,
         tuple(sorted({s for run in runs for s in run.metrics["protocol"].get("shards", [])})),
         left_out,
@@ -148,6 +150,30 @@ def _of_photographs(
                 low, high = interval(resampled_RVK[:, v, k])
                 estimates.append((name, metric.name, mean_K[k], low, high, counts_K[k]))
     return estimates
+
+
+def _scenes(aligned: Aligned, names: Sequence[str], metric: str) -> pd.DataFrame:
+    """Return the means of a metric over the photographs of each scene."""
+    columns = ["scene", "variant", "photographs", "mean", "low", "high"]
+    scenes_S = np.unique(aligned.scenes_N[aligned.scenes_N != ""])
+    k = next((k for k, known in enumerate(aligned.metrics) if known.name == metric), None)
+    found: list[tuple[Any, ...]] = []
+    if k is not None and len(scenes_S) > 1:
+        # Each scene is a metric of its own, which other photographs don't have.
+        of_scene_NS = aligned.scenes_N[:, None] == scenes_S
+        weights_NS = aligned.weights_NK[:, k, None] * of_scene_NS
+        strata = [
+            [replace(s, values_SNK=s.values_SNK[..., [k] * len(scenes_S)]) for s in parts]
+            for parts in (aligned.strata[name] for name in names)
+        ]
+        resampled_RVS = bootstrap(strata, weights_NS)
+        counts_S = (weights_NS > 0).sum(0)
+        for v, (name, parts) in enumerate(zip(names, strata, strict=True)):
+            for s, mean in enumerate(means(parts, weights_NS)):
+                if np.isfinite(mean):
+                    low, high = interval(resampled_RVS[:, v, s])
+                    found.append((scenes_S[s], name, counts_S[s], mean, low, high))
+    return pd.DataFrame(found, columns=columns).set_index(columns[:2])
 
 
 def _differences(

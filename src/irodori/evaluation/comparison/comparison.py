@@ -32,6 +32,9 @@ class Comparison:
     `difference`, that of the means on the same photographs, first less second (for metrics that
     are best near zero, of their distances from it), the ends of its interval `low` and `high`,
     `p`, `p_corrected`, and the `verdict` on the first side, see `statistics.verdict`."""
+    scenes: pd.DataFrame
+    """Means of the main metric by `scene` and `variant` (or reference): `photographs`, `mean`, and
+    the ends of its interval `low` and `high`; empty where fewer than two scenes are known."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -75,8 +78,9 @@ class Comparison:
         return bool(others) and {*others} == {"better"} and {*references} <= {"better", None}
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return `estimates` and `differences`, each of these once, for CSV files and W&B."""
+        """Return `estimates`, `differences`, each once, and `scenes`, for CSV files and W&B."""
         differences = self.differences.reset_index()
         place = {name: number for number, name in enumerate(self.rows)}
         once = differences["variant"].map(place) < differences["other"].map(place)
-        return {"estimates": self.estimates.reset_index(), "differences": differences[once]}
+        tables = {"estimates": self.estimates.reset_index(), "differences": differences[once]}
+        return tables if self.scenes.empty else {**tables, "scenes": self.scenes.reset_index()}

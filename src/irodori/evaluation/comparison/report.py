@@ -62,6 +62,8 @@ def make_report(
         blocks += [Heading(f"Which is better in {comparison.main.title}")]
         blocks += [verdict_table(comparison), Text(VERDICTS, "note")]
     blocks += [Heading("How large the errors are"), plots.forest(comparison), Text(FOREST, "note")]
+    if not comparison.scenes.empty:
+        blocks += [Heading("By scene"), scene_table(comparison), Text(SCENES, "note")]
     if (plot := plots.trade_off(comparison)) is not None:
         blocks += [Heading("Errors and colorfulness"), plot, Text(TRADE_OFF, "note")]
     blocks += training_section(comparison, trained)
@@ -96,6 +98,10 @@ FOREST = (
     "Points are means, lines 95 % intervals. Intervals of two variants may overlap and the variants"
     " still differ, since both have colored the same photographs: the table above says which do."
 )
+SCENES = (
+    "Means over the photographs of each scene with 95 % intervals; the number of photographs is in"
+    " brackets. Single scenes aren't tested: among so many, some differ by chance."
+)
 TRADE_OFF = (
     "Pale pictures err less than vivid ones that are wrong: good pictures have small errors and the"
     " colorfulness of the true photographs."
@@ -124,6 +130,26 @@ def metrics_table(comparison: Comparison) -> Table:
         for metric in comparison.metrics
     ]
     return Table(["", *names], rows)
+
+
+def scene_table(comparison: Comparison) -> Table:
+    """Return the main metric in a row a scene, and a column a variant or reference."""
+    main, scenes = comparison.main, comparison.scenes
+
+    def cell(scene: str, name: str) -> Cell:
+        if (scene, name) not in scenes.index:
+            return Cell(main.text(None))
+        mean, low, high = (
+            _number(main, scenes.at[(scene, name), c]) for c in ("mean", "low", "high")
+        )
+        return Cell(mean, f"{low} … {high}")
+
+    counts = scenes["photographs"].groupby("scene").first()
+    rows = [
+        [Cell(str(scene), str(count)), *(cell(scene, name) for name in comparison.rows)]
+        for scene, count in counts.items()
+    ]
+    return Table([main.title + ARROWS[main.better], *comparison.rows], rows)
 
 
 def _number(metric: MetricInfo, value: float) -> str:

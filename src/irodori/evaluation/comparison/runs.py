@@ -45,7 +45,7 @@ class Run:
     row: str
     """The row that is compared: last, best, or of an evaluation model."""
     rows: Mapping[str, pd.DataFrame]
-    """Photographs of each row of per_image.csv by key: width, height, metrics, weights."""
+    """Photographs of each row of per_image.csv by key: scene, width, height, metrics, weights."""
     checkpoint: Path | None
     described: Mapping[str, MetricInfo]
     """The metrics that are known, by name: the catalog's, and the run's own."""
@@ -210,8 +210,8 @@ def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[st
             raise ValueError("its last line is cut off")
         table = pd.read_csv(
             io.BytesIO(content),
-            usecols=lambda name: name in metrics or name in needed,
-            dtype=dict.fromkeys(metrics, float) | {"row": str, "key": str},
+            usecols=lambda name: name in metrics or name in (*needed, "scene"),
+            dtype=dict.fromkeys(metrics, float) | dict.fromkeys(("row", "key", "scene"), str),
             keep_default_na=False,  # a key may be "NA"
             na_values={name: [""] for name in metrics},
             encoding_errors="surrogateescape",
