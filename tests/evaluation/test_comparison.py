@@ -226,10 +226,12 @@ def test_unfinished_runs_are_left_out_and_named(tmp_path):
     job(tmp_path / "1", 1, "running")
     run(tmp_path / "2", seed=1)
     (tmp_path / "2" / "per_image.csv").unlink()
+    (run(tmp_path / "3", seed=2) / "metrics.json").write_text('{"rows": {}, "metrics": {}}')
     comparison = compare([tmp_path])
     assert [(left.folder.name, left.reason) for left in comparison.left_out] == [
         ("1", "job 1: running"),
         ("2", "no per_image.csv: written by an older version"),
+        ("3", "trained without validation"),
     ]
     with pytest.raises(IrodoriError, match=r"nothing to compare: .*job 1: running"):
         compare([tmp_path / "1"])

@@ -119,9 +119,11 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     """
     if not (folder / METRICS).exists():
         return LeftOut(folder, _status(folder))
+    metrics = _mapping(folder / METRICS)
+    if metrics.get("rows") == {}:
+        return LeftOut(folder, "trained without validation")
     if not (folder / PER_IMAGE).exists():
         return LeftOut(folder, f"no {PER_IMAGE}: written by an older version")
-    metrics = _mapping(folder / METRICS)
     own = _mapping(folder / CONFIG) if (folder / CONFIG).exists() else {}
     if not isinstance(metrics.get("rows"), dict):
         raise IrodoriError(f"{folder / METRICS} has no rows: it isn't a run's, or is damaged")
