@@ -28,7 +28,7 @@ class Layers:
         self.random = np.random.default_rng(seed)
         self.eps = eps
         self.old = old
-        self.library = "cudnn" if cudnn else "nn"
+        self.package = "cudnn" if cudnn else "nn"
 
     def normal(self, *shape, scale=1.0):
         return (scale * self.random.standard_normal(shape)).astype(np.float32)
@@ -49,8 +49,8 @@ class Layers:
         if self.old:
             matrix = np.array(weight.reshape(outputs, -1))
             return Obj("nn.SpatialConvolutionMM", **fields | {"weight": matrix, "padding": pad})
-        groups = {"groups": 1} if self.library == "cudnn" else {}
-        return Obj(f"{self.library}.SpatialConvolution", **fields, padW=pad, padH=pad, **groups)
+        groups = {"groups": 1} if self.package == "cudnn" else {}
+        return Obj(f"{self.package}.SpatialConvolution", **fields, padW=pad, padH=pad, **groups)
 
     def linear(self, inputs, outputs):
         weight = self.normal(outputs, inputs, scale=np.sqrt(2 / inputs))
@@ -70,9 +70,9 @@ class Layers:
             fields["running_std"] = (variance + self.eps) ** -0.5
         else:
             fields["running_var"] = variance
-        kind = "nn." if layer.name == "nn.Linear" else f"{self.library}.Spatial"
+        kind = "nn." if layer.name == "nn.Linear" else f"{self.package}.Spatial"
         norm = Obj(f"{kind}BatchNormalization", **fields)
-        return [layer, norm, Obj(f"{self.library}.ReLU", threshold=0, val=0, inplace=True)]
+        return [layer, norm, Obj(f"{self.package}.ReLU", threshold=0, val=0, inplace=True)]
 
     def convolutions(self, inputs, *sizes):
         """Blocks of (outputs, stride)."""
@@ -261,7 +261,7 @@ class Colornet:
             double,
             *make.convolutions(c[64], (c[32], 1)),
             make.convolution(c[32], 2),
-            Obj(f"{make.library}.Sigmoid"),
+            Obj(f"{make.package}.Sigmoid"),
         ]
         self.scenes = []
         if classes:
