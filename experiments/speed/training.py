@@ -33,10 +33,9 @@ from irodori.config.resolvers import register
 from irodori.data.module import ShardData
 from irodori.network import JointNetwork
 from irodori.runs.run import Run
-from irodori.training.building import build_callbacks, build_trainer
+from irodori.training.building import build_callbacks, build_trainer, quiet_lightning
 from irodori.training.launch import prepare
 from irodori.training.loggers import make_loggers
-from irodori.training.quiet import quiet_lightning
 from irodori.training.stopping import StopSignal
 
 WARM_UP = 2

@@ -34,7 +34,7 @@ from same_run import differences
 import irodori.training.launch
 from irodori.config import PROJECT
 from irodori.data.samples import Samples
-from irodori.training import checkpoint_files
+from irodori.training.callbacks import checkpoints
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.rank_states import TrainMeans
 from irodori.training.launch import train  # noqa: F401 - for its own imports
@@ -84,7 +84,7 @@ def kill_in(owner: Any, name: str, occurrence: int) -> None:
 
 def kill_while_writing(occurrence: int) -> None:
     """Be killed when half of a checkpoint is written."""
-    original, calls = vars(checkpoint_files)["replacing"], Counter[str]()
+    original, calls = vars(checkpoints)["replacing"], Counter[str]()
 
     @contextmanager
     def halfway(path: Path) -> Iterator[BinaryIO]:
@@ -102,12 +102,12 @@ def kill_while_writing(occurrence: int) -> None:
                 file.write = half
             yield file
 
-    vars(checkpoint_files)["replacing"] = halfway
+    vars(checkpoints)["replacing"] = halfway
 
 
 def kill_after_writing(occurrence: int) -> None:
     """Be killed as soon as a checkpoint has its name."""
-    original, calls = vars(checkpoint_files)["replacing"], Counter[str]()
+    original, calls = vars(checkpoints)["replacing"], Counter[str]()
 
     @contextmanager
     def after(path: Path) -> Iterator[BinaryIO]:
@@ -117,7 +117,7 @@ def kill_after_writing(occurrence: int) -> None:
         if calls["written"] == occurrence:
             kill()
 
-    vars(checkpoint_files)["replacing"] = after
+    vars(checkpoints)["replacing"] = after
 
 
 MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.data.index import Index, Keys, Shard, columns_of
-from irodori.data.plan import TrainingPlan
-from irodori.data.weights import sample_weights
+from irodori.data.plan import TrainingPlan, sample_weights
 from irodori.utils.errors import IrodoriError
 
 

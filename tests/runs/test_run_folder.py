@@ -20,7 +20,7 @@ from irodori.runs.folder import (
     resume_command,
 )
 from irodori.utils.errors import IrodoriError
-from irodori.utils.locks import lock
+from irodori.utils.files import lock
 from irodori.utils.run_files import CONFIG
 
 REFUSAL = "it is held"

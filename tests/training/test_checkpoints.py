@@ -8,9 +8,8 @@ import torch
 
 import tiny
 from irodori.config import PROJECT
-from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.checkpoints import Checkpoints, WholeFiles
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.module import ColorizationModule
 from irodori.utils.errors import IrodoriError
 

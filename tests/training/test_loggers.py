@@ -15,11 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tiny
 from irodori.config import PROJECT
 from irodori.runs.run import Run
-from irodori.training.loggers import make_loggers
+from irodori.training.loggers import MetricsCSV, make_loggers
 from irodori.training.loggers.tensorboard import TensorBoard, void_from
 from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.loggers.wandb_run import setting
-from irodori.training.metrics_csv import MetricsCSV
 from irodori.utils.errors import IrodoriError
 
 

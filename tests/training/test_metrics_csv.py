@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from irodori.training.metrics_csv import MetricsCSV
+from irodori.training.loggers import MetricsCSV
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import METRICS_CSV
 

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from irodori.data.workers import end_workers, prepare_worker
+from irodori.data.loader import end_workers, prepare_worker
 from irodori.training.stopping import REQUEUE, SIGNALS, StopSignal
 
 FORK = multiprocessing.get_context("fork")

@@ -28,10 +28,9 @@ from irodori.data.opening import (
     refuse_small_cache,
 )
 from irodori.data.pipeline import PlannedBatches, training_pipeline, validation_pipeline
-from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.data.plan import TrainingPlan, ValidationPlan, sample_weights
 from irodori.data.samples import Samples
 from irodori.data.simulated_hints import SimulatedHints
-from irodori.data.weights import sample_weights
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
 

@@ -1,4 +1,4 @@
-"""The reading order of samples, a pure function of seed, epoch and rank.
+"""The reading order of samples and their weights, a pure function of seed, epoch and rank.
 
 A *position* is a sample's place in the epoch's order. Global batch g holds the positions
 [g·batch_size, (g+1)·batch_size) whatever the number of ranks, so that a run on two ranks sees the
@@ -6,7 +6,7 @@ same batches as a run on one, and can be resumed on any number of ranks from any
 Batches go to a rank's workers in turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from irodori.data.index import Index
 from irodori.utils.errors import IrodoriError
 
 
@@ -155,3 +156,33 @@ class ValidationPlan:
             low = min(first + number * self.batch_size, end)
             positions = np.arange(low, min(low + self.batch_size, end))
             yield Reading(epoch, positions, positions)
+
+
+def sample_weights(index: Index, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the weight of each sample: the product of the weights that concern it.
+
+    Args:
+        index: the samples.
+        weights: by a class's name or, where no class has it, by the beginning of keys.
+
+    Raises:
+        IrodoriError: a name concerns no sample, a weight is no number from 0 on, or no sample is
+            left.
+    """
+    keys = np.array([key for shard in index.shards for key in shard.keys], np.str_)
+    result = np.ones(len(index))
+    for name, weight in weights.items():
+        if not 0 <= weight < np.inf:
+            raise IrodoriError(f"data.weights: {name} is {weight}: give a number from 0 on")
+        if name in index.classes:
+            concerned = index.labels == index.classes.index(name)
+        else:
+            concerned = np.char.startswith(keys, name)
+        if not concerned.any():
+            raise IrodoriError(
+                f"data.weights: no training sample has the class {name!r} or a key that begins so"
+            )
+        result[concerned] *= weight
+    if not result.any():
+        raise IrodoriError("data.weights leaves no training sample: give one a weight above 0")
+    return result

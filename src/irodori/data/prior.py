@@ -1,13 +1,18 @@
-"""The frequency of colors in the photographs of shards."""
+"""Colors of the photographs of shards: their mean, and how frequent each is."""
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from irodori.data.opening import open_index
 from irodori.data.samples import Samples
+from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
+
+SAMPLES = 1000
+"""Largest number of training photographs, evenly spread, that are looked at."""
 
 
 def prior_of_shards(pattern: str) -> AbPrior:
@@ -33,3 +38,35 @@ def prior_of_shards(pattern: str) -> AbPrior:
     names = sorted(shard.name for shard in index.shards)
     which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     return AbPrior.of(pictures(), f"irodori shards prior, of {which}")
+
+
+def training_mean_ab(data: Samples) -> tuple[float, float]:
+    """Return the mean a* and b* over training photographs (per photograph, then over them)."""
+    a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
+    return a, b
+
+
+def training_prior(data: Samples) -> AbPrior:
+    """Return how frequent colors are in the training photographs."""
+    return AbPrior.of(_pictures(data), "training photographs")
+
+
+def _pictures(data: Samples) -> Iterator[Tensor]:
+    """Yield training photographs, 3×H×W uint8; damaged ones are reported where they are trained on.
+
+    Raises:
+        IrodoriError: not one of them can be decoded.
+    """
+    decoded, reason = 0, ""
+    for sample in range(0, len(data.index), -(-len(data.index) // SAMPLES)):
+        try:
+            picture = data.image(sample)
+        except (RuntimeError, OSError) as error:
+            reason = str(error)
+            continue
+        decoded += 1
+        yield picture
+    if not decoded:
+        raise IrodoriError(
+            f"no training image can be decoded: check the shards of data.train ({reason})"
+        )

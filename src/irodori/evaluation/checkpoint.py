@@ -19,9 +19,9 @@ from irodori.config.instantiate import instantiate
 from irodori.config.trust import refuse_untrusted
 from irodori.data.config import DataConfig
 from irodori.data.index import Index
+from irodori.data.loader import end_workers
 from irodori.data.module import ShardModule
 from irodori.data.opening import ShardOpener, open_both
-from irodori.data.workers import end_workers
 from irodori.evaluation.extremes import Photographs
 from irodori.evaluation.protocol import first_by_name, protocol_of, resize_of
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
@@ -31,12 +31,11 @@ from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import EvaluationResult
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config
-from irodori.training.building import build_trainer
+from irodori.training.building import build_trainer, quiet_lightning
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import ReadErrors
 from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
-from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressLines

@@ -11,8 +11,7 @@ from pathlib import Path
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
-from irodori.utils.locks import LOCK
+from irodori.utils.files import LOCK, replacing
 from irodori.utils.run_files import CONFIG
 
 

@@ -1,6 +1,10 @@
 """Building the parts of a configuration: data, module, callbacks and trainer."""
 
+import logging
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from torch import nn
 
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
+from irodori.data.prior import training_mean_ab, training_prior
 from irodori.evaluation.protocol import shard_identities
 from irodori.inference.colorizer import STARTER
 from irodori.metrics.prior import AbPrior
@@ -22,22 +27,36 @@ from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
-from irodori.training.callbacks.checkpoints import Checkpoints
+from irodori.training.callbacks.checkpoints import Checkpoints, WholeFiles
 from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
-from irodori.training.checkpoint_files import WholeFiles
 from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
 from irodori.training.stopping import StopSignal
-from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
 
 NOT_YET = (math.nan, math.nan)
 """Mean a* and b* until `ColorizationModule.complete_model` computes them."""
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
+MEANT = (
+    ".*does not have many workers.*",
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*The number of training batches .* is smaller than the logging interval.*",
+    ".*GPU available but not used.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    ".*before the ``update`` method.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    # The metrics of an epoch are the same on all ranks already.
+    ".*sync_dist=True.*",
+    # The run stops and says more of it.
+    "Encountered `nan` values in tensor.*",
+    # About 1×1 kernels, whose strides in either layout name the same positions.
+    "Grad strides do not match bucket view strides.*",
+)
 
 
 def build_data(config: DictConfig) -> ShardData:
@@ -179,3 +198,19 @@ def build_trainer(
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
     return trainer
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out warnings that `MEANT` names, and Lightning's log below errors, within the block."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        for message in MEANT:
+            warnings.filterwarnings("ignore", message)
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

@@ -10,8 +10,8 @@ import torch
 from lightning import Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 
+from irodori.data.loader import end_workers
 from irodori.data.module import ShardData
-from irodori.data.workers import end_workers
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
@@ -22,19 +22,23 @@ from irodori.runs.folder import (
     resume_command,
 )
 from irodori.runs.run import Run
-from irodori.training.building import build_callbacks, build_data, build_module, build_trainer
+from irodori.training.building import (
+    build_callbacks,
+    build_data,
+    build_module,
+    build_trainer,
+    quiet_lightning,
+)
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.final_evaluation import callback_of, evaluate_checkpoints
 from irodori.training.hardware import Hardware, choose_hardware
 from irodori.training.loggers import make_loggers
 from irodori.training.module import ColorizationModule
-from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import replacing
-from irodori.utils.locks import lock
+from irodori.utils.files import lock, replacing
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the lock of a folder."""
 
 import hashlib
 import os
@@ -10,11 +10,16 @@ from io import BufferedRandom
 from pathlib import Path
 
 import psutil
+from filelock import AcquireReturnProxy, FileLock, Timeout
+
+from irodori.utils.errors import IrodoriError
 
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 """Names of files that are being written: the target's name and the number of the process."""
 LONGEST = 255
 """Bytes that a file's name may have, nearly everywhere."""
+LOCK = ".lock"
+"""The file that `lock` leaves in a folder."""
 
 
 @contextmanager
@@ -71,3 +76,15 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy[FileLock]":
+    """Return a held lock of a folder, which ends as a context manager, or with the process.
+
+    Raises:
+        IrodoriError: another process holds the folder, still after `patience` seconds.
+    """
+    try:
+        return FileLock(folder / LOCK).acquire(timeout=patience)
+    except Timeout:
+        raise IrodoriError(refusal) from None

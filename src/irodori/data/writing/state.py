@@ -10,8 +10,7 @@ from typing import Any
 
 from irodori.data.index import INDEX_NAME, Shard, read_index, read_index_file, write_index
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
-from irodori.utils.locks import lock
+from irodori.utils.files import lock, replacing
 
 UNFINISHED = ".unfinished"
 """The folder in the output that holds the job, its split, and a record of each finished shard."""

@@ -1,5 +1,6 @@
 """Writes last.ckpt, from which a run resumes exactly, and best.ckpt; stops on a signal."""
 
+import io
 import math
 import time
 from collections.abc import Callable
@@ -8,17 +9,19 @@ from typing import Annotated, Any, NoReturn
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.types import _PATH
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.config.ranges import Range
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.watchers import Watcher, raise_problems
-from irodori.training.checkpoint_files import WholeFiles
-from irodori.training.metrics_csv import MetricsCSV
+from irodori.training.loggers import MetricsCSV
 from irodori.training.ranks import agree
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import Stopped, StopSignal
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import replacing
 from irodori.utils.run_files import BEST, CHECKPOINTS, LAST
 
 SECONDS = "train/seconds"
@@ -282,3 +285,28 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
         epoch_loop.val_loop.batch_progress.total.started = 1  # type: ignore[attr-defined]
     fit.update_restart_stage()
     epoch_loop.val_loop.batch_progress.reset()
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it; a failure leaves the one before.
+
+    Attributes:
+        error: why the last checkpoint could not be written, None if it was. It isn't raised, since
+            only one rank writes, and the others wait for it.
+    """
+
+    error: str | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint, or set `error`."""
+        # First into memory: torch ends the process if a file can't take what it writes.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        self.error = None
+        try:
+            with replacing(Path(path)) as file:
+                file.write(buffer.getbuffer())
+        except OSError as error:
+            self.error = error.strerror or one_line(error)

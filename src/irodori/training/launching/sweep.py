@@ -13,7 +13,7 @@ from irodori.training.launching import record
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.pool import end, marked
 from irodori.utils.errors import IrodoriError
-from irodori.utils.locks import lock
+from irodori.utils.files import lock
 
 
 def begin(config: DictConfig) -> "AcquireReturnProxy[FileLock]":
