@@ -11,7 +11,7 @@ import yaml
 from hydra.utils import get_object
 from pages import CONF
 
-from irodori.config.annotations import shown, wanted
+from irodori.config.check import shown, wanted
 from irodori.config.signature import object_signature
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.training.settings import TrainSettings

@@ -21,7 +21,7 @@ from irodori.config.instantiate import instantiate
 from irodori.data.augment import Augmentation
 from irodori.data.module import ShardData
 from irodori.inference.colorizer import STARTER, Colorizer
-from irodori.inference.fast.fast_network import faster
+from irodori.inference.fast_network import faster
 from irodori.inference.job.run import colorize_photos
 from irodori.inference.job.tasks import JobOptions, make_plan
 from irodori.metrics import ChrominanceRMSE

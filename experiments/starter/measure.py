@@ -20,7 +20,7 @@ from scipy import stats
 from unseen import PHOTOGRAPHS, SAMPLES, Photograph, colored, read
 
 from irodori.evaluation.statistics import LEVEL, RESAMPLES, SEED, Floats, interval
-from irodori.inference.fast.fast_network import faster
+from irodori.inference.fast_network import faster
 from irodori.metrics.chrominance import rmse
 from irodori.metrics.colorfulness import colorfulness
 from irodori.metrics.evaluation import with_ab

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from irodori.inference.receptive_field import Field, receptive_field
+from irodori.inference.tiles import Field, receptive_field
 from networks import joint, lively
 
 BOUNDED = (

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from irodori.inference.receptive_field import receptive_field
-from irodori.inference.tiles import Part, cut, predict_in_tiles
+from irodori.inference.tiles import Part, cut, predict_in_tiles, receptive_field
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 from networks import joint, lively
 

@@ -6,8 +6,7 @@ from torch import nn
 
 from irodori.network import JointNetwork
 from irodori.network.backbone import scaled_to
-from irodori.network.heads import Fusion
-from irodori.network.joint import reduce_chroma, upsample_chroma
+from irodori.network.joint import Fusion, reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput
 from networks import joint
 

@@ -12,8 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.runs import folder as run_folder
-from irodori.runs.folder import (
+from irodori.runs import run as run_folder
+from irodori.runs.run import (
     create_run_folder,
     remove_if_empty,
     remove_stale_files,

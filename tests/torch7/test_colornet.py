@@ -14,7 +14,7 @@ from irodori.cli.import_ import import_weights
 from irodori.color import LumaAb
 from irodori.model import load_model
 from irodori.network.backbone import scaled_to
-from irodori.torch7 import importing
+from irodori.torch7.colornet import read_model
 from irodori.utils.errors import IrodoriError
 
 VARIANTS = {
@@ -32,7 +32,7 @@ VARIANTS = {
 
 def imported(path, net, mean=MEAN):
     path.write_bytes(dumps(net.content(mean), cuda=net.cudnn))
-    return importing.read_model(path)
+    return read_model(path)
 
 
 def photo(height, width, seed=1):
@@ -86,7 +86,7 @@ def test_layers_without_norm_affine_or_bias_and_a_sigmoid_fusion(tmp_path):
 def test_the_mean_may_be_a_tensor_among_other_numbers(tmp_path, mean):
     path = tmp_path / "net.t7"
     path.write_bytes(dumps(other(mean=mean, epoch=11, name="x", done=True)))
-    model = importing.read_model(path)
+    model = read_model(path)
     assert model.network.backbone.input_mean == pytest.approx(MEAN, abs=1e-7)
     assert isinstance(model.space, LumaAb)
 
@@ -159,7 +159,7 @@ def test_another_table_is_refused(tmp_path, content, reason):
     path = tmp_path / "net.t7"
     path.write_bytes(dumps(content()))
     with pytest.raises(IrodoriError, match=reason):
-        importing.read_model(path)
+        read_model(path)
 
 
 def test_bombs_of_containers_and_loops_are_refused(tmp_path):
@@ -182,7 +182,7 @@ def test_bombs_of_containers_and_loops_are_refused(tmp_path):
     mapindex.pairs[0] = (1, last.data)
     (tmp_path / "loop.t7").write_bytes(dumps(content))
     with pytest.raises(IrodoriError, match=r"leads back|1,000 layers"):
-        importing.read_model(tmp_path / "loop.t7")
+        read_model(tmp_path / "loop.t7")
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_the_command_writes_a_checkpoint_that_colors(tmp_path, command):
     luminance = photo(64, 80)
     chroma, logits = model.network(luminance)
     assert logits.shape == (2, 5)
-    again, _ = importing.read_model(source).network(luminance)
+    again, _ = read_model(source).network(luminance)
     assert torch.equal(chroma, again)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from writer import dumps, function, ints, longs, text
 
-from irodori.torch7.importing import read_model
+from irodori.torch7.colornet import read_model
 from irodori.torch7.reader import DEPTH, Object, Table, read
 from irodori.utils.errors import IrodoriError
 

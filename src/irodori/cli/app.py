@@ -1,11 +1,24 @@
-"""The `irodori` command."""
+"""The `irodori` command; `train` and `evaluate` are Hydra's command line under it."""
 
+import sys
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 import irodori
-from irodori.cli import colorize, compare, demo, export, import_, programs, shards, sheet, study
+from irodori.cli import colorize, compare, demo, export, import_, shards, sheet, study
+
+HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+"""Settings of a command whose options, --help among them, are Hydra's."""
+Arguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Overrides, and Hydra's options: --config-dir, --multirun (-m), --help, …",
+        show_default=False,
+    ),
+]
 
 app = typer.Typer(
     help="Train, compare and use networks that colorize black-and-white photographs.",
@@ -14,14 +27,39 @@ app = typer.Typer(
 )
 app.add_typer(shards.app, name="shards")
 app.add_typer(study.app, name="study")
-app.command(context_settings=programs.HYDRA)(programs.train)
-app.command(context_settings=programs.HYDRA)(programs.evaluate)
+
+
+@app.command(context_settings=HYDRA)
+def train(arguments: Arguments = None) -> None:
+    """Train a network: `irodori train experiment=lab_alpha1`; with -m, a sweep."""
+    # Imported here, so that other commands don't wait for Hydra.
+    from irodori.programs import train
+
+    _run(train, arguments)
+
+
+@app.command(context_settings=HYDRA)
+def evaluate(arguments: Arguments = None) -> None:
+    """Measure a checkpoint, or any method's pictures: `irodori evaluate checkpoint=<file>`."""
+    from irodori.programs import evaluate
+
+    _run(evaluate, arguments)
+
+
 app.command()(colorize.colorize)
 app.command()(sheet.sheet)
 app.command()(export.export)
 app.command("import")(import_.import_weights)
 app.command()(compare.compare)
 app.command()(demo.demo)
+
+
+def _run(program: ModuleType, arguments: list[str] | None) -> None:
+    from irodori.runs.program import run_program
+
+    # A script and its arguments: jobs of sweeps and ranks are started by the same.
+    sys.argv = [str(program.__file__), *(arguments or [])]
+    run_program(program.main)
 
 
 def show_version(wanted: bool) -> None:

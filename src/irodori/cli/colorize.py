@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +13,17 @@ import typer
 from irodori.cli.options import Checkpoint, Device, Saturation, StyleStrength, Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from irodori.inference.job.run import Outcome
     from irodori.inference.job.tasks import JobOptions, Plan
 
 LISTED = 10
 """Number of left-out files that are named; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
+LIKELIEST = 5
+"""Scenes of a photo in `--json`."""
 
 
 def colorize(
@@ -167,7 +172,7 @@ def colorize(
 
 def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool) -> bool:
     """Colorize what is planned and report it. Returns whether all could be done."""
-    from irodori.cli.colorize_report import Report
+    from irodori.cli.colorize import Report
     from irodori.inference.job.run import colorize_photos
     from irodori.inference.job.tasks import AUTO
 
@@ -193,3 +198,52 @@ def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool)
     if report.failures:
         print(f"{report.failures:,} of {len(plan.tasks):,} could not be colorized", file=sys.stderr)
     return not report.failures and not found.unread
+
+
+class Report(ProgressBar):
+    """A progress bar that prints results on stdout, errors and notes on stderr.
+
+    Args:
+        total: how many photos there are.
+        as_json: print a JSON object for each photo, also for one that couldn't be colorized.
+    """
+
+    def __init__(self, total: int, as_json: bool) -> None:
+        super().__init__("", total, unit="photos")
+        self.as_json = as_json
+        self.failures = 0
+
+    def outcome(self, outcome: "Outcome") -> None:
+        """Print what has become of a photo, and count it."""
+        for note in outcome.notes:
+            self.print(f"{outcome.task}: {note}")
+        if outcome.error is not None:
+            self.failures += 1
+            self.print(f"error: {outcome.task}: {outcome.error}")
+        elif outcome.left is not None:
+            self.print(f"{outcome.task}: {outcome.left}")
+        line = json.dumps(described(outcome)) if self.as_json else str(outcome.target or "")
+        if line:
+            self.print(line, sys.stdout)
+        self.advance()
+
+
+def described(outcome: "Outcome") -> dict[str, object]:
+    """Return what `--json` says of a photo: sizes are width and height."""
+    file = "-" if outcome.task.source is None else str(outcome.task.source)
+    if outcome.error is not None:
+        return {"file": file, "error": outcome.error}
+    if outcome.left is not None:
+        return {"file": file, "left": outcome.left}
+    scenes = list(outcome.scenes.items())[:LIKELIEST]
+    return {
+        "file": file,
+        "output": str(outcome.target),
+        "width": outcome.size[0],
+        "height": outcome.size[1],
+        "work_size": list(outcome.work_size),
+        "seconds": round(outcome.seconds, 3),
+        "scenes": {name: round(share, 4) for name, share in scenes},
+        "hints": outcome.hints,
+        "notes": list(outcome.notes),
+    }

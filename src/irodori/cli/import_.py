@@ -18,10 +18,10 @@ def import_weights(
 ) -> None:
     """Convert the weights that the paper's authors published to a checkpoint."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
-    from irodori.torch7 import importing
+    from irodori.torch7 import colornet
 
     with report_errors():
-        network = importing.import_weights(file, output, overwrite).network
+        network = colornet.import_weights(file, output, overwrite).network
     parameters = sum(weight.numel() for weight in network.parameters())
     print(
         f"{output}: {parameters:,} parameters (width {network.arguments['width']:g}),"

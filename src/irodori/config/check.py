@@ -4,21 +4,28 @@ A misspelt argument, a wrong type and a number out of range are found before any
 and before torch is imported: irodori's own classes are checked by their source.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
-from inspect import Signature
-from typing import Any
+from inspect import Parameter, Signature
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from irodori.config import signature
-from irodori.config.annotations import fits, shown, wanted
 from irodori.config.errors import error_line, nearest, quoted
+from irodori.config.ranges import Range
 from irodori.utils.errors import IrodoriError
 
 TARGET, MISSING = "_target_", "???"
 SPECIAL = (TARGET, "_partial_", "_recursive_", "_convert_", "_args_")
 """Hydra's own keys of a node."""
+WORDS = {
+    bool: "true or false", int: "an integer", float: "a number", str: "text", NoneType: "null",
+    dict: "a mapping",
+}  # fmt: skip
 
 
 def check(
@@ -130,3 +137,84 @@ def _check_arguments(
         if p.default is p.empty and not (is_variable or p.name in node or p.name in given):
             where = below(path, p.name)
             raise IrodoriError(f"{where} has no value{of_target}: give {where}=…")
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Return whether a value can be meant by an annotation, and is in the annotation's ranges.
+
+    Any annotation may mean a node with `_target_`, and one that Python can't check any value.
+    """
+    if isinstance(value, dict) and "_target_" in value:
+        return True
+    kind, arguments, ranges = _parts(annotation)
+    if not all(number in limits for limits in ranges for number in _numbers(value)):
+        return False
+    if kind is Union:
+        return any(fits(value, item) for item in arguments)
+    if kind is Literal:
+        return any(value == item and type(value) is type(item) for item in arguments)
+    if not isinstance(kind, type) or kind in (object, Parameter.empty):
+        return True
+    if kind in WORDS:
+        return type(value) is kind or (kind is float and type(value) is int)
+    try:
+        if kind is tuple:
+            same_length = isinstance(value, list) and len(value) == len(arguments)
+            return same_length and all(map(fits, value, arguments))
+        if _is_list(kind):
+            each = arguments[0] if arguments else Any
+            return isinstance(value, list) and all(fits(item, each) for item in value)
+        return isinstance(value, str if issubclass(kind, os.PathLike) else dict | kind)
+    except TypeError:  # a protocol that Python can't check
+        return True
+
+
+def wanted(annotation: Any) -> str:
+    """Return what an annotation accepts, in words."""
+    kind, arguments, ranges = _parts(annotation)
+    if kind is Union:
+        words = (wanted(item) for item in arguments if item is not NoneType)
+        text = " or ".join(dict.fromkeys(words))
+    elif kind is Literal:
+        text = f"one of {', '.join(map(shown, arguments))}"
+    elif kind is tuple:
+        text = f"[{', '.join(map(wanted, arguments))}]"
+    elif not isinstance(kind, type):
+        text = "a node"
+    elif kind in WORDS:
+        text = WORDS[kind]
+    elif _is_list(kind):
+        text = f"a list, each {wanted(arguments[0])}" if arguments else "a list"
+    else:
+        text = "a path" if issubclass(kind, os.PathLike) else f"a node that makes a {kind.__name__}"
+    return f"{text}, {' and '.join(map(str, ranges))}" if ranges else text
+
+
+def shown(value: Any) -> str:
+    """Return a value as YAML writes it, on one line."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, float):
+        return str(value)
+    return json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
+
+
+def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...], list[Range]]:
+    """Return the kind of an annotation, its arguments and its ranges."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        kind, inner, ranges = _parts(arguments[0])
+        return kind, inner, [*ranges, *(item for item in arguments[1:] if isinstance(item, Range))]
+    if (origin or annotation) is tuple and (not arguments or arguments[-1] is ...):
+        return list, arguments[:1], []
+    return Union if origin is UnionType else origin or annotation, arguments, []
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, int | float) and not isinstance(item, bool):
+            yield item
+
+
+def _is_list(kind: type) -> bool:
+    return kind in (set, frozenset) or issubclass(list, kind)

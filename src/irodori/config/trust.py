@@ -10,8 +10,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from irodori.config.annotations import shown
-from irodori.config.check import TARGET, below, resolved, values
+from irodori.config.check import TARGET, below, resolved, shown, values
 from irodori.config.signature import UnknownTarget, folders_of, spec_of, split, unknown
 from irodori.utils.errors import IrodoriError, one_line
 

@@ -15,8 +15,7 @@ from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
-from irodori.runs.folder import create_run_folder, remove_if_empty
-from irodori.runs.run import Run
+from irodori.runs.run import Run, create_run_folder, remove_if_empty
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS

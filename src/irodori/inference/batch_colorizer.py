@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from irodori.imageio import read_photo
-from irodori.inference.colorizer import Colorizer
+from irodori.inference.colorizer import Colorizer, provenance_of
 from irodori.inference.hints import Hint
 from irodori.inference.job.tasks import JobOptions
 from irodori.inference.luminance import Pixels
 from irodori.inference.prepared_photo import Colored
-from irodori.inference.provenance import provenance_of
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 STEADY = 64

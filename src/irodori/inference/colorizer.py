@@ -1,9 +1,11 @@
 """`Colorizer`: a model that colorizes photos of any size and names their scenes."""
 
+import hashlib
 import io
 import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import asdict
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from irodori.color import Lab
-from irodori.imageio import pil_to_pixels, pixels_to_pil
+from irodori.imageio import Provenance, pil_to_pixels, pixels_to_pil
 from irodori.imageio.rows import is_rows
-from irodori.inference.fast.fast_network import faster
+from irodori.inference.fast_network import faster
 from irodori.inference.fused_lab import FusedLab
 from irodori.inference.hints import Hint
 from irodori.inference.luminance import PhotoLuminance, Pixels
-from irodori.inference.model_card import model_card
 from irodori.inference.prepared_photo import Colored, PreparedPhoto
-from irodori.inference.receptive_field import Field, receptive_field
 from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
+from irodori.inference.tiles import Field, receptive_field
 from irodori.model import Model, load_model
 from irodori.pretrained.hub import SCHEME, download, upload
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import write_safetensors
+from irodori.utils.run_files import checkpoint_file, model_name
 
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
 """The bundled model."""
@@ -246,3 +248,70 @@ def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
         longest = max_area // min(height, width)
         height, width = min(height, longest), min(width, longest)
     return height, width
+
+
+def provenance_of(
+    checkpoint: Path | None,
+    settings: ColorizeSettings,
+    source_type: str = Provenance.source_type,
+    label: bool = False,
+) -> Provenance:
+    """Return the provenance of what a checkpoint colorizes; None: the bundled model."""
+    file = checkpoint_file(checkpoint or STARTER)
+    return Provenance(
+        model_name(file),
+        _sha256(file, file.stat().st_mtime_ns),
+        asdict(settings),
+        source_type,
+        label,
+    )
+
+
+@cache
+def _sha256(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_card(model: Model, address: str) -> str:
+    """Return the card, Markdown with the hub's metadata, of what the model itself knows.
+
+    Args:
+        address: hf://user/name.
+    """
+    network = model.network
+    decoder = network.arguments["decoder"]
+    backbone = network.backbone
+    shards = [f"{shard['name']} ({shard['sha256'][:8]})" for shard in model.trained_on]
+    rows = {
+        "backbone": getattr(backbone, "name", type(backbone).__name__),
+        "decoder": getattr(decoder, "func", type(decoder)).__name__,
+        "parameters": f"{sum(weight.numel() for weight in network.parameters()):,}",
+        "color space": type(model.space).__name__,
+        "takes hints": "yes" if network.hint_channels else "no",
+        "scenes": ", ".join(model.classes) or "none",
+        "α": f"{model.alpha:g}",
+        "trained on": ", ".join(shards) or "unknown",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"""---
+library_name: irodori
+pipeline_tag: image-to-image
+tags: [image-colorization]
+---
+
+# {address.removeprefix("hf://")}
+
+Colorizes black-and-white photographs, with irodori:
+
+```bash
+pip install irodori
+irodori colorize photo.jpg --output colorized.jpg --checkpoint {address}
+```
+
+| | |
+|---|---|
+{table}
+
+Colors are guesses, not history: say so where you show them.
+"""

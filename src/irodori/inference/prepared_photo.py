@@ -12,9 +12,8 @@ from torch.nn import functional
 from irodori.imageio.rows import Rows, is_rows
 from irodori.inference.gamut import into_gamut
 from irodori.inference.hints import Hint
-from irodori.inference.likely_colors import likely_colors
 from irodori.inference.luminance import PART, PhotoLuminance, Pixels, to_levels
-from irodori.inference.placed_hints import PlacedHints
+from irodori.inference.placed_hints import PlacedHints, likely_colors
 from irodori.inference.tiles import predict_in_tiles
 from irodori.inference.upsampling import GuidedUpsampler
 from irodori.network.backbone import Local

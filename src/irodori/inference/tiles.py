@@ -1,14 +1,33 @@
-"""Predict the chrominance of a large photo in tiles, as if it were seen whole."""
+"""Predict the chrominance of a large photo in tiles, by the network's receptive field."""
 
+from bisect import bisect_left
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from irodori.inference.receptive_field import Field
 from irodori.network import JointNetwork
 from irodori.utils.errors import IrodoriError, is_out_of_memory
+
+LIMIT = 4096
+"""Pixels of the longest probe; what looks further counts as unbounded."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Luminance pixels that the chrominance of an aligned block depends on, besides its own.
+
+    A block is `step`×`step` pixels whose corner lies at multiples of `step`.
+    """
+
+    step: int
+    above: int
+    below: int
+    left: int
+    right: int
 
 
 class Part(NamedTuple):
@@ -120,3 +139,71 @@ def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
     half = max(tile // 2, smallest)
     report(f"not enough memory for tiles of {tile}×{tile} pixels: trying {half}×{half}")
     return half
+
+
+@torch.inference_mode()
+def receptive_field(network: JointNetwork) -> Field | None:
+    """Return the field of `network.color` for given global features; None where it is unbounded.
+
+    It is observed, not calculated: NaN passes through convolutions, norms, activations, pooling and
+    attention alike, whatever the weights, so a NaN pixel makes exactly those outputs NaN that
+    depend on it. Attention over the whole photo, squeeze-and-excitation and other means over all
+    positions are unbounded.
+
+    Args:
+        network: in evaluation mode.
+    """
+    # On a GPU an algorithm may spread NaN further than numbers.
+    network = deepcopy(network).cpu().float()
+    step = network.backbone.step
+    global_BC = None
+    if network.fusion is not None:
+        global_BC = torch.zeros(1, network.backbone.global_channels)
+
+    def rows(luminance_HW: Tensor) -> Tensor:
+        return network.color(luminance_HW[None, None], global_BC).isnan().any(1).any(2)[0]
+
+    def columns(luminance_HW: Tensor) -> Tensor:
+        return network.color(luminance_HW.T[None, None], global_BC).isnan().any(1).any(1)[0]
+
+    reaches: list[int] = []
+    for spoiled in (rows, columns):
+        blocks = 8
+        while (reach := _reach(spoiled, step, blocks)) is None:
+            blocks *= 2
+            if blocks * step > LIMIT:
+                return None
+        reaches += reach
+    return Field(step, *reaches)
+
+
+def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple[int, int] | None:
+    """Return how many pixels before and after a block it depends on; None: the probe is too short.
+
+    Args:
+        spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)
+            whose first dimension is the one looked along.
+        blocks: the probe's length in blocks.
+    """
+
+    def spoiled_blocks(first: int, last: int) -> list[bool]:
+        luminance_HW = torch.full((blocks * step, step), 0.5)
+        luminance_HW[first:last] = torch.nan
+        found: list[bool] = spoiled(luminance_HW).unflatten(0, (blocks, -1)).any(1).tolist()
+        return found
+
+    # The field is the same for every block: all pixels on one side of the middle are spoiled, and
+    # then as few of the middle block's own lines as still spoil the outermost block found.
+    start, end = blocks // 2 * step, (blocks // 2 + 1) * step
+    first = spoiled_blocks(start, blocks * step).index(True)
+    last = blocks - 1 - spoiled_blocks(0, end)[::-1].index(True)
+    if first == 0 or last == blocks - 1:
+        return None
+    lines = range(step)
+    fewest = bisect_left(lines, True, key=lambda n: spoiled_blocks(0, start + n + 1)[last])
+    before = last * step - (start + fewest)
+    fewest = bisect_left(
+        lines, True, key=lambda n: spoiled_blocks(end - 1 - n, blocks * step)[first]
+    )
+    after = end - 1 - fewest - ((first + 1) * step - 1)
+    return max(before, 0), max(after, 0)

@@ -11,9 +11,8 @@ from omegaconf import DictConfig
 from irodori.config import CONF
 from irodori.config.check import check
 from irodori.evaluation.settings import EvaluateSettings
-from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
-from irodori.runs.run import Run
+from irodori.runs.run import Run, removed_if_empty
 from irodori.utils.errors import IrodoriError
 
 

@@ -9,10 +9,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from irodori.config import CONF
-from irodori.runs.folder import removed_if_empty
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.resume import resume_config
-from irodori.runs.run import Run
+from irodori.runs.run import Run, removed_if_empty
 from irodori.training.settings import check_settings
 from irodori.training.stopping import StopSignal
 from irodori.utils.errors import IrodoriError

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from irodori.data.module import ShardData
 from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import EvaluationResult
-from irodori.runs.folder import resume_command
+from irodori.runs.run import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.callbacks.validation_metrics import ValidationMetrics

@@ -15,13 +15,13 @@ from irodori.data.module import ShardData
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
-from irodori.runs.folder import (
+from irodori.runs.run import (
+    Run,
     create_run_folder,
     remove_if_empty,
     remove_stale_files,
     resume_command,
 )
-from irodori.runs.run import Run
 from irodori.training.building import (
     build_callbacks,
     build_data,

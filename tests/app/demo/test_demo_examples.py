@@ -3,7 +3,7 @@ import csv
 import webdataset
 from PIL import Image
 
-from irodori.app.demo.examples import attribution, copied_to
+from irodori.app.demo.page import attribution, copied_to
 from irodori.config import PROJECT
 
 SAMPLE = PROJECT / "data" / "sample"

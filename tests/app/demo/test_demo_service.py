@@ -12,14 +12,14 @@ from irodori import Colorizer
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
+from irodori.app.demo.page import steps
 from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError
-from irodori.app.demo.steps import steps
 from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Metadata, Photo, read_photo, write_photo
+from irodori.inference.colorizer import provenance_of
 from irodori.inference.contact_sheet import gray_of
-from irodori.inference.provenance import provenance_of
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 from networks import colorful_model, save_checkpoint

@@ -22,8 +22,7 @@ from irodori.data.writing import state
 from irodori.data.writing.job import describe, write_source
 from irodori.data.writing.layouts import read_source
 from irodori.data.writing.prepare import Options
-from irodori.data.writing.source import Entry
-from irodori.data.writing.split import shuffled
+from irodori.data.writing.source import Entry, shuffled
 from irodori.utils.errors import IrodoriError
 
 COMMAND = Path(sys.executable).with_name("irodori")

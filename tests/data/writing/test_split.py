@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.data.writing.source import Entry
-from irodori.data.writing.split import (
+from irodori.data.writing.source import (
+    Entry,
     group_duplicates,
     shuffled,
     split,

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from irodori.data.writing.workers import ordered_results
+from irodori.data.writing.job import ordered_results
 from irodori.utils.errors import IrodoriError
 
 

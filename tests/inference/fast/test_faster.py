@@ -6,7 +6,7 @@ from torch.nn import functional
 from irodori.color import Lab
 from irodori.color.difference import ciede2000
 from irodori.color.lab import rgb_to_lab
-from irodori.inference.fast.fast_network import faster
+from irodori.inference.fast_network import faster
 from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.utils.errors import IrodoriError
 
@@ -120,7 +120,7 @@ def test_the_output_keeps_its_precision(make_network):
 def test_auto_is_what_the_hardware_is_fast_at(
     make_network, monkeypatch, precision, hardware, dtype
 ):
-    monkeypatch.setattr("irodori.inference.fast.fast_network.cpu_has_bf16", lambda: hardware)
+    monkeypatch.setattr("irodori.inference.fast_network.cpu_has_bf16", lambda: hardware)
     fast = faster(make_network(), precision)
     assert {weight.dtype for weight in fast.parameters()} == {dtype}
 

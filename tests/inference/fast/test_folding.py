@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from irodori.config import PROJECT
-from irodori.inference.fast.folding import fold
+from irodori.inference.fast_network import fold
 
 PRESETS = sorted(
     settings["backbone"]["name"]

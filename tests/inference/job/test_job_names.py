@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irodori.imageio import READ, WRITTEN
-from irodori.inference.job.inputs import Source
-from irodori.inference.job.names import result_names, suffix_for
+from irodori.inference.job.inputs import Source, result_names, suffix_for
 
 STEMS = st.sampled_from(["a", "A", "ä", "a\u0308", "b", "a.jpg", "a.png", "ß", "ss", "sub"])
 ENDINGS = st.sampled_from([".jpg", ".JPG", ".jpeg", ".png", ".tif", ".tiff", ".heic", ".raw", ""])

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from irodori.imageio import Provenance
-from irodori.inference.colorizer import STARTER, Colorizer
-from irodori.inference.provenance import provenance_of
+from irodori.inference.colorizer import STARTER, Colorizer, provenance_of
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file, model_name

@@ -1,18 +1,19 @@
-"""The page: what a visitor sees and chooses, and its API."""
+"""The page: what a visitor sees and chooses, the steps of a request, and its API."""
 
+import csv
+import shutil
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from irodori.app.demo import markup
-from irodori.app.demo.examples import Example, attribution, copied_to
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, reason
-from irodori.app.demo.steps import steps
-from irodori.app.demo.upload_store import UploadStore
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, reason
+from irodori.app.demo.upload_store import UploadStore, Visit
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
 NOBODY = "none"
@@ -39,6 +40,18 @@ SILENT: dict[str, Any] = {
     "api_visibility": "private",
 }
 """Events that nobody waits for."""
+FOLDER = Path(__file__).parent / "examples"
+LIST = "examples.csv"
+
+
+class Example(NamedTuple):
+    """A bundled photograph: a JPEG, with its page on the web as `source`."""
+
+    file: Path
+    title: str
+    author: str
+    licence: str
+    source: str
 
 
 def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
@@ -197,3 +210,56 @@ def _choices(names: list[str]) -> tuple[Any, ...]:
 
 def _paths(files: list[Any]) -> list[Path]:
     return [Path(file) for file in files if file is not None]
+
+
+def steps(
+    editor: HintEditor, request: ColorizeRequest, visit: Visit
+) -> Iterator[tuple[int | None, str]]:
+    """Colorize a request's photos, as long as the visitor is there, and take hints for the results.
+
+    Yields:
+        Where the page changes, the number of a photo or None for the status; and HTML for it.
+    """
+    total, max_photos = len(request.photos), editor.service.limits.photos
+    if not total:
+        yield None, markup.status("Choose a photo or an example first.")
+        return
+    if total > max_photos:
+        yield None, markup.status(f"{total} photos are too many: up to {max_photos} at a time.")
+        return
+    done = 0
+    for number, photo in enumerate(request.photos):
+        of = f" ({number + 1} of {total})" if total > 1 else ""
+        yield None, markup.status(f"Colorizing {photo.name}{of} …", number, total)
+        try:
+            results = editor.service.colorize(request, photo, visit.new_folder, visit.check)
+        except LeftError:
+            return
+        except Exception as error:
+            yield number, markup.refusal(photo.name, reason(error))
+        else:
+            done += 1
+            editor.offer(request, photo, results)
+            # Gradio's folder of an upload is known by its content.
+            yield number, markup.card(photo.name, results, key="/".join(photo.parts[-2:]))
+    if total > 1:
+        yield None, markup.status(f"Done: {done} of {total} photos are colorized.")
+    else:
+        yield None, markup.status("Done." if done else "No photo was colorized.")
+
+
+def copied_to(folder: Path) -> list[Example]:
+    """Return the examples, as copies in a folder that the page may show."""
+    shutil.copytree(FOLDER, folder)
+    with (folder / LIST).open(encoding="utf-8", newline="") as file:
+        return [Example(folder / row.pop("file"), **row) for row in csv.DictReader(file)]
+
+
+def attribution(examples: list[Example]) -> str:
+    """Return who took the photographs, as HTML."""
+    items = "; ".join(
+        f'<a href="{escape(example.source)}" rel="noreferrer">{escape(example.title)}</a>'
+        f" by {escape(example.author)} ({escape(example.licence)})"
+        for example in examples
+    )
+    return f"Examples: {items}."

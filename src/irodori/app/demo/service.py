@@ -16,7 +16,7 @@ from irodori.data.images import from_pil
 from irodori.imageio import Encoding, Photo, format_of, pixels_to_pil, read_photo, write_photo
 from irodori.inference.contact_sheet import gray_of
 from irodori.inference.hints import Hint, with_hints
-from irodori.inference.job.names import suffix_for
+from irodori.inference.job.inputs import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line

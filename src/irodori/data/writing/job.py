@@ -3,12 +3,19 @@
 import csv
 import io
 import json
-from collections import Counter
+import os
+import signal
+import threading
+import warnings
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain, islice
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,9 +35,18 @@ from irodori.data.writing.prepare import (
     fingerprint_files,
     prepare_files,
 )
-from irodori.data.writing.source import TRAIN, VAL, Entry, Source, key_clashes, key_of
-from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
-from irodori.data.writing.workers import ordered_results
+from irodori.data.writing.source import (
+    TRAIN,
+    VAL,
+    Entry,
+    Source,
+    dealt,
+    group_duplicates,
+    key_clashes,
+    key_of,
+    shuffled,
+    split,
+)
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
@@ -40,7 +56,11 @@ VAL_SHARE = 0.05
 CHUNK = 16
 """Images that a worker process is given at a time."""
 
+AHEAD = 4
+"""Tasks a worker that are under way or done before their results are asked for."""
+
 Row = tuple[str, ...]
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
@@ -265,3 +285,50 @@ def _write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     with replacing(path) as file:
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def ordered_results(
+    function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
+) -> Generator[Result, None, None]:
+    """Yield `function` of each task, in order, from `jobs` processes; 1: from this process.
+
+    Raises:
+        IrodoriError: a worker process died.
+        Exception: what `function` raises.
+    """
+    if jobs == 1:
+        yield from map(function, tasks)
+        return
+    # Spawned: a fork of a process with threads may hang.
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
+            if len(waiting) > AHEAD * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise IrodoriError(
+            "a worker process died, perhaps for want of memory: give the same command again, "
+            "with fewer --jobs"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start() -> None:
+    # Ctrl-C reaches all processes of a terminal; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Pillow warns of large pictures and odd EXIF; what matters becomes a reason.
+    warnings.simplefilter("ignore")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End a worker whose parent was killed; it would wait for tasks for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

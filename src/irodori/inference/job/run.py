@@ -26,7 +26,7 @@ from irodori.imageio import (
     write_photo,
 )
 from irodori.inference.hints import read_hints, with_hints
-from irodori.inference.job.names import suffix_for
+from irodori.inference.job.inputs import suffix_for
 from irodori.inference.job.tasks import ColorizeTask, JobOptions, Plan
 from irodori.inference.settings import NATIVE
 from irodori.utils.cores import available_cores

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
 from irodori.inference.hints import hint_file_of, is_hint_file, read_hints
-from irodori.inference.job.inputs import Found, find_photos, identity_of, is_folder, is_pattern
-from irodori.inference.job.names import result_names
+from irodori.inference.job.inputs import (
+    Found,
+    find_photos,
+    identity_of,
+    is_folder,
+    is_pattern,
+    result_names,
+)
 from irodori.inference.settings import ColorizeSettings, check_range
 from irodori.utils.errors import IrodoriError
 

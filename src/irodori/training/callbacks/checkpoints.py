@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.config.ranges import Range
-from irodori.runs.folder import resume_command
+from irodori.runs.run import resume_command
 from irodori.training.callbacks.watchers import Watcher, raise_problems
 from irodori.training.loggers import MetricsCSV
 from irodori.training.ranks import agree

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import CONSOLE
-from irodori.runs.folder import resume_command
+from irodori.runs.run import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import SEARCH, Record, read_all, rows
 from irodori.training.stopping import REQUEUE

@@ -8,7 +8,7 @@ from filelock import AcquireReturnProxy, FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from irodori.runs.folder import create_new_folder
+from irodori.runs.run import create_new_folder
 from irodori.training.launching import record
 from irodori.training.launching.job import Job, given
 from irodori.training.launching.pool import end, marked

@@ -1,1 +1,0 @@
-"""The fast network: what a trained network says, in less time."""
