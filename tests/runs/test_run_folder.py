@@ -48,7 +48,7 @@ def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_folder, "write_config", full)
+        patched.setattr(run_folder, "write_file", full)
         with pytest.raises(OSError, match="No space"):
             create_run_folder(tmp_path / "run", "one: 1\n", named=True)
     assert create_run_folder(tmp_path / "run", "one: 1\n", named=True) == tmp_path / "run"

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import jinja2
 
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import replacing
+from irodori.utils.files import write_file
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,7 @@ def write_report(document: Document, files: Mapping[str, bytes], output: Path) -
     }
     try:
         for name, data in content.items():
-            with replacing(output / name) as file:
-                file.write(data)
+            write_file(output / name, data)
     except OSError as error:
         raise IrodoriError(
             f"{output} can't be written: {one_line(error)}; choose another --output"

@@ -1,6 +1,5 @@
 """One evaluation, from a composed configuration to its folder."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
 from irodori.runs.run import Run, create_run_folder, remove_if_empty
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import replacing, write_json
 from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"
@@ -88,8 +87,7 @@ def write(
         with replacing(folder / extremes.NAME) as file:
             picture.save(file, "png")
     # Last, since it says that all is done.
-    with replacing(folder / METRICS) as file:
-        file.write(json.dumps(written, indent=2).encode() + b"\n")
+    write_json(folder / METRICS, written)
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
     CONSOLE.print(table(title, result.rows, result.scenes, stored_metrics(written)))
     for line in notes(result, protocol, measured_photographs):

@@ -1,6 +1,5 @@
 """`Colorizer`: a model that colorizes photos of any size and names their scenes."""
 
-import hashlib
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from irodori.inference.tiles import Field, receptive_field
 from irodori.model import Model, load_model
 from irodori.pretrained.hub import SCHEME, download, upload
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import sha256_of
 from irodori.utils.model_file import write_safetensors
 from irodori.utils.run_files import checkpoint_file, model_name
 
@@ -260,7 +260,7 @@ def provenance_of(
     file = checkpoint_file(checkpoint or STARTER)
     return Provenance(
         model_name(file),
-        _sha256(file, file.stat().st_mtime_ns),
+        _checksum(file, file.stat().st_mtime_ns),
         asdict(settings),
         source_type,
         label,
@@ -268,9 +268,8 @@ def provenance_of(
 
 
 @cache
-def _sha256(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _checksum(path: Path, changed: int) -> str:
+    return sha256_of(path)
 
 
 def model_card(model: Model, address: str) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from irodori.color.ab_bins import BINS, FARTHEST, STEP, bins_of
 from irodori.metrics.chrominance import ab_of
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import write_file
 
 FORMAT = "irodori ab prior 1"
 SIGMA = 5.0
@@ -95,8 +95,7 @@ class AbPrior:
         Raises:
             OSError: it can't be written.
         """
-        with replacing(path) as file:
-            file.write(self._text.encode())
+        write_file(path, self._text.encode())
 
     @property
     def identity(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from irodori.metrics.catalog import HEAD, MAIN, METRICS, WEIGHT, Better, MetricInfo
-from irodori.utils.files import replacing
+from irodori.utils.files import write_csv
 from irodori.utils.run_files import PER_IMAGE
 
 CONSOLE = Console(highlight=False)
@@ -96,12 +94,9 @@ def write_per_image(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     measured = dict.fromkeys([*HEAD, *(column for record in records for column in record)])
     catalog = [column for name in METRICS for column in (name, name + WEIGHT)]
     order = dict.fromkeys([*HEAD, *catalog, *measured])
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [column for column in order if column in measured])
-    writer.writeheader()
-    writer.writerows(records)
-    with replacing(folder / PER_IMAGE) as file:
-        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    columns = [column for column in order if column in measured]
+    rows = ([record.get(column) for column in columns] for record in records)
+    write_csv(folder / PER_IMAGE, columns, rows)
 
 
 def table(

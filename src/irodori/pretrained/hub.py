@@ -1,10 +1,10 @@
 """Models in repositories of the Hugging Face hub, each a safetensors file and its card."""
 
-import hashlib
 import re
 from pathlib import Path
 
 from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.files import sha256_of
 
 SCHEME = "hf://"
 FILE = "model.safetensors"
@@ -80,8 +80,7 @@ def _verify(path: Path, sha256: str, address: str) -> None:
     """Raise IrodoriError, and remove the file, unless it has this checksum."""
     if not SHA256.fullmatch(sha256):
         raise IrodoriError(f"{address}: {sha256} is no SHA-256 that {FILE} could be verified by")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != sha256:
         path.resolve().unlink()  # the cache holds links
         path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import LOCK, replacing
+from irodori.utils.files import LOCK, write_file
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 NOT_STORED = {"resume": None, "allow_changes": False}
@@ -77,7 +77,7 @@ class Run:
             former = path.with_name(f"config-until-step-{step}.yaml")
             if not former.exists():
                 path.rename(former)
-            write_config(self.folder, self.to_yaml())
+            write_file(path, self.to_yaml().encode())
         (self.folder / METRICS).unlink(missing_ok=True)
 
 
@@ -110,7 +110,7 @@ def create_run_folder(folder: Path, config: str, named: bool) -> Path:
                 ) from None
             continue
         try:
-            write_config(path, config)
+            write_file(path / CONFIG, config.encode())
         except OSError:
             (path / CONFIG).unlink()  # An empty one would pass for a run.
             raise
@@ -152,9 +152,3 @@ def resume_command(folder: Path) -> str:
         # For Hydra; a backslash counts as such except before a quote.
         text = QuotedString(text, Quote.double).with_quotes()
     return "irodori train " + shlex.quote(f"resume={text}")
-
-
-def write_config(folder: Path, config: str) -> None:
-    """Write config.yaml, whole or not at all."""
-    with replacing(folder / CONFIG) as file:
-        file.write(config.encode())

@@ -1,7 +1,6 @@
 """One training run, from a composed configuration to its run folder."""
 
 import errno
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from irodori.training.module import ColorizationModule
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import lock, replacing
+from irodori.utils.files import lock, write_json
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -121,8 +120,7 @@ def _fit(
         if trainer.is_global_zero:
             written = _document(result, trainer, module, data, hardware)
             write_per_image(folder, result.records)
-            with replacing(folder / METRICS) as file:
-                file.write(json.dumps(written, indent=2).encode() + b"\n")
+            write_json(folder / METRICS, written)
             _print_end(written)
             print(f"run: {folder}", flush=True)
         status = 0

@@ -1,13 +1,17 @@
 """Files that appear whole or not at all, and the lock of a folder."""
 
+import csv
 import hashlib
+import io
+import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import AcquireReturnProxy, FileLock, Timeout
@@ -41,6 +45,30 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_file(path, json.dumps(content, indent=2).encode() + b"\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file, whole or not at all; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_stale_files(targets: Iterable[Path]) -> None:

@@ -15,6 +15,7 @@ from irodori.data.index import Shard
 from irodori.data.remote.files import ChangedError, Network, RefusedError, RemoteFile
 from irodori.data.remote.urls import redacted
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import sha256_of
 
 CHUNK = 8 << 20
 """Bytes of a request of a download."""
@@ -83,7 +84,7 @@ class ShardCache:
         """Remove a kept shard whose bytes aren't those of its sha256; return whether it is gone."""
         path = self.path(shard)
         with self._lock():
-            if path.exists() and shard.sha256 and _sha256_of(path) != shard.sha256:
+            if path.exists() and shard.sha256 and sha256_of(path) != shard.sha256:
                 path.unlink()
             return not path.exists()
 
@@ -118,7 +119,7 @@ class ShardCache:
             out.flush()
             os.fsync(out.fileno())
         whole = part.stat().st_size == num_bytes and file.stat() == stat
-        if not whole or (shard.sha256 and _sha256_of(part) != shard.sha256):
+        if not whole or (shard.sha256 and sha256_of(part) != shard.sha256):
             part.unlink()
             reason = "has another sha256 than its index names" if whole else "changed meanwhile"
             raise ChangedError(f"{url} {reason}")
@@ -154,8 +155,3 @@ def _opened(path: Path, num_bytes: int) -> BinaryIO | None:
             return file
         file.close()
     return None
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,5 @@
 """The whole job: from a source to shards with an index, resumed where it was interrupted."""
 
-import csv
-import io
 import json
 import os
 import signal
@@ -49,7 +47,7 @@ from irodori.data.writing.source import (
 )
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import write_csv, write_json
 from irodori.utils.progress import ProgressBar
 
 VAL_SHARE = 0.05
@@ -191,7 +189,7 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
     source, output = job.source, job.output
     (train, val), duplicates = _split(job)
     if duplicates:
-        _write_csv(output / state.DUPLICATES_NAME, ("path", "group"), duplicates)
+        write_csv(output / state.DUPLICATES_NAME, ("path", "group"), duplicates)
     tasks = {
         f"{name}-{number:06d}": entries
         for name, side in ((TRAIN, train), (VAL, val))
@@ -210,7 +208,7 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
             state.write_record(output, name, record)
     finished = [record for record in records.values() if record is not None]
     rejected = sorted([row for record in finished for row in record.rejected] + [*source.others])
-    _write_csv(output / state.REJECTED_NAME, ("path", "reason"), rejected)
+    write_csv(output / state.REJECTED_NAME, ("path", "reason"), rejected)
     shards = [record.shard for record in finished if record.shard is not None]
     counts = {
         side: sum(len(shard) for shard in shards if shard.name.startswith(side))
@@ -249,7 +247,7 @@ def _split(job: _Job) -> tuple[tuple[list[Entry], list[Entry]], list[Row]]:
         path = job.output / state.UNFINISHED / state.SPLIT
         if not path.exists():
             prints = job.over_files(fingerprint_files, entries, "comparing images", 0)
-            state.write_json(path, group_duplicates(list(prints)))
+            write_json(path, group_duplicates(list(prints)))
         groups = json.loads(path.read_bytes())
     sizes = Counter(groups)
     duplicates = [
@@ -278,13 +276,6 @@ def _write_shard(path: Path, outcomes: Iterable[tuple[Entry, Prepared | str]]) -
                 writer.add(key_of(entry.path), image.suffix, image.content, entry.label)
             shard = writer.close()
     return state.Record(shard, tuple(rejected))
-
-
-def _write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    with replacing(path) as file:
-        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def ordered_results(

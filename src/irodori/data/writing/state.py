@@ -10,7 +10,7 @@ from typing import Any
 
 from irodori.data.index import INDEX_NAME, Shard, read_index, read_index_file, write_index
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import lock, replacing
+from irodori.utils.files import lock, write_json
 
 UNFINISHED = ".unfinished"
 """The folder in the output that holds the job, its split, and a record of each finished shard."""
@@ -102,12 +102,6 @@ def read_record(output: Path, name: str) -> Record | None:
     if shard is not None and not (tar.is_file() and tar.stat().st_size == shard.num_bytes):
         return None
     return Record(shard, tuple((path, reason) for path, reason in index.made_by["rejected"]))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
-    with replacing(path) as file:
-        file.write(json.dumps(content).encode())
 
 
 def _refuse_difference(

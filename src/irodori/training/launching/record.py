@@ -10,7 +10,7 @@ from typing import Any, Literal
 from irodori.metrics.catalog import MAIN
 from irodori.training.launching.job import Job
 from irodori.training.stopping import REQUEUE
-from irodori.utils.files import replacing
+from irodori.utils.files import write_json
 from irodori.utils.run_files import JOB, METRICS
 
 SEARCH = "search.json"
@@ -54,8 +54,7 @@ def note(
     """Write a job's job.json, whole or not at all, and return its content."""
     overrides, varied = list(job.overrides), list(job.varied)
     record = Record(job.number, status, overrides, varied, exit_status, error)
-    with replacing(job.folder / JOB) as file:
-        file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")
+    write_json(job.folder / JOB, asdict(record))
     return record
 
 

@@ -21,7 +21,7 @@ from optuna.trial import TrialState, create_trial
 from irodori.training.launching import record
 from irodori.training.launching.record import SEARCH
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import write_json
 
 
 class Search:
@@ -82,9 +82,8 @@ class Search:
 
     def save(self) -> None:
         """Write search.json."""
-        with replacing(self.folder / SEARCH) as file:
-            content = {"space": self.about, "fixed": self.fixed, "params": self.params}
-            file.write(json.dumps(content, indent=2).encode())
+        content = {"space": self.about, "fixed": self.fixed, "params": self.params}
+        write_json(self.folder / SEARCH, content)
 
     def results(self) -> list[tuple[TrialState, float | None]]:
         """Return each job's state, and its score if it is done."""

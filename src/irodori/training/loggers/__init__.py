@@ -1,7 +1,6 @@
 """The loggers of a run: metrics.csv always, and what is configured beside it."""
 
 import csv
-import io
 from argparse import Namespace
 from collections.abc import Mapping
 from functools import partial
@@ -13,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from irodori.config.instantiate import instantiate
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import replacing
+from irodori.utils.files import write_csv
 from irodori.utils.run_files import METRICS_CSV
 
 
@@ -78,14 +77,9 @@ class MetricsCSV(Logger):
 
     def save(self) -> None:
         """Write the file; where it can't be, its rows are kept for the next time."""
-        names = sorted(set().union(*self.rows) - {"step"})
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [*names, "step"])
-        writer.writeheader()
-        writer.writerows(self.rows)
+        columns = [*sorted(set().union(*self.rows) - {"step"}), "step"]
         try:
-            with replacing(self.path) as file:
-                file.write(text.getvalue().encode())
+            write_csv(self.path, columns, ([row.get(x) for x in columns] for row in self.rows))
             self._failed = False
         except OSError as error:
             if not self._failed:

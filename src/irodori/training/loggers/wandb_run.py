@@ -15,7 +15,7 @@ from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import replacing
+from irodori.utils.files import write_json
 from irodori.utils.run_files import PICTURES
 
 IDENTITY = Path("wandb", "run.json")
@@ -133,8 +133,7 @@ class WandbSteps(WandbLogger):
         experiment.define_metric(MONITOR, summary="min")
         identity |= {"id": experiment.id, "group": experiment.group or None}
         identity["tags"] = list(experiment.tags or ()) or None
-        with replacing(path) as file:
-            file.write(json.dumps(identity, indent=2).encode() + b"\n")
+        write_json(path, identity)
         if not self._offline:
             print(f"W&B: {experiment.url}", flush=True)
         self._experiment = experiment
