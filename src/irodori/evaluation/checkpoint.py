@@ -22,7 +22,7 @@ from irodori.data.index import Index
 from irodori.data.loader import end_workers
 from irodori.data.module import ShardModule
 from irodori.data.opening import ShardOpener, open_both
-from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.extremes import Show
 from irodori.evaluation.protocol import first_by_name, protocol_of, resize_of
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.inference.colorizer import STARTER
@@ -58,11 +58,11 @@ def batch_progress() -> Callback:
 @quiet_lightning()
 def measure_checkpoint(
     config: EvaluateSettings, prior: AbPrior
-) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
+) -> tuple[EvaluationResult, dict[str, Any], Show]:
     """Measure a checkpoint.
 
     Returns:
-        the metrics, the protocol, and the photographs.
+        the metrics, the protocol, and what shows the photographs.
 
     Raises:
         IrodoriError: the checkpoint, the shards or the hardware don't allow it.
@@ -87,7 +87,7 @@ def measure_checkpoint(
         end_workers()
         end_child_ranks(trainer, failed)
     protocol = {**protocol_of(data, config.protocol, model, prior), "checkpoint": str(path)}
-    return measured.result, protocol, photographs_of(measured.result, data, model, trainer)
+    return measured.result, protocol, shown(measured.result, data, model, trainer)
 
 
 def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
@@ -179,15 +179,10 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     return replace(index, shards=tuple(shards), classes=tuple(classes))
 
 
-def photographs_of(
-    result: EvaluationResult, data: ShardModule, model: Model, trainer: Trainer
-) -> Photographs:
-    """Return the photographs in the order of the records, to be colorized once more."""
-    index = data.val_index
-    keys = [key for shard in index.shards for key in shard.keys]
-    names = [f"{shard.name}: {key}" for shard in index.shards for key in shard.keys]
+def shown(result: EvaluationResult, data: ShardModule, model: Model, trainer: Trainer) -> Show:
+    """Return what colorizes a photograph of the records once more."""
     # Damaged ones are left out of the records, which are in the order of the index.
-    left = enumerate(keys)
+    left = enumerate(key for shard in data.val_index.shards for key in shard.keys)
     samples = [
         next(sample for sample, key in left if key == record["key"])
         for record in result.records
@@ -201,4 +196,4 @@ def photographs_of(
             colored, _ = color_pictures(model.network.to(device).eval(), model.space, [true])
         return gray_of(model.space, true), colored[0], true
 
-    return Photographs([names[sample] for sample in samples], picture)
+    return picture

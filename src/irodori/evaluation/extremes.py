@@ -1,7 +1,6 @@
 """The photographs that are colored worst and best, with their metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -15,23 +14,12 @@ SHOWN = (MAIN, "ciede2000", "psnr")
 """The metrics below a photograph."""
 LONGEST_KEY = 40
 """Letters of a key that have room below a photograph."""
+Show = Callable[[int], Sequence[Tensor]]
+"""A function that gives the gray, the predicted and the true picture (3×H×W uint8 each) of a
+photograph, by its number in the order of the records."""
 
 
-@dataclass(frozen=True)
-class Photographs:
-    """Access to the measured photographs.
-
-    names: of the photographs, in the order of the records. picture: gives the gray, the predicted
-    and the true picture (3×H×W uint8 each) of a photograph by its number.
-    """
-
-    names: Sequence[str]
-    picture: Callable[[int], Sequence[Tensor]]
-
-
-def picture(
-    records: Sequence[Mapping[str, Any]], photographs: Photographs, count: int
-) -> Image.Image:
+def picture(records: Sequence[Mapping[str, Any]], show: Show, count: int) -> Image.Image:
     """Return a contact sheet: on the left the worst `count` photographs, on the right the best.
 
     With fewer than 2·count photographs each is shown once, but for the one in the middle.
@@ -42,7 +30,7 @@ def picture(
     best, worst = order[:count], order[: -count - 1 : -1]
     pairs = list(zip(worst, best, strict=True))
     titles = ("gray", "predicted: worst", "true", "gray", "predicted: best", "true")
-    rows = [[p for number in pair for p in photographs.picture(number)] for pair in pairs]
+    rows = [[p for number in pair for p in show(number)] for pair in pairs]
     captions = [[caption(measured[number]) for number in pair] for pair in pairs]
     return contact_sheet(rows, titles, captions)
 

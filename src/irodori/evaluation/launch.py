@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.config.instantiate import instantiate
 from irodori.evaluation import extremes
-from irodori.evaluation.extremes import Photographs
+from irodori.evaluation.extremes import Show
 from irodori.evaluation.settings import EvaluateSettings
 from irodori.metrics.catalog import stored_metrics
 from irodori.metrics.factories import Factories, left_out
@@ -18,9 +18,6 @@ from irodori.runs.run import Run, create_run_folder, remove_if_empty
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing, write_json
 from irodori.utils.run_files import METRICS
-
-FILES = "files.txt"
-"""Name of the file that lists the measured photographs, one a line."""
 
 
 def evaluate(run: Run) -> None:
@@ -48,14 +45,14 @@ def evaluate(run: Run) -> None:
             "give checkpoint=<file>, or predictions=<folder> truth=<folder> for any method's"
             " pictures"
         )
-    result, protocol, photographs = measured
+    result, protocol, show = measured
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         remove_if_empty(run.folder)
         return
     if config.perceptual:
         report_left_out(config.metrics)
     folder = create_run_folder(run.folder, run.to_yaml(), run.named)
-    write(folder, result, protocol, photographs, config.pictures)
+    write(folder, result, protocol, show, config.pictures)
     print(f"evaluation: {folder}", flush=True)
 
 
@@ -72,25 +69,23 @@ def write(
     folder: Path,
     result: EvaluationResult,
     protocol: Mapping[str, Any],
-    photographs: Photographs,
+    show: Show,
     pictures: int,
 ) -> None:
-    """Write metrics.json, per_image.csv, files.txt and the sheet of extremes; print the table."""
-    measured_photographs = sum(record["row"] == "model" for record in result.records)
+    """Write metrics.json, per_image.csv and the sheet of extremes; print the table."""
+    photographs = sum(record["row"] == "model" for record in result.records)
     # Damaged ones are left out; distances of sets say little without their number.
-    written = document(result, {**protocol, "evaluated": measured_photographs})
+    written = document(result, {**protocol, "evaluated": photographs})
     write_per_image(folder, result.records)
-    with replacing(folder / FILES) as file:
-        file.write("".join(f"{name}\n" for name in photographs.names).encode())
     if pictures:
-        picture = extremes.picture(result.records, photographs, pictures)
+        picture = extremes.picture(result.records, show, pictures)
         with replacing(folder / extremes.NAME) as file:
             picture.save(file, "png")
     # Last, since it says that all is done.
     write_json(folder / METRICS, written)
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
     CONSOLE.print(table(title, result.rows, result.scenes, stored_metrics(written)))
-    for line in notes(result, protocol, measured_photographs):
+    for line in notes(result, protocol, photographs):
         print(line, flush=True)
 
 

@@ -1,17 +1,15 @@
 """Any method's pictures against the true photographs."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from irodori.color import Lab
-from irodori.data.images import from_pil
-from irodori.evaluation.extremes import Photographs
+from irodori.data.images import decode
+from irodori.evaluation.extremes import Show
 from irodori.evaluation.protocol import describe_photographs, first_by_name, resize_of
 from irodori.evaluation.settings import EvaluateSettings, Protocol
 from irodori.inference.contact_sheet import gray_of
@@ -27,14 +25,14 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 def measure_pictures(
     config: EvaluateSettings, prior: AbPrior
-) -> tuple[EvaluationResult, dict[str, Any], Photographs]:
+) -> tuple[EvaluationResult, dict[str, Any], Show]:
     """Measure the pictures of a folder against those of the same names in another.
 
     The mean color beside them is that of the prior, since nobody knows what a method was trained
     on. Where the true photographs lie in folders, these are their scenes.
 
     Returns:
-        The metrics, the protocol, and the photographs.
+        The metrics, the protocol, and what shows the photographs.
 
     Raises:
         IrodoriError: a picture is missing, can't be read, or has another size than the photograph.
@@ -77,8 +75,7 @@ def measure_pictures(
     result = EvaluationResult(
         evaluation.overall(), evaluation.scenes(), evaluation.ordered(), evaluation.infos
     )
-    names = [path.relative_to(truth).as_posix() for path in true_files.values()]
-    return result, protocol, Photographs(names, shown)
+    return result, protocol, shown
 
 
 def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
@@ -126,7 +123,6 @@ def read(path: Path) -> Tensor:
         IrodoriError: it can't be read.
     """
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
-            return from_pil(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return decode(path.read_bytes())
+    except (OSError, RuntimeError) as error:
         raise IrodoriError(f"{path} can't be read: {one_line(error)}") from None
