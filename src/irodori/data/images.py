@@ -10,25 +10,16 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 from irodori.imageio import pil_to_pixels, pixels_to_pil
+from irodori.imageio.kinds import kind_by_content
 
-_STARTS = {
-    b"\xff\xd8": "jpg",
-    b"\x89PNG": "png",
-    b"RIFF....WEBP": "webp",
-    b"(II[*+]\0|MM\0[*+])": "tif",
-    b"....ftypavi[fs]": "avif",
-    b"\0\0\0\x0cjP  ": "jp2",
-    b"BM": "bmp",
-}
-"""Patterns of the first bytes of files."""
-_KIND = re.compile(b"|".join(b"(?P<%s>%s)" % (k.encode(), s) for s, k in _STARTS.items()), re.S)
-_PILLOW = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP")
+_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif"}
+_SUFFIXES |= {"JPEG2000": "jp2", "BMP": "bmp"}
+"""Kinds of images that are read, by Pillow's names, and their suffixes."""
 
 
-def kind_of(content: bytes) -> str | None:
+def suffix_of(content: bytes) -> str | None:
     """Return the suffix for a file's content, by how it begins; None if it is no known image."""
-    match = _KIND.match(content)
-    return match.lastgroup if match else None
+    return _SUFFIXES.get(kind_by_content(content[:32]) or "")
 
 
 def decode(content: bytes) -> Tensor:
@@ -39,11 +30,11 @@ def decode(content: bytes) -> Tensor:
     """
     if not content:
         raise RuntimeError("the file is empty")
-    kind = kind_of(content)
-    if kind is None:
-        raise RuntimeError(f"this is no image of a known kind ({', '.join(_STARTS.values())})")
+    suffix = suffix_of(content)
+    if suffix is None:
+        raise RuntimeError(f"this is no image of a known kind ({', '.join(_SUFFIXES.values())})")
     try:
-        if kind == "jpg":
+        if suffix == "jpg":
             buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
             return decode_image(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
         return _decode_with_pillow(content)
@@ -62,7 +53,7 @@ def _decode_with_pillow(content: bytes) -> Tensor:
     torchvision 0.29 is no choice here: a damaged PNG ends the process by a segmentation fault, and
     the orientation of a WebP is left out.
     """
-    with Image.open(io.BytesIO(content), formats=_PILLOW) as image:
+    with Image.open(io.BytesIO(content), formats=list(_SUFFIXES)) as image:
         if image.format != "TIFF" and getattr(image, "is_animated", False):
             raise RuntimeError("the image is animated")
         return from_pil(ImageOps.exif_transpose(image))

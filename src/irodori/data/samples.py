@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from irodori.data.config import Sample
-from irodori.data.images import decode, kind_of
+from irodori.data.images import decode, suffix_of
 from irodori.data.index import NO_CLASS, Index, Shard
 from irodori.data.plan import Reading
 from irodori.data.remote.cache import ShardCache
@@ -60,7 +60,7 @@ class Samples:
             RuntimeError, OSError: the bytes can't be read, or aren't those that were indexed.
         """
         content = self.read(position)
-        return {**self._head(position), kind_of(content) or "jpg": content}
+        return {**self._head(position), suffix_of(content) or "jpg": content}
 
     def image(self, position: int) -> Tensor:
         """Return the decoded image of a sample: 3×H×W uint8 RGB, not resized.

@@ -39,6 +39,7 @@ _KINDS = {
     "PPM": (("pgm", "ppm", "pnm", "pbm"), "PNG", rb"P[1-6]\s"),
 }
 """Suffixes, the format of results, and how files begin, as a pattern."""
+_START = re.compile(b"|".join(b"(%s)" % start for *_, start in _KINDS.values()), re.DOTALL)
 
 INSTEAD = {kind: format for kind, (_, format, _) in _KINDS.items()}
 """The format that a result of each kind is written in, unless another is chosen."""
@@ -63,6 +64,12 @@ _RAW = rb"FUJIFILMCCD-RAW|....ftypcrx|IIRO|IIU\0|II\x1a\0|II\*\0....CR"
 _OTHERS = {".pdf": rb"%PDF", ".psd": rb"8BPS"}
 _OTHERS[".mp4"] = rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI "
 _STARTS = {".raw": _RAW, **{kind: start for kind, (_, _, start) in _KINDS.items()}, **_OTHERS}
+
+
+def kind_by_content(head: bytes) -> str | None:
+    """Return which kind that is read a file's first 32 bytes are of; None: another."""
+    found = _START.match(head)
+    return list(_KINDS)[(found.lastindex or 1) - 1] if found else None
 
 
 def kind_of(head: bytes, suffix: str = "") -> str:

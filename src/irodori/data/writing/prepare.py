@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.imageio.color import differs_from_srgb, to_srgb
+from irodori.imageio.kinds import kind_by_content
 from irodori.utils.errors import IrodoriError, one_line
 
 QUALITY = 95
@@ -31,7 +32,6 @@ TILES = 4
 """Pictures are compared by the mean colors of TILES×TILES tiles."""
 
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
 
 
@@ -172,12 +172,12 @@ def _formats() -> tuple[str, ...]:
 
 
 def _unidentified(content: bytes) -> str:
-    heic = content[4:8] == b"ftyp" and content[8:10] in (b"he", b"mi", b"ms")
-    if heic and "HEIF" not in _formats():
+    kind = kind_by_content(content[:32])
+    if kind in _formats():
+        return "damaged: its header"
+    if kind == "HEIF":
         return "HEIC, which needs an extra: pip install 'irodori[heif]'"
-    return (
-        "damaged: its header" if heic or content.startswith(_MAGIC) else "no image of a known kind"
-    )
+    return "no image of a known kind"
 
 
 def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
