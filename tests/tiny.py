@@ -14,8 +14,8 @@ from omegaconf import DictConfig, open_dict
 from PIL import Image
 
 from irodori.config import PROJECT
-from irodori.config.resolvers import register
 from irodori.data.writer import write_shards
+from irodori.runs.program import register
 
 CLASSES = ("beach", "forest", "street")
 SIZES = ((40, 32), (32, 40), (39, 33))

@@ -29,9 +29,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from irodori.config import PROJECT
-from irodori.config.resolvers import register
 from irodori.data.module import ShardData
 from irodori.network import JointNetwork
+from irodori.runs.program import register
 from irodori.runs.run import Run
 from irodori.training.building import build_callbacks, build_trainer, quiet_lightning
 from irodori.training.launch import prepare

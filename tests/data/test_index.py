@@ -12,8 +12,8 @@ from plain_shards import write_tar
 from irodori.data.class_names import read_classes
 from irodori.data.index import COLUMNS, Index, Keys, Shard, read_index, write_index
 from irodori.data.opening import open_index
+from irodori.data.remote.urls import expand as expand_with
 from irodori.data.scan import scan
-from irodori.data.shard_paths import expand as expand_with
 from irodori.utils.errors import IrodoriError
 
 

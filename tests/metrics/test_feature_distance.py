@@ -21,7 +21,7 @@ from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, 
 from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance
 from irodori.metrics.prior import AbPrior
-from irodori.pretrained import lite
+from irodori.pretrained import imagenet
 from irodori.utils.errors import IrodoriError
 from photographs import photographs
 
@@ -151,7 +151,7 @@ def test_lite0_distance_is_that_of_the_networks_features():
     photos = photographs(4)
     predicted = [colored(photo, 0.3) for photo in photos]
     assert len({photo.shape for photo in photos}) > 1
-    network = lite.lite0_features().double()
+    network = imagenet.lite0_features().double()
 
     def transcribed(photo_3HW):
         planes = [Image.fromarray(plane.numpy().astype(np.float32)) for plane in photo_3HW]
@@ -189,7 +189,7 @@ def test_lite0_is_measured_where_its_package_is_and_named_elsewhere(monkeypatch)
     assert "lite0_kernel" not in found["gray"]
     assert "lite0_kernel" not in measured(perceptual=False)["model"]
     assert not {"lite0_frechet", "lite0_kernel"} & missing_steps().keys()
-    monkeypatch.setattr(lite.Package, "missing", lambda package: "install it")
+    monkeypatch.setattr(imagenet.Package, "missing", lambda package: "install it")
     assert {missing_steps()[name] for name in ("lite0_frechet", "lite0_kernel")} == {"install it"}
     assert "lite0_kernel" not in measured(perceptual=True)["model"]
     with pytest.raises(IrodoriError, match=r"^lite0_frechet and lite0_kernel .*: install it$"):

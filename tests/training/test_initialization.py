@@ -13,7 +13,7 @@ from irodori.network import JointNetwork
 from irodori.network.decoders import SkipDecoder
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import encoder as pretrained
-from irodori.pretrained import lite
+from irodori.pretrained import imagenet
 from irodori.training.initialization import load_matching_weights
 from irodori.utils.errors import IrodoriError
 from networks import save_checkpoint
@@ -142,7 +142,7 @@ def test_a_run_is_initialized_with_another_ones_weights_and_resumed_without(data
 
 
 needs_lite0 = pytest.mark.skipif(
-    lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0"
+    imagenet.PACKAGES[imagenet.LITE0].missing() is not None, reason="no extra lite0"
 )
 
 
@@ -157,7 +157,7 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     tiny.run(
         tmp_path / "run", *data, *settings, "trainer.max_steps=2", "trainer.gradient_clip_val=1"
     )
-    source = lite.PACKAGES[lite.LITE0].source
+    source = imagenet.PACKAGES[imagenet.LITE0].source
     assert f"encoder: tf_efficientnet_lite0.in1k · {source}" in capsys.readouterr().out
     weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
 

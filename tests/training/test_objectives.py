@@ -10,7 +10,7 @@ from irodori.model import load_model
 from irodori.network import JointNetwork
 from irodori.network.joint import reduce_chroma, upsample_chroma
 from irodori.network.output import AbClassesOutput, ChromaOutput
-from irodori.pretrained import lite
+from irodori.pretrained import imagenet
 from irodori.training.objectives import (
     AbClasses,
     Colorful,
@@ -24,7 +24,9 @@ from irodori.utils.errors import IrodoriError
 
 VALID = np.array([True, False, True, True, True])
 LABELS = np.array([2, 1, -1, 0, 2])
-LITE0 = pytest.mark.skipif(lite.PACKAGES[lite.LITE0].missing() is not None, reason="no extra lite0")
+LITE0 = pytest.mark.skipif(
+    imagenet.PACKAGES[imagenet.LITE0].missing() is not None, reason="no extra lite0"
+)
 
 
 def photographs():
@@ -191,7 +193,7 @@ def test_the_perceptual_loss_is_colors_and_features_of_pictures():
     value = loss_of(perceptual, prediction, chroma, [True, False, True], luminance=luminance)
 
     colored = Lab().decode(luminance, upsample_chroma(prediction, 32, 32))
-    encoder = lite.lite0_features()
+    encoder = imagenet.lite0_features()
     expected = 0.0
     for number in (0, 2):
         expected += (prediction[number] - reduce_chroma(chroma)[number]).abs().mean() / 3

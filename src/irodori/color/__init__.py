@@ -1,11 +1,11 @@
 """Every color space of the project, and every conversion between them and sRGB."""
 
-from irodori.color.eight_bit import to_float, to_uint8
 from irodori.color.lab import Lab, rgb_to_lab
 from irodori.color.luma import YCbCr, Yuv
 from irodori.color.luma_ab import LumaAb
 from irodori.color.luv import Luv
 from irodori.color.oklab import Oklab
+from irodori.color.precision import to_float, to_uint8
 from irodori.color.rgb import Rgb
 from irodori.color.space import ColorSpace
 

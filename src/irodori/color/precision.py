@@ -115,3 +115,27 @@ def in_full(picture: Tensor, name: str, channels: int) -> Tensor:
         shape = "×".join(map(str, picture.shape))
         raise ValueError(f"{name} must have the shape B×{channels}×H×W, not {shape or 'a scalar'}")
     return picture if picture.dtype == torch.float64 else picture.float()
+
+
+def to_uint8(rgb: Tensor) -> Tensor:
+    """Return floats of any shape as uint8, clipped to [0, 1] and rounded to the nearest level.
+
+    Raises:
+        TypeError: `rgb` is no floating-point tensor.
+    """
+    if not torch.is_floating_point(rgb):
+        raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
+    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighboring levels would merge.
+    levels = rgb.to(torch.promote_types(rgb.dtype, torch.float32)) * 255
+    return levels.clamp(0, 255).round().to(torch.uint8)
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Return 8-bit pixels of any shape as fp32 in [0, 1], on the same device.
+
+    Raises:
+        TypeError: `pixels` is not uint8.
+    """
+    if pixels.dtype != torch.uint8:
+        raise TypeError(f"to_float takes uint8 pixels, not {pixels.dtype}")
+    return pixels.to(torch.float32) / 255

@@ -40,10 +40,17 @@ from irodori.data.remote.files import (
     Stat,
     names_in,
 )
-from irodori.data.remote.urls import folder_of, in_folder, name_of, redacted
+from irodori.data.remote.urls import (
+    expand,
+    folder_of,
+    glob_of,
+    in_folder,
+    name_of,
+    pieces,
+    redacted,
+)
 from irodori.data.samples import Samples
 from irodori.data.scan import scan, scan_file
-from irodori.data.shard_paths import expand, glob_of, pieces
 from irodori.utils.errors import IrodoriError
 
 AT_ONCE = 16

@@ -32,8 +32,8 @@ from irodori.metrics.results import EvaluationResult
 from irodori.model import Model, color_pictures, load_model
 from irodori.runs.resume import stored_config
 from irodori.training.building import build_trainer, quiet_lightning
-from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import ReadErrors
+from irodori.training.final_evaluation import ValidationMetrics
 from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import end_child_ranks

@@ -8,7 +8,7 @@ from torch.nn import functional
 from irodori.color import to_float
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.feature_distance import FeatureDistance
-from irodori.pretrained import lite
+from irodori.pretrained import imagenet
 
 SIDE = 224
 """Height and width of what the network was trained with."""
@@ -24,7 +24,7 @@ class Lite0Distance(FeatureDistance):
     @classmethod
     def missing(cls) -> str | None:
         """Return what to do before these distances can be measured; None if all is there."""
-        return lite.PACKAGES[lite.LITE0].missing()
+        return imagenet.PACKAGES[imagenet.LITE0].missing()
 
     @staticmethod
     @cache
@@ -33,12 +33,12 @@ class Lite0Distance(FeatureDistance):
 
         All rows of a table share it.
         """
-        return lite.lite0_features()
+        return imagenet.lite0_features()
 
     def features(self, picture_13HW: Tensor) -> Tensor:
         """Return the features of the picture scaled to 224×224: 1×3×H×W uint8 → 1×320."""
         scaled_13HW = functional.interpolate(
             to_float(picture_13HW), size=(SIDE, SIDE), mode="bilinear", antialias=True
         )
-        deepest_1FHW: Tensor = self.network((scaled_13HW - lite.MEAN) / lite.STD)[-1]
+        deepest_1FHW: Tensor = self.network((scaled_13HW - imagenet.MEAN) / imagenet.STD)[-1]
         return deepest_1FHW.mean((2, 3))

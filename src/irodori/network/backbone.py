@@ -1,4 +1,4 @@
-"""`Backbone`, the base class of what turns luminance into local and global features."""
+"""`Backbone`, the base class of what turns luminance into local and global features; layers."""
 
 import re
 from typing import NamedTuple, Self
@@ -172,3 +172,22 @@ def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
 def divided(size: int, stride: int) -> int:
     """Return ⌈size/stride⌉ without negative numbers, whose division ONNX rounds differently."""
     return (size + stride - 1) // stride
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return the channels of a layer at a width multiplier; 1.0 is the paper's network."""
+    return max(1, round(channels * width))
+
+
+def conv_block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Return convolution with bias, batch norm, ReLU: B×inputs×H×W → B×outputs×⌈H/s⌉×⌈W/s⌉."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def linear_block(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a linear layer with bias, batch norm, ReLU: B×inputs → B×outputs."""
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from irodori.config.ranges import Range
-from irodori.network.blocks import conv_block, scaled
+from irodori.network.backbone import conv_block, scaled
 from irodori.utils.describable import Describable
 
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import LOCAL, Backbone, Global, Local, divided
-from irodori.network.blocks import linear_block, scaled
+from irodori.network.backbone import LOCAL, Backbone, Global, Local, divided, linear_block, scaled
 from irodori.network.decoders import ColorizationDecoder, Decoder
 from irodori.network.hints import HintSpread
 from irodori.network.output import ChromaOutput, Output

@@ -5,8 +5,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import Backbone, Global, Local
-from irodori.network.blocks import conv_block, linear_block, scaled
+from irodori.network.backbone import Backbone, Global, Local, conv_block, linear_block, scaled
 
 SKIPS = {1: 2, 3: 4}
 """Low-level layers that skip connections start from, with their stride."""

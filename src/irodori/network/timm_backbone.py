@@ -7,8 +7,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.network.backbone import LOCAL, SKIPS, Backbone, Global, Local, divided
-from irodori.network.blocks import conv_block, linear_block, scaled
+from irodori.network.backbone import (
+    LOCAL,
+    SKIPS,
+    Backbone,
+    Global,
+    Local,
+    conv_block,
+    divided,
+    linear_block,
+    scaled,
+)
 from irodori.network.timm_encoder import STRIDES, create_encoder
 
 
@@ -85,7 +94,7 @@ class TimmBackbone(Backbone):
 
     def load_pretrained(self) -> str:
         # Imported here: it asks servers, which only training needs.
-        from irodori.pretrained.encoder import encoder_weights
+        from irodori.pretrained.imagenet import encoder_weights
 
         weights, source = encoder_weights(self.name)
         self.encoder.load_state_dict(weights)

@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from omegaconf import OmegaConf
+
+from irodori.config import SAMPLE
 from irodori.config.errors import error_line, is_user_error
-from irodori.config.resolvers import register
+from irodori.utils.run_files import existing_run
 
 PATIENCE = 3.0
 """Seconds in which the first rank may report what is wrong."""
@@ -47,3 +50,17 @@ def run_program(program: Callable[[], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with report_errors():
         program()
+
+
+def register() -> None:
+    """Register the resolvers of conf/ with OmegaConf; it may be called again.
+
+    `${sample:}` is the folder of the embedded sample, `${or_default:x}` is x, or "default" where x
+    is null, and `${run_folder_or:x,y}` is the run folder x, which must hold a run, or y where x is
+    null.
+    """
+    OmegaConf.register_new_resolver("sample", lambda: str(SAMPLE), replace=True)
+    OmegaConf.register_new_resolver("or_default", lambda x: x or "default", replace=True)
+    OmegaConf.register_new_resolver(
+        "run_folder_or", lambda x, y: y if x is None else str(existing_run(x)), replace=True
+    )

@@ -30,8 +30,8 @@ from irodori.runs.run import Run
 from irodori.training.callbacks.checkpoints import Checkpoints, WholeFiles
 from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
-from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
+from irodori.training.final_evaluation import ValidationMetrics
 from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule

@@ -1,22 +1,26 @@
-"""The metrics of a run's checkpoints, at its end."""
+"""The metrics of metrics.json: of a run's checkpoints, beside all-gray and mean-color pictures."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.data.module import ShardData
-from irodori.metrics.catalog import MAIN
+from irodori.metrics.catalog import AS_PREDICTED, MAIN
+from irodori.metrics.evaluation import Evaluation, with_ab
+from irodori.metrics.factories import Factories
+from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import EvaluationResult
 from irodori.runs.run import resume_command
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.module import ColorizationModule
-from irodori.training.ranks import agree
+from irodori.training.ranks import agree, gather
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.run_files import BEST, LAST
@@ -94,3 +98,86 @@ def _copy(source: Path, target: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+class ValidationMetrics(Callback):
+    """Measures the model, and two references beside it, during `trainer.validate`.
+
+    The reference pictures keep the photo's own L* and take one chrominance for all pixels: that of
+    gray, and the mean a*b* of the *training* photographs. They do not depend on the model's color
+    space. Where that has a luminance of its own to predict (RGB), a fourth row is the picture with
+    this luminance left in it.
+
+    Args:
+        classes: names of the scenes.
+        prior: what class-balanced AuC is weighted by.
+        metrics: what is measured.
+        perceptual: LPIPS and distances of sets, too, where their weights are at hand.
+
+    Attributes:
+        row: name of the model's row.
+        references: whether they are measured, too; they are the same for every checkpoint.
+        result: of the last validation, from all ranks.
+    """
+
+    def __init__(
+        self, classes: Sequence[str], prior: AbPrior, metrics: Factories, perceptual: bool = False
+    ) -> None:
+        self.classes = classes
+        self.prior = prior
+        self.metrics = metrics
+        self.perceptual = perceptual
+        self.row = "model"
+        self.references = True
+        self.result = EvaluationResult()
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start from nothing."""
+        if trainer.state.fn != TrainerFn.VALIDATING:
+            return
+        assert isinstance(pl_module, ColorizationModule)
+        model = pl_module.complete_model()
+        self._constant = (
+            {"mean_color": model.mean_ab, "gray": (0.0, 0.0)} if self.references else {}
+        )
+        own = [self.row, self.row + AS_PREDICTED] if model.space.predicts_luminance else [self.row]
+        self._evaluation = Evaluation(
+            [*own, *self._constant],
+            self.classes,
+            self.metrics,
+            pl_module.device,
+            self.prior,
+            self.perceptual,
+        )
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
+    ) -> None:
+        """Add a batch's photographs to the rows."""
+        if trainer.state.fn != TrainerFn.VALIDATING:
+            return
+        for number, true in enumerate(outputs["true"]):
+            rows = {self.row: outputs["colored"][number]}
+            if outputs["as_predicted"] is not None:
+                rows[self.row + AS_PREDICTED] = outputs["as_predicted"][number]
+            rows |= {row: with_ab(true, ab) for row, ab in self._constant.items()}
+            key, label = outputs["keys"][number], outputs["labels"][number]
+            for row, picture in rows.items():
+                has_logits = row == self.row and outputs["logits"] is not None
+                logits_C = outputs["logits"][number] if has_logits else None
+                self._evaluation.add(row, key, label, picture, true, logits_C)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the metrics of all ranks."""
+        if trainer.state.fn != TrainerFn.VALIDATING:
+            return
+        evaluation = self._evaluation
+        rows = evaluation.overall()
+        # Ranks have stretches of the photographs, in their order.
+        records = [record for part in gather(evaluation.records) for record in part]
+        self.result = EvaluationResult(
+            rows,
+            evaluation.scenes(),
+            [record for row in rows for record in records if record["row"] == row],
+            evaluation.infos,
+        )

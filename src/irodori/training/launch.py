@@ -29,8 +29,7 @@ from irodori.training.building import (
     quiet_lightning,
 )
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.validation_metrics import ValidationMetrics
-from irodori.training.final_evaluation import callback_of, evaluate_checkpoints
+from irodori.training.final_evaluation import ValidationMetrics, callback_of, evaluate_checkpoints
 from irodori.training.hardware import Hardware, choose_hardware
 from irodori.training.loggers import make_loggers
 from irodori.training.module import ColorizationModule

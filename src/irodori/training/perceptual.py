@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.config.ranges import Range
-from irodori.pretrained import lite
+from irodori.pretrained import imagenet
 from irodori.training.objectives import Objective, ObjectiveInput
 
 
@@ -34,7 +34,7 @@ class Perceptual(Objective):
         super().__init__()
         self.weight = weight
         # In a list, so that it is no part of checkpoints and of the optimizer's parameters.
-        self._encoder: list[nn.Module] = [lite.lite0_features()]
+        self._encoder: list[nn.Module] = [imagenet.lite0_features()]
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
         """Return the loss, see `Objective`."""
@@ -52,5 +52,5 @@ class Perceptual(Objective):
     def _features(self, rgb_B3HW: Tensor) -> list[Tensor]:
         """Return the levels' features of sRGB pictures, of unit length over channels."""
         self._encoder[0].to(rgb_B3HW.device)
-        levels = self._encoder[0]((rgb_B3HW - lite.MEAN) / lite.STD)
+        levels = self._encoder[0]((rgb_B3HW - imagenet.MEAN) / imagenet.STD)
         return [functional.normalize(levels[number].float(), dim=1) for number in self.levels]

@@ -11,10 +11,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from irodori.app.demo.application import hint_routes
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.hint_routes import hint_routes
-from irodori.app.demo.limits import Limits
-from irodori.app.demo.service import LeftError
+from irodori.app.demo.service import LeftError, Limits
 from irodori.inference.hints import Hint
 from irodori.utils.errors import IrodoriError
 

@@ -10,10 +10,9 @@ from PIL import Image
 import tiny
 from irodori import Colorizer
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
 from irodori.app.demo.page import steps
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits
 from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.data.images import from_pil

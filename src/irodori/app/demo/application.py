@@ -1,31 +1,40 @@
-"""The page as an ASGI application that reaches no other host."""
+"""The page, and its addresses for hints, as an ASGI application that reaches no other host."""
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import gradio as gr
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from gradio import processing_utils, queueing, route_utils, routes
 from gradio.utils import get_upload_folder
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.hint_routes import hint_routes
-from irodori.app.demo.limits import Limits
+from irodori.app.demo.markup import address
 from irodori.app.demo.models import Models
 from irodori.app.demo.page import build
 from irodori.app.demo.route_guard import RouteGuard, report_failure
-from irodori.app.demo.service import ColorizeService
+from irodori.app.demo.service import ColorizeService, LeftError, Limits, reason
 from irodori.app.demo.upload_store import UploadStore
+from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError, one_line
 
 SLACK = 1_000_000
 """Bytes of an upload beside its files."""
 FONTS = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")
+Work = Callable[[HintEditor, str, Request, bytes], Response]
+GONE = "This result isn't here any more: colorize the photo again."
+FULL = "Too many visitors at once: try again in a minute."
 
 
 def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
@@ -120,3 +129,67 @@ def _theme() -> gr.themes.Base:
         primary_hue="indigo", secondary_hue="indigo", font=FONTS, font_mono=MONO
     )
     return theme.set(**colors, **{text: "white", f"{text}_dark": "white"})
+
+
+def hint_routes(editor: HintEditor, limits: Limits) -> list[Route]:
+    """Return the routes; each takes a hint file's text, or a place as x and y.
+
+    Args:
+        editor: does the work.
+        limits: of the requests to each that are answered at the same time, and that wait.
+    """
+    works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
+    # Each waits apart from the others: a file takes longer than a click may.
+    return [_route(name, work, editor, limits) for name, work in works.items()]
+
+
+def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
+    turns = CapacityLimiter(limits.at_once)
+
+    async def answer(request: Request) -> Response:
+        token, body = request.path_params["token"], await request.body()
+        if turns.statistics().tasks_waiting >= limits.waiting:
+            return PlainTextResponse(FULL, 503)
+        try:
+            async with turns:
+                if await request.is_disconnected():
+                    raise LeftError
+                return await run_in_threadpool(work, editor, token, request, body)
+        except LeftError:
+            return PlainTextResponse(GONE, 404)
+        except IrodoriError as error:
+            return PlainTextResponse(str(error), 400)
+        except Exception as error:
+            report_failure(f"{request.method} {request.url.path[:80]!r}: ", error)
+            return PlainTextResponse(reason(error), 500)
+
+    return Route(f"/hints/{{token}}/{name}", answer, methods=["POST"])
+
+
+def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    shares = editor.in_shares(token, _hints(body))
+    return Response(hints_to_json(shares), media_type="application/json")
+
+
+def _preview(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    jpeg = editor.preview(token, _hints(body))
+    return Response(jpeg, media_type="image/jpeg")
+
+
+def _colors(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    try:
+        x, y = (float(request.query_params[name]) for name in "xy")
+    except (KeyError, ValueError):
+        raise IrodoriError("x and y are missing, or no numbers") from None
+    return JSONResponse(editor.likely_colors(token, x, y))
+
+
+def _file(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
+    return PlainTextResponse(address(editor.full_size(token, _hints(body))))
+
+
+def _hints(body: bytes) -> tuple[Hint, ...]:
+    try:
+        return hints_from_json(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise IrodoriError("not JSON (no text in UTF-8)") from None

@@ -11,8 +11,7 @@ import gradio as gr
 
 from irodori.app.demo import markup
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.limits import Limits
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, reason
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, reason
 from irodori.app.demo.upload_store import UploadStore, Visit
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 

