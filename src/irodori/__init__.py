@@ -1,5 +1,6 @@
 """irodori trains, compares and uses networks that color black-and-white photographs."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,20 +10,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = ["Colorizer", "Hint", "JointNetwork", "__version__"]
+_HOMES = {
+    "Colorizer": "inference.colorizer", "Hint": "inference.hints", "JointNetwork": "network",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `import irodori` loads no torch.
-    if name == "Colorizer":
-        from irodori.inference.colorizer import Colorizer
-
-        return Colorizer
-    if name == "Hint":
-        from irodori.inference.hints import Hint
-
-        return Hint
-    if name == "JointNetwork":
-        from irodori.network import JointNetwork
-
-        return JointNetwork
+    if name in _HOMES:
+        return getattr(import_module(f"irodori.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'irodori' has no attribute {name!r}")

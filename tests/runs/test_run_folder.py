@@ -16,11 +16,10 @@ from irodori.runs import run as run_folder
 from irodori.runs.run import (
     create_run_folder,
     remove_if_empty,
-    remove_stale_files,
     resume_command,
 )
 from irodori.utils.errors import IrodoriError
-from irodori.utils.files import lock
+from irodori.utils.files import lock, remove_parts
 from irodori.utils.run_files import CONFIG
 
 REFUSAL = "it is held"
@@ -78,7 +77,7 @@ def test_what_a_killed_run_was_about_to_write_is_cleared_away(tmp_path):
     kept = [tmp_path / CONFIG, tmp_path / "checkpoints" / "last.ckpt"]
     for path in (*parts, *kept):
         path.write_text("x")
-    remove_stale_files(tmp_path)
+    remove_parts(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 

@@ -5,7 +5,7 @@ only 8 to 11 significant bits under autocast and where TF32 or bf16 products are
 then wrong by up to three units.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import Any
@@ -32,11 +32,7 @@ class ConstantsWithoutWaiting(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call the function, but make a tensor on the CPU first."""
         kwargs = kwargs or {}

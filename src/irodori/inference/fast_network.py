@@ -4,7 +4,7 @@ In use a batch norm is the same scale and shift of a channel at every place: nor
 s·(Wx + b − μ) + β with s = γ/√(σ² + ε), which is (sW)x + s·(b − μ) + β.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, TypeGuard
 
@@ -114,11 +114,7 @@ class Watch(TorchFunctionMode):
         self.outputs: dict[int, tuple[Layer, Tensor]] = {}
 
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call `func`, and note what goes from where to where."""
         kwargs = kwargs or {}

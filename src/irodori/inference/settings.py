@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import check_range
 
 WORK_SIZE = 256
 """Short side in pixels at which the network sees photos: what it is trained with."""
@@ -34,9 +34,3 @@ class ColorizeSettings:
             check_range("work size", self.work_size, 32, 65536)
         check_range("saturation", self.saturation, 0, MAX_SATURATION)
         check_range("style strength", self.style_strength, 0, 1)
-
-
-def check_range(name: str, value: float, lowest: float, highest: float) -> None:
-    """Raise IrodoriError unless a number lies in a range."""
-    if not lowest <= value <= highest:
-        raise IrodoriError(f"{name} is {value:g}: give a number from {lowest:g} to {highest:g}")

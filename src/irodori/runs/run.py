@@ -5,7 +5,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,6 @@ class Run:
         """The checkpoint that a run resumes from, None if it starts."""
         last = self.folder / CHECKPOINTS / LAST
         return last if self.resumed and last.is_file() else None
-
-    def in_folder(self, folder: Path) -> "Run":
-        """Return the same run in another folder."""
-        return replace(self, folder=folder)
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as config.yaml holds it."""
@@ -137,12 +133,6 @@ def removed_if_empty(folder: Path) -> Iterator[None]:
         yield
     finally:
         remove_if_empty(folder)
-
-
-def remove_stale_files(folder: Path) -> None:
-    """Remove files that a killed run was about to write."""
-    for part in folder.rglob(".*.part"):
-        part.unlink()
 
 
 def resume_command(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from irodori.runs.run import (
     Run,
     create_run_folder,
     remove_if_empty,
-    remove_stale_files,
     resume_command,
 )
 from irodori.training.building import (
@@ -36,7 +36,7 @@ from irodori.training.module import ColorizationModule
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
-from irodori.utils.files import lock, write_json
+from irodori.utils.files import lock, remove_parts, write_json
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -67,8 +67,8 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
                 # The loader processes of a killed run end a moment after it.
                 refusal = f"{folder} is being trained by another process: wait for its end"
                 held.enter_context(lock(folder, refusal, patience=5))
-                remove_stale_files(folder)
-            _fit(run.in_folder(folder), stop, hardware, data, module)
+                remove_parts(folder)
+            _fit(replace(run, folder=folder), stop, hardware, data, module)
         except Stopped:
             stop.resume_hint = resume_hint(folder)
             raise

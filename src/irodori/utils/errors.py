@@ -7,6 +7,12 @@ class IrodoriError(Exception):
     """A mistake that the user can mend; its message says what is wrong, where, and what to do."""
 
 
+def check_range(name: str, value: float, lowest: float, highest: float) -> None:
+    """Raise IrodoriError unless a number lies in a range."""
+    if not lowest <= value <= highest:
+        raise IrodoriError(f"{name} is {value:g}: give a number from {lowest:g} to {highest:g}")
+
+
 def one_line(error: BaseException) -> str:
     """Return what an exception says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__

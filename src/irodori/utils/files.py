@@ -89,6 +89,12 @@ def remove_stale_files(targets: Iterable[Path]) -> None:
                         path.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes left unfinished below a folder that no other writes to."""
+    for part in folder.rglob(".*.part"):
+        part.unlink()
+
+
 def _stem(name: str) -> str:
     """Return the name, or a digest of it where nothing could be added to it."""
     if len(os.fsencode(name)) + len("..4194304.part") <= LONGEST:

@@ -25,8 +25,8 @@ from irodori.inference.contact_sheet import gray_of
 from irodori.inference.hints import Hint, with_hints
 from irodori.inference.job.inputs import suffix_for
 from irodori.inference.luminance import Pixels
-from irodori.inference.settings import ColorizeSettings, check_range
-from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
+from irodori.inference.settings import ColorizeSettings
+from irodori.utils.errors import IrodoriError, check_range, is_out_of_memory, one_line
 
 SHOWN = 1600
 """Longer side of previews in pixels: more than a page shows of a photo."""

@@ -18,7 +18,7 @@ from irodori.app.naturalness.statistics import (
 )
 from irodori.app.naturalness.study import Study, meaning
 from irodori.evaluation.statistics import ENOUGH, holm, verdict
-from irodori.inference.settings import check_range
+from irodori.utils.errors import check_range
 
 REASONS = ("failed attention checks", "left before the end", "viewed too briefly")
 """Why an answer doesn't count; of several reasons the first of these."""

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from irodori.inference.settings import check_range
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, check_range
 
 TRUTH = "ground truth"
 """The method whose pictures are the true photographs."""

@@ -46,7 +46,7 @@ from irodori.data.writing.source import (
     split,
 )
 from irodori.utils.cores import available_cores
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, check_range
 from irodori.utils.files import write_csv, write_json
 from irodori.utils.progress import ProgressBar
 
@@ -155,10 +155,9 @@ def write_source(
 
 
 def processes(jobs: int | None) -> int:
-    """Return the number of processes, by default that of cores. Raises IrodoriError below 1."""
+    """Return the number of processes, by default that of cores; IrodoriError below 1."""
     jobs = available_cores() if jobs is None else jobs
-    if jobs < 1:
-        raise IrodoriError(f"--jobs is {jobs}: give a number from 1")
+    check_range("--jobs", jobs, 1, 1024)
     return jobs
 
 

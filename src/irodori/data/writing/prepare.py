@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.imageio.color import differs_from_srgb, to_srgb
 from irodori.imageio.kinds import kind_by_content
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, check_range, one_line
 
 QUALITY = 95
 """JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.
@@ -57,14 +57,10 @@ class Options:
 
     def check(self) -> None:
         """Raise IrodoriError for what is out of range."""
-        for name, value, lowest, highest in (
-            ("--size", self.size, 16, 16384),
-            ("--near-gray", self.near_gray, 0, 128),
-            ("--val-share", self.val_share or 0, 0, 0.9),
-            ("--shard-samples", self.shard_samples, 1, 1_000_000),
-        ):
-            if not lowest <= value <= highest:
-                raise IrodoriError(f"{name} is {value}: give a number from {lowest} to {highest}")
+        check_range("--size", self.size, 16, 16384)
+        check_range("--near-gray", self.near_gray, 0, 128)
+        check_range("--val-share", self.val_share or 0, 0, 0.9)
+        check_range("--shard-samples", self.shard_samples, 1, 1_000_000)
         if not self.decode and self.near_gray:
             raise IrodoriError("--no-decode sees no colors: give --near-gray 0 with it")
 

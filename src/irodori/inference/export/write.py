@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from irodori.inference.export.graphs import write_onnx, write_torch_export
-from irodori.inference.settings import MAX_SATURATION, check_range
+from irodori.inference.settings import MAX_SATURATION
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.network.output import ChromaOutput
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import IrodoriError, check_range, one_line
 from irodori.utils.files import replacing
 from irodori.utils.model_file import write_safetensors
 

@@ -16,8 +16,8 @@ from irodori.inference.job.inputs import (
     is_pattern,
     result_names,
 )
-from irodori.inference.settings import ColorizeSettings, check_range
-from irodori.utils.errors import IrodoriError
+from irodori.inference.settings import ColorizeSettings
+from irodori.utils.errors import IrodoriError, check_range
 
 if TYPE_CHECKING:  # its packages are an extra's
     from irodori.imageio.signing import Signer

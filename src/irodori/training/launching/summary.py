@@ -1,6 +1,5 @@
 """The summary of a sweep: a table in the terminal, summary.csv, and its exit status."""
 
-import csv
 import shlex
 import signal
 import sys
@@ -19,6 +18,7 @@ from irodori.runs.run import resume_command
 from irodori.training.launching.job import quoted
 from irodori.training.launching.record import SEARCH, Record, read_all, rows
 from irodori.training.stopping import REQUEUE
+from irodori.utils.files import write_csv
 from irodori.utils.run_files import CONFIG
 
 STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM)
@@ -99,13 +99,12 @@ def _table(jobs: Jobs) -> Table:
 def _write_csv(path: Path, jobs: Jobs) -> None:
     """Write a row a job: number, status, exit status, what was varied, and metrics, not rounded."""
     keys = list(dict.fromkeys(text.partition("=")[0] for _, job in jobs for text in job.varied))
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["job", "status", "exit_status", *keys, *COLUMNS])
-        for folder, job in jobs:
-            varied = dict(text.partition("=")[::2] for text in job.varied)
-            values = [varied.get(key) for key in keys]
-            writer.writerow([job.job, job.status, job.exit_status, *values, *_metrics(folder, job)])
+    lines = []
+    for folder, job in jobs:
+        varied = dict(text.partition("=")[::2] for text in job.varied)
+        values = [varied.get(key) for key in keys]
+        lines.append([job.job, job.status, job.exit_status, *values, *_metrics(folder, job)])
+    write_csv(path, ["job", "status", "exit_status", *keys, *COLUMNS], lines)
 
 
 def exit_status(jobs: Sequence[Record]) -> int:
