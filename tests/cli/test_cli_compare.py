@@ -43,7 +43,7 @@ def test_mistakes_are_one_line_and_nothing_is_written(tmp_path):
 
 def test_mistakes_and_help_dont_wait_for_torch():
     code = (
-        "import sys, irodori.evaluation.comparison.compare, irodori.evaluation.comparison.summary\n"
+        "import sys, irodori.evaluation.comparison.compare\n"
         "from irodori.cli.app import app\n"
         "print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     )

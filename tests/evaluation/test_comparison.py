@@ -10,8 +10,8 @@ import pytest
 import scipy.stats
 
 from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.comparison import answer
 from irodori.evaluation.comparison.runs import TRUE
-from irodori.evaluation.comparison.summary import answer
 from irodori.metrics.catalog import METRICS
 from irodori.utils.errors import IrodoriError
 from made_runs import MEASURED, PROTOCOL, SPACES, job, keys_of, run, study

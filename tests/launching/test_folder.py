@@ -3,8 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from omegaconf import OmegaConf
 
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import Job, note, read_record
 from irodori.training.launching.sweep import begin, prepare
 from irodori.utils.errors import IrodoriError
 
@@ -52,9 +51,9 @@ def jobs(tmp_path, *seeds):
 def test_jobs_that_are_done_are_left_out_and_folders_of_others_refused(tmp_path, capsys):
     mine = jobs(tmp_path, 0, 1)
     assert prepare(mine) == mine
-    assert [record.read(job.folder).status for job in mine] == ["waiting"] * 2
-    record.note(mine[0], "done", 0)
-    record.note(mine[1], "stopped", 75)
+    assert [read_record(job.folder).status for job in mine] == ["waiting"] * 2
+    note(mine[0], "done", 0)
+    note(mine[1], "stopped", 75)
     assert prepare(mine) == mine[1:]
     assert capsys.readouterr().out == "1 of 2 jobs are done already\n"
     with pytest.raises(IrodoriError, match=f"^{tmp_path}/1 holds a job of another sweep"):

@@ -15,8 +15,7 @@ from omegaconf import OmegaConf
 
 from irodori.training.launching import job as jobs_of_sweep
 from irodori.training.launching import pool as pools
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import Job, note, read_record
 from irodori.training.launching.pool import JobProcess, Pool, visible_gpus
 from irodori.utils.errors import IrodoriError
 
@@ -146,7 +145,7 @@ sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert (jobs[0].folder / "output.log").read_bytes() == b"from outside\none\rtwo\nno end \xff"
-    ended = record.read(jobs[0].folder)
+    ended = read_record(jobs[0].folder)
     assert (ended.status, ended.exit_status, ended.error) == ("failed", 3, "no end �")
 
 
@@ -162,7 +161,7 @@ def test_a_killed_job_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
 def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     jobs = make(tmp_path, [1, 1, 1])
     for job in jobs:
-        record.note(job)
+        note(job)
     before = signal.getsignal(signal.SIGTERM)
 
     def later():
@@ -176,9 +175,9 @@ def test_a_signal_leaves_the_rest_waiting_and_handlers_as_they_were(tmp_path):
     pool.run(jobs, SLEEP, {})
     thread.join()
     assert pool.stop_signal == signal.SIGTERM
-    states = [record.read(job.folder) for job in jobs]
+    states = [read_record(job.folder) for job in jobs]
     assert [state.status for state in states] == ["stopped", "waiting", "waiting"]
     assert signal.getsignal(signal.SIGTERM) is before
     # Another batch of a sweeper doesn't begin.
     pool.run(jobs[1:], SLEEP, {})
-    assert record.read(jobs[1].folder).status == "waiting"
+    assert read_record(jobs[1].folder).status == "waiting"

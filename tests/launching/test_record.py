@@ -2,8 +2,14 @@ import signal
 
 import pytest
 
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import (
+    Job,
+    last_error,
+    note,
+    note_end,
+    read_record,
+    read_records,
+)
 
 TRACEBACK = [
     "Traceback (most recent call last):",
@@ -27,8 +33,8 @@ TRACEBACK = [
 )
 def test_a_job_is_judged_by_its_exit_status(tmp_path, status, stopped, expected, error):
     job = Job(3, ("a=1", "seed=2"), ("seed=2",), tmp_path, 1, 1, "cpu")
-    ended = record.note_end(job, status, [*TRACEBACK, "later words"], stopped)
-    assert record.read(tmp_path) == ended
+    ended = note_end(job, status, [*TRACEBACK, "later words"], stopped)
+    assert read_record(tmp_path) == ended
     assert (ended.status, ended.exit_status) == (expected, status)
     assert ended.error == error or (error and ended.error.startswith(error))
     assert (ended.job, ended.overrides, ended.varied) == (3, ["a=1", "seed=2"], ["seed=2"])
@@ -44,17 +50,17 @@ def test_a_job_is_judged_by_its_exit_status(tmp_path, status, stopped, expected,
     ],
 )
 def test_the_line_that_says_what_went_wrong(lines, error):
-    assert record.last_error(lines) == error
+    assert last_error(lines) == error
 
 
 def test_records_are_read_as_they_were_written_by_number(tmp_path):
-    assert record.read(tmp_path) is None
+    assert read_record(tmp_path) is None
     for number, name in [(10, "x/10"), (2, "y=1/2"), (0, "0")]:
         folder = tmp_path / name
         folder.mkdir(parents=True)
-        record.note(Job(number, (f"seed={number}",), (), folder, 1, 1, "cpu"), "done", 0)
+        note(Job(number, (f"seed={number}",), (), folder, 1, 1, "cpu"), "done", 0)
         assert [path.name for path in folder.iterdir()] == ["job.json"]
-    found = record.read_all(tmp_path)
+    found = read_records(tmp_path)
     assert [(job.job, job.overrides) for _, job in found] == [
         (number, [f"seed={number}"]) for number in (0, 2, 10)
     ]

@@ -12,8 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 from sweeps import seen
 
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
+from irodori.training.launching.job import Job, note
 from irodori.training.launching.search import Search, distribution
 from irodori.utils.errors import IrodoriError
 
@@ -68,7 +67,7 @@ def end(folder, number, status, score):
     """What a launcher leaves of a trial's job."""
     job = folder / str(number)
     job.mkdir(exist_ok=True)
-    record.note(Job(number, (), (), job, 1, 1, "cpu"), status)
+    note(Job(number, (), (), job, 1, 1, "cpu"), status)
     if score is not None:
         (job / "metrics.json").write_text(json.dumps({"rows": {"best": {"chroma_rmse": score}}}))
 

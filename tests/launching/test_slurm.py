@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.irodori_launcher import SlurmLauncher
-from irodori.training.launching import record
-from irodori.training.launching.job import Job
+from hydra_plugins.irodori_sweeps import SlurmLauncher
+from irodori.training.launching.job import Job, note, read_record
 from irodori.training.launching.pool import marked
 from irodori.training.launching.slurm import NodeTask, SlurmQueue
 from irodori.utils.errors import IrodoriError
@@ -29,7 +28,7 @@ def begin(tmp_path, seed):
     folder = tmp_path / "a, b"
     folder.mkdir()
     job = Job(0, (f"seed={seed}", "name='$$ {x}'"), (f"seed={seed}",), folder, 1, 1, "cpu")
-    record.note(job)
+    note(job)
     given = [str(NODE)], {"NODE_FOLDER": str(folder)}
     slurm = queue(tmp_path / "slurm", grace=20, requeues=3, slurm={"partition": "gpu"})
     thread = threading.Thread(target=slurm.run, args=[[job], *given])
@@ -61,7 +60,7 @@ def test_a_preempted_job_goes_on_in_its_folder(tmp_path, seed):
         ["hydra.job.num=0", f'hydra.run.dir="{job.folder}"', f"seed={seed}", "name='$$ {x}'"],
         [f'resume="{job.folder}"'],
     ]
-    assert record.read(job.folder).status == "done"
+    assert read_record(job.folder).status == "done"
 
 
 @pytest.mark.long
@@ -75,7 +74,7 @@ def test_a_job_that_vanishes_is_a_failed_one(tmp_path):
     for process in rest:
         process.kill()
     waiting.join()
-    ended = record.read(job.folder)
+    ended = read_record(job.folder)
     assert ended.status == "failed"
     assert "ended as FINISHED" in ended.error
 

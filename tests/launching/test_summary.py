@@ -5,8 +5,7 @@ import pytest
 from hydra._internal.callbacks import Callbacks
 from omegaconf import OmegaConf
 
-from irodori.training.launching.job import Job
-from irodori.training.launching.record import Record, note
+from irodori.training.launching.job import Job, Record, note
 from irodori.training.launching.summary import SweepSummary, exit_status, summarize
 
 

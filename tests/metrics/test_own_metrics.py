@@ -12,8 +12,8 @@ from pairs import smooth
 from rich.console import Console
 
 from irodori.evaluation.comparison.compare import compare
+from irodori.evaluation.comparison.comparison import show
 from irodori.evaluation.comparison.report import metrics_table
-from irodori.evaluation.comparison.summary import show
 from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE

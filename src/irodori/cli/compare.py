@@ -40,8 +40,8 @@ def compare(
     report("looking for runs")
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.evaluation.comparison.compare import compare as compare_runs
+    from irodori.evaluation.comparison.comparison import show
     from irodori.evaluation.comparison.report import make_report
-    from irodori.evaluation.comparison.summary import show
     from irodori.evaluation.document import write_report
 
     with report_errors():

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.app.demo.markup import card, refusal, status
+from irodori.app.demo.page import card, refusal, status
 from irodori.app.demo.service import Result
 
 TAGS = {

@@ -11,7 +11,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irodori.app.naturalness.statistics import (
+from irodori.app.naturalness.results import (
     agreement,
     difference_interval,
     paired_test,

@@ -10,8 +10,13 @@ from typer.testing import CliRunner
 
 from irodori.cli.export import export
 from irodori.inference.export import write
-from irodori.inference.export.graphs import EXTRA_FILE, INPUT, write_onnx, write_torch_export
-from irodori.inference.export.write import export_model
+from irodori.inference.export.write import (
+    EXTRA_FILE,
+    INPUT,
+    export_model,
+    write_onnx,
+    write_torch_export,
+)
 from irodori.inference.fast_network import fold
 from irodori.model import load_model
 from irodori.utils.errors import IrodoriError

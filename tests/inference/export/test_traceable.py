@@ -7,7 +7,7 @@ from timm.layers.pool2d_same import MaxPool2dSame
 from torch import nn
 from torch.nn import functional
 
-from irodori.inference.export.graphs import (
+from irodori.inference.export.write import (
     Traceable,
     scaled_by_products,
     use_static_padding,

@@ -19,9 +19,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.markup import address
 from irodori.app.demo.models import Models
-from irodori.app.demo.page import build
+from irodori.app.demo.page import address, build
 from irodori.app.demo.route_guard import RouteGuard, report_failure
 from irodori.app.demo.service import ColorizeService, LeftError, Limits, reason
 from irodori.app.demo.upload_store import UploadStore

@@ -2,16 +2,24 @@
 
 import csv
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import gradio as gr
+import jinja2
 
-from irodori.app.demo import markup
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, reason
+from irodori.app.demo.service import (
+    ColorizeRequest,
+    ColorizeService,
+    LeftError,
+    Limits,
+    Result,
+    reason,
+)
 from irodori.app.demo.upload_store import UploadStore, Visit
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
@@ -41,6 +49,14 @@ SILENT: dict[str, Any] = {
 """Events that nobody waits for."""
 FOLDER = Path(__file__).parent / "examples"
 LIST = "examples.csv"
+LIKELIEST = 6
+"""Scenes that are shown."""
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    trim_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
 
 
 class Example(NamedTuple):
@@ -75,8 +91,8 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
                 model, other, saturation, style, strength = _choices(names)
                 start = gr.Button("Colorize", variant="primary", elem_id="start")
             with gr.Column(scale=2, min_width=320):
-                status = gr.HTML(
-                    markup.status("No photo has been colorized yet."),
+                shown = gr.HTML(
+                    status("No photo has been colorized yet."),
                     elem_id="status",
                     js_on_load="element.setAttribute('role', 'status')",
                     min_height=40,
@@ -112,7 +128,7 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
             )
             changes: dict[Any, Any] = dict.fromkeys(slots, "")
             for number, html in steps(editor, wanted, visit):
-                changes[status if number is None else slots[number]] = html
+                changes[shown if number is None else slots[number]] = html
                 yield changes
                 changes = {}
 
@@ -127,8 +143,8 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
         start.click(
             color,
             [photos, model, other, saturation, style, strength],
-            [status, *slots],
-            show_progress_on=status,
+            [shown, *slots],
+            show_progress_on=shown,
             api_visibility="private",
             **turns,
         )
@@ -221,30 +237,30 @@ def steps(
     """
     total, max_photos = len(request.photos), editor.service.limits.photos
     if not total:
-        yield None, markup.status("Choose a photo or an example first.")
+        yield None, status("Choose a photo or an example first.")
         return
     if total > max_photos:
-        yield None, markup.status(f"{total} photos are too many: up to {max_photos} at a time.")
+        yield None, status(f"{total} photos are too many: up to {max_photos} at a time.")
         return
     done = 0
     for number, photo in enumerate(request.photos):
         of = f" ({number + 1} of {total})" if total > 1 else ""
-        yield None, markup.status(f"Colorizing {photo.name}{of} …", number, total)
+        yield None, status(f"Colorizing {photo.name}{of} …", number, total)
         try:
             results = editor.service.colorize(request, photo, visit.new_folder, visit.check)
         except LeftError:
             return
         except Exception as error:
-            yield number, markup.refusal(photo.name, reason(error))
+            yield number, refusal(photo.name, reason(error))
         else:
             done += 1
             editor.offer(request, photo, results)
             # Gradio's folder of an upload is known by its content.
-            yield number, markup.card(photo.name, results, key="/".join(photo.parts[-2:]))
+            yield number, card(photo.name, results, key="/".join(photo.parts[-2:]))
     if total > 1:
-        yield None, markup.status(f"Done: {done} of {total} photos are colorized.")
+        yield None, status(f"Done: {done} of {total} photos are colorized.")
     else:
-        yield None, markup.status("Done." if done else "No photo was colorized.")
+        yield None, status("Done." if done else "No photo was colorized.")
 
 
 def copied_to(folder: Path) -> list[Example]:
@@ -262,3 +278,38 @@ def attribution(examples: list[Example]) -> str:
         for example in examples
     )
     return f"Examples: {items}."
+
+
+def card(name: str, results: Sequence[Result], key: str = "") -> str:
+    """Show a photo and what one or more models made of it.
+
+    Args:
+        name: of the photo's file.
+        results: of the models.
+        key: differs from photo to photo, and is the same when one is colorized again.
+    """
+    template = _templates.get_template("photo.html.j2")
+    size = results[0].size
+    return template.render(name=name, size=size, results=results, key=key, likeliest=LIKELIEST)
+
+
+def refusal(name: str, why: str) -> str:
+    """Show a photo that was not colorized."""
+    return (
+        f'<article class="photo refused"><h3>{escape(name)}</h3>'
+        f"<p><strong>Not colorized:</strong> {escape(why)}</p></article>"
+    )
+
+
+def status(line: str, done: int = 0, total: int = 0) -> str:
+    """Show how far the work is: a line, and a bar while there is work."""
+    bar = f'<progress value="{done}" max="{total}" aria-hidden="true"></progress>' if total else ""
+    return f"<p>{escape(line)}</p>{bar}"
+
+
+def address(file: Path) -> str:
+    """Return a file's address; relative, so that it also holds behind a proxy."""
+    return "gradio_api/file=" + quote(str(file))
+
+
+_templates.filters["address"] = address

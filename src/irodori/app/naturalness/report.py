@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from irodori.app.naturalness.results import Difference, Outcome, Share
-from irodori.app.naturalness.statistics import Agreement, Interval
+from irodori.app.naturalness.results import Agreement, Difference, Interval, Outcome, Share
 from irodori.app.naturalness.study import TRUTH
 from irodori.evaluation import document
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Picture, Table, Text

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from irodori.evaluation.comparison import plots
-from irodori.evaluation.comparison.comparison import Comparison
+from irodori.evaluation.comparison.comparison import Comparison, answer, photographs
 from irodori.evaluation.comparison.runs import TRUE
-from irodori.evaluation.comparison.summary import answer, photographs
 from irodori.evaluation.comparison.training import curves, training_section, training_table
 from irodori.evaluation.comparison.variants import differing
 from irodori.evaluation.document import Block, Cell, Document, Heading, List, Table, Text

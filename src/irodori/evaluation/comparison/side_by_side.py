@@ -14,9 +14,8 @@ from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.module import ShardModule
 from irodori.data.opening import open_both
-from irodori.evaluation.comparison.comparison import Comparison
+from irodori.evaluation.comparison.comparison import Comparison, photographs
 from irodori.evaluation.comparison.runs import Run
-from irodori.evaluation.comparison.summary import photographs
 from irodori.evaluation.comparison.variants import Variant
 from irodori.evaluation.document import Block, Heading, Picture, Text
 from irodori.inference.contact_sheet import contact_sheet, gray_of

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from irodori.inference.colorizer import MAX_SEEN, MIN_SIDE
-from irodori.inference.export.graphs import described, folded, global_features, to_onnx, traced
+from irodori.inference.export.write import described, folded, global_features, to_onnx, traced
 from irodori.inference.gamut import STEPS, TOLERANCE
 from irodori.inference.prepared_photo import MARGIN
 from irodori.inference.settings import WORK_SIZE

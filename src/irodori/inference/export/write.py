@@ -1,26 +1,227 @@
-"""Writing a checkpoint's model in a format that other programs read."""
+"""Writing a checkpoint's model for other programs: as a graph for pictures of any size."""
 
+import json
+import logging
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx import Graph
+from torch.fx.experimental import _config as fx_config
 
-from irodori.inference.export.graphs import write_onnx, write_torch_export
+from irodori.inference.fast_network import fold
 from irodori.inference.settings import MAX_SATURATION
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.network.output import ChromaOutput
 from irodori.utils.errors import IrodoriError, check_range, one_line
 from irodori.utils.files import replacing
-from irodori.utils.model_file import write_safetensors
+from irodori.utils.model_file import KEY, write_safetensors
 
+INPUT = "luminance"
+OUTPUTS = ("chroma", "logits")
+OPSET = 18
+EXTRA_FILE = f"{KEY}.json"
+"""Name of the file in torch.export's archive that holds the description."""
+EXAMPLE = (2, 1, 75, 109)
+"""Shape of what is traced. No stride divides its sides, so that what is cut off of other sizes is
+cut off in the graph."""
+USE = (
+    "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
+    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cut to H×W,"
+    " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
+    " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
+    " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
+)
+"""Text of a graph's description: how its numbers become colors."""
 ONNX, TORCH_EXPORT, SAFETENSORS = "onnx", "torch-export", "safetensors"
 FORMATS = {ONNX: ".onnx", TORCH_EXPORT: ".pt2", SAFETENSORS: ".safetensors"}
 """Formats with the suffixes of their files."""
 NETWORK, PHOTO = "network", "photo"
 PARTS = (PHOTO, NETWORK)
+
+
+def write_torch_export(file: BinaryIO, model: Model) -> None:
+    """Write what `torch.export.load` reads; the description is in its EXTRA_FILE.
+
+    Raises:
+        Exception: of many kinds, if the network can't be traced.
+    """
+    program = traced(Traceable(folded(model)), (torch.zeros(EXAMPLE),))
+    torch.export.save(program, file, extra_files={EXTRA_FILE: described(model, USE)})
+
+
+def write_onnx(file: BinaryIO, model: Model) -> None:
+    """Write the network as an ONNX file with the description in its metadata_props, under KEY.
+
+    Raises:
+        ImportError: onnx or onnxscript isn't installed.
+        Exception: of many kinds, if the network can't be traced.
+    """
+    program = traced(Traceable(folded(model)), (torch.zeros(EXAMPLE),))
+    outputs = OUTPUTS[: len(program.graph_signature.user_outputs)]
+    exported = to_onnx(program, [INPUT], outputs)
+    exported.model.metadata_props[KEY] = described(model, USE)
+    file.write(exported.model_proto.SerializeToString())
+
+
+def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
+    """Return a traced program as ONNX.
+
+    Raises:
+        ImportError: onnx or onnxscript isn't installed.
+    """
+    import onnx  # noqa: F401
+    import onnxscript  # noqa: F401
+
+    # Its log of what it leaves as it is helps nobody.
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    return torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=inputs,
+        output_names=outputs,
+        verbose=False,
+    )
+
+
+def folded(model: Model) -> JointNetwork:
+    """Return a copy of the network with its norms folded, ready to be traced."""
+    network = deepcopy(model.network).eval().requires_grad_(False)
+    fold(network)
+    use_static_padding(network)
+    return network
+
+
+def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
+    """Return a module's graph for any size and number of pictures (dimensions 0, 2 and 3).
+
+    Raises:
+        Exception: of many kinds, if it can't be traced.
+    """
+    dimensions = tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC) for _ in example)
+    # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
+    with (
+        torch.no_grad(),
+        fx_config.patch(  # type: ignore[attr-defined]
+            backed_size_oblivious=True
+        ),
+    ):
+        program = torch.export.export(
+            module,
+            example,
+            dynamic_shapes=dimensions,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+    remove_assertions(program.graph_module.graph)
+    return program
+
+
+def remove_assertions(graph: Graph) -> None:
+    """Remove the checks that sizes are like the example's where tracing told them apart.
+
+    That the graph is right for other sizes, too, is tested.
+    """
+    for node in graph.nodes:
+        if node.target is torch.ops.aten._assert_scalar.default:
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def described(model: Model, use: str) -> str:
+    """Return the description as JSON, and how the numbers are to be used."""
+    return json.dumps({**model.describe(), "use": use}, ensure_ascii=False)
+
+
+class Traceable(nn.Module):
+    """`JointNetwork.forward` without Python code that depends on the picture's size.
+
+    The network itself doesn't scale a picture that has the global path's size already. A trace
+    would keep one of the two ways for all sizes.
+
+    Args:
+        network: in evaluation mode.
+    """
+
+    def __init__(self, network: JointNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
+        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
+        global_BC, logits_BC = global_features(self.network, luminance_B1HW)
+        chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
+        return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
+
+
+def global_features(
+    network: JointNetwork, luminance_B1HW: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the global features and the scene logits of luminance of any size."""
+    if network.fusion is None:
+        return None, None
+    size = network.backbone.input_size
+    return network.global_features(scaled_by_products(luminance_B1HW, *size))
+
+
+def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
+    """Do what `network.backbone.scaled_to` does by two matrix products, which any format has."""
+    rows_hH = bilinear_weights(luminance_B1HW.shape[-2], height, luminance_B1HW)
+    columns_wW = bilinear_weights(luminance_B1HW.shape[-1], width, luminance_B1HW)
+    return rows_hH @ (luminance_B1HW @ columns_wW.T)
+
+
+def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
+    """Return the matrix wanted×size of bilinear scaling with antialiasing along one side.
+
+    Each position sees a triangle around its center, as wide as the reduction, as in Pillow and
+    torch.
+
+    Args:
+        size: may be symbolic.
+        wanted: the size to scale to.
+        like: of this precision and device.
+    """
+    scale = size / wanted
+    centers_w1 = (torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] + 0.5) * scale
+    positions_S = torch.arange(size, dtype=like.dtype, device=like.device) + 0.5
+    reach: Any = torch.sym_max(scale, 1.0)
+    distances_wS = (positions_S - centers_w1).abs() / reach
+    weights_wS = (1 - distances_wS).clamp(min=0)
+    normalized_wS: Tensor = weights_wS / weights_wS.sum(1, keepdim=True)
+    return normalized_wS
+
+
+def use_static_padding(network: nn.Module) -> None:
+    """Change a network, in place, so that no padding depends on the size of the picture.
+
+    timm's layers with TensorFlow's padding compute it from the size, and tracing that for all sizes
+    takes minutes. Features have sizes that all strides divide, since a backbone extends photos to
+    whole steps.
+    """
+    for name, layer in list(network.named_modules()):
+        # By name, so that timm is only imported for its models.
+        kind = type(layer).__name__
+        if kind not in ("Conv2dSame", "MaxPool2dSame"):
+            continue
+        same: Any = layer
+        shape = same.kernel_size, same.stride, 0, same.dilation
+        padding: Any = []
+        for kernel, stride, dilation in zip(*shape[:2], same.dilation, strict=True):
+            total = max((kernel - 1) * dilation + 1 - stride, 0)
+            # torch wants the last dimension first.
+            padding[:0] = [total // 2, total - total // 2]
+        plain: nn.Module = nn.MaxPool2d(*shape)
+        if kind == "Conv2dSame":
+            plain = nn.Conv2d(same.in_channels, same.out_channels, *shape, same.groups)
+            plain.weight, plain.bias = same.weight, same.bias
+        pad = nn.ConstantPad2d(padding, 0.0 if kind == "Conv2dSame" else -torch.inf)
+        network.set_submodule(name, nn.Sequential(pad, plain).eval())
 
 
 def export_model(

@@ -1,9 +1,12 @@
-"""A job of a sweep, and the command that runs it as `train.py` runs a single run."""
+"""A job of a sweep, its record, and the command that runs it as `train.py` runs a single run."""
 
+import json
+import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -11,9 +14,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from irodori.metrics.catalog import MAIN
 from irodori.training.settings import check_settings
+from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError
-from irodori.utils.run_files import CONFIG
+from irodori.utils.files import write_json
+from irodori.utils.run_files import CONFIG, JOB, METRICS
+
+OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
+"""Starts of keys that are the sweep's own matter, or are set for each job."""
+SEARCH = "search.json"
+"""The file that makes a sweep's folder one of a search: its space, and each job's values."""
+Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,6 @@ def _devices(trainer: DictConfig) -> int:
     return devices_per_node(trainer)
 
 
-OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
-"""Starts of keys that are the sweep's own matter, or are set for each job."""
-
-
 def program(sweep: DictConfig) -> list[str]:
     """Return the script, and the arguments that find the sweep's configuration again.
 
@@ -134,3 +142,84 @@ def command(program: Sequence[str], job: Job) -> list[str]:
 def quoted(text: str) -> str:
     """Return a value that Hydra's grammar reads as this text, whatever stands in it."""
     return QuotedString(text, Quote.double).with_quotes()
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of job.json."""
+
+    job: int
+    status: Status
+    overrides: list[str]
+    varied: list[str]
+    exit_status: int | None = None
+    """Negative: the signal that ended the job."""
+    error: str | None = None
+    """The last line that says what went wrong."""
+
+    def __str__(self) -> str:
+        """Return how the job ended, in a few words."""
+        if self.status == "failed":
+            return f"job {self.job} failed: {self.error} (exit status {self.exit_status})"
+        return f"job {self.job} {self.status}"
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """Return the last of these lines that names an error, or else the last one."""
+    for line in reversed(lines):
+        name = line.split(":")[0]
+        if name == "error" or (name.isprintable() and name.endswith(("Error", "Exception"))):
+            return line.removeprefix("error: ")
+    return next((line for line in reversed(lines) if line.strip()), "no output")
+
+
+def note(
+    job: Job, status: Status = "waiting", exit_status: int | None = None, error: str | None = None
+) -> Record:
+    """Write a job's job.json, whole or not at all, and return its content."""
+    overrides, varied = list(job.overrides), list(job.varied)
+    record = Record(job.number, status, overrides, varied, exit_status, error)
+    write_json(job.folder / JOB, asdict(record))
+    return record
+
+
+def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> Record:
+    """Write how a job ended, by its exit status and its last lines of output."""
+    if exit_status == 0:
+        return note(job, "done", exit_status)
+    if exit_status == REQUEUE or told_to_stop:
+        return note(job, "stopped", exit_status)
+    error = last_error(lines)
+    if -exit_status in set(signal.Signals):
+        error = f"killed by {signal.Signals(-exit_status).name}"
+        if exit_status == -signal.SIGKILL:
+            error += ", as the system does when memory runs out"
+            # Which has printed why; Lightning then kills the first one.
+            error += ", or because another rank failed" if job.devices > 1 else ""
+    return note(job, "failed", exit_status, error)
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return the record in a job's folder, if there is one."""
+    path = folder / JOB
+    return Record(**json.loads(path.read_text())) if path.exists() else None
+
+
+def read_records(sweep: Path) -> list[tuple[Path, Record]]:
+    """Return folders and records of a sweep's jobs, by number."""
+    found = [(path.parent, Record(**json.loads(path.read_text()))) for path in sweep.rglob(JOB)]
+    return sorted(found, key=lambda pair: pair[1].job)
+
+
+def score_of(folder: Path) -> float | None:
+    """Return the main metric of a done job's best checkpoint; None of any other."""
+    known = read_record(folder)
+    best = rows_of(folder).get("best") if known and known.status == "done" else None
+    return float(best[MAIN]) if best else None
+
+
+def rows_of(folder: Path) -> dict[str, Any]:
+    """Return the rows of a job's metrics.json; none if it hasn't come so far."""
+    path = folder / METRICS
+    found: dict[str, Any] = json.loads(path.read_text())["rows"] if path.exists() else {}
+    return found

@@ -15,8 +15,7 @@ from types import FrameType
 
 import psutil
 
-from irodori.training.launching.job import Job, command
-from irodori.training.launching.record import note, note_end
+from irodori.training.launching.job import Job, command, note, note_end
 from irodori.utils.errors import IrodoriError
 
 MARK = "IRODORI_JOB"

@@ -18,8 +18,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from irodori.training.launching import record
-from irodori.training.launching.record import SEARCH
+from irodori.training.launching.job import SEARCH, read_records, score_of
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import write_json
 
@@ -87,11 +86,11 @@ class Search:
 
     def results(self) -> list[tuple[TrialState, float | None]]:
         """Return each job's state, and its score if it is done."""
-        known = {job.job: (folder, job.status) for folder, job in record.read_all(self.folder)}
+        known = {job.job: (folder, job.status) for folder, job in read_records(self.folder)}
         found: list[tuple[TrialState, float | None]] = []
         for job in range(len(self.params)):
             folder, status = known.get(job, (self.folder, "waiting"))
-            score = record.score(folder) if status == "done" else None
+            score = score_of(folder) if status == "done" else None
             if status not in ("done", "failed"):
                 found.append((TrialState.RUNNING, None))
             elif score is None or not math.isfinite(score):

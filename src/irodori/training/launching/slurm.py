@@ -12,8 +12,7 @@ from typing import Any, Protocol
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from irodori.training.launching import record
-from irodori.training.launching.job import Job, command
+from irodori.training.launching.job import Job, command, note, read_record
 from irodori.training.launching.pool import JobProcess
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
@@ -49,7 +48,7 @@ class NodeTask:
         variables = self.variables | (self.meeting() if self.job.nodes > 1 else {})
         self.process = JobProcess(command(self.program, self.job), self.job, variables, log=log)
         if first:
-            record.note(self.job, "running")
+            note(self.job, "running")
         while (status := self.process.ended()) is None:
             time.sleep(0.2)
         if first:
@@ -135,11 +134,11 @@ class SlurmQueue:
             while waited_for:
                 for job, handle in [pair for pair in waited_for if pair[1].done()]:
                     waited_for.remove((job, handle))
-                    ended = record.read(job.folder)
+                    ended = read_record(job.folder)
                     if ended is None or ended.status in ("waiting", "running"):
                         # It had no time to log so itself.
                         reason = f"{handle.job_id} ended as {handle.state}"
-                        ended = record.note(job, "failed", error=reason)
+                        ended = note(job, "failed", error=reason)
                     print(ended, flush=True)
                 time.sleep(0.5)
         except KeyboardInterrupt:

@@ -15,8 +15,7 @@ from rich.table import Table
 from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import CONSOLE
 from irodori.runs.run import resume_command
-from irodori.training.launching.job import quoted
-from irodori.training.launching.record import SEARCH, Record, read_all, rows
+from irodori.training.launching.job import SEARCH, Record, quoted, read_records, rows_of
 from irodori.training.stopping import REQUEUE
 from irodori.utils.files import write_csv
 from irodori.utils.run_files import CONFIG
@@ -53,7 +52,7 @@ class SweepSummary(Callback):
 
 def summarize(sweep: Path) -> int:
     """Print and write the summary of the sweep in this folder; return its exit status."""
-    jobs = read_all(sweep)
+    jobs = read_records(sweep)
     CONSOLE.print(_table(jobs))
     _write_csv(sweep / "summary.csv", jobs)
     for folder, job in jobs:
@@ -74,7 +73,7 @@ def summarize(sweep: Path) -> int:
 
 def _metrics(folder: Path, job: Record) -> list[float | None]:
     """Return the columns of a job; None where it isn't done, or a metric isn't measured."""
-    found = rows(folder) if job.status == "done" else {}
+    found = rows_of(folder) if job.status == "done" else {}
     return [found.get(row, {}).get(metric) for row, metric in COLUMNS.values()]
 
 

@@ -9,8 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from irodori.runs.run import create_new_folder
-from irodori.training.launching import record
-from irodori.training.launching.job import Job, given
+from irodori.training.launching.job import Job, given, note, read_record, score_of
 from irodori.training.launching.pool import end, marked
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import lock
@@ -52,7 +51,7 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
     """
     if len({job.folder for job in jobs}) < len(jobs):
         raise IrodoriError("hydra.sweep.subdir gives two jobs one folder: use ${hydra:job.num}")
-    before = {job.number: record.read(job.folder) for job in jobs}
+    before = {job.number: read_record(job.folder) for job in jobs}
     for job in jobs:
         known = before[job.number]
         if known is not None and known.overrides != list(job.overrides):
@@ -66,7 +65,7 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
         if job.number not in done:
-            record.note(job)
+            note(job)
     return [job for job in jobs if job.number not in done]
 
 
@@ -81,5 +80,5 @@ def result(job: Job) -> JobReturn:
     """Return a job's result for Hydra's sweeper; it may have failed without ending the sweep."""
     returned = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
     returned.status = JobStatus.COMPLETED
-    returned.return_value = record.score(job.folder)
+    returned.return_value = score_of(job.folder)
     return returned

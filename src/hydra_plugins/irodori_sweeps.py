@@ -1,4 +1,4 @@
-"""Hydra's launchers of irodori. Hydra imports this at every start: it must stay cheap."""
+"""Hydra's plugins of irodori. Hydra imports this at every start: it must stay cheap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from irodori.training.launching.pool import Pool
@@ -67,7 +69,7 @@ class ProcessLauncher(SweepLauncher):
         grace: seconds that jobs get to write their checkpoints when the sweep is stopped.
     """
 
-    _target_: str = "hydra_plugins.irodori_launcher.ProcessLauncher"
+    _target_: str = "hydra_plugins.irodori_sweeps.ProcessLauncher"
     jobs: int | None = None
     grace: float = 60.0
 
@@ -91,7 +93,7 @@ class SlurmLauncher(SweepLauncher):
         slurm: any other option of sbatch that submitit takes: partition, account, mem, …
     """
 
-    _target_: str = "hydra_plugins.irodori_launcher.SlurmLauncher"
+    _target_: str = "hydra_plugins.irodori_sweeps.SlurmLauncher"
     cluster: str = "slurm"
     timeout_min: int = 1440
     grace: int = 120
@@ -116,3 +118,75 @@ for name, launcher in (("processes", ProcessLauncher), ("slurm", SlurmLauncher))
     ConfigStore.instance().store(
         group="hydra/launcher", name=name, node=launcher, provider="irodori"
     )
+
+
+@dataclass
+class OptunaSweeper(Sweeper):
+    """hydra/sweeper=optuna searches for the lowest chroma RMSE, and resumes after a crash.
+
+    Attributes:
+        n_trials: trials, all in all.
+        batch: trials that are asked for, and launched, together.
+        seed: of the sampler.
+        params: the space, or a part of it, for a YAML: what else stands on the command line.
+    """
+
+    _target_: str = "hydra_plugins.irodori_sweeps.OptunaSweeper"
+    n_trials: int = 20
+    batch: int = 1
+    seed: int = 0
+    params: dict[str, str] = field(default_factory=dict)
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher, which creates the sweep's folder.
+
+        Raises:
+            IrodoriError: Optuna isn't installed, or a number is out of range.
+        """
+        # Not when the module is imported: Hydra's scan of plugins wants no further imports.
+        from hydra.core.plugins import Plugins
+
+        from irodori.utils.errors import IrodoriError
+
+        try:
+            import optuna  # noqa: F401
+        except ImportError:
+            raise IrodoriError(
+                "hydra/sweeper=optuna needs Optuna: pip install 'irodori[search]'"
+            ) from None
+        for key in ("n_trials", "batch"):
+            if getattr(self, key) < 1:
+                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} is not at least 1")
+        self.sweep_config = config
+        self.loader = hydra_context.config_loader
+        self.jobs = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Ask for trials and launch them until there are `n_trials`.
+
+        Raises:
+            IrodoriError: the space can't be searched, or the folder holds another search.
+        """
+        from irodori.training.launching.search import Search
+
+        params = [f"{key}={value}" for key, value in self.params.items()]
+        overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(
+            [*params, *arguments]
+        )
+        folder = Path(self.sweep_config.hydra.sweep.dir)
+        search = Search(folder, overrides, self.seed, self.n_trials)
+        OmegaConf.save(self.sweep_config, folder / "multirun.yaml")
+        while jobs := search.ask(self.batch):
+            self.jobs.launch([search.overrides(job) for job in jobs], initial_job_idx=jobs[0])
+            if not search.ended(jobs):
+                break
+        search.report()
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="optuna", node=OptunaSweeper, provider="irodori"
+)
