@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,8 +94,3 @@ def test_colors_end_where_luminance_does():
     bilinear = functional.interpolate(chroma, (160, 160), mode="bilinear")
     # Something is left, since slopes are averaged over positions beside the edge, too.
     assert (guided - true).abs().mean() < 0.25 * (bilinear - true).abs().mean()
-
-
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="is not half of"):
-        GuidedUpsampler(random(1, 2, 4, 4), random(1, 1, 9, 8), 40, 40)

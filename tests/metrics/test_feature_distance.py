@@ -113,7 +113,8 @@ class Tiny(FeatureDistance):
 
 
 def of_smooth(numbers):
-    distance = Tiny(frechet_from=6)
+    distance = Tiny()
+    distance.frechet_from = 6
     for number in numbers:
         distance.update(smooth(number), smooth(number + 50))
     return distance.compute()
@@ -160,7 +161,8 @@ def test_lite0_distance_is_that_of_the_networks_features():
         return network(inputs_13HW)[-1].mean((0, 2, 3))
 
     one, other = (torch.stack([*map(transcribed, set_)]) for set_ in (predicted, photos))
-    distance = Lite0Distance(frechet_from=4)
+    distance = Lite0Distance()
+    distance.frechet_from = 4
     for pair in zip(predicted, photos, strict=True):
         with torch.autocast("cpu", torch.bfloat16):
             distance.update(*pair)

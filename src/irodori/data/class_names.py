@@ -8,6 +8,7 @@ import numpy as np
 
 from irodori.data.index import INDEX_NAME, Index, Shard
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import read_lines
 
 _PLACES = re.compile(r"/\w/(\S+)\s+(\d+)")  # "/a/abbey 0", as in the lists of the Places database
 
@@ -38,14 +39,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
         IrodoriError: the file cannot be read, is empty, or holds a name twice.
     """
     path = Path(path).expanduser()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise IrodoriError(f"cannot read the class names {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise IrodoriError(f"the class names {path} are not UTF-8: save them as UTF-8") from error
     names: list[str] = []
-    for number, line in enumerate(map(str.strip, lines), start=1):
+    for number, line in read_lines(path):
         match = _PLACES.fullmatch(line)
         name = match[1] if match else line
         if match and int(match[2]) != len(names):
@@ -55,7 +50,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
             )
         if name in names:
             raise IrodoriError(f"{path}, line {number}: class {name!r} stands there twice")
-        names += [name] if name else []
+        names.append(name)
     if not names:
         raise IrodoriError(f"{path} holds no class names: write one a line")
     return tuple(names)

@@ -31,18 +31,9 @@ class GuidedUpsampler:
         chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉ for a photo that was seen at h×w.
         seen_11hw: its luminance at that size, in [0,1].
         height, width: the photo's size.
-
-    Raises:
-        ValueError: the sizes don't fit.
     """
 
     def __init__(self, chroma_1Chw: Tensor, seen_11hw: Tensor, height: int, width: int) -> None:
-        half = tuple((side + 1) // 2 for side in seen_11hw.shape[-2:])
-        if chroma_1Chw.shape[-2:] != half:
-            raise ValueError(
-                f"chrominance of {tuple(chroma_1Chw.shape[-2:])} is not half of"
-                f" {tuple(seen_11hw.shape[-2:])}"
-            )
         self.height, self.width = height, width
         self.seen_height, self.seen_width = seen_11hw.shape[-2:]
         self.chroma_1Chw = chroma_1Chw

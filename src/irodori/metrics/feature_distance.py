@@ -29,10 +29,6 @@ class FeatureDistance(SetDistance):
     The reference is the true photographs of the same set. With fewer photographs than features,
     their covariance can't be known, and there is no Fréchet distance.
 
-    Args:
-        frechet_from: number of photographs from which on there is a Fréchet distance; that of the
-            features if None.
-
     Raises:
         IrodoriError: the network's package or its weights are missing, or these are damaged.
     """
@@ -44,9 +40,9 @@ class FeatureDistance(SetDistance):
     predicted: list[Tensor]
     true: list[Tensor]
 
-    def __init__(self, frechet_from: int | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.frechet_from = self.num_features if frechet_from is None else frechet_from
+        self.frechet_from = self.num_features
         self.network = self.make_network()
         self.add_state("predicted", [], dist_reduce_fx="cat")
         self.add_state("true", [], dist_reduce_fx="cat")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
@@ -23,6 +22,7 @@ from irodori.training.module import ColorizationModule
 from irodori.training.ranks import agree, gather
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
+from irodori.utils.model_file import stored
 from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
@@ -70,7 +70,8 @@ def evaluate_checkpoints(
                 f"{best_path} can't be written: make room, and resume by:"
                 f" {resume_command(checkpoints.parent)}"
             )
-    if trainer.strategy.broadcast(_step_of(best_path) == _step_of(last_path)):
+    best_step, last_step = (stored(path)["global_step"] for path in (best_path, last_path))
+    if trainer.strategy.broadcast(best_step == last_step):
         best = last.renamed("last", "best")
     else:
         metrics.references = False
@@ -82,12 +83,6 @@ def evaluate_checkpoints(
         if isinstance(callback, Pictures):
             callback.write(trainer, module, "best.png")
     return best + last
-
-
-def _step_of(checkpoint: Path) -> int:
-    """Return the optimizer step that a checkpoint was written after."""
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    return int(stored["global_step"])
 
 
 def _copy(source: Path, target: Path) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Trainer, seed_everything
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -37,6 +36,7 @@ from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import lock, remove_parts, write_json
+from irodori.utils.model_file import stored
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -206,20 +206,12 @@ def resume_hint(folder: Path) -> str:
     if not (folder / CONFIG).is_file():
         return "nothing was started; give the same command again"
     try:
-        found = f"step {_read(last)['global_step']} is written"
+        found = f"step {stored(last)['global_step']} is written"
     except FileNotFoundError:
         found = "no checkpoint is written yet"
     except Exception as error:
         found = f"{last} can't be read: {one_line(error)}"
     return f"{found}; resume by: {resume_command(folder)}"
-
-
-def _read(checkpoint: Path) -> dict[str, Any]:
-    """Return a checkpoint; torch raises many kinds of errors, by what the file is."""
-    stored: dict[str, Any] = torch.load(
-        checkpoint, map_location="cpu", weights_only=True, mmap=True
-    )
-    return stored
 
 
 def _report_resume(run: Run, data: ShardData) -> int:
@@ -235,10 +227,10 @@ def _report_resume(run: Run, data: ShardData) -> int:
         print("no checkpoint was written yet: this run starts from its beginning", flush=True)
         return 0
     try:
-        stored = _read(checkpoint)
-        step, position = stored["global_step"], stored["callbacks"]["Checkpoints"]
+        content = stored(checkpoint)
+        step, position = content["global_step"], content["callbacks"]["Checkpoints"]
         batches, rows = position["batches"], int(position["rows"])
-        data_state = stored[type(data).__qualname__]
+        data_state = content[type(data).__qualname__]
     except Exception as error:
         raise IrodoriError(
             f"{checkpoint} can't be read: {one_line(error)}; restore it, or start a new run"

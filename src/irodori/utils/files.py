@@ -65,6 +65,19 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the non-blank lines of a UTF-8 file with their numbers. Raises IrodoriError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise IrodoriError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise IrodoriError(f"{path} is not UTF-8: save it as UTF-8") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
 def sha256_of(path: Path) -> str:
     """Return the checksum of a file, hexadecimal."""
     with path.open("rb") as file:

@@ -72,6 +72,14 @@ def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return checkpoint[KEY], weights
 
 
+def stored(checkpoint: Path) -> dict[str, Any]:
+    """Return all that a run's checkpoint holds; torch raises many kinds of errors."""
+    content: dict[str, Any] = torch.load(
+        checkpoint, map_location="cpu", weights_only=True, mmap=True
+    )
+    return content
+
+
 def is_safetensors(path: Path) -> bool:
     """Return whether a file begins as safetensors do: the header's length (8 bytes), then JSON."""
     with path.open("rb") as file:

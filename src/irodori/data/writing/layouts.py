@@ -18,10 +18,10 @@ from irodori.data.writing.source import (
     Entry,
     Source,
     images_and_others,
-    lines_of,
     refuse_beside_folders,
 )
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import read_lines
 
 _IMAGES_205 = ("images256", "data/vision/torralba/deeplearning/images256")
 _PLACES: dict[str, tuple[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
@@ -213,7 +213,7 @@ def _truth(root: Path) -> dict[str, str]:
     """Return the class of each validation image by its file's stem."""
     solution = _find(root, "LOC_val_solution.csv")
     if solution is not None:
-        rows = csv.reader(line for _, line in lines_of(solution))
+        rows = csv.reader(line for _, line in read_lines(solution))
         next(rows, None)  # ImageId,PredictionString
         return {stem: boxes.split()[0] for stem, boxes in rows}
     numbers, meaning = _find(root, _TRUTH), _find(root, "map_clsloc.txt")
@@ -222,10 +222,10 @@ def _truth(root: Path) -> dict[str, str]:
             f"{root}: the validation images lie in no class folders and their truth is missing: "
             f"add LOC_val_solution.csv, or {_TRUTH} and map_clsloc.txt, or sort them into folders"
         )
-    class_ids = {line.split()[1]: line.split()[0] for _, line in lines_of(meaning)}
+    class_ids = {line.split()[1]: line.split()[0] for _, line in read_lines(meaning)}
     return {
         f"ILSVRC2012_val_{number:08d}": class_ids[line]
-        for number, (_, line) in enumerate(lines_of(numbers), start=1)
+        for number, (_, line) in enumerate(read_lines(numbers), start=1)
     }
 
 
@@ -250,7 +250,7 @@ def _existing(root: Path, folders: Sequence[str]) -> str | None:
 def _pairs(listed: Path) -> list[tuple[str, int]]:
     """Return the path and the class id of each line, "a/abbey/x.jpg 0" or with a comma."""
     pairs = []
-    for number, line in lines_of(listed):
+    for number, line in read_lines(listed):
         match = re.fullmatch(r"(.+?)[\s,]+(\d+)", line)
         if match is None:
             raise IrodoriError(

@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -132,19 +132,6 @@ def key_clashes(entries: Iterable[Entry]) -> list[str]:
         for key, paths in files.items()
         if len(paths) > 1
     ]
-
-
-def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the non-blank lines of a UTF-8 list with their numbers. Raises IrodoriError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise IrodoriError(f"cannot read the list {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise IrodoriError(f"the list {path} is not UTF-8: save it as UTF-8") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield number, line.strip()
 
 
 def hash_of(text: str) -> bytes:
