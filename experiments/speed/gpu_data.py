@@ -24,7 +24,7 @@ from irodori.inference.colorizer import STARTER, Colorizer
 from irodori.inference.fast_network import faster
 from irodori.inference.job.run import colorize_photos
 from irodori.inference.job.tasks import JobOptions, make_plan
-from irodori.metrics import ChrominanceRMSE
+from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.model import color_pictures, load_model
 from training import compose, wait_for
 

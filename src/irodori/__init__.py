@@ -10,9 +10,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = ["Colorizer", "Hint", "JointNetwork", "__version__"]
-_HOMES = {
-    "Colorizer": "inference.colorizer", "Hint": "inference.hints", "JointNetwork": "network",
-}  # fmt: skip
+_HOMES = {"Colorizer": "inference.colorizer", "Hint": "inference.hints"}
+_HOMES |= {"JointNetwork": "network"}
 
 
 def __getattr__(name: str) -> Any:

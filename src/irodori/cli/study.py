@@ -43,8 +43,7 @@ def serve(
         typer.Option(help="Photographs that each person judges.", show_default="all, at most 60"),
     ] = None,
     seconds: Annotated[
-        float | None,
-        typer.Option(help="Seconds for which a picture is shown.", show_default="2"),
+        float | None, typer.Option(help="Seconds for which a picture is shown.", show_default="2")
     ] = None,
     minimum: Annotated[
         float | None,
@@ -55,8 +54,7 @@ def serve(
         typer.Option(help="Attention checks for each photograph, 0 to 0.5.", show_default="0.1"),
     ] = None,
     size: Annotated[
-        int | None,
-        typer.Option(help="Longer side of the pictures in pixels.", show_default="512"),
+        int | None, typer.Option(help="Longer side of the pictures in pixels.", show_default="512")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")

@@ -21,12 +21,7 @@ from irodori.data.config import DataConfig
 from irodori.data.images import to_short_side
 from irodori.data.index import Index
 from irodori.data.loader import web_loader
-from irodori.data.opening import (
-    ShardOpener,
-    open_both,
-    refuse_missing_labels,
-    refuse_small_cache,
-)
+from irodori.data.opening import ShardOpener, open_both, refuse_missing_labels, refuse_small_cache
 from irodori.data.pipeline import PlannedBatches, training_pipeline, validation_pipeline
 from irodori.data.plan import TrainingPlan, ValidationPlan, sample_weights
 from irodori.data.samples import Samples

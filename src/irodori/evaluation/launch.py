@@ -66,11 +66,7 @@ def report_left_out(metrics: Factories) -> None:
 
 
 def write(
-    folder: Path,
-    result: EvaluationResult,
-    protocol: Mapping[str, Any],
-    show: Show,
-    pictures: int,
+    folder: Path, result: EvaluationResult, protocol: Mapping[str, Any], show: Show, pictures: int
 ) -> None:
     """Write metrics.json, per_image.csv and the sheet of extremes; print the table."""
     photographs = sum(record["row"] == "model" for record in result.records)

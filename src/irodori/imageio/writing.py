@@ -16,14 +16,7 @@ from irodori.imageio import exif, png, tiff, xmp
 from irodori.imageio.color import srgb
 from irodori.imageio.kinds import FORMATS, INSTEAD
 from irodori.imageio.metadata import as_xmp, iptc_resource
-from irodori.imageio.photo import (
-    SOFTWARE,
-    Encoding,
-    Metadata,
-    Photo,
-    Provenance,
-    to_uint8,
-)
+from irodori.imageio.photo import SOFTWARE, Encoding, Metadata, Photo, Provenance, to_uint8
 from irodori.imageio.rows import Rows, by_rows, is_rows
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing

@@ -37,11 +37,7 @@ class BatchColorizer:
     """
 
     def __init__(
-        self,
-        options: JobOptions,
-        photos: Sequence[Path],
-        jobs: int,
-        report: Callable[[str], None],
+        self, options: JobOptions, photos: Sequence[Path], jobs: int, report: Callable[[str], None]
     ) -> None:
         self.threads = torch.get_num_threads()
         settings = options.settings

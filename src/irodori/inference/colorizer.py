@@ -124,10 +124,7 @@ class Colorizer:
         return upload(name, file.getvalue(), card, private)
 
     def __call__(
-        self,
-        image: Image.Image,
-        style: Image.Image | None = None,
-        hints: Sequence[Hint] = (),
+        self, image: Image.Image, style: Image.Image | None = None, hints: Sequence[Hint] = ()
     ) -> Image.Image:
         """Return an RGB image of the same size, colorized from the photo's luminance alone.
 

@@ -80,10 +80,7 @@ class FeatureDistance(SetDistance):
             ValueError: see `Pair`; or a feature is not finite.
         """
         pair = Pair(predicted_3HW, true_3HW)
-        for features, picture in (
-            (self.predicted, pair.predicted_3HW),
-            (self.true, pair.true_3HW),
-        ):
+        for features, picture in ((self.predicted, pair.predicted_3HW), (self.true, pair.true_3HW)):
             with full_precision(picture.device), torch.no_grad():
                 features_1F = self.features(picture[None])
             if not torch.isfinite(features_1F).all():

@@ -57,9 +57,7 @@ class AbClassesOutput(Output):
     stride = 2
 
     def __init__(
-        self,
-        chroma_channels: int = 2,
-        temperature: Annotated[float, Range(above=0, max=1)] = 0.38,
+        self, chroma_channels: int = 2, temperature: Annotated[float, Range(above=0, max=1)] = 0.38
     ) -> None:
         super().__init__()
         if chroma_channels != 2:

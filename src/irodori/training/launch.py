@@ -14,12 +14,7 @@ from irodori.data.module import ShardData
 from irodori.evaluation.protocol import OWN_SIZE, protocol_of
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
-from irodori.runs.run import (
-    Run,
-    create_run_folder,
-    remove_if_empty,
-    resume_command,
-)
+from irodori.runs.run import Run, create_run_folder, remove_if_empty, resume_command
 from irodori.training.building import (
     build_callbacks,
     build_data,

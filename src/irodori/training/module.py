@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 import irodori
-from irodori.metrics import ChrominanceRMSE
+from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.model import Model, color_pictures
 from irodori.training.objectives import Objective, ObjectiveInput, scene_cross_entropy
 from irodori.training.optimizers import (

@@ -91,7 +91,7 @@ class EncoderTraining:
 
 
 GIVEN: dict[str, dict[str, Any]] = {
-    "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]},
+    "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]}
 }
 """Arguments that the program replaces before it builds a node, see `irodori.config.check`."""
 

@@ -41,11 +41,7 @@ PRIVACY = (
     " when the page is closed."
 )
 SEEN = "The starter model has seen none of the examples in training."
-SILENT: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
+SILENT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Events that nobody waits for."""
 FOLDER = Path(__file__).parent / "examples"
 LIST = "examples.csv"

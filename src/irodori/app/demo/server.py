@@ -19,11 +19,7 @@ PATIENCE = 1
 
 
 def serve(
-    models: Models,
-    limits: Limits,
-    host: str,
-    port: int,
-    ready: Callable[[str], None],
+    models: Models, limits: Limits, host: str, port: int, ready: Callable[[str], None]
 ) -> None:
     """Serve the page until a signal ends it.
 

@@ -18,11 +18,7 @@ from irodori.evaluation.document import Block, Cell, Document, Heading, List, Pi
 from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_rows, marker
 from irodori.evaluation.statistics import ENOUGH
 
-PAPER = {
-    "ground truth": 0.972,
-    "joint network": 0.926,
-    "without global features": 0.698,
-}
+PAPER = {"ground truth": 0.972, "joint network": 0.926, "without global features": 0.698}
 """Shares judged natural that the paper reported, of ten people."""
 HOW_MEASURED = (
     "Thick lines are Wilson's intervals, which take all answers as independent. Thin lines, the"

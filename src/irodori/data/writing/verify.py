@@ -46,10 +46,7 @@ def verify(folder: Path, jobs: int) -> Verdict:
     lines: list[str] = []
     damaged = 0
     check = partial(_check, classes=len(index.classes))
-    with (
-        ProgressBar("verifying images", len(index)) as bar,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
+    with ProgressBar("verifying images", len(index)) as bar, ThreadPoolExecutor(jobs) as pool:
         for shard, problems in zip(index.shards, pool.map(check, index.shards), strict=True):
             name = Path(shard.path).relative_to(folder)
             lines += [f"{name}: {problem}" for problem in problems]

@@ -177,11 +177,7 @@ def _scenes(aligned: Aligned, names: Sequence[str], metric: str) -> pd.DataFrame
 
 
 def _differences(
-    aligned: Aligned,
-    names: Sequence[str],
-    variants: int,
-    resampled_RVK: Floats,
-    report: Reporter,
+    aligned: Aligned, names: Sequence[str], variants: int, resampled_RVK: Floats, report: Reporter
 ) -> pd.DataFrame:
     """Return the differences of all pairs with a variant, p corrected over those of a metric."""
     pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if a < variants]

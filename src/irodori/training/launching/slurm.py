@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -16,16 +16,6 @@ from irodori.training.launching.job import Job, command, note, read_record
 from irodori.training.launching.pool import JobProcess
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError, one_line
-
-
-class Settings(Protocol):
-    """The settings of `hydra/launcher=slurm`, which describes them."""
-
-    cluster: str
-    timeout_min: int
-    grace: int
-    requeues: int
-    slurm: dict[str, Any]
 
 
 @dataclass
@@ -88,11 +78,11 @@ class SlurmQueue:
     """SLURM's queue, or submitit's processes on this machine.
 
     Args:
-        settings: those of `hydra/launcher=slurm`, which describes them.
+        settings: the `SlurmLauncher`, which describes them.
         folder: for submitit's files.
     """
 
-    settings: Settings
+    settings: Any
     folder: Path
 
     def check(self, jobs: Sequence[Job]) -> None:
