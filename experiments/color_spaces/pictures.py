@@ -12,7 +12,7 @@ import torch
 from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.data.images import to_short_side
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.inference.contact_sheet import contact_sheet, gray_of
 from irodori.model import color_pictures, load_model
@@ -25,7 +25,7 @@ EVERY = 35
 def main(file: str, *runs: str) -> None:
     """Color and lay out."""
     shards = str(PROJECT / "data" / "sample" / "sample-*.tar")
-    samples = Samples(open_index(shards, classes_file=None, cache=None))
+    samples = Samples(ShardOpener().open(shards))
     photos = [to_short_side(samples.image(n), 256) for n in range(0, len(samples), EVERY)]
     columns = [[gray_of(Lab(), photo_3HW) for photo_3HW in photos]]
     titles = ["gray"]

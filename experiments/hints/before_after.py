@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from irodori import Colorizer, Hint
 from irodori.config import PROJECT
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.inference.contact_sheet import Picture, contact_sheet
 
@@ -31,7 +31,7 @@ TITLES = ("gray", "colorized", "with hints", "true")
 
 def main() -> None:
     """Color and lay out."""
-    samples = Samples(open_index(str(SAMPLES), classes_file=None, cache=None))
+    samples = Samples(ShardOpener().open(str(SAMPLES)))
     numbers = {key: n for n, key in enumerate(k for s in samples.index.shards for k in s.keys)}
     colorizer = Colorizer.load()
     portrait = [corrected(colorizer, Image.fromarray(astronaut()), PORTRAIT)]

@@ -26,7 +26,7 @@ from torch.nn import functional
 from irodori import Colorizer
 from irodori.color import to_float, to_uint8
 from irodori.data.images import to_short_side
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.evaluation.plotting import COLORS, MARKERS, draw
 from irodori.evaluation.statistics import Floats, Stratum, bootstrap, interval, means
@@ -96,7 +96,7 @@ def main() -> None:
 
 def read(shards: str, step: int) -> list[tuple[str, Tensor]]:
     """Return every step-th photograph of shards (see `data.val`) with its key: 3×H×W uint8."""
-    index = open_index(shards, classes_file=None, cache=None)
+    index = ShardOpener().open(shards)
     samples = Samples(index)
     keys = [key for shard in index.shards for key in shard.keys]
     chosen = range(0, len(keys), step)

@@ -11,7 +11,7 @@ from irodori.color import to_float, to_uint8
 from irodori.config import PROJECT
 from irodori.data.aging import age
 from irodori.data.images import to_short_side
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.model import Model
 from irodori.network.joint import upsample_chroma
@@ -33,7 +33,7 @@ class Photograph(NamedTuple):
 
 def read(shards: str, quick: bool = False) -> list[Photograph]:
     """Return the photographs of shards, a pattern as `data.val`; with `quick` every fortieth."""
-    index = open_index(shards, classes_file=None, cache=None)
+    index = ShardOpener().open(shards)
     samples = Samples(index)
     keys = [key for shard in index.shards for key in shard.keys]
     return [

@@ -41,7 +41,7 @@ from webdataset.compat import WebDataset
 from irodori.config import PROJECT
 from irodori.data.batch_memory import BatchMemory
 from irodori.data.loader import web_loader
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.pipeline import PlannedBatches, training_pipeline
 from irodori.data.plan import TrainingPlan
 from irodori.data.samples import Samples
@@ -138,7 +138,7 @@ def epoch_of(loader: Iterable[Any], images: Callable[[Any], int]) -> float:
 
 def make_loader(folder: Path, processes: int) -> Iterable[Any]:
     """This project's."""
-    index = open_index(f"{folder}/shards/t-*.tar", None, folder / "cache")
+    index = ShardOpener(folder / "cache").open(f"{folder}/shards/t-*.tar")
     batches = PlannedBatches(TrainingPlan(len(index), BATCH))
     memory = BatchMemory(processes, BATCH, SIZE)
     dataset = training_pipeline(batches, Samples(index), 0, memory)

@@ -14,7 +14,7 @@ import tiny
 from irodori.cli.app import app
 from irodori.config import PROJECT
 from irodori.data.images import decode
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def composed(overrides):
 
 
 def test_what_is_written_can_be_trained_on(output):
-    index = open_index(f"{output}/train-*.tar", None, output)
+    index = ShardOpener(output).open(f"{output}/train-*.tar")
     assert (len(index), index.classes) == (10, tiny.CLASSES)
     for shard in index.shards:
         content = Path(shard.path).read_bytes()
@@ -70,8 +70,8 @@ def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
     assert "finished already" in done.stdout
     config = composed(next_overrides(done))
     data = instantiate(config.data)
-    assert len(open_index(data.train, None, tmp_path)) == 10
-    assert len(open_index(data.val, None, tmp_path)) == 2
+    assert len(ShardOpener(tmp_path).open(data.train)) == 10
+    assert len(ShardOpener(tmp_path).open(data.val)) == 2
     assert data.batch_size == 2
     flat = tmp_path / "flat"
     flat.mkdir()
@@ -81,7 +81,7 @@ def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
     config = composed(next_overrides(done))
     assert config.alpha == 0
     assert config.data.val_seen
-    assert len(open_index(config.data.val, None, tmp_path)) == len(list(flat.iterdir()))
+    assert len(ShardOpener(tmp_path).open(config.data.val)) == len(list(flat.iterdir()))
 
 
 def test_verify(output, tmp_path):

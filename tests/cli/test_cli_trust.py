@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import tiny
 from irodori import Colorizer
-from irodori.app.demo.models import Models
+from irodori.app.demo.service import Models
 from irodori.cli.app import app
 from irodori.utils.errors import IrodoriError
 from networks import colorful_model, save_checkpoint

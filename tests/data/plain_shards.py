@@ -10,7 +10,7 @@ from PIL import Image
 from irodori.data.batch_memory import BatchMemory
 from irodori.data.images import to_short_side
 from irodori.data.loader import web_loader
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.pipeline import (
     PlannedBatches,
     training_pipeline,
@@ -59,7 +59,7 @@ def write(folder, counts, bad=()):
             number += 1
         shards.append(samples)
     write_shards(shards, folder / "shards", "s", ["a", "b", "c"], {})
-    return open_index(str(folder / "shards" / "s-*.tar"), None, folder)
+    return ShardOpener(folder).open(str(folder / "shards" / "s-*.tar"))
 
 
 def training_loader(index, plan, workers=0, epoch=0, start=0, stages=()):

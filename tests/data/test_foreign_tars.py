@@ -13,7 +13,7 @@ from irodori.color import Lab
 from irodori.data.augment import Augmentation
 from irodori.data.config import DataConfig
 from irodori.data.module import ShardData
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.data.scan import scan
 from irodori.utils.errors import IrodoriError
@@ -32,7 +32,7 @@ def encoded(kind, number):
 
 
 def check_pixels(path, folder):
-    samples = Samples(open_index(str(path), None, folder))
+    samples = Samples(ShardOpener(folder).open(str(path)))
     assert len(samples) == 12
     for number in range(12):
         expected = torch.from_numpy(np.array(picture(number))).permute(2, 0, 1)
@@ -105,6 +105,6 @@ def test_a_compressed_tar_says_so(tmp_path, name):
     packed = tmp_path / name
     packed.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(IrodoriError, match=r"compressed.*gunzip") as caught:
-        open_index(str(packed), None, tmp_path)
+        ShardOpener(tmp_path).open(str(packed))
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)

@@ -11,7 +11,7 @@ from plain_shards import write_tar
 
 from irodori.data.class_names import read_classes
 from irodori.data.index import COLUMNS, Index, Keys, Shard, read_index, write_index
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.remote.urls import expand as expand_with
 from irodori.data.scan import scan
 from irodori.utils.errors import IrodoriError
@@ -181,7 +181,7 @@ def test_locate_finds_every_sample_once(lengths):
             index.locate(outside)
 
 
-# --- open_index, read_index, write_index
+# --- ShardOpener, read_index, write_index
 
 
 def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
@@ -189,7 +189,7 @@ def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
     write_index(folder, [scan(path) for path in shards], ["p", "q", "r", "s"], {"seed": 1})
     # Damage that keeps the length shows that the shards are not read.
     shards[0].write_bytes(b"\xff" * shards[0].stat().st_size)
-    index = open_index(f"{folder}/t-{{2,0}}.tar", None, tmp_path)
+    index = ShardOpener(tmp_path).open(f"{folder}/t-{{2,0}}.tar")
     assert [shard.path for shard in index.shards] == [shards[2], shards[0]]
     assert list(index.shards[1].keys) == ["a0", "b0"]
     assert (index.classes, index.made_by) == (("p", "q", "r", "s"), {"seed": 1})
@@ -199,9 +199,9 @@ def test_the_index_file_is_used_and_says_the_same(shards, tmp_path):
 
 def test_a_shard_whose_name_looks_like_a_pattern_is_opened(tmp_path):
     path = write_tar(tmp_path / "{a*.tar", sample("a"))
-    assert len(open_index(str(path), None, tmp_path)) == 1
+    assert len(ShardOpener(tmp_path).open(str(path))) == 1
     write_index(tmp_path, [scan(path)], ["x"], {})
-    assert open_index(str(path), None, tmp_path).classes == ("x",)
+    assert ShardOpener(tmp_path).open(str(path)).classes == ("x",)
 
 
 def test_changed_truncated_and_missing_shards(shards, tmp_path):
@@ -209,19 +209,23 @@ def test_changed_truncated_and_missing_shards(shards, tmp_path):
     write_index(folder, [scan(path) for path in shards], list("pqrs"), {})
     content = shards[1].read_bytes()
     shards[1].write_bytes(content[:-1])
-    fails(f"{shards[1]} is truncated", open_index, f"{folder}/*.tar", None, tmp_path)
+    fails(f"{shards[1]} is truncated", ShardOpener(tmp_path).open, f"{folder}/*.tar")
     shards[1].write_bytes(content + b"0")
-    fails(f"{shards[1]} has changed", open_index, f"{folder}/*.tar", None, tmp_path)
+    fails(f"{shards[1]} has changed", ShardOpener(tmp_path).open, f"{folder}/*.tar")
     shards[1].unlink()
-    fails(f"{shards[1]} is missing", open_index, f"{folder}/t-*.tar", None, tmp_path)
-    assert len(open_index(f"{folder}/t-{{0,2}}.tar", None, tmp_path)) == 4
+    fails(f"{shards[1]} is missing", ShardOpener(tmp_path).open, f"{folder}/t-*.tar")
+    assert len(ShardOpener(tmp_path).open(f"{folder}/t-{{0,2}}.tar")) == 4
 
 
 def test_a_label_beyond_the_classes(shards, tmp_path):
     classes = tmp_path / "classes.txt"
     classes.write_text("a\nb\n")
-    args = (f"{shards[0].parent}/*.tar", str(classes), tmp_path)
-    fails(f"{shards[0]}: key 'b0' has class id 3, but there are only 2 classes", open_index, *args)
+    args = (f"{shards[0].parent}/*.tar", str(classes))
+    fails(
+        f"{shards[0]}: key 'b0' has class id 3, but there are only 2 classes",
+        ShardOpener(tmp_path).open,
+        *args,
+    )
 
 
 @pytest.mark.parametrize(

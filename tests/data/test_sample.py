@@ -11,7 +11,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.scan import scan
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -44,7 +44,7 @@ FIRST_OF_OUTING = (1, 10, 11, 14, 15, 16, 21, 24, 26, 32, 37, 38, 47)
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    return open_index(PATTERN, None, tmp_path_factory.mktemp("cache"))
+    return ShardOpener(tmp_path_factory.mktemp("cache")).open(PATTERN)
 
 
 @pytest.fixture(scope="module")

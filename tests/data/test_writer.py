@@ -6,7 +6,7 @@ import webdataset
 from PIL import Image
 
 from irodori.data.index import checksums
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.scan import scan
 from irodori.data.writer import shard_writer, write_shards
 from irodori.utils.errors import IrodoriError
@@ -48,7 +48,7 @@ def test_numbers_have_equal_width_and_the_index_is_written(tmp_path, photos):
     shards = [[(f"k{i}", photos[0], 0)] for i in range(11)]
     write_shards(shards, tmp_path / "out", "t", ["only"], {"seed": 3})
     assert (tmp_path / "out" / "t-03.tar").is_file()
-    opened = open_index(str(tmp_path / "out" / "t-*.tar"), None, tmp_path)
+    opened = ShardOpener(tmp_path).open(str(tmp_path / "out" / "t-*.tar"))
     assert opened.classes == ("only",)
     assert opened.made_by == {"seed": 3}
     assert [s.sha256 for s in opened.shards] == [checksums(s)[0] for s in opened.shards]

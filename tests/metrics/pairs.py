@@ -4,14 +4,18 @@ import itertools
 import multiprocessing
 import warnings
 
+import hydra
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from skimage.color import rgb2lab
 from torch import distributed
 
-from irodori.metrics.factories import default_metrics, left_out
+from irodori.config import CONF
+from irodori.metrics.factories import left_out
 from irodori.metrics.pair import Pair
 
+DEFAULT = CONF / "evaluate" / "metrics" / "default.yaml"
 FORK = multiprocessing.get_context("fork")
 
 
@@ -67,6 +71,11 @@ def pixels(picture_3HW):
 def lab(picture_3HW):
     """By scikit-image in float64: H×W×3."""
     return rgb2lab(pixels(picture_3HW) / 255)
+
+
+def default_metrics():
+    """All metrics that irodori brings, in the order of tables."""
+    return hydra.utils.instantiate(OmegaConf.load(DEFAULT), _convert_="all")
 
 
 def missing_steps():

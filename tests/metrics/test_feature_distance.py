@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import missing_steps, on_two_ranks, smooth
+from pairs import default_metrics, missing_steps, on_two_ranks, smooth
 from PIL import Image
 from scipy.linalg import sqrtm
 from torch import nn
@@ -16,7 +16,6 @@ from torch import nn
 from irodori.metrics import feature_distance
 from irodori.metrics.catalog import METRICS
 from irodori.metrics.evaluation import Evaluation
-from irodori.metrics.factories import default_metrics
 from irodori.metrics.feature_distance import FeatureDistance, frechet_distance, kernel_distance
 from irodori.metrics.inception import kid
 from irodori.metrics.lite0 import Lite0Distance

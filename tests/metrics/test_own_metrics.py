@@ -8,7 +8,7 @@ import hydra
 import pandas as pd
 import pytest
 import torch
-from pairs import smooth
+from pairs import DEFAULT, default_metrics, smooth
 from rich.console import Console
 
 from irodori.evaluation.comparison.compare import compare
@@ -18,7 +18,7 @@ from irodori.metrics import MetricInfo, PairMetric, SceneMetric, SetDistance
 from irodori.metrics.catalog import MAIN, METRICS, stored_metrics
 from irodori.metrics.chrominance import ChrominanceRMSE
 from irodori.metrics.evaluation import Evaluation
-from irodori.metrics.factories import DEFAULT, default_metrics, left_out, make_metrics
+from irodori.metrics.factories import left_out, make_metrics
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import EvaluationResult, document, table, write_per_image

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from pairs import missing_steps, smooth
+from pairs import default_metrics, missing_steps, smooth
 from scipy.linalg import sqrtm
 from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from irodori.metrics.factories import default_metrics, make_metrics
+from irodori.metrics.factories import make_metrics
 from irodori.metrics.inception import InceptionDistance, kid
 from irodori.metrics.pair import Pair
 from irodori.metrics.perceptual import LPIPSAlex, LPIPSVgg

@@ -10,14 +10,14 @@ import warnings
 
 import pytest
 import torch
-from pairs import missing_steps, on_two_ranks, picture, smooth
+from pairs import default_metrics, missing_steps, on_two_ranks, picture, smooth
 
 import irodori.metrics
 from irodori.metrics.accuracy import Accuracy, AccuracyTop5
 from irodori.metrics.auc import BalancedAuC
 from irodori.metrics.base import PairMetric
 from irodori.metrics.catalog import METRICS
-from irodori.metrics.factories import default_metrics, make_metrics, metric_classes
+from irodori.metrics.factories import make_metrics, metric_classes
 from irodori.metrics.fidelity import PSNR
 from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior

@@ -17,8 +17,7 @@ from irodori.config import PROJECT
 from irodori.runs.run import Run
 from irodori.training.loggers import MetricsCSV, make_loggers
 from irodori.training.loggers.tensorboard import TensorBoard, void_from
-from irodori.training.loggers.wandb_mode import wandb_mode
-from irodori.training.loggers.wandb_run import setting
+from irodori.training.loggers.wandb_run import setting, wandb_mode
 from irodori.utils.errors import IrodoriError
 
 

@@ -57,9 +57,8 @@ def demo(
         if importlib.util.find_spec("gradio") is None:
             raise IrodoriError("the page needs gradio: pip install 'irodori[demo]'")
         # Imported here, so that `irodori --help` doesn't wait for them.
-        from irodori.app.demo.models import Models
         from irodori.app.demo.server import serve
-        from irodori.app.demo.service import Limits
+        from irodori.app.demo.service import Limits, Models
         from irodori.inference.batch_colorizer import device_of
 
         sizes = (max_megabytes, max_megapixels, max_photos, max_seconds, max_gigabytes)

@@ -98,17 +98,6 @@ def _fold(index: Index, config: DataConfig, fold: int) -> tuple[Index, Index]:
     return replace(index, shards=rest), replace(index, shards=(index.shards[fold],))
 
 
-def open_index(
-    pattern: str,
-    classes_file: str | None,
-    cache: Path | None,
-    limit: int | None = None,
-    network: Network = Network(),  # noqa: B008  (frozen)
-) -> Index:
-    """Open the shards of a pattern: see `ShardOpener`."""
-    return ShardOpener(cache, limit, network).open(pattern, classes_file)
-
-
 class ShardOpener:
     """Makes indexes of shards, here and behind URLs.
 
@@ -119,7 +108,12 @@ class ShardOpener:
         network: how patiently servers are asked.
     """
 
-    def __init__(self, cache: Path | None, limit: int | None, network: Network) -> None:
+    def __init__(
+        self,
+        cache: Path | None = None,
+        limit: int | None = None,
+        network: Network = Network(),  # noqa: B008  (frozen)
+    ) -> None:
         self.indexes = ShardCache(cache_folder(cache) / "indexes", INDEXES_LIMIT, network)
         self.shards: ShardCache | None = None
         if cache is not None:

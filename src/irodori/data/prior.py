@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.samples import Samples
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
@@ -21,7 +21,7 @@ def prior_of_shards(pattern: str) -> AbPrior:
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
     """
-    index = open_index(pattern, None, None)
+    index = ShardOpener().open(pattern)
     data = Samples(index)
 
     def pictures() -> Iterator[Tensor]:

@@ -4,10 +4,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import hydra
-from omegaconf import OmegaConf
-
-from irodori.config import CONF
 from irodori.metrics.base import ColorizationMetric, PhotographMetric
 from irodori.metrics.catalog import METRICS, MetricInfo
 from irodori.metrics.prior import AbPrior
@@ -16,13 +12,6 @@ from irodori.utils.errors import IrodoriError
 Factories = Mapping[str, Callable[..., ColorizationMetric] | None]
 """A class derived from `ColorizationMetric`, or a partial of one, by its name in the
 configuration; None leaves one out."""
-DEFAULT = CONF / "evaluate" / "metrics" / "default.yaml"
-
-
-def default_metrics() -> Factories:
-    """Return all metrics that irodori brings, in the order of tables."""
-    factories: Factories = hydra.utils.instantiate(OmegaConf.load(DEFAULT), _convert_="all")
-    return factories
 
 
 def metric_classes(factories: Factories) -> dict[str, type[ColorizationMetric]]:

@@ -174,8 +174,7 @@ def test_the_queue_cannot_be_passed(address):
 def test_the_page_refuses_a_gradio_that_lacks_a_guard(monkeypatch, tmp_path):
     processing_utils = pytest.importorskip("gradio.processing_utils")
     from irodori.app.demo.application import application
-    from irodori.app.demo.models import Models
-    from irodori.app.demo.service import Limits
+    from irodori.app.demo.service import Limits, Models
 
     monkeypatch.delattr(processing_utils, "save_url_to_cache")
     with pytest.raises(IrodoriError, match="save_url_to_cache"):

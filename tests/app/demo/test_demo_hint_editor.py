@@ -13,8 +13,7 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo import hint_editor as module
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.models import Models
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, Models
 from irodori.imageio import read_photo
 from irodori.inference.hints import Hint
 from irodori.inference.settings import ColorizeSettings

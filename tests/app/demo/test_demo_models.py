@@ -4,8 +4,7 @@ import pytest
 
 import tiny
 from irodori import Colorizer
-from irodori.app.demo import models as module
-from irodori.app.demo.models import Models
+from irodori.app.demo.service import KEPT, Models
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError
 
@@ -40,7 +39,7 @@ def test_few_are_in_memory(demo_checkpoint, demo_run, monkeypatch):
     small, run, starter = models.names
     for name in (small, run, small, starter, small, run):
         models.load(name)
-        assert len(models._loaded) <= module.KEPT
+        assert len(models._loaded) <= KEPT
     assert loaded == ["small.ckpt", "best.ckpt", "starter.safetensors", "best.ckpt"]
 
 

@@ -10,9 +10,8 @@ from PIL import Image
 import tiny
 from irodori import Colorizer
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.models import Models
 from irodori.app.demo.page import steps
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, Models
 from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.data.images import from_pil

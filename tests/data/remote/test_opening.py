@@ -7,7 +7,7 @@ import pytest
 import remote_shards
 
 from irodori.data import opening
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.remote import files
 from irodori.data.remote.cache import ShardCache
 from irodori.data.remote.files import Network
@@ -34,7 +34,7 @@ def _home(tmp_path, monkeypatch):
 
 
 def opened(pattern, folder, **options):
-    return open_index(pattern, None, folder and folder / "cache", network=QUICK, **options)
+    return ShardOpener(folder and folder / "cache", network=QUICK, **options).open(pattern)
 
 
 def fails(message, *arguments, **options):
@@ -272,5 +272,5 @@ def test_the_users_cache_folder_is_respected(tmp_path, monkeypatch):
     pattern = write_local(tmp_path / "own")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     for cache in (None, Path("~/.cache/irodori")):
-        open_index(pattern, None, cache)
+        ShardOpener(cache).open(pattern)
     assert len(list((tmp_path / "xdg" / "irodori" / "indexes").iterdir())) == 3

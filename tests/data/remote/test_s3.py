@@ -7,7 +7,7 @@ import pytest
 import remote_shards
 
 from irodori.data.loader import web_loader
-from irodori.data.opening import open_index
+from irodori.data.opening import ShardOpener
 from irodori.data.pipeline import PlannedBatches, validation_pipeline
 from irodori.data.plan import ValidationPlan
 from irodori.data.remote import cache
@@ -79,7 +79,7 @@ def test_shards_in_a_bucket(bucket, tmp_path, monkeypatch, cached, indexed):
     bucket({f"x/{name}": content for name, content in files.items()})
     folder = tmp_path / "cache" if cached else None
     for pattern in ("s3://photos/x/t-{0..2}.tar", "s3://photos/x/t-?.tar"):
-        index = open_index(pattern, None, folder, network=QUICK)
+        index = ShardOpener(folder, network=QUICK).open(pattern)
         assert [shard.path for shard in index.shards] == [
             f"s3://photos/x/t-{n}.tar" for n in range(3)
         ]
@@ -97,7 +97,7 @@ def test_an_object_that_changes_in_a_download_is_not_mixed(bucket, tmp_path, mon
     old, new = remote_shards.tar(range(5)), remote_shards.tar(range(10, 15))
     assert len(old) == len(new)
     bucket({"a.tar": old})
-    (shard,) = open_index("s3://photos/a.tar", None, tmp_path, network=QUICK).shards
+    (shard,) = ShardOpener(tmp_path, network=QUICK).open("s3://photos/a.tar").shards
     read = RemoteFile.read
 
     changes = iter([{"a.tar": new}])
@@ -120,7 +120,7 @@ def test_what_is_not_there(bucket, tmp_path, monkeypatch):
         ("s3://no-bucket/a.tar", "cannot read s3://no-bucket"),
     ]:
         with pytest.raises(IrodoriError, match=message) as caught:
-            open_index(pattern, None, tmp_path, network=QUICK)
+            ShardOpener(tmp_path, network=QUICK).open(pattern)
         assert "\n" not in str(caught.value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(RefusedError, match=r"connect.*gave up after 1 retries"):

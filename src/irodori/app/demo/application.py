@@ -19,10 +19,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.models import Models
 from irodori.app.demo.page import address, build
 from irodori.app.demo.route_guard import RouteGuard, report_failure
-from irodori.app.demo.service import ColorizeService, LeftError, Limits, reason
+from irodori.app.demo.service import ColorizeService, LeftError, Limits, Models, reason
 from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError, one_line

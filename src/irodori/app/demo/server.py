@@ -9,8 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from irodori.app.demo.models import Models
-from irodori.app.demo.service import Limits
+from irodori.app.demo.service import Limits, Models
 from irodori.app.serving import Server, listen, url
 
 PREFIX = "irodori-demo-"

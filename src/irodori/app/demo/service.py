@@ -1,32 +1,37 @@
-"""The service behind the page's button, which reads, colorizes and writes a photo; its limits."""
+"""The service behind the page: models, reading, colorizing and writing a photo, limits."""
 
+import copy
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
-from irodori.app.demo.models import Models
 from irodori.data.images import from_pil
 from irodori.imageio import (
     Encoding,
     Photo,
+    Provenance,
     format_of,
     pixels_to_pil,
     probe,
     read_photo,
     write_photo,
 )
+from irodori.inference.colorizer import STARTER, Colorizer, provenance_of
 from irodori.inference.contact_sheet import gray_of
 from irodori.inference.hints import Hint, with_hints
 from irodori.inference.job.inputs import suffix_for
 from irodori.inference.luminance import Pixels
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError, check_range, is_out_of_memory, one_line
+from irodori.utils.run_files import checkpoint_file, model_name
 
 SHOWN = 1600
 """Longer side of previews in pixels: more than a page shows of a photo."""
@@ -34,6 +39,74 @@ QUALITY = 90
 """JPEG quality of previews."""
 DECODED = 12
 """Bytes that a pixel takes at most; four channels of 16 bits or a progressive JPEG take less."""
+KEPT = 2
+"""Models in memory: as many as stand side by side."""
+
+
+class Models:
+    """Checkpoints by names that don't tell where they lie.
+
+    Args:
+        checkpoints: files or run folders; the bundled model follows them.
+        device: where they run.
+        trust: names of packages besides irodori whose classes the checkpoints may name.
+
+    Raises:
+        IrodoriError: a folder is no run folder. Whether files can be read, `load` says.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Sequence[Path],
+        device: str | torch.device = "cpu",
+        trust: Sequence[str] = (),
+    ) -> None:
+        self.device = device
+        self.trust = trust
+        self._paths: dict[str, Path] = {}
+        for given in (*checkpoints, STARTER):
+            name, number = model_name(given), 2
+            while name in self._paths:
+                name, number = f"{model_name(given)} ({number})", number + 1
+            self._paths[name] = checkpoint_file(given)
+        self._loaded: OrderedDict[str, Colorizer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """The models' names, in the order of the checkpoints."""
+        return list(self._paths)
+
+    @property
+    def loaded(self) -> list[str]:
+        """The names of those in memory."""
+        return list(self._loaded)
+
+    def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:
+        """Return a model that colorizes with these settings.
+
+        Raises:
+            IrodoriError: there is no such model, or its checkpoint can't be read.
+        """
+        if name not in self._paths:
+            raise IrodoriError(f"no model {name!r}; there are {', '.join(self.names)}")
+        with self._lock:
+            if name not in self._loaded:
+                # Before another is loaded: else there would be one more at a time.
+                while len(self._loaded) >= KEPT:
+                    self._loaded.popitem(last=False)
+                self._loaded[name] = Colorizer.load(
+                    self._paths[name], device=self.device, trust=self.trust
+                )
+            self._loaded.move_to_end(name)
+            colorizer = copy.copy(self._loaded[name])
+        # The copy has the network in common with the one that is kept.
+        colorizer.settings = settings or ColorizeSettings()
+        return colorizer
+
+    def provenance(self, name: str, settings: ColorizeSettings) -> Provenance:
+        """Return what results of a model say of how they were made."""
+        return provenance_of(self._paths[name], settings)
 
 
 @dataclass(frozen=True)

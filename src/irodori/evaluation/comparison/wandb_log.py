@@ -7,7 +7,7 @@ import pandas as pd
 import wandb
 
 from irodori.evaluation.document import Document, Picture
-from irodori.training.loggers.wandb_mode import wandb_mode
+from irodori.training.loggers.wandb_run import wandb_mode
 from irodori.utils.errors import IrodoriError, one_line
 
 

@@ -5,13 +5,13 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lightning.pytorch.loggers import Logger, WandbLogger
+from requests.utils import get_netrc_auth
 
 from irodori.runs.run import Run
 from irodori.training.loggers import numbers_of
-from irodori.training.loggers.wandb_mode import wandb_mode
 from irodori.training.settings import MONITOR
 from irodori.training.stopping import REQUEUE
 from irodori.utils.errors import IrodoriError
@@ -28,6 +28,7 @@ NOT_IN_NAME = ("experiment", "experiment_name", "logger", "resume", "allow_chang
 
 NOT_IN_SETTING = (*NOT_IN_NAME, "seed", "data.fold")
 """Overrides that runs of one setting may differ in."""
+Mode = Literal["online", "offline", "disabled"]
 
 
 def start_wandb(
@@ -175,3 +176,25 @@ def without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
         for text in overrides
         if not f"{text.partition('=')[0].lstrip('+~')}.".startswith(tuple(f"{k}." for k in keys))
     ]
+
+
+def wandb_mode(setting: str) -> tuple[Mode, str]:
+    """Return the mode and why: the setting, WANDB_MODE, online if a key is found, else offline.
+
+    Raises:
+        IrodoriError: the mode is unknown.
+    """
+    asked = {"logger.mode": "" if setting == "auto" else setting}
+    asked["WANDB_MODE"] = os.environ.get("WANDB_MODE", "")
+    for source, mode in asked.items():
+        for known in get_args(Mode):
+            if mode == known:
+                return known, source
+        if mode:
+            known = ", ".join(get_args(Mode))
+            raise IrodoriError(f"{source}={mode} is unknown; it is one of auto, {known}")
+    url = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    # `wandb login` leaves a key in the netrc file; to ask W&B itself takes a second.
+    if os.environ.get("WANDB_API_KEY") or get_netrc_auth(url):
+        return "online", "key found"
+    return "offline", "no key found"
