@@ -12,7 +12,6 @@ from irodori.model import Model, load_model
 from irodori.network import JointNetwork
 from irodori.network.decoders import SkipDecoder
 from irodori.network.timm_backbone import TimmBackbone
-from irodori.pretrained import encoder as pretrained
 from irodori.pretrained import imagenet
 from irodori.training.initialization import load_matching_weights
 from irodori.utils.errors import IrodoriError
@@ -159,7 +158,7 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
     )
     source = imagenet.PACKAGES[imagenet.LITE0].source
     assert f"encoder: tf_efficientnet_lite0.in1k · {source}" in capsys.readouterr().out
-    weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
+    weights, _ = imagenet.encoder_weights("tf_efficientnet_lite0")
 
     def moved():
         network = load_model(tmp_path / "run/checkpoints/last.ckpt").network
@@ -175,9 +174,9 @@ def test_a_frozen_encoder_stays_as_it_was_trained(tmp_path, capsys, freeze_steps
 
 def test_no_network_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained, "answers", lambda url: False)
+    monkeypatch.setattr(imagenet, "answers", lambda url: False)
     with pytest.raises(IrodoriError) as caught:
-        pretrained.encoder_weights("resnet18")
+        imagenet.encoder_weights("resnet18")
     message = str(caught.value)
     assert message.startswith("the weights of resnet18 can't be had (https://huggingface.co can't")
     assert message.endswith("encoder.pretrained=false")
@@ -186,7 +185,7 @@ def test_no_network_is_one_line(monkeypatch, tmp_path):
 
 def test_without_a_network_weights_come_from_the_hubs_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained, "answers", lambda url: False)
+    monkeypatch.setattr(imagenet, "answers", lambda url: False)
     torch.manual_seed(0)
     colored = timm.create_model("resnet18")
     place = tmp_path / "models--timm--resnet18.a1_in1k"
@@ -195,7 +194,7 @@ def test_without_a_network_weights_come_from_the_hubs_cache(monkeypatch, tmp_pat
     (place / "refs" / "main").write_text(commit)
     (place / "snapshots" / commit).mkdir(parents=True)
     save_file(colored.state_dict(), place / "snapshots" / commit / "model.safetensors")
-    weights, source = pretrained.encoder_weights("resnet18.a1_in1k")
+    weights, source = imagenet.encoder_weights("resnet18.a1_in1k")
     assert source == "timm/resnet18.a1_in1k (timm)"
     assert torch.equal(
         weights["layer3.0.conv2.weight"], colored.state_dict()["layer3.0.conv2.weight"]
@@ -203,7 +202,7 @@ def test_without_a_network_weights_come_from_the_hubs_cache(monkeypatch, tmp_pat
 
 
 def test_a_server_that_is_not_there_does_not_answer():
-    assert not pretrained.answers("http://127.0.0.1:1")
+    assert not imagenet.answers("http://127.0.0.1:1")
 
 
 def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
@@ -218,8 +217,8 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(timm, "create_model", from_file)
-    monkeypatch.setattr(pretrained, "answers", lambda url: True)
-    weights, source = pretrained.encoder_weights("resnet18")
+    monkeypatch.setattr(imagenet, "answers", lambda url: True)
+    weights, source = imagenet.encoder_weights("resnet18")
     assert source.endswith("(timm)")
     monkeypatch.undo()
     network = JointNetwork(3, width=1 / 16, backbone=TimmBackbone("resnet18", 1 / 16))
@@ -231,8 +230,8 @@ def test_weights_from_the_hub_are_for_one_channel(monkeypatch, tmp_path):
 
 @needs_lite0
 def test_the_package_needs_no_hub(monkeypatch):
-    monkeypatch.setattr(pretrained, "answers", lambda url: pytest.fail("asked"))
-    weights, _ = pretrained.encoder_weights("tf_efficientnet_lite0")
+    monkeypatch.setattr(imagenet, "answers", lambda url: pytest.fail("asked"))
+    weights, _ = imagenet.encoder_weights("tf_efficientnet_lite0")
     network = JointNetwork(3, width=1 / 16, backbone=TimmBackbone("tf_efficientnet_lite0", 1 / 16))
     network.backbone.encoder.load_state_dict(weights)
 
