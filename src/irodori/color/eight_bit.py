@@ -1,24 +1,24 @@
-"""Conversion between 8-bit pixels and the float pictures that color spaces work on."""
+"""Conversion between 8-bit pixels and float images in [0, 1]."""
 
 import torch
 from torch import Tensor
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
-    """Return floats of any shape as uint8, clipped to [0, 1] and rounded to the nearest level.
+    """Convert floats of any shape to uint8, clipped to [0, 1] and rounded to the nearest level.
 
     Raises:
-        TypeError: `rgb` is no floating-point tensor.
+        TypeError: `rgb` is not a floating-point tensor.
     """
     if not torch.is_floating_point(rgb):
         raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
-    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighboring levels would merge.
+    # In bf16, with 8 bits of precision, multiplying by 255 would merge neighboring levels.
     levels = rgb.to(torch.promote_types(rgb.dtype, torch.float32)) * 255
     return levels.clamp(0, 255).round().to(torch.uint8)
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """Return 8-bit pixels of any shape as fp32 in [0, 1], on the same device.
+    """Convert 8-bit pixels of any shape to fp32 in [0, 1], on the same device.
 
     Raises:
         TypeError: `pixels` is not uint8.
