@@ -113,7 +113,7 @@ def test_previews_are_gray_and_colorized(service, visit):
         (b"some text", "no photo of a known kind"),
         (HISTORICAL.read_bytes()[:20_000], "truncated"),
         (b"", "empty file"),
-        (None, "isn't here any more"),
+        (None, "no longer exists"),
     ],
 )
 def test_refusals_name_no_place(service, visit, tmp_path, content, why):

@@ -1,4 +1,4 @@
-"""The page as an ASGI application that reaches no other host."""
+"""The demo as an ASGI application that contacts no other host."""
 
 import sys
 import traceback
@@ -23,26 +23,26 @@ from irodori.app.demo.upload_store import UploadStore
 from irodori.utils.errors import IrodoriError, one_line
 
 SLACK = 1_000_000
-"""Bytes of an upload beside its files."""
+"""Bytes that an upload may take in addition to its files."""
 FONTS = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")
 
 
 def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
-    """Return what a server runs.
+    """Return the ASGI application of the demo.
 
     Args:
-        models: that can be chosen.
-        limits: of what visitors send.
-        folder: gradio's temporary folder, by `GRADIO_TEMP_DIR`, in which all files are.
+        models: the models that visitors can choose.
+        limits: limits of what visitors may send.
+        folder: gradio's temporary folder (`GRADIO_TEMP_DIR`), which holds all files.
 
     Raises:
-        IrodoriError: this version of gradio lacks something that keeps the page safe.
+        IrodoriError: this version of gradio lacks a feature on which the page's safety depends.
     """
     for name in ("async_ssrf_protected_download", "ssrf_protected_download", "save_url_to_cache"):
-        # Where the API takes a file it takes an address, too, and would fetch what is there.
+        # The API also accepts a URL in place of a file, and would fetch it.
         _replace(processing_utils, name, _refuse_address)
-    # Requests that fail are a line in the log.
+    # A failed request is logged on one line.
     names = {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
     for module in (queueing, routes, route_utils):
         _replace(module, "traceback", SimpleNamespace(**names))
@@ -52,14 +52,14 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
     editor = HintEditor(ColorizeService(models, limits))
     page = build(editor, store)
     _replace(page, "share", False)
-    # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
+    # gradio checks the files that a request names only with these two, which `launch` would set.
     _replace(page, "has_launched", True)
     _replace(page, "is_running", True)
-    # Nothing that exists now is a visitor's.
+    # Files that exist by now belong to no visitor.
     store.kept |= frozenset(folder.iterdir())
     store.keep_sweeping()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # Before gradio's, which takes every address.
+    # Before gradio's route, which matches every path.
     app.routes.extend(hint_routes(editor, limits))
     own = Path(__file__).parent
     script = "".join((own / name).read_text("utf-8") for name in ("palette.js", "hints.js"))
@@ -84,7 +84,7 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:
-    """Set an attribute of gradio's that guards the page; it must exist."""
+    """Replace an attribute of gradio on which the page's safety depends; it must exist."""
     if not hasattr(owner, name):
         raise _unfit(f"{getattr(owner, '__name__', type(owner).__name__)}.{name}")
     setattr(owner, name, value)
@@ -92,7 +92,7 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 
 def _unfit(what: str) -> IrodoriError:
     return IrodoriError(
-        f"gradio {gr.__version__} is no version that this page is safe with, it lacks {what}:"
+        f"gradio {gr.__version__} is not safe for this page, since it lacks {what}:"
         " pip install 'irodori[demo]'"
     )
 

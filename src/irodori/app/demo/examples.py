@@ -1,4 +1,4 @@
-"""Photographs to begin with, with what their licenses ask to be said."""
+"""Example photographs, with the attribution that their licenses require."""
 
 import csv
 import shutil
@@ -11,7 +11,7 @@ LIST = "examples.csv"
 
 
 class Example(NamedTuple):
-    """A bundled photograph: a JPEG, with its page on the web as `source`."""
+    """A bundled photograph: a JPEG file and, as `source`, the web page that it comes from."""
 
     file: Path
     title: str
@@ -21,14 +21,14 @@ class Example(NamedTuple):
 
 
 def copied_to(folder: Path) -> list[Example]:
-    """Return the examples, as copies in a folder that the page may show."""
+    """Copy the examples to a folder that the page may serve, and return the copies."""
     shutil.copytree(FOLDER, folder)
     with (folder / LIST).open(encoding="utf-8", newline="") as file:
         return [Example(folder / row.pop("file"), **row) for row in csv.DictReader(file)]
 
 
 def attribution(examples: list[Example]) -> str:
-    """Return who took the photographs, as HTML."""
+    """Return HTML that names the photographers."""
     items = "; ".join(
         f'<a href="{escape(example.source)}" rel="noreferrer">{escape(example.title)}</a>'
         f" by {escape(example.author)} ({escape(example.licence)})"

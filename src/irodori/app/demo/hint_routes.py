@@ -1,4 +1,4 @@
-"""The page's addresses for hints: previews, likely colors, and files at full size."""
+"""HTTP routes for hints: previews, likely colors, and files at full size."""
 
 from collections.abc import Callable
 
@@ -17,19 +17,19 @@ from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError
 
 Work = Callable[[HintEditor, str, Request, bytes], Response]
-GONE = "This result isn't here any more: colorize the photo again."
+GONE = "This result no longer exists: colorize the photo again."
 FULL = "Too many visitors at once: try again in a minute."
 
 
 def hint_routes(editor: HintEditor, limits: Limits) -> list[Route]:
-    """Return the routes; each takes a hint file's text, or a place as x and y.
+    """Return the routes; each takes the text of a hint file, or a position as x and y.
 
     Args:
         editor: does the work.
-        limits: of the requests to each that are answered at the same time, and that wait.
+        limits: how many requests each route answers at the same time, and how many may wait.
     """
     works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
-    # Each waits apart from the others: a file takes longer than a click may.
+    # Each route has its own queue: a file at full size takes longer than a click may.
     return [_route(name, work, editor, limits) for name, work in works.items()]
 
 
@@ -70,7 +70,7 @@ def _colors(editor: HintEditor, token: str, request: Request, body: bytes) -> Re
     try:
         x, y = (float(request.query_params[name]) for name in "xy")
     except (KeyError, ValueError):
-        raise IrodoriError("x and y are missing, or no numbers") from None
+        raise IrodoriError("x and y are missing or not numbers") from None
     return JSONResponse(editor.likely_colors(token, x, y))
 
 
@@ -82,4 +82,4 @@ def _hints(body: bytes) -> tuple[Hint, ...]:
     try:
         return hints_from_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise IrodoriError("not JSON (no text in UTF-8)") from None
+        raise IrodoriError("not JSON (not UTF-8 text)") from None

@@ -8,7 +8,7 @@ from irodori.inference.settings import check_range
 from irodori.utils.errors import IrodoriError
 
 DECODED = 12
-"""Bytes that a pixel takes at most; four channels of 16 bits or a progressive JPEG take less."""
+"""Upper bound of the decoded bytes per pixel, above 4×16 bits and progressive JPEGs."""
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,16 @@ class Limits:
     """Limits of a visitor's photos and requests.
 
     Args:
-        megabytes: of a photo's file, in millions of bytes.
-        megapixels: of a photo, in millions.
-        photos: at a time.
-        seconds: that a photo may take.
-        gigabytes: of all visitors' files together.
-        waiting: visitors in the queue; more are sent away.
-        at_once: visitors whose photos are colorized at the same time.
+        megabytes: largest file of a photo, in millions of bytes.
+        megapixels: largest photo, in millions of pixels.
+        photos: largest number of photos in a request.
+        seconds: longest time that a photo may take.
+        gigabytes: largest size of all visitors' files together.
+        waiting: longest queue of visitors; further ones are refused.
+        at_once: number of visitors whose photos are colorized at the same time.
 
     Raises:
-        IrodoriError: one is out of range.
+        IrodoriError: a limit is out of range.
     """
 
     megabytes: float = 50
@@ -47,11 +47,11 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Largest size of a file in bytes."""
+        """The largest size of a file in bytes."""
         return int(self.megabytes * 1e6)
 
     def refuse(self, path: Path) -> None:
-        """Raise IrodoriError for a file that is too large, by its length and its header."""
+        """Raise IrodoriError if a file is too large, according to its length and header."""
         size = path.stat().st_size
         if size > self.bytes:
             raise IrodoriError(

@@ -1,4 +1,4 @@
-"""The page's HTML for a photo; whatever a visitor has sent is escaped."""
+"""The page's HTML for a photo; everything from visitors is escaped."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,16 +10,16 @@ import jinja2
 from irodori.app.demo.service import Result
 
 LIKELIEST = 6
-"""Scenes that are shown."""
+"""Number of scenes that are shown."""
 
 
 def card(name: str, results: Sequence[Result], key: str = "") -> str:
-    """Show a photo and what one or more models made of it.
+    """Return HTML that shows a photo and its results by one or more models.
 
     Args:
-        name: of the photo's file.
-        results: of the models.
-        key: differs from photo to photo, and is the same when one is colorized again.
+        name: name of the photo's file.
+        results: one result per model.
+        key: identifies the photo; it stays the same when the photo is colorized again.
     """
     template = _templates.get_template("photo.html.j2")
     size = results[0].size
@@ -27,7 +27,7 @@ def card(name: str, results: Sequence[Result], key: str = "") -> str:
 
 
 def refusal(name: str, why: str) -> str:
-    """Show a photo that was not colorized."""
+    """Return HTML for a photo that was not colorized."""
     return (
         f'<article class="photo refused"><h3>{escape(name)}</h3>'
         f"<p><strong>Not colorized:</strong> {escape(why)}</p></article>"
@@ -35,13 +35,13 @@ def refusal(name: str, why: str) -> str:
 
 
 def status(line: str, done: int = 0, total: int = 0) -> str:
-    """Show how far the work is: a line, and a bar while there is work."""
+    """Return HTML for the progress: a line of text, and a bar while work remains."""
     bar = f'<progress value="{done}" max="{total}" aria-hidden="true"></progress>' if total else ""
     return f"<p>{escape(line)}</p>{bar}"
 
 
 def address(file: Path) -> str:
-    """Return a file's address; relative, so that it also holds behind a proxy."""
+    """Return a file's URL, relative so that it also works behind a proxy."""
     return "gradio_api/file=" + quote(str(file))
 
 

@@ -1,4 +1,4 @@
-"""The models that a visitor can choose; few of them are in memory at a time."""
+"""The models that a visitor can choose, a few of which are in memory at a time."""
 
 import copy
 import threading
@@ -16,19 +16,19 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file, model_name
 
 KEPT = 2
-"""Models in memory: as many as stand side by side."""
+"""Number of models in memory: as many as a request compares."""
 
 
 class Models:
-    """Checkpoints by names that don't tell where they lie.
+    """Checkpoints by names that don't reveal their paths.
 
     Args:
-        checkpoints: files or run folders; the bundled model follows them.
-        device: where they run.
+        checkpoints: files or run folders; the bundled model is appended.
+        device: device that the models run on.
         trust: names of packages besides irodori whose classes the checkpoints may name.
 
     Raises:
-        IrodoriError: a folder is no run folder. Whether files can be read, `load` says.
+        IrodoriError: a folder is not a run folder. Files are read by `load` only.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Models:
 
     @property
     def loaded(self) -> list[str]:
-        """The names of those in memory."""
+        """The names of the models in memory."""
         return list(self._loaded)
 
     def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:
-        """Return a model that colorizes with these settings.
+        """Return a colorizer of the named model with these settings.
 
         Raises:
             IrodoriError: there is no such model, or its checkpoint can't be read.
@@ -68,7 +68,7 @@ class Models:
             raise IrodoriError(f"no model {name!r}; there are {', '.join(self.names)}")
         with self._lock:
             if name not in self._loaded:
-                # Before another is loaded: else there would be one more at a time.
+                # Before the next one is loaded, so that memory never holds one more.
                 while len(self._loaded) >= KEPT:
                     self._loaded.popitem(last=False)
                 self._loaded[name] = Colorizer.load(
@@ -76,10 +76,10 @@ class Models:
                 )
             self._loaded.move_to_end(name)
             colorizer = copy.copy(self._loaded[name])
-        # The copy has the network in common with the one that is kept.
+        # The copy shares the network with the cached colorizer.
         colorizer.settings = settings or ColorizeSettings()
         return colorizer
 
     def provenance(self, name: str, settings: ColorizeSettings) -> Provenance:
-        """Return what results of a model say of how they were made."""
+        """Return the provenance that results of a model are marked with."""
         return provenance_of(self._paths[name], settings)

@@ -1,4 +1,4 @@
-"""The page: what a visitor sees and chooses, and its API."""
+"""The page's components and its API."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +16,11 @@ from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
 NOBODY = "none"
-"""The choice of no second model."""
+"""Choice that stands for no second model."""
 EXAMPLES = "examples"
-"""The examples' folder, in that of the uploads."""
+"""Name of the folder of examples in the folder of uploads."""
 QUEUE = "colorize"
-"""The queue that page and API wait in."""
+"""Name of the queue that page and API share."""
 
 TITLE = "irodori: colors for old photographs"
 INTRODUCTION = """# irodori · colors for old photographs
@@ -38,15 +38,15 @@ SILENT: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-"""Events that nobody waits for."""
+"""Settings of events that show no progress."""
 
 
 def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
-    """Build the page with its queue.
+    """Build the page and its queue.
 
     Args:
-        editor: takes hints for what its service colorizes.
-        store: keeps the files; gradio's folder is its root.
+        editor: applies hints to the results of its service.
+        store: holds visitors' files; its root is gradio's temporary folder.
     """
     limits, names = editor.service.limits, editor.service.models.names
     examples = copied_to(store.root / EXAMPLES)
@@ -120,22 +120,22 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
             api_visibility="private",
             **turns,
         )
-        # The API's fields are the page's, but for one photo in place of many.
+        # The API takes the page's fields, but one photo instead of several.
         fields = [gr.File(visible=False), model, saturation, style, strength]
         answers = [gr.File(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)]
         unseen = gr.Button(visible=False)
         colorize = _endpoint(editor.service, store)
         unseen.click(colorize, fields, answers, api_name="colorize", **turns)
         page.unload(leave)
-    # Not open: what has a queue can't be called past it.
+    # Without an open route, clients can't bypass the queue.
     page.queue(max_size=limits.waiting, api_open=False)
     return page
 
 
 def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any]:
-    """Return what the API's /colorize calls; its results stay for a while."""
+    """Return the function behind the API's /colorize; its results are kept for a while."""
 
-    # The names of these are the API's.
+    # The argument names are part of the API.
     def colorize(
         photo: str | None,
         model: str = service.models.names[0],
@@ -143,9 +143,9 @@ def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any
         style: str | None = None,
         style_strength: float = 1.0,
     ) -> tuple[str, dict[str, float], list[str]]:
-        """Colorize a photo: the result at its size, scenes with their probabilities, notes."""
+        """Colorize a photo. Returns the result's file, scene probabilities, and notes."""
         if photo is None:
-            raise gr.Error("no photo was sent", print_exception=False)
+            raise gr.Error("the request has no photo", print_exception=False)
         try:
             settings = ColorizeSettings(WORK_SIZE, saturation, style_strength)
             paths = _paths([photo])

@@ -1,4 +1,4 @@
-"""The service behind the page's button: it reads, colorizes and writes a photo."""
+"""The service that reads, colorizes and writes visitors' photos."""
 
 import threading
 import time
@@ -22,18 +22,18 @@ from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 
 SHOWN = 1600
-"""Longer side of previews in pixels: more than a page shows of a photo."""
+"""Longer side of previews in pixels, larger than the page displays."""
 QUALITY = 90
 """JPEG quality of previews."""
 
 
 class LeftError(Exception):
-    """The visitor has left; nobody waits for the result."""
+    """Raised when the visitor has left, so that nobody waits for the result."""
 
 
 @dataclass(frozen=True)
 class ColorizeRequest:
-    """A visitor's request: photos, the names of one or two models, settings, and hints for all."""
+    """A visitor's request: photos, one or two model names, settings, and hints for all photos."""
 
     photos: list[Path]
     models: list[str]
@@ -46,13 +46,13 @@ class Result(NamedTuple):
     """A photo as one model colorized it.
 
     Attributes:
-        model: its name.
-        size: width and height of the photo.
-        file: the result at this size, in the photo's format and with its metadata.
-        scenes: names with probabilities, the likeliest first; empty without classification.
-        notes: what was left out or assumed, and what the file's format can't hold.
-        takes_hints: whether the model does.
-        style_1G: the style photo's global features; None: there is no style photo.
+        model: name of the model.
+        size: width and height of the photo in pixels.
+        file: the result at full size, in the photo's format and with its metadata.
+        scenes: scene probabilities by name, most likely first; empty without classification.
+        notes: what was omitted or assumed, and what the file format can't store.
+        takes_hints: whether the model accepts hints.
+        style_1G: global features of the style photo; None without one.
     """
 
     model: str
@@ -64,7 +64,7 @@ class Result(NamedTuple):
     style_1G: Tensor | None = None
 
     def preview(self, kind: str) -> Path:
-        """Return a JPEG for the page: "colorized", "gray", or "style" if there is a style photo."""
+        """Return a preview's JPEG file; kind: "colorized", "gray", or "style" if there is one."""
         return self.file.with_name(f"{kind}.jpg")
 
 
@@ -83,17 +83,17 @@ class ColorizeService:
         new_folder: Callable[[], Path],
         check: Callable[[], None] = lambda: None,
     ) -> tuple[Result, ...]:
-        """Return what each model makes of one of a request's photos.
+        """Colorize one photo of a request with each of its models.
 
         Args:
-            request: what is wanted.
-            path: of the photo.
-            new_folder: makes a folder for a result.
-            check: raises LeftError, which ends the work, when the visitor has left.
+            request: the models, settings and hints to use.
+            path: path of the photo.
+            new_folder: creates a folder for a result.
+            check: called repeatedly; raises LeftError to stop once the visitor has left.
 
         Raises:
-            IrodoriError: it can't be read, is too large or takes too long, or there is no such
-                model, or it has no styles.
+            IrodoriError: the photo can't be read, is too large or takes too long, or the model
+                doesn't exist or doesn't support styles.
             LeftError: see `check`.
         """
         with self._turns:
@@ -126,7 +126,7 @@ class ColorizeService:
         return tuple(results)
 
     def with_time_limit(self, check: Callable[[], None]) -> Callable[[], None]:
-        """Return a check that also raises IrodoriError once the time limit from now is over."""
+        """Return a check that also raises IrodoriError once the time limit has passed from now."""
         end = time.monotonic() + self.limits.seconds
 
         def check_time() -> None:
@@ -139,10 +139,10 @@ class ColorizeService:
         return check_time
 
     def _read(self, path: Path, what: str = "") -> Photo:
-        """Decode a photo if it isn't too large; errors don't tell where it lies."""
+        """Decode a photo if it isn't too large; errors don't reveal its path."""
         try:
             if not path.is_file():
-                raise IrodoriError("isn't here any more: choose it again")
+                raise IrodoriError("no longer exists: choose it again")
             self.limits.refuse(path)
             return read_photo(path)
         except IrodoriError as error:
@@ -157,7 +157,7 @@ def reduced(pixels_HWC: Pixels) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """Return why a photo could not be colorized, in words for its visitor."""
+    """Return why a photo could not be colorized, as shown to the visitor."""
     if isinstance(error, IrodoriError):
         return str(error)
     if is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""The steps of a visitor's request, photo by photo, as the page shows them."""
+"""The progress of a visitor's request, photo by photo, as updates of the page."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from irodori.app.demo.upload_store import Visit
 def steps(
     editor: HintEditor, request: ColorizeRequest, visit: Visit
 ) -> Iterator[tuple[int | None, str]]:
-    """Colorize a request's photos, as long as the visitor is there, and take hints for the results.
+    """Colorize a request's photos while the visitor stays, and accept hints for the results.
 
     Yields:
-        Where the page changes, the number of a photo or None for the status; and HTML for it.
+        What to update (the index of a photo, or None for the status line), and its HTML.
     """
     total, max_photos = len(request.photos), editor.service.limits.photos
     if not total:
@@ -36,7 +36,7 @@ def steps(
         else:
             done += 1
             editor.offer(request, photo, results)
-            # Gradio's folder of an upload is known by its content.
+            # Gradio names the folder of an upload by its content.
             yield number, card(photo.name, results, key="/".join(photo.parts[-2:]))
     if total > 1:
         yield None, status(f"Done: {done} of {total} photos are colorized.")

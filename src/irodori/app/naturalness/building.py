@@ -1,4 +1,4 @@
-"""A study from folders: photographs are found, matched by name, colorized where need be, stored."""
+"""Building a study from folders: find, match, colorize and store the photographs."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,22 +18,22 @@ from irodori.utils.walk import pictures_by_name
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 ASPECT_TOLERANCE = 0.03
-"""Share by which the aspect ratio may differ from the true photograph's: rounded sizes do."""
+"""Relative tolerance of the aspect ratio, since sizes are rounded."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method with the files of its pictures by photograph; None: `source` is a checkpoint."""
+    """A method and its picture files by photograph; None if `source` is a checkpoint."""
 
     name: str
     source: Path
     files: Mapping[str, Path] | None
 
     def loader(self) -> Callable[[str, Pixels], Pixels]:
-        """Return what gives the picture of a photograph, from its name and its true pixels."""
+        """Return a function from a photograph's name and true pixels to the method's picture."""
         if (files := self.files) is not None:
             return lambda photograph, true_HW3: _read(files[photograph])
-        # Imported here: most studies have results already, and no need of torch.
+        # Imported here, since most studies show existing results and need no torch.
         from irodori.inference.colorizer import Colorizer
 
         colorizer = Colorizer.load(self.source)
@@ -46,16 +46,16 @@ def _read(path: Path) -> Pixels:
 
 
 def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
-    """Return the truth and the methods that are named.
+    """Return the methods to judge, preceded by the true photographs.
 
     Args:
-        truth: a folder of photographs.
-        results: folders of pictures, run folders, or checkpoints, each as `name=path` or as a path
-            whose last part is the name.
+        truth: folder of the true photographs.
+        results: folders of pictures, run folders, or checkpoints, each as `name=path`, or as a path
+            whose last component becomes the name.
 
     Raises:
-        IrodoriError: there is no such folder, a folder holds no pictures or two of one name, or two
-            methods have one name.
+        IrodoriError: a path doesn't exist, a folder has no pictures or several of the same name, or
+            two methods have the same name.
     """
     methods = {TRUTH: Method(TRUTH, truth, pictures_by_name(truth, READ))}
     for text in results:
@@ -64,7 +64,9 @@ def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
             name, rest = Path(text).expanduser().resolve().name, text
         path = Path(rest).expanduser()
         if name in methods:
-            raise IrodoriError(f"{text}: a second method {name}; name it otherwise: other={path}")
+            raise IrodoriError(
+                f"{text}: there is already a method {name}; give another name: other={path}"
+            )
         if path.is_file() and path.suffix not in CHECKPOINT_SUFFIXES:
             raise IrodoriError(f"{path}: neither a folder nor a checkpoint")
         if path.is_file() or (path / CHECKPOINTS).is_dir():
@@ -83,18 +85,18 @@ def build(
     report: Reporter = silent,
     seed: int | None = None,
 ) -> None:
-    """Write a new study's file.
+    """Write the file of a new study.
 
     Args:
-        path: of the file.
+        path: file to write.
         truth, results: see `find_methods`.
-        settings: see there.
-        notify: takes lines on what is left out.
-        report: takes the progress.
-        seed: of all that is random; None: a random one.
+        settings: settings of the study.
+        notify: called with a line for each omission.
+        report: called with the progress.
+        seed: seed of all random choices; None: a random seed.
 
     Raises:
-        IrodoriError: see `find_methods` and `create`; too few photographs are left, or one can't be
+        IrodoriError: see `find_methods` and `create`; too few photographs remain, or one can't be
             read or has another shape in a method.
     """
     if path.exists():
@@ -109,9 +111,7 @@ def build(
     count, reserved = _allot(kept, lacking, settings, seed)
     hues, cards = settings.checks_of(count)
     if reserved:
-        notify(
-            f"photographs that attention checks are made from, judged by nobody: {len(reserved)}"
-        )
+        notify(f"photographs reserved for attention checks, judged by nobody: {len(reserved)}")
     names = tuple(method.name for method in methods)
     judged = tuple(name for name in kept if name not in reserved)
     study = Study(secrets.token_hex(8), seed, settings, names, judged, count, hues, cards)
@@ -119,7 +119,7 @@ def build(
 
 
 def _in_all(methods: Sequence[Method], notify: Callable[[str], None]) -> list[str]:
-    """Return the photographs of the first method, the truth, that all others have, too."""
+    """Return the true photographs for which every method has a picture."""
     true = methods[0].files or {}
     kept = list(true)
     for method in methods:
@@ -144,10 +144,10 @@ def _in_all(methods: Sequence[Method], notify: Callable[[str], None]) -> list[st
 def _allot(
     kept: Sequence[str], lacking: Sequence[str], settings: Settings, seed: int
 ) -> tuple[int, list[str]]:
-    """Return how many photographs each person judges, and which attention checks are made from.
+    """Return the number of photographs per person, and the photographs for attention checks.
 
-    Nobody shall see a photograph both as it is judged and as a check: what is left out of the study
-    serves first, then photographs are kept for it.
+    Nobody may see the same photograph both in a question and in a check. Checks use photographs
+    that some method lacks, and then reserve others.
     """
     shuffled = np.random.default_rng([5, seed]).permutation(len(kept)).tolist()
     spare = [*lacking, *(kept[number] for number in shuffled)]
@@ -196,10 +196,10 @@ def _shown(kind: Kind, number: int, pictures: Sequence[Pixels], longer: int) -> 
 
 
 def _check_shape(method: str, name: str, pixels_HW3: Pixels, true_HW3: Pixels) -> None:
-    """Raise an IrodoriError where a picture is cropped, and not only of another size."""
+    """Raise IrodoriError if a picture is cropped, not only resized."""
     (height, width, _), (true_height, true_width, _) = pixels_HW3.shape, true_HW3.shape
     if abs(width * true_height / (height * true_width) - 1) > ASPECT_TOLERANCE:
         raise IrodoriError(
             f"{method}: {name} is {width}×{height}, and the true photograph"
-            f" {true_width}×{true_height}: crop that as the method does, or take the picture out"
+            f" {true_width}×{true_height}: crop that one as the method does, or remove the picture"
         )

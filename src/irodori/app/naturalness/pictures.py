@@ -1,4 +1,4 @@
-"""The pictures that people see: reduced to one size, without anything that tells the method."""
+"""The pictures that people see: equal in size, without anything that reveals the method."""
 
 import io
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ Pixels = np.ndarray
 
 
 def common_size(pictures: Sequence[Pixels], longer: int) -> tuple[int, int]:
-    """Return width and height at which all pictures of one photograph are shown.
+    """Return the width and height at which all pictures of a photograph are shown.
 
-    None is enlarged, since that could be seen: the size is at most that of the smallest one.
+    No picture is enlarged, since that would be visible: the smallest one limits the size.
 
     Args:
-        pictures: the first is the true one, whose aspect ratio counts.
-        longer: longer side in pixels, at most.
+        pictures: the first is the true one, which determines the aspect ratio.
+        longer: largest longer side in pixels.
     """
     height, width, _ = pictures[0].shape
     smallest = min(max(picture.shape[:2]) for picture in pictures)
@@ -26,20 +26,20 @@ def common_size(pictures: Sequence[Pixels], longer: int) -> tuple[int, int]:
 
 
 def to_jpeg(pixels_HW3: Pixels, size: tuple[int, int]) -> bytes:
-    """Encode a picture at width × height, those of all methods alike and without metadata."""
+    """Resize a picture to width × height and encode it, the same way for every method."""
     image = Image.fromarray(np.ascontiguousarray(pixels_HW3))
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    # Colors are kept as sharp as lightness.
+    # No chroma subsampling.
     image.save(file, "jpeg", quality=95, subsampling=0)
     return file.getvalue()
 
 
 def absurd_hues(pixels_HW3: Pixels) -> Pixels:
-    """Paint a photograph in all colors of the rainbow, twice from left to right: not natural."""
+    """Color a photograph unnaturally: twice through all hues from left to right."""
     image = Image.fromarray(np.ascontiguousarray(pixels_HW3)).convert("L")
-    # What a fraction beyond 255 is as uint8 depends on the machine.
+    # Casting floats above 255 to uint8 is platform-dependent.
     hue_W = (np.linspace(0, 511, image.width).astype(int) % 256).astype(np.uint8)
     hue = Image.fromarray(np.tile(hue_W, (image.height, 1)))
     saturation = Image.new("L", image.size, 200)
@@ -47,7 +47,7 @@ def absurd_hues(pixels_HW3: Pixels) -> Pixels:
 
 
 def card(longer: int) -> Pixels:
-    """Draw a picture that asks for the answer "natural"."""
+    """Draw a card that asks for the answer "natural"."""
     width, height = longer, longer * 3 // 4
     image = Image.new("RGB", (width, height), "#f4f1ea")
     ImageDraw.Draw(image).multiline_text(

@@ -1,4 +1,4 @@
-"""From answers to shares, differences and agreement; and what was dropped, and why."""
+"""Evaluation of answers: shares, differences, agreement, and dropped answers with reasons."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -21,7 +21,7 @@ from irodori.evaluation.statistics import ENOUGH, holm, verdict
 from irodori.inference.settings import check_range
 
 REASONS = ("failed attention checks", "left before the end", "viewed too briefly")
-"""Why an answer doesn't count; of several reasons the first of these."""
+"""Reasons why an answer doesn't count; if several apply, the first one is given."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Criteria:
     """Which answers count.
 
     Args:
-        minimum: seconds of viewing.
-        passed: share that a person must pass of the attention checks that were answered.
+        minimum: shortest viewing time in seconds.
+        passed: share of the answered attention checks that a person must pass.
         complete: drop the answers of people who left before the end.
 
     Raises:
@@ -52,18 +52,18 @@ class Share:
 
     method: str
     share: float
-    """NaN without answers."""
+    """Share in [0, 1]; NaN without answers."""
     answers: int
     natural: int
     wilson: Interval
     clustered: Interval
-    """That for other people and photographs; NaN where there are too few."""
+    """Interval for other people and photographs; NaN if there are too few."""
     agreement: Agreement
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two methods: the first's share less the second's."""
+    """The difference between two methods: the first one's share minus the second one's."""
 
     one: str
     other: str
@@ -71,14 +71,14 @@ class Difference:
     interval: Interval
     p_people: float
     people: int
-    """People with answers to both methods."""
+    """Number of people with answers to both methods."""
     p_photographs: float
     photographs: int
-    """Photographs with answers to both methods."""
+    """Number of photographs with answers to both methods."""
     p_corrected: float
     """The larger p of both tests, corrected for the number of pairs by Holm.
 
-    Either alone would take the people, or the photographs, for the only ones there are (Clark, The
+    A single test would generalize to other people or to other photographs, not to both (Clark, The
     language-as-fixed-effect fallacy, 1973).
     """
     verdict: str
@@ -91,26 +91,26 @@ class Outcome:
     study: Study
     criteria: Criteria
     people: dict[str, int]
-    """How many began, answered anything, finished, and failed the attention checks."""
+    """Numbers of people who began, answered, finished, and failed the attention checks."""
     checks: dict[str, int]
-    """How many attention checks were answered and passed."""
+    """Numbers of attention checks that were answered and passed."""
     answers: pd.DataFrame
-    """A row an answer to a photograph, as they came: see `Store.read`; natural: see `meaning`;
-    dropped: a reason or ""."""
+    """One row per answer to a photograph, in order of arrival: the columns of `Store.read`;
+    natural, see `meaning`; dropped, a reason or ""."""
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...]
     agreement: Agreement
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Answers to photographs: given, counted, and dropped for each reason."""
+        """Numbers of answers to photographs: given, counted, and dropped for each reason."""
         dropped = {reason: int((self.answers.dropped == reason).sum()) for reason in REASONS}
         given = len(self.answers)
         return {"given": given, "counted": given - sum(dropped.values()), "dropped": dropped}
 
 
 def evaluate(study: Study, began: int, given: pd.DataFrame, criteria: Criteria) -> Outcome:
-    """Return the results of a study, from how many began and all answers: see `Store.read`."""
+    """Return the results of a study; `began` and `given` are those of `Store.read`."""
     pairs = study.settings.pairs
     table = given.assign(natural=meaning(given.choice, given.kind, given["first"], pairs))
     checks = table[table.kind != "photograph"]

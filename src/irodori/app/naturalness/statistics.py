@@ -1,6 +1,6 @@
 """Intervals, tests and agreement of answers that share people and photographs.
 
-Answers are a DataFrame with a row an answer: person, photograph, method, natural (bool).
+Answers are a DataFrame with one row per answer: person, photograph, method, natural (bool).
 """
 
 from dataclasses import dataclass
@@ -25,22 +25,22 @@ def wilson(answers: pd.DataFrame) -> Interval:
 
 
 def share_interval(answers: pd.DataFrame) -> Interval:
-    """Return the 95 % interval of a share for other people and photographs; NaN where unknown.
+    """Return the 95 % interval of a share for other people and photographs; NaN if undefined.
 
-    It isn't narrower than Wilson's: where all answers are alike, their variance says nothing.
+    It is at least as wide as Wilson's, since the variance of equal answers is 0.
     """
     low, high = _clustered(answers.natural.mean(), _influence(answers))
     wilson_low, wilson_high = wilson(answers)
-    # In this order, NaN stays NaN.
+    # This order of arguments keeps NaN.
     return max(min(low, wilson_low), 0.0), min(max(high, wilson_high), 1.0)
 
 
 def difference_interval(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
-    """Return the same for the difference of two methods' shares, one less other.
+    """Return the 95 % interval of the difference of two methods' shares, one minus other.
 
-    That the same people and photographs stand behind both is accounted for. It isn't narrower than
-    that of independent answers from Wilson's limits (Newcombe, Interval estimation for the
-    difference between independent proportions, 1998, method 10).
+    It accounts for the people and photographs that both share. It is at least as wide as Newcombe's
+    interval of independent answers from Wilson's limits (Interval estimation for the difference
+    between independent proportions, 1998, method 10).
     """
     one_share, other_share = one.natural.mean(), other.natural.mean()
     difference = one_share - other_share
@@ -52,18 +52,18 @@ def difference_interval(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
 
 
 def _influence(answers: pd.DataFrame, sign: int = 1) -> pd.DataFrame:
-    """Return what each answer adds to the error of a share."""
+    """Return each answer's influence on a share."""
     error = answers.natural.astype(float) - answers.natural.mean()
     return answers[["person", "photograph"]].assign(error=sign * error / max(1, len(answers)))
 
 
 def _clustered(estimate: float, influence: pd.DataFrame) -> Interval:
-    """Return an interval by a variance that is robust to two ways of clustering, and Student's t.
+    """Return an interval from a two-way cluster-robust variance and Student's t.
 
-    Variances of sums over people and over photographs are added, and that of single answers, which
-    is in both, is taken off (Cameron, Gelbach and Miller, Robust inference with multiway
-    clustering, 2011); each is at least what answers alone give. The degrees of freedom are those of
-    the fewer clusters.
+    Variances clustered by people and by photographs are added, and that of single answers, which
+    both contain, is subtracted (Cameron, Gelbach and Miller, Robust inference with multiway
+    clustering, 2011); each is at least that of single answers. The smaller number of clusters
+    determines the degrees of freedom.
     """
     counts = {name: influence[name].nunique() for name in ("person", "photograph")}
     fewer = min(counts.values())
@@ -82,11 +82,11 @@ def _clustered(estimate: float, influence: pd.DataFrame) -> Interval:
 def paired_test(
     one: pd.DataFrame, other: pd.DataFrame, cluster: Literal["person", "photograph"]
 ) -> tuple[float, int]:
-    """Test whether two methods differ in the clusters that have answers to both.
+    """Test whether two methods differ, over the clusters with answers to both.
 
     Returns:
-        p of a sign-flip test of the clusters' differences of shares, NaN without such clusters; and
-        their number.
+        The p-value of a sign-flip test on the clusters' differences of shares (NaN without
+        clusters), and the number of clusters.
     """
     shares = [answers.groupby(cluster).natural.mean() for answers in (one, other)]
     differences = (shares[0] - shares[1]).dropna().to_numpy(float)
@@ -97,22 +97,22 @@ def paired_test(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree on the same picture."""
+    """How well people agree on the same picture."""
 
     alpha: float
-    """Krippendorff's: 1 perfect, 0 as by chance, NaN where all answers are alike or none count."""
+    """Krippendorff's α: 1 is perfect, 0 is chance; NaN if all answers are equal or none count."""
     share: float
-    """Of pairs of answers to the same picture, the share that agrees."""
+    """Share of pairs of answers to the same picture that agree."""
     pictures: int
-    """Pictures that at least two people have judged."""
+    """Number of pictures that at least two people judged."""
     answers: int
-    """Answers to these pictures."""
+    """Number of answers to these pictures."""
 
 
 def agreement(answers: pd.DataFrame) -> Agreement:
-    """Return Krippendorff's α for nominal data; pictures that one person alone judged don't count.
+    """Return Krippendorff's α for nominal data; pictures with a single answer don't count.
 
-    α = 1 − (n − 1) Σᵤ 2 n₀ᵤ n₁ᵤ / (nᵤ − 1) / (2 n₀ n₁), where of the n answers nᵤ are to picture u
+    α = 1 − (n − 1) Σᵤ 2 n₀ᵤ n₁ᵤ / (nᵤ − 1) / (2 n₀ n₁), where nᵤ of the n answers are to picture u
     (Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, for two categories).
     """
     pictures = answers.groupby(["photograph", "method"]).natural.agg(["sum", "size"])
