@@ -25,7 +25,7 @@ app.command()(demo.demo)
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if wanted:
         print(f"irodori {irodori.__version__}")
         raise typer.Exit

@@ -1,4 +1,4 @@
-"""The output of `irodori colorize`: lines for photos, and a bar on a terminal."""
+"""The output of `irodori colorize`: a line per photo, and a progress bar on a terminal."""
 
 import json
 import sys
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from irodori.inference.job.run import Outcome
 
 LIKELIEST = 5
-"""Scenes of a photo in `--json`."""
+"""Number of scenes per photo in the output of `--json`."""
 
 
 class Report(ProgressBar):
     """A progress bar that prints results on stdout, errors and notes on stderr.
 
     Args:
-        total: how many photos there are.
-        as_json: print a JSON object for each photo, also for one that couldn't be colorized.
+        total: number of photos.
+        as_json: print a JSON object for each photo, including those that couldn't be colorized.
     """
 
     def __init__(self, total: int, as_json: bool) -> None:
@@ -27,7 +27,7 @@ class Report(ProgressBar):
         self.failures = 0
 
     def outcome(self, outcome: "Outcome") -> None:
-        """Print what has become of a photo, and count it."""
+        """Print the outcome of a photo, and advance the bar."""
         for note in outcome.notes:
             self.print(f"{outcome.task}: {note}")
         if outcome.error is not None:
@@ -42,7 +42,7 @@ class Report(ProgressBar):
 
 
 def described(outcome: "Outcome") -> dict[str, object]:
-    """Return what `--json` says of a photo: sizes are width and height."""
+    """Return the JSON object for a photo; sizes are width and height."""
     file = "-" if outcome.task.source is None else str(outcome.task.source)
     if outcome.error is not None:
         return {"file": file, "error": outcome.error}
