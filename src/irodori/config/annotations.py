@@ -1,4 +1,4 @@
-"""Values of a configuration against the annotations of arguments: types and ranges."""
+"""Checking configuration values against annotations: types and ranges."""
 
 import json
 import os
@@ -16,9 +16,10 @@ WORDS = {
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Return whether a value can be meant by an annotation, and is in the annotation's ranges.
+    """Return whether a value matches an annotation and lies within its ranges.
 
-    Any annotation may mean a node with `_target_`, and one that Python can't check any value.
+    A node with `_target_` matches any annotation, and any value matches an annotation that can't be
+    checked.
     """
     if isinstance(value, dict) and "_target_" in value:
         return True
@@ -41,12 +42,12 @@ def fits(value: Any, annotation: Any) -> bool:
             each = arguments[0] if arguments else Any
             return isinstance(value, list) and all(fits(item, each) for item in value)
         return isinstance(value, str if issubclass(kind, os.PathLike) else dict | kind)
-    except TypeError:  # a protocol that Python can't check
+    except TypeError:  # a protocol that can't be checked at run time
         return True
 
 
 def wanted(annotation: Any) -> str:
-    """Return what an annotation accepts, in words."""
+    """Return a description of the values that an annotation accepts."""
     kind, arguments, ranges = _parts(annotation)
     if kind is Union:
         words = (wanted(item) for item in arguments if item is not NoneType)
@@ -67,7 +68,7 @@ def wanted(annotation: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as YAML writes it, on one line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, float):
@@ -76,7 +77,7 @@ def shown(value: Any) -> str:
 
 
 def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...], list[Range]]:
-    """Return the kind of an annotation, its arguments and its ranges."""
+    """Return an annotation's type, arguments and ranges."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         kind, inner, ranges = _parts(arguments[0])

@@ -1,4 +1,4 @@
-"""Resolvers of conf/'s files."""
+"""OmegaConf resolvers of the files in conf/."""
 
 from omegaconf import OmegaConf
 
@@ -7,7 +7,7 @@ from irodori.utils.run_files import existing_run
 
 
 def register() -> None:
-    """Register the resolvers of conf/ with OmegaConf; it may be called again.
+    """Register the resolvers of conf/ with OmegaConf; repeated calls are allowed.
 
     `${sample:}` is the folder of the embedded sample, `${or_default:x}` is x, or "default" where x
     is null, and `${run_folder_or:x,y}` is the run folder x, which must hold a run, or y where x is

@@ -1,4 +1,4 @@
-"""Serving a pipeline's batches from loader processes."""
+"""Loading a pipeline's batches with loader processes."""
 
 from functools import partial
 from typing import Any
@@ -13,13 +13,13 @@ from irodori.data.workers import prepare_worker
 
 
 class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
-    """A WebLoader with what Lightning looks for in a DataLoader.
+    """A WebLoader with the attributes that Lightning expects of a DataLoader.
 
-    Its length is that of a whole epoch.
+    Its length is the number of batches of a whole epoch.
     """
 
     batch_sampler = None
-    """Lightning asks whatever has a sampler for this, too."""
+    """Lightning reads this of any loader with a sampler."""
     sampler: PlannedBatches
     """Lightning calls the sampler's `set_epoch`."""
 
@@ -29,7 +29,7 @@ class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
 
     @property
     def _iterator(self) -> Any:
-        """The DataLoader's iterator: Lightning ends its processes when it is done."""
+        """The DataLoader's iterator, whose processes Lightning shuts down at the end."""
         return self.pipeline[0]._iterator
 
     @_iterator.setter
@@ -43,9 +43,9 @@ def web_loader(
     """Return the loader of a pipeline.
 
     Args:
-        dataset: the pipeline; its first stage learns the epoch from Lightning.
-        workers: loader processes; 0 reads and decodes in this process.
-        memory: of a training pipeline.
+        dataset: pipeline, whose first stage is told the epoch by Lightning.
+        workers: number of loader processes; 0 reads and decodes in this process.
+        memory: shared memory of a training pipeline.
     """
     batches = dataset.stage(0)
     workers = min(workers, max(1, batches.plan.batches))
@@ -56,10 +56,11 @@ def web_loader(
         prefetch_factor=PREFETCH if workers else None,
         persistent_workers=workers > 0,
         worker_init_fn=prepare_worker,
-        # DataLoader's own would make tensors of arrays, in the worker (see `BatchMemory.received`).
+        # DataLoader's default would convert arrays to tensors in the worker (see
+        # `BatchMemory.received`).
         collate_fn=identity,
-        # Its own, so that making an iterator draws nothing from the run's generator, and the
-        # rank's own: Lightning seeds the workers of no WebLoader.
+        # A separate generator, so that creating an iterator draws nothing from the run's generator;
+        # one per rank, since Lightning doesn't seed the workers of a WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),
     )
     loader.sampler = batches

@@ -1,4 +1,4 @@
-"""The frequency of colors in the photographs of shards."""
+"""The frequencies of colors in shards."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from irodori.utils.errors import IrodoriError
 
 
 def prior_of_shards(pattern: str) -> AbPrior:
-    """Return the prior of all photographs of shards, at their own sizes.
+    """Return the color frequencies of all photographs in shards, at their own sizes.
 
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
@@ -27,7 +27,7 @@ def prior_of_shards(pattern: str) -> AbPrior:
                 shard, number = (int(place) for place in index.locate(sample))
                 key = index.shards[shard].keys[number]
                 raise IrodoriError(
-                    f"{index.shards[shard].name}: {key}: {error}; leave it out of the shards"
+                    f"{index.shards[shard].name}: {key}: {error}; remove it from the shards"
                 ) from None
 
     names = sorted(shard.name for shard in index.shards)

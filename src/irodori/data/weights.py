@@ -1,4 +1,4 @@
-"""Weights of training samples, by their classes and keys."""
+"""Weights of training samples by class and key."""
 
 from collections.abc import Mapping
 
@@ -10,21 +10,21 @@ from irodori.utils.errors import IrodoriError
 
 
 def sample_weights(index: Index, weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the weight of each sample: the product of the weights that concern it.
+    """Return the weight of each sample: the product of the weights that apply to it.
 
     Args:
         index: the samples.
-        weights: by a class's name or, where no class has it, by the beginning of keys.
+        weights: weights by class name or, if no class has this name, by prefix of keys.
 
     Raises:
-        IrodoriError: a name concerns no sample, a weight is no number from 0 on, or no sample is
-            left.
+        IrodoriError: a name applies to no sample, a weight is negative or not a number, or no
+            sample remains.
     """
     keys = np.array([key for shard in index.shards for key in shard.keys], np.str_)
     result = np.ones(len(index))
     for name, weight in weights.items():
         if not 0 <= weight < np.inf:
-            raise IrodoriError(f"data.weights: {name} is {weight}: give a number from 0 on")
+            raise IrodoriError(f"data.weights: {name} is {weight}: give a number ≥ 0")
         if name in index.classes:
             concerned = index.labels == index.classes.index(name)
         else:

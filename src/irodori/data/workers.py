@@ -1,4 +1,4 @@
-"""Signals and the end of loader processes."""
+"""Signal handling and termination of loader processes."""
 
 import ctypes
 import multiprocessing
@@ -10,10 +10,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def prepare_worker(_: int) -> None:
-    """Leave signals to the training process, which ends its workers; die with it.
+    """Make a worker ignore signals, which the training process handles, and die with its parent.
 
-    SLURM and terminals send signals to all processes of a job: a worker that died of one would end
-    the training process before it has written its checkpoint.
+    SLURM and terminals signal all processes of a job: a worker that died from it would stop the
+    training process before it has written its checkpoint.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -22,9 +22,9 @@ def prepare_worker(_: int) -> None:
 
 
 def end_workers() -> None:
-    """End loader processes that are busy when a run ends, in waiting for a server, say.
+    """Kill loader processes that are still busy when a run ends, such as waiting for a server.
 
-    Python would ask them to end with SIGTERM, which they ignore, and wait for them at its exit.
+    At exit, Python would send SIGTERM, which they ignore, and wait for them.
     """
     for child in multiprocessing.active_children():
         if child.daemon:

@@ -1,28 +1,28 @@
-"""The parts of URLs that name shards."""
+"""Handling of URLs that name shards."""
 
 import re
 from urllib.parse import quote, unquote
 
 
 def is_url(name: object) -> bool:
-    """Return whether a shard is named by a URL, of whatever scheme."""
+    """Return whether a name is a URL of any scheme."""
     return isinstance(name, str) and re.match(r"[A-Za-z][\w+.-]*://", name) is not None
 
 
 def is_web(url: str) -> bool:
-    """Return whether a URL is of http or https: only these have queries and %-encoded names."""
+    """Return whether a URL is http or https; only these have queries and %-encoded names."""
     return url.startswith(("http://", "https://"))
 
 
 def split(url: str) -> tuple[str, str, str]:
-    """Return a URL's folder (without its last slash), its last part, and its query with the "?"."""
+    """Split a URL into folder (without trailing slash), last part, and query with the "?"."""
     path = re.split("[?#]", url, maxsplit=1)[0] if is_web(url) else url
     folder, _, name = path.rpartition("/")
     return folder, name, url[len(path) :]
 
 
 def folder_of(url: str) -> str:
-    """Return the folder of a file: without a slash at its end, with the file's query."""
+    """Return the URL of a file's folder, without trailing slash but with the file's query."""
     folder, _, query = split(url)
     return folder + query
 
@@ -40,6 +40,6 @@ def name_of(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """Return a URL for messages: without user, password and query, which may be credentials."""
+    """Return a URL for messages, without user, password and query, which may be credentials."""
     folder, name, query = split(url)
     return re.sub(r"//[^/]*@", "//", f"{folder}/{name}") + ("?…" if query else "")

@@ -1,4 +1,4 @@
-"""Sources of shards: image files with their class and their side of the split."""
+"""Sources of shards: image files with class and split."""
 
 import hashlib
 import re
@@ -16,21 +16,21 @@ TRAIN, VAL = "train", "val"
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif"),
-    # Pictures that aren't read, so that they are named as rejected.
+    # Images that aren't supported are listed, so that they are reported as rejected.
     *(".jp2", ".jxl"),
 )
-"""Suffixes of image files. The bytes of a file say which kind it is."""
+"""Suffixes of image files; the actual format is detected by content."""
 
 _PARENTS = re.compile(r"/?(\.\./)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Entry(NamedTuple):
-    """An image file, relative to the source's root, with "/" between folders.
+    """An image file; its path is relative to the source's root, with "/" as separator.
 
     Attributes:
-        label: its class id, −1 for none.
-        split: "train" or "val" as published, "" if not given.
+        label: class id, −1 for none.
+        split: published split, "train" or "val"; "" if there is none.
     """
 
     path: str
@@ -40,12 +40,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A source's files, in its own order, and the names of its classes.
+    """The files of a source, in order, and its class names.
 
     Attributes:
-        layout: how it was read.
-        others: (path, reason) of files whose names are not those of images.
-        notes: what a reader of the source may not expect, a line each.
+        layout: name of the layout.
+        others: (path, reason) of files that are not images by name.
+        notes: remarks for the user, one line each.
     """
 
     layout: str
@@ -57,11 +57,11 @@ class Source:
 
     @property
     def has_split(self) -> bool:
-        """Whether the source itself says what is for validation."""
+        """Whether the source defines a validation split."""
         return any(entry.split for entry in self.entries)
 
     def digest(self) -> str:
-        """Return a checksum of files, classes and split, whatever the order and the root."""
+        """Return a checksum of files, classes and split, independent of order and root."""
         names = (*self.classes, "none")  # label −1
         lines = sorted(f"{e.path}\0{names[e.label]}\0{e.split}\n" for e in self.entries)
         digest = hashlib.sha256()
@@ -73,14 +73,14 @@ class Source:
 def images_and_others(
     root: Path, folder: str = ""
 ) -> tuple[list[str], tuple[tuple[str, str], ...]]:
-    """Return the image files below a folder by their names, and the other files with a reason."""
+    """Return the image files below a folder, by suffix, and the other files with a reason."""
     images: list[str] = []
     others: list[tuple[str, str]] = []
     for path in walk(root, folder):
         if path.lower().endswith(SUFFIXES):
             images.append(path)
         else:
-            others.append((path, "no image by its name"))
+            others.append((path, "not an image by its name"))
     return images, tuple(others)
 
 
@@ -90,17 +90,17 @@ def refuse_beside_folders(root: Path, paths: list[str]) -> None:
         more = f" and {len(paths) - 1:,} more lie" if len(paths) > 1 else " lies"
         raise IrodoriError(
             f"{root / paths[0]}{more} beside the class folders: move each into the folder of its "
-            "class, or all into a folder of their own, whose name becomes a class"
+            "class, or all into a separate folder, whose name becomes a class"
         )
 
 
 def key_of(path: str) -> str:
-    """Return the key of a file: its path without suffix, made fit for webdataset.
+    """Return the key of a file: its path without suffix, made valid for webdataset.
 
-    webdataset ends a key at the first dot of the last part and skips names that begin with
-    `__…__`; control characters would break lists of keys.
+    webdataset ends a key at the first dot of the last part and skips names that begin with `__…__`;
+    control characters would corrupt lists of keys.
     """
-    if path.startswith(("../", "/")):  # a CSV's images lie anywhere
+    if path.startswith(("../", "/")):  # a CSV's images may be anywhere
         path = _PARENTS.sub("", path, count=1)
     folder, slash, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
@@ -109,7 +109,7 @@ def key_of(path: str) -> str:
 
 
 def key_clashes(entries: Iterable[Entry]) -> list[str]:
-    """Return a line for each key that several files have."""
+    """Return a line for each key that several files share."""
     files: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         files[key_of(entry.path)].append(entry.path)

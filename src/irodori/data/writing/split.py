@@ -1,4 +1,4 @@
-"""The split into training and validation, the order of samples and their shards."""
+"""Splitting samples into training and validation, shuffling, and assignment to shards."""
 
 import hashlib
 import math
@@ -14,24 +14,24 @@ from scipy.spatial import KDTree
 from irodori.data.writing.source import VAL, Entry, key_of
 
 NEAR = 6.0
-"""Pictures are near duplicates if their fingerprints differ by less, root mean square, of 255.
+"""Largest root mean squared difference of near duplicates' fingerprints, in 8-bit levels.
 
-Of the sample's 206 photographs, copies saved again at quality 20, scaled to a third or cropped by
-3 pixels a side differ from the original by 4 at most, and different ones by 17 at least."""
+For the sample's 206 photographs, copies saved at quality 20, scaled to a third or cropped by 3
+pixels per side differ from the original by at most 4, different photographs by at least 17."""
 AXES = 12
-"""Principal axes along which candidates are searched for: a tree of all 48 numbers is slow."""
+"""Number of principal components in the search tree: a tree of all 48 dimensions is slow."""
 
 
 def hash_of(text: str) -> bytes:
-    """Return 8 bytes that are as good as random, and the same everywhere."""
+    """Return an 8-byte hash that is the same on all machines."""
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
 def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
-    """Return for each picture the position of the first one of its group.
+    """Return for each image the index of the first one in its group.
 
-    A group's pictures are equal or near duplicates, directly or by way of others of the group.
-    Those with an empty fingerprint are alone.
+    A group consists of equal or nearly equal images (transitively). Images with an empty
+    fingerprint form their own groups.
     """
     groups = list(range(len(fingerprints)))
     known = [i for i, fingerprint in enumerate(fingerprints) if fingerprint]
@@ -55,9 +55,9 @@ def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
 
 
 def validation_count(samples: int, share: float) -> int:
-    """Return how many of a class's samples validate: its share, rounded.
+    """Return the number of validation samples of a class: its share, rounded.
 
-    If the share is not 0, a class of two or more has at least one on each side.
+    Unless the share is 0, a class of two or more has at least one sample on each side.
     """
     if share == 0 or samples < 2:
         return 0
@@ -67,16 +67,16 @@ def validation_count(samples: int, share: float) -> int:
 def split(
     entries: Sequence[Entry], share: float, groups: Sequence[int]
 ) -> tuple[list[Entry], list[Entry]]:
-    """Return training and validation samples: of each class those with the smallest hashes.
+    """Split samples into training and validation (those with the smallest hashes in each class).
 
-    A group of duplicates counts with the class of its first one, and stays on one side. The hash
-    is of the key alone, so a photo that is added moves at most one other of its class to the other
-    side, and no seed moves any. A published split is kept as it is.
+    A group of duplicates belongs to the class of its first sample and stays on one side. The hash
+    depends only on the key, so an added photo moves at most one other of its class to the other
+    side, and the seed has no influence. A published split is kept.
 
     Args:
         entries: the samples.
-        share: of each class, for validation.
-        groups: a number for each sample, the same for duplicates.
+        share: share of each class for validation.
+        groups: group number of each sample, equal for duplicates.
     """
     if any(entry.split for entry in entries):
         return (
@@ -107,12 +107,12 @@ def split(
 
 
 def shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
-    """Return the samples in an order that the seed and the keys decide, across classes."""
+    """Return the samples of all classes in an order determined by the seed and the keys."""
     return sorted(entries, key=lambda entry: hash_of(f"{seed} {key_of(entry.path)}"))
 
 
 def dealt(entries: Sequence[Entry], per_shard: int) -> list[Sequence[Entry]]:
-    """Return runs of about `per_shard`: as few as that takes, their sizes one apart at most."""
+    """Divide samples into shards of about `per_shard`, with sizes that differ by at most one."""
     count = math.ceil(len(entries) / per_shard)
     bounds = [len(entries) * number // count for number in range(count + 1)] if count else [0]
     return [entries[a:b] for a, b in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Worker processes, whose results come in order."""
+"""A process pool that yields results in order."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from typing import TypeVar
 from irodori.utils.errors import IrodoriError
 
 AHEAD = 4
-"""Tasks a worker that are under way or done before their results are asked for."""
+"""Number of tasks per worker that may be queued, running or finished but not yet consumed."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -23,16 +23,16 @@ Result = TypeVar("Result")
 def ordered_results(
     function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
 ) -> Generator[Result, None, None]:
-    """Yield `function` of each task, in order, from `jobs` processes; 1: from this process.
+    """Yield `function(task)` for each task, in order, from `jobs` processes (1: this process).
 
     Raises:
         IrodoriError: a worker process died.
-        Exception: what `function` raises.
+        Exception: any exception of `function`.
     """
     if jobs == 1:
         yield from map(function, tasks)
         return
-    # Spawned: a fork of a process with threads may hang.
+    # Spawned, since forking a process with threads may hang.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start)
     waiting: deque[Future[Result]] = deque()
     try:
@@ -44,7 +44,7 @@ def ordered_results(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise IrodoriError(
-            "a worker process died, perhaps for want of memory: give the same command again, "
+            "a worker process died, perhaps for lack of memory: repeat the command "
             "with fewer --jobs"
         ) from error
     finally:
@@ -52,15 +52,15 @@ def ordered_results(
 
 
 def _start() -> None:
-    # Ctrl-C reaches all processes of a terminal; the parent decides what it means.
+    # Ctrl-C reaches all processes of a terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Pillow warns of large pictures and odd EXIF; what matters becomes a reason.
+    # Pillow warns of large images and unusual EXIF; relevant problems become reasons.
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End a worker whose parent was killed; it would wait for tasks for ever."""
+    """Exit if the parent was killed; the worker would wait for tasks forever."""
     parent = parent_process()
     assert parent is not None
     parent.join()
