@@ -1,4 +1,4 @@
-"""The photographs that are colored worst and best, with their metrics."""
+"""The worst and best photographs of an evaluation, with their metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from irodori.metrics.catalog import MAIN, METRICS
 
 NAME = "extremes.png"
 SHOWN = (MAIN, "ciede2000", "psnr")
-"""The metrics below a photograph."""
+"""Metrics in a photograph's caption."""
 LONGEST_KEY = 40
-"""Letters of a key that have room below a photograph."""
+"""Largest number of characters of a key in a caption."""
 
 
 @dataclass(frozen=True)
 class Photographs:
     """Access to the measured photographs.
 
-    names: of the photographs, in the order of the records. picture: gives the gray, the predicted
-    and the true picture (3×H×W uint8 each) of a photograph by its number.
+    names: keys of the photographs, in the order of the records. picture: returns the gray,
+    predicted and true picture (3×H×W uint8 each) of the photograph with an index.
     """
 
     names: Sequence[str]
@@ -32,9 +32,9 @@ class Photographs:
 def picture(
     records: Sequence[Mapping[str, Any]], photographs: Photographs, count: int
 ) -> Image.Image:
-    """Return a contact sheet: on the left the worst `count` photographs, on the right the best.
+    """Return a contact sheet of the worst `count` photographs (left) and the best (right).
 
-    With fewer than 2·count photographs each is shown once, but for the one in the middle.
+    With fewer than 2·count photographs, each is shown once, except the middle one of an odd number.
     """
     measured = [record for record in records if record["row"] == "model"]
     order = sorted(range(len(measured)), key=lambda number: measured[number][MAIN])
@@ -48,7 +48,7 @@ def picture(
 
 
 def caption(record: Mapping[str, Any]) -> str:
-    """Return a photograph's key, or the end of a long one, and its metrics."""
+    """Return a photograph's key (shortened from the left) and its metrics."""
     key = record["key"]
     if len(key) > LONGEST_KEY:
         key = "…" + key[1 - LONGEST_KEY :]

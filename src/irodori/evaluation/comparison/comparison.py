@@ -14,27 +14,27 @@ from irodori.metrics.catalog import MetricInfo
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison's results: all that a report needs."""
+    """Results of a comparison, sufficient for a report."""
 
     row: str
-    """last or best."""
+    """The compared checkpoints, "last" or "best"."""
     main: MetricInfo
-    """The metric that the answer is about."""
+    """The main metric."""
     variants: tuple[Variant, ...]
     keys: tuple[str, ...]
-    """The keys of the photographs that all variants have measured."""
+    """The keys of the photographs that all variants measured."""
     metrics: tuple[MetricInfo, ...]
     estimates: pd.DataFrame
-    """Means by `variant` (or reference) and `metric`: `mean`, the ends of its interval `low` and
-    `high` (NaN for a metric of the whole set), `photographs`, and the `seeds` of a variant."""
+    """Means by `variant` (or reference) and `metric`: `mean`, limits of its interval `low` and
+    `high` (NaN for set metrics), number of `photographs`, and number of `seeds` of a variant."""
     differences: pd.DataFrame
-    """Differences by two sides, `variant` and `other`, one of them a variant, and `metric`:
-    `difference`, that of the means on the same photographs, first less second (for metrics that
-    are best near zero, of their distances from it), the ends of its interval `low` and `high`,
-    `p`, `p_corrected`, and the `verdict` on the first side, see `statistics.verdict`."""
+    """Differences by `variant`, `other` (one of them may be a reference) and `metric`: `difference`
+    of the means on the same photographs, first minus second (for metrics that are best near zero,
+    of distances from zero), limits of its interval `low` and `high`, `p`, `p_corrected`, and the
+    `verdict` on the first side, see `statistics.verdict`."""
     scenes: pd.DataFrame
-    """Means of the main metric by `scene` and `variant` (or reference): `photographs`, `mean`, and
-    the ends of its interval `low` and `high`; empty where fewer than two scenes are known."""
+    """Means of the main metric by `scene` and `variant` (or reference): number of `photographs`,
+    `mean`, and limits of its interval `low` and `high`; empty with fewer than two scenes."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -52,17 +52,17 @@ class Comparison:
         return (*self.names, *REFERENCES.values())
 
     def means(self, metric: MetricInfo) -> pd.DataFrame:
-        """Return the estimates of a metric by the name of the variant or reference."""
+        """Return the estimates of a metric, indexed by variant or reference."""
         of_metric = self.estimates.index.get_level_values("metric") == metric.name
         return self.estimates[of_metric].droplevel("metric")
 
     def verdict(self, name: str, other: str, metric: str) -> str | None:
-        """Return what their difference says of the first of two sides; None if it isn't known."""
+        """Return the verdict on the first of two sides; None if unknown."""
         verdict: str | None = self.differences["verdict"].get((name, other, metric))
         return verdict
 
     def best(self, metric: MetricInfo) -> str | None:
-        """Return the variant with the best mean; None if there is no best, or nobody has it."""
+        """Return the variant with the best mean; None if the metric has no direction or value."""
         means = self.means(metric)["mean"]
         known = [name for name in self.names if name in means]
         if not known or metric.better == "neither":
@@ -72,13 +72,13 @@ class Comparison:
         return min(known, key=lambda name: badness[metric.better](means[name]))
 
     def stands_out(self, name: str, metric: MetricInfo) -> bool:
-        """Say whether a variant is better than all others, and than the references that have it."""
+        """Return whether a variant is better than all others and all references with the metric."""
         verdicts = [self.verdict(name, other, metric.name) for other in self.rows if other != name]
         others, references = verdicts[: len(self.names) - 1], verdicts[len(self.names) - 1 :]
         return bool(others) and {*others} == {"better"} and {*references} <= {"better", None}
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return `estimates`, `differences`, each once, and `scenes`, for CSV files and W&B."""
+        """Return `estimates`, `differences` (each pair once) and `scenes` for CSV and W&B."""
         differences = self.differences.reset_index()
         place = {name: number for number, name in enumerate(self.rows)}
         once = differences["variant"].map(place) < differences["other"].map(place)

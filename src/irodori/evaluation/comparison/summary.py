@@ -1,4 +1,4 @@
-"""The answer of a comparison in sentences and in the terminal."""
+"""The conclusion of a comparison in sentences, and its output in the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,15 +10,15 @@ from irodori.evaluation.statistics import ENOUGH
 from irodori.metrics.catalog import METRICS
 
 SHOWN = ("ciede2000", "colorfulness", "accuracy")
-"""Metrics that the terminal shows beside the main one and the user's; the report has them all."""
+"""Metrics that the terminal shows in addition to the main one and the user's."""
 
 
 def answer(comparison: Comparison) -> list[str]:
-    """Say which variant is best in the main metric, and which others may be as good."""
+    """Return the conclusion: the best variant in the main metric, and equally good ones."""
     main = comparison.main
     best = comparison.best(main)
     if best is None:
-        return [f"No variant has the {main.title}, so there is no answer."]
+        return [f"No variant has the {main.title}, so there is no conclusion."]
     ((mean, low, high, count, _),) = comparison.means(main).loc[[best]].itertuples(index=False)
     value = (
         f"{main.text(mean)} {main.unit}".rstrip()
@@ -28,7 +28,7 @@ def answer(comparison: Comparison) -> list[str]:
     if count < ENOUGH:
         return [
             f"The {main.title} of {listed([best])} is {value}.",
-            f"{count} photographs are too few to tell whether a difference is real: take at least"
+            f"{count} photographs are too few to test a difference: use at least"
             f" {ENOUGH}, better a hundred.",
         ]
     against = {comparison.verdict(best, name, main.name) for name in REFERENCES.values()}
@@ -38,33 +38,31 @@ def answer(comparison: Comparison) -> list[str]:
     elif against <= {"better", None}:
         sentences = [f"{listed([best])} has the {extreme} {main.title}: {value}."]
     else:
-        # What it isn't better than, the last sentences say.
+        # The last sentences list what it isn't better than.
         sentences = [
             f"No variant wins. The {extreme} {main.title} is that of {listed([best])}: {value}."
         ]
     worse = [name for name in others if comparison.verdict(best, name, main.name) == "better"]
     alike = [name for name in others if name not in worse]
     if worse:
-        sentences.append(
-            f"It is better than {listed(worse)}, and the difference is more than chance."
-        )
+        sentences.append(f"It is significantly better than {listed(worse)}.")
         if any(variant.seeds == 1 for variant in comparison.variants):
             sentences.append(
-                "That holds for these trainings: with one seed, nothing says how much another seed"
-                " would change."
+                "This holds for these trainings: with one seed, the effect of another seed"
+                " is unknown."
             )
     if alike:
         sentences.append(
-            f"It can't be told apart from {listed(alike)}: on other photographs"
-            f" {'that one' if len(alike) == 1 else 'one of them'} may as well come first."
+            f"It can't be distinguished from {listed(alike)}: on other photographs"
+            f" {'that one' if len(alike) == 1 else 'one of them'} may be the best."
         )
     return [*sentences, *_against_references(comparison)]
 
 
 def _against_references(comparison: Comparison) -> list[str]:
-    """Say which variants are better and worse than pictures without a network, and which neither.
+    """Return which variants are better, worse or neither in comparison with the references.
 
-    What holds for the same variants beside several references is one sentence.
+    Equal statements about several references are merged into one sentence.
     """
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for reference in REFERENCES.values():
@@ -84,7 +82,7 @@ def _against_references(comparison: Comparison) -> list[str]:
         every = variants == comparison.names
         if verdict == "not distinguishable":
             subject = nobody if every else f"{listed(variants)} can't"
-            sentences.append(f"{subject} be told apart from {objects}.")
+            sentences.append(f"{subject} be distinguished from {objects}.")
         else:
             verb = "is" if len(variants) == 1 else "are"
             subject = everybody if every else f"{listed(variants)} {verb}"
@@ -93,16 +91,16 @@ def _against_references(comparison: Comparison) -> list[str]:
 
 
 def photographs(count: int) -> str:
-    """Return the number in words."""
+    """Return the number of photographs in words."""
     return "1 photograph" if count == 1 else f"{count:,} photographs"
 
 
 def show(comparison: Comparison) -> None:
-    """Print the table, what has to be known of it, and the answer."""
-    # A variant's name isn't markup, whatever it looks like.
+    """Print the table, warnings, and the conclusion."""
+    # A variant's name must not be read as markup.
     console = Console(highlight=False, markup=False, emoji=False)
     main = comparison.main
-    table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
+    table = Table(title="Means, the first with 95 % intervals", title_justify="left")
     table.add_column("variant", overflow="fold", min_width=12)
     table.add_column(main.title, justify="right", no_wrap=True)
     others = [m for m in comparison.metrics if m.name in SHOWN or m.name not in METRICS]
