@@ -1,4 +1,4 @@
-"""Colors that a network holds likely at a place of a photo, for a person to choose from."""
+"""Likely colors at a position of a photo, for a person to choose from."""
 
 from typing import TYPE_CHECKING
 
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from irodori.inference.prepared_photo import PreparedPhoto
 
 LIKENESS = 4
-"""Power of the cosine by which similar places count: a likeness of 0.5 counts a sixteenth."""
+"""Exponent of the cosine similarity in the weights of positions: 0.5 counts as 1/16."""
 MIN_SHARE = 0.01
-"""Least probability of a color that is offered as likely."""
+"""Smallest probability of a likely color."""
 DISTINCT = 12.0
-"""Least distance between two colors that are offered, in ab units."""
+"""Smallest distance between two returned colors in ab units."""
 COMMON = (
     *((0, 0), (14, 18), (-4, -24), (-18, 30), (12, 28)),  # gray, skin, sky, leaves, wood
     *((12, -38), (38, 28), (4, 48), (22, -18), (-22, -2)),  # navy, brick, straw, violet, teal
 )
-"""a* and b* of colors that are common in photographs."""
+"""a* and b* of common colors in photographs."""
 
 
 def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count: int) -> list[str]:
-    """Return colors for a place; see `PreparedPhoto.likely_colors`.
+    """Return likely colors at a position; see `PreparedPhoto.likely_colors`.
 
-    First the predicted color, then those that are probable there: by the classes of a network that
-    predicts them, else by the predicted colors of similar places. A more saturated version of the
-    predicted color follows, since networks are pale where they aren't sure, and common colors.
+    The predicted color comes first, then other probable ones: from the color classes of a network
+    that predicts them, or else from the predicted colors at similar positions. A more saturated
+    version of the predicted color follows, since uncertain predictions are pale, and then common
+    colors.
     """
     network, space, luminance = photo.network, photo.luminance.space, photo.luminance
     size, seen_size = (luminance.height, luminance.width), photo.seen_11hw.shape[-2:]
@@ -55,7 +56,7 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
         share_Q = prediction_1Qhw[0, :, y // stride, x // stride].float().softmax(0)
         ab_2Q = centers().T.to(share_Q)
     else:
-        # At the stride of the local features, which is 8.
+        # At the stride of the local features, 8.
         cells_1Chw = functional.avg_pool2d(chroma_1Chw, 4, ceil_mode=True)
         cells_11hw = functional.avg_pool2d(photo.mirrored_11hw, 8, ceil_mode=True)
         ab_2hw = rgb_to_lab(into_gamut(space, cells_11hw, cells_1Chw))[0, 1:]
@@ -78,10 +79,10 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
 def _shares_by_likeness(
     features_1Chw: Tensor, ab_2hw: Tensor, place: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean colors 2×Q of bins of a*b*, and their shares Q, of places like one.
+    """Return mean colors (2×Q) and shares (Q) of a*b* bins, over positions similar to `place`.
 
-    A place counts by the cosine between its features and those of the one, less their mean over
-    the photo: what all places have in common says nothing.
+    Positions are weighted by the cosine similarity of their features after subtracting the mean
+    over the photo, which carries no information.
     """
     features_1Chw = features_1Chw.float() - features_1Chw.float().mean((2, 3), keepdim=True)
     here_1C11 = features_1Chw[:, :, place[0], place[1], None, None]

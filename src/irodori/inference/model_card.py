@@ -1,13 +1,13 @@
-"""The card of a model on the hub: what it is, and how it is used."""
+"""Model cards for the Hugging Face hub."""
 
 from irodori.model import Model
 
 
 def model_card(model: Model, address: str) -> str:
-    """Return the card, Markdown with the hub's metadata, of what the model itself knows.
+    """Return a model card (Markdown with the hub's metadata) generated from the model.
 
     Args:
-        address: hf://user/name.
+        address: address on the hub, hf://user/name.
     """
     network = model.network
     decoder = network.arguments["decoder"]
@@ -43,5 +43,5 @@ irodori colorize photo.jpg --output colorized.jpg --checkpoint {address}
 |---|---|
 {table}
 
-Colors are guesses, not history: say so where you show them.
+Colors are guesses, not history: mention this wherever you show them.
 """

@@ -1,4 +1,4 @@
-"""Hints where they lie in a photo: what the network sees of them, and what it leaves missing."""
+"""Hints at their pixels of a photo: the network's input, and a correction of its output."""
 
 from collections.abc import Sequence
 
@@ -16,37 +16,38 @@ from irodori.network.joint import reduce_chroma
 from irodori.utils.errors import IrodoriError
 
 RADIUS = 2
-"""A hint is a square of 2·RADIUS + 1 pixels of what the network sees."""
+"""A hint covers a square of 2·RADIUS + 1 pixels of the network's input."""
 SPREAD = 1 / 2
-"""Share of the short side over which a correction falls to 1/e.
+"""Distance, relative to the short side, at which a correction falls to 1/e.
 
-On 16 photographs, with ten random hints each, by a network that hadn't seen them: chrominance RMSE
-was 15.3 without hints and 12.5 with those that the network saw; corrected, 11.3 with 1/8, 10.6 with
-1/4 and 10.4 with 1/2 and 1."""
+On 16 unseen photographs with ten random hints each, the chrominance RMSE was 15.3 without hints and
+12.5 with hints as network input; with the correction, 11.3 for 1/8, 10.6 for 1/4, and 10.4 for 1/2
+and 1."""
 CONTRAST = 0.2
-"""Difference of luminance, in [0,1], over which a correction falls to 1/e.
+"""Difference of luminance, in [0,1], at which a correction falls to 1/e.
 
-There, RMSE was 10.7 with 0.1, 10.4 with 0.2 and 10.3 with 0.4, which lets more across edges."""
+On the same photographs, RMSE was 10.7 with 0.1, 10.4 with 0.2, and 10.3 with 0.4, which bleeds more
+across edges."""
 ROUNDS = 24
-"""Corrections, one upon the other, at most."""
+"""Largest number of successive corrections."""
 MET = 1e-3
-"""Difference of chrominance, in [0,1], from which on a hint counts as met: 0.2 ab units."""
+"""Tolerance of chrominance, in [0,1], within which a hint counts as met: 0.2 ab units."""
 STEPS = 16
-"""Halvings of the range in which a lightness is searched: to 0.0015 L*."""
+"""Number of bisection steps of the lightness, to a precision of 0.0015 L*."""
 
 
 class PlacedHints:
-    """The hints of a photo; of several closer than 2·RADIUS, the last one counts.
+    """The hints of a photo; of several hints closer than 2·RADIUS, the last one is used.
 
-    (Chrominance has a position for two pixels: unlike colors at neighbors can't both be met.)
+    (Chrominance has half the resolution: different colors at neighboring pixels can't both be met.)
 
     Args:
         hints: at least one.
-        luminance: of the photo, in the network's color space.
-        seen_11hw: the luminance that the network sees.
+        luminance: luminance of the photo, in the network's color space.
+        seen_11hw: luminance at the working size.
 
     Raises:
-        IrodoriError: a hint lies outside of the photo, or there are too many.
+        IrodoriError: a hint lies outside the photo, or there are too many.
     """
 
     def __init__(self, hints: Sequence[Hint], luminance: PhotoLuminance, seen_11hw: Tensor) -> None:
@@ -71,9 +72,9 @@ class PlacedHints:
         self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
 
     def planes(self) -> Tensor:
-        """Return what the network sees of the hints, 1×(C + 1)×h×w.
+        """Return the network's input for the hints, 1×(C + 1)×h×w.
 
-        Chrominance where a hint is and 0 elsewhere; the last channel is 1 where a hint is.
+        It has the chrominance at hints and 0 elsewhere; the last channel is 1 at hints.
         """
         channels = len(self.chroma_CN)
         planes_1Mhw = self.seen_11hw.new_zeros(1, channels + 1, *self.seen_11hw.shape[-2:])
@@ -87,17 +88,17 @@ class PlacedHints:
         return planes_1Mhw
 
     def met_by(self, chroma_1Chw: Tensor) -> Tensor:
-        """Return predicted chrominance, corrected so that the photo has the hints' colors at them.
+        """Correct predicted chrominance so that the photo has the hints' colors at their positions.
 
-        What is missing at the hints after upsampling is interpolated by the kernel
-        exp(−distance/SPREAD − (difference of luminance/CONTRAST)²): it is 1 at a hint and falls
-        off with the distance and across edges. It is positive definite, so that all hints can be
-        met; not smooth in the distance, so that unlike hints side by side make hardly any colors
-        beyond both; and smooth in luminance, so that fine detail changes colors little.
-        Upsampling mixes neighbors, so what is left is corrected again.
+        The remaining error at the hints after upsampling is interpolated with the kernel
+        exp(−distance/SPREAD − (difference of luminance/CONTRAST)²), which is 1 at a hint and falls
+        off with distance and across edges. The kernel is positive definite, so that all hints can
+        be met; not smooth in distance, so that different hints close together hardly overshoot; and
+        smooth in luminance, so that fine detail hardly affects colors. Since upsampling mixes
+        neighbors, the remaining error is corrected again.
 
         Args:
-            chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉.
+            chroma_1Chw: chrominance, 1×C×⌈h/2⌉×⌈w/2⌉.
         """
         luminance_hw = reduce_chroma(self.seen_11hw)[0, 0]
         height, width = luminance_hw.shape
@@ -120,15 +121,15 @@ class PlacedHints:
 
 
 def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
-    """Return the row and column of the pixel that a hint lies in.
+    """Return row and column of a hint's pixel.
 
     Raises:
-        IrodoriError: it lies outside of the photo.
+        IrodoriError: the hint lies outside the photo.
     """
     x, y = (hint.x * width, hint.y * height) if hint.relative else (hint.x, hint.y)
     if x > width or y > height:
         raise IrodoriError(
-            f"{name} lies at x {hint.x:g}, y {hint.y:g}, outside of the photo of {width}×{height}"
+            f"{name} lies at x {hint.x:g}, y {hint.y:g}, outside the photo of {width}×{height}"
             " pixels"
         )
     return min(int(y), height - 1), min(int(x), width - 1)
@@ -137,7 +138,7 @@ def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
 def scaled_place(
     place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
 ) -> tuple[int, int]:
-    """Return the row and column of a pixel in a photo that is scaled to another size."""
+    """Return row and column of a pixel after scaling the photo to another size."""
     row, column = (
         int((line + 0.5) * seen / whole)
         for line, seen, whole in zip(place, seen_size, size, strict=True)
@@ -146,16 +147,16 @@ def scaled_place(
 
 
 def ab_of(colors: Sequence[str]) -> Tensor:
-    """Return a* and b*, 2×N, of "#rrggbb"."""
+    """Return the a* and b*, 2×N, of colors "#rrggbb"."""
     levels_N3 = torch.tensor([list(bytes.fromhex(color[1:])) for color in colors])
     return rgb_to_lab((levels_N3.T / 255)[None, :, None])[0, 1:, 0]
 
 
 def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
-    """Return the chrominance C×N in a space with which luminance has the given a* and b*.
+    """Return the chrominance C×N that, with the luminance, gives a* and b*.
 
-    Colors that sRGB doesn't have at this luminance are made paler. The L* that belongs to the
-    luminance depends on a* and b* in most spaces, and is searched by bisection.
+    Colors outside of sRGB at this luminance are desaturated. In most spaces, the L* for a luminance
+    depends on a* and b* and is found by bisection.
     """
     lab, luminance_111N = FusedLab(), luminance_N[None, None, None]
     half_ranges_2 = ab_2N.new_tensor(lab.chroma_range)
@@ -170,11 +171,11 @@ def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
 
 
 def rgb_of(space: ColorSpace, luminance_N: Tensor, chroma_CN: Tensor) -> Tensor:
-    """Return sRGB 3×N in [0,1] of chrominance with luminance; paler where sRGB hasn't it."""
+    """Join luminance and chrominance to sRGB, 3×N in [0,1], desaturated into the gamut."""
     rgb_131N = into_gamut(space, luminance_N[None, None, None], chroma_CN[None, :, None])
     return rgb_131N[0, :, 0]
 
 
 def hex_of(rgb_3: Tensor) -> str:
-    """Return "#rrggbb" of sRGB in [0,1]."""
+    """Return sRGB in [0,1] as "#rrggbb"."""
     return "#" + bytes(to_uint8(rgb_3).tolist()).hex()

@@ -1,4 +1,4 @@
-"""The provenance of results: which model colorized them."""
+"""Provenance of results."""
 
 import hashlib
 from dataclasses import asdict
@@ -17,7 +17,7 @@ def provenance_of(
     source_type: str = Provenance.source_type,
     label: bool = False,
 ) -> Provenance:
-    """Return the provenance of what a checkpoint colorizes; None: the bundled model."""
+    """Return the provenance of results of a checkpoint (None: the bundled model)."""
     file = checkpoint_file(checkpoint or STARTER)
     return Provenance(
         model_name(file),

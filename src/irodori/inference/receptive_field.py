@@ -1,4 +1,4 @@
-"""The receptive field of a network, by which a photo can be colored in parts."""
+"""The receptive field of a network, for colorizing photos in tiles."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from torch import Tensor
 from irodori.network import JointNetwork
 
 LIMIT = 4096
-"""Pixels of the longest probe; what looks further counts as unbounded."""
+"""Length in pixels of the longest probe; a larger field counts as unbounded."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """Luminance pixels that the chrominance of an aligned block depends on, besides its own.
+    """Numbers of luminance pixels around an aligned block that its chrominance depends on.
 
-    A block is `step`×`step` pixels whose corner lies at multiples of `step`.
+    A block has `step`×`step` pixels, with its corner at multiples of `step`.
     """
 
     step: int
@@ -30,17 +30,17 @@ class Field:
 
 @torch.inference_mode()
 def receptive_field(network: JointNetwork) -> Field | None:
-    """Return the field of `network.color` for given global features; None where it is unbounded.
+    """Return the field of `network.color` for given global features; None if it is unbounded.
 
-    It is observed, not calculated: NaN passes through convolutions, norms, activations, pooling and
-    attention alike, whatever the weights, so a NaN pixel makes exactly those outputs NaN that
-    depend on it. Attention over the whole photo, squeeze-and-excitation and other means over all
-    positions are unbounded.
+    It is measured, not calculated: NaN propagates through convolutions, norms, activations, pooling
+    and attention for any weights, so that a NaN pixel makes exactly the outputs NaN that depend on
+    it. Attention over the whole photo, squeeze-and-excitation and other means over all positions
+    are unbounded.
 
     Args:
         network: in evaluation mode.
     """
-    # On a GPU an algorithm may spread NaN further than numbers.
+    # On a GPU, algorithms may spread NaN further than values.
     network = deepcopy(network).cpu().float()
     step = network.backbone.step
     global_BC = None
@@ -65,12 +65,12 @@ def receptive_field(network: JointNetwork) -> Field | None:
 
 
 def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple[int, int] | None:
-    """Return how many pixels before and after a block it depends on; None: the probe is too short.
+    """Return the field before and after a block in pixels; None if the probe is too short.
 
     Args:
-        spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)
-            whose first dimension is the one looked along.
-        blocks: the probe's length in blocks.
+        spoiled: returns which lines of chrominance are NaN, for luminance (length × step) whose
+            first dimension is the probed one.
+        blocks: length of the probe in blocks.
     """
 
     def spoiled_blocks(first: int, last: int) -> list[bool]:
@@ -79,8 +79,8 @@ def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple
         found: list[bool] = spoiled(luminance_HW).unflatten(0, (blocks, -1)).any(1).tolist()
         return found
 
-    # The field is the same for every block: all pixels on one side of the middle are spoiled, and
-    # then as few of the middle block's own lines as still spoil the outermost block found.
+    # The field is the same for every block. First all pixels on one side of the middle are set to
+    # NaN, then as few lines of the middle block as still affect the outermost block found.
     start, end = blocks // 2 * step, (blocks // 2 + 1) * step
     first = spoiled_blocks(start, blocks * step).index(True)
     last = blocks - 1 - spoiled_blocks(0, end)[::-1].index(True)

@@ -1,4 +1,4 @@
-"""Predict the chrominance of a large photo in tiles, as if it were seen whole."""
+"""Predicting the chrominance of a large photo in overlapping tiles."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,26 +29,25 @@ def predict_in_tiles(
     field: Field,
     report: Callable[[str], None],
 ) -> Tensor:
-    """Return what `network.color` gives for the whole photo, computed tile by tile.
+    """Compute `network.color` for a whole photo tile by tile.
 
-    Tiles begin at multiples of the field's step and overlap by the field, so that each output is
-    computed from all that it depends on; it differs from the whole by floating-point rounding.
-    Where memory runs out, tiles are halved.
+    Tiles begin at multiples of the field's step and overlap by the receptive field, so that the
+    result differs from processing the whole photo only by rounding. If memory runs out, the tile
+    size is halved.
 
     Args:
         network: in evaluation mode.
         luminance_1HW: in [0,1].
         global_1G: global features; None for a network without them.
-        tile: side in pixels of the square that goes through the network at once, overlaps included;
-            it is increased where the overlaps leave nothing of it.
+        tile: side in pixels of a tile including overlaps; increased if the overlaps leave nothing.
         field: the network's receptive field.
-        report: takes a line when tiles are made smaller.
+        report: called with a message when the tile size is reduced.
 
     Returns:
         C×⌈H/2⌉×⌈W/2⌉ fp32 on the CPU.
 
     Raises:
-        IrodoriError: memory doesn't suffice for the smallest tiles.
+        IrodoriError: there is not enough memory for the smallest tiles.
     """
     height, width = luminance_1HW.shape[-2:]
     above, below, left, right = (
@@ -59,7 +58,7 @@ def predict_in_tiles(
     tile = max(tile, smallest)
 
     def parts_of(part: Part) -> list[Part]:
-        """Cut a part into what tiles yield without their overlaps."""
+        """Divide a part into the areas of tiles without overlaps."""
         return cut(
             part,
             height if height <= tile else tile - above - below,
@@ -82,7 +81,7 @@ def predict_in_tiles(
             pending = [finer for coarse in pending for finer in parts_of(coarse)]
             continue
         pending.pop()
-        # Chrominance has half the size, and parts begin at even pixels.
+        # Chrominance has half the resolution, and parts begin at even pixels.
         half = Part(*((side + 1) // 2 for side in part))
         y, x = (part.top - top) // 2, (part.left - start) // 2
         chroma_Chw[:, half.top : half.bottom, half.left : half.right] = seen_Chw[
@@ -92,7 +91,7 @@ def predict_in_tiles(
 
 
 def cut(part: Part, height: int, width: int, step: int) -> list[Part]:
-    """Cut a part into equal parts of at most height×width pixels, at multiples of step."""
+    """Divide a part into equal parts of at most height×width pixels, at multiples of step."""
     return [
         Part(top, bottom, left, right)
         for top, bottom in _spans(part.top, part.bottom, height, step)
@@ -107,10 +106,10 @@ def _spans(start: int, end: int, longest: int, step: int) -> list[tuple[int, int
 
 
 def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
-    """Return half a tile's side, at least the smallest.
+    """Return half the side of a tile, but at least the smallest one.
 
     Raises:
-        IrodoriError: it is the smallest already.
+        IrodoriError: the tile is already the smallest.
     """
     if tile <= smallest:
         raise IrodoriError(

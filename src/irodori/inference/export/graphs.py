@@ -1,4 +1,4 @@
-"""A model as a graph of operations for pictures of any size and number."""
+"""Exporting a network as a graph with dynamic batch and image sizes."""
 
 import json
 import logging
@@ -22,22 +22,21 @@ INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")
 OPSET = 18
 EXTRA_FILE = f"{KEY}.json"
-"""Name of the file in torch.export's archive that holds the description."""
+"""Name of the description's file in the archive of torch.export."""
 EXAMPLE = (2, 1, 75, 109)
-"""Shape of what is traced. No stride divides its sides, so that what is cut off of other sizes is
-cut off in the graph."""
+"""Shape of the traced input. No stride divides its sides, so that cropping is part of the graph."""
 USE = (
     "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
-    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cut to H×W,"
-    " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
-    " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
-    " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
+    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cropped to H×W,"
+    " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; with the"
+    " picture's own luminance it gives the colors. The color space irodori.color.rgb.Rgb has three"
+    " channels of sRGB instead of chrominance. logits, B×classes, are scene scores before softmax."
 )
-"""Text of a graph's description: how its numbers become colors."""
+"""Text in the description that explains inputs and outputs."""
 
 
 def write_torch_export(file: BinaryIO, model: Model) -> None:
-    """Write what `torch.export.load` reads; the description is in its EXTRA_FILE.
+    """Write a file for `torch.export.load`, with the description in EXTRA_FILE.
 
     Raises:
         Exception: of many kinds, if the network can't be traced.
@@ -47,7 +46,7 @@ def write_torch_export(file: BinaryIO, model: Model) -> None:
 
 
 def write_onnx(file: BinaryIO, model: Model) -> None:
-    """Write the network as an ONNX file with the description in its metadata_props, under KEY.
+    """Write the network as ONNX, with the description in metadata_props[KEY].
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
@@ -61,7 +60,7 @@ def write_onnx(file: BinaryIO, model: Model) -> None:
 
 
 def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """Return a traced program as ONNX.
+    """Convert a traced program to ONNX.
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
@@ -69,7 +68,7 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
     import onnx  # noqa: F401
     import onnxscript  # noqa: F401
 
-    # Its log of what it leaves as it is helps nobody.
+    # Silences logs about skipped optimizations.
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     return torch.onnx.export(
         program,
@@ -82,7 +81,7 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
 
 
 def folded(model: Model) -> JointNetwork:
-    """Return a copy of the network with its norms folded, ready to be traced."""
+    """Return a copy of the network with folded batch norms, ready for tracing."""
     network = deepcopy(model.network).eval().requires_grad_(False)
     fold(network)
     use_static_padding(network)
@@ -90,13 +89,13 @@ def folded(model: Model) -> JointNetwork:
 
 
 def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
-    """Return a module's graph for any size and number of pictures (dimensions 0, 2 and 3).
+    """Trace a module with dynamic batch size, height and width (dimensions 0, 2 and 3).
 
     Raises:
         Exception: of many kinds, if it can't be traced.
     """
     dimensions = tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC) for _ in example)
-    # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
+    # Don't specialize on sizes that tracing treats specially, such as 1 (broadcast).
     with (
         torch.no_grad(),
         fx_config.patch(  # type: ignore[attr-defined]
@@ -114,9 +113,9 @@ def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
 
 
 def remove_assertions(graph: Graph) -> None:
-    """Remove the checks that sizes are like the example's where tracing told them apart.
+    """Remove assertions that sizes resemble the example's.
 
-    That the graph is right for other sizes, too, is tested.
+    Tests verify that the graph is correct for other sizes.
     """
     for node in graph.nodes:
         if node.target is torch.ops.aten._assert_scalar.default:
@@ -125,5 +124,5 @@ def remove_assertions(graph: Graph) -> None:
 
 
 def described(model: Model, use: str) -> str:
-    """Return the description as JSON, and how the numbers are to be used."""
+    """Return the description as JSON, including `use`, an explanation of inputs and outputs."""
     return json.dumps({**model.describe(), "use": use}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A network as one graph for pictures of any size."""
+"""Adapting a network for tracing with dynamic sizes."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from irodori.network import JointNetwork
 class Traceable(nn.Module):
     """`JointNetwork.forward` without Python code that depends on the picture's size.
 
-    The network itself doesn't scale a picture that has the global path's size already. A trace
-    would keep one of the two ways for all sizes.
+    The network skips scaling if a picture already has the global path's size, and a trace would
+    keep only one of the two branches.
 
     Args:
-        network: in evaluation mode.
+        network: network in evaluation mode.
     """
 
     def __init__(self, network: JointNetwork) -> None:
@@ -23,7 +23,7 @@ class Traceable(nn.Module):
         self.network = network
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
-        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
+        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉ and, with scenes, logits."""
         global_BC, logits_BC = global_features(self.network, luminance_B1HW)
         chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
         return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
@@ -32,7 +32,7 @@ class Traceable(nn.Module):
 def global_features(
     network: JointNetwork, luminance_B1HW: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the global features and the scene logits of luminance of any size."""
+    """Return global features and scene logits for luminance of any size."""
     if network.fusion is None:
         return None, None
     size = network.backbone.input_size
@@ -40,22 +40,21 @@ def global_features(
 
 
 def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
-    """Do what `network.backbone.scaled_to` does by two matrix products, which any format has."""
+    """`network.backbone.scaled_to` as two matrix products, which all formats support."""
     rows_hH = bilinear_weights(luminance_B1HW.shape[-2], height, luminance_B1HW)
     columns_wW = bilinear_weights(luminance_B1HW.shape[-1], width, luminance_B1HW)
     return rows_hH @ (luminance_B1HW @ columns_wW.T)
 
 
 def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
-    """Return the matrix wanted×size of bilinear scaling with antialiasing along one side.
+    """Return the wanted×size matrix of antialiased bilinear scaling along one dimension.
 
-    Each position sees a triangle around its center, as wide as the reduction, as in Pillow and
-    torch.
+    As in Pillow and torch, the filter is a triangle whose width is the reduction factor.
 
     Args:
-        size: may be symbolic.
-        wanted: the size to scale to.
-        like: of this precision and device.
+        size: original size, may be symbolic.
+        wanted: target size.
+        like: tensor with the dtype and device of the result.
     """
     scale = size / wanted
     centers_w1 = (torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] + 0.5) * scale
@@ -68,14 +67,14 @@ def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
 
 
 def use_static_padding(network: nn.Module) -> None:
-    """Change a network, in place, so that no padding depends on the size of the picture.
+    """Replace padding that depends on the picture's size, in place.
 
-    timm's layers with TensorFlow's padding compute it from the size, and tracing that for all sizes
-    takes minutes. Features have sizes that all strides divide, since a backbone extends photos to
-    whole steps.
+    timm's layers with TensorFlow-style padding compute it from the size, which takes minutes to
+    trace dynamically. Here all strides divide the sizes of features, since the backbone pads its
+    input.
     """
     for name, layer in list(network.named_modules()):
-        # By name, so that timm is only imported for its models.
+        # By name, so that timm is imported only for its models.
         kind = type(layer).__name__
         if kind not in ("Conv2dSame", "MaxPool2dSame"):
             continue
@@ -84,7 +83,7 @@ def use_static_padding(network: nn.Module) -> None:
         padding: Any = []
         for kernel, stride, dilation in zip(*shape[:2], same.dilation, strict=True):
             total = max((kernel - 1) * dilation + 1 - stride, 0)
-            # torch wants the last dimension first.
+            # torch's order of padding starts with the last dimension.
             padding[:0] = [total // 2, total - total // 2]
         plain: nn.Module = nn.MaxPool2d(*shape)
         if kind == "Conv2dSame":

@@ -1,4 +1,4 @@
-"""Writing a checkpoint's model in a format that other programs read."""
+"""Writing a checkpoint's model in an export format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from irodori.utils.model_file import write_safetensors
 
 ONNX, TORCH_EXPORT, SAFETENSORS = "onnx", "torch-export", "safetensors"
 FORMATS = {ONNX: ".onnx", TORCH_EXPORT: ".pt2", SAFETENSORS: ".safetensors"}
-"""Formats with the suffixes of their files."""
+"""Formats and their file suffixes."""
 NETWORK, PHOTO = "network", "photo"
 PARTS = (PHOTO, NETWORK)
 
@@ -33,33 +33,33 @@ def export_model(
     overwrite: bool = False,
     trust: Sequence[str] = (),
 ) -> None:
-    """Write a checkpoint's model as one file, whole or not at all.
+    """Export a checkpoint's model to one file, atomically.
 
     Args:
-        form: one of `FORMATS`.
-        half: parameters as fp16; of safetensors only.
-        saturation: factor of the colors' strength, see `saturate`.
-        part: "network", from luminance to chrominance; or "photo", from sRGB to sRGB, of ONNX only
-            and its default.
-        overwrite: an existing output is replaced.
-        trust: names of packages besides irodori whose classes the checkpoint may name.
+        form: format, one of `FORMATS`.
+        half: store parameters as fp16 (safetensors only).
+        saturation: factor of the color strength, see `saturate`.
+        part: "network" (luminance to chrominance) or "photo" (sRGB to sRGB; ONNX only, and its
+            default).
+        overwrite: replace an existing output.
+        trust: names of packages besides irodori whose classes the checkpoint may use.
 
     Raises:
-        IrodoriError: see `load_model`; or the output exists, the format is unknown or can't hold
-            this model, a package is missing, or the file can't be written.
+        IrodoriError: see `load_model`; or the output exists, the format is unknown or doesn't
+            support the model, a package is missing, or the file can't be written.
     """
     if form not in FORMATS:
-        raise IrodoriError(f"--format {form} is unknown: it is one of {', '.join(FORMATS)}")
+        raise IrodoriError(f"--format {form} is unknown: choose one of {', '.join(FORMATS)}")
     if output.suffix.lower() != FORMATS[form]:
-        raise IrodoriError(f"{output}: a file of --format {form} ends with {FORMATS[form]}")
+        raise IrodoriError(f"{output}: a file of --format {form} must end with {FORMATS[form]}")
     if half and form != SAFETENSORS:
-        raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
+        raise IrodoriError(f"--half requires --format {SAFETENSORS}, not {form}")
     if part not in (None, *PARTS):
-        raise IrodoriError(f"--part {part} is unknown: it is one of {', '.join(PARTS)}")
+        raise IrodoriError(f"--part {part} is unknown: choose one of {', '.join(PARTS)}")
     if part == PHOTO and form != ONNX:
-        raise IrodoriError(f"--part {PHOTO} goes with --format {ONNX} only, not with {form}")
+        raise IrodoriError(f"--part {PHOTO} requires --format {ONNX}, not {form}")
     if output.exists() and not overwrite:
-        raise IrodoriError(f"{output} exists already: choose another --output, or --overwrite")
+        raise IrodoriError(f"{output} already exists: choose another --output, or --overwrite")
     model = load_model(checkpoint, trust)
     saturate(model.network, saturation)
     try:
@@ -74,7 +74,7 @@ def export_model(
             f"--format {form} needs the package {error.name}: pip install 'irodori[export]'"
         ) from None
     except Exception as error:
-        # Errors of any kind, by what torch can't trace.
+        # Tracing raises many exceptions.
         backbone = model.network.backbone
         name = getattr(backbone, "name", type(backbone).__name__)
         raise IrodoriError(
@@ -84,13 +84,13 @@ def export_model(
 
 @torch.no_grad()
 def saturate(network: JointNetwork, factor: float) -> None:
-    """Multiply the logits of the chrominance, in place: 1 leaves all colors as they are.
+    """Multiply the chrominance logits by a factor, in place.
 
-    Colors that an error leaves open are predicted paler than they are; a factor found on training
-    photographs sets that right.
+    Networks predict uncertain colors too pale; a factor determined on training photographs
+    compensates.
 
     Raises:
-        IrodoriError: the factor is out of range, or the network's output isn't such logits.
+        IrodoriError: the factor is out of range, or the network's output isn't chrominance logits.
     """
     if factor == 1:
         return
@@ -111,7 +111,7 @@ def write_model(file: BinaryIO, model: Model, form: str, half: bool, part: str |
     elif part == NETWORK:
         write_onnx(file, model)
     else:
-        # Imported here: it needs onnx, an extra.
+        # Imported here, since it needs the extra `export`.
         from irodori.inference.export.photo_graph import write_photo_onnx
 
         write_photo_onnx(file, model)

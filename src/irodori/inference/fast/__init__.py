@@ -1,1 +1,1 @@
-"""The fast network: what a trained network says, in less time."""
+"""Faster inference with a trained network."""

@@ -1,4 +1,4 @@
-"""The fast copy of a network: folded batch norms, channels-last, bf16 where that is fast."""
+"""A faster copy of a network: folded batch norms, channels-last, and bf16 if supported."""
 
 from copy import deepcopy
 
@@ -14,20 +14,20 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
-    """Return a copy for inference on the same device; it can't be trained nor stored.
+    """Return a faster copy for inference on the same device, which can't be trained or saved.
 
     Args:
-        network: stays as it is.
-        precision: "fp32", where results differ from the network's by rounding; "bf16", where they
-            differ by well below 1 ΔE on average; or "auto": bf16 where the device multiplies it in
-            hardware and fp32 elsewhere, since emulated it is slower by orders of magnitude.
+        network: network to copy.
+        precision: "fp32", which differs from the network by rounding; "bf16", which differs by well
+            below 1 ΔE on average; or "auto": bf16 on devices with hardware support, and otherwise
+            fp32, since emulation is slower by orders of magnitude.
 
     Raises:
         IrodoriError: the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise IrodoriError(
-            f"precision={precision} is unknown; it is one of {', '.join(PRECISIONS)}"
+            f"precision={precision} is unknown: choose one of {', '.join(PRECISIONS)}"
         )
     copy = deepcopy(network).eval().requires_grad_(False)
     fold(copy)
@@ -41,12 +41,12 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
 
 
 def to_bf16(network: JointNetwork) -> None:
-    """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
+    """Convert a network to bf16, in place, keeping its fp32 interface.
 
-    Weights are stored in bf16, since autocast would convert all of them again at every call.
-    Luminance is scaled and normalized in fp32, since bf16 has no more than 128 steps from 0.5 to 1;
-    chrominance (see `network.output`), what hints change of it, and scene logits are fp32. Global
-    features are bf16 and are accepted in any precision.
+    Weights are stored in bf16, since autocast would convert them at every call. Luminance is scaled
+    and normalized in fp32, since bf16 has only 128 steps from 0.5 to 1; chrominance (see
+    `network.output`), its changes by hints, and scene logits are fp32. Global features are bf16 and
+    accepted in any precision.
     """
     for part in network.children():
         if part not in (network.output, network.hint_spread):

@@ -1,4 +1,4 @@
-"""Names of results: `<tree>/<stem>.<suffix>`, and never two alike."""
+"""Unique names of results: `<tree>/<stem>.<suffix>`."""
 
 import hashlib
 import os
@@ -13,11 +13,11 @@ from irodori.utils.files import LONGEST
 
 
 def suffix_for(photo: PurePath, format: str | None) -> str:
-    """Return the suffix of a photo's result, with its dot: its own wherever that is right.
+    """Return the suffix of a photo's result, with dot: the photo's own if it matches the format.
 
     Args:
-        photo: its name; nothing is read.
-        format: of the result; None: the photo's own, or what stands for it in `READ`.
+        photo: name of the photo; the file is not read.
+        format: format of the result; None: the photo's own, or its replacement in `READ`.
     """
     own = photo.suffix.lower()
     format = format or READ.get(own)
@@ -27,20 +27,20 @@ def suffix_for(photo: PurePath, format: str | None) -> str:
 
 
 def result_names(sources: Sequence[Source], format: str | None) -> list[PurePath]:
-    """Return where each result lies below the output folder.
+    """Return the path of each result relative to the output folder.
 
-    A result has its photo's place and stem, and the suffix of its format. Where that would be the
-    name of another result, too, the photo whose suffix changes has it added instead (`a.tif` →
-    `a.tif.png`); if that doesn't help, the name of the folder it was found in stands before it, and
-    at last a part of the SHA-256 of its path is added to its stem. Names that differ in case
-    or in Unicode's normal form alone count as alike, since they are in many file systems.
+    A result has its photo's relative path and stem, and the suffix of its format. If several
+    results would have the same name, those whose suffix changes append it instead (`a.tif` →
+    `a.tif.png`), then prepend the name of the searched folder, and finally append a part of the
+    path's SHA-256 to the stem. Names that differ only in case or Unicode normalization count as
+    equal, as in many file systems.
 
-    Names depend neither on the order of the photos nor on what exists; and on other photos only
-    if those would have the same name.
+    Names depend neither on the order of photos nor on existing files, and on other photos only if
+    their names would be equal.
 
     Args:
-        sources: photos, each path once.
-        format: of all results; None: each in its own.
+        sources: photos with distinct paths.
+        format: format of all results; None: that of each photo.
     """
     candidates = [_candidates(source, format) for source in sources]
     level = [0] * len(sources)
@@ -54,9 +54,10 @@ def result_names(sources: Sequence[Source], format: str | None) -> list[PurePath
 
 
 def _candidates(source: Source, format: str | None) -> list[PurePath]:
-    """Return names for a result, from the one that is wanted to the one that nobody else has.
+    """Return candidate names for a result, from the preferred one to a unique one.
 
-    Where the photo's own name is wanted it comes twice: it stays where a changed one gives way.
+    A preferred name that equals the photo's is listed twice, so that it has priority over changed
+    ones.
     """
     tree = source.tree
     suffix = suffix_for(tree, format)
@@ -74,7 +75,7 @@ def _candidates(source: Source, format: str | None) -> list[PurePath]:
 
 
 def _clash(names: Sequence[PurePath]) -> set[int]:
-    """Return which of the names are alike, or the name of a folder of others."""
+    """Return the indices of names that equal another name or one of its parent folders."""
     alike: dict[str, list[int]] = defaultdict(list)
     for number, name in enumerate(names):
         alike[_key(name)].append(number)
@@ -92,5 +93,5 @@ def _clash(names: Sequence[PurePath]) -> set[int]:
 
 
 def _key(name: PurePath) -> str:
-    """Return the same for names that are one in a file system without case or normal forms."""
+    """Return a key that is equal for names differing only in case or Unicode normalization."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", str(name)).casefold())
