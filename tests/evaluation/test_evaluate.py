@@ -258,7 +258,7 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
     both = [f"predictions={mine}", f"truth={truth}"]
     assert "give checkpoint=" in refuse(tmp_path / "out")
     assert "give checkpoint=" in refuse(tmp_path / "out", both[0])
-    assert "is no folder" in refuse(tmp_path / "out", both[0], f"truth={truth}/no")
+    assert "not a folder" in refuse(tmp_path / "out", both[0], f"truth={truth}/no")
     assert "no prior" in refuse(tmp_path / "out", *both, f"ab_prior={mine}/no.json")
 
     (mine / "more.png").write_bytes((truth / "odd" / "photo101.png").read_bytes())

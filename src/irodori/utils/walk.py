@@ -47,7 +47,7 @@ def pictures_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
         IrodoriError: there is no such folder, no picture in it, or two of one name.
     """
     if not folder.is_dir():
-        raise IrodoriError(f"{folder} is no folder")
+        raise IrodoriError(f"{folder} is not a folder")
     found: dict[str, Path] = {}
     for path in map(Path, walk(folder)):
         if path.suffix.lower() in suffixes:
