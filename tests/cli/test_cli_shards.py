@@ -67,7 +67,7 @@ def test_what_is_written_can_be_trained_on(output):
 
 def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
     done = shards("write", photos, output, "--shard-samples", "5")
-    assert "finished already" in done.stdout
+    assert "already complete" in done.stdout
     config = composed(next_overrides(done))
     data = instantiate(config.data)
     assert len(open_index(data.train, None, tmp_path)) == 10

@@ -154,7 +154,7 @@ def test_what_is_no_tar(tmp_path):
     path = tmp_path / "a.tar"
     fails("No such file", scan, path)
     path.write_bytes(b"not a tar" * 1000)
-    fails("no whole tar", scan, path)
+    fails("not a complete tar", scan, path)
 
 
 # --- Index

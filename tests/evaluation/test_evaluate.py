@@ -275,7 +275,7 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
     assert "lacks 1 of 7 pictures, the first is odd/photo103" in refuse(tmp_path / "out", *both)
     place.write_bytes(content)
     (mine / "odd" / "photo103.png").write_bytes(b"")
-    assert "two pictures of one name" in refuse(tmp_path / "out", *both)
+    assert "have the same name" in refuse(tmp_path / "out", *both)
 
 
 @pytest.mark.long

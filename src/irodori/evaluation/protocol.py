@@ -80,10 +80,10 @@ def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
     """
     which = "all" if protocol.first is None else f"the first {protocol.first:,} by name"
     if (side := protocol.side) is not None:
-        how = "the center square, scaled" if protocol.square else "the whole picture, stretched"
+        how = "the middle square, scaled" if protocol.square else "the whole picture, stretched"
         size = f"{how} to {side}×{side} pixels (bilinear, antialiased)"
     elif short_side is not None:
-        size = f"at their own size, short sides over {short_side} pixels scaled down to it"
+        size = f"at their own size, short sides over {short_side} pixels scaled down to that"
     else:
         size = "at their own size"
     return f"{which}, {size}"

@@ -1,4 +1,4 @@
-"""Metrics of colorization; every metric names its protocol."""
+"""Metrics of colorization, each with a documented protocol."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

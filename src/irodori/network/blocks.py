@@ -1,10 +1,10 @@
-"""The two layers that the networks are made of, and the scaling of their widths."""
+"""Basic layers of the networks, and the scaling of widths."""
 
 from torch import nn
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return the channels of a layer at a width multiplier; 1.0 is the paper's network."""
+    """Scale a number of channels by a width multiplier; 1.0 is the paper's network."""
     return max(1, round(channels * width))
 
 

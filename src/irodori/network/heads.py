@@ -6,20 +6,20 @@ from torch.nn import functional
 from irodori.network.blocks import linear_block, scaled
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-"""Activations of the fusion: ReLU is the default, the paper's formula has a sigmoid."""
+"""Activations of the fusion: ReLU by default; a sigmoid in the paper's formula."""
 
 
 class Fusion(nn.Module):
     """activation(BN(W · [global ; local(u,v)] + b)) at every position (u,v).
 
-    W is a 1×1 convolution over the concatenated features. Its global half is the same at every
-    position of an image, so it is computed once per image and added.
+    W is a 1×1 convolution over the concatenated features. Its global half is constant over an
+    image, so it is computed once per image and added.
     """
 
     def __init__(self, global_channels: int, local_channels: int, activation: str) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(f"fusion is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+            raise ValueError(f"fusion must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
         self.global_channels = global_channels
         self.mix = nn.Conv2d(global_channels + local_channels, local_channels, 1)
         self.norm = nn.BatchNorm2d(local_channels)

@@ -1,4 +1,4 @@
-"""ImageNet weights for any encoder of timm, from a package or from the hub."""
+"""ImageNet weights for timm encoders, from a package or from the hub."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from irodori.pretrained.lite import PACKAGES, packaged_weights
 from irodori.utils.errors import IrodoriError, one_line
 
 SECONDS = 5
-"""After which a hub that doesn't answer counts as out of reach."""
+"""Seconds without response after which the hub counts as unreachable."""
 FILE = "model.safetensors"
-"""The file that timm takes of a repository on the hub."""
+"""The file that timm loads from a repository on the hub."""
 
 
 def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
-    """Return the weights of a model of timm for one channel, and where they come from.
+    """Return the weights of a timm model for one input channel, and their source.
 
-    They come from the hub's cache where they are in it, and are downloaded where they aren't.
+    They are taken from the hub's cache, or downloaded.
 
     Raises:
-        IrodoriError: they can't be had.
+        IrodoriError: the weights are unavailable.
     """
-    # Imported here: they take seconds.
+    # Imported here, since it takes seconds.
     import timm
     from huggingface_hub import constants, try_to_load_from_cache
 
@@ -40,7 +40,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     elif isinstance(cached := try_to_load_from_cache(config.hf_hub_id or "", FILE), str):
         given = {"state_dict": load_file(cached)}
     else:
-        # Without a network the hub would be asked again and again for most of a minute.
+        # Offline, the hub's client would retry for most of a minute.
         offline = constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT)
     try:
         if offline:
@@ -48,17 +48,17 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
         with torch.random.fork_rng(devices=[]):
             network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
     except Exception as error:
-        # Errors of many kinds, by the source.
+        # The exceptions depend on the source.
         more = f"{package.missing()}, or " if package else ""
         raise IrodoriError(
-            f"the weights of {name} can't be had ({one_line(error)}): {more}give the command again"
-            " with a network, or train without them: encoder.pretrained=false"
+            f"the weights of {name} are unavailable ({one_line(error)}): {more}repeat the command"
+            " online, or train without them: encoder.pretrained=false"
         ) from None
     return network.state_dict(), source
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers at all."""
+    """Return whether a server responds."""
     try:
         requests.head(url, timeout=SECONDS)
     except requests.RequestException:

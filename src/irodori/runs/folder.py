@@ -1,4 +1,4 @@
-"""A folder of its own for every run, also if two start in the same second; what lies in it."""
+"""Creating a unique folder for every run, and managing its files."""
 
 import re
 import shlex
@@ -27,47 +27,47 @@ def create_new_folder(folder: Path) -> Path:
 
 
 def create_run_folder(folder: Path, config: str, named: bool) -> Path:
-    """Make the run folder, or one with a number added, and write config.yaml into it.
+    """Create the run folder (adding a number if necessary) and write config.yaml.
 
     Raises:
-        IrodoriError: the user `named` this very folder, and it holds a run.
+        IrodoriError: the user named the folder, and it already contains a run.
     """
     for path in _numbered(folder):
         path.mkdir(parents=True, exist_ok=True)
         try:
-            # If two runs start at once, one succeeds in making the file.
+            # If two runs start at the same time, only one can create the file.
             (path / CONFIG).touch(exist_ok=False)
         except FileExistsError:
             if named:
                 raise IrodoriError(
-                    f"{folder} holds a run: resume it by {resume_command(folder)}, or choose"
+                    f"{folder} contains a run: resume it with {resume_command(folder)}, or choose"
                     " another folder"
                 ) from None
             continue
         try:
             write_config(path, config)
         except OSError:
-            (path / CONFIG).unlink()  # An empty one would pass for a run.
+            (path / CONFIG).unlink()  # an empty file would mark a run
             raise
         return path
     raise AssertionError("there are always more numbers")
 
 
 def _numbered(folder: Path) -> Iterator[Path]:
-    """Yield the folder, and others beside it with numbers added."""
+    """Yield the folder, and then its name with numbers added."""
     yield folder
     yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that nothing was written into but its lock."""
+    """Remove a folder that is empty except for its lock."""
     if folder.is_dir() and all(path.name == LOCK for path in folder.iterdir()):
         shutil.rmtree(folder)
 
 
 @contextmanager
 def removed_if_empty(folder: Path) -> Iterator[None]:
-    """Remove the folder after the block if nothing is in it: Hydra makes it before all checks."""
+    """Remove the folder after the block if it is empty; Hydra creates it before all checks."""
     try:
         yield
     finally:
@@ -75,21 +75,21 @@ def removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove files that a killed run was about to write."""
+    """Remove unfinished files of a killed run."""
     for part in folder.rglob(".*.part"):
         part.unlink()
 
 
 def resume_command(folder: Path) -> str:
-    """Return the command that resumes the run in a folder, to be typed into a shell."""
+    """Return the shell command that resumes the run in a folder."""
     text = str(folder)
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
-        # For Hydra; a backslash counts as such except before a quote.
+        # Quoted for Hydra, where a backslash only escapes quotes.
         text = QuotedString(text, Quote.double).with_quotes()
     return "irodori train " + shlex.quote(f"resume={text}")
 
 
 def write_config(folder: Path, config: str) -> None:
-    """Write config.yaml, whole or not at all."""
+    """Write config.yaml atomically."""
     with replacing(folder / CONFIG) as file:
         file.write(config.encode())

@@ -1,4 +1,4 @@
-"""A run as it was asked for: configuration, folder, overrides."""
+"""A requested run: configuration, folder and overrides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from irodori.runs.folder import write_config
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 NOT_STORED = {"resume": None, "allow_changes": False}
-"""Keys of how a run is resumed, which are no part of its configuration."""
+"""Keys about resuming, which are not part of a run's stored configuration."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training run, or an evaluation.
+    """A training run or an evaluation.
 
     Attributes:
-        config: the configuration; of a resumed run, its own with the changes.
-        folder: the run folder; for a new run the wanted one.
-        overrides: what the user set on the command line.
-        named: the user named this very folder.
-        changes: of a resumed run, a line for each value that differs from its config.yaml.
+        config: configuration; for a resumed run, the stored one with changes.
+        folder: run folder; for a new run, the requested one.
+        overrides: overrides of the command line.
+        named: whether the user named the folder.
+        changes: for a resumed run, a message for each value that differs from its config.yaml.
     """
 
     config: DictConfig
@@ -34,21 +34,21 @@ class Run:
 
     @property
     def resumed(self) -> bool:
-        """Return whether a run is resumed."""
+        """Whether the run is resumed."""
         return self.config.resume is not None
 
     @property
     def checkpoint(self) -> Path | None:
-        """The checkpoint that a run resumes from, None if it starts."""
+        """The checkpoint to resume from; None for a new run."""
         last = self.folder / CHECKPOINTS / LAST
         return last if self.resumed and last.is_file() else None
 
     def in_folder(self, folder: Path) -> "Run":
-        """Return the same run in another folder."""
+        """Return a copy of the run with another folder."""
         return replace(self, folder=folder)
 
     def to_yaml(self) -> str:
-        """Return the resolved configuration as config.yaml holds it."""
+        """Return the resolved configuration as YAML."""
         config = self.config.copy()
         for key, value in NOT_STORED.items():
             if key in config:
@@ -56,14 +56,14 @@ class Run:
         return OmegaConf.to_yaml(config, resolve=True)
 
     def settings(self) -> dict[str, Any]:
-        """Return the resolved configuration as plain types, as loggers store it."""
+        """Return the resolved configuration as plain types, for loggers."""
         settings: Any = OmegaConf.to_container(self.config, resolve=True)
         return {key: value for key, value in settings.items() if key not in NOT_STORED}
 
     def update_folder(self, step: int) -> None:
-        """Write the configuration that a run is resumed with; remove the metrics of an earlier end.
+        """Write the configuration of a resumed run, and remove metrics of an earlier end.
 
-        Where config.yaml changes, the previous one stays as `config-until-step-<n>.yaml`.
+        If config.yaml changes, the previous one is kept as `config-until-step-<n>.yaml`.
         """
         path = self.folder / CONFIG
         if path.read_text() != self.to_yaml():

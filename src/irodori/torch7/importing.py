@@ -1,4 +1,4 @@
-"""The authors' published weights as a checkpoint of this project."""
+"""Converting the authors' published weights to a checkpoint."""
 
 from pathlib import Path
 
@@ -14,19 +14,19 @@ from irodori.utils.files import replacing
 
 
 def import_weights(file: Path, output: Path, overwrite: bool) -> Model:
-    """Write the network of a Torch7 file as a checkpoint, and return it.
+    """Convert the network in a Torch7 file to a checkpoint, and return the model.
 
     Args:
-        file: a table with the network (nngraph) and the mean that its input is less.
-        output: the checkpoint; folders are made if needed.
-        overwrite: whether it may exist already.
+        file: Torch7 file of a table with the network (nngraph) and the mean of its input.
+        output: checkpoint to write; folders are created if necessary.
+        overwrite: replace an existing output.
 
     Raises:
-        IrodoriError: the file isn't what is read here, or `output` exists already.
+        IrodoriError: the file has other content, or `output` already exists.
         OSError: a file can't be read or written.
     """
     if output.exists() and not overwrite:
-        raise IrodoriError(f"{output} exists already; choose another --output, or --overwrite it")
+        raise IrodoriError(f"{output} already exists; choose another --output, or --overwrite it")
     model = read_model(file)
     weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
     with replacing(output) as opened:
@@ -35,10 +35,10 @@ def import_weights(file: Path, output: Path, overwrite: bool) -> Model:
 
 
 def read_model(file: Path) -> Model:
-    """Return the model of a Torch7 file.
+    """Read the model in a Torch7 file.
 
-    Scenes have no names in the file, and are numbered as it orders them. It doesn't say the mean
-    color of its training photographs either: gray stands for it.
+    The file contains neither names of scenes, which are numbered instead, nor the mean color of the
+    training photographs, which is set to gray.
 
     Raises:
         IrodoriError: see `import_weights`.
@@ -54,11 +54,11 @@ def read_model(file: Path) -> Model:
 
 
 def network_and_mean(content: Value) -> tuple[Object, float]:
-    """Return the one network in a file's table, and the one number or the one called a mean."""
+    """Return the network in a file's table, and the only number or the one named a mean."""
     entries = content.items() if isinstance(content, Table) else ()
     models = [x for _, x in entries if isinstance(x, Object) and x.name == "nn.gModule"]
     if len(models) != 1:
-        raise IrodoriError(f"holds no table with one network (gModule), but {len(models)} of them")
+        raise IrodoriError(f"expected a table with one network (gModule), found {len(models)}")
     numbers = {
         key: float(np.ravel(x)[0])
         for key, x in entries
@@ -67,8 +67,8 @@ def network_and_mean(content: Value) -> tuple[Object, float]:
     if len(numbers) > 1:
         numbers = {key: x for key, x in numbers.items() if "mean" in str(key).lower()}
     if len(numbers) != 1:
-        raise IrodoriError("its table doesn't say which number is the mean of the input")
+        raise IrodoriError("its table doesn't identify the mean of the input")
     ((key, mean),) = numbers.items()
     if not 0 <= mean <= 1:
-        raise IrodoriError(f"the mean of its input, {key!r}, is {mean:g} and not between 0 and 1")
+        raise IrodoriError(f"the mean of its input, {key!r}, is {mean:g}, not between 0 and 1")
     return models[0], mean

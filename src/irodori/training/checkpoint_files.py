@@ -1,4 +1,4 @@
-"""Checkpoint files that are written whole or not at all, also when the disk is full."""
+"""Writing checkpoints atomically, even if the disk is full."""
 
 import io
 from pathlib import Path
@@ -13,11 +13,11 @@ from irodori.utils.files import replacing
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it; a failure leaves the one before.
+    """Writes a checkpoint to a temporary file and renames it; a failure keeps the previous one.
 
     Attributes:
-        error: why the last checkpoint could not be written, None if it was. It isn't raised, since
-            only one rank writes, and the others wait for it.
+        error: why the last checkpoint could not be written; None if it was. It isn't raised, since
+            only one rank writes while the others wait.
     """
 
     error: str | None = None
@@ -26,7 +26,7 @@ class WholeFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint, or set `error`."""
-        # First into memory: torch ends the process if a file can't take what it writes.
+        # First to memory, since torch aborts the process if writing to a file fails.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         self.error = None

@@ -1,4 +1,4 @@
-"""The metrics of a run's checkpoints, at its end."""
+"""Evaluation of a run's checkpoints at its end."""
 
 import shutil
 from pathlib import Path
@@ -23,23 +23,23 @@ from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
 ROUNDING = 1e-6
-"""Largest difference of the metric of the same weights between two sums."""
+"""Tolerance of the metric for the same weights, due to the order of summation."""
 
 
 def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:
-    """Return the trainer's callback of a kind."""
+    """Return the trainer's callback of a class."""
     return next(c for c in trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]
 
 
 def evaluate_checkpoints(
     trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
 ) -> EvaluationResult:
-    """Return the validation metrics of the best and the last checkpoint, and of the references.
+    """Return the validation metrics of the best and last checkpoints and of the references.
 
-    Without any validation (`limit_val_batches=0`) there are none, and no best checkpoint.
+    Without validation (`limit_val_batches=0`), there are neither metrics nor a best checkpoint.
     """
-    # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
-    # the average.
+    # At its end, a validation would restore the weights without averaging; checkpoints contain the
+    # averaged ones.
     trainer.callbacks = [  # type: ignore[attr-defined]
         callback
         for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -56,21 +56,21 @@ def evaluate_checkpoints(
     last = validate("last", last_path)
     if not last.rows:
         return last
-    # Steps may end within an epoch, and then the last weights weren't validated in training.
+    # If training ends within an epoch, the last weights were not validated.
     better = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
-    # Rank 0 decides: it may have written the file before another rank looks.
+    # Rank 0 decides, since it may write the file before another rank checks.
     if trainer.strategy.broadcast(better or not best_path.exists()):
         failed = trainer.is_global_zero and not _copy(last_path, best_path)
         if agree(failed)[0]:
             raise IrodoriError(
-                f"{best_path} can't be written: make room, and resume by:"
+                f"{best_path} can't be written: free space, and resume with:"
                 f" {resume_command(checkpoints.parent)}"
             )
     if trainer.strategy.broadcast(_step_of(best_path) == _step_of(last_path)):
         best = last.renamed("last", "best")
     else:
         metrics.references = False
-        # A step has one validation in the logs: the last checkpoint's.
+        # Only one validation is logged per step: that of the last checkpoint.
         loggers, trainer.loggers = trainer.loggers, []
         best = validate("best", best_path)
         trainer.loggers = loggers
@@ -81,13 +81,13 @@ def evaluate_checkpoints(
 
 
 def _step_of(checkpoint: Path) -> int:
-    """Return the optimizer step that a checkpoint was written after."""
+    """Return the optimizer step of a checkpoint."""
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     return int(stored["global_step"])
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy a file, whole or not at all; return whether there was room for it."""
+    """Copy a file atomically; return whether there was enough space."""
     try:
         with source.open("rb") as original, replacing(target) as file:
             shutil.copyfileobj(original, file)

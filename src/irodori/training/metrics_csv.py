@@ -1,4 +1,4 @@
-"""metrics.csv: a row per logged step and per epoch, whole on disk whatever happens."""
+"""metrics.csv: one row per logged step and per epoch, written atomically."""
 
 import csv
 import io
@@ -14,13 +14,14 @@ from irodori.utils.run_files import METRICS_CSV
 
 
 class MetricsCSV(Logger):
-    """Writes what is logged as rows, every `flush_every` steps: columns by name, and `step` last.
+    """Writes logged metrics as rows, every `flush_every` steps; columns by name, `step` last.
 
-    Of a file that is there already, `keep` rows stay; a line says if there are fewer. Lightning's
-    own logger deletes the file of a resumed run, and rewrites it in place when a column is added.
+    The first `keep` rows of an existing file are kept; a message is printed if there are fewer.
+    Lightning's CSV logger would delete the file of a resumed run and rewrite it in place when a
+    column is added.
     """
 
-    # Files of other callbacks lie in the run folder itself.
+    # Files of other callbacks are in the run folder itself.
     name = version = ""
 
     def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
@@ -30,7 +31,7 @@ class MetricsCSV(Logger):
         self.rows = read(self.path)[:keep] if keep else []
         self._failed = False
         if missing := keep - len(self.rows):
-            print(f"{self.path} lacks {missing} rows of the steps before", flush=True)
+            print(f"{self.path} lacks {missing} rows of previous steps", flush=True)
 
     @property
     def save_dir(self) -> str:
@@ -38,17 +39,17 @@ class MetricsCSV(Logger):
         return str(self.path.parent)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Do nothing: config.yaml holds them."""
+        """Do nothing: they are in config.yaml."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row."""
-        assert step is not None, "Lightning gives each row a step"
+        assert step is not None, "Lightning passes a step with each row"
         self.rows.append({**metrics, "step": step})
         if (step + 1) % self.flush_every == 0:
             self.save()
 
     def save(self) -> None:
-        """Write the file; where it can't be, its rows are kept for the next time."""
+        """Write the file; if this fails, rows are kept for the next time."""
         names = sorted(set().union(*self.rows) - {"step"})
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, [*names, "step"])
@@ -64,12 +65,12 @@ class MetricsCSV(Logger):
             self._failed = True
 
     def finalize(self, status: str) -> None:
-        """Write the file at the end of training or of a validation."""
+        """Write the file at the end of training or validation."""
         self.save()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return a file's rows, with the texts that aren't empty; IrodoriError if it can't be read."""
+    """Read the rows of a file without empty cells; raise IrodoriError if it is unreadable."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""Leaves out what Lightning says about settings that are meant."""
+"""Silencing Lightning's warnings about intended settings."""
 
 import logging
 import warnings
@@ -14,18 +14,18 @@ MEANT = (
     ".*callbacks used to create the checkpoint need to be provided.*",
     ".*before the ``update`` method.*",
     ".*isinstance.treespec, LeafSpec.*",
-    # The metrics of an epoch are the same on all ranks already.
+    # Metrics of an epoch are already the same on all ranks.
     ".*sync_dist=True.*",
-    # The run stops and says more of it.
+    # The run stops with a more detailed message.
     "Encountered `nan` values in tensor.*",
-    # About 1×1 kernels, whose strides in either layout name the same positions.
+    # For 1×1 kernels, the strides of both layouts are equivalent.
     "Grad strides do not match bucket view strides.*",
 )
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out warnings that `MEANT` names, and Lightning's log below errors, within the block."""
+    """Ignore the warnings in `MEANT`, and Lightning's log below errors, within the block."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
         for message in MEANT:

@@ -1,4 +1,4 @@
-"""Colors of the training photographs: their mean and their prior."""
+"""Mean color and color prior of the training photographs."""
 
 from collections.abc import Iterator
 
@@ -11,25 +11,25 @@ from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
 
 SAMPLES = 1000
-"""Largest number of training photographs, evenly spread, that are looked at."""
+"""Largest number of (evenly spaced) training photographs that are read."""
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
-    """Return the mean a* and b* over training photographs (per photograph, then over them)."""
+    """Return the mean a* and b* (per photograph, then over training photographs)."""
     a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
     return a, b
 
 
 def training_prior(data: Samples) -> AbPrior:
-    """Return how frequent colors are in the training photographs."""
+    """Return the color frequencies of the training photographs."""
     return AbPrior.of(_pictures(data), "training photographs")
 
 
 def _pictures(data: Samples) -> Iterator[Tensor]:
-    """Yield training photographs, 3×H×W uint8; damaged ones are reported where they are trained on.
+    """Yield training photographs, 3×H×W uint8; damaged ones are reported during training.
 
     Raises:
-        IrodoriError: not one of them can be decoded.
+        IrodoriError: none of them can be decoded.
     """
     decoded, reason = 0, ""
     for sample in range(0, len(data.index), -(-len(data.index) // SAMPLES)):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically."""
 
 import hashlib
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 import psutil
 
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
-"""Names of files that are being written: the target's name and the number of the process."""
+"""Name pattern of temporary files: the target's name and the process id."""
 LONGEST = 255
-"""Bytes that a file's name may have, nearly everywhere."""
+"""Largest length of a file name in bytes on most file systems."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedRandom]:
-    """Open a binary file that appears as `path` when the block ends well, and not otherwise."""
+    """Open a binary file that appears at `path` only if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps ranks that write the same file apart.
+    # The process id distinguishes ranks that write the same file.
     part = path.with_name(f".{_stem(path.name)}.{os.getpid()}.part")
     try:
         with part.open("w+b") as file:
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        # A write that fails doesn't say of which file it was.
+        # Errors of failed writes don't contain the file name.
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -39,9 +39,9 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
 
 
 def remove_stale_files(targets: Iterable[Path]) -> None:
-    """Remove what `replacing` left unfinished of these targets.
+    """Remove unfinished files of `replacing` for these targets.
 
-    Files of this process go, and of processes that have ended.
+    Files of this process and of ended processes are removed.
     """
     names: dict[Path, set[str]] = defaultdict(set)
     for target in targets:
@@ -57,14 +57,14 @@ def remove_stale_files(targets: Iterable[Path]) -> None:
 
 
 def _stem(name: str) -> str:
-    """Return the name, or a digest of it where nothing could be added to it."""
+    """Return the name, or a digest if the name is too long to be extended."""
     if len(os.fsencode(name)) + len("..4194304.part") <= LONGEST:
         return name
     return hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to disk, too, where folders can be opened."""
+    """Flush the renaming to disk, if folders can be opened."""
     with suppress(PermissionError):  # Windows
         descriptor = os.open(folder, os.O_RDONLY)
         try:

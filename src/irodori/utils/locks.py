@@ -1,4 +1,4 @@
-"""The lock of a folder."""
+"""Locking a folder."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from irodori.utils.errors import IrodoriError
 
 LOCK = ".lock"
-"""The file that `lock` leaves in a folder."""
+"""Name of the lock file in a folder."""
 
 
 def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy[FileLock]":
-    """Return a held lock of a folder, which ends as a context manager, or with the process.
+    """Lock a folder, until the returned context manager or the process ends.
 
     Raises:
-        IrodoriError: another process holds the folder, still after `patience` seconds.
+        IrodoriError: another process still holds the lock after `patience` seconds.
     """
     try:
         return FileLock(folder / LOCK).acquire(timeout=patience)

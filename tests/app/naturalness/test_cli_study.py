@@ -57,7 +57,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for arguments, said in (
-            (("serve", tmp_path / "new.db"), "--truth says where"),
+            (("serve", tmp_path / "new.db"), "--truth"),
             (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "not a folder"),
             (("serve", path, "--truth", truth), "already holds a study"),
             (("serve", path, "--seconds", 3), "already holds a study"),

@@ -120,7 +120,7 @@ class ShardCache:
         whole = part.stat().st_size == num_bytes and file.stat() == stat
         if not whole or (shard.sha256 and _sha256_of(part) != shard.sha256):
             part.unlink()
-            reason = "has a different sha256 than in its index" if whole else "changed meanwhile"
+            reason = "has another sha256 than in its index" if whole else "changed meanwhile"
             raise ChangedError(f"{url} {reason}")
         part.replace(path)
 

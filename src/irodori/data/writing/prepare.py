@@ -176,7 +176,9 @@ def _unidentified(content: bytes) -> str:
     if heic and "HEIF" not in _formats():
         return "HEIC, which needs an extra: pip install 'irodori[heif]'"
     return (
-        "damaged header" if heic or content.startswith(_MAGIC) else "not an image of a known kind"
+        "damaged: its header"
+        if heic or content.startswith(_MAGIC)
+        else "not an image of a known kind"
     )
 
 

@@ -27,10 +27,11 @@ EXAMPLE = (2, 1, 75, 109)
 """Shape of the traced input. No stride divides its sides, so that cropping is part of the graph."""
 USE = (
     "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
-    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cropped to H×W,"
-    " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; with the"
-    " picture's own luminance it gives the colors. The color space irodori.color.rgb.Rgb has three"
-    " channels of sRGB instead of chrominance. logits, B×classes, are scene scores before softmax."
+    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled by 2, cropped to"
+    " H×W, and converted to native units by (chroma - 0.5) * 2 * chroma_range + chroma_center; with"
+    " the picture's own luminance it gives the colors. The color space irodori.color.rgb.Rgb has"
+    " three channels of sRGB instead of chrominance. logits, B×classes, are scene scores before"
+    " softmax."
 )
 """Text in the description that explains inputs and outputs."""
 

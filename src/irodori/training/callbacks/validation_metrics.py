@@ -1,4 +1,4 @@
-"""The metrics of metrics.json: the model beside all-gray and mean-color pictures."""
+"""Measuring the metrics of metrics.json for the model and two references."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,23 +16,22 @@ from irodori.training.ranks import gather
 
 
 class ValidationMetrics(Callback):
-    """Measures the model, and two references beside it, during `trainer.validate`.
+    """Measures the model and two references during `trainer.validate`.
 
-    The reference pictures keep the photo's own L* and take one chrominance for all pixels: that of
-    gray, and the mean a*b* of the *training* photographs. They do not depend on the model's color
-    space. Where that has a luminance of its own to predict (RGB), a fourth row is the picture with
-    this luminance left in it.
+    The reference pictures have the photo's L* and a constant chrominance: gray, and the mean a*b*
+    of the *training* photographs. They don't depend on the model's color space. If the model also
+    predicts a luminance (RGB), a fourth row has the pictures with it.
 
     Args:
         classes: names of the scenes.
-        prior: what class-balanced AuC is weighted by.
-        metrics: what is measured.
-        perceptual: LPIPS and distances of sets, too, where their weights are at hand.
+        prior: color frequencies for class-balanced AuC.
+        metrics: factories of the metrics.
+        perceptual: also measure LPIPS and set distances if their weights are available.
 
     Attributes:
         row: name of the model's row.
-        references: whether they are measured, too; they are the same for every checkpoint.
-        result: of the last validation, from all ranks.
+        references: whether to measure the references, which are the same for every checkpoint.
+        result: result of the last validation, from all ranks.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class ValidationMetrics(Callback):
         self.result = EvaluationResult()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start from nothing."""
+        """Create a new evaluation."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
         assert isinstance(pl_module, ColorizationModule)
@@ -88,7 +87,7 @@ class ValidationMetrics(Callback):
             return
         evaluation = self._evaluation
         rows = evaluation.overall()
-        # Ranks have stretches of the photographs, in their order.
+        # Ranks have contiguous parts of the photographs, in order.
         records = [record for part in gather(evaluation.records) for record in part]
         self.result = EvaluationResult(
             rows,

@@ -1,4 +1,4 @@
-"""A job of a sweep, and the command that runs it as `train.py` runs a single run."""
+"""Jobs of a sweep, and the commands that run them like single runs."""
 
 import sys
 from collections.abc import Sequence
@@ -18,34 +18,34 @@ from irodori.utils.run_files import CONFIG
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its overrides and what it needs."""
+    """A job: overrides and required resources."""
 
     number: int
     overrides: tuple[str, ...]
-    """All of its own, as Hydra's sweeper made them."""
+    """All overrides of the job, from Hydra's sweeper."""
     varied: tuple[str, ...]
-    """Those that the sweep varies."""
+    """Overrides that the sweep varies."""
     folder: Path
-    """Its run folder, absolute."""
+    """Absolute path of the run folder."""
     devices: int
     nodes: int
     accelerator: str
-    """auto, cpu or gpu."""
+    """Accelerator: auto, cpu or gpu."""
 
 
 def make_jobs(
     loader: ConfigLoader, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
 ) -> list[Job]:
-    """Return a batch's jobs, each composed and checked: mistakes are reported before any starts.
+    """Compose and check the jobs of a batch, so that errors are reported before any starts.
 
     Args:
-        loader: Hydra's.
+        loader: Hydra's configuration loader.
         sweep: the sweep's configuration.
-        batch: the overrides of each job.
-        first: the first job's number.
+        batch: overrides of each job.
+        first: number of the first job.
 
     Raises:
-        IrodoriError: a job's configuration is wrong; the message names the job.
+        IrodoriError: a job's configuration is invalid; the message names the job.
     """
     fixed = {
         override.get_key_element()
@@ -78,21 +78,21 @@ def make_jobs(
 
 
 def _devices(trainer: DictConfig) -> int:
-    """Return the number of devices that a job has on a node, counted as the job itself does."""
+    """Return the number of devices per node of a job, counted as in the job itself."""
     if isinstance(trainer.devices, int) and trainer.devices > 0:
         return trainer.devices
-    # "auto", -1 or a list: counting GPUs imports torch.
+    # For "auto", -1 or a list, since counting GPUs imports torch.
     from irodori.training.hardware import devices_per_node
 
     return devices_per_node(trainer)
 
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
-"""Starts of keys that are the sweep's own matter, or are set for each job."""
+"""Prefixes of keys that concern the sweep, or are set for each job."""
 
 
 def program(sweep: DictConfig) -> list[str]:
-    """Return the script, and the arguments that find the sweep's configuration again.
+    """Return the script, and the arguments that locate the sweep's configuration.
 
     Args:
         sweep: the sweep's configuration.
@@ -112,14 +112,14 @@ def program(sweep: DictConfig) -> list[str]:
 
 
 def given(sweep: DictConfig, kind: str) -> list[str]:
-    """Return the overrides of the sweep's command line, word for word; kind: hydra or task."""
+    """Return the overrides of the sweep's command line, unchanged; kind: hydra or task."""
     texts = OmegaConf.to_container(sweep.hydra.overrides[kind], resolve=False)
     assert isinstance(texts, list)
     return texts
 
 
 def command(program: Sequence[str], job: Job) -> list[str]:
-    """Return a job's command line; a run that was started is resumed."""
+    """Return a job's command line, which resumes a started run."""
     if (job.folder / CONFIG).exists():
         return [sys.executable, program[0], f"resume={quoted(str(job.folder))}"]
     return [
@@ -132,5 +132,5 @@ def command(program: Sequence[str], job: Job) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Return a value that Hydra's grammar reads as this text, whatever stands in it."""
+    """Quote any text for Hydra's grammar."""
     return QuotedString(text, Quote.double).with_quotes()

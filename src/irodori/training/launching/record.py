@@ -1,4 +1,4 @@
-"""The record of a job, in its folder's job.json."""
+"""The record of a job in job.json."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ from irodori.utils.files import replacing
 from irodori.utils.run_files import JOB, METRICS
 
 SEARCH = "search.json"
-"""The file that makes a sweep's folder one of a search: its space, and each job's values."""
+"""File of a search in the sweep's folder: its space, and the values of each job."""
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -28,19 +28,19 @@ class Record:
     overrides: list[str]
     varied: list[str]
     exit_status: int | None = None
-    """Negative: the signal that ended the job."""
+    """Exit status; negative for the signal that ended the job."""
     error: str | None = None
-    """The last line that says what went wrong."""
+    """Last error line in the output."""
 
     def __str__(self) -> str:
-        """Return how the job ended, in a few words."""
+        """Return a short description of how the job ended."""
         if self.status == "failed":
             return f"job {self.job} failed: {self.error} (exit status {self.exit_status})"
         return f"job {self.job} {self.status}"
 
 
 def last_error(lines: Sequence[str]) -> str:
-    """Return the last of these lines that names an error, or else the last one."""
+    """Return the last line that names an error, or else the last line."""
     for line in reversed(lines):
         name = line.split(":")[0]
         if name == "error" or (name.isprintable() and name.endswith(("Error", "Exception"))):
@@ -51,7 +51,7 @@ def last_error(lines: Sequence[str]) -> str:
 def note(
     job: Job, status: Status = "waiting", exit_status: int | None = None, error: str | None = None
 ) -> Record:
-    """Write a job's job.json, whole or not at all, and return its content."""
+    """Write a job's job.json atomically, and return its content."""
     overrides, varied = list(job.overrides), list(job.varied)
     record = Record(job.number, status, overrides, varied, exit_status, error)
     with replacing(job.folder / JOB) as file:
@@ -60,7 +60,7 @@ def note(
 
 
 def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> Record:
-    """Write how a job ended, by its exit status and its last lines of output."""
+    """Record how a job ended, by its exit status and last lines of output."""
     if exit_status == 0:
         return note(job, "done", exit_status)
     if exit_status == REQUEUE or told_to_stop:
@@ -70,32 +70,32 @@ def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: boo
         error = f"killed by {signal.Signals(-exit_status).name}"
         if exit_status == -signal.SIGKILL:
             error += ", as the system does when memory runs out"
-            # Which has printed why; Lightning then kills the first one.
+            # That rank has printed the error; Lightning then kills the first one.
             error += ", or because another rank failed" if job.devices > 1 else ""
     return note(job, "failed", exit_status, error)
 
 
 def read(folder: Path) -> Record | None:
-    """Return the record in a job's folder, if there is one."""
+    """Return the record in a job's folder, if any."""
     path = folder / JOB
     return Record(**json.loads(path.read_text())) if path.exists() else None
 
 
 def read_all(sweep: Path) -> list[tuple[Path, Record]]:
-    """Return folders and records of a sweep's jobs, by number."""
+    """Return folders and records of a sweep's jobs, ordered by number."""
     found = [(path.parent, Record(**json.loads(path.read_text()))) for path in sweep.rglob(JOB)]
     return sorted(found, key=lambda pair: pair[1].job)
 
 
 def score(folder: Path) -> float | None:
-    """Return the main metric of a done job's best checkpoint; None of any other."""
+    """Return the main metric of a finished job's best checkpoint; None for other jobs."""
     known = read(folder)
     best = rows(folder).get("best") if known and known.status == "done" else None
     return float(best[MAIN]) if best else None
 
 
 def rows(folder: Path) -> dict[str, Any]:
-    """Return the rows of a job's metrics.json; none if it hasn't come so far."""
+    """Return the rows of a job's metrics.json; empty if it doesn't exist yet."""
     path = folder / METRICS
     found: dict[str, Any] = json.loads(path.read_text())["rows"] if path.exists() else {}
     return found

@@ -1,4 +1,4 @@
-"""The loggers of a run: metrics.csv always, and what is configured beside it."""
+"""Loggers of a run: metrics.csv, and the configured one."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -12,10 +12,10 @@ from irodori.training.metrics_csv import MetricsCSV
 
 
 def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
-    """Return the logger of metrics.csv, of which `keep_rows` rows stay, and the configured one.
+    """Create the logger of metrics.csv (keeping `keep_rows` rows) and the configured one.
 
-    A configured logger is one of Lightning's, or with `_partial_: true` a function of
-    `(run, rows)` that returns a logger or None: the run, and the rows of metrics.csv so far.
+    A configured logger is a Lightning logger or, with `_partial_: true`, a function of the run and
+    the previous rows of metrics.csv that returns a logger or None.
 
     Raises:
         IrodoriError: a package is missing.
@@ -32,5 +32,5 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
 
 
 def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a row of metrics.csv, which may be texts, without its step."""
+    """Convert a row of metrics.csv to numbers, without its step."""
     return {name: float(value) for name, value in row.items() if name != "step"}

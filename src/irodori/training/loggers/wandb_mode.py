@@ -1,4 +1,4 @@
-"""Whether W&B logs online, offline or not at all, and why."""
+"""Choosing W&B's mode: online, offline or disabled."""
 
 import os
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ Mode = Literal["online", "offline", "disabled"]
 
 
 def wandb_mode(setting: str) -> tuple[Mode, str]:
-    """Return the mode and why: the setting, WANDB_MODE, online if a key is found, else offline.
+    """Return mode and reason: the setting, WANDB_MODE, online if a key is found, else offline.
 
     Raises:
         IrodoriError: the mode is unknown.
@@ -24,9 +24,9 @@ def wandb_mode(setting: str) -> tuple[Mode, str]:
                 return known, source
         if mode:
             known = ", ".join(get_args(Mode))
-            raise IrodoriError(f"{source}={mode} is unknown; it is one of auto, {known}")
+            raise IrodoriError(f"{source}={mode} is unknown: choose one of auto, {known}")
     url = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-    # `wandb login` leaves a key in the netrc file; to ask W&B itself takes a second.
+    # `wandb login` stores a key in the netrc file; asking W&B itself takes a second.
     if os.environ.get("WANDB_API_KEY") or get_netrc_auth(url):
         return "online", "key found"
     return "offline", "no key found"
