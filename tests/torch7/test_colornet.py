@@ -110,7 +110,7 @@ WRONG = {
         net, ("linear", 0), weight=np.zeros((2**22, 1), np.float32)
     ),
     "threshold": lambda net: replaced(net, ("mid", 2), threshold=0.1),
-    "variance isn't above 0": lambda net: replaced(
+    "variance isn't positive": lambda net: replaced(
         net, ("mid", 1), running_var=np.full(32, -1, np.float32)
     ),
     "upsampling by 4": lambda net: replaced(net, ("color", 3), scale_factor=4),
