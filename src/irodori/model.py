@@ -1,4 +1,4 @@
-"""`Model`: a network with its color space and classes, as checkpoints hold it."""
+"""`Model`: a network with its color space and classes, as stored in checkpoints."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -24,16 +24,16 @@ __all__ = ["Model", "build_model", "color_pictures", "load_model", "read_checkpo
 
 @dataclass(frozen=True)
 class Model:
-    """A network with what its numbers mean.
+    """A network with its color space, scene classes and training metadata.
 
     Attributes:
-        network: predicts chrominance in `space` and the logits of `classes`.
-        space: the color space.
+        network: network that predicts chrominance in `space` and logits of `classes`.
+        space: color space.
         classes: names of the scenes; empty without classification.
-        alpha: weight of the classification loss that it was trained with.
-        mean_ab: mean a* and b* of the training photographs: the color that needs no network.
-        trained_on: name, length and SHA-256 of the training shards, also those of a model that
-            this one was initialized with.
+        alpha: weight of the classification loss in training.
+        mean_ab: mean a* and b* of the training photographs.
+        trained_on: name, size and SHA-256 of the training shards, including those of a model used
+            for initialization.
     """
 
     network: JointNetwork
@@ -44,7 +44,7 @@ class Model:
     trained_on: tuple[dict[str, Any], ...] = ()
 
     def describe(self) -> dict[str, Any]:
-        """Return all that `build_model` needs besides the weights, in plain types.
+        """Return the description that `build_model` needs besides the weights, as plain types.
 
         Raises:
             TypeError: an argument of a part of the network can't be described.
@@ -61,11 +61,11 @@ class Model:
 
 
 def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
-    """Return the model of a checkpoint, on the CPU, in evaluation mode.
+    """Load a model from a checkpoint, on the CPU and in evaluation mode.
 
     Args:
-        path: a run folder, a checkpoint of a run, or a safetensors file of `irodori export`.
-        trust: names of packages besides irodori whose classes it may name.
+        path: run folder, checkpoint, or safetensors file of `irodori export`.
+        trust: names of packages besides irodori whose classes the checkpoint may use.
 
     Raises:
         IrodoriError: see `checkpoint_file`, `read_checkpoint` and `build_model`.
@@ -77,22 +77,22 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
     except IrodoriError as error:
         raise IrodoriError(f"{path}: {error}") from None
     except Exception as error:
-        # Errors of any kind: the description is somebody else's.
+        # Any exception, since the description may come from anyone.
         reason = shorten(str(error), 200, placeholder="…") or type(error).__name__
-        raise IrodoriError(f"{path}: its description and weights don't fit: {reason}") from None
+        raise IrodoriError(f"{path}: its description and weights don't match: {reason}") from None
 
 
 def build_model(
     description: dict[str, Any], weights: dict[str, Tensor], trust: Sequence[str] = ()
 ) -> Model:
-    """Return the model of a description (see `Model.describe`) and its network's weights.
+    """Build a model from a description (see `Model.describe`) and weights.
 
-    Before the network takes memory, it is built on the meta device and compared with the weights,
-    which become its own.
+    The network is built on the meta device and compared with the weights, which are then assigned
+    without copying.
 
     Raises:
-        IrodoriError: a class isn't trusted (see `describable.build`), or the description is for
-            other ranges of the color space, or doesn't fit the weights.
+        IrodoriError: a class isn't trusted (see `describable.build`), the description has other
+            ranges of the color space, or it doesn't match the weights.
         Exception: of many kinds, if the description is damaged.
     """
     space = build_space(description["color_space"], trust)
@@ -103,7 +103,7 @@ def build_model(
         except (NotImplementedError, RuntimeError):
             if not trust:
                 raise
-            # A user's own class may need numbers, which this device hasn't.
+            # Custom classes may need values, which the meta device doesn't have.
             network = build(description["network"], trust)
         if not isinstance(network, JointNetwork):
             raise IrodoriError(f"describes a {type(network).__name__}, not a JointNetwork")
@@ -112,11 +112,11 @@ def build_model(
             ("chroma channels", space.chroma_channels, network.chroma_channels),
         ):
             if found != wanted:
-                raise IrodoriError(f"names {found} {name}, but its network has {wanted}")
+                raise IrodoriError(f"has {found} {name}, but its network has {wanted}")
         wanted = network.state_dict()
         check_shapes(wanted, weights)
         if trust or {name for name, _ in network.named_buffers()} - wanted.keys():
-            # It has more numbers than its weights.
+            # It has tensors that are not part of the weights.
             network = build(description["network"], trust)
     weights = {name: weight.to(wanted[name].dtype) for name, weight in weights.items()}
     network.load_state_dict(weights, assign=True)
@@ -132,15 +132,15 @@ def build_model(
 
 
 class _Uninitialized(TorchFunctionMode):
-    """Leaves out the functions of torch.nn.init: all weights are loaded afterwards.
+    """Skips the functions of torch.nn.init, since all weights are loaded afterwards.
 
-    On the meta device they would import torch's compiler, for seconds.
+    On the meta device they would import torch's compiler, which takes seconds.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call the function, or return its tensor as it is."""
+        """Call the function, or return its tensor unchanged."""
         kwargs = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
@@ -148,10 +148,10 @@ class _Uninitialized(TorchFunctionMode):
 
 
 def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> ColorSpace:
-    """Return the color space of a description.
+    """Build the color space of a description.
 
     Raises:
-        IrodoriError: its class isn't trusted, or it has other ranges now.
+        IrodoriError: its class isn't trusted, or its ranges have changed.
     """
     space = build({key: part for key, part in description.items() if key != "ranges"}, trust)
     name = type(space).__name__
@@ -165,7 +165,7 @@ def build_space(description: dict[str, Any], trust: Sequence[str] = ()) -> Color
 
 
 def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Raise IrodoriError unless weights have the names and shapes that a network wants."""
+    """Raise IrodoriError unless weights have the names and shapes that a network expects."""
     if names := wanted.keys() - found.keys():
         raise IrodoriError(f"lacks {len(names)} tensors, such as {min(names)}")
     if names := found.keys() - wanted.keys():
@@ -185,18 +185,18 @@ def color_pictures(
     images: list[Tensor],
     own_luminance: bool = True,
 ) -> tuple[list[Tensor], Tensor | None]:
-    """Color pictures, each at its own size; those of equal size go through the network together.
+    """Colorize pictures, each at its own size; pictures of equal size form a batch.
 
     Args:
-        network: a `JointNetwork` in evaluation mode.
-        space: the color space that the network was trained in.
+        network: `JointNetwork` in evaluation mode.
+        space: color space of the network.
         images: N pictures, each 3×H×W uint8 RGB, of which only the luminance is used.
-        own_luminance: False keeps the luminance that the network predicts, in a space where it
-            predicts one (`ColorSpace.as_predicted`).
+        own_luminance: False uses the luminance predicted by the network, in spaces that contain one
+            (`ColorSpace.as_predicted`).
 
     Returns:
-        N pictures of the same sizes, 3×H×W uint8 RGB, and N×num_classes logits (None when the
-        network has no scenes).
+        N pictures of the same sizes, 3×H×W uint8 RGB, and N×num_classes logits (None without
+        classification).
     """
     by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, image in enumerate(images):

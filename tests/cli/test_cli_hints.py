@@ -129,6 +129,6 @@ def test_what_does_not_fit_is_refused_before_any_work(scans, checkpoint, tmp_pat
     refused(colorize(*one, "none.json", checkpoint=checkpoint), "none.json", "No such file")
     refused(colorize(*one, scans / "two.png", checkpoint=checkpoint), "two.png", "not JSON")
     without = save_checkpoint(model(), tmp_path / "plain.ckpt")
-    refused(colorize(*one, hints[1], checkpoint=without), "takes no hints")
+    refused(colorize(*one, hints[1], checkpoint=without), "support hints")
     assert not Path("out").exists()
     assert not Path("x.png").exists()

@@ -24,7 +24,7 @@ def test_the_command_trains_resumes_and_evaluates(data, tmp_path):
     assert "/runs/mine/" in folder
     status, lines = irodori(tmp_path, "train", f"resume={folder}")
     assert status == [0], lines
-    assert any("this run is finished" in line for line in lines)
+    assert any("this run is already finished" in line for line in lines)
     status, lines = irodori(tmp_path, "evaluate", f"checkpoint={folder}", "perceptual=false")
     assert status == [0], lines
     metrics = f"{lines[-1].removeprefix('evaluation: ')}/metrics.json"

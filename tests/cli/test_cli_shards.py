@@ -67,7 +67,7 @@ def test_what_is_written_can_be_trained_on(output):
 
 def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
     done = shards("write", photos, output, "--shard-samples", "5")
-    assert "finished already" in done.stdout
+    assert "already complete" in done.stdout
     config = composed(next_overrides(done))
     data = instantiate(config.data)
     assert len(ShardOpener(tmp_path).open(data.train)) == 10
@@ -86,7 +86,7 @@ def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
 
 def test_verify(output, tmp_path):
     done = shards("verify", output, "--jobs", "1")
-    assert (done.exit_code, done.stdout) == (0, "3 shards, 12 images: whole\n")
+    assert (done.exit_code, done.stdout) == (0, "3 shards, 12 images: intact\n")
     for path in output.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "val-000000.tar").unlink()

@@ -70,7 +70,7 @@ def test_bad_photos_are_left_out(folders, checkpoint):
         (["none", "--styles", "styles", "--output", "x.png"], "none: no such folder"),
         (["photos", "--styles", "none", "--output", "x.png"], "none: no such folder"),
         (["photos", "--styles", "styles", "--output", "x.gif"], "x.gif: give a name"),
-        (["photos", "--styles", "styles", "--output", "there.png"], "is there already"),
+        (["photos", "--styles", "styles", "--output", "there.png"], "already exists"),
         (["photos", "--styles", "empty", "--output", "x.png"], "no photo there"),
         (
             ["photos", "--styles", "styles", "--output", "x.png", "--saturation", "9"],

@@ -116,8 +116,8 @@ def test_a_class_that_is_no_id(tmp_path, label):
     ("files", "message"),
     [
         ([*sample("a"), ("b.cls", b"1")], "key 'b' has a .cls but no image"),
-        (sample("a") + sample("b") + sample("a"), "key 'a' stands there twice"),
-        ([*sample("a"), ("a.jpg", b"again")], "a.jpg stands there twice"),
+        (sample("a") + sample("b") + sample("a"), "key 'a' appears twice"),
+        ([*sample("a"), ("a.jpg", b"again")], "a.jpg appears twice"),
         ([("a.txt", b"text")], "no images"),
         ([], "no images"),
     ],
@@ -154,7 +154,7 @@ def test_what_is_no_tar(tmp_path):
     path = tmp_path / "a.tar"
     fails("No such file", scan, path)
     path.write_bytes(b"not a tar" * 1000)
-    fails("no whole tar", scan, path)
+    fails("not a complete tar", scan, path)
 
 
 # --- Index
@@ -231,7 +231,7 @@ def test_a_label_beyond_the_classes(shards, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "has version 1, known is 2"),
+        ({"version": 1}, "has version 1, expected 2"),
         ({"shards": [{"name": "a.tar"}]}, "is damaged"),
         ({"classes": None}, "is damaged"),
         ({"shards": 3}, "is damaged"),
@@ -305,7 +305,7 @@ def test_class_names_that_cannot_be_used(tmp_path):
     fails("No such file", read_classes, path)
     for text, message in [
         (b" \n", "no class names"),
-        (b"a\nb\na\n", "line 3: class 'a' stands there twice"),
+        (b"a\nb\na\n", "line 3: class 'a' appears twice"),
         (b"/a/abbey 1\n", "has id 1 but is number 0"),
         (b"\xff\xfe", "not UTF-8"),
     ]:

@@ -129,7 +129,7 @@ def test_a_cache_that_would_be_filled_anew_all_the_time_is_refused(config):
         refuse_small_cache(changed(config, cache_gb=1.0), away, 1)
     # The batch of four walks through both shards, but only through one on each of four machines.
     walk = changed(config, cache_gb=1.0, shuffle="shards")
-    with pytest.raises(IrodoriError, match=r"less than the 2 GB of shards that a batch of 4 walks"):
+    with pytest.raises(IrodoriError, match=r"less than the 2 GB of shards that a batch of 4 reads"):
         refuse_small_cache(walk, away, 1)
     refuse_small_cache(walk, away, 4)
     for fits in ({"cache_gb": 9.0}, {}, {"cache_gb": 9.0, "shuffle": "shards"}):

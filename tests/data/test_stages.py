@@ -83,9 +83,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
         file.write(bytes([last ^ 1]))
     batch = validation_batch(index, 0, 1, 2)
     assert batch["valid"].tolist() == [True, False, True]
-    assert batch["bad"] == [
-        "s-0.tar: k1: its bytes are not those that the index has the checksum of"
-    ]
+    assert batch["bad"] == ["s-0.tar: k1: its bytes don't match the index's checksum"]
 
 
 # --- the user's stages

@@ -76,8 +76,8 @@ def test_keys_may_be_long_and_not_ascii(tmp_path, photos):
     ("samples", "message"),
     [
         ([("a", 0, 0), ("a", 1, 0)], "key 'a' twice"),
-        ([("a.b", 0, 0)], "must not be empty or hold a dot"),
-        ([("", 0, 0)], "must not be empty or hold a dot"),
+        ([("a.b", 0, 0)], "must not be empty or contain a dot"),
+        ([("", 0, 0)], "must not be empty or contain a dot"),
         ([("__a__/b", 0, 0)], "begin with __"),
         ([], "no samples"),
     ],

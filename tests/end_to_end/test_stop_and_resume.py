@@ -51,7 +51,7 @@ def last_line(run):
 
 
 def resume_hint(place):
-    return f"resume by: irodori train resume={place / 'run'}"
+    return f"resume with: irodori train resume={place / 'run'}"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_signals_at_any_time_and_the_run_is_the_same(data, whole, tmp_path):
         assert run.end() == [75], run.output
         name = signal.Signals(signum).name
         hint = resume_hint(tmp_path)
-        assert last_line(run) == f"stopped by {name}: step {step} is written; {hint}"
+        assert last_line(run) == f"stopped by {name}: step {step} is saved; {hint}"
     last = resume(tmp_path)
     assert last.end() == [0], last.output
     assert last_line(last) == f"run: {tmp_path / 'run'}"
@@ -119,11 +119,11 @@ def test_an_end_at_the_start_and_ctrl_c_are_one_line(data, whole, tmp_path):
     run = start(tmp_path, data, hook=(*early, signal.SIGTERM))
     assert run.end() == [75], run.output
     assert run.output.splitlines() == [
-        f"stopped by SIGTERM: no checkpoint is written yet; {resume_hint(tmp_path)}"
+        f"stopped by SIGTERM: no checkpoint is saved yet; {resume_hint(tmp_path)}"
     ]
     run = resume(tmp_path, hook=(at, MODULE, "validation_step", 2, signal_all, signal.SIGINT))
     assert run.end() == [1], run.output
-    line = f"error: interrupted; step 3 is written; {resume_hint(tmp_path)}"
+    line = f"error: interrupted; step 3 is saved; {resume_hint(tmp_path)}"
     assert last_line(run) == line
     run = resume(tmp_path, hook=(*early, signal.SIGINT))
     assert run.end() == [1], run.output
@@ -159,7 +159,7 @@ def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, wh
     assert "epoch-0003.png can't be written: " in run.output
     last = place / "run" / "checkpoints" / "last.ckpt"
     assert last_line(run) == (
-        f"error: the end of training can't be written to {last}: make room, and"
+        f"error: the final checkpoint can't be written to {last}: free space, and"
         f" {resume_hint(place)}"
     )
     assert torch.load(last, weights_only=True)["global_step"] == 3
@@ -168,8 +168,8 @@ def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, wh
     run = resume(place, hook=evaluation)
     assert run.end() == [1], run.output
     assert last_line(run) == (
-        f"error: [Errno 27] File too large: '{place / 'run' / 'pictures' / 'best.png'}'; make room;"
-        f" step 9 is written; {resume_hint(place)}"
+        f"error: [Errno 27] File too large: '{place / 'run' / 'pictures' / 'best.png'}'; free"
+        f" space; step 9 is saved; {resume_hint(place)}"
     )
     run = resume(place)
     assert run.end() == [0], run.output
@@ -197,7 +197,7 @@ def test_two_ranks_stop_together_and_go_on_the_same(data, whole, tmp_path):
     run = start(tmp_path, data, "trainer.devices=2", ranks=2, hook=stop, hook_rank=1)
     assert run.end() == [75, 0], run.output
     assert last_line(run) == (
-        f"stopped by a signal to another rank: step 2 is written; {resume_hint(tmp_path)}"
+        f"stopped by a signal to another rank: step 2 is saved; {resume_hint(tmp_path)}"
     )
     # The loss of one rank diverges: both stop, and nothing of it is written.
     run = resume(tmp_path, ranks=2, hook=(diverging, 3), hook_rank=1)
@@ -266,10 +266,10 @@ def test_ranks_that_lightning_starts_end_with_the_first_one(data, tmp_path):
         hook=(at, MODULE, "training_step", 2, signal_self, signal.SIGTERM),
     )
     assert run.end() == [75], run.output
-    assert last_line(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"
+    assert last_line(run) == f"stopped by SIGTERM: step 2 is saved; {resume_hint(tmp_path)}"
     # Before the other rank has come, there is nobody who would answer it.
     launcher = "lightning.pytorch.strategies.launchers.subprocess_script:"
     begun = (at, launcher, "_set_num_threads_if_needed", 1, signal_self, signal.SIGTERM)
     run = resume(tmp_path, hook=begun)
     assert run.end() == [75], run.output
-    assert last_line(run) == f"stopped by SIGTERM: step 2 is written; {resume_hint(tmp_path)}"
+    assert last_line(run) == f"stopped by SIGTERM: step 2 is saved; {resume_hint(tmp_path)}"

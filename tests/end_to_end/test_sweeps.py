@@ -75,7 +75,7 @@ def test_a_sweep_that_was_told_to_stop_goes_on(data, tmp_path):
     assert sweep.wait(90) == 75, sweep.lines
     assert not jobs_below(folder)
     assert json.loads((folder / "0" / "job.json").read_text())["status"] == "stopped"
-    assert any(line.startswith("job 0 was stopped; resume by: ") for line in sweep.lines)
+    assert any(line.startswith("job 0 was stopped; resume with: ") for line in sweep.lines)
     assert (folder / "0" / "checkpoints" / "last.ckpt").exists()
 
     again = Sweep(tmp_path, *options)

@@ -105,7 +105,7 @@ def test_verdicts_and_words(comparison):
     said = " ".join(answer(comparison))
     assert said.startswith("lab has the lowest chrominance RMSE: ")
     assert "better than luv and rgb" in said
-    assert "can't be told apart from yuv:" in said
+    assert "can't be distinguished from yuv:" in said
     assert "All of them are better than the mean color and all gray." in said
 
 
@@ -118,7 +118,7 @@ def test_names_that_hold_commas_are_quoted(tmp_path):
 
 @pytest.mark.parametrize(
     ("better", "relation"),
-    [(-9.0, "Both are worse than"), (-5.6, "Neither can be told apart from")],
+    [(-9.0, "Both are worse than"), (-5.6, "Neither can be distinguished from")],
 )
 def test_no_variant_wins_that_is_no_better_than_the_mean_color(tmp_path, better, relation):
     """And the words are those of the table, also where a difference is for the worse."""
@@ -153,7 +153,7 @@ def test_another_metric_may_decide(tmp_path):
     said = answer(compare([tmp_path], metric="ssim"))
     assert re.match(r"lab has the highest SSIM: 0\.\d{4} \(95 % interval", said[0])
     for name in ("colorfulness", "warmth"):
-        with pytest.raises(IrodoriError, match=f"--metric {name} is no metric to rank by"):
+        with pytest.raises(IrodoriError, match=f"--metric {name} can't rank variants"):
             compare([tmp_path], metric=name)
 
 
@@ -241,7 +241,7 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
     run(tmp_path / "0")
     (warning,) = compare([tmp_path], "best").warnings
     assert "chosen on the photographs that they are reported on" in warning
-    with pytest.raises(IrodoriError, match="--row first is unknown: last or best"):
+    with pytest.raises(IrodoriError, match="--row first is unknown: give last or best"):
         compare([tmp_path], "first")
 
 

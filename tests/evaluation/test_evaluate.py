@@ -254,7 +254,7 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
     both = [f"predictions={mine}", f"truth={truth}"]
     assert "give checkpoint=" in refuse(tmp_path / "out")
     assert "give checkpoint=" in refuse(tmp_path / "out", both[0])
-    assert "is no folder" in refuse(tmp_path / "out", both[0], f"truth={truth}/no")
+    assert "not a folder" in refuse(tmp_path / "out", both[0], f"truth={truth}/no")
     assert "no prior" in refuse(tmp_path / "out", *both, f"ab_prior={mine}/no.json")
 
     (mine / "more.png").write_bytes((truth / "odd" / "photo101.png").read_bytes())
@@ -271,7 +271,7 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
     assert "lacks 1 of 7 pictures, the first is odd/photo103" in refuse(tmp_path / "out", *both)
     place.write_bytes(content)
     (mine / "odd" / "photo103.png").write_bytes(b"")
-    assert "two pictures of one name" in refuse(tmp_path / "out", *both)
+    assert "have the same name" in refuse(tmp_path / "out", *both)
 
 
 @pytest.mark.long

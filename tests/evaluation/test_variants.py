@@ -198,7 +198,10 @@ def test_folders_of_sweeps_runs_and_anything_above_them(tmp_path):
     assert isinstance(left, LeftOut)
     assert left.reason == "job 11: failed (no memory)"
     (tmp_path / "empty").mkdir()
-    for folder, said in ((tmp_path / "empty", "holds no run"), (tmp_path / "no", "is no folder")):
+    for folder, said in (
+        (tmp_path / "empty", "contains no run"),
+        (tmp_path / "no", "not a folder"),
+    ):
         with pytest.raises(IrodoriError, match=said):
             run_folders([folder])
 

@@ -225,7 +225,7 @@ def test_what_is_refused_says_why(tmp_path):
     floats = tiff(DEEP_GRAY[..., 0].astype(np.float32), photometric="minisblack")
     for content, reason in (
         (b"", "empty file"),
-        (b"words and words", "no photo of a known kind"),
+        (b"words and words", "not a photo of a known kind"),
         (b"%PDF-1.7 and so on", "pdfimages"),
         (b"\0\0\0\x20ftypisom" + bytes(40), "ffmpeg"),
         (b"FUJIFILMCCD-RAW 0201", "develop it"),
@@ -241,7 +241,7 @@ def test_what_is_refused_says_why(tmp_path):
         assert "\n" not in str(caught.value)
     bad = tmp_path / "a photo.jpg"
     bad.write_bytes(b"words")
-    with pytest.raises(IrodoriError, match=r"a photo\.jpg: no photo"):
+    with pytest.raises(IrodoriError, match=r"a photo\.jpg: not a photo"):
         read_photo(bad)
     with pytest.raises(IrodoriError, match=r"missing\.jpg: No such file"):
         read_photo(tmp_path / "missing.jpg")

@@ -68,7 +68,7 @@ def test_a_file_gives_the_model_again_whatever_its_name(
     torch.testing.assert_close(again.network(luminance)[0], model.network(luminance)[0])
 
 
-@pytest.mark.parametrize(("name", "line"), [("gone.ckpt", "no such"), (".", "no run folder")])
+@pytest.mark.parametrize(("name", "line"), [("gone.ckpt", "no such"), (".", "not a run folder")])
 def test_no_file_is_refused(tmp_path, name, line):
     assert line in refusal(tmp_path / name)
 

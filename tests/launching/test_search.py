@@ -109,7 +109,7 @@ def test_a_search_that_was_killed_goes_on_where_it_was(tmp_path):
 )
 def test_another_search_in_the_folder_is_refused(tmp_path, space):
     make(tmp_path)
-    with pytest.raises(IrodoriError, match="holds a search with other settings"):
+    with pytest.raises(IrodoriError, match="contains a search with other settings"):
         make(tmp_path, space=space)
 
 

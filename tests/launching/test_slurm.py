@@ -100,7 +100,7 @@ def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch, node, rank):
 
 def test_what_submitit_refuses_is_one_line(tmp_path):
     job = Job(0, (), (), tmp_path, 1, 2, "cpu")
-    with pytest.raises(IrodoriError, match=r"^submitit doesn't take job 0: .*only one node"):
+    with pytest.raises(IrodoriError, match=r"^submitit rejects job 0: .*only one node"):
         queue(tmp_path).run([job], ["train.py"], {})
 
 

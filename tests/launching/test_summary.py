@@ -46,7 +46,7 @@ def test_a_line_and_a_row_for_each_job(tmp_path, capsys):
         (line,) = [line for line in lines if f"│ {number}: " in line]
         assert status in line
     assert f"job 1 failed: ValueError: no (see {sweep}/1/output.log)" in lines
-    assert f"job 2 was stopped; resume by: irodori train 'resume=\"{sweep}/2\"'" in lines
+    assert f"job 2 was stopped; resume with: irodori train 'resume=\"{sweep}/2\"'" in lines
     assert "job 3 was stopped; it had hardly started" in lines
     assert f"the same command with 'hydra.sweep.dir=\"{sweep}\"' continues" in lines[-2]
     assert lines[-1] == f"sweep: {sweep}"

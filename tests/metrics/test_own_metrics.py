@@ -296,7 +296,7 @@ def test_metrics_that_cannot_be_measured_are_left_out_and_named():
 
 
 def test_the_main_metric_cannot_be_left_out():
-    with pytest.raises(IrodoriError, match=f"{MAIN} can't be left out"):
+    with pytest.raises(IrodoriError, match=f"{MAIN} can't be omitted"):
         evaluated({**OWN, MAIN: None})
 
 

@@ -132,7 +132,7 @@ def test_damaged_files_are_refused_in_one_line(prior, tmp_path, damage):
     text = DAMAGES[damage](path.read_text())
     assert text != path.read_text()
     path.write_text(text)
-    with pytest.raises(IrodoriError, match="is no prior of colors") as caught:
+    with pytest.raises(IrodoriError, match="is not a color prior") as caught:
         AbPrior.load(path)
     assert "\n" not in str(caught.value)
 
@@ -144,5 +144,5 @@ def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path):
         AbPrior.load(tmp_path)
     path = tmp_path / "bytes.json"
     path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(IrodoriError, match="no prior of colors"):
+    with pytest.raises(IrodoriError, match="not a color prior"):
         AbPrior.load(path)

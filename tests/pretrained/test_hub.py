@@ -82,7 +82,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_of_it_is_kept(hub, colorizer):
     hub.stated = None
     assert Colorizer.from_pretrained(NAME).model.classes == true.model.classes
     hub.stated = "a-weak-etag"
-    with pytest.raises(IrodoriError, match="a-weak-etag is no SHA-256"):
+    with pytest.raises(IrodoriError, match="a-weak-etag is not a SHA-256"):
         Colorizer.from_pretrained(NAME)
 
 

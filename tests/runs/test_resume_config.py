@@ -185,7 +185,7 @@ def test_a_stored_value_that_does_not_fit_is_one_line(folder, before, after, key
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):
     for name in ("never there", CONFIG):
-        with pytest.raises(IrodoriError, match="no run is there"):
+        with pytest.raises(IrodoriError, match="not a run folder"):
             resume_config(OmegaConf.create({"resume": str(tmp_path / name)}), [])
     assert list(tmp_path.iterdir()) == []
 
@@ -278,6 +278,6 @@ def test_a_finished_run_says_so(copied, capsys):
     before = contents(copied)
     tiny.resume(copied)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("this run is finished: ")
+    assert lines[0].startswith("this run is already finished: ")
     assert lines[-1] == f"run: {copied}"
     assert contents(copied) == before

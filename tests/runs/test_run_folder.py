@@ -37,7 +37,7 @@ def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
 
 def test_a_folder_that_the_user_names_must_hold_no_run(tmp_path):
     assert create_run_folder(tmp_path / "mine", "one: 1\n", named=True) == tmp_path / "mine"
-    with pytest.raises(IrodoriError, match="holds a run: resume it by irodori"):
+    with pytest.raises(IrodoriError, match="contains a run: resume it with irodori"):
         create_run_folder(tmp_path / "mine", "two: 2\n", named=True)
     assert (tmp_path / "mine" / CONFIG).read_text() == "one: 1\n"
 

@@ -69,15 +69,15 @@ BAD = {
         torch_object(1, "torch.FloatStorage", longs(2**60)),
         torch_object(1, "torch.DoubleStorage", longs(2**61) + bytes(64)),
     ],
-    "no type of value": [ints(9), ints(-1), b"PK\x03\x04" + bytes(40)],
-    "are no table": [torch_object(1, "torch.Generator\n\x1b[31m" + "x" * 500, ints(0))],
+    "unknown type": [ints(9), ints(-1), b"PK\x03\x04" + bytes(40)],
+    "are not a table": [torch_object(1, "torch.Generator\n\x1b[31m" + "x" * 500, ints(0))],
     "key is a": [
         ints(3, 1, 1, 0, 0, 0, 0),
         ints(3, 1, 1, 5, 1, 0, 0),
         ints(3, 1, 1) + STORE + ints(0, 0, 0),
     ],
     "dimensions": [torch_object(1, FLOAT, ints(-1)), torch_object(1, FLOAT, ints(2**30))],
-    "reaches beyond its 3": [
+    "exceeds its storage of 3": [
         tensor([-1], [1]),
         tensor([3], [-1], first=3),
         tensor([2], [3]),
@@ -87,12 +87,12 @@ BAD = {
         tensor([2**62, 2**62], [2**62, 2**62]),
     ],
     "repeated": [tensor([2**40], [0])],
-    "another type": [
+    "different types": [
         tensor([3], [1], storage=ints(5, 1)),
         tensor([1], [1], storage=torch_object(2, "torch.LongStorage", longs(1, 7))),
     ],
     "text format": [b"4\n1\n3\nV 1\n", b"3\r\n1\r\n"],
-    "lie within each other": [b"".join(ints(3, n, 1, 2, 0) for n in range(1, DEPTH + 2))],
+    "nested more than": [b"".join(ints(3, n, 1, 2, 0) for n in range(1, DEPTH + 2))],
 }
 
 

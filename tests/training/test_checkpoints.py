@@ -139,9 +139,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
         return block(module, batch, number)
 
     monkeypatch.setattr(ColorizationModule, "training_step", blocked)
-    with pytest.raises(IrodoriError, match="the end of training can't be written to ") as stopped:
+    with pytest.raises(IrodoriError, match="the final checkpoint can't be written to ") as stopped:
         tiny.run(folder, *data.on, "callbacks.checkpoints.every_steps=1")
-    assert f"resume by: irodori train resume={folder}" in str(stopped.value)
+    assert f"resume with: irodori train resume={folder}" in str(stopped.value)
     assert [written for _, _, written in saved] == [True] + [False] * (len(saved) - 1)
     out = capsys.readouterr().out
     assert "last.ckpt can't be written: " in out

@@ -113,7 +113,7 @@ def test_layers_are_taken_whole_or_not_at_all(tmp_path):
 
 def test_nothing_that_fits_is_refused(tmp_path):
     path = save_checkpoint(model(width=1 / 8), tmp_path / "a.ckpt")
-    with pytest.raises(IrodoriError, match=r"^init=.*a\.ckpt: nothing of it fits this network$"):
+    with pytest.raises(IrodoriError, match=r"^init=.*a\.ckpt: no layer matches this network$"):
         load_into(model(), path)
     with pytest.raises(IrodoriError, match="no such checkpoint"):
         load_into(model(), tmp_path / "gone.ckpt")
@@ -178,7 +178,9 @@ def test_no_network_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(IrodoriError) as caught:
         imagenet.encoder_weights("resnet18")
     message = str(caught.value)
-    assert message.startswith("the weights of resnet18 can't be had (https://huggingface.co can't")
+    assert message.startswith(
+        "the weights of resnet18 are unavailable (https://huggingface.co can't"
+    )
     assert message.endswith("encoder.pretrained=false")
     assert "\n" not in message
 
@@ -238,7 +240,7 @@ def test_the_package_needs_no_hub(monkeypatch):
 
 @pytest.mark.parametrize("setting", ["pretrained=true", "lr_scale=0.5"])
 def test_the_papers_backbone_has_no_encoder_to_set(data, tmp_path, setting):
-    with pytest.raises(IrodoriError, match=rf"(?i)^encoder\.{setting} is for pretrained encoders"):
+    with pytest.raises(IrodoriError, match=rf"(?i)^encoder\.{setting} needs a pretrained encoder"):
         tiny.run(tmp_path / "run", *data.on, f"encoder.{setting}")
     assert not (tmp_path / "run").exists()
 

@@ -76,7 +76,7 @@ def test_without_validation_there_are_no_metrics_and_no_best(data, tmp_path, cap
     assert (result["rows"], result["metrics"], result["training"]["steps"]) == ({}, {}, 3)
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
     nothing, run = capsys.readouterr().out.splitlines()[-2:]
-    assert nothing.startswith("nothing was validated (trainer.limit_val_batches=0)")
+    assert nothing.startswith("no validation (trainer.limit_val_batches=0)")
     assert run == f"run: {tmp_path / 'run'}"
 
 

@@ -114,7 +114,7 @@ def test_other_packages_are_imported_only_if_trusted(tmp_path, monkeypatch):
             build(theirs, trust)
         assert "their_package" not in sys.modules
     assert build(theirs, ["their_package"]).x == 4
-    with pytest.raises(IrodoriError, match="no class of a model"):
+    with pytest.raises(IrodoriError, match="not a class for models"):
         build({"_target_": "their_package.Plain"}, ["their_package"])
     sys.modules.pop("their_package")
 
@@ -134,5 +134,5 @@ def test_a_class_in_anothers_name_is_refused(monkeypatch):
     import irodori.utils.errors
 
     monkeypatch.setattr(irodori.utils.errors, "Theirs", theirs, raising=False)
-    with pytest.raises(IrodoriError, match="no class of a model"):
+    with pytest.raises(IrodoriError, match="not a class for models"):
         build({"_target_": "irodori.utils.errors.Theirs"})

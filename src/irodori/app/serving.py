@@ -1,4 +1,4 @@
-"""How web pages are served: sockets, their addresses, and uvicorn."""
+"""Serving web pages: sockets, URLs, and uvicorn."""
 
 import logging
 import socket
@@ -11,20 +11,20 @@ from irodori.utils.errors import IrodoriError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an address and queues requests from here on.
+    """Return a listening socket, which queues requests at once.
 
     Args:
-        host: name or address.
-        port: 0 takes a free one.
+        host: host name or address.
+        port: port to listen on; 0 selects a free one.
 
     Raises:
-        IrodoriError: the port is taken or none, or the host is none or isn't this machine's.
+        IrodoriError: the port is taken or invalid, or the host is unknown or another machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
-        # Python adds the address, in parentheses.
+        # Python appends the address in parentheses.
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]
         raise IrodoriError(
             f"{host}, port {port}: {reason}; choose another with --port or --host"
@@ -32,19 +32,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url(host: str, listening: socket.socket) -> str:
-    """Return the address of a page that is served there."""
+    """Return the URL of the page that is served on a socket."""
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listening.getsockname()[1]}"
 
 
 class Server(uvicorn.Server):
-    """uvicorn without a log of requests, which would hold people's addresses.
+    """uvicorn without a log of requests, which would contain visitors' addresses.
 
-    Its `run` ends in order on Ctrl-C and SIGTERM, and raises them again afterwards.
+    `run` shuts down cleanly on Ctrl-C and SIGTERM, and raises them again afterwards.
 
     Args:
-        application: answers the requests.
-        patience: seconds that requests may take to end when the server is stopped.
+        application: the ASGI application to serve.
+        patience: seconds that open requests may take when the server is stopped.
     """
 
     def __init__(self, application: ASGIApp, patience: int) -> None:
@@ -58,6 +58,6 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """End; open pages keep connections, and that these are cut is worth no line."""
+        """Shut down without logging the connections of open pages that are cut."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         await super().shutdown(sockets)

@@ -1,1 +1,1 @@
-"""The `irodori` command: a module for each subcommand."""
+"""The `irodori` command, one module per subcommand."""

@@ -10,12 +10,12 @@ import irodori
 from irodori.cli import colorize, compare, demo, export, import_, shards, sheet, study
 
 HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-"""Settings of a command whose options, --help among them, are Hydra's."""
+"""Settings of a command whose options, including --help, are Hydra's."""
 Arguments = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]...",
-        help="Overrides, and Hydra's options: --config-dir, --multirun (-m), --help, …",
+        help="Overrides, and options of Hydra: --config-dir, --multirun (-m), --help, …",
         show_default=False,
     ),
 ]
@@ -31,8 +31,8 @@ app.add_typer(study.app, name="study")
 
 @app.command(context_settings=HYDRA)
 def train(arguments: Arguments = None) -> None:
-    """Train a network: `irodori train experiment=lab_alpha1`; with -m, a sweep."""
-    # Imported here, so that other commands don't wait for Hydra.
+    """Train a network: `irodori train experiment=lab_alpha1`; -m runs a sweep."""
+    # Imported here, so that other commands start without Hydra.
     from irodori.programs import train
 
     _run(train, arguments)
@@ -40,7 +40,7 @@ def train(arguments: Arguments = None) -> None:
 
 @app.command(context_settings=HYDRA)
 def evaluate(arguments: Arguments = None) -> None:
-    """Measure a checkpoint, or any method's pictures: `irodori evaluate checkpoint=<file>`."""
+    """Evaluate a checkpoint, or pictures of any method: `irodori evaluate checkpoint=<file>`."""
     from irodori.programs import evaluate
 
     _run(evaluate, arguments)
@@ -57,13 +57,13 @@ app.command()(demo.demo)
 def _run(program: ModuleType, arguments: list[str] | None) -> None:
     from irodori.runs.program import run_program
 
-    # A script and its arguments: jobs of sweeps and ranks are started by the same.
+    # Jobs of sweeps and other ranks are started with this script and these arguments.
     sys.argv = [str(program.__file__), *(arguments or [])]
     run_program(program.main)
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if wanted:
         print(f"irodori {irodori.__version__}")
         raise typer.Exit

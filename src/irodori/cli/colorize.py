@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from irodori.inference.job.tasks import JobOptions, Plan
 
 LISTED = 10
-"""Number of left-out files that are named; `--verbose` names all."""
+"""Number of skipped files that are named; `--verbose` names all."""
 SHORT = {"JPG": "JPEG", "TIF": "TIFF"}
 LIKELIEST = 5
-"""Scenes of a photo in `--json`."""
+"""Number of scenes per photo in the output of `--json`."""
 
 
 def colorize(
@@ -40,13 +40,13 @@ def colorize(
     ],
     checkpoint: Checkpoint = None,
     style: Annotated[
-        Path | None, typer.Option(help="A photo whose scene decides the colors.")
+        Path | None, typer.Option(help="A photo whose scene determines the colors.")
     ] = None,
     style_strength: StyleStrength = 1.0,
     hints: Annotated[
         str | None,
         typer.Option(
-            help="A file of hints, colors that are known at places of the photo; auto takes the"
+            help="A file of hints (known colors at positions of the photo); auto takes the"
             " file photo.hints.json beside each photo.",
             metavar="FILE|auto",
             show_default=False,
@@ -56,26 +56,26 @@ def colorize(
     work_size: Annotated[
         str,
         typer.Option(
-            help="Short side in pixels at which the network sees a photo; native is its own size."
+            help="Short side in pixels at which the network sees a photo; native: its own size."
         ),
     ] = "256",
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="Take one scene for all photos, as for a film.")
+        bool, typer.Option("--sequence", help="Use one scene for all photos, as for a film.")
     ] = False,
     recolor: Annotated[
-        bool, typer.Option("--recolor", help="Colorize photos that are in color already, too.")
+        bool, typer.Option("--recolor", help="Also colorize photos that are already in color.")
     ] = False,
     page: Annotated[
         int | None,
         typer.Option(
-            help="Number of the page to take from files with several, from 1 on.",
+            help="Page to read from files with several pages, counted from 1.",
             show_default=False,
         ),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            help="Write results as jpeg, png, tiff, webp, or bmp, which holds no EXIF.",
+            help="Format of the results: jpeg, png, tiff, webp or bmp (which stores no EXIF).",
             show_default="each photo's own",
         ),
     ] = None,
@@ -83,10 +83,11 @@ def colorize(
         int | None, typer.Option(help="JPEG and WebP quality, 1 to 100.", show_default="97 and 95")
     ] = None,
     dates: Annotated[
-        bool, typer.Option("--dates", help="Give results the times of their photos' files.")
+        bool,
+        typer.Option("--dates", help="Give each result the modification time of its photo's file."),
     ] = False,
     source_type: Annotated[
-        str, typer.Option(help="IPTC's digital source type that results are marked with.")
+        str, typer.Option(help="IPTC digital source type that results are marked with.")
     ] = "compositeWithTrainedAlgorithmicMedia",
     label: Annotated[
         bool, typer.Option("--label", help="Burn a small visible mark into results.")
@@ -97,37 +98,35 @@ def colorize(
     c2pa: Annotated[
         Path | None,
         typer.Option(
-            help="Sign results (C2PA) with the certificates and key of this PEM file.",
+            help="PEM file with certificates and key to sign results with (C2PA).",
             show_default=False,
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip photos whose results exist.")
+        bool, typer.Option("--resume", help="Skip photos that already have results.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.")
+        bool, typer.Option("--overwrite", help="Replace existing results.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each photo.")
     ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Name all files that are left out.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name all skipped files.")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option(help="Number of photos at a time.", show_default="as many as cores"),
+        typer.Option(help="Number of photos to process at a time.", show_default="number of cores"),
     ] = None,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Colorize photos; each keeps its size, its own lightness and its metadata."""
+    """Colorize photos, keeping their size, lightness and metadata."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import Encoding
     from irodori.inference.job.tasks import JobOptions, make_plan
     from irodori.inference.settings import NATIVE, ColorizeSettings
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files are what they are, whether they are UTF-8 or not.
+        # File names need not be valid UTF-8.
         sys.stdout.reconfigure(errors="surrogateescape")
     with report_errors("give the same command with --resume to continue"):
         if work_size != NATIVE and not work_size.isdecimal():
@@ -171,7 +170,7 @@ def colorize(
 
 
 def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool) -> bool:
-    """Colorize what is planned and report it. Returns whether all could be done."""
+    """Colorize the planned photos and report results; return whether all succeeded."""
     from irodori.cli.colorize import Report
     from irodori.inference.job.run import colorize_photos
     from irodori.inference.job.tasks import AUTO
@@ -204,8 +203,8 @@ class Report(ProgressBar):
     """A progress bar that prints results on stdout, errors and notes on stderr.
 
     Args:
-        total: how many photos there are.
-        as_json: print a JSON object for each photo, also for one that couldn't be colorized.
+        total: number of photos.
+        as_json: print a JSON object for each photo, including those that couldn't be colorized.
     """
 
     def __init__(self, total: int, as_json: bool) -> None:
@@ -214,7 +213,7 @@ class Report(ProgressBar):
         self.failures = 0
 
     def outcome(self, outcome: "Outcome") -> None:
-        """Print what has become of a photo, and count it."""
+        """Print the outcome of a photo, and advance the bar."""
         for note in outcome.notes:
             self.print(f"{outcome.task}: {note}")
         if outcome.error is not None:
@@ -229,7 +228,7 @@ class Report(ProgressBar):
 
 
 def described(outcome: "Outcome") -> dict[str, object]:
-    """Return what `--json` says of a photo: sizes are width and height."""
+    """Return the JSON object for a photo; sizes are width and height."""
     file = "-" if outcome.task.source is None else str(outcome.task.source)
     if outcome.error is not None:
         return {"file": file, "error": outcome.error}

@@ -1,4 +1,4 @@
-"""`irodori compare`: which variant is better, and is the difference real?"""
+"""`irodori compare`: compare variants, with intervals and tests."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,24 +12,20 @@ from irodori.utils.progress import ProgressLines
 
 
 def compare(
-    folders: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, of evaluations, or of sweeps.")
-    ],
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, evaluations or sweeps.")],
     output: Annotated[
         Path, typer.Option(help="Folder for report.html, report.md, plots, pictures and CSV files.")
     ],
     row: Annotated[
         str,
         typer.Option(
-            help="Checkpoints that are compared: last, or best, which were chosen on the "
-            "photographs that they are reported on."
+            help="Checkpoints to compare: last, or best, which was chosen on the same "
+            "photographs and so is biased."
         ),
     ] = "last",
-    metric: Annotated[
-        str, typer.Option(help="Metric that decides, by its name in metrics.json.")
-    ] = MAIN,
+    metric: Annotated[str, typer.Option(help="Main metric, by its name in metrics.json.")] = MAIN,
     pictures: Annotated[
-        int, typer.Option(help="Number of photographs that are shown side by side.", min=0)
+        int, typer.Option(help="Number of photographs to show side by side.", min=0)
     ] = 6,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log tables and pictures to W&B.")] = False,
@@ -47,7 +43,7 @@ def compare(
     with report_errors():
         comparison = compare_runs(folders, row, metric, report)
         document, tables = make_report(comparison, title, pictures, trust or (), report)
-        # Undefined numbers are empty cells.
+        # NaN becomes an empty cell.
         files = {
             f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()
         }

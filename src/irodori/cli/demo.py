@@ -1,4 +1,4 @@
-"""`irodori demo`: the web page on which anyone tries old photos."""
+"""`irodori demo`: a web page that colorizes photos."""
 
 import importlib.util
 from pathlib import Path
@@ -15,44 +15,42 @@ def demo(
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A checkpoint, run folder or hf://USER/NAME@REVISION to choose on the page; give"
-            " it again for more.",
+            help="Checkpoint, run folder or hf://USER/NAME@REVISION to offer on the page; repeat"
+            " for more.",
             parser=checkpoint_path,
             metavar="PATH",
-            show_default="the bundled model, which is always there",
+            show_default="the bundled model, which is always offered",
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 7860,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 selects a free one.")] = 7860,
     max_megabytes: Annotated[
-        float, typer.Option(help="Largest file of a photo in megabytes.")
+        float, typer.Option(help="Largest file size of a photo in megabytes.")
     ] = 50,
     max_megapixels: Annotated[
         float,
-        typer.Option(help="Largest photo in megapixels; decoded, it may take 12 bytes a pixel."),
+        typer.Option(help="Largest photo in megapixels; it may take 12 bytes per pixel decoded."),
     ] = 50,
-    max_photos: Annotated[
-        int, typer.Option(help="Largest number of photos that a visitor colorizes at a time.")
-    ] = 20,
-    max_seconds: Annotated[float, typer.Option(help="Longest time for a photo in seconds.")] = 120,
+    max_photos: Annotated[int, typer.Option(help="Largest number of photos in a request.")] = 20,
+    max_seconds: Annotated[float, typer.Option(help="Time limit per photo in seconds.")] = 120,
     max_gigabytes: Annotated[
-        float, typer.Option(help="Largest size of all visitors' files together in gigabytes.")
+        float, typer.Option(help="Largest total size of visitors' files in gigabytes.")
     ] = 8,
     waiting: Annotated[
-        int, typer.Option(help="Longest queue of visitors; more are sent away.")
+        int, typer.Option(help="Longest queue of visitors; further ones are refused.")
     ] = 100,
     at_once: Annotated[
         int,
         typer.Option(
-            help="Number of visitors served at the same time; each needs memory of its own."
+            help="Number of visitors served at the same time; each takes additional memory."
         ),
     ] = 1,
     device: Device = "auto",
     trust: Trust = None,
 ) -> None:
-    """Show a web page that colorizes photos; nothing is kept, and no other host is called."""
+    """Serve a web page that colorizes photos. No files are kept, no other host is contacted."""
     with report_errors():
         if importlib.util.find_spec("gradio") is None:
             raise IrodoriError("the page needs gradio: pip install 'irodori[demo]'")

@@ -1,4 +1,4 @@
-"""`irodori export`: a model for other programs."""
+"""`irodori export`: write a model for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,27 +14,30 @@ def export(
         str, typer.Option("--format", help="Format: onnx, torch-export or safetensors.")
     ],
     output: Annotated[
-        Path, typer.Option(help="File to write: .onnx, .pt2 or .safetensors, by its format.")
+        Path,
+        typer.Option(help="File to write: .onnx, .pt2 or .safetensors, according to the format."),
     ],
     checkpoint: Checkpoint = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Write weights in half precision; safetensors only.")
+        bool, typer.Option("--half", help="Store weights in half precision (safetensors only).")
     ] = False,
     saturation: Annotated[
         float,
-        typer.Option(help="Factor of all colors' strength (of their logits), kept in the file."),
+        typer.Option(
+            help="Factor of the color strength (of chrominance logits), stored in the file."
+        ),
     ] = 1.0,
     part: Annotated[
         str | None,
         typer.Option(
-            help="Part to write: photo (sRGB to sRGB) or network (luminance to chrominance).",
+            help="Part to export: photo (sRGB to sRGB) or network (luminance to chrominance).",
             show_default="photo for onnx, network for torch-export",
         ),
     ] = None,
     overwrite: Overwrite = False,
     trust: Trust = None,
 ) -> None:
-    """Write a model as ONNX or torch.export, for pictures of any size, or as safetensors."""
+    """Export a model as ONNX or torch.export, for images of any size, or as safetensors."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
     from irodori.inference.colorizer import STARTER
     from irodori.inference.export.write import export_model

@@ -1,4 +1,4 @@
-"""`irodori import`: the paper's own published weights."""
+"""`irodori import`: convert the weights that the paper's authors published."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +10,11 @@ from irodori.cli.reporting import report_errors
 
 
 def import_weights(
-    file: Annotated[
-        Path, typer.Argument(help="colornet.t7 as the paper's authors published it (Torch7).")
-    ],
-    output: Annotated[Path, typer.Option(help="The checkpoint to write.")],
+    file: Annotated[Path, typer.Argument(help="The authors' file colornet.t7 (Torch7).")],
+    output: Annotated[Path, typer.Option(help="Checkpoint to write.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert the weights that the paper's authors published to a checkpoint."""
+    """Convert the weights published by the paper's authors to a checkpoint."""
     # Imported here, so that `irodori --help` doesn't wait for torch.
     from irodori.torch7 import colornet
 
@@ -29,6 +27,6 @@ def import_weights(
         f" input mean {network.arguments['backbone'].input_mean:g}"
     )
     print(
-        "license: the authors' weights are under CC BY-NC-SA 4.0: name the authors, no commercial"
-        " use, and share what you make of them alike"
+        "license: the weights are under CC BY-NC-SA 4.0: credit the authors, no commercial"
+        " use, and share derived works under the same license"
     )

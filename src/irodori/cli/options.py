@@ -1,4 +1,4 @@
-"""Options that several commands have in common."""
+"""Options shared by several commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +12,17 @@ Trust = Annotated[
     typer.Option(
         "--trust",
         metavar="PACKAGE",
-        help="A package besides irodori whose classes the checkpoint may name; repeat it for more.",
+        help="A package besides irodori whose classes the checkpoint may use; repeat for more.",
         show_default=False,
     ),
 ]
 
 
 def checkpoint_path(given: str) -> Path:
-    """Return the path of a checkpoint; one of the Hugging Face hub is downloaded."""
+    """Return the path of a checkpoint; download one of the Hugging Face hub."""
     if not given.startswith("hf://"):
         return Path(given)
-    # Imported here, so that other commands don't wait for it.
+    # Imported here, so that other commands start faster.
     from irodori.pretrained.hub import download_from
 
     with report_errors():
@@ -32,17 +32,17 @@ def checkpoint_path(given: str) -> Path:
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        help="A run folder, its checkpoint, a file of `irodori export`, or hf://USER/NAME@REVISION.",
+        help="Run folder, checkpoint, safetensors file, or hf://USER/NAME@REVISION.",
         parser=checkpoint_path,
         metavar="PATH",
         show_default="the bundled model",
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists already.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 StyleStrength = Annotated[
-    float, typer.Option(help="How far a style decides the colors: from 0, not at all, to 1.")
+    float, typer.Option(help="Strength of the style, from 0 (no effect) to 1.")
 ]
 Saturation = Annotated[
-    float, typer.Option(help="Saturation of the colors: from 0, gray, to 2, doubled.")
+    float, typer.Option(help="Factor of the color saturation, from 0 (gray) to 2.")
 ]
-Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="Device to run on: auto, cpu, cuda or mps.")]

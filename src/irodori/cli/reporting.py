@@ -1,4 +1,4 @@
-"""The end of commands: mistakes and signals are one line on stderr and an exit status."""
+"""How commands end: errors and signals give one line on stderr and an exit status."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ from irodori.utils.errors import IrodoriError, file_problem
 
 
 class Terminated(BaseException):
-    """SIGTERM; as with KeyboardInterrupt, no `except Exception` stops it."""
+    """Raised on SIGTERM; like KeyboardInterrupt, it isn't caught by `except Exception`."""
 
 
 @contextmanager
 def report_errors(advice: str = "") -> Iterator[None]:
-    """End the command with one line for a mistake (status 1), Ctrl-C (130) or SIGTERM (143).
+    """End the command with one line on an error (status 1), Ctrl-C (130) or SIGTERM (143).
 
     Args:
-        advice: what to do after Ctrl-C or SIGTERM.
+        advice: printed after Ctrl-C or SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
     after = f": {advice}" if advice else ""
@@ -41,13 +41,13 @@ def report_errors(advice: str = "") -> Iterator[None]:
 
 
 def fail(message: str) -> NoReturn:
-    """End the command with a line that says why, and status 1."""
+    """Print an error and exit with status 1."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     raise typer.Exit(1) from None
 
 
 def _exit_at_once(line: str, status: int) -> NoReturn:
-    """End the process without waiting for threads that are in the middle of a photo."""
+    """Exit without waiting for threads that are processing a photo."""
     print(line, file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(status)

@@ -1,4 +1,4 @@
-"""`irodori shards`: writing and verifying shards."""
+"""`irodori shards`: write and verify shards."""
 
 import glob
 import importlib.util
@@ -12,13 +12,14 @@ import typer
 from irodori.cli.reporting import fail, report_errors
 
 SMALL = 20_000
-"""With fewer training photographs, a pretrained encoder or a narrow network is proposed."""
+"""Below this number of training photographs, a pretrained encoder or a narrow network is
+suggested."""
 FULL_BATCH = 128
 
 app = typer.Typer(help="Write photographs as shards, and verify shards.", no_args_is_help=True)
 
 Jobs = Annotated[
-    int | None, typer.Option(help="Number of processes.", show_default="as many as cores")
+    int | None, typer.Option(help="Number of processes.", show_default="number of cores")
 ]
 
 
@@ -28,37 +29,37 @@ def write(
         Path,
         typer.Argument(
             help="A folder of class folders, Places365, Places205 or ImageNet as downloaded, "
-            "or a CSV with the header path,label[,split]. Hidden files are passed over."
+            "or a CSV with the header path,label[,split]. Hidden files are skipped."
         ),
     ],
     output: Annotated[Path, typer.Argument(help="The folder for the shards.")],
     size: Annotated[
-        int, typer.Option(help="Short side in pixels that larger images are scaled down to.")
+        int, typer.Option(help="Short side in pixels to which larger images are scaled down.")
     ] = 256,
     near_gray: Annotated[
         float,
         typer.Option(
-            help="Leave out images whose colors (Cb, Cr) are closer to gray than this: root mean "
-            "square over the pixels, in levels of 255; 0 keeps all."
+            help="Skip images whose colors (Cb, Cr) are closer to gray than this: root mean "
+            "square over the pixels, in 8-bit levels; 0 keeps all."
         ),
     ] = 4.0,
     val_share: Annotated[
         float | None,
         typer.Option(
-            help="Share of each class for validation. Equal and nearly equal pictures stay "
-            "together on one side.",
-            show_default="0.05, or as published",
+            help="Share of each class for validation. Equal and nearly equal images stay "
+            "on the same side.",
+            show_default="0.05, or the published split",
         ),
     ] = None,
     shard_samples: Annotated[int, typer.Option(help="Approximate number of images in a shard.")] = (
         1000
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the order of the images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the images' order.")] = 0,
     decode: Annotated[
         bool,
         typer.Option(
-            help="--no-decode copies images that fit by their header without looking at their "
-            "pixels: it is fast, but finds no damaged images, and of duplicates only equal files."
+            help="--no-decode copies images that fit according to their header, without decoding "
+            "them: fast, but it detects no damaged images, and only equal files as duplicates."
         ),
     ] = True,
     layout: Annotated[
@@ -70,16 +71,18 @@ def write(
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Write images as shards with an index; an interrupted run is resumed by the same command."""
+    """Write images as shards with an index. Repeat the command to resume after an interruption."""
     print(f"reading {source}", file=sys.stderr, flush=True)
     from irodori.data.writing.job import write_source
     from irodori.data.writing.prepare import Options
 
     options = Options(size, near_gray, decode, val_share, shard_samples, seed)
-    with report_errors(f"give the same command again, and {output} is resumed"):
+    with report_errors(f"repeat the command to resume {output}"):
         summary = write_source(source, output, options, layout, jobs)
     if summary is None:
-        print(f"{output} is finished already: check it by `verify`, or delete it to write it again")
+        print(
+            f"{output} is already complete: check it with `verify`, or delete it to write it again"
+        )
     else:
         left_out = "".join(f", {kind} {n:,}" for kind, n in sorted(summary.reasons.items()))
         print(
@@ -88,11 +91,11 @@ def write(
         )
         if summary.duplicates:
             print(
-                f"{summary.duplicates:,} images are equal or nearly equal to others, and stay "
-                f"with them in train or val: {output / 'duplicates.csv'}"
+                f"{summary.duplicates:,} images are equal or nearly equal to others and stay "
+                f"on the same side of the split: {output / 'duplicates.csv'}"
             )
         if summary.reasons:
-            print(f"left out, each with its reason: {output / 'rejected.csv'}")
+            print(f"rejected files and reasons: {output / 'rejected.csv'}")
     print(f"next: {training_command(output)}")
 
 
@@ -101,7 +104,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="A folder of shards with index.json.")],
     jobs: Jobs = None,
 ) -> None:
-    """Check shards against their index; print one line for each thing that is wrong."""
+    """Check shards against their index, and print a line for each problem."""
     print(f"reading {folder}", file=sys.stderr, flush=True)
     from irodori.data.writing.job import processes
     from irodori.data.writing.verify import verify as verify_folder
@@ -112,8 +115,8 @@ def verify(
         print(line)
     if verdict.problems:
         shards = "1 shard" if verdict.damaged == 1 else f"{verdict.damaged:,} shards"
-        fail(f"{shards} of {folder} not as the index says: restore or write again")
-    print(f"{verdict.shards:,} shards, {verdict.images:,} images: whole")
+        fail(f"{shards} of {folder} differ from the index: restore them or write them again")
+    print(f"{verdict.shards:,} shards, {verdict.images:,} images: intact")
 
 
 @app.command()
@@ -121,7 +124,7 @@ def prior(
     shards: Annotated[str, typer.Argument(help="Shards: a path, glob or brace pattern.")],
     output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
 ) -> None:
-    """Count how frequent colors are, for class-balanced metrics (ab_prior=<file>)."""
+    """Count the frequencies of colors, for class-balanced metrics (ab_prior=<file>)."""
     from irodori.data.prior import prior_of_shards
 
     with report_errors():
@@ -131,7 +134,7 @@ def prior(
 
 
 def training_command(output: Path) -> str:
-    """Return a command that trains on written shards, with settings that suit their number."""
+    """Return a command that trains on the shards, with settings that suit their size."""
     from irodori.data.index import read_index
 
     index = read_index(output)
@@ -150,7 +153,7 @@ def training_command(output: Path) -> str:
         words += ["data.val=${data.train}", "data.val_seen=true"]
     if not index.classes:
         words.append("alpha=0")
-    # At least four steps an epoch, the batch a power of two.
+    # A power of two with at least four steps per epoch.
     batch_size = min(FULL_BATCH, 1 << max(1, (train // 4).bit_length() - 1), train)
     if batch_size < FULL_BATCH:
         words.append(f"data.batch_size={batch_size}")
@@ -158,6 +161,6 @@ def training_command(output: Path) -> str:
 
 
 def _pattern(output: Path, side: str) -> str:
-    """Return a glob as Hydra takes it on the command line."""
+    """Return a glob quoted for Hydra and the shell."""
     folder = glob.escape(str(output)).replace('"', '\\"').replace("${", "\\${")
     return f'"{folder}/{side}-*.tar"'

@@ -1,4 +1,4 @@
-"""`irodori sheet`: photos against styles."""
+"""`irodori sheet`: each photo in each of several styles."""
 
 import sys
 from pathlib import Path
@@ -11,22 +11,22 @@ from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 MAX_PICTURES = 4096
-"""More pictures would make a sheet that is too large to look at."""
+"""Largest number of pictures in a sheet."""
 
 
 def sheet(
-    photos: Annotated[Path, typer.Argument(help="A folder of photos; each gets a row.")],
-    styles: Annotated[Path, typer.Option(help="A folder of style images; each gets a column.")],
-    output: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
+    photos: Annotated[Path, typer.Argument(help="Folder of photos, one row each.")],
+    styles: Annotated[Path, typer.Option(help="Folder of style images, one column each.")],
+    output: Annotated[Path, typer.Option(help="Picture to write: .png, .jpg or .webp.")],
     checkpoint: Checkpoint = None,
     style_strength: StyleStrength = 1.0,
     saturation: Saturation = 1.0,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
+        bool, typer.Option("--overwrite", help="Replace an existing picture.")
     ] = False,
     trust: Trust = None,
 ) -> None:
-    """Colorize each photo in the style of each style image; write all as one picture."""
+    """Colorize each photo in each style, and write all results as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import WRITTEN
     from irodori.inference.job.inputs import find_photos
@@ -46,10 +46,10 @@ def sheet(
         if kind not in ("PNG", "JPEG", "WEBP"):
             raise IrodoriError(f"{output}: give a name that ends with .png, .jpg or .webp")
         if output.exists() and not overwrite:
-            raise IrodoriError(f"{output} is there already: --overwrite replaces it")
+            raise IrodoriError(f"{output} already exists: --overwrite replaces it")
         for folder in (photos, styles):
             if not folder.is_dir():
-                why = "is no folder" if folder.exists() else "no such folder"
+                why = "not a folder" if folder.exists() else "no such folder"
                 raise IrodoriError(f"{folder}: {why}")
         rows, columns = (
             sorted(source.path for source in find_photos([str(folder)], None).sources)
@@ -60,14 +60,14 @@ def sheet(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of"
                 f" {MAX_PICTURES}"
             )
-        # Imported here, so that a mistake doesn't wait for torch.
+        # Imported here, so that errors above are reported without importing torch.
         from irodori.inference.colorizer import Colorizer
         from irodori.inference.style_sheet import read_small, style_sheet
 
         colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
         pictures = [read_small(paths, report_unread) for paths in (rows, columns)]
         if not all(pictures):
-            raise IrodoriError("no photos and styles are left for a sheet")
+            raise IrodoriError("no photo or no style image could be read")
         picture = style_sheet(colorizer, *pictures)
         with replacing(output) as file:
             picture.save(file, kind, quality=95)

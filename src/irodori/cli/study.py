@@ -1,4 +1,4 @@
-"""`irodori study`: do people find colorized photographs natural?"""
+"""`irodori study`: have people judge how natural colorized photographs look."""
 
 import importlib.util
 from contextlib import closing
@@ -11,26 +11,26 @@ from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 
 app = typer.Typer(
-    help="Let people judge whether colorized photographs look natural.", no_args_is_help=True
+    help="Have people judge whether colorized photographs look natural.", no_args_is_help=True
 )
 
 
 @app.command()
 def serve(
     database: Annotated[
-        Path, typer.Argument(help="The study's file; a study that it holds already is resumed.")
+        Path, typer.Argument(help="File of the study; an existing study is resumed.")
     ],
     results: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Methods: folders of colorized photographs, or run folders and checkpoints, which "
-            "colorize them first; name=path gives a name.",
+            help="Methods: folders of colorized photographs, or run folders and checkpoints that "
+            "colorize them first; name=path names a method.",
             show_default=False,
         ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Folder of the true photographs; files are matched by their names."),
+        typer.Option(help="Folder of the true photographs; files are matched by name."),
     ] = None,
     pairs: Annotated[
         bool,
@@ -40,7 +40,7 @@ def serve(
     ] = False,
     photographs: Annotated[
         int | None,
-        typer.Option(help="Photographs that each person judges.", show_default="all, at most 60"),
+        typer.Option(help="Number of photographs per person.", show_default="all, at most 60"),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(help="Seconds for which a picture is shown.", show_default="2")
@@ -51,17 +51,18 @@ def serve(
     ] = None,
     checks: Annotated[
         float | None,
-        typer.Option(help="Attention checks for each photograph, 0 to 0.5.", show_default="0.1"),
+        typer.Option(help="Attention checks per photograph, 0 to 0.5.", show_default="0.1"),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Longer side of the pictures in pixels.", show_default="512")
+        int | None,
+        typer.Option(help="Largest longer side of the pictures in pixels.", show_default="512"),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 selects a free one.")] = 8000,
 ) -> None:
-    """Show people photographs, blind to the method, and store each answer at once."""
+    """Serve a blind study to participants' browsers, and store each answer at once."""
     options = {
         "pairs": pairs or None,
         "photographs": photographs,
@@ -78,7 +79,7 @@ def serve(
             _create(database, truth, results or [], given)
         elif truth is not None or results or given:
             raise IrodoriError(
-                f"{database} holds a study already: `irodori study serve {database}` resumes it;"
+                f"{database} already holds a study: `irodori study serve {database}` resumes it;"
                 " name another file for a new one"
             )
     with report_errors(f"`irodori study serve {database}` resumes the study"):
@@ -100,13 +101,17 @@ def _create(database: Path, truth: Path | None, results: list[str], given: dict[
     from irodori.utils.progress import ProgressLines
 
     if truth is None:
-        raise IrodoriError(f"{database} is new: --truth says where the true photographs are")
+        raise IrodoriError(
+            f"{database} doesn't exist: create a study with --truth, the folder of true photographs"
+        )
     build(database, truth, results, Settings(**given), print, ProgressLines())
 
 
 @app.command()
 def results(
-    database: Annotated[Path, typer.Argument(help="The study's file; it may be served meanwhile.")],
+    database: Annotated[
+        Path, typer.Argument(help="File of the study, which may be in use by the server.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -116,13 +121,13 @@ def results(
     minimum: Annotated[
         float | None,
         typer.Option(
-            help="Drop answers after fewer seconds of viewing.", show_default="the study's"
+            help="Drop answers with fewer seconds of viewing.", show_default="the study's"
         ),
     ] = None,
     passed: Annotated[
         float,
         typer.Option(
-            help="Drop the answers of people who pass a smaller share of the attention checks."
+            help="Drop answers of people who passed a smaller share of the attention checks."
         ),
     ] = 0.75,
     complete: Annotated[

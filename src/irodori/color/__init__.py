@@ -1,4 +1,4 @@
-"""Every color space of the project, and every conversion between them and sRGB."""
+"""Color spaces and their conversions from and to sRGB."""
 
 from irodori.color.lab import Lab, rgb_to_lab
 from irodori.color.luma import YCbCr, Yuv

@@ -1,4 +1,4 @@
-"""A grid over the a*b* plane: bins of 10×10 ab units, and which of them hold sRGB colors."""
+"""A grid of 10×10 bins over the a*b* plane, and the bins that contain sRGB colors."""
 
 from functools import cache
 
@@ -10,16 +10,17 @@ from irodori.color.lab import rgb_to_lab
 STEP = 10
 """Width of a bin in ab units."""
 FARTHEST = 110
-"""Center of the last bin along an axis; that of the first is −110."""
+"""Center of the last bin along an axis; the first is at −110."""
 BINS = 2 * FARTHEST // STEP + 1
-"""Bins along each axis: 23."""
+"""Number of bins along each axis: 23."""
 
 
 def bins_of(ab_2HW: Tensor) -> Tensor:
-    """Return the number of each pixel's bin: 2×H×W → H×W int64 in 0…528.
+    """Return the bin index of each pixel: 2×H×W → H×W int64 in 0…528.
 
-    Bins are numbered row by row, rows by a* and columns by b*, both rising. An edge belongs to the
-    bin above it, and what lies beyond ±115 (no sRGB color does) counts in the outermost bins.
+    Bins are numbered row by row, with rows along a* and columns along b*, both ascending. An edge
+    belongs to the bin above it. Values beyond ±115, which no sRGB color reaches, fall into the
+    outermost bins.
     """
     indices = ((ab_2HW + FARTHEST) / STEP + 0.5).floor().clamp(0, BINS - 1).long()
     return indices[0] * BINS + indices[1]
@@ -27,13 +28,13 @@ def bins_of(ab_2HW: Tensor) -> Tensor:
 
 @cache
 def in_gamut() -> Tensor:
-    """Return the numbers of the bins that hold an 8-bit sRGB color, rising: Q int64, Q = 261.
+    """Return the indices of the bins that contain an 8-bit sRGB color, ascending: Q=261, int64.
 
-    (Zhang 2016 counts 313: theirs reach a little beyond sRGB.)
+    (Zhang et al. 2016 use 313 bins, which extend slightly beyond sRGB.)
     """
     level = torch.arange(256, dtype=torch.float64) / 255
     first, second = (plane.flatten() for plane in torch.meshgrid(level, level, indexing="ij"))
-    # A color that gets lighter with its a*b* unchanged ends on a face of the cube.
+    # Increasing a color's lightness at constant a*b* ends on a face of the RGB cube.
     faces = [
         torch.stack([*pair[:axis], torch.full_like(first, end), *pair[axis:]])
         for pair in [(first, second)]
@@ -46,6 +47,6 @@ def in_gamut() -> Tensor:
 
 
 def centers() -> Tensor:
-    """Return a* and b* of the centers of the bins in gamut: Q×2, float64."""
+    """Return a* and b* of the centers of the in-gamut bins: Q×2, float64."""
     numbers = in_gamut()
     return (torch.stack([numbers // BINS, numbers % BINS], 1) * STEP - FARTHEST).double()

@@ -1,4 +1,4 @@
-"""CIEDE2000: how different two colors look, in steps of about one just noticeable difference."""
+"""The CIEDE2000 color difference; 1 is about one just noticeable difference."""
 
 import torch
 from torch import Tensor
@@ -7,21 +7,21 @@ from irodori.color.precision import full_precision, in_full
 
 
 def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
-    """Return the CIEDE2000 color difference of every pixel, with kL = kC = kH = 1.
+    """Return the CIEDE2000 color difference of each pixel, with kL = kC = kH = 1.
 
     After G. Sharma, W. Wu, E. N. Dalal: *The CIEDE2000 color-difference formula: Implementation
-    notes, supplementary test data, and mathematical observations*, 2005; numbers in the code are
-    its equations. It is for measuring: at equal colors its gradient isn't finite.
+    notes, supplementary test data, and mathematical observations*, 2005; comments refer to its
+    equations. Not suited as a loss: the gradient isn't finite for equal colors.
 
     Args:
         one_B3HW: CIE L*a*b* in native units, see `rgb_to_lab`.
-        other_B3HW: the same of the other picture.
+        other_B3HW: the other picture, in the same units.
 
     Returns:
-        ΔE₀₀, B×H×W, from 0 up (black to white: 100); fp32 (float64 if either picture is).
+        ΔE₀₀, B×H×W, at least 0 (black to white: 100); fp32, or float64 if either input is.
 
     Raises:
-        TypeError, ValueError: a picture has another type or shape, or the two differ.
+        TypeError, ValueError: an input has a wrong type or shape, or the shapes differ.
     """
     one_B3HW = in_full(one_B3HW, "one_B3HW", 3)
     other_B3HW = in_full(other_B3HW, "other_B3HW", 3)
@@ -35,13 +35,13 @@ def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
     lightness_1, a_1, b_1 = one_B3HW.unbind(1)
     lightness_2, a_2, b_2 = other_B3HW.unbind(1)
 
-    # (2) to (7): a* is stretched near gray, then chroma and hue are taken.
+    # (2) to (7): scale a* near gray, then compute chroma and hue.
     stretch = 1.5 - 0.5 * _compression((a_1.hypot(b_1) + a_2.hypot(b_2)) / 2)
     chroma_1, hue_1 = _polar(a_1 * stretch, b_1)
     chroma_2, hue_2 = _polar(a_2 * stretch, b_2)
 
-    # (8) to (11): differences; hues take the shorter way round the circle. The hue of a gray needs
-    # no care: the step of hue is 0 then, and what is made of the mean hue is multiplied by it.
+    # (8) to (11): differences, of hues along the shorter arc. The undefined hue of a gray has no
+    # effect: the hue difference is 0, and terms of the mean hue are multiplied by it.
     lightness_step = lightness_2 - lightness_1
     chroma_step = chroma_2 - chroma_1
     turn = hue_2 - hue_1
@@ -55,7 +55,7 @@ def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
     total = hue_1 + hue_2
     hue = torch.where(far, total + torch.where(total < 360, 360, -360), total) / 2
 
-    # (15) to (21): what a step is worth at this place of the space.
+    # (15) to (21): weights that depend on the position in the color space.
     hue_factor = (
         1
         - 0.17 * _cosine(hue - 30)
@@ -70,13 +70,13 @@ def _difference(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
     rotation = 60 * (-((hue - 275) / 25).square()).exp()
     coupling = -2 * _compression(chroma) * rotation.deg2rad().sin()
 
-    # (22); rounding could push the square of a difference of next to nothing below 0.
+    # (22); rounding could make the square of a tiny difference negative.
     squares = lightness_step.square() + chroma_step.square() + hue_step.square()
     return (squares + coupling * chroma_step * hue_step).clamp(min=0).sqrt()
 
 
 def _compression(chroma: Tensor) -> Tensor:
-    """Return √(C⁷ / (C⁷ + 25⁷)): from 0 at gray to 1 far from it."""
+    """Return √(C⁷ / (C⁷ + 25⁷)), from 0 for gray to 1 for saturated colors."""
     power = chroma**7
     return (power / (power + 25.0**7)).sqrt()
 

@@ -1,4 +1,4 @@
-"""CIE L*a*b* (1976) under D65: the space that the paper found best."""
+"""CIE L*a*b* (1976) under D65, the color space that performed best in the paper."""
 
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ from irodori.color.precision import full_precision, in_full
 from irodori.color.space import ColorSpace
 
 THRESHOLD = 0.008856
-"""Y at which CIE's cube root turns into a line, to the digits that scikit-image and kornia use."""
+"""Y below which CIE's cube root becomes linear, with the digits of scikit-image and kornia."""
 
 
 def rgb_to_lab(rgb_B3HW: Tensor) -> Tensor:
-    """Return a picture in native CIE L*a*b* units, in which color differences are measured.
+    """Convert sRGB to CIE L*a*b* in native units.
 
     Args:
         rgb_B3HW: sRGB in [0, 1], of any floating-point type.
@@ -23,7 +23,7 @@ def rgb_to_lab(rgb_B3HW: Tensor) -> Tensor:
         B×3×H×W: L* in [0, 100], a* in [-86.2, 98.3], b* in [-107.9, 94.5]; fp32 (or float64).
 
     Raises:
-        TypeError, ValueError: the picture has another type or shape.
+        TypeError, ValueError: the input has a wrong type or shape.
     """
     rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
     with full_precision(rgb_B3HW.device):
@@ -41,7 +41,7 @@ class Lab(ColorSpace):
         return kornia.color.rgb_to_lab(rgb_B3HW)
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return L* / 100 alone, B×1×H×W, in half the time of `encode`."""
+        """Return L* / 100, B×1×H×W, in half the time of `encode`."""
         rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
             y_B1HW = kornia.color.rgb_to_xyz(kornia.color.rgb_to_linear_rgb(rgb_B3HW))[:, 1:2]
@@ -50,5 +50,5 @@ class Lab(ColorSpace):
             return 1.16 * root_B1HW - 0.16
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        # A dark, very yellow color stops at the root of Z that is 0.
+        # For dark, saturated yellows the cube root of Z is clamped at 0.
         return kornia.color.lab_to_rgb(native_BDHW, clip=False)

@@ -1,7 +1,7 @@
-"""kornia, imported when a conversion first needs it.
+"""Lazy import of kornia, when a conversion first needs it.
 
-Importing it takes half a second more than torch does, and colorizing photos in L*a*b* needs none
-of it, see `irodori.inference.fused_lab`.
+The import takes half a second in addition to torch, and colorizing photos in L*a*b* doesn't need
+kornia, see `irodori.inference.fused_lab`.
 """
 
 import importlib

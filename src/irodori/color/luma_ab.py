@@ -1,7 +1,7 @@
-"""CIE a*b* beside BT.601 luma: what the paper's published network predicts, and what it sees.
+"""BT.601 luma and CIE a*b*: input and output of the paper's published network.
 
-Lightness isn't given, and follows: it is the L* with which a* and b* have the luma. There is no
-formula for it, so it is searched.
+Decoding needs the L* for which L*, a* and b* have the given luma. It has no closed form and is
+found by a numerical search.
 """
 
 from typing import ClassVar
@@ -13,22 +13,22 @@ from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
 D65_WHITE = (0.95047, 1.0, 1.08883)
-"""XYZ of the white point D65 for the CIE 2° observer, as kornia has it."""
+"""XYZ of the white point D65 (2° observer), with kornia's digits."""
 DARKEST, LIGHTEST = -120.0, 150.0
-"""L* with which every a* and b* in ±110 has a luma of 0, and of at least 1."""
+"""Bounds of L*: for all a* and b* in ±110, luma is 0 at the lower and at least 1 at the upper
+one."""
 STEPS = 18
-"""Steps of the search: 16 are exact to fp32's precision, 20 to that of float64."""
+"""Steps of the search: 16 reach the precision of fp32, 20 that of float64."""
 FLATTEST = 1e-3
-"""Slope of luma by L* below which gradients aren't divided by it; that of grays is about 0.01."""
+"""Smallest slope of luma over L* that gradients are divided by; it is about 0.01 for grays."""
 
 
 class LumaAb(ColorSpace):
     """BT.601 luma of sRGB, and CIE a* and b* scaled by ±100.
 
-    The scale is that of the published network (a* and b* are 200·output - 100), which doesn't hold
-    all of sRGB: b* reaches -107.9, so the chroma that `encode` gives reaches -0.04. Where a channel
-    has negative light (a color outside of sRGB), `decode` keeps the luma of the picture that is
-    shown, with the channel at 0.
+    The scale is that of the published network (a* and b* are 200·output - 100), which doesn't cover
+    all of sRGB: b* reaches -107.9, so `encode` returns chroma down to -0.04. For colors outside of
+    sRGB, `decode` matches the luma that results from clipping negative light to 0.
     """
 
     chroma_range: ClassVar[tuple[float, ...]] = (100.0, 100.0)
@@ -42,7 +42,7 @@ class LumaAb(ColorSpace):
         with torch.no_grad():
             lightness = _lightness(y, a, b)
         if torch.is_grad_enabled() and native_BDHW.requires_grad:
-            # A step of Newton's method, through which gradients reach y, a* and b*.
+            # A step of Newton's method passes gradients to y, a* and b*.
             at = lightness.clone().requires_grad_()
             (slope,) = torch.autograd.grad(_shown_luma(at, a.detach(), b.detach()).sum(), at)
             error = _shown_luma(lightness, a, b) - y
@@ -51,14 +51,13 @@ class LumaAb(ColorSpace):
 
 
 def _lightness(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return the L* with which a* and b* have the luma y: B×H×W each.
+    """Return the L* for which L*, a* and b* have the luma y: B×H×W each.
 
-    By secants through both ends of the range, of which the value at an end that stays is lowered
-    (Anderson and Björck, 1973).
+    Uses the bracketing secant method of Anderson and Björck (1973).
     """
     low, high = torch.full_like(y, DARKEST), torch.full_like(y, LIGHTEST)
     too_little, too_much = -y, _shown_luma(high, a, b) - y
-    lightness = 100 * y  # about that of a gray
+    lightness = 100 * y  # close to that of a gray
     was_above = torch.zeros_like(y, dtype=torch.bool)
     for step in range(STEPS):
         error = _shown_luma(lightness, a, b) - y
@@ -75,16 +74,16 @@ def _lightness(y: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _shown_luma(lightness: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return the luma B×H×W that L*, a* and b* are shown with: negative light as 0."""
+    """Return the luma B×H×W of L*, a* and b* with negative light clipped to 0."""
     shown_B3HW = kornia.color.linear_rgb_to_rgb(_light(lightness, a, b).clamp(min=0))
     luma_B1HW: Tensor = kornia.color.rgb_to_y(shown_B3HW)
     return luma_B1HW.squeeze(1)
 
 
 def _light(lightness: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return linear light B×3×H×W of L*, a* and b* (B×H×W).
+    """Return the linear RGB, B×3×H×W, of L*, a* and b* (B×H×W each).
 
-    kornia's `lab_to_rgb` keeps Z above 0, so that dark yellows would never have a luma of 0.
+    Unlike kornia's `lab_to_rgb`, it allows negative Z, so that dark yellows can reach a luma of 0.
     """
     y = (lightness + 16) / 116
     roots = torch.stack([y + a / 500, y, y - b / 200], dim=1)

@@ -8,10 +8,10 @@ from torch import Tensor
 from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
-# u′ and v′ of kornia's white: 4 X and 9 Y over X + 15 Y + 3 Z.
+# u′ and v′ of kornia's white point: 4 X and 9 Y divided by X + 15 Y + 3 Z.
 _SUM_OF_WHITE = 0.95047 + 15 + 3 * 1.08883
 WHITE_U, WHITE_V = 4 * 0.95047 / _SUM_OF_WHITE, 9 / _SUM_OF_WHITE
-# Below the L* of the darkest 8-bit color that is not black (0.0198, one level of blue).
+# Below the L* of the darkest 8-bit color except black (0.0198, one level of blue).
 DARKEST_LIGHTNESS = 1e-3
 # Below the v′ of every visible color (0.0166, at the violet end of the spectrum).
 LOWEST_V = 1 / 64
@@ -28,9 +28,9 @@ class Luv(ColorSpace):
         return kornia.color.rgb_to_luv(rgb_B3HW)
 
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        # The step to XYZ isn't kornia's: its `luv_to_rgb` divides by L* and by v′, of which a
-        # network can predict 0, so that it gave values of 1e14, and gradients of 3e25. In fp32 it
-        # is 2.4e-5 wrong in pure blues, where terms cancel; this is 1.0e-5.
+        # kornia's `luv_to_rgb` divides by L* and v′, which a network can predict as 0: values of
+        # 1e14 and gradients of 3e25. In fp32 its error for pure blues, from cancellation, is
+        # 2.4e-5, here 1.0e-5.
         lightness, u, v = native_BDHW.unbind(1)
         y = torch.where(lightness > 7.999625, ((lightness + 16) / 116) ** 3, lightness / 903.3)
         divisor = 13 * lightness.clamp(min=DARKEST_LIGHTNESS)

@@ -1,4 +1,4 @@
-"""Oklab: Björn Ottosson, "A perceptual color space for image processing" (2020)."""
+"""Oklab, after Björn Ottosson, "A perceptual color space for image processing" (2020)."""
 
 from typing import ClassVar
 
@@ -8,8 +8,8 @@ from torch import Tensor
 from irodori.color.lazy import kornia
 from irodori.color.space import ColorSpace
 
-# The forward matrices as published. His inverse ones are rounded: inverting here lets a picture
-# come back exactly.
+# The published forward matrices. They are inverted here, since the published inverses are rounded
+# and would not restore a picture exactly.
 LMS_FROM_LINEAR_RGB = torch.tensor(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -29,8 +29,8 @@ OKLAB_FROM_ROOTS = torch.tensor(
 LINEAR_RGB_FROM_LMS = LMS_FROM_LINEAR_RGB.inverse()
 ROOTS_FROM_OKLAB = OKLAB_FROM_ROOTS.inverse()
 
-# The cube root's slope is infinite in black. Below this light, far under the 1.5e-5 of the darkest
-# 8-bit color that is not black, a line takes its place.
+# The slope of the cube root is infinite at 0. Below this value, far under the 1.5e-5 of the darkest
+# 8-bit color except black, it is replaced by a line.
 NEARLY_BLACK = 1e-9
 
 

@@ -1,8 +1,8 @@
-"""The precision of everything that is computed from colors: fp32 or float64, and really so.
+"""Full fp32 or float64 precision for color computations.
 
-Matrix products and convolutions, which kornia's conversions, warps and filters are made of, keep
-only 8 to 11 significant bits under autocast and where TF32 or bf16 products are allowed: L*a*b* is
-then wrong by up to three units.
+Under autocast, or with TF32 or bf16 products, the matrix products and convolutions in kornia's
+conversions, warps and filters keep only 8 to 11 significant bits: L*a*b* is then off by up to three
+units.
 """
 
 from collections.abc import Iterator
@@ -25,16 +25,16 @@ _lock = Lock()
 
 
 class ConstantsWithoutWaiting(TorchFunctionMode):
-    """Lets `torch.tensor` make tensors on a GPU without waiting for it.
+    """Makes `torch.tensor` create tensors on a GPU without synchronizing.
 
-    kornia makes the matrices of its conversions at every call, and each such copy would wait until
-    the GPU has done all that was asked of it: in training, the whole step before.
+    kornia creates the matrices of its conversions at every call, and each copy would wait for all
+    queued work of the GPU: in training, for the whole previous step.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call the function, but make a tensor on the CPU first."""
+        """Call the function, but create tensors on the CPU first."""
         kwargs = kwargs or {}
         if func is torch.tensor and kwargs.get("device") is not None:
             device = kwargs.pop("device")
@@ -48,14 +48,14 @@ _before = ExitStack()
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Return a context in which fp32 is computed as such: no autocast, no TF32, no bf16 products.
+    """Context manager that computes in full fp32: no autocast, no TF32, no bf16 products.
 
-    PyTorch's switches of TF32 are those of the process. They are off from when the first thread
-    enters until the last one leaves, and then what they were before. Leaving restores autocast.
-    On a GPU, `torch.tensor` doesn't wait for it inside.
+    PyTorch's TF32 switches are global to the process: they are off from when the first thread
+    enters until the last one leaves, and are then restored. Inside, `torch.tensor` doesn't
+    synchronize with a GPU.
 
     Args:
-        device: where the computation runs.
+        device: device of the computation.
     """
     global _inside, _before
     with _lock:
@@ -64,7 +64,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
         _inside += 1
     try:
         with ExitStack() as contexts:
-            # Devices without autocast, such as meta, can't be asked to switch it off.
+            # Devices without autocast, such as meta, can't disable it.
             if torch.amp.is_autocast_available(device.type):
                 contexts.enter_context(torch.autocast(device.type, enabled=False))
             if device.type == "cuda":
@@ -78,11 +78,11 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 def _without_tf32() -> ExitStack:
-    """Switch TF32 and bf16 products off; closing the result restores the switches."""
+    """Disable TF32 and bf16 products; closing the result restores the settings."""
     restoring = ExitStack()
     for switch in _SWITCHES:
         restoring.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
-    # The older settings can't be read after somebody wrote the newer `fp32_precision`.
+    # The older settings can't be read once the newer `fp32_precision` has been set.
     with suppress(RuntimeError):
         restoring.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
     with suppress(RuntimeError):
@@ -96,10 +96,10 @@ def _without_tf32() -> ExitStack:
 
 
 def in_full(picture: Tensor, name: str, channels: int) -> Tensor:
-    """Return a picture in the type to compute in: float64 as it is, all other floats as fp32.
+    """Convert a picture to the type to compute in: fp32, unless it is float64.
 
     Raises:
-        TypeError: it is not a tensor, or not of floating point.
+        TypeError: it is not a floating-point tensor.
         ValueError: its shape is not B×`channels`×H×W.
     """
     if not isinstance(picture, Tensor):
@@ -114,20 +114,20 @@ def in_full(picture: Tensor, name: str, channels: int) -> Tensor:
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
-    """Return floats of any shape as uint8, clipped to [0, 1] and rounded to the nearest level.
+    """Convert floats of any shape to uint8, clipped to [0, 1] and rounded to the nearest level.
 
     Raises:
-        TypeError: `rgb` is no floating-point tensor.
+        TypeError: `rgb` is not a floating-point tensor.
     """
     if not torch.is_floating_point(rgb):
         raise TypeError(f"to_uint8 takes a float picture in [0, 1], not {rgb.dtype}")
-    # bf16 has 8 bits of precision: multiplied by 255 in bf16, neighboring levels would merge.
+    # In bf16, with 8 bits of precision, multiplying by 255 would merge neighboring levels.
     levels = rgb.to(torch.promote_types(rgb.dtype, torch.float32)) * 255
     return levels.clamp(0, 255).round().to(torch.uint8)
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """Return 8-bit pixels of any shape as fp32 in [0, 1], on the same device.
+    """Convert 8-bit pixels of any shape to fp32 in [0, 1], on the same device.
 
     Raises:
         TypeError: `pixels` is not uint8.

@@ -1,4 +1,4 @@
-"""RGB itself as the thing to predict, as in the paper's comparison of color spaces."""
+"""RGB as the prediction target, as in the paper's comparison of color spaces."""
 
 from typing import ClassVar
 
@@ -11,12 +11,11 @@ from irodori.color.space import ColorSpace
 
 
 class Rgb(ColorSpace):
-    """sRGB as three chroma channels, beside the BT.601 luma that the network sees.
+    """sRGB as three chroma channels, with BT.601 luma as the network's input.
 
-    Three channels contain the luminance a second time, and a network predicts it inexactly.
-    `decode` keeps the photo's own: it returns chroma + (luminance - luma(chroma)), which moves each
-    color along the gray axis until its luma is the one given. Where chroma and luminance come from
-    the same picture nothing is moved.
+    The three channels contain the luminance again, which a network predicts inexactly. `decode`
+    restores the photo's own: it returns chroma + (luminance - luma(chroma)), which moves each color
+    along the gray axis to the given luma. Chroma and luminance of the same picture stay unchanged.
     """
 
     predicts_luminance: ClassVar[bool] = True

@@ -18,9 +18,9 @@ class ColorSpace(Describable, ABC):
         luminance = native luminance / luminance_range
         chroma    = (native chroma - chroma_center) / (2 * chroma_range) + 0.5
 
-    so that gray has a chroma of 0.5. An instance holds no state: it may be shared and copied.
+    so that gray has a chroma of 0.5. Instances are stateless.
 
-    A color space of your own is one class that names its ranges and converts native values:
+    To add a color space, derive a class that defines its ranges and converts native values:
 
         class Hunter(ColorSpace):
             luminance_range = 100.0
@@ -30,46 +30,46 @@ class ColorSpace(Describable, ABC):
 
             def rgb_from_native(self, native_BDHW): ...
 
-    The two methods may use any differentiable operations, matrix products too: they are called on
-    the pictures' own device, in fp32 (float64 if given float64), outside autocast and without
+    The two methods may use any differentiable operations, including matrix products. They are
+    called on the input's device, in fp32 (float64 for float64 inputs), outside autocast and without
     TF32, whatever the caller's precision.
     """
 
     luminance_range: ClassVar[float] = 1.0
-    """Native luminance of white; black has 0."""
+    """Native luminance of white; that of black is 0."""
     chroma_center: ClassVar[float] = 0.0
-    """Native chroma that becomes 0.5."""
+    """Native chroma that maps to 0.5."""
     chroma_range: ClassVar[tuple[float, ...]]
-    """Half the native range of each chroma channel: it reaches from center - range to center +
-    range, and holds all of sRGB."""
+    """Half the native range of each chroma channel: from center - range to center + range, which
+    covers all of sRGB."""
     predicts_luminance: ClassVar[bool] = False
-    """Whether chroma contains the luminance, too, see `as_predicted`."""
+    """Whether chroma also contains the luminance, see `as_predicted`."""
 
     @abstractmethod
     def native_from_rgb(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return luminance and chroma in native units: sRGB in [0, 1] → B×(1 + C)×H×W."""
+        """Convert sRGB in [0, 1] to luminance and chroma in native units, B×(1 + C)×H×W."""
 
     @abstractmethod
     def rgb_from_native(self, native_BDHW: Tensor) -> Tensor:
-        """Return the sRGB picture B×3×H×W of native values, not clipped, with finite gradients.
+        """Convert native values to sRGB, B×3×H×W, not clipped, with finite gradients.
 
-        Chroma may be outside of sRGB.
+        Colors may be outside of sRGB.
         """
 
     @property
     def chroma_channels(self) -> int:
-        """Return the number of channels that the network predicts: 2 or 3."""
+        """The number of channels that the network predicts: 2 or 3."""
         return len(self.chroma_range)
 
     def encode(self, rgb_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """Split a picture; can be differentiated.
+        """Split sRGB into luminance and chrominance; differentiable.
 
         Args:
             rgb_B3HW: sRGB in [0, 1], of any floating-point type.
 
         Returns:
             luminance B×1×H×W and chroma B×C×H×W, fp32 (or float64). For sRGB in [0, 1] both lie in
-            [0, 1] but for a rounding error of less than 1e-6.
+            [0, 1], up to a rounding error of 1e-6.
 
         Raises:
             TypeError, ValueError: the picture has another type or shape.
@@ -84,19 +84,19 @@ class ColorSpace(Describable, ABC):
             return (luminance / self.luminance_range).unsqueeze(1), torch.stack(scaled, dim=1)
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
-        """Return the luminance B×1×H×W alone; see `encode`."""
+        """Return only the luminance, B×1×H×W; see `encode`."""
         return self.encode(rgb_B3HW)[0]
 
     def decode(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Join luminance and chrominance in [0, 1]; can be differentiated.
+        """Join luminance and chrominance in [0, 1]; differentiable.
 
         Returns:
             sRGB B×3×H×W, fp32 (or float64 if either argument is). Not every pair of luminance and
-            chroma is an sRGB color: the result is not clipped to [0, 1], so that a loss can pull
-            it back. `to_uint8` clips it for display.
+            chroma is an sRGB color. The result is not clipped to [0, 1], so that gradients persist;
+            `to_uint8` clips it for display.
 
         Raises:
-            TypeError, ValueError: the types or shapes don't fit.
+            TypeError, ValueError: types or shapes don't match.
         """
         luminance_B1HW = in_full(luminance_B1HW, "luminance_B1HW", 1)
         chroma_BCHW = in_full(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
@@ -113,18 +113,18 @@ class ColorSpace(Describable, ABC):
             return self.rgb_from_native(torch.stack(native, dim=1))
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
-        """Return the chroma B×C×H×W of a gray picture of this luminance (B×1×H×W in [0, 1])."""
+        """Return the chroma B×C×H×W of gray with this luminance (B×1×H×W in [0, 1])."""
         gray_B1HW = torch.full_like(in_full(luminance_B1HW, "luminance_B1HW", 1), 0.5)
         return gray_B1HW.repeat(1, self.chroma_channels, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        """Return the picture B×3×H×W of a chroma that contains the luminance."""
+        """Return sRGB B×3×H×W from a chroma that contains the luminance."""
         raise ValueError(f"the chroma of {type(self).__name__} holds no luminance")
 
     def ranges(self) -> dict[str, Any]:
-        """Return the numbers that a model depends on, as plain types.
+        """Return the ranges, which a model depends on, as plain types.
 
-        A checkpoint stores them: a model trained with other ranges would give wrong colors.
+        They are stored in checkpoints: a model trained with other ranges would give wrong colors.
         """
         return {
             "chroma_channels": self.chroma_channels,

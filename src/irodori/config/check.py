@@ -1,7 +1,7 @@
-"""Checking a composed configuration against the signatures of what it names.
+"""Checking a composed configuration against the signatures of its targets.
 
-A misspelt argument, a wrong type and a number out of range are found before anything is built,
-and before torch is imported: irodori's own classes are checked by their source.
+Misspelled arguments, wrong types and numbers out of range are found before anything is built, and
+before torch is imported, since irodori's own classes are checked by their source.
 """
 
 import json
@@ -21,7 +21,7 @@ from irodori.utils.errors import IrodoriError
 
 TARGET, MISSING = "_target_", "???"
 SPECIAL = (TARGET, "_partial_", "_recursive_", "_convert_", "_args_")
-"""Hydra's own keys of a node."""
+"""Keys of a node that belong to Hydra."""
 WORDS = {
     bool: "true or false", int: "an integer", float: "a number", str: "text", NoneType: "null",
     dict: "a mapping",
@@ -37,22 +37,23 @@ def check(
     """Check each node that has a `_target_` against the signature of its target.
 
     Args:
-        config: the composed configuration (a DictConfig, or plain dicts and lists).
+        config: composed configuration (a DictConfig, or plain dicts and lists).
         root: class or function whose arguments are the keys of the configuration itself.
-        given: for the path of a node, as "network", the arguments that the program gives when it
-            builds it, so that the node needs none; each with the type of what the node may have
-            instead of the target's own type ("auto", which the program replaces).
-        relations: raises IrodoriError for settings that don't fit each other. It is called with
-            the resolved configuration when irodori's own nodes are right, before others, whose
-            targets may take seconds to import.
+        given: by path of a node (such as "network"), the arguments that the program supplies, which
+            the node may omit; each with a type that the node may use instead of the target's (such
+            as "auto", which the program replaces).
+        relations: raises IrodoriError for contradicting settings. It is called with the resolved
+            configuration when irodori's own nodes are right, before others, whose targets may take
+            seconds to import.
 
     Raises:
-        IrodoriError: the first mistake: an unknown target or argument, a missing one, a wrong
-            type, a number out of its `Range`; the line names node, key and nearest valid names.
+        IrodoriError: the first error: an unknown target, an unknown or missing argument, a wrong
+            type, or a number outside its `Range`. The message names node, key and similar valid
+            names.
     """
     plain, given = resolved(config), given or {}
     given_paths = {below(path, key) for path, keys in given.items() for key in keys}
-    # Interpolations repeat a node elsewhere; the path with the fewest dots is where it stands.
+    # Interpolations repeat a node elsewhere; the shortest path is its original one.
     everything = sorted(values(plain), key=lambda item: item[0].count("."))
     for path, value in everything:
         if value == MISSING and path not in given_paths:
@@ -70,7 +71,7 @@ def _check_nodes(
     find: Callable[[str], Signature | None],
     given: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Check the nodes whose target's signature can be found, and remove them."""
+    """Check the nodes whose signature `find` returns, and remove them from `nodes`."""
     for path, node in list(nodes.items()):
         try:
             target = node[TARGET]
@@ -94,7 +95,7 @@ def resolved(config: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield a value and all values in it, each with its path."""
+    """Yield a value and all values nested in it, each with its path."""
     yield path, value
     if isinstance(value, dict):
         for key, item in value.items():
@@ -105,14 +106,14 @@ def values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def below(path: str, key: object) -> str:
-    """Return the path of a key in the node at a path."""
+    """Return the path of a key below a node's path."""
     return f"{path}.{key}" if path else str(key)
 
 
 def _check_arguments(
     node: dict[Any, Any], path: str, found: Signature, given: Mapping[str, Any]
 ) -> None:
-    """Raise IrodoriError if a call with the arguments of a node would not fit a signature."""
+    """Raise IrodoriError if a node's arguments don't match a signature."""
     of_target = f" ({node[TARGET]})" if TARGET in node else ""
     parameters = found.parameters.values()
     by_name = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -140,9 +141,10 @@ def _check_arguments(
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Return whether a value can be meant by an annotation, and is in the annotation's ranges.
+    """Return whether a value matches an annotation and lies within its ranges.
 
-    Any annotation may mean a node with `_target_`, and one that Python can't check any value.
+    A node with `_target_` matches any annotation, and any value matches an annotation that can't be
+    checked.
     """
     if isinstance(value, dict) and "_target_" in value:
         return True
@@ -165,12 +167,12 @@ def fits(value: Any, annotation: Any) -> bool:
             each = arguments[0] if arguments else Any
             return isinstance(value, list) and all(fits(item, each) for item in value)
         return isinstance(value, str if issubclass(kind, os.PathLike) else dict | kind)
-    except TypeError:  # a protocol that Python can't check
+    except TypeError:  # a protocol that can't be checked at run time
         return True
 
 
 def wanted(annotation: Any) -> str:
-    """Return what an annotation accepts, in words."""
+    """Return a description of the values that an annotation accepts."""
     kind, arguments, ranges = _parts(annotation)
     if kind is Union:
         words = (wanted(item) for item in arguments if item is not NoneType)
@@ -191,7 +193,7 @@ def wanted(annotation: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as YAML writes it, on one line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, float):
@@ -200,7 +202,7 @@ def shown(value: Any) -> str:
 
 
 def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...], list[Range]]:
-    """Return the kind of an annotation, its arguments and its ranges."""
+    """Return an annotation's type, arguments and ranges."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         kind, inner, ranges = _parts(arguments[0])

@@ -1,4 +1,4 @@
-"""Errors of Hydra and OmegaConf as one line that a user can act on."""
+"""Conversion of errors from Hydra and OmegaConf to one actionable line."""
 
 import re
 import shlex
@@ -16,14 +16,14 @@ NOISE = re.compile(
     r"\n\s*(full_key:|object_type=|reference_type=|See https:|To append to your|Or add a second).*"
     r"|\n\s*schema\w*(?=\n|$)|\nConfig search path:(.|\n)*"
 )
-"""Lines in messages of Hydra and OmegaConf that don't help a user, or advise `+key=…`."""
+"""Lines of Hydra's and OmegaConf's messages that are unhelpful or advise `+key=…`."""
 UNKNOWN_KEY = (omega_errors.ConfigAttributeError, omega_errors.ConfigKeyError)
 LISTED = 12
-"""All names are listed if they are at most this many, and none is near."""
+"""Largest number of names that are listed if none is similar."""
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """Return "; did you mean x, y?", or the known names where none is near, or nothing."""
+    """Return "; did you mean x, y?", or else the known names if they are few, or ""."""
     names = list(dict.fromkeys(map(str, known)))
     if near := get_close_matches(str(name), names, n=3):
         return f"; did you mean {', '.join(near)}?"
@@ -31,7 +31,7 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Return whether a user or the disk is to blame; `error_line` says of what, on one line."""
+    """Return whether an exception is due to the user or the disk, not a bug; see `error_line`."""
     known = (IrodoriError, hydra_errors.HydraException, omega_errors.OmegaConfBaseException)
     return (
         isinstance(error, known) or file_problem(error) is not None or _rejected(error) is not None
@@ -39,11 +39,10 @@ def is_user_error(error: BaseException) -> bool:
 
 
 def error_line(error: BaseException) -> str:
-    """Return what an exception says to a user, on one line.
+    """Return a one-line message for an exception.
 
-    Errors of composition name the override and the nearest valid keys or group members; those of
-    Hydra's parser show how the value is quoted. An `IrodoriError` that a resolver raised has its
-    own message.
+    Composition errors name the override and similar valid keys or group members; parser errors show
+    how to quote the value. An `IrodoriError` raised by a resolver keeps its message.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -61,7 +60,7 @@ def error_line(error: BaseException) -> str:
     if isinstance(error, hydra_errors.ConfigCompositionException):
         return _not_composed(str(error), error.__cause__)
     if isinstance(error, omega_errors.InterpolationResolutionError):
-        # OmegaConf names the exception of a resolver in its message, and drops the exception.
+        # OmegaConf includes a resolver's exception in its message only.
         raised = re.match(r"(\w+) raised while resolving interpolation: ((?:.|\n)*)", str(error))
         if raised and raised[1] == IrodoriError.__name__:
             return _joined(raised[2]).strip('"')
@@ -71,7 +70,7 @@ def error_line(error: BaseException) -> str:
 
 
 def quoted(key: str, value: object) -> str:
-    """Return the override that gives `value` as text, quoted for Hydra and for the shell."""
+    """Return an override with `value` as text, quoted for Hydra and the shell."""
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', str(value))
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
     return shlex.quote(f'{key}="{escaped}"')
@@ -83,7 +82,7 @@ def _joined(*messages: object) -> str:
 
 
 def _rejected(error: BaseException) -> str | None:
-    """Return the override of a group for which Hydra raised a ValueError or TypeError."""
+    """Return the group override for which Hydra raised a ValueError or TypeError."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     if not frames or frames[-1].f_globals.get("__name__") != "hydra._internal.defaults_list":
         return None
@@ -95,7 +94,7 @@ def _unparsed(override: str) -> str:
     if not equals:
         return f"the override {override} has no value: give {override}=…"
     if not re.fullmatch(r"[~+]{0,2}[\w@./:$-]+", key):
-        return f"the override {override} can't be read: {key!r} is no key"
+        return f"the override {override} can't be read: {key!r} is not a key"
     value = re.sub(r"^[\"']|[\"']$", "", value)
     return f"the override {override} can't be read; quote its value: {quoted(key, value)}"
 

@@ -1,4 +1,4 @@
-"""Building the object that a node of the configuration names."""
+"""Instantiating the objects of configuration nodes."""
 
 import re
 from functools import partial
@@ -14,15 +14,15 @@ from irodori.utils.errors import IrodoriError, one_line
 
 
 def instantiate(node: Any, **extra: Any) -> Any:
-    """Return the object of a node with `_target_`, or of a dict or list of nodes.
+    """Instantiate a node with `_target_`, or a dict or list of such nodes.
 
     Args:
-        node: from the configuration; lists and dicts reach the target as such. None gives None.
-        extra: further arguments for the target, passed as they are.
+        node: node of the configuration; None gives None. Lists and dicts are passed as plain types.
+        extra: further arguments of the target, passed unchanged.
 
     Raises:
-        IrodoriError: a target can't be found or refuses its arguments; the line names the node and
-            what was said about it, and the target's exception is the cause.
+        IrodoriError: a target can't be found or rejects its arguments. The message names the node
+            and the reason; the original exception is its cause.
     """
     where = str(node._get_full_key(None) or "") if OmegaConf.is_config(node) else ""
     try:
@@ -30,9 +30,9 @@ def instantiate(node: Any, **extra: Any) -> Any:
             return hydra.utils.instantiate(node, _convert_="all", **extra)
         convert = node.get("_convert_", "all")
         make = hydra.utils.instantiate(node, _convert_=convert, _partial_=True)
-        # Passed here and not through Hydra, which would turn dicts and dataclasses into nodes.
+        # Not passed through Hydra, which would convert dicts and dataclasses to nodes.
         if node.get("_partial_"):
-            # A plain one, where Hydra's own class would hide what it calls.
+            # A plain partial: Hydra's class would hide the target.
             return partial(make.func, *make.args, **{**make.keywords, **extra})
         return make(**extra)
     except OmegaConfBaseException as error:

@@ -1,4 +1,4 @@
-"""Annotations of a key that a comparison of runs reads.
+"""Annotations of configuration keys for the comparison of runs.
 
 alpha: Annotated[float, Label("α = {}")] = 1.0
 seed: Annotated[int, NoEffect()] = 0
@@ -13,16 +13,16 @@ Note = TypeVar("Note")
 
 @dataclass(frozen=True)
 class Label:
-    """The words for a key's value in the name of a variant, in which labeled keys come first.
+    """How a key's value appears in the names of variants; labeled keys come first.
 
-    text: with {} for the value. false: where the value is false, in place of `text`.
+    text: text with {} for the value. false: text that replaces it if the value is false.
     """
 
     text: str
     false: str | None = None
 
     def __call__(self, value: Any) -> str:
-        """Return the words for a value."""
+        """Return the text for a value."""
         if value is False and self.false is not None:
             return self.false
         return self.text.format(f"{value:g}" if isinstance(value, float) else value)
@@ -30,16 +30,16 @@ class Label:
 
 @dataclass(frozen=True)
 class NoEffect:
-    """Marks a key that does not change what is learned, so that it makes no other variant.
+    """Marks a key that doesn't affect learning, so that it doesn't distinguish variants.
 
-    keys: of a node, the names of the keys below it that are meant; empty: the whole node.
+    keys: names of the keys below a node that are marked; empty: the whole node.
     """
 
     keys: tuple[str, ...] = ()
 
 
 def notes(settings: type, kind: type[Note]) -> Iterator[tuple[str, Note]]:
-    """Yield the names of a dataclass's fields that have notes of a kind, and the notes."""
+    """Yield names and notes of a dataclass's fields that are annotated with notes of a kind."""
     hints = get_type_hints(settings, include_extras=True)
     for field in fields(settings):
         hint = hints[field.name]

@@ -1,4 +1,4 @@
-"""The range of a number, stated beside the argument that it limits.
+"""Ranges of numbers, as annotations of arguments.
 
 def __init__(self, width: Annotated[float, Range(above=0, max=4)] = 1.0) -> None: ...
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """Limits of a number, or of each number of a sequence; None is always in range.
+    """Range of a number, or of each number in a sequence; None is always in range.
 
     min, max: inclusive limits. above, below: exclusive limits.
     """

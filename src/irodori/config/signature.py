@@ -1,8 +1,7 @@
-"""The signature of a `_target_`: imported, but for irodori's own, which is found without torch.
+"""Signatures of a `_target_`; those of irodori's own classes are found without importing torch.
 
-An import of torch takes seconds. To find a misspelt argument at once, modules of irodori are run
-with stand-ins for all packages but Python's own: what they define has its signature then, and no
-other use.
+Importing torch takes seconds. To report misspelled arguments at once, irodori's modules are
+executed with stand-ins for all third-party packages; the results serve only to read signatures.
 """
 
 import builtins
@@ -23,17 +22,17 @@ from irodori.utils.errors import IrodoriError, one_line
 
 
 class UnknownTarget(IrodoriError):  # noqa: N818
-    """A `_target_` names nothing that can be called."""
+    """Raised if a `_target_` doesn't name a callable."""
 
 
 @cache
 def own_signature(target: str) -> Signature | None:
     """Return the signature of a class or function of irodori.
 
-    None: it is of another package, or only an import of other packages could tell.
+    Returns None for a target of another package, or if other packages must be imported to tell.
 
     Raises:
-        UnknownTarget: it names nothing that can be called.
+        UnknownTarget: the target doesn't name a callable.
     """
     if split(target)[0].partition(".")[0] != "irodori":
         return None
@@ -48,10 +47,10 @@ def own_signature(target: str) -> Signature | None:
 
 @cache
 def imported_signature(target: str) -> Signature:
-    """Import what a dotted path names, and return its signature.
+    """Import the target of a dotted path, and return its signature.
 
     Raises:
-        UnknownTarget: it names nothing that can be called, or an import fails.
+        UnknownTarget: the path doesn't name a callable, or an import fails.
     """
     try:
         found = _resolve(target, importlib.import_module)
@@ -64,11 +63,11 @@ def imported_signature(target: str) -> Signature:
 
 
 def object_signature(called: Any) -> Signature:
-    """Return the signature of a class or function, its annotations evaluated where that works.
+    """Return the signature of a class or function, with annotations evaluated if possible.
 
-    What has no signature, as some built-in functions, takes any arguments.
+    Callables without a signature, such as some built-in functions, accept any arguments.
     """
-    # Not the class's own signature, which is that of __new__ where a base class has one.
+    # Not `signature(class)`, which is that of __new__ if a base class defines one.
     is_class = isinstance(called, type) and inspect.isfunction(called.__init__)  # type: ignore[misc]
     function = called.__init__ if is_class else called
     try:
@@ -77,14 +76,14 @@ def object_signature(called: Any) -> Signature:
         return inspect.signature(lambda *args, **kwargs: None)
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except Exception:  # of names that exist only for type checkers, or anything else
+    except Exception:  # names that exist only for type checkers, or any other error
         hints = {}
     parameters = list(found.parameters.values())[is_class:]
     return Signature([p.replace(annotation=hints.get(p.name, p.annotation)) for p in parameters])
 
 
 def _resolve(target: str, load: Callable[[str], Any]) -> Any:
-    """Return the class or function that a dotted path names in a module as it is loaded."""
+    """Return the class or function of a dotted path, with modules loaded by `load`."""
     module, names = split(target)
     found = load(module)
     for name in names:
@@ -92,30 +91,30 @@ def _resolve(target: str, load: Callable[[str], Any]) -> Any:
             raise unknown(module, name, dir(found))
         found, module = getattr(found, name), f"{module}.{name}"
     if not callable(found):
-        raise UnknownTarget("this is no class or function")
+        raise UnknownTarget("this is not a class or function")
     return found
 
 
 def split(target: Any) -> tuple[str, list[str]]:
-    """Return the module of a dotted path, and the names that lead on from there.
+    """Split a dotted path into its module and the remaining names.
 
     Raises:
-        UnknownTarget: it is no path, or there is no such package.
+        UnknownTarget: it is not a dotted path, or the package doesn't exist.
     """
     parts = target.split(".") if isinstance(target, str) else [""]
     if not all(part.isidentifier() for part in parts):
-        raise UnknownTarget("this is no dotted path of a class or function")
+        raise UnknownTarget("this is not the dotted path of a class or function")
     paths = [".".join(parts[: n + 1]) for n in range(len(parts))]
     length = next((n for n, path in enumerate(paths) if spec_of(path) is None), len(parts))
     if length == 0:
         raise UnknownTarget(
-            f"there is no package {parts[0]}: install it, or name its folder in PYTHONPATH"
+            f"there is no package {parts[0]}: install it, or add its folder to PYTHONPATH"
         )
     return paths[length - 1], parts[length:]
 
 
 def unknown(parent: str, name: str, known: list[str]) -> UnknownTarget:
-    """Return the error for a name that a module or class lacks."""
+    """Return the error for a name that doesn't exist in a module or class."""
     modules = [item.name for item in pkgutil.iter_modules(folders_of(parent) or [])]
     public = [item for item in [*known, *modules] if not item.startswith("_")]
     return UnknownTarget(f"{parent} has no {name}{nearest(name, public)}")
@@ -123,7 +122,7 @@ def unknown(parent: str, name: str, known: list[str]) -> UnknownTarget:
 
 @cache
 def spec_of(module: str) -> ModuleSpec | None:
-    """Return where a module is, without importing the packages that it is in; None: nowhere."""
+    """Return a module's spec without importing its parent packages; None if not found."""
     parent = module.rpartition(".")[0]
     try:
         if not parent:
@@ -135,12 +134,12 @@ def spec_of(module: str) -> ModuleSpec | None:
 
 
 def folders_of(module: str) -> list[str] | None:
-    """Return the folders in which the modules of a package are; None if it is no package."""
+    """Return the folders of a package's modules; None if it isn't a package."""
     return getattr(spec_of(module), "submodule_search_locations", None)
 
 
 class StandIn:
-    """Stands for anything of another package: a module, class, function or value."""
+    """Stand-in for a module, class, function or value of another package."""
 
     def __getattr__(self, name: str) -> "StandIn":
         if name.startswith("__"):
@@ -148,7 +147,7 @@ class StandIn:
         return self
 
     def __call__(self, *arguments: Any, **_: Any) -> Any:
-        """Return what is decorated; other calls give a stand-in."""
+        """Return a decorated object unchanged, and a stand-in for other calls."""
         is_decorated = len(arguments) == 1 and inspect.isroutine(arguments[0])
         return arguments[0] if is_decorated else self
 
@@ -161,7 +160,7 @@ class StandIn:
     __ror__ = __or__
 
     def __mro_entries__(self, _: Any) -> tuple[()]:
-        """Vanish from the bases of a class."""
+        """Remove the stand-in from the bases of a class."""
         return ()
 
 
@@ -170,8 +169,8 @@ STAND_IN = StandIn()
 
 @cache
 def outline(name: str) -> ModuleType:
-    """Run a module of irodori with stand-ins for other packages."""
-    # In the name of a module that is imported: dataclasses look up their own.
+    """Execute a module of irodori with stand-ins for other packages."""
+    # With the name of an imported module, since dataclasses look up their module.
     module, spec = ModuleType(__name__), spec_of(name)
     if spec is None:
         raise ModuleNotFoundError(name)
@@ -186,11 +185,11 @@ def outline(name: str) -> ModuleType:
 def _import_outline(
     name: str, variables: Any = None, _: Any = None, names: Any = (), level: int = 0
 ) -> Any:
-    """Import as Python's `__import__` does, with outlines and stand-ins."""
+    """Replace Python's `__import__`: import outlines and stand-ins."""
     if level:
         name = importlib.util.resolve_name("." * level + name, variables["__package__"])
     package = name.partition(".")[0]
-    # What annotations are compared with has to be the same class here and there.
+    # Classes that annotations are compared with must be identical inside and outside.
     if package in sys.stdlib_module_names or name.startswith("irodori.config"):
         return __import__(name, fromlist=names)
     if package != "irodori":

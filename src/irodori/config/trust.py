@@ -1,6 +1,6 @@
-"""Refusing a stored configuration that names classes which nobody has said to trust.
+"""Rejecting stored configurations that name classes of untrusted packages.
 
-A run folder can come from anywhere, and building what its configuration names runs code.
+A run folder may come from anywhere, and instantiating its configuration runs code.
 """
 
 import ast
@@ -19,25 +19,25 @@ HOMES = (
     *("irodori", "torch.optim", "lightning.pytorch.trainer"),
     *(f"lightning.{part}.{name}" for part in ("pytorch", "fabric") for name in LIGHTNING),
 )
-"""Classes are trusted if they are defined in or below these modules."""
+"""Modules (with submodules) whose classes are trusted."""
 
 
 def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> None:
-    """Raise IrodoriError unless all targets of a stored configuration may be built.
+    """Raise IrodoriError unless all targets of a stored configuration are trusted.
 
-    These are classes of irodori and of the trusted packages, functions of both with
-    `_partial_: true`, optimizers of torch.optim, and classes of Lightning that a trainer takes.
-    Each must be defined in the package that its path names: `irodori.config.os.system` is not.
-    Nothing is imported.
+    Trusted are classes of irodori and of the trusted packages, their functions with `_partial_:
+    true`, optimizers of torch.optim, and classes of Lightning that a trainer takes. Each must be
+    defined in the package that its path names, so `irodori.config.os.system` is rejected. Nothing
+    is imported.
 
     Args:
-        config: the stored configuration; its interpolations are resolved.
-        trust: names of further packages.
+        config: stored configuration; its interpolations are resolved.
+        trust: names of further trusted packages.
     """
     packages = ("irodori", *([trust] if isinstance(trust, str) else trust))
     for path, value in values(resolved(config)):
         if isinstance(value, str) and "${" in value:
-            raise IrodoriError(f"{path}={shown(value)} can't stand in a stored configuration")
+            raise IrodoriError(f"{path}={shown(value)} isn't allowed in a stored configuration")
         if isinstance(value, dict) and TARGET in value:
             reason = _distrusted(value[TARGET], value.get("_partial_") is True, packages)
             if reason:
@@ -45,18 +45,20 @@ def refuse_untrusted(config: Mapping[Any, Any], trust: Sequence[str] = ()) -> No
 
 
 def _distrusted(target: Any, is_partial: bool, packages: Sequence[str]) -> str | None:
-    """Return why a target must not be built, or None."""
+    """Return why a target isn't trusted, or None."""
     try:
         module, definition = _find(target)
     except UnknownTarget as error:
         return str(error)
     if not _is_in(module, (*HOMES, *packages)):
         package = target.partition(".")[0]
-        return f"this is not irodori's; if you trust {package}, allow it with trust=[{package}]"
+        return (
+            f"this is not part of irodori; if you trust {package}, allow it with trust=[{package}]"
+        )
     is_function = is_partial and _is_in(module, packages) and definition is ast.FunctionDef
     is_public = not any(part.startswith("_") for part in target.split("."))
     fine = is_public and (is_function or definition is ast.ClassDef)
-    return None if fine else "this is no public class"
+    return None if fine else "this is not a public class"
 
 
 def _is_in(module: str, parents: Sequence[str]) -> bool:
@@ -64,10 +66,10 @@ def _is_in(module: str, parents: Sequence[str]) -> bool:
 
 
 def _find(target: str) -> tuple[str, type | None]:
-    """Return the module in which a path's name is defined, and whether as a class or function.
+    """Return the module that defines a path's name, and whether it is a class or function.
 
-    Imports are followed within a package, by its source. None: it is a module, a method, a value or
-    of another package.
+    Imports within the package are followed in its source. The kind is None for a module, a method,
+    a value or another package.
     """
     module, names = split(target)
     if not names:
@@ -85,7 +87,7 @@ def _find(target: str) -> tuple[str, type | None]:
 
 @cache
 def _names(module: str) -> dict[str, type | str | None]:
-    """Return for each name in a module its kind of definition, or the path of its import."""
+    """Map each name in a module to its kind of definition, or to the path of its import."""
     path = getattr(spec_of(module), "origin", None) or ""
     package = module.rpartition(".")[0] if folders_of(module) is None else module
     try:

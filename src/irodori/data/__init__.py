@@ -1,1 +1,1 @@
-"""Shards: writing, index, who reads what, streaming, and the LightningDataModule."""
+"""Shards: writing, index, reading plans, streaming, and the LightningDataModule."""

@@ -1,4 +1,4 @@
-"""Luminance made that of old prints: soft, faded, unevenly lit, grainy, scratched."""
+"""Simulation of old prints' luminance: soft, faded, unevenly lit, grainy, scratched."""
 
 import math
 import random
@@ -11,29 +11,29 @@ from torch import Tensor
 from irodori.color.precision import full_precision
 
 Uniform = Callable[[float, float], float]
-"""Draws a number between two."""
+"""Draws a uniform number between two bounds."""
 
-ALWAYS = 0.75  # probability of each of the changes
+ALWAYS = 0.75  # probability of each change
 SOFTNESS = (0.3, 1.6)  # standard deviation of the blur in pixels
-BLACK, WHITE = (0.0, 0.3), (0.7, 1.0)  # what they have faded to
-GAMMA = 0.7  # the curve between them has an exponent between 2^−GAMMA and 2^GAMMA
-SLOPE = 0.25  # largest share by which light falls off from one side to the other
-GRAIN = (0.01, 0.09)  # standard deviation of the grain's luminance
-CLUMP = 0.5  # standard deviation in pixels of the blur that makes clumps of grain
-SCRATCHES, SPOTS = 4, 12  # largest numbers of them in a picture
+BLACK, WHITE = (0.0, 0.3), (0.7, 1.0)  # luminance that black and white fade to
+GAMMA = 0.7  # exponent of the tone curve between them: 2^−GAMMA to 2^GAMMA
+SLOPE = 0.25  # largest relative falloff of light toward a side
+GRAIN = (0.01, 0.09)  # standard deviation of the grain, in luminance
+CLUMP = 0.5  # standard deviation in pixels of the grain's blur
+SCRATCHES, SPOTS = 4, 12  # largest numbers per picture
 SPOT_RADIUS = (0.5, 2.5)  # in pixels
 DAMAGE = (0.15, 0.6)  # change of luminance in scratches and spots, up or down
 
 
 def age(luminance_1HW: Tensor, seed: int) -> Tensor:
-    """Return a picture's luminance as an old print might have it.
+    """Return luminance as it might appear on an old print.
 
-    It is made for pictures of about 256 pixels, in which the grain of a scanned print is a pixel or
-    two.
+    Made for pictures of about 256 pixels, in which the grain of a scanned print takes one or two
+    pixels.
 
     Args:
         luminance_1HW: fp32 in [0, 1].
-        seed: chooses the print; the same on any device.
+        seed: determines the print, on any device.
 
     Returns:
         1×H×W fp32 in [0, 1].
@@ -59,7 +59,7 @@ def age(luminance_1HW: Tensor, seed: int) -> Tensor:
             noise_1HW = torch.randn(luminance_1HW.shape, generator=generator)
             noise_1HW = noise_1HW.to(luminance_1HW.device, non_blocking=True)
             noise_1HW = blurred(noise_1HW, CLUMP)
-            # A picture of a single pixel has a deviation of 0.
+            # The standard deviation of a single pixel is 0.
             std = noise_1HW.std(correction=0).clamp(min=0.1)
             luminance_1HW = luminance_1HW + noise_1HW / std * uniform(*GRAIN)
         if happens():
@@ -72,8 +72,8 @@ def age(luminance_1HW: Tensor, seed: int) -> Tensor:
 
 
 def blurred(picture_1HW: Tensor, std: float) -> Tensor:
-    """Return a Gaussian blur, its standard deviation in pixels; borders are reflected."""
-    # Reflection needs a picture that is larger than half the kernel.
+    """Apply a Gaussian blur, with `std` in pixels and reflected borders."""
+    # Reflection requires a picture larger than half the kernel.
     half = min(math.ceil(3 * std), *(side - 1 for side in picture_1HW.shape[-2:]))
     if half < 1:
         return picture_1HW
@@ -82,7 +82,7 @@ def blurred(picture_1HW: Tensor, std: float) -> Tensor:
 
 
 def falling_light(picture_1HW: Tensor, direction: float, slope: float) -> Tensor:
-    """Return H×W: 1 in the middle, 1 − slope on one side and 1 + slope on the opposite one."""
+    """Return a gradient, H×W: 1 in the middle, 1 − slope and 1 + slope on opposite sides."""
     y_H1, x_1W = pixel_centers(picture_1HW)
     height, width = picture_1HW.shape[-2:]
     across_HW = math.cos(direction) * (2 * x_1W / width - 1)
@@ -91,7 +91,7 @@ def falling_light(picture_1HW: Tensor, direction: float, slope: float) -> Tensor
 
 
 def scratch(picture_1HW: Tensor, uniform: Uniform) -> Tensor:
-    """Return H×W in [0, 1]: how much of each pixel is in a straight, nearly vertical scratch."""
+    """Return the coverage of a straight, nearly vertical scratch, H×W in [0, 1]."""
     y_H1, x_1W = pixel_centers(picture_1HW)
     height, width = picture_1HW.shape[-2:]
     start, lean = uniform(0, width), uniform(-0.15, 0.15)
@@ -103,7 +103,7 @@ def scratch(picture_1HW: Tensor, uniform: Uniform) -> Tensor:
 
 
 def spot(picture_1HW: Tensor, uniform: Uniform) -> Tensor:
-    """Return H×W in [0, 1]: how much of each pixel is in a round spot of dust."""
+    """Return the coverage of a round spot of dust, H×W in [0, 1]."""
     y_H1, x_1W = pixel_centers(picture_1HW)
     height, width = picture_1HW.shape[-2:]
     y, x, radius = uniform(0, height), uniform(0, width), uniform(*SPOT_RADIUS)
@@ -112,13 +112,13 @@ def spot(picture_1HW: Tensor, uniform: Uniform) -> Tensor:
 
 
 def damaged(luminance_1HW: Tensor, damage_HW: Tensor, uniform: Uniform) -> Tensor:
-    """Return the luminance moved up or down where the damage is."""
+    """Lighten or darken the luminance where the picture is damaged."""
     strength = uniform(*DAMAGE) * (1 if uniform(0, 1) < 0.5 else -1)
     return luminance_1HW + strength * damage_HW
 
 
 def pixel_centers(picture_1HW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return y and x of the pixels' centers, H×1 and 1×W."""
+    """Return the y and x coordinates of pixel centers, H×1 and 1×W."""
     height, width = picture_1HW.shape[-2:]
     y_H = torch.arange(height, device=picture_1HW.device) + 0.5
     x_W = torch.arange(width, device=picture_1HW.device) + 0.5

@@ -14,14 +14,14 @@ _PLACES = re.compile(r"/\w/(\S+)\s+(\d+)")  # "/a/abbey 0", as in the lists of t
 
 
 def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the longer of two lists of class names, of which the other is a part.
+    """Return the longer of two lists of class names, of which the other must be a prefix.
 
     Shards without names have plain numbers ("0", "1", …), which fit any names.
 
     Raises:
-        IrodoriError: a class id would mean one thing in training and another in validation.
+        IrodoriError: a class id has different names in training and validation.
     """
-    # Names come before numbers in lists of equal length.
+    # Names take precedence over numbers in lists of equal length.
     other, wider = sorted((train, val), key=lambda x: (len(x), x != numbered(len(x))))
     if other not in (wider[: len(other)], numbered(len(other))):
         raise IrodoriError(
@@ -31,9 +31,9 @@ def common_classes(train: tuple[str, ...], val: tuple[str, ...]) -> tuple[str, .
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Read class names, one a line in UTF-8; blank lines do not count.
+    """Read class names, one per line in UTF-8; blank lines are ignored.
 
-    Lines as in the lists of Places ("/a/abbey 0") give the name alone ("abbey").
+    Lines in the format of Places ("/a/abbey 0") are reduced to the name ("abbey").
 
     Raises:
         IrodoriError: the file cannot be read, is empty, or holds a name twice.
@@ -49,15 +49,15 @@ def read_classes(path: Path) -> tuple[str, ...]:
                 f"{len(names)} of the file (counted from 0): sort the lines by id"
             )
         if name in names:
-            raise IrodoriError(f"{path}, line {number}: class {name!r} stands there twice")
+            raise IrodoriError(f"{path}, line {number}: class {name!r} appears twice")
         names.append(name)
     if not names:
-        raise IrodoriError(f"{path} holds no class names: write one a line")
+        raise IrodoriError(f"{path} contains no class names: write one per line")
     return tuple(names)
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Return the names of classes that have none."""
+    """Return the numbers 0 to count − 1 as class names."""
     return tuple(map(str, range(count)))
 
 
@@ -73,7 +73,7 @@ def check_labels(shard: Shard, classes: Sequence[str]) -> None:
 
 
 def stored_classes(indexes: Sequence[Index]) -> tuple[str, ...]:
-    """Return the class names that the indexes of all folders agree on; () if none names any."""
+    """Return the class names of the indexes, which must agree; () if no index has names."""
     lists = list(dict.fromkeys(index.classes for index in indexes))
     if len(lists) > 1:
         raise IrodoriError(

@@ -1,4 +1,4 @@
-"""The group `data` of the configuration: which shards are read, and how."""
+"""Settings of the configuration group `data`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,17 @@ from irodori.config.labels import NoEffect
 from irodori.config.ranges import Range
 
 Sample = dict[str, Any]
-"""A sample as webdataset yields it: `__key__`, `__url__`, and its files by their suffixes."""
+"""A webdataset sample: `__key__`, `__url__`, and its files by suffix."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Settings of the shards that are read; `conf/data/shards.yaml` describes each.
+    """Settings of the shards to read; `conf/data/shards.yaml` describes each key.
 
-    `stages` are callables sample → sample for training samples, between decoding and scaling.
-    `image` is 3×H×W uint8, `cls` an int; numpy.random.default_rng(sample["__seed__"]) draws the
-    same numbers for a sample of an epoch, whatever the ranks and loader processes.
+    `stages` are callables sample → sample, applied to training samples between decoding and
+    scaling. `image` is 3×H×W uint8, `cls` an int. numpy.random.default_rng(sample["__seed__"])
+    gives each sample of an epoch the same random numbers for any number of ranks and loader
+    processes.
     """
 
     train: Annotated[str, NoEffect()]

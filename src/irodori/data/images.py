@@ -1,4 +1,4 @@
-"""Decoding: from a file's bytes to 8-bit RGB of the wanted size."""
+"""Decoding image files to 8-bit RGB tensors, and resizing them."""
 
 import io
 import re
@@ -18,29 +18,31 @@ _SUFFIXES |= {"JPEG2000": "jp2", "BMP": "bmp"}
 
 
 def suffix_of(content: bytes) -> str | None:
-    """Return the suffix for a file's content, by how it begins; None if it is no known image."""
+    """Return the suffix for a file's content, detected by its first bytes; None if unknown."""
     return _SUFFIXES.get(kind_by_content(content[:32]) or "")
 
 
 def decode(content: bytes) -> Tensor:
-    """Return the pixels of an image file as 3×H×W uint8 RGB, turned as its EXIF says.
+    """Decode an image file to 3×H×W uint8 RGB, with EXIF orientation applied.
 
     Raises:
-        RuntimeError: the bytes are no such image, or are cut short; in one line.
+        RuntimeError: the bytes are not a supported image, or truncated; a message of one line.
     """
     if not content:
         raise RuntimeError("the file is empty")
     suffix = suffix_of(content)
     if suffix is None:
-        raise RuntimeError(f"this is no image of a known kind ({', '.join(_SUFFIXES.values())})")
+        raise RuntimeError(
+            f"this is not an image of a known kind ({', '.join(_SUFFIXES.values())})"
+        )
     try:
         if suffix == "jpg":
             buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
             return decode_image(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
         return _decode_with_pillow(content)
     except Exception as error:
-        # Pillow raises many kinds. torchvision's message starts with a place in its sources, and
-        # Pillow's may name a place in memory.
+        # Pillow raises many exceptions. torchvision's message starts with a source location, and
+        # Pillow's may contain a memory address.
         reason = re.sub(r".*\.cpp:\d+,?", "", str(error)).strip() or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = "the image is damaged"
@@ -48,10 +50,10 @@ def decode(content: bytes) -> Tensor:
 
 
 def _decode_with_pillow(content: bytes) -> Tensor:
-    """Decode by Pillow.
+    """Decode with Pillow.
 
-    torchvision 0.29 is no choice here: a damaged PNG ends the process by a segmentation fault, and
-    the orientation of a WebP is left out.
+    torchvision 0.29 crashes with a segmentation fault on damaged PNG files and ignores the
+    orientation of WebP files.
     """
     with Image.open(io.BytesIO(content), formats=list(_SUFFIXES)) as image:
         if image.format != "TIFF" and getattr(image, "is_animated", False):
@@ -60,27 +62,27 @@ def _decode_with_pillow(content: bytes) -> Tensor:
 
 
 def from_pil(image: Image.Image) -> Tensor:
-    """Return a PIL image as 3×H×W uint8 RGB; 16-bit gray (modes I;16 and I) is scaled to 8 bits."""
+    """Convert a PIL image to 3×H×W uint8 RGB, scaling 16-bit gray (modes I;16 and I) to 8 bits."""
     if image.mode.startswith("I"):
         image = pixels_to_pil(pil_to_pixels(image))
     return functional.pil_to_tensor(image.convert("RGB"))
 
 
 def to_square(image_3HW: Tensor, size: int) -> Tensor:
-    """Scale to 3×size×size with antialiasing, aspect not kept (the paper's preparation)."""
-    if image_3HW.shape[-2:] == (size, size):  # torchvision takes 50 µs to find that out
+    """Scale to 3×size×size with antialiasing, ignoring the aspect ratio (as in the paper)."""
+    if image_3HW.shape[-2:] == (size, size):  # torchvision takes 50 µs for this check
         return image_3HW
     return functional.resize(image_3HW, [size, size], antialias=True)
 
 
 def to_middle_square(image_3HW: Tensor, size: int) -> Tensor:
-    """Cut out the largest middle square, and scale it to 3×size×size."""
+    """Crop the largest centered square, and scale it to 3×size×size."""
     side = min(image_3HW.shape[-2:])
     return to_square(functional.center_crop(image_3HW, [side, side]), size)
 
 
 def to_short_side(image_3HW: Tensor, size: int) -> Tensor:
-    """Scale down, aspect kept, until the short side is `size` pixels; smaller images stay."""
+    """Scale down to a short side of `size` pixels, keeping the aspect ratio; never up."""
     if min(image_3HW.shape[-2:]) <= size:
         return image_3HW
     return functional.resize(image_3HW, [size], antialias=True)

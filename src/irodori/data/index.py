@@ -1,6 +1,6 @@
-"""The index of a set of shards: which samples there are, their classes, and where their bytes lie.
+"""The index of a set of shards: keys, classes and byte positions of all samples.
 
-With it every worker can read any sample by one seek, and who reads what is decided beforehand.
+With it, a worker can read any sample with one seek, and the reading order is known in advance.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ INDEX_NAME = "index.json"
 INDEX_VERSION = 2
 NO_CLASS = -1
 COLUMNS = {"labels": np.int32, "offsets": np.int64, "sizes": np.int32}
-"""The columns of numbers that every shard has."""
+"""Numeric columns that every shard has."""
 
 Ints = npt.NDArray[np.int64]
 
 
 class Keys:
-    """The keys of a shard in one array: Python strings would take 50 bytes more each, and every
-    loader process that merely looks at one would get a copy of its memory page."""
+    """The keys of a shard in one array: Python strings would take 50 more bytes each, and reading
+    one in a loader process would copy its memory page."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         encoded = [key.encode("utf-8", "surrogateescape") for key in keys]
@@ -48,14 +48,13 @@ class Keys:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """One `.tar` and the columns of its n samples, in the order of the tar.
+    """A `.tar` file and the columns of its n samples, in the order of the tar.
 
-    path: where the shard lies now: absolute, or a URL as text. labels: n class ids, −1 for none.
-    offsets: n positions of the image's data in the tar, in bytes. sizes: n lengths, in bytes.
-    num_bytes: the length of the whole file. sha256: of the whole file, hexadecimal, "" where it is
-    not known. crc32: n checksums of the images' bytes, None where they are not known.
-    tag: of a shard behind a URL, what changes with its content; "" where it is not known.
-    unread: how many files look like images and can't be taken; "" if none.
+    path: absolute path of the shard, or its URL. labels: n class ids, −1 for none. offsets: n byte
+    offsets of the images in the tar. sizes: n sizes of the images in bytes. num_bytes: size of the
+    file. sha256: hexadecimal checksum of the file, "" if unknown. crc32: n checksums of the images,
+    None if unknown. tag: version identifier (such as an ETag) of a shard behind a URL, "" if
+    unknown. unread: message about files that look like images but can't be read; "" if none.
     """
 
     path: Path | str
@@ -74,11 +73,11 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """The file's name, without its folder."""
+        """The file name without its folder."""
         return name_of(self.path) if isinstance(self.path, str) else self.path.name
 
     def take(self, numbers: Ints) -> "Shard":
-        """Return the shard as if it held only those samples; file and checksum stay the same."""
+        """Return the shard restricted to some samples; file and checksum stay the same."""
         columns = {name: getattr(self, name)[numbers] for name in COLUMNS}
         crc32 = None if self.crc32 is None else self.crc32[numbers]
         return replace(self, keys=Keys(self.keys[i] for i in numbers), crc32=crc32, **columns)
@@ -86,7 +85,7 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """The shards of a data set, in order, and the names of its classes."""
+    """The shards of a data set, in order, and its class names."""
 
     shards: tuple[Shard, ...]
     classes: tuple[str, ...]
@@ -97,7 +96,7 @@ class Index:
 
     @cached_property
     def starts(self) -> Ints:
-        """The position of each shard's first sample, and at the end the number of samples."""
+        """The position of each shard's first sample, followed by the number of samples."""
         return np.cumsum([0, *map(len, self.shards)], dtype=np.int64)
 
     @cached_property
@@ -106,17 +105,16 @@ class Index:
         return np.concatenate([np.empty(0, np.int32), *(shard.labels for shard in self.shards)])
 
     def take(self, samples: Iterable[int]) -> "Index":
-        """Return the index of only those samples, in the order of this index; shards without any
-        are left out."""
+        """Return an index of only those samples, in this index's order, without empty shards."""
         shards, numbers = self.locate(np.unique(np.fromiter(samples, np.int64)))
         taken = [self.shards[i].take(numbers[shards == i]) for i in np.unique(shards)]
         return replace(self, shards=tuple(taken))
 
     def locate(self, i: npt.ArrayLike) -> tuple[Ints, Ints]:
-        """Return shard numbers, and sample numbers within the shard, of positions of any shape.
+        """Return the shard number and the number within the shard for positions of any shape.
 
         Raises:
-            IndexError: a position outside of 0…len−1.
+            IndexError: a position is outside 0…len−1.
         """
         positions = np.asarray(i, dtype=np.int64)
         if positions.size and (positions.min() < 0 or positions.max() >= len(self)):
@@ -126,7 +124,7 @@ class Index:
 
 
 def columns_of(rows: Iterable[Sequence[int]]) -> dict[str, Any]:
-    """Return a shard's columns of rows that begin with label, offset and size."""
+    """Return the columns of a shard from rows that begin with label, offset and size."""
     table = np.array([row[: len(COLUMNS)] for row in rows], np.int64).reshape(-1, len(COLUMNS))
     return {name: table[:, i].astype(dtype) for i, (name, dtype) in enumerate(COLUMNS.items())}
 
@@ -138,7 +136,7 @@ def write_index(
     made_by: Mapping[str, Any],
     name: str = INDEX_NAME,
 ) -> None:
-    """Write the index of shards that lie in `folder`, a shard a line, whole or not at all."""
+    """Write the index of shards in `folder` atomically, with one line per shard."""
     head = {"version": INDEX_VERSION, "classes": list(classes), "made_by": dict(made_by)}
     with replacing(Path(folder) / name) as file:
         file.write(_json(head)[:-1] + b',"shards":[')
@@ -165,7 +163,7 @@ def _row(shard: Shard) -> dict[str, Any]:
 
 
 def checksums(shard: Shard) -> tuple[str, npt.NDArray[np.uint32]]:
-    """Compute the sha256 of a local shard, and the crc32 of each of its images, from the file."""
+    """Compute the sha256 of a local shard and the crc32 of each of its images."""
     with Path(shard.path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         crc32 = np.empty(len(shard), np.uint32)
@@ -176,7 +174,7 @@ def checksums(shard: Shard) -> tuple[str, npt.NDArray[np.uint32]]:
 
 
 def read_index(folder: Path) -> Index:
-    """Read a folder's `index.json`; the shards themselves are not touched.
+    """Read a folder's `index.json` without opening the shards.
 
     Raises:
         IrodoriError: it is missing, damaged, or of an unknown version.
@@ -186,14 +184,14 @@ def read_index(folder: Path) -> Index:
 
 
 def read_index_file(path: Path, locate: Callable[[str], Path | str]) -> Index:
-    """Read an index file; `locate` returns the path or URL of the shard of a name.
+    """Read an index file; `locate` maps a shard's name to its path or URL.
 
     Raises:
         IrodoriError: it is missing, damaged, or of an unknown version.
     """
 
     def compact(stored: dict[str, Any]) -> Any:
-        # As soon as it is parsed: only one shard's lists are in memory at a time.
+        # Called while parsing, so that only one shard's lists are in memory at a time.
         return _read_shard(stored, locate) if "offsets" in stored else stored
 
     try:
@@ -216,16 +214,16 @@ def read_index_file(path: Path, locate: Callable[[str], Path | str]) -> Index:
         RecursionError,
     ) as error:
         raise IrodoriError(
-            f"the index {path} is damaged ({one_line(error)}): delete it, and shards are scanned"
+            f"the index {path} is damaged ({one_line(error)}): delete it to scan the shards again"
         ) from error
     raise IrodoriError(
-        f"the index {path} has version {version!r}, known is {INDEX_VERSION}: "
-        "update irodori, or delete the index, and the shards are scanned"
+        f"the index {path} has version {version!r}, expected {INDEX_VERSION}: "
+        "update irodori, or delete the index to scan the shards again"
     )
 
 
 def _read_shard(row: Mapping[str, Any], locate: Callable[[str], Path | str]) -> Shard:
-    """Return one row of an index file. Raises ValueError if its columns do not fit together."""
+    """Return the shard of a row. Raises ValueError if its columns don't match."""
     columns = {name: np.array(row[name], dtype=dtype) for name, dtype in COLUMNS.items()}
     crc32 = None if row["crc32"] is None else np.array(row["crc32"], dtype=np.uint32)
     keys = Keys(row["keys"])
@@ -236,7 +234,7 @@ def _read_shard(row: Mapping[str, Any], locate: Callable[[str], Path | str]) -> 
         or ".." in name.split("/")
         or not name.isprintable()
     ):
-        raise ValueError(f"{name!r} is no name of a file beside it")
+        raise ValueError(f"{name!r} is not a plain file name")
     lengths = {len(keys), *map(len, columns.values()), len(keys if crc32 is None else crc32)}
     if lengths != {row["samples"]}:
         raise ValueError(f"columns of unequal length for {name}")

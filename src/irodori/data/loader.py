@@ -1,4 +1,4 @@
-"""Serving a pipeline's batches from loader processes: their signals and their end."""
+"""Loading a pipeline's batches with loader processes, their signals and termination."""
 
 import ctypes
 import multiprocessing
@@ -19,13 +19,13 @@ PR_SET_PDEATHSIG = 1
 
 
 class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
-    """A WebLoader with what Lightning looks for in a DataLoader.
+    """A WebLoader with the attributes that Lightning expects of a DataLoader.
 
-    Its length is that of a whole epoch.
+    Its length is the number of batches of a whole epoch.
     """
 
     batch_sampler = None
-    """Lightning asks whatever has a sampler for this, too."""
+    """Lightning reads this of any loader with a sampler."""
     sampler: PlannedBatches
     """Lightning calls the sampler's `set_epoch`."""
 
@@ -35,7 +35,7 @@ class PlannedLoader(wds.WebLoader):  # type: ignore[misc]
 
     @property
     def _iterator(self) -> Any:
-        """The DataLoader's iterator: Lightning ends its processes when it is done."""
+        """The DataLoader's iterator, whose processes Lightning shuts down at the end."""
         return self.pipeline[0]._iterator
 
     @_iterator.setter
@@ -49,9 +49,9 @@ def web_loader(
     """Return the loader of a pipeline.
 
     Args:
-        dataset: the pipeline; its first stage learns the epoch from Lightning.
-        workers: loader processes; 0 reads and decodes in this process.
-        memory: of a training pipeline.
+        dataset: pipeline, whose first stage is told the epoch by Lightning.
+        workers: number of loader processes; 0 reads and decodes in this process.
+        memory: shared memory of a training pipeline.
     """
     batches = dataset.stage(0)
     workers = min(workers, max(1, batches.plan.batches))
@@ -62,10 +62,11 @@ def web_loader(
         prefetch_factor=PREFETCH if workers else None,
         persistent_workers=workers > 0,
         worker_init_fn=prepare_worker,
-        # DataLoader's own would make tensors of arrays, in the worker (see `BatchMemory.received`).
+        # DataLoader's default would convert arrays to tensors in the worker (see
+        # `BatchMemory.received`).
         collate_fn=identity,
-        # Its own, so that making an iterator draws nothing from the run's generator, and the
-        # rank's own: Lightning seeds the workers of no WebLoader.
+        # A separate generator, so that creating an iterator draws nothing from the run's generator;
+        # one per rank, since Lightning doesn't seed the workers of a WebLoader.
         generator=torch.Generator().manual_seed(batches.plan.rank),
     )
     loader.sampler = batches
@@ -74,10 +75,10 @@ def web_loader(
 
 
 def prepare_worker(_: int) -> None:
-    """Leave signals to the training process, which ends its workers; die with it.
+    """Make a worker ignore signals, which the training process handles, and die with its parent.
 
-    SLURM and terminals send signals to all processes of a job: a worker that died of one would end
-    the training process before it has written its checkpoint.
+    SLURM and terminals signal all processes of a job: a worker that died from it would stop the
+    training process before it has written its checkpoint.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -86,9 +87,9 @@ def prepare_worker(_: int) -> None:
 
 
 def end_workers() -> None:
-    """End loader processes that are busy when a run ends, in waiting for a server, say.
+    """Kill loader processes that are still busy when a run ends, such as waiting for a server.
 
-    Python would ask them to end with SIGTERM, which they ignore, and wait for them at its exit.
+    At exit, Python would send SIGTERM, which they ignore, and wait for them.
     """
     for child in multiprocessing.active_children():
         if child.daemon:

@@ -1,4 +1,4 @@
-"""The LightningDataModule: shards in, batches of luminance and chrominance on the device out."""
+"""LightningDataModules that load shards and return batches of luminance and chrominance."""
 
 import hashlib
 import sys
@@ -30,16 +30,16 @@ from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
 
 NAMED_SHARDS = 5
-"""Largest number of shards named whose images can't all be read."""
+"""Largest number of shards with unreadable images that are named."""
 
 
 class ShardModule(LightningDataModule):
-    """Serves the samples of an index in its order, each exactly once, to validate on.
+    """Loads the samples of an index for validation, in order, each exactly once.
 
     Args:
-        config: of which batch size, workers, and how servers are asked are used.
-        index: the samples.
-        resize: brings a decoded 3×H×W uint8 image to the size that it is validated at.
+        config: supplies batch size, workers, and the settings of requests to servers.
+        index: index of the samples.
+        resize: scales a decoded 3×H×W uint8 image to its validation size.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class ShardModule(LightningDataModule):
         self.val_samples = self.samples(index)
 
     def samples(self, index: Index) -> Samples:
-        """Return the samples of an index; name shards with images that can't be read."""
+        """Return the samples of an index, and report shards with unreadable images."""
         report_unread(index)
         return ShardOpener.of(self.config).samples(index)
 
     def val_plan(self, world_size: int, rank: int) -> ValidationPlan:
-        """Return what a rank validates on."""
+        """Return the validation plan of a rank."""
         return ValidationPlan(len(self.val_index), self.config.val_batch_size, world_size, rank)
 
     def val_dataloader(self) -> wds.WebLoader:
-        """Return the loader of this rank's share of the validation samples."""
+        """Return the loader of this rank's validation samples."""
         batches = PlannedBatches(self.val_plan(*self.ranks()))
         dataset = validation_pipeline(batches, self.val_samples, self.val_resize)
         return web_loader(dataset, self.workers)
 
     @property
     def workers(self) -> int:
-        """Loader processes of this rank: as configured, else those that its share of cores allows.
+        """Number of loader processes of this rank: as configured, or by its share of cores.
 
         More than four are seldom needed.
         """
@@ -78,36 +78,36 @@ class ShardModule(LightningDataModule):
         return min(4, max(1, available_cores() // ranks_here))
 
     def ranks(self) -> tuple[int, int]:
-        """Return world size and rank of the trainer; one process without a trainer."""
+        """Return the trainer's world size and rank; (1, 0) without a trainer."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
 
 def report_unread(index: Index) -> None:
-    """Name, on rank 0, the shards with files that look like images and can't be read."""
+    """Report, on rank 0, the shards with files that look like images but can't be read."""
     lines = [f"warning: {shard.path}: {shard.unread}" for shard in index.shards if shard.unread]
     if len(lines) > NAMED_SHARDS:
-        lines[NAMED_SHARDS:] = [f"warning: and so in {len(lines) - NAMED_SHARDS} more shards"]
+        lines[NAMED_SHARDS:] = [f"warning: the same in {len(lines) - NAMED_SHARDS} more shards"]
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         for line in lines:
             print(line, file=sys.stderr, flush=True)
 
 
 class ShardData(ShardModule):
-    """Streams shards to train and to validate on.
+    """Streams shards for training and validation.
 
     Args:
-        config: which shards are read, and how.
+        config: settings of the shards.
         color_space: converts training batches on the device.
         augmentation: crops, flips and ages training batches on the device.
-        seed: of order and augmentation.
+        seed: seed of order and augmentation.
         accumulate: micro-batches per optimizer step.
-        needs_labels: refuse samples without a class (α > 0).
-        nodes: machines that the batch is shared by, each with a cache of its own.
-        hints: makes hints of the true colors of training batches; None: there are none.
+        needs_labels: reject samples without a class (for α > 0).
+        nodes: number of machines that share the batch, each with its own cache.
+        hints: simulates hints from the true colors of training batches; None for no hints.
 
     Raises:
-        IrodoriError: no shards match, one is damaged, a class is missing or out of range, or a
-            size doesn't fit; each in one line.
+        IrodoriError: no shards match, one is damaged, a class is missing or out of range, or a size
+            is invalid.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class ShardData(ShardModule):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the scenes; a label is an index of this tuple."""
+        """The names of the scenes; labels are indices into this tuple."""
         return self.train_index.classes
 
     @cached_property
     def weights(self) -> NDArray[np.float64] | None:
-        """How often each training sample is drawn in an epoch; None: once.
+        """The mean number of times that each training sample is drawn in an epoch; None: once.
 
         Raises:
             IrodoriError: see `sample_weights`.
@@ -157,15 +157,15 @@ class ShardData(ShardModule):
             return None
         if self.config.shuffle == "shards":
             raise IrodoriError(
-                "data.weights needs data.shuffle=samples: whole shards are read once an epoch"
+                "data.weights needs data.shuffle=samples: whole shards are read once per epoch"
             )
         return sample_weights(self.train_index, self.config.weights)
 
     def plan(self, world_size: int, rank: int) -> TrainingPlan:
-        """Return what a rank trains on.
+        """Return the training plan of a rank.
 
         Raises:
-            IrodoriError: the batch size doesn't fit.
+            IrodoriError: see `TrainingPlan`.
         """
         sizes = tuple(map(len, self.train_index.shards))
         return TrainingPlan(
@@ -189,19 +189,19 @@ class ShardData(ShardModule):
 
     @property
     def draws(self) -> int:
-        """The number of uniform random numbers that a training sample takes."""
+        """The number of uniform random numbers per training sample."""
         return self.augmentation.draws + (self.hints is not None)
 
     @property
     def epoch_batches(self) -> int:
-        """Number of micro-batches an epoch, within the trainer's `limit_train_batches`."""
+        """The number of micro-batches per epoch, within the trainer's `limit_train_batches`."""
         batches = self.plan(*self.ranks()).batches
         limit = self.trainer.limit_train_batches if self.trainer else 1.0
         return max(1, min(limit, batches) if isinstance(limit, int) else int(limit * batches))
 
     @cached_property
     def fingerprint(self) -> str:
-        """A checksum of the training samples' keys, labels and lengths, in order."""
+        """A checksum of the training samples' keys, labels and sizes, in order."""
         digest = hashlib.sha256()
         for shard in self.train_index.shards:
             digest.update("\n".join(shard.keys).encode("utf-8", "surrogateescape"))
@@ -210,17 +210,17 @@ class ShardData(ShardModule):
         return digest.hexdigest()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how many micro-batches a rank has trained on, and the data's fingerprint."""
+        """Return the number of trained micro-batches per rank, and the data's fingerprint."""
         batches = 0
         if self.trainer is not None:
             batches = self.trainer.fit_loop.epoch_loop.batch_progress.total.completed
         return {"batches": batches, "data": self.fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Start after as many micro-batches; on any number of ranks.
+        """Continue after the stored number of micro-batches, on any number of ranks.
 
         Raises:
-            IrodoriError: the training data is not that of the checkpoint.
+            IrodoriError: the training data differs from the checkpoint's.
         """
         if state_dict["data"] != self.fingerprint:
             raise IrodoriError(
@@ -232,16 +232,16 @@ class ShardData(ShardModule):
     def on_before_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Keep the draws of training batches on the CPU, too."""
         if "draws" in batch:
-            # No tensor, which would be transferred.
+            # Not a tensor, which would be transferred.
             batch["draws_on_cpu"] = batch["draws"].numpy()
         return batch
 
     def on_after_batch_transfer(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
         """Crop, flip, convert and age training batches on the device they are on.
 
-        Adds `luminance` (B×1×crop×crop in [0,1]), `chroma` (B×C×crop×crop in [0,1]) and, where
-        they are simulated, `hints` (R×(C+1)×crop×crop), all fp32, and `hinted`, the numbers of the
-        R photographs that have them.
+        Adds `luminance` (B×1×crop×crop in [0,1]), `chroma` (B×C×crop×crop in [0,1]) and, with
+        simulated hints, `hints` (R×(C+1)×crop×crop), all fp32, and `hinted`, the indices of the R
+        photographs with hints.
         """
         if "draws" in batch:
             draws_BD, on_cpu = batch.pop("draws"), batch.pop("draws_on_cpu", None)
@@ -252,7 +252,7 @@ class ShardData(ShardModule):
             batch["luminance"] = self.augmentation.on_luminance(luminance_B1HW, draws_BD[:, :own])
             if self.hints is not None:
                 every, device = self.hints.every, luminance_B1HW.device
-                # Made on the device, since a copy would wait for it.
+                # Created on the device, since a copy would synchronize.
                 batch["hinted"] = torch.arange(0, len(draws_BD), every, device=device)
                 batch["hints"] = self.hints(batch["chroma"][::every], draws_BD[::every, own])
         return batch

@@ -1,4 +1,4 @@
-"""Opening of shards by patterns: finding, checking, scanning where needed, naming classes."""
+"""Opening shards by patterns: find, check and (if not indexed) scan them."""
 
 import hashlib
 import sys
@@ -54,19 +54,19 @@ from irodori.data.scan import scan, scan_file
 from irodori.utils.errors import IrodoriError
 
 AT_ONCE = 16
-"""Servers' files that are asked for at the same time at the start."""
+"""Number of concurrent requests for remote files when shards are opened."""
 INDEXES_LIMIT = 4 * 10**9
-"""Bytes of indexes of remote folders that are kept; the least recently used make room."""
+"""Size limit in bytes of the cached indexes of remote folders (least recently used)."""
 SCAN_VERSION = 3
-"""Changes when `scan` finds other samples in a shard than it did before."""
+"""Version of the results of `scan`, part of the names of cached indexes."""
 
 
 def open_both(config: DataConfig) -> tuple[Index, Index]:
-    """Return the training and the validation index of a configuration.
+    """Return the training and validation indexes of a configuration.
 
     Raises:
         IrodoriError: see `ShardOpener.open`; the fold doesn't exist; or training and validation
-            shards name different classes.
+            shards have different classes.
     """
     opener = ShardOpener.of(config)
     train = opener.open(config.train, config.classes)
@@ -88,7 +88,7 @@ def open_both(config: DataConfig) -> tuple[Index, Index]:
 def _fold(index: Index, config: DataConfig, fold: int) -> tuple[Index, Index]:
     if config.val != config.train:
         raise IrodoriError(
-            f"data.fold={fold} validates on one of the shards of data.train, and data.val"
+            f"data.fold={fold} validates on one of the shards of data.train, but data.val"
             " names others: choose data=shards, set data.fold=null, or leave data.val out"
         )
     count = len(index.shards)
@@ -99,13 +99,13 @@ def _fold(index: Index, config: DataConfig, fold: int) -> tuple[Index, Index]:
 
 
 class ShardOpener:
-    """Makes indexes of shards, here and behind URLs.
+    """Creates the indexes of local and remote shards.
 
     Args:
-        cache: the folder that shards behind URLs will be kept in; None where they are to be read
-            by range requests (indexes are then kept in `~/.cache/irodori`).
-        limit: bytes that these shards may take; None for any.
-        network: how patiently servers are asked.
+        cache: folder for cached remote shards; None to read them by range requests (indexes are
+            then cached in `~/.cache/irodori`).
+        limit: size limit of the cached shards in bytes; None for no limit.
+        network: retry settings for servers.
     """
 
     def __init__(
@@ -123,26 +123,25 @@ class ShardOpener:
 
     @classmethod
     def of(cls, config: DataConfig) -> "ShardOpener":
-        """Return the opener that a configuration describes."""
+        """Return the opener for a configuration."""
         cache = None if config.cache is None else Path(config.cache)
         limit = None if config.cache_gb is None else int(config.cache_gb * 1e9)
         return cls(cache, limit, Network(config.retries, config.timeout))
 
     def samples(self, index: Index) -> Samples:
-        """Return an index's samples, read as the configuration says."""
+        """Return the samples of an index, read as configured."""
         return Samples(index, self.shards, self.network)
 
     def open(self, pattern: str, classes_file: str | None = None) -> Index:
-        """Return the index of the shards that `pattern` names (see `expand`).
+        """Return the index of the shards that match a pattern (see `expand`).
 
-        Shards that the `index.json` of their folder lists are taken from there, and those behind
-        URLs aren't touched. Others are scanned once; their indexes are kept in the cache folder.
-        Class names come from `classes_file`, else from `index.json`, else they are "0", "1", ….
+        Shards listed in their folder's `index.json` are taken from it, without contacting servers
+        for them. Others are scanned once, and their indexes are kept in the cache folder. Class
+        names come from `classes_file`, or `index.json`, or are "0", "1", ….
 
         Raises:
-            IrodoriError: for what `expand` and `scan` raise it for, for a shard that is missing,
-                can't be had or has changed since its index was written, for a limit smaller than a
-                shard, and for a label without a class name.
+            IrodoriError: see `expand` and `scan`; a shard is missing, unreachable or has changed
+                since its index was written, exceeds the limit, or has a label without a class name.
         """
         try:
             paths = expand(pattern, self._names)
@@ -165,7 +164,7 @@ class ShardOpener:
         return Index(tuple(shards), classes, used[0].made_by if len(used) == 1 else {})
 
     def _folder(self, folder: Path | str) -> Index | None:
-        """Return what the folder's `index.json` says, None where there is none."""
+        """Return the index of a folder's `index.json`; None if there is none."""
         if folder not in self._folders:
             if isinstance(folder, str):
                 self._folders[folder] = self._downloaded(folder)
@@ -175,7 +174,7 @@ class ShardOpener:
         return self._folders[folder]
 
     def _downloaded(self, folder: str) -> Index | None:
-        """Read the `index.json` behind a URL, kept in a file while it stays the same there."""
+        """Read a remote `index.json`, cached in a file until it changes."""
         url = in_folder(folder, INDEX_NAME)
         try:
             index = _whole(url, RemoteFile(url, self.network).stat())
@@ -189,33 +188,33 @@ class ShardOpener:
         return read_index_file(path, partial(in_folder, folder))
 
     def _names(self, folder: str) -> list[str]:
-        """Return the names of the shards in a folder behind a URL: of its index, else as listed."""
+        """Return the names of the shards in a remote folder, from its index or its listing."""
         index = self._folder(folder)
         return [shard.name for shard in index.shards] if index else names_in(folder, self.network)
 
     def _shard(self, path: Path | str, listed: Shard | None) -> Shard:
-        """Return a shard as its index lists it, or scan it."""
+        """Return a shard as listed in its index, or scan it."""
         if isinstance(path, Path):
             if listed:
                 _check_length(listed)
                 return listed
             if not path.is_file():
-                return scan(path)  # which says what is wrong
+                return scan(path)  # raises an error with the reason
             state = path.stat()
             return self._kept(path, Stat(state.st_size, str(state.st_mtime_ns)))
-        # The address as it was given, not as it is built from the index's name.
+        # The URL as given, not one built from the name in the index.
         return replace(listed, path=path) if listed else self._kept(path, self._stat(path))
 
     def _kept(self, path: Path | str, stat: Stat) -> Shard:
-        """Scan a shard that no index lists, unless that was done before.
+        """Scan a shard without an index, or return the cached result.
 
-        The name of the file that keeps the result says what it is of.
+        The name of the cached file identifies the shard and its content.
         """
         identity = f"{path}\n{stat.num_bytes}\n{stat.tag}\n{SCAN_VERSION}"
         name = f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
         file = self.indexes.folder / name
         if stat.tag:
-            with suppress(IrodoriError):  # there is none, or it is damaged
+            with suppress(IrodoriError):  # missing or damaged
                 return replace(read_index_file(file, lambda _: path).shards[0], tag=stat.tag)
         shard = scan(path) if isinstance(path, Path) else self._scan_remote(path, stat)
         if stat.tag:
@@ -240,10 +239,10 @@ class ShardOpener:
         return RemoteFile(url, self.network).stat()
 
     def _check_remote(self, shards: Sequence[Shard]) -> None:
-        """Raise IrodoriError where remote shards can't be read as they are to be."""
+        """Raise IrodoriError if remote shards can't be read as configured."""
         if shards and self.shards is not None:
             self.shards.check(shards)
-        elif shards:  # ask for one before the run begins
+        elif shards:  # check one before the run begins
             url = str(shards[0].path)
             stat = self._stat(url)
             if not stat.ranges:
@@ -253,7 +252,7 @@ class ShardOpener:
     def _refuse_vanished(
         self, pattern: str, named: set[Path | str], listed: Sequence[Shard]
     ) -> None:
-        """Raise IrodoriError for a deleted shard: its glob doesn't match it any more."""
+        """Raise IrodoriError for a shard that the index lists but the glob no longer matches."""
         if Path(pattern).expanduser() in named:
             return
         for glob in map(glob_of, pieces(pattern.removeprefix("file://"))):
@@ -263,18 +262,18 @@ class ShardOpener:
 
 
 def refuse_small_cache(config: DataConfig, index: Index, nodes: int) -> None:
-    """Raise IrodoriError if every batch would fetch shards anew that had to make room before."""
+    """Raise IrodoriError if the cache is so small that every batch would download shards again."""
     if config.cache is None or config.cache_gb is None:
         return
     sizes = [shard.num_bytes / 1e9 for shard in index.shards if isinstance(shard.path, str)]
     if config.shuffle == "shards":
-        # Each position of the batch is in a shard of its own.
+        # Each position of the batch reads from a different shard.
         size = sum(sorted(sizes, reverse=True)[: config.batch_size // nodes])
-        which = f"of shards that a batch of {config.batch_size} walks through at once"
+        which = f"of shards that a batch of {config.batch_size} reads at the same time"
         repair = "write smaller shards"
     else:
         size = sum(sizes)
-        which = "of shards behind URLs, which data.shuffle=samples reads all over"
+        which = "of remote shards, which data.shuffle=samples reads in random order"
         repair = "set data.shuffle=shards"
     if size > config.cache_gb:
         raise IrodoriError(
@@ -295,16 +294,16 @@ def refuse_missing_labels(index: Index) -> None:
 
 
 def _whole(url: str, stat: Stat) -> Shard:
-    """Return a file as a shard of which no samples are known."""
+    """Return a file as a shard whose samples are unknown."""
     return Shard(url, Keys(), num_bytes=stat.num_bytes, tag=stat.tag, **columns_of([]))
 
 
 def _check_length(shard: Shard) -> None:
-    """Raise IrodoriError if a local file is missing or hasn't the length that its index says."""
+    """Raise IrodoriError if a local shard is missing or its size differs from the index."""
     path = Path(shard.path)
     if not path.is_file():
         raise IrodoriError(
-            f"{path} is missing, though {INDEX_NAME} beside it lists it: restore the shard"
+            f"{path} is missing, but listed in {INDEX_NAME} beside it: restore the shard"
         )
     _compare_length(path, path.stat().st_size, shard.num_bytes)
 
@@ -314,7 +313,7 @@ def _compare_length(path: Path | str, num_bytes: int, expected: int) -> None:
         what = "is truncated" if num_bytes < expected else "has changed"
         raise IrodoriError(
             f"{path} {what}: {num_bytes} bytes, {INDEX_NAME} says {expected};"
-            f" restore the shard, or delete {INDEX_NAME} if the change is meant"
+            f" restore the shard, or delete {INDEX_NAME} if the change is intended"
         )
 
 
@@ -323,7 +322,7 @@ def _folder_of(path: Path | str) -> Path | str:
 
 
 def _in_index(path: Path | str) -> Path | str:
-    """Return a shard's path as `read_index` gives it, whatever way its URL is encoded."""
+    """Return a shard's path in the form of `read_index`, with a normalized URL."""
     return in_folder(folder_of(path), name_of(path)) if isinstance(path, str) else path
 
 

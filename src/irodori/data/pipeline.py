@@ -1,4 +1,4 @@
-"""The webdataset pipeline: a plan's batches in, batches of decoded and scaled images out."""
+"""webdataset pipelines from planned batches to batches of decoded, scaled images."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,25 +26,25 @@ Batch = dict[str, Any]
 
 
 class PlannedBatches:
-    """The first stage: which samples this rank's batches of the epoch hold, in order.
+    """The first stage: yields this rank's batches of an epoch, in order.
 
     Args:
-        plan: what this rank reads.
-        epoch, start: where to begin; later epochs begin at their start.
+        plan: reading plan of this rank.
+        epoch, start: epoch and batch to start with; later epochs start at batch 0.
     """
 
     def __init__(self, plan: TrainingPlan | ValidationPlan, epoch: int = 0, start: int = 0) -> None:
         self.plan = plan
-        # Shared, because loader processes live longer than an epoch.
+        # Shared memory, since loader processes outlive an epoch.
         self._position = torch.tensor([epoch, start]).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Move to the start of another epoch; called before an epoch's iterator is made."""
+        """Move to the start of another epoch; called before its iterator is created."""
         if epoch != self._position[0]:
             self._position.copy_(torch.tensor([epoch, 0]))
 
     def __call__(self) -> Iterator[Reading]:
-        """Return the batches of the epoch, from where it begins."""
+        """Return the remaining batches of the epoch."""
         return self.plan.readings(*self._position.tolist())
 
 
@@ -55,18 +55,18 @@ def training_pipeline(
     memory: BatchMemory,
     stages: Sequence[Stage] = (),
 ) -> wds.DataPipeline:
-    """Return the pipeline of a rank's training batches; in a loader process, it yields its share.
+    """Return the pipeline of a rank's training batches; each loader process yields its share.
 
     Args:
-        draws: uniform random numbers that a sample's augmentation takes.
-        memory: scales images, and takes them to the main process.
-        stages: the user's, sample → sample.
+        draws: number of uniform random numbers for each sample's augmentation.
+        memory: scales images and transfers them to the main process.
+        stages: user-defined stages, sample → sample.
     """
     plan = batches.plan
     assert isinstance(plan, TrainingPlan)
     return wds.DataPipeline(
         batches,
-        wds.split_by_worker,  # batches go to the workers in turn
+        wds.split_by_worker,  # round-robin
         partial(samples.planned, seed=plan.seed),
         wds.map(KeepPlace(decode_sample)),
         *(wds.map(KeepPlace(stage)) for stage in (*stages, check_image) if stages),
@@ -92,21 +92,20 @@ def validation_pipeline(
 
 @dataclass(frozen=True)
 class KeepPlace:
-    """A function for `wds.map` that loses no sample.
+    """A function for `wds.map` that never drops a sample.
 
-    webdataset's own handlers drop a sample that a function fails for, and every batch after it
-    would be another one. Here it stays, with the reason under `__error__`, and later stages leave
-    it alone.
+    webdataset's error handlers drop a failing sample, which would change all later batches. Here it
+    is kept, with the reason under `__error__`, and later stages ignore it.
     """
 
     stage: Stage
 
     def __call__(self, sample: Sample) -> Sample:
-        """Return what the stage makes of the sample, or the sample with its `__error__`."""
+        """Apply the stage to the sample, or set `__error__`."""
         if "__error__" in sample:
             return sample
         try:
-            # In place, so that a large image isn't kept while the next one is decoded.
+            # In place, so that a large image isn't held while the next one is decoded.
             sample.update(self.stage(sample))
         except Exception as error:
             sample["__error__"] = one_line(error)
@@ -114,13 +113,13 @@ class KeepPlace:
 
 
 def decode_sample(sample: Sample) -> Sample:
-    """Return a sample's `image` (3×H×W uint8), out of the file of an image, and its `cls`."""
+    """Return a sample's decoded `image` (3×H×W uint8) and its `cls`."""
     suffix = next(name for name in sample if name in IMAGE_SUFFIXES)
     return {"image": decode(sample.pop(suffix)), "cls": int(sample.get("cls", NO_CLASS))}
 
 
 def check_image(sample: Sample) -> Sample:
-    """Raise TypeError where a stage of the user's left something else than 3×H×W uint8."""
+    """Raise TypeError if a user-defined stage returned something other than 3×H×W uint8."""
     image_3HW = sample["image"]
     if not isinstance(image_3HW, Tensor):
         raise TypeError(f"data.stages made its image a {type(image_3HW).__name__}, not a tensor")
@@ -131,16 +130,16 @@ def check_image(sample: Sample) -> Sample:
 
 
 def resize_image(sample: Sample, resize: Callable[[Tensor], Tensor]) -> Sample:
-    """Return a sample's image, scaled."""
+    """Scale a sample's image."""
     return {"image": resize(sample["image"])}
 
 
 def training_batch(samples: list[Sample], draws: int, memory: BatchMemory) -> Batch:
-    """Return a batch of B samples, for `BatchMemory.received`.
+    """Return a batch of B samples for `BatchMemory.received`.
 
     Returns:
-        what `collate` does, but its images as `BatchMemory.collate` does; and `draws` (B×draws
-        float32 in [0,1), a function of seed, epoch and position alone).
+        The entries of `collate`, with images as in `BatchMemory.collate`, and `draws` (B×draws
+        float32 in [0,1), which depend only on seed, epoch and position).
     """
     batch = collate(samples, memory.size)
     images = memory.collate(batch.pop("images"))
@@ -150,7 +149,7 @@ def training_batch(samples: list[Sample], draws: int, memory: BatchMemory) -> Ba
 
 
 def validation_batch(samples: list[Sample]) -> Batch:
-    """Return a batch as `collate` does, its images as arrays; none for the padding of no sample."""
+    """Return a batch like `collate`, with images as arrays; empty for padding."""
     batch = collate([sample for sample in samples if sample is not PADDING])
     return {**batch, "images": [image_3HW.numpy() for image_3HW in batch["images"]]}
 
@@ -158,13 +157,13 @@ def validation_batch(samples: list[Sample]) -> Batch:
 def collate(samples: list[Sample], size: int = 8) -> Batch:
     """Return a batch of B samples.
 
-    A damaged image keeps its place, and a valid neighbor's pixels stand in, so that batch norm sees
-    photographs only; black ones of size×size pixels where the batch has no valid image.
+    A damaged image is replaced by a valid one of the batch, so that batch norm sees only
+    photographs; without any valid image, by black images of size×size pixels.
 
     Returns:
         `images` (a list of 3×H×W uint8), `labels` (B int64, −1 = no class), `valid` (B bool),
         `keys`, `bad` (a line "shard: key: reason" for each damaged image) and `lost` (a line for
-        each image behind a URL that can't be had).
+        each unreachable remote image).
     """
     valid = np.array(["__error__" not in sample for sample in samples], np.bool_)
     whole = (sample["image"] for sample in samples if "__error__" not in sample)
@@ -172,7 +171,7 @@ def collate(samples: list[Sample], size: int = 8) -> Batch:
     bad, lost = [], []
     for sample in samples:
         if "__lost__" in sample:
-            lost.append(f"{name_of(sample['__url__'])} can't be had: {sample['__lost__']}")
+            lost.append(f"{name_of(sample['__url__'])} is unreachable: {sample['__lost__']}")
         elif "__error__" in sample:
             shard = name_of(sample["__url__"])
             bad.append(f"{shard}: {sample['__key__']}: {sample['__error__']}")
@@ -189,13 +188,13 @@ def collate(samples: list[Sample], size: int = 8) -> Batch:
 def augmentation_draws(
     seed: int, epoch: int, positions: Sequence[int], count: int
 ) -> NDArray[np.float32]:
-    """Return B×count numbers in [0,1): each sample's own, whatever rank or worker reads it.
+    """Return B×count numbers in [0,1) that don't depend on the rank or worker that reads a sample.
 
-    A counter-based generator (Philox) is set to (position, epoch) under the key `seed`, so nothing
-    has to be stored to resume in the middle of an epoch.
+    A counter-based generator (Philox) is set to (position, epoch) with the key `seed`, so that no
+    state must be stored to resume in the middle of an epoch.
     """
-    # The lowest counter word counts up with the numbers drawn; the key's second word separates
-    # these draws from the plan's. A generator made for each sample would take four times as long.
+    # The lowest counter word advances with the numbers drawn; the key's second word separates these
+    # draws from the plan's. Creating a generator per sample would take four times as long.
     philox = np.random.Philox(key=[seed, 1 << 40], counter=[0, 0, epoch, 0])
     generator = np.random.Generator(philox)
     fresh = philox.state

@@ -1,9 +1,9 @@
-"""The reading order of samples and their weights, a pure function of seed, epoch and rank.
+"""Reading plans: the order of samples as a pure function of seed, epoch and rank; weights.
 
-A *position* is a sample's place in the epoch's order. Global batch g holds the positions
-[g·batch_size, (g+1)·batch_size) whatever the number of ranks, so that a run on two ranks sees the
-same batches as a run on one, and can be resumed on any number of ranks from any batch.
-Batches go to a rank's workers in turn.
+A *position* is a sample's index in the epoch's order. Global batch g holds the positions
+[g·batch_size, (g+1)·batch_size) for any number of ranks, so that runs on one and on two ranks see
+the same batches, and a run can be resumed from any batch on any number of ranks. A rank's batches
+are distributed round-robin to its workers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class Reading(NamedTuple):
-    """One loader batch: the epoch, and its samples with their positions in the epoch's order."""
+    """A batch to load: the epoch, and its samples with their positions in the epoch's order."""
 
     epoch: int
     positions: NDArray[np.int64]
@@ -28,26 +28,26 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Every sample once an epoch, or as often as its weight says, in an order of the epoch's own.
+    """Reads every sample once per epoch, or as often as its weight says, in a new order each epoch.
 
-    A remainder smaller than one global batch is left out, another one each epoch. A sample of
-    weight w is drawn ⌊w⌋ or ⌈w⌉ times an epoch, and w times on average: systematic sampling
-    (W. G. Madow, 1949) along a random order.
+    A remainder smaller than one global batch is skipped, a different one each epoch. A sample of
+    weight w is drawn ⌊w⌋ or ⌈w⌉ times per epoch, w times on average: systematic sampling (W. G.
+    Madow, 1949) along a random order.
 
     Args:
-        samples: number of samples of the training set.
+        samples: number of training samples.
         batch_size: images per optimizer step, over all ranks and micro-batches.
         accumulate: micro-batches per optimizer step.
-        world_size, rank: of the process.
+        world_size, rank: number of processes, and rank of this one.
         seed: any integer ≥ 0.
-        shard_sizes: the numbers of samples of the shards, where whole ones are fetched from afar:
-            each place of the global batch then walks through shards of its own. A batch still holds
-            samples of as many shards as it has places, but a rank needs only as many shards at a
-            time as it has places in the batch. None for a permutation of all samples.
-        weights: of the samples, at least 0; None for 1 each. Not together with `shard_sizes`.
+        shard_sizes: numbers of samples of the shards, if whole shards are downloaded: each slot of
+            the global batch then reads one shard after another. A batch still mixes as many shards
+            as it has slots, but a rank needs only one shard per slot at a time. None for a
+            permutation of all samples.
+        weights: weights of the samples, at least 0; None for 1 each. Excludes `shard_sizes`.
 
     Raises:
-        IrodoriError: ranks × micro-batches don't divide the batch, or it exceeds the samples.
+        IrodoriError: ranks × micro-batches don't divide the batch size, or it exceeds the samples.
     """
 
     samples: int
@@ -72,25 +72,25 @@ class TrainingPlan:
 
     @cached_property
     def drawn(self) -> int:
-        """Number of samples that every epoch draws, those of the remainder included."""
+        """The number of samples that every epoch draws, including the remainder."""
         return self.samples if self.weights is None else int(self.weights.sum())
 
     @property
     def steps(self) -> int:
-        """Number of optimizer steps an epoch, the same on every rank."""
+        """The number of optimizer steps per epoch, the same on every rank."""
         return self.drawn // self.batch_size
 
     @property
     def micro_batch(self) -> int:
-        """Number of images per rank and micro-batch."""
+        """The number of images per rank and micro-batch."""
         return self.batch_size // (self.world_size * self.accumulate)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the epoch's order of what it draws; the remainder comes last."""
+        """Return the samples that an epoch draws, in order; the remainder comes last."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
         if self.weights is not None:
             order = generator.permutation(self.samples)
-            # Weights are laid end to end, and points of distance 1 fall on them.
+            # Systematic sampling: equidistant points, 1 apart, on the cumulated weights.
             ends = np.cumsum(self.weights[order])
             points = np.arange(self.drawn + 1) + generator.random()
             points = points[points < ends[-1]]
@@ -105,7 +105,7 @@ class TrainingPlan:
                 for shard in generator.permutation(len(sizes))
             ]
         )
-        # Where the places' ways begin within a shard is another thing each epoch, too.
+        # The slots also start at different samples within a shard each epoch.
         walk = np.roll(walk, generator.integers(self.samples))
         used = self.steps * self.batch_size
         ways = walk[:used].reshape(self.batch_size, self.steps)
@@ -113,7 +113,7 @@ class TrainingPlan:
 
     @property
     def batches(self) -> int:
-        """Number of micro-batches an epoch, the same on every rank."""
+        """The number of micro-batches per epoch, the same on every rank."""
         return self.steps * self.accumulate
 
     def readings(self, epoch: int, start: int = 0) -> Iterator[Reading]:
@@ -127,15 +127,15 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class ValidationPlan:
-    """Every sample exactly once, in the index's order: each rank has a stretch of it.
+    """Reads every sample exactly once, in the index's order; each rank reads a contiguous part.
 
-    Ranks make equally many steps; at the end a rank's batch may be smaller than `batch_size`, or
-    empty, where there is nothing left for it.
+    All ranks make the same number of steps; a rank's last batches may be smaller than `batch_size`
+    or empty.
 
     Args:
         samples: number of samples.
         batch_size: images per rank and step.
-        world_size, rank: of the process.
+        world_size, rank: number of processes, and rank of this one.
     """
 
     samples: int
@@ -145,7 +145,7 @@ class ValidationPlan:
 
     @property
     def batches(self) -> int:
-        """Number of batches, the same on every rank."""
+        """The number of batches, the same on every rank."""
         largest = -(-self.samples // self.world_size)
         return -(-largest // self.batch_size)
 
@@ -159,21 +159,21 @@ class ValidationPlan:
 
 
 def sample_weights(index: Index, weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the weight of each sample: the product of the weights that concern it.
+    """Return the weight of each sample: the product of the weights that apply to it.
 
     Args:
         index: the samples.
-        weights: by a class's name or, where no class has it, by the beginning of keys.
+        weights: weights by class name or, if no class has this name, by prefix of keys.
 
     Raises:
-        IrodoriError: a name concerns no sample, a weight is no number from 0 on, or no sample is
-            left.
+        IrodoriError: a name applies to no sample, a weight is negative or not a number, or no
+            sample remains.
     """
     keys = np.array([key for shard in index.shards for key in shard.keys], np.str_)
     result = np.ones(len(index))
     for name, weight in weights.items():
         if not 0 <= weight < np.inf:
-            raise IrodoriError(f"data.weights: {name} is {weight}: give a number from 0 on")
+            raise IrodoriError(f"data.weights: {name} is {weight}: give a number ≥ 0")
         if name in index.classes:
             concerned = index.labels == index.classes.index(name)
         else:

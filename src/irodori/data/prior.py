@@ -1,4 +1,4 @@
-"""Colors of the photographs of shards: their mean, and how frequent each is."""
+"""Mean color and frequencies of the colors in shards."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
 
 SAMPLES = 1000
-"""Largest number of training photographs, evenly spread, that are looked at."""
+"""Largest number of (evenly spaced) training photographs that are read."""
 
 
 def prior_of_shards(pattern: str) -> AbPrior:
-    """Return the prior of all photographs of shards, at their own sizes.
+    """Return the color frequencies of all photographs in shards, at their own sizes.
 
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
@@ -32,7 +32,7 @@ def prior_of_shards(pattern: str) -> AbPrior:
                 shard, number = (int(place) for place in index.locate(sample))
                 key = index.shards[shard].keys[number]
                 raise IrodoriError(
-                    f"{index.shards[shard].name}: {key}: {error}; leave it out of the shards"
+                    f"{index.shards[shard].name}: {key}: {error}; remove it from the shards"
                 ) from None
 
     names = sorted(shard.name for shard in index.shards)
@@ -41,21 +41,21 @@ def prior_of_shards(pattern: str) -> AbPrior:
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
-    """Return the mean a* and b* over training photographs (per photograph, then over them)."""
+    """Return the mean a* and b* (per photograph, then over training photographs)."""
     a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
     return a, b
 
 
 def training_prior(data: Samples) -> AbPrior:
-    """Return how frequent colors are in the training photographs."""
+    """Return the color frequencies of the training photographs."""
     return AbPrior.of(_pictures(data), "training photographs")
 
 
 def _pictures(data: Samples) -> Iterator[Tensor]:
-    """Yield training photographs, 3×H×W uint8; damaged ones are reported where they are trained on.
+    """Yield training photographs, 3×H×W uint8; damaged ones are reported during training.
 
     Raises:
-        IrodoriError: not one of them can be decoded.
+        IrodoriError: none of them can be decoded.
     """
     decoded, reason = 0, ""
     for sample in range(0, len(data.index), -(-len(data.index) // SAMPLES)):

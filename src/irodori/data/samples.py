@@ -1,4 +1,4 @@
-"""Samples as webdataset yields them, read out of shards by their positions in the index."""
+"""Reading webdataset samples from shards by their positions in the index."""
 
 import os
 import zlib
@@ -19,21 +19,21 @@ from irodori.data.remote.files import Network, RefusedError, RemoteFile, Stat
 from irodori.utils.errors import one_line
 
 PADDING: Sample = {"__key__": "", "__error__": "a batch without samples"}
-"""Stands for a batch in which a validating rank has no samples left."""
+"""Placeholder for an empty validation batch."""
 OPEN_FILES = 64
-"""Largest number of local shards that a process holds open."""
+"""Largest number of local shards that a process keeps open."""
 
 
 class Samples:
-    """The samples of an index by their positions in it.
+    """The samples of an index, by position.
 
-    Bytes are compared with the index's checksums, where it has them, when a run reads them for the
-    first time, and those of range requests always.
+    If the index has checksums, they are verified when a run first reads a sample, and at every
+    range request.
 
     Args:
-        index: where the samples lie.
-        cache: keeps shards that lie behind URLs; None to read each sample by a range request.
-        network: how patiently servers are asked.
+        index: index of the samples.
+        cache: cache of remote shards; None to read each sample by a range request.
+        network: retry settings for servers.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Samples:
         """Return `__key__`, `__url__`, the image's bytes by their suffix, and `cls` if known.
 
         Raises:
-            RuntimeError, OSError: the bytes can't be read, or aren't those that were indexed.
+            RuntimeError, OSError: the bytes can't be read, or don't match the index.
         """
         content = self.read(position)
         return {**self._head(position), suffix_of(content) or "jpg": content}
@@ -66,16 +66,16 @@ class Samples:
         """Return the decoded image of a sample: 3×H×W uint8 RGB, not resized.
 
         Raises:
-            RuntimeError, OSError: it can't be read or decoded.
+            RuntimeError, OSError: the image can't be read or decoded.
         """
         return decode(self.read(position))
 
     def planned(self, readings: Iterable[Reading], seed: int = 0) -> Iterator[Sample]:
-        """Yield the samples of batches, in order, as a stage of a webdataset pipeline.
+        """Yield the samples of batches, in order; a stage of a webdataset pipeline.
 
-        Each has `__seed__`: the seed, the epoch, and the sample's position in the epoch's order.
-        One that can't be read has `__error__`, the reason, in place of the image, and `__lost__`
-        if it lies behind a URL that can't be had.
+        Each sample has `__seed__`: the seed, the epoch, and the sample's position in the epoch's
+        order. An unreadable sample has `__error__`, the reason, instead of the image, and also
+        `__lost__` if it is remote and unreachable.
         """
         for reading in readings:
             for i, position in zip(
@@ -96,12 +96,12 @@ class Samples:
         """Return the bytes of a sample's image.
 
         Raises:
-            RuntimeError, OSError: they can't be read, or aren't those that the index describes.
+            RuntimeError, OSError: the bytes can't be read, or don't match the index.
         """
         shard, number = self._locate(position)
         content = self._content(shard, number)
         problem = self._problem(content, position, shard, number)
-        # A damaged file of the cache is downloaded again; what the server has is as it is.
+        # A damaged file in the cache is downloaded again; one on the server can't be repaired.
         cache = self.cache if isinstance(shard.path, str) else None
         if problem and cache and cache.drop_if_damaged(shard):
             content = self._content(shard, number)
@@ -111,7 +111,7 @@ class Samples:
         return content
 
     def _head(self, position: int) -> Sample:
-        """Return what is known of a sample without reading it."""
+        """Return the entries of a sample that are known without reading it."""
         shard, number = self._locate(position)
         head: Sample = {"__key__": shard.keys[number], "__url__": str(shard.path)}
         label = int(shard.labels[number])
@@ -139,13 +139,13 @@ class Samples:
         return self._files[path]
 
     def _problem(self, content: bytes, position: int, shard: Shard, number: int) -> str:
-        """Return what is wrong with a sample's bytes, "" if nothing."""
+        """Return what is wrong with a sample's bytes; "" if they are valid."""
         missing = int(shard.sizes[number]) - len(content)
         if missing:
             return f"the shard ends {missing} bytes too early"
         if shard.crc32 is None or self._checked[position]:
             return ""
         if zlib.crc32(content) != shard.crc32[number]:
-            return "its bytes are not those that the index has the checksum of"
+            return "its bytes don't match the index's checksum"
         self._checked[position] = isinstance(shard.path, Path)
         return ""

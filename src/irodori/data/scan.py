@@ -1,4 +1,4 @@
-"""Making the index of any webdataset `.tar` from its headers."""
+"""Indexing any webdataset `.tar` by its headers."""
 
 import re
 import tarfile
@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = (
 UNREADABLE_SUFFIXES = ("heic", "heif", "gif", "jxl", "psd", "dng", "cr2", "nef", "arw", "ppm")
 """Suffixes of images that are not read."""
 METADATA = re.compile(r"__[^/]*__($|/)")
-"""The beginnings of names that webdataset's `tar_file_iterator` skips by default."""
+"""Prefixes of names that webdataset's `tar_file_iterator` skips by default."""
 _UNPACK = {
     b"\x1f\x8b": "gunzip",
     b"BZh": "bunzip2",
@@ -30,10 +30,10 @@ _UNPACK = {
 
 
 def scan(path: Path) -> Shard:
-    """Make the index of a local webdataset `.tar`: see `scan_file`.
+    """Index a local webdataset `.tar`; see `scan_file`.
 
     Raises:
-        IrodoriError: as `scan_file` does, and if the file can't be read.
+        IrodoriError: see `scan_file`; also if the file can't be read.
     """
     path = Path(path).absolute()
     try:
@@ -46,21 +46,22 @@ def scan(path: Path) -> Shard:
 
 
 def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
-    """Make the index of any webdataset `.tar` by reading its headers and `.cls` members.
+    """Index any webdataset `.tar` by reading its headers and `.cls` members.
 
-    webdataset groups the files into samples. A sample's image is the file whose suffix is a known
-    one; webdataset's suffixes begin at a name's first dot, so `a.v2.jpg` of the key `a` is taken,
-    too, if it is the only one. A sample without an image and without a class (say, only `.json`)
-    is left out; files that look like images and can't be taken are noted in `Shard.unread`.
+    webdataset groups the files into samples. A sample's image is the file with a known suffix.
+    Since webdataset's suffixes begin at a name's first dot, `a.v2.jpg` of the key `a` is also
+    accepted if it is the only image. Samples with neither image nor class (such as only `.json`)
+    are skipped; files that look like images but can't be read are noted in `Shard.unread`.
 
     Args:
-        path: the shard's path or URL.
-        file: its content, seekable.
-        num_bytes: its length.
+        path: path or URL of the shard.
+        file: seekable file object of the shard.
+        num_bytes: size of the shard.
 
     Raises:
-        IrodoriError: names the shard and where known the key: a compressed, truncated or damaged
-            tar, a `.cls` that is no class id, a `.cls` without an image, a key twice, no images.
+        IrodoriError: the tar is compressed, truncated or damaged, a `.cls` isn't a class id or has
+            no image, a key appears twice, or there are no images. The message names the shard and,
+            if known, the key.
         OSError: the file can't be read.
     """
     _refuse_compressed(path, file)
@@ -72,8 +73,8 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
             key = sample["__key__"]
             if key in seen:
                 raise IrodoriError(
-                    f"{path}: key {key!r} stands there twice: a sample's files must have "
-                    "a key of their own and lie next to each other"
+                    f"{path}: key {key!r} appears twice: a sample's files must have "
+                    "a unique key and be adjacent"
                 )
             seen.add(key)
             suffix, others = _image_of(sample)
@@ -88,7 +89,7 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
             unread += others
     except ValueError as error:  # group_by_keys found a suffix twice
         name = str(error.args[0]).partition(":")[0]
-        raise IrodoriError(f"{path}: {name} stands there twice: remove one") from error
+        raise IrodoriError(f"{path}: {name} appears twice: remove one") from error
     line = _unread_line(len(rows), unread)
     if not rows:
         what = f": {line}" if line else ""
@@ -97,7 +98,7 @@ def scan_file(path: Path | str, file: BinaryIO, num_bytes: int) -> Shard:
 
 
 def _image_of(sample: dict[str, Any]) -> tuple[str | None, list[tuple[str, str]]]:
-    """Return the suffix of a sample's image; if none, why and by name the files that look so."""
+    """Return the suffix of a sample's image, or None with the files that look like images."""
     for suffix in IMAGE_SUFFIXES:
         if suffix in sample:
             return suffix, []
@@ -125,19 +126,19 @@ def _label(path: Path | str, file: BinaryIO, sample: dict[str, Any], image: str)
     if not re.fullmatch(rb"[0-9]{1,9}", text):
         raise IrodoriError(
             f"{path}: key {sample['__key__']!r} has the class {text.decode(errors='replace')!r}: "
-            "a .cls holds a whole number from 0"
+            "a .cls must contain an integer ≥ 0"
         )
     return int(text)
 
 
 def _unread_line(images: int, unread: list[tuple[str, str]]) -> str:
-    """Return how many files that look like images can't be taken; "" if all can."""
+    """Return a message about files that look like images but can't be read; "" if none."""
     if not unread:
         return ""
     kinds = ", ".join(f"{kind} ({n})" for kind, n in Counter(kind for kind, _ in unread).items())
     total = images + len(unread)
     first = unread[0][1]
-    return f"{len(unread)} of {total} image files can't be read: {kinds}, the first is {first}"
+    return f"{len(unread)} of {total} image files can't be read: {kinds}; the first is {first}"
 
 
 def _refuse_compressed(path: Path | str, file: BinaryIO) -> None:
@@ -152,10 +153,10 @@ def _refuse_compressed(path: Path | str, file: BinaryIO) -> None:
 
 
 def _members(path: Path | str, file: BinaryIO, num_bytes: int) -> Iterator[dict[str, Any]]:
-    """Yield the files of a tar for `group_by_keys`; raise IrodoriError if it isn't whole.
+    """Yield the files of a tar for `group_by_keys`; raise IrodoriError if it is incomplete.
 
-    `tarfile` alone takes a damaged header or a missing end for the end of the archive, and
-    reads past the end of the file without a word.
+    `tarfile` treats a damaged header or a missing end as the end of the archive, and silently reads
+    past the end of the file.
     """
     last = "before its first file"
     repair = "copy or write the shard again"
@@ -170,7 +171,9 @@ def _members(path: Path | str, file: BinaryIO, num_bytes: int) -> Iterator[dict[
                     yield {"fname": member.name, "data": member, "__url__": str(path)}
             end = archive.offset
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise IrodoriError(f"{path} is no whole tar: {one_line(error)} {last}; {repair}") from error
+        raise IrodoriError(
+            f"{path} is not a complete tar: {one_line(error)} {last}; {repair}"
+        ) from error
     file.seek(end)
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:

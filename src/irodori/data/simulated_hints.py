@@ -1,4 +1,4 @@
-"""Hints for training, simulated from the true colors of photographs."""
+"""Simulation of hints from photographs' true colors, for training."""
 
 from typing import Annotated
 
@@ -15,17 +15,17 @@ MAX_SIDE = 9
 
 
 class SimulatedHints:
-    """Hints as a person might give them: a few small squares of the true colors.
+    """Simulates a person's hints: a few small squares of true colors.
 
-    As in Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors"
-    (SIGGRAPH 2017): the number of squares is drawn from a geometric distribution, their sides from
-    1 to 9 pixels, and each has the mean of the true colors in it. Here their places are uniform,
-    and there are at most 50.
+    Follows Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors"
+    (SIGGRAPH 2017): the number of squares has a geometric distribution, their sides are 1 to 9
+    pixels, and each has the mean of its true colors. Here their positions are uniformly
+    distributed, and there are at most 50.
 
     Args:
-        mean_count: mean number of hints of a photograph.
-        every: one of so many photographs of a micro-batch has hints. How they spread is learned
-            soon, and takes time.
+        mean_count: mean number of hints per photograph.
+        every: one in `every` photographs of a micro-batch has hints. Fewer suffice to learn how
+            hints spread, and save time.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class SimulatedHints:
         self.every = every
 
     def __call__(self, chroma_BCHW: Tensor, draws_B: Tensor) -> Tensor:
-        """Return the hints of a batch, B×(C+1)×H×W, see `irodori.network.hints.HintSpread`.
+        """Return the hints of a batch, B×(C+1)×H×W; see `irodori.network.hints.HintSpread`.
 
         Args:
-            chroma_BCHW: the true chrominance in [0,1].
-            draws_B: numbers in [0,1) on the CPU, of which hints are a function.
+            chroma_BCHW: true chrominance in [0,1].
+            draws_B: random numbers in [0,1) on the CPU, which determine the hints.
         """
         batch, channels, height, width = chroma_BCHW.shape
-        # Which square a pixel belongs to; 0: none. Squares are drawn on the CPU: one transfer.
+        # The square that each pixel belongs to, 0 for none; drawn on the CPU for a single transfer.
         squares_BHW = np.zeros((batch, height, width), np.uint8)
         for squares_HW, draw in zip(squares_BHW, draws_B.numpy().tolist(), strict=True):
             self._draw(squares_HW, np.random.default_rng(int(draw * SEEDS)))
@@ -61,7 +61,7 @@ class SimulatedHints:
         return hints_BMHW
 
     def _draw(self, squares_HW: NDArray[np.uint8], generator: np.random.Generator) -> None:
-        """Number the pixels of a photograph's squares, from 1 on."""
+        """Label the pixels of a photograph's squares with 1, 2, …."""
         height, width = squares_HW.shape
         for number in range(min(int(generator.geometric(1 / self.mean_count)), MAX_HINTS)):
             side = int(generator.integers(1, MAX_SIDE + 1))

@@ -1,4 +1,4 @@
-"""Writing shards: the same samples give the same bytes, and a shard appears only when whole."""
+"""Writing shards deterministically and atomically."""
 
 import hashlib
 import tarfile
@@ -19,21 +19,21 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
 Entry = tuple[str, Path, int]
-"""A sample to be written: its key, image file and class id (−1: none)."""
+"""A sample to write: key, image file and class id (−1: none)."""
 
 
 class ShardWriter:
-    """Puts samples into a tar by webdataset's TarWriter, and notes their offsets and checksums.
+    """Writes samples with webdataset's TarWriter, and records their offsets and checksums.
 
     Args:
-        path: where the shard will lie.
-        file: a new file, open for writing and reading.
+        path: final path of the shard.
+        file: new file, open for writing and reading.
     """
 
     def __init__(self, path: Path, file: BufferedRandom) -> None:
         self.path = path
         self._file = file
-        # Owner, mode and time are fixed, so that the bytes depend on the samples alone.
+        # Owner, mode and time are fixed, so that the bytes depend only on the samples.
         self._tar = wds.TarWriter(
             file, user="", group="", mode=0o444, mtime=0, compress=False, encoder=False
         )
@@ -46,17 +46,17 @@ class ShardWriter:
         """Write an image's bytes as `<key>.<suffix>`, and its class id before it as `<key>.cls`.
 
         Raises:
-            IrodoriError: webdataset would read the key differently, or it is there already.
+            IrodoriError: webdataset would read the key differently, or the key already exists.
         """
         if key in self._rows:
             raise IrodoriError(f"key {key!r} twice in the shard {self.path}: rename one of them")
         name = f"{key}.{suffix}"
         if base_plus_ext(name) != (key, suffix) or METADATA.match(name):
             raise IrodoriError(
-                f"the key {key!r} for {self.path} must not be empty or hold a dot in its last "
+                f"the key {key!r} for {self.path} must not be empty or contain a dot in its last "
                 "part, or begin with __…__: rename the image"
             )
-        # TarWriter writes a sample's files in the order of their suffixes: the image comes last.
+        # TarWriter sorts a sample's files by suffix: the image comes last.
         assert suffix > "cls"
         label_file = {} if label == NO_CLASS else {"cls": b"%d" % label}
         self._tar.write({"__key__": key, suffix: content, **label_file})
@@ -64,11 +64,11 @@ class ShardWriter:
         self._rows[key] = label, end - len(content), len(content), zlib.crc32(content)
 
     def end(self) -> None:
-        """Write the tar's end, once."""
+        """Write the end of the tar, once."""
         self._tar.close()
 
     def close(self) -> Shard:
-        """Write the tar's end, and return what the shard holds.
+        """Write the end of the tar, and return the shard's index.
 
         Raises:
             IrodoriError: there are no samples.
@@ -91,7 +91,7 @@ class ShardWriter:
 
 @contextmanager
 def shard_writer(path: Path) -> Iterator[ShardWriter]:
-    """Yield a writer of a shard, which appears as `path` when the block has called `close`."""
+    """Yield a shard writer; the file appears at `path` once the block has called `close`."""
     path = Path(path).absolute()
     with replacing(path) as file:
         writer = ShardWriter(path, file)
@@ -108,7 +108,7 @@ def write_shards(
     classes: Sequence[str],
     made_by: Mapping[str, Any],
 ) -> None:
-    """Write `<prefix>-<number>.tar` for each list of samples, and at the end `index.json`.
+    """Write `<prefix>-<number>.tar` for each list of samples, and finally `index.json`.
 
     Images are copied byte for byte.
     """

@@ -1,1 +1,1 @@
-"""Measuring a checkpoint on any shards, or any method's pictures against the true ones."""
+"""Evaluating a checkpoint on shards, or any method's pictures against the true photographs."""

@@ -1,4 +1,4 @@
-"""A checkpoint on shards: by the run's own validation, so that metrics are the same bit for bit."""
+"""Evaluating a checkpoint by the validation code of training, with bit-identical metrics."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -45,7 +45,7 @@ TRAINER = CONF / "trainer" / "default.yaml"
 
 
 def batch_progress() -> Callback:
-    """Return a callback that prints now and then how many batches are measured."""
+    """Return a callback that reports the number of evaluated batches."""
     report = ProgressLines()
 
     def count(trainer: Trainer, module: Any, outputs: Any, batch: Any, number: int) -> None:
@@ -59,13 +59,13 @@ def batch_progress() -> Callback:
 def measure_checkpoint(
     config: EvaluateSettings, prior: AbPrior
 ) -> tuple[EvaluationResult, dict[str, Any], Show]:
-    """Measure a checkpoint.
+    """Evaluate a checkpoint.
 
     Returns:
-        the metrics, the protocol, and what shows the photographs.
+        The metrics, the protocol, and a function that shows the photographs.
 
     Raises:
-        IrodoriError: the checkpoint, the shards or the hardware don't allow it.
+        IrodoriError: the checkpoint, the shards or the hardware are unsuitable.
     """
     assert config.checkpoint is not None
     path = STARTER if config.checkpoint == "starter" else checkpoint_file(Path(config.checkpoint))
@@ -91,7 +91,7 @@ def measure_checkpoint(
 
 
 def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
-    """Return the configuration of the run that a checkpoint lies in the folder of, if it does.
+    """Return the configuration of the run that a checkpoint belongs to; None without a run folder.
 
     Raises:
         IrodoriError: the configuration is damaged, or names classes that aren't trusted.
@@ -100,7 +100,7 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
     if not (folder / CONFIG).is_file():
         return None
     run = stored_config(folder)
-    # Its data are all that is built of it.
+    # Only its data are instantiated.
     built = {"data": run.data}
     refuse_untrusted(built, trust)
     check(built)
@@ -108,7 +108,7 @@ def run_of(checkpoint: Path, trust: Sequence[str] = ()) -> DictConfig | None:
 
 
 def trainer_node(config: EvaluateSettings, run: DictConfig | None) -> DictConfig:
-    """Return the group trainer that the evaluation runs on: as asked for, else as the run."""
+    """Return the group `trainer` of the evaluation, with the run's values as defaults."""
     precision = config.trainer.precision or (run.trainer.precision if run else "auto")
     asked = {**asdict(config.trainer), "precision": precision}
     node = OmegaConf.merge(OmegaConf.load(TRAINER), asked)
@@ -117,14 +117,14 @@ def trainer_node(config: EvaluateSettings, run: DictConfig | None) -> DictConfig
 
 
 def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
-    """Return where the photographs come from: as asked for, else as the run validated.
+    """Return the settings of the photographs, with the run's validation data as default.
 
     Raises:
-        IrodoriError: nothing says where.
+        IrodoriError: neither names any photographs.
     """
     given = asdict(asked)
     name = given.pop("name")
-    # For the other keys null is a value of its own: data.cache=null keeps no shard.
+    # For other keys null is a regular value: data.cache=null disables the cache.
     as_run = {"val", "fold", "classes", "val_size", "val_batch_size", "workers"}
     given = {key: x for key, x in given.items() if x is not None or key not in as_run}
     if name != "run" and "val" not in given:
@@ -133,17 +133,17 @@ def data_config(asked: EvaluatedData, run: DataConfig | None) -> DataConfig:
         given["train"], given["fold"] = given["val"], asked.fold
     elif run is None:
         raise IrodoriError(
-            "the checkpoint lies in no run folder, whose photographs it could be evaluated on:"
+            "the checkpoint is not in a run folder with photographs to evaluate on:"
             ' give data=shards data.val="…"'
         )
     return replace(run, **given) if run else DataConfig(**given)
 
 
 def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> ShardModule:
-    """Return the photographs that the protocol names.
+    """Return the data module of the protocol's photographs.
 
     Raises:
-        IrodoriError: the shards can't be had, or there are too few photographs.
+        IrodoriError: the shards are unavailable, or there are too few photographs.
     """
     chosen = data_config(config.data, instantiate(run.data) if run else None)
     if config.data.val is not None and config.data.fold is None:
@@ -158,9 +158,9 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
 
 
 def with_classes(index: Index, classes: Sequence[str]) -> Index:
-    """Return the index with labels that count the model's classes; those that it lacks become −1.
+    """Return the index with labels mapped to the model's classes, and −1 for unknown ones.
 
-    Says so in a line where that is not all the same.
+    Prints a warning if some classes are unknown.
     """
     names, known = index.classes, {name: number for number, name in enumerate(classes)}
     numbers = tuple(map(str, range(len(names))))
@@ -169,11 +169,11 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
     missing = [name for name in names if name not in known]
     if missing and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         print(
-            f"{len(missing)} of {len(names)} scenes of these shards are none of the network's"
-            f" ({missing[0]}, …): their photographs have no part in scene accuracy",
+            f"{len(missing)} of {len(names)} scenes of these shards are unknown to the network"
+            f" ({missing[0]}, …): their photographs are excluded from scene accuracy",
             flush=True,
         )
-    # The last place is for photographs without a class: −1.
+    # The last entry maps photographs without a class (−1).
     label_of = np.array([*(known.get(name, -1) for name in names), -1], np.int32)
     shards = [replace(shard, labels=label_of[shard.labels]) for shard in index.shards]
     return replace(index, shards=tuple(shards), classes=tuple(classes))
@@ -181,7 +181,7 @@ def with_classes(index: Index, classes: Sequence[str]) -> Index:
 
 def shown(result: EvaluationResult, data: ShardModule, model: Model, trainer: Trainer) -> Show:
     """Return what colorizes a photograph of the records once more."""
-    # Damaged ones are left out of the records, which are in the order of the index.
+    # The records are in the order of the index, without damaged photographs.
     left = enumerate(key for shard in data.val_index.shards for key in shard.keys)
     samples = [
         next(sample for sample, key in left if key == record["key"])

@@ -1,4 +1,4 @@
-"""Reports: what one consists of, and how it becomes HTML, Markdown and files."""
+"""Structure of reports, and their output as HTML and Markdown."""
 
 import re
 from base64 import b64encode
@@ -19,7 +19,7 @@ class Cell:
 
     text: str
     note: str = ""
-    """Smaller text below it."""
+    """Smaller text below the main one."""
     strong: bool = False
     tone: Literal["", "good", "bad", "even"] = ""
 
@@ -51,7 +51,7 @@ class List:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column holds names, and the others numbers or words."""
+    """A table with names in the first column and values in the others."""
 
     kind: ClassVar = "table"
     header: Sequence[str]
@@ -60,14 +60,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG beside the report, and embedded in it."""
+    """A PNG file beside the report, embedded in the HTML."""
 
     kind: ClassVar = "picture"
     file: str
     alt: str
     png: bytes
     min_width: int = 0
-    """CSS pixels below which it is scrolled and not shrunk."""
+    """Width in CSS pixels below which the picture scrolls instead of shrinking."""
 
 
 Block = Heading | Text | List | Table | Picture
@@ -82,23 +82,23 @@ class Document:
 
 
 def to_html(document: Document) -> str:
-    """Return one HTML file that needs nothing else: styles inside, pictures as data URIs."""
+    """Return a self-contained HTML file, with pictures as data URIs."""
     return _templates.get_template("report.html.j2").render(document=document)
 
 
 def to_markdown(document: Document) -> str:
-    """Return Markdown, whose pictures are files beside it."""
+    """Return Markdown that refers to picture files beside it."""
     return _templates.get_template("report.md.j2").render(document=document)
 
 
 def write_report(document: Document, files: Mapping[str, bytes], output: Path) -> Path:
-    """Write report.html, report.md, the pictures and other files, each whole or not at all.
+    """Write report.html, report.md, the pictures and other files, each atomically.
 
     Returns:
         The path of report.html.
 
     Raises:
-        IrodoriError: they can't be written.
+        IrodoriError: a file can't be written.
     """
     pictures = {block.file: block.png for block in document.blocks if isinstance(block, Picture)}
     content = {
@@ -118,7 +118,7 @@ def write_report(document: Document, files: Mapping[str, bytes], output: Path) -
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as part of a sentence, in quotes where one holds a comma."""
+    """Return names as a list in a sentence, quoted if one contains a comma."""
     if any("," in name for name in names):
         names = [f"“{name}”" for name in names]
     *others, last = names
@@ -130,7 +130,7 @@ def _data_uri(png: bytes) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape what Markdown would read as marks."""
+    """Escape Markdown's special characters."""
     return re.sub(r"([\\`*_|\[\]<>])", r"\\\1", text)
 
 

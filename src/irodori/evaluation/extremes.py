@@ -1,4 +1,4 @@
-"""The photographs that are colored worst and best, with their metrics."""
+"""The worst and best photographs of an evaluation, with their metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,18 +11,18 @@ from irodori.metrics.catalog import MAIN, METRICS
 
 NAME = "extremes.png"
 SHOWN = (MAIN, "ciede2000", "psnr")
-"""The metrics below a photograph."""
+"""Metrics in a photograph's caption."""
 LONGEST_KEY = 40
-"""Letters of a key that have room below a photograph."""
+"""Largest number of characters of a key in a caption."""
 Show = Callable[[int], Sequence[Tensor]]
 """A function that gives the gray, the predicted and the true picture (3×H×W uint8 each) of a
 photograph, by its number in the order of the records."""
 
 
 def picture(records: Sequence[Mapping[str, Any]], show: Show, count: int) -> Image.Image:
-    """Return a contact sheet: on the left the worst `count` photographs, on the right the best.
+    """Return a contact sheet of the worst `count` photographs (left) and the best (right).
 
-    With fewer than 2·count photographs each is shown once, but for the one in the middle.
+    With fewer than 2·count photographs, each is shown once, except the middle one of an odd number.
     """
     measured = [record for record in records if record["row"] == "model"]
     order = sorted(range(len(measured)), key=lambda number: measured[number][MAIN])
@@ -36,7 +36,7 @@ def picture(records: Sequence[Mapping[str, Any]], show: Show, count: int) -> Ima
 
 
 def caption(record: Mapping[str, Any]) -> str:
-    """Return a photograph's key, or the end of a long one, and its metrics."""
+    """Return a photograph's key (shortened from the left) and its metrics."""
     key = record["key"]
     if len(key) > LONGEST_KEY:
         key = "…" + key[1 - LONGEST_KEY :]

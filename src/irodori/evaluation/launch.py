@@ -1,4 +1,4 @@
-"""One evaluation, from a composed configuration to its folder."""
+"""Running an evaluation, from a composed configuration to its folder."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,17 +21,17 @@ from irodori.utils.run_files import METRICS
 
 
 def evaluate(run: Run) -> None:
-    """Measure as configured, fill the folder, and print its path as the last line.
+    """Evaluate as configured, write the results to the folder, and print its path last.
 
     Args:
-        run: what is measured, checked by `irodori.config.check`.
+        run: the evaluation's run, checked by `irodori.config.check`.
 
     Raises:
-        IrodoriError: the configuration, the checkpoint, the pictures or the disk don't allow it.
+        IrodoriError: due to the configuration, the checkpoint, the pictures or the disk.
     """
     config: EvaluateSettings = instantiate(run.config)
     prior = AbPrior.load(Path(config.ab_prior))
-    # Imported by what is asked for: pictures need no Lightning.
+    # Imported as needed: pictures don't require Lightning.
     if config.checkpoint is not None and config.predictions is None and config.truth is None:
         from irodori.evaluation.checkpoint import measure_checkpoint
 
@@ -57,7 +57,7 @@ def evaluate(run: Run) -> None:
 
 
 def report_left_out(metrics: Factories) -> None:
-    """Print a line for each step without which metrics can't be measured here."""
+    """Print a line for each step that would enable metrics that can't be measured here."""
     steps: dict[str, list[str]] = {}
     for info, step in left_out(metrics).items():
         steps.setdefault(step, []).append(info.title)
@@ -70,14 +70,14 @@ def write(
 ) -> None:
     """Write metrics.json, per_image.csv and the sheet of extremes; print the table."""
     photographs = sum(record["row"] == "model" for record in result.records)
-    # Damaged ones are left out; distances of sets say little without their number.
+    # Damaged ones are excluded; the number is needed to interpret distances of sets.
     written = document(result, {**protocol, "evaluated": photographs})
     write_per_image(folder, result.records)
     if pictures:
         picture = extremes.picture(result.records, show, pictures)
         with replacing(folder / extremes.NAME) as file:
             picture.save(file, "png")
-    # Last, since it says that all is done.
+    # Last, since it marks the evaluation as finished.
     write_json(folder / METRICS, written)
     title = f"{protocol['samples']} photographs: {protocol['photographs']}"
     CONSOLE.print(table(title, result.rows, result.scenes, stored_metrics(written)))
@@ -86,12 +86,12 @@ def write(
 
 
 def notes(result: EvaluationResult, protocol: Mapping[str, Any], photographs: int) -> Sequence[str]:
-    """Return what must be known to read the table."""
+    """Return notes on the table."""
     measured = {name for values in result.rows.values() for name in values}
     a, b = protocol["mean_color"]["ab"]
     lines = []
     if seen := protocol.get("seen_in_training"):
-        lines.append(f"{seen}: others will fare worse")
+        lines.append(f"{seen}: results on other photographs will be worse")
     lines.append(f"mean color: a* = {a:.2f}, b* = {b:.2f}, of {protocol['mean_color']['of']}")
     if "auc_balanced" in measured:
         lines.append(f"class-balanced AuC: prior {protocol['ab_prior']}")

@@ -1,4 +1,4 @@
-"""Plots of reports."""
+"""Plotting for reports."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 from irodori.evaluation.document import Picture
 
 COLORS = ("#3b76c4", "#d9822b", "#2a9d72", "#c0507f", "#8a6bbd", "#a98c2c", "#4aa3b5", "#b3543e")
-"""The colors of variants, in turn; readable also for the color-blind."""
+"""Color cycle of variants, distinguishable with color blindness."""
 MARKERS = "osD^vP*X"
 DPI = 200
 WIDTH = 7.2
-"""Inches."""
+"""Width of plots in inches."""
 
 
 GRAY = "#767c88"
-"""The color of references."""
+"""Color of references."""
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    # Two dollar signs in a name aren't a formula.
+    # Dollar signs in a name don't start a formula.
     "text.parse_math": False,
     "axes.edgecolor": GRAY,
     "axes.grid": True,
@@ -36,13 +36,13 @@ STYLE = {
 
 
 def draw(name: str, alt: str, height: float, *panels: Callable[[Axes], None]) -> Picture:
-    """Draw panels side by side, which share their vertical axis.
+    """Draw panels side by side with a shared vertical axis.
 
     Args:
-        name: of the file, without its suffix.
-        alt: what is seen, for those who can't see it.
-        height: inches.
-        panels: each draws into its axes.
+        name: file name without suffix.
+        alt: alternative text.
+        height: height in inches.
+        panels: functions that draw into axes.
     """
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -55,17 +55,17 @@ def draw(name: str, alt: str, height: float, *panels: Callable[[Axes], None]) ->
 
 
 def color(names: Sequence[str], name: str) -> str:
-    """Return a variant's own color; references share one."""
+    """Return the color of a variant; references share one."""
     return COLORS[names.index(name) % len(COLORS)] if name in names else GRAY
 
 
 def marker(names: Sequence[str], name: str) -> str:
-    """Return a variant's own marker."""
+    """Return the marker of a variant."""
     return MARKERS[names.index(name) % len(MARKERS)] if name in names else "o"
 
 
 def label_rows(axes: Axes, labels: Sequence[str]) -> None:
-    """Make the vertical axis one of named rows, from top to bottom."""
+    """Label the rows of the vertical axis, from top to bottom."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.7)
     axes.tick_params(axis="y", length=0)

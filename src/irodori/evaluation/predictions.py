@@ -1,4 +1,4 @@
-"""Any method's pictures against the true photographs."""
+"""Evaluating any method's pictures against the true photographs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,21 +26,21 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 def measure_pictures(
     config: EvaluateSettings, prior: AbPrior
 ) -> tuple[EvaluationResult, dict[str, Any], Show]:
-    """Measure the pictures of a folder against those of the same names in another.
+    """Evaluate the pictures in a folder against the true photographs of the same names.
 
-    The mean color beside them is that of the prior, since nobody knows what a method was trained
-    on. Where the true photographs lie in folders, these are their scenes.
+    The reference's mean color is that of the prior, since a method's training data is unknown.
+    Subfolders of the true photographs are their scenes.
 
     Returns:
         The metrics, the protocol, and what shows the photographs.
 
     Raises:
-        IrodoriError: a picture is missing, can't be read, or has another size than the photograph.
+        IrodoriError: a picture is missing, unreadable, or differs in size from the photograph.
     """
     assert config.predictions is not None
     assert config.truth is not None
     truth, predictions = Path(config.truth), Path(config.predictions)
-    # All by their paths; the first by the names of their files, as the field does.
+    # All in order of paths; the first N in order of file names, as is customary.
     files = sorted(pictures_by_name(truth, SUFFIXES).items(), key=lambda item: item[1])
     first = first_by_name(config.protocol, [path.name for _, path in files], f"{truth} holds")
     true_files = dict(files[number] for number in first)
@@ -79,12 +79,12 @@ def measure_pictures(
 
 
 def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
-    """Return pairs of prediction and photograph; IrodoriError if a prediction is missing."""
+    """Return pairs of prediction and photograph; raise IrodoriError if a prediction is missing."""
     found = pictures_by_name(predictions, SUFFIXES)
     if missing := [name for name in files if name not in found]:
         raise IrodoriError(
             f"{predictions} lacks {len(missing)} of {len(files)} pictures, the first is"
-            f" {missing[0]}: color all photographs of {truth}, under their names"
+            f" {missing[0]}: colorize all photographs of {truth} under the same names"
         )
     if more := len(found) - len(files):
         print(f"{more} pictures of {predictions} have no photograph in {truth}", flush=True)
@@ -94,19 +94,19 @@ def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[t
 def both(
     predicted: Path, true: Path, protocol: Protocol, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return a prediction and its photograph, as they are measured: 3×H×W uint8 each.
+    """Return a prediction and its photograph at the size of the protocol: 3×H×W uint8 each.
 
-    Either is brought to the protocol's size, but for a prediction that has it already.
+    A prediction that already has this size is not resized.
 
     Raises:
-        IrodoriError: one can't be read, or the sizes differ.
+        IrodoriError: a picture can't be read, or the sizes differ.
     """
     picture, photo = (read(path) for path in (predicted, true))
     side = protocol.side
     if picture.shape != photo.shape and picture.shape[1:] != (side, side):
         sizes = [f"{image.shape[2]}×{image.shape[1]}" for image in (picture, photo)]
         raise IrodoriError(
-            f"{predicted} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures are measured at"
+            f"{predicted} is {sizes[0]} pixels, the photograph {sizes[1]}: pictures must have"
             " the photograph's size" + (f"; or {side}×{side}" if side else "")
         )
     if side is not None:
@@ -117,10 +117,10 @@ def both(
 
 
 def read(path: Path) -> Tensor:
-    """Return a picture as it is meant to be seen: 3×H×W uint8 RGB.
+    """Read a picture, upright and in sRGB: 3×H×W uint8 RGB.
 
     Raises:
-        IrodoriError: it can't be read.
+        IrodoriError: the picture can't be read.
     """
     try:
         return decode(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The protocol of a measurement, which stands in metrics.json beside the metrics."""
+"""Evaluation protocols, which are stored in metrics.json with the metrics."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from irodori.model import Model
 from irodori.utils.errors import IrodoriError
 
 OWN_SIZE = Protocol("own_size")
-"""The protocol of a run's own validation."""
+"""Name of the protocol of validation during training."""
 
 
 def protocol_of(
@@ -36,11 +36,11 @@ def protocol_of(
 
 
 def resize_of(protocol: Protocol, short_side: int) -> Callable[[Tensor], Tensor]:
-    """Return the function that brings a photograph (3×H×W uint8) to the protocol's size.
+    """Return a function that scales a photograph (3×H×W uint8) to the protocol's size.
 
     Args:
         protocol: see there.
-        short_side: where the protocol names no size, longer short sides are scaled down to it.
+        short_side: short side to which larger photographs are scaled if the protocol has no size.
     """
     if protocol.square is not None:
         return partial(to_middle_square, size=protocol.square)
@@ -54,11 +54,11 @@ def first_by_name(protocol: Protocol, names: Sequence[str], there_are: str) -> l
 
     Args:
         protocol: see there.
-        names: of all photographs.
-        there_are: for the message, as "the folder holds".
+        names: names of all photographs.
+        there_are: beginning of the error message's clause, such as "the folder holds".
 
     Raises:
-        IrodoriError: there are fewer.
+        IrodoriError: there are too few photographs.
     """
     indices = list(range(len(names)))
     if protocol.first is None:
@@ -66,17 +66,17 @@ def first_by_name(protocol: Protocol, names: Sequence[str], there_are: str) -> l
     if len(names) < protocol.first:
         raise IrodoriError(
             f"protocol={protocol.name} measures the first {protocol.first} photographs, and"
-            f" {there_are} {len(names)}: name the whole set, or set protocol.first={len(names)}"
+            f" {there_are} {len(names)}: give the whole set, or set protocol.first={len(names)}"
         )
     return sorted(indices, key=names.__getitem__)[: protocol.first]
 
 
 def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
-    """Return in words which photographs are measured, and at what size.
+    """Return a description of the measured photographs and their size.
 
     Args:
         protocol: see there.
-        short_side: photographs with a longer one are scaled down to it; None: none is.
+        short_side: short side to which larger photographs are scaled; None for no scaling.
     """
     which = "all" if protocol.first is None else f"the first {protocol.first:,} by name"
     if (side := protocol.side) is not None:
@@ -90,7 +90,7 @@ def describe_photographs(protocol: Protocol, short_side: int | None) -> str:
 
 
 def shard_identities(index: Index) -> tuple[dict[str, Any], ...]:
-    """Return name, length and SHA-256 ("" where unknown) of each shard, as checkpoints store it."""
+    """Return name, size and SHA-256 ("" if unknown) of each shard, as stored in checkpoints."""
     return tuple(
         {"name": shard.name, "bytes": shard.num_bytes, "sha256": shard.sha256}
         for shard in index.shards
@@ -98,10 +98,10 @@ def shard_identities(index: Index) -> tuple[dict[str, Any], ...]:
 
 
 def seen_shards(trained_on: Iterable[Mapping[str, Any]], index: Index) -> list[str]:
-    """Return the names of the index's shards that a model was trained on.
+    """Return the names of the shards in an index that a model was trained on.
 
-    Shards are the same if their SHA-256 is; where one isn't known, if name and length are.
-    Photographs that were written into other shards aren't recognized.
+    Shards are equal if their SHA-256 is or, if one is unknown, name and size are. Photographs that
+    were written to other shards aren't recognized.
     """
     known = list(trained_on)
     return [

@@ -1,4 +1,4 @@
-"""The configuration of evaluate.py; checked before torch is imported."""
+"""Settings of evaluate.py, which are checked before torch is imported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from irodori.config.ranges import Range
 
 @dataclass(frozen=True)
 class EvaluatedData:
-    """Settings of the photographs that a checkpoint is evaluated on.
+    """Photographs that a checkpoint is evaluated on.
 
-    name: `run`: what the checkpoint's run was validated on; any other needs `val`. val: shards, a
-    path, glob, brace pattern or URL; None: the run's own. fold: of the shards that the run was
-    trained on, the one to evaluate on; None: the run's own. classes: a file with one class name a
-    line; None: the run's own, or the index's names. val_size: photographs with a longer short side
-    are scaled to it; None: as the run, or 256. val_batch_size: images per rank and step; None: as
-    the run, or 32. workers: loader processes per rank; None: as the run, or as cores allow. The
-    others: see `irodori.data.config.DataConfig`.
+    name: `run` for the validation data of the checkpoint's run; any other name needs `val`. val:
+    shards (path, glob, brace pattern or URL); None: the run's. fold: number of the run's training
+    shard to evaluate on; None: the run's. classes: file with one class name per line; None: the
+    run's, or the index's names. val_size: short side to which larger photographs are scaled; None:
+    the run's, or 256. val_batch_size: images per rank and step; None: the run's, or 32. workers:
+    loader processes per rank; None: the run's, or by the number of cores. For the others, see
+    `irodori.data.config.DataConfig`.
     """
 
     name: str
@@ -36,7 +36,7 @@ class EvaluatedData:
 
 @dataclass(frozen=True)
 class EvaluatedTrainer:
-    """Settings of an evaluation's hardware; precision None: as the run, or auto."""
+    """Hardware of an evaluation; precision None: the run's, or auto."""
 
     accelerator: str = "auto"
     devices: Annotated[int, Range(min=1)] = 1
@@ -46,11 +46,11 @@ class EvaluatedTrainer:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Settings of which photographs are measured, and at what size.
+    """Selection and size of the measured photographs.
 
-    first: only so many photographs, the first by name; None: all. square: the middle square of
-    each is cut out and scaled to this side in pixels. stretch: each whole photograph is stretched
-    to a square of this side. Both None: photographs keep their size.
+    first: number of photographs, the first by name; None: all. square: crop the center square of
+    each and scale it to this side in pixels. stretch: stretch each photograph to a square of this
+    side. If both are None, photographs keep their size.
 
     Raises:
         ValueError: both are given.
@@ -67,7 +67,7 @@ class Protocol:
 
     @property
     def side(self) -> int | None:
-        """The side of the squares that are measured; None: photographs keep their size."""
+        """The side of the measured squares; None if photographs keep their size."""
         return self.square or self.stretch
 
 
@@ -75,13 +75,12 @@ class Protocol:
 class EvaluateSettings:
     """The root of conf/evaluate/evaluate.yaml.
 
-    checkpoint: a checkpoint of train.py, its run folder, or a folder of runs, of which the newest
-    is taken; its run's config.yaml lies one folder above, if it is there. predictions: a folder
-    with any method's pictures. truth: with `predictions`, the folder with the true photographs,
-    under the same names. ab_prior: frequencies of ab bins that class-balanced AuC is weighted by.
-    perceptual: measure LPIPS, and distances of sets by features, where their weights are at hand.
-    pictures: how many of the worst and of the best photographs are shown; 0: none. trust: packages
-    whose classes may be used.
+    checkpoint: checkpoint of train.py, its run folder, or a folder of runs, of which the newest is
+    used; the run's config.yaml, if any, is one folder above. predictions: folder with any method's
+    pictures. truth: with `predictions`, folder with the true photographs under the same names.
+    ab_prior: frequencies of ab bins for class-balanced AuC. perceptual: measure LPIPS and feature
+    distances of sets if their weights are available. pictures: number of worst and of best
+    photographs to show; 0: none. trust: packages whose classes may be used.
     """
 
     ab_prior: str

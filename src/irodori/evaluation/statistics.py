@@ -1,4 +1,4 @@
-"""Intervals and tests for metrics of the same photographs; arrays in, arrays out."""
+"""Confidence intervals and tests for metrics of the same photographs, on arrays."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ SEED = 20160711
 LEVEL = 0.95
 """The level of the intervals."""
 SIGNIFICANT = 0.05
-"""A difference counts where its corrected p is below this."""
+"""Significance level of corrected p-values."""
 ENOUGH = 6
-"""With fewer photographs no sign flips give p < 0.05."""
+"""Smallest number of photographs for which a sign-flip test can give p < 0.05."""
 BLOCK = 4_000_000
-"""Numbers that a block of resamples may hold at a time: 32 MB."""
+"""Largest number of values in a block of resamples (32 MB)."""
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Photographs that were measured by the same networks: a fold, or the whole validation set."""
+    """Photographs measured by the same networks: a fold, or the whole validation set."""
 
     photographs: Ints
-    """The indices of its n photographs among all N."""
+    """Indices of the stratum's n photographs among all N."""
     values_SNK: Floats
-    """S seeds × n photographs × K metrics; anything where the weight is 0."""
+    """S seeds × n photographs × K metrics; values with weight 0 are ignored."""
 
 
 def means(strata: Sequence[Stratum], weights_NK: Floats) -> Floats:
-    """Return K means over N photographs of the mean over seeds; NaN where all weights are 0."""
+    """Return K means over N photographs of the mean over seeds; NaN if all weights are 0."""
     with np.errstate(invalid="ignore"):
         sums_K = sum(
             _weighted(s.values_SNK.mean(0), weights_NK[s.photographs]).sum(0) for s in strata
@@ -51,21 +51,22 @@ def bootstrap(
     seed: int = SEED,
     report: Reporter = silent,
 ) -> Floats:
-    """Return the means of resamples with replacement: of the photographs, and of a fold's seeds.
+    """Return the means of bootstrap resamples of the photographs and of each fold's seeds.
 
-    All variants share a resample's photographs, so that differences of their means are paired. A
-    seed is drawn for all photographs of a fold at once: one network has colored them all, and they
-    share its luck (Owen, The pigeonhole bootstrap, 2007). `scipy.stats.bootstrap` has one level.
+    All variants share a resample's photographs, so that differences of their means are paired.
+    Seeds are drawn once for all photographs of a fold, since the same network colorized them and
+    their errors are correlated (Owen, The pigeonhole bootstrap, 2007). `scipy.stats.bootstrap`
+    supports only one level.
 
     Args:
-        variants: V variants, each as strata that together hold every photograph once.
-        weights_NK: weight of N photographs in the mean of each of K metrics; 0 where undefined.
-        resamples: R.
-        seed: of the resampling; the result depends on nothing else.
-        report: takes the progress.
+        variants: V variants, each as strata that together contain every photograph once.
+        weights_NK: weights of N photographs in the means of K metrics; 0 if undefined.
+        resamples: number of resamples, R.
+        seed: seed of the resampling.
+        report: called with the progress.
 
     Returns:
-        R×V×K means; NaN where a resample drew no photograph with a weight.
+        R×V×K means; NaN if a resample has no photograph with a weight.
     """
     of_photographs, of_seeds = np.random.default_rng(seed).spawn(2)
     weighted = [
@@ -92,12 +93,12 @@ def bootstrap(
 
 
 def _weighted(values: Floats, weights: Floats) -> Floats:
-    """Return the products, 0 where the weight is 0, whatever the value."""
+    """Return values × weights, and 0 where the weight is 0, also for NaN."""
     return np.where(weights > 0, values * weights, 0.0)
 
 
 def _counts(photographs: int, resamples: int, random: np.random.Generator) -> Iterator[Floats]:
-    """Yield blocks of B×N numbers: how often a resample holds each photograph."""
+    """Yield blocks of B×N counts of each photograph in B resamples."""
     for size in _blocks(photographs, resamples):
         drawn_BN = random.integers(0, photographs, (size, photographs))
         drawn_BN += np.arange(size)[:, None] * photographs
@@ -106,14 +107,14 @@ def _counts(photographs: int, resamples: int, random: np.random.Generator) -> It
 
 
 def _blocks(photographs: int, resamples: int) -> Iterator[int]:
-    """Yield the sizes of blocks that `resamples` are divided into."""
+    """Yield the sizes of the blocks into which resamples are divided."""
     rows = max(1, BLOCK // photographs)
     for start in range(0, resamples, rows):
         yield min(rows, resamples - start)
 
 
 def interval(means_R: Floats) -> tuple[float, float]:
-    """Return the percentile interval of resampled means; NaN if none is defined."""
+    """Return the percentile interval of resampled means; NaN if all are undefined."""
     defined = means_R[np.isfinite(means_R)]
     if not len(defined):
         return np.nan, np.nan
@@ -122,24 +123,25 @@ def interval(means_R: Floats) -> tuple[float, float]:
 
 
 def sign_flip_p(differences_NP: Floats, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
-    """Return p of two-sided paired permutation tests: could each difference have the other sign?
+    """Return the p-values of two-sided paired permutation (sign-flip) tests.
 
-    The statistic is the sum of N differences. If there are no more than `resamples` patterns of
-    signs, all are tried and p is exact; else p = (1 + k) / (1 + resamples), where k random patterns
-    give a sum as far from 0 (Phipson and Smyth, 2010). `scipy.stats.permutation_test` gives the
-    same, at a hundredth of the speed for the 20,000 photographs of a Places validation set.
+    The statistic is the sum of N differences. With at most `resamples` patterns of signs, all are
+    enumerated and p is exact; otherwise p = (1 + k) / (1 + resamples), where k is the number of
+    random patterns with a sum at least as far from 0 (Phipson and Smyth, 2010).
+    `scipy.stats.permutation_test` gives the same result but is a hundred times slower for the
+    20,000 photographs of a Places validation set.
 
     Args:
-        differences_NP: of N photographs in P tests; for a weighted mean, times the weights.
-        resamples: random patterns of signs.
-        seed: of the patterns.
+        differences_NP: differences of N photographs in P tests, times weights for weighted means.
+        resamples: number of random patterns of signs.
+        seed: seed of the patterns.
 
     Returns:
-        P p-values; NaN where a difference isn't a number.
+        P p-values; NaN if a difference is NaN.
     """
     count = len(differences_NP)
     observed_P = np.abs(differences_NP.sum(0))
-    # Sums of the same numbers in another order may differ in the last places.
+    # Sums in different order may differ in the last digits.
     limit_P = observed_P - 1e-12 * np.abs(differences_NP).sum(0)
     exact = 2**count <= resamples
     reached_P = np.zeros(differences_NP.shape[1], np.int64)
@@ -161,13 +163,13 @@ def _random_signs(photographs: int, resamples: int, seed: int) -> Iterator[Float
         packed = np.frombuffer(random.bytes(size * -(-photographs // 8)), np.uint8)
         bits = np.unpackbits(packed.reshape(size, -1), axis=1, count=photographs)
         signs = bits.astype(np.float64)
-        signs *= 2  # in place, which takes a fraction of the time of an expression
+        signs *= 2  # in place, which is much faster
         signs -= 1
         yield signs
 
 
 def holm(p: Sequence[float]) -> Floats:
-    """Return p-values corrected by Holm's step-down procedure (1979); NaN stays NaN."""
+    """Return p-values corrected by Holm's step-down procedure (1979), keeping NaN."""
     given = np.asarray(p, np.float64)
     corrected = np.full(given.shape, np.nan)
     tests = np.flatnonzero(np.isfinite(given))
@@ -180,18 +182,19 @@ def holm(p: Sequence[float]) -> Floats:
 def verdict(
     difference: float, low: float, high: float, p: float, better: Better, photographs: int
 ) -> str:
-    """Return in words what a difference says of its first side.
+    """Return the verdict of a difference on its first side.
 
     Args:
-        difference: first side less second.
-        low, high: its interval.
-        p: corrected.
-        better: the metric's direction; for "near zero" the difference is one of distances from 0.
-        photographs: that it was measured on.
+        difference: first side minus second side.
+        low, high: limits of its interval.
+        p: corrected p-value.
+        better: direction of the metric; for "near zero", the difference is between distances from
+            0.
+        photographs: number of measured photographs.
 
     Returns:
-        "better", "worse", "not distinguishable" or "too few photographs"; of a metric that is
-        neither good nor bad, "higher" and "lower" in place of the first two.
+        "better", "worse", "not distinguishable" or "too few photographs"; for a metric without
+        direction, "higher" or "lower" instead of the first two.
     """
     if photographs < ENOUGH:
         return "too few photographs"

@@ -1,4 +1,4 @@
-"""Photos in and out: of a file, nothing but the color is changed."""
+"""Reading and writing photo files so that only the color changes."""
 
 from irodori.imageio.headers import Header
 from irodori.imageio.kinds import FORMATS, READ, UNREAD, WRITTEN

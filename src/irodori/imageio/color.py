@@ -1,7 +1,7 @@
-"""Levels of any color space and profile to sRGB, in their own depth.
+"""Conversion of pixels from any color space and profile to sRGB, keeping the bit depth.
 
-A profile that is damaged or of another kind of picture is left aside, as browsers do; so is one
-that says sRGB in other words: sRGB comes in many files that differ in their last digits.
+A damaged or unsuitable profile is ignored, as in browsers, and so is any profile equivalent to
+sRGB: there are many sRGB profiles that differ in their last digits.
 """
 
 from functools import lru_cache
@@ -9,12 +9,12 @@ from functools import lru_cache
 import imagecodecs
 import numpy as np
 
-_DATE = slice(24, 36)  # of an ICC profile's header: when it was made
+_DATE = slice(24, 36)  # creation date in an ICC profile's header
 _SPACES = {"gray": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
-_SAME = 2  # of 255 levels by which a profile may differ from sRGB and still count as it
+_SAME = 2  # tolerance in 8-bit levels for a profile to count as sRGB
 _RELATIVE, _BLACK_POINT, _NO_TABLES = 1, 0x2000, 0x0100
-"""LittleCMS's intent and flags. It would replace 16-bit curves by tables: of Adobe RGB, the largest
-error is 31 of 65535 levels without them and 1070 with them."""
+"""LittleCMS's intent and flags. By default it replaces curves with 16-bit tables: for Adobe RGB,
+the largest error is 1070 of 65535 levels with them and 31 without."""
 _USUAL = 0.45455
 _D65 = (0.3127, 0.329)
 _PRIMARIES = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -22,22 +22,22 @@ _PRIMARIES = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 
 @lru_cache(maxsize=1)
 def srgb() -> bytes:
-    """Return the profile that every result carries; always the same bytes."""
+    """Return the sRGB profile of results, always the same bytes."""
     profile = bytearray(imagecodecs.cms_profile("srgb"))
-    profile[_DATE] = bytes([7, 207, 0, 10, 0, 18, 0, 0, 0, 0, 0, 0])  # sRGB's own: October 1999
+    profile[_DATE] = bytes([7, 207, 0, 10, 0, 18, 0, 0, 0, 0, 0, 0])  # date of the sRGB standard
     return bytes(profile)
 
 
 def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ()) -> bytes | None:
-    """Return a profile for PNG's gAMA and cHRM; None if they say sRGB or nonsense.
+    """Return a profile for PNG's gAMA and cHRM; None if they mean sRGB or are invalid.
 
     Args:
         space: "gray" or "rgb".
-        gamma: of the file: 1 for linear light, 0.45455 for sRGB.
+        gamma: the file's gamma: 1 for linear light, 0.45455 for sRGB.
         chromaticities: x and y of white, red, green and blue.
     """
     white, primaries = chromaticities[:2] or _D65, chromaticities[2:] or _PRIMARIES
-    usual = abs(gamma - _USUAL) < 0.02  # viewers take it for sRGB's own curve, which it is close to
+    usual = abs(gamma - _USUAL) < 0.02  # viewers treat it as sRGB's curve, which it approximates
     if usual and np.allclose([*white, *primaries], [*_D65, *_PRIMARIES], atol=0.002):
         return None
     corners = [(*primaries[n : n + 2], 1.0) for n in (0, 2, 4)]
@@ -56,16 +56,16 @@ def profile_of(space: str, gamma: float, chromaticities: tuple[float, ...] = ())
 
 @lru_cache(maxsize=32)
 def distance_from_srgb(profile: bytes, space: str) -> float:
-    """Return by how many of 255 levels a profile's colors differ from sRGB's at most.
+    """Return the largest difference between a profile's and sRGB's colors, in 8-bit levels.
 
-    inf: it can't be used for pictures of this color space ("gray", "rgb" or "cmyk").
+    inf if the profile is unsuitable for this color space ("gray", "rgb" or "cmyk").
     """
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     channels = {"gray": 1, "rgb": 3, "cmyk": 4}[space]
     grid = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(-1, 1, channels)
     try:
         moved = _transformed(grid, profile, space).astype(int)
-    except Exception:  # LittleCMS says many things
+    except Exception:  # LittleCMS raises many exceptions
         return np.inf
     if profile[16:20] != _SPACES[space]:
         return np.inf
@@ -73,17 +73,17 @@ def distance_from_srgb(profile: bytes, space: str) -> float:
 
 
 def differs_from_srgb(profile: bytes | None, space: str) -> bool:
-    """Return whether there is a profile that can be used, and that isn't sRGB's."""
+    """Return whether there is a usable profile that differs from sRGB."""
     return bool(profile) and _SAME < distance_from_srgb(profile, space) < np.inf
 
 
 def to_srgb(levels_HWC: np.ndarray, space: str, profile: bytes | None) -> np.ndarray:
-    """Return H×W×1 or H×W×3 levels in sRGB.
+    """Convert pixel levels to sRGB, H×W×1 or H×W×3.
 
     Args:
-        levels_HWC: of any space, uint8 or uint16, contiguous.
+        levels_HWC: levels in `space`, uint8 or uint16, contiguous.
         space: "gray", "rgb", "cmyk" (all bits set are full ink) or "lab" (ICC's encoding).
-        profile: a sound one; None takes gray and RGB for sRGB and CMYK for ideal inks.
+        profile: valid ICC profile; None: gray and RGB are sRGB, CMYK are ideal inks.
     """
     if space == "lab":
         profile = imagecodecs.cms_profile("lab4")

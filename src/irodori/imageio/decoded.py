@@ -1,4 +1,4 @@
-"""Pixels as their file stores them, before they are upright and in sRGB."""
+"""Pixels as stored in a file, before rotation and conversion to sRGB."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from PIL import Image
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
-# Color spaces of Pillow's modes, and the mode they are converted to without and with transparency.
+# For Pillow's modes: color space, and the mode to convert to without and with transparency.
 _SPACES = {"1": "gray", "L": "gray", "LA": "gray", "La": "gray", "CMYK": "cmyk", "LAB": "lab"}
 _SPACES |= dict.fromkeys(("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"), "rgb")
 _MODES = {"gray": ("L", "LA"), "rgb": ("RGB", "RGBA"), "cmyk": ("CMYK",), "lab": ("LAB",)}
@@ -19,8 +19,8 @@ _INKS = {"gray": 1, "cmyk": 4}
 class Decoded(NamedTuple):
     """A decoded file.
 
-    colors: H×W×C, uint8 or uint16, of a space of `color.to_srgb`. alpha: H×W of the same dtype.
-    profile: an ICC profile, not checked. upright: the orientation is applied already.
+    colors: H×W×C, uint8 or uint16, in a space of `color.to_srgb`. alpha: H×W of the same dtype.
+    profile: ICC profile, unchecked. upright: whether the orientation has been applied.
     """
 
     colors: np.ndarray
@@ -33,7 +33,7 @@ class Decoded(NamedTuple):
 
 
 def split(levels: np.ndarray, space: str) -> Decoded:
-    """Return levels, H×W or H×W×C, whose channel behind those of the space is alpha."""
+    """Split levels, H×W or H×W×C, into colors and an optional alpha channel."""
     levels, inks = np.atleast_3d(levels), _INKS.get(space, 3)
     if levels.ndim != 3 or levels.shape[2] < inks:
         raise IrodoriError("damaged: channels are missing")
@@ -42,7 +42,7 @@ def split(levels: np.ndarray, space: str) -> Decoded:
 
 
 def from_levels(values: np.ndarray, max_level: int) -> Decoded:
-    """Return gray or RGB, perhaps with alpha; `max_level` is white."""
+    """Decode gray or RGB values, with optional alpha; `max_level` is white."""
     if values.dtype.kind != "u":
         raise IrodoriError("floating-point pixels; save it as 8- or 16-bit gray or RGB")
     values = np.atleast_3d(values)
@@ -50,7 +50,7 @@ def from_levels(values: np.ndarray, max_level: int) -> Decoded:
 
 
 def from_image(image: Image.Image) -> Decoded:
-    """Return the pixels of a Pillow image; 8 bits, or 16 of gray."""
+    """Decode a Pillow image; 8 bits, or 16 bits for gray."""
     if image.mode.startswith("I"):
         levels = np.asarray(image)
         if levels.min() < 0 or levels.max() > 65535:
@@ -62,13 +62,13 @@ def from_image(image: Image.Image) -> Decoded:
     space, clear = _SPACES[image.mode], image.has_transparency_data
     mode = _MODES[space][int(clear)]
     by_level = mode == "LA" and "transparency" in image.info
-    mode = "RGBA" if by_level else mode  # Pillow knows no LA for a transparent level
+    mode = "RGBA" if by_level else mode  # Pillow doesn't support LA for a transparent level
     levels = np.asarray(image if image.mode == mode else image.convert(mode))
     return split(levels[..., 2:] if by_level else levels, space)
 
 
 def scaled(levels: np.ndarray, max_level: int) -> np.ndarray:
-    """Return levels up to `max_level`, white, as uint8 (of 8 bits at most) or uint16."""
+    """Scale levels up to `max_level` (white) to uint8 (if at most 8 bits) or uint16."""
     dtype = np.uint8 if max_level <= 255 else np.uint16
     if max_level in (255, 65535):
         return levels.astype(dtype, copy=False)

@@ -1,7 +1,7 @@
-"""EXIF blocks and TIFF directories: tags whose values stay the bytes that they are.
+"""EXIF blocks and TIFF directories, edited without changing the bytes of other tags.
 
-A block begins with TIFF's header, without the "Exif" that JPEG puts before it. It is changed by
-writing new directories behind it: maker notes hold offsets into it, so that nothing may move.
+A block begins with the TIFF header, without JPEG's prefix "Exif". It is edited by appending new
+directories, since maker notes contain offsets into it and nothing may move.
 """
 
 import io
@@ -14,31 +14,31 @@ from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD8 = 1, 2, 3, 4, 5, 7, 18
-_CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # these point to directories of their own
+_CHILDREN = (IFD.Exif, IFD.GPSInfo, IFD.Interop)  # tags that point to child directories
 
 STORAGE = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284}
 STORAGE |= {*range(288, 294), 301, *range(317, 326), 330, *range(332, 348), *range(512, 533)}
 STORAGE |= {700, 32997, 33723, 34377, 34675, 37724, 50255, 52545}
-"""Tags of how a TIFF file stores its pixels, no metadata of the photo: sizes, strips,
-tiles, tables, colors, layers; XMP, IPTC and the profile, which are handled apart; and C2PA's
-record, whose signature holds for that file alone."""
+"""Tags that are not copied: pixel storage (sizes, strips, tiles, tables, colors, layers); XMP, IPTC
+and the profile, which are handled separately; and C2PA's record, whose signature is only valid for
+the original file."""
 
-# NumPy's names of the numbers that values of each kind are made of; of rationals, two each.
+# NumPy types of the numbers in each kind of value; rationals have two each.
 _NUMBERS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4"}
 _NUMBERS |= {10: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _RATIONALS = (RATIONAL, 10)
 _SIZES = {kind: np.dtype(name).itemsize for kind, name in _NUMBERS.items()}
 _SIZES |= dict.fromkeys(_RATIONALS, 8)
-_LARGEST = 1 << 24  # bytes of a value that is read; larger ones are layers of image editors
-_MAX_BYTES = 1 << 26  # bytes of all values: of a few kB, overlapping ones could claim terabytes
+_LARGEST = 1 << 24  # largest value in bytes; larger ones are layers of image editors
+_MAX_BYTES = 1 << 26  # bytes of all values; overlapping ones could claim terabytes
 
 
 class DamagedError(Exception):
-    """There is no directory where one should be."""
+    """Raised if a directory is missing or damaged."""
 
 
 class Field(NamedTuple):
-    """The value of a tag; place: where it lies in what it was read from, 0 for a new one."""
+    """The value of a tag; place: its original offset, 0 for a new value."""
 
     kind: int
     value: bytes
@@ -47,12 +47,12 @@ class Field(NamedTuple):
 
 @dataclass
 class Directory:
-    """Tags and their values.
+    """A TIFF directory: tags and their values.
 
-    order: "<" or ">", how numbers are stored. big: of a BigTIFF file, whose counts and offsets have
-    64 bits. children: directories by the tags that point to them.
-    next: the offset of the next directory (of a thumbnail or a second page), 0 for none. cut_off:
-    tags whose values lie outside the file.
+    order: byte order, "<" or ">". big: whether the file is a BigTIFF, with 64-bit counts and
+    offsets. children: directories by the tags that point to them. next: offset of the next
+    directory (a thumbnail or another page), 0 for none. cut_off: tags whose values lie outside the
+    file.
     """
 
     order: str = "<"
@@ -63,7 +63,7 @@ class Directory:
     big: bool = False
 
     def numbers(self, tag: int) -> list[float]:
-        """Return the numbers of a tag, none if it isn't there; of rationals, their quotients."""
+        """Return the numbers of a tag (quotients for rationals); empty if it is missing."""
         found = self.fields.get(tag)
         if found is None or found.kind not in _NUMBERS:
             return []
@@ -88,13 +88,13 @@ class Directory:
 
     @property
     def orientation(self) -> int:
-        """Return the stored picture's orientation, 1 to 8 (tag 0x0112); 0 if it isn't said."""
+        """Return the orientation, 1 to 8 (tag 0x0112); 0 if missing."""
         number = self.number(Tag.Orientation)
         return number if 1 <= number <= 8 else 0
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Return dots per inch, across and down."""
+        """Return the horizontal and vertical resolution in dots per inch."""
         x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (Tag.XResolution, Tag.YResolution))
         unit = {2: 1.0, 3: 2.54}.get(self.number(Tag.ResolutionUnit, 2))
         return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
@@ -103,10 +103,10 @@ class Directory:
 def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:
     """Read the first directories of a TIFF file, BigTIFF file or EXIF block, with their children.
 
-    Values that lie outside the file are left out; so are further directories that are damaged.
+    Values outside the file and further damaged directories are skipped.
 
     Raises:
-        DamagedError: the header or the first directory isn't there.
+        DamagedError: the header or the first directory is missing.
     """
     file.seek(0)
     head = file.read(16).ljust(16, b"\0")
@@ -142,9 +142,9 @@ def parse(block: bytes | None) -> Directory | None:
 
 
 def packed(directory: Directory, base: int, in_place: bool = False, big: bool = False) -> bytes:
-    """Return a directory, its children and their values as bytes that will stand at `base` (even).
+    """Serialize a directory, its children and their values for the (even) offset `base`.
 
-    in_place: values that have a place keep it and are not copied. big: as in a BigTIFF file.
+    in_place: existing values keep their offsets and are not copied. big: write BigTIFF.
     """
     tags = sorted({*directory.fields, *directory.children})
     counted, pointer, wide = ("Q", "Q", 8) if big else ("H", "L", 4)
@@ -169,7 +169,7 @@ def packed(directory: Directory, base: int, in_place: bool = False, big: bool = 
 
 
 def to_block(directory: Directory) -> bytes | None:
-    """Return an EXIF block of a directory; None if it says nothing."""
+    """Return a directory as an EXIF block; None if it is empty."""
     if not directory.fields and not directory.children:
         return None
     mark = b"II" if directory.order == "<" else b"MM"
@@ -177,7 +177,7 @@ def to_block(directory: Directory) -> bytes | None:
 
 
 def without_storage(directory: Directory, *others: int) -> Directory:
-    """Return what a directory says of its photo, not of how its pixels are stored, nor `others`."""
+    """Return a directory without the tags of pixel storage and without `others`."""
     left_out = STORAGE.union(others)
     fields = {tag: one for tag, one in directory.fields.items() if tag not in left_out}
     return Directory(directory.order, fields, directory.children)
@@ -189,10 +189,10 @@ def for_result(
     dpi: tuple[float, float] | None,
     software: str | None,
 ) -> bytes | None:
-    """Return a block as the upright sRGB result needs it; None if there is nothing to say.
+    """Return a block adapted to the upright sRGB result; None if it would be empty.
 
-    Orientation becomes 1, the dimensions `size` (width and height), the color space sRGB. What
-    describes the gray picture's storage goes, and the thumbnail, which shows it.
+    Orientation becomes 1, the dimensions `size` (width, height), the color space sRGB. The
+    thumbnail and tags about the original's storage are removed.
     """
     source = parse(block)
     if source is None or block is None:
@@ -215,7 +215,7 @@ def for_result(
         if tag in details.fields:
             details.put(tag, SHORT if tag == Tag.ColorSpace else LONG, number)
     rule = details.children.get(IFD.Interop, Directory()).fields
-    if rule.get(1, Field(ASCII, b"")).value.startswith(b"R03"):  # it stands for Adobe RGB
+    if rule.get(1, Field(ASCII, b"")).value.startswith(b"R03"):  # marks Adobe RGB
         rule[1] = Field(ASCII, b"R98\0")
     if not directory.fields and not directory.children:
         return None
@@ -225,7 +225,7 @@ def for_result(
 
 
 def shortened(block: bytes | None, limit: int) -> bytes | None:
-    """Return a block of at most `limit` bytes: the largest values go until it fits."""
+    """Shorten a block to at most `limit` bytes by removing the largest values."""
     directory = parse(block)
     if block is None or directory is None or len(block) <= limit:
         return block
@@ -252,7 +252,7 @@ def _read_at(
     directory = Directory(order, big=big)
     try:
         (directory.next,) = struct.unpack(order + pointer, _read(file, start + len(table), wide))
-    except DamagedError:  # the last bytes of a file, which some programs leave out
+    except DamagedError:  # the last bytes of a file, which some programs omit
         directory.next = 0
     for at in range(0, len(table), entry):
         tag, kind, length = struct.unpack_from(f"{order}HH{pointer}", table, at)
@@ -284,7 +284,7 @@ def _read(file: BinaryIO, place: int, size: int) -> bytes:
 
 
 def _without_thumbnail(block: bytes) -> bytes:
-    """Overwrite the bytes of a block's thumbnail by zeros."""
+    """Overwrite the thumbnail in a block with zeros."""
     for second in read_directories(io.BytesIO(block), limit=2)[1:]:
         start, size = second.number(0x0201), second.number(0x0202)
         if 8 <= start < start + size <= len(block):

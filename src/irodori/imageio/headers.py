@@ -1,4 +1,4 @@
-"""Size and depth of files of each kind, by their headers alone."""
+"""Reading size and bit depth from file headers."""
 
 import struct
 from collections.abc import Iterator
@@ -7,18 +7,19 @@ from typing import NamedTuple
 from irodori.utils.errors import IrodoriError
 
 MAX_PIXELS = 300_000_000
-"""Larger pictures aren't decoded as a whole: a few bytes can claim any size."""
+"""Largest number of pixels decoded as a whole, since headers can claim any size."""
 TRUNCATED = "truncated: its end is missing"
-_MAX_SCANS = 100  # a progressive JPEG has about ten, each of which takes a pass over all pixels
+_MAX_SCANS = 100  # a progressive JPEG has about ten; each takes a pass over all pixels
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of frames
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # by color type; palettes may have alpha
 _JXL_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class Header(NamedTuple):
-    """A picture's properties by its file's header, before anything is decoded.
+    """Properties of a picture from its file header.
 
-    samples: of a pixel. bits: of a sample. at: where a JPEG file says its bits.
+    samples: number of samples per pixel. bits: bits per sample. at: offset of the bit depth in a
+    JPEG file.
     """
 
     width: int
@@ -29,17 +30,17 @@ class Header(NamedTuple):
 
     @property
     def decoded_bytes(self) -> int:
-        """Return the bytes that decoding takes, by all samples and their depth."""
+        """The decoded size in bytes."""
         return self.width * self.height * self.samples * max(1, (self.bits + 7) // 8)
 
     @property
     def is_large(self) -> bool:
-        """Return whether the picture is too large to be decoded as a whole."""
+        """Whether the picture is too large to be decoded as a whole."""
         return self.width * self.height > MAX_PIXELS
 
     @property
     def in_parts(self) -> str:
-        """Return how a person can colorize a picture that is too large."""
+        """Advice on how to colorize a picture that is too large."""
         half = f"{-(-self.width // 2)} {-(-self.height // 2)}"
         return f"colorize parts (`vips crop FILE part-1.tif 0 0 {half}`)"
 
@@ -48,12 +49,12 @@ def jpeg(content: bytes) -> Header:
     """Return the size of a JPEG file.
 
     Raises:
-        IrodoriError: its end marker is missing, or it has more scans than any photo. Pillow sees
-            data that stop. Where zeros follow instead, as on a rescued disk, it would paint gray.
+        IrodoriError: the end marker is missing, or there are too many scans. Pillow detects
+            truncated data, but decodes zeros (as on a recovered disk) as gray.
     """
     place, frame = 2, None
     while place + 10 <= len(content):
-        if content[place] != 0xFF:  # padding, which decoders pass over
+        if content[place] != 0xFF:  # padding, which decoders skip
             place = content.find(b"\xff", place)
             if place < 0:
                 break
@@ -61,9 +62,9 @@ def jpeg(content: bytes) -> Header:
         marker, size = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
         if marker in _FRAMES:
             bits, height, width, samples = struct.unpack_from(">BHHB", content, place + 4)
-            # A progressive file's coefficients, of two bytes each, are held until all is read.
+            # Decoders keep all coefficients of a progressive file in memory, two bytes each.
             frame = Header(width, height, samples * (3 if marker & 2 else 1), bits, place + 4)
-        if marker == 0xDA and frame is not None:  # markers don't stand within a scan's data
+        if marker == 0xDA and frame is not None:  # scan data contains no markers
             if content.find(b"\xff\xd9", place) < 0:
                 break
             scans = content.count(b"\xff\xda", place)
@@ -81,7 +82,7 @@ def png(head: bytes) -> Header:
 
 
 def jpeg2000(content: bytes) -> Header:
-    """Return the size of a JPEG 2000 file by its codestream's first marker."""
+    """Return the size of a JPEG 2000 file from its codestream header."""
     at = content.find(b"\xff\x4f\xff\x51")
     if at < 0 or len(content) < at + 43:
         raise IrodoriError(TRUNCATED)
@@ -91,7 +92,7 @@ def jpeg2000(content: bytes) -> Header:
 
 
 def jpeg_xl(content: bytes) -> Header:
-    """Return the size of a JPEG XL file; its depth is taken for 16 bits."""
+    """Return the size of a JPEG XL file, assuming 16 bits."""
     if not content.startswith(b"\xff\x0a"):
         parts = {kind: body for kind, body in boxes(content) if kind in (b"jxlc", b"jxlp")}
         content = parts.get(b"jxlc") or parts.get(b"jxlp", b"")[4:]
@@ -113,7 +114,7 @@ def jpeg_xl(content: bytes) -> Header:
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kinds and contents of an ISO file's boxes, and of those in a JPEG 2000 header."""
+    """Yield types and contents of an ISO file's boxes, including those in a JPEG 2000 header."""
     place = 0
     while place + 8 <= len(content):
         size, kind = struct.unpack_from(">L4s", content, place)

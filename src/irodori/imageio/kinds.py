@@ -1,4 +1,4 @@
-"""Kinds of files: what is read, what results are written in, and what is known but not read."""
+"""File formats: those that are read, those that are written, and known unsupported ones."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from irodori.utils.errors import IrodoriError
 
 
 class Format(NamedTuple):
-    """A format's abilities: 16 bits a channel, transparency, signatures, largest side in pixels."""
+    """Capabilities of a format: 16 bits per channel, alpha, signatures, largest side in pixels."""
 
     deep: bool = False
     alpha: bool = False
@@ -22,7 +22,7 @@ FORMATS = {
     "WEBP": Format(alpha=True, side=16383),
     "BMP": Format(signed=False),
 }
-"""Formats that results are written in, by Pillow's names."""
+"""Output formats, by Pillow's names."""
 
 _KINDS = {
     "JPEG": (("jpg", "jpeg", "jpe", "jfif"), "JPEG", rb"\xff\xd8\xff"),
@@ -30,7 +30,7 @@ _KINDS = {
     "TIFF": (("tif", "tiff"), "TIFF", rb"II[*+]\0|MM\0[*+]"),
     "WEBP": (("webp",), "WEBP", rb"RIFF....WEBP"),
     "BMP": (("bmp",), "BMP", rb"BM"),
-    "MPO": (("mpo",), "JPEG", rb"(?!)"),  # a JPEG with further pictures behind it
+    "MPO": (("mpo",), "JPEG", rb"(?!)"),  # a JPEG followed by further pictures
     "AVIF": (("avif",), "JPEG", rb"....ftypavi[fs]"),
     "HEIF": (("heic", "heif", "hif"), "JPEG", rb"....ftyp(?:he[iv][cxms]|m[is]f1)"),
     "JPEG2000": (("jp2", "j2k", "jpx", "jpf", "j2c"), "TIFF", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
@@ -38,28 +38,28 @@ _KINDS = {
     "GIF": (("gif",), "PNG", rb"GIF8[79]a"),
     "PPM": (("pgm", "ppm", "pnm", "pbm"), "PNG", rb"P[1-6]\s"),
 }
-"""Suffixes, the format of results, and how files begin, as a pattern."""
+"""For each kind: suffixes, output format, and pattern of the first bytes."""
 _START = re.compile(b"|".join(b"(%s)" % start for *_, start in _KINDS.values()), re.DOTALL)
 
 INSTEAD = {kind: format for kind, (_, format, _) in _KINDS.items()}
-"""The format that a result of each kind is written in, unless another is chosen."""
+"""Default output format for each kind."""
 READ = {f".{suffix}": format for suffixes, format, _ in _KINDS.values() for suffix in suffixes}
-"""Suffixes of photos that are read, and the formats that their results are written in."""
+"""Suffixes of supported photos, and their default output formats."""
 WRITTEN = {f".{suffix}": kind for kind in FORMATS for suffix in _KINDS[kind][0]}
-"""Suffixes of results and their formats; the first of each format is the one that is chosen."""
+"""Suffixes of results and their formats; the first one of each format is the default."""
 
 _NAMED = {
     "camera raw: develop it (darktable, RawTherapee) and save it as TIFF or JPEG": "dng cr2 cr3 crw"
     " nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq raw",
-    "a document: take its pictures out (`pdfimages -all FILE page`)": "pdf djvu djv",
-    "a video: take its frames out (`ffmpeg -i FILE frame-%05d.png`)": "mp4 mov m4v avi mkv webm mpg"
+    "a document: extract its pictures (`pdfimages -all FILE page`)": "pdf djvu djv",
+    "a video: extract its frames (`ffmpeg -i FILE frame-%05d.png`)": "mp4 mov m4v avi mkv webm mpg"
     " mts",
-    "an image editor's project: save it as TIFF or PNG there": "psd psb xcf kra afphoto",
+    "an image editor's project: export it as TIFF or PNG": "psd psb xcf kra afphoto",
 }
 UNREAD = {f".{suffix}": what for what, suffixes in _NAMED.items() for suffix in suffixes.split()}
-"""Suffixes of what is known by name but not read: what it is and what to do."""
+"""Suffixes of known unsupported files: what they are, and what to do."""
 
-# Raw photographs that begin as TIFFs do, and what begins as no photo does.
+# Raw photos that start like TIFFs, and files that aren't photos.
 _RAW = rb"FUJIFILMCCD-RAW|....ftypcrx|IIRO|IIU\0|II\x1a\0|II\*\0....CR"
 _OTHERS = {".pdf": rb"%PDF", ".psd": rb"8BPS"}
 _OTHERS[".mp4"] = rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI "
@@ -73,10 +73,10 @@ def kind_by_content(head: bytes) -> str | None:
 
 
 def kind_of(head: bytes, suffix: str = "") -> str:
-    """Return the kind of a file by its first 32 bytes; the name tells raw photographs from TIFFs.
+    """Return the kind of a file by its first 32 bytes; the suffix distinguishes raw from TIFF.
 
     Raises:
-        IrodoriError: it is no photo of a kind that is read; with what to do about it.
+        IrodoriError: the kind isn't supported; the message says what to do.
     """
     starts = _STARTS.items()
     kind = next((name for name, start in starts if re.match(start, head, re.DOTALL)), suffix)
@@ -85,4 +85,4 @@ def kind_of(head: bytes, suffix: str = "") -> str:
     if kind in _KINDS:
         return kind
     known = ", ".join(sorted(name[1:] for name in READ))
-    raise IrodoriError(UNREAD.get(kind, f"no photo of a known kind ({known})"))
+    raise IrodoriError(UNREAD.get(kind, f"not a photo of a known kind ({known})"))

@@ -1,4 +1,4 @@
-"""Metadata beside EXIF and XMP: IPTC-IIM, PNG's texts, comments."""
+"""Metadata other than EXIF and XMP: IPTC-IIM, PNG texts, comments."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from irodori.imageio import exif, xmp
 from irodori.imageio.photo import Metadata
 from irodori.utils.errors import one_line
 
-IPTC_RESOURCE = b"8BIM\x04\x04"  # Photoshop's name of the IPTC records among its image resources
+IPTC_RESOURCE = b"8BIM\x04\x04"  # IPTC records in Photoshop's image resources
 _MAX_XMP = 1 << 22
 
-# XMP's names of IPTC's datasets (of record 2) and of PNG's keywords.
+# XMP names of IPTC datasets (record 2) and of PNG keywords.
 _IPTC = {5: "dc:title", 25: "dc:subject", 55: "photoshop:DateCreated", 80: "dc:creator"}
 _IPTC |= {90: "photoshop:City", 95: "photoshop:State", 101: "photoshop:Country"}
 _IPTC |= {105: "photoshop:Headline", 110: "photoshop:Credit", 115: "photoshop:Source"}
@@ -56,27 +56,27 @@ def from_pillow(info: Mapping[Any, Any]) -> Metadata:
 
 
 def iptc_resource(iptc: bytes) -> bytes:
-    """Return IPTC records as one of Photoshop's image resources, of an even length."""
+    """Return IPTC records as a Photoshop image resource, padded to an even length."""
     size = len(iptc).to_bytes(4, "big")
     return IPTC_RESOURCE + b"\0\0" + size + iptc + bytes(len(iptc) % 2)
 
 
 def iptc_of(resources: bytes | None) -> bytes | None:
-    """Return the IPTC records among Photoshop's image resources, or records that stand alone."""
+    """Return the IPTC records in Photoshop's image resources, or bare IPTC records."""
     if not resources or resources.startswith(b"\x1c"):
         return resources
     start = resources.find(IPTC_RESOURCE)
     if start < 0:
         return None
-    start += 6 + (resources[start + 6] + 2) // 2 * 2  # behind the name, of an even length
+    start += 6 + (resources[start + 6] + 2) // 2 * 2  # after the name, padded to an even length
     size = int.from_bytes(resources[start : start + 4], "big")
     return resources[start + 4 : start + 4 + size]
 
 
 def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
-    """Return what of the metadata is sound, and how the stored picture stands (1 to 8).
+    """Return the metadata without damaged parts, and the picture's orientation (1 to 8).
 
-    notes: takes what was left out.
+    notes: receives a note for each removed part.
     """
     directory, turned = exif.parse(metadata.exif), 0
     if metadata.exif and directory is None:
@@ -96,7 +96,7 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
 
 
 def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
-    """Return the metadata with the packet of `a.jpg.xmp` or `a.xmp` in place of the photo's own."""
+    """Return the metadata with the XMP of a sidecar file (`a.jpg.xmp` or `a.xmp`), if any."""
     for path in (photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")):
         if os.path.isfile(path):  # noqa: PTH113  (Path's own raises for long names)
             try:
@@ -109,7 +109,7 @@ def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
 
 
 def as_xmp(texts: Mapping[str, str], iptc: bytes | None) -> dict[str, list[str]]:
-    """Return texts and IPTC records by XMP's names, for formats that have no place for them."""
+    """Return texts and IPTC records as XMP properties, for formats that can't store them."""
     found: dict[str, list[str]] = {}
     for dataset, text in _records(iptc or b""):
         if dataset in _IPTC:
@@ -143,7 +143,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _from_hex(text: str) -> bytes:
-    """Return the bytes of ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
+    """Decode ImageMagick's raw profiles: a name, a length, and hexadecimal lines."""
     try:
         return bytes.fromhex("".join(text.split()[2:]))
     except ValueError:

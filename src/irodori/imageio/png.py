@@ -1,4 +1,4 @@
-"""PNG: chunks, and 16 bits a channel, which Pillow has for gray only."""
+"""PNG files: chunks, and 16 bits per channel, which Pillow supports for gray only."""
 
 import io
 import struct
@@ -18,8 +18,8 @@ from irodori.imageio.photo import Metadata
 from irodori.utils.errors import IrodoriError
 
 LEVEL = 1
-"""zlib's level of what is written: a 12-megapixel photograph takes 1.6 s and 19.1 MB with 1, 3.0 s
-and 18.5 MB with 3, 6.8 s and 18.0 MB with 6 (experiments/colorize/jpeg_quality.py)."""
+"""zlib's compression level: a 12-megapixel photograph takes 1.6 s and 19.1 MB with 1, 3.0 s and
+18.5 MB with 3, 6.8 s and 18.0 MB with 6 (experiments/colorize/jpeg_quality.py)."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTH, _COLOR, _AFTER_HEADER = 24, 25, 33
@@ -28,22 +28,22 @@ _PIXELS = (b"IDAT", b"fdAT", b"fcTL", b"acTL", b"IEND")
 
 
 def decode(content: bytes) -> Decoded:
-    """Return the pixels of a PNG in its own depth, and its metadata.
+    """Decode a PNG at its own bit depth, with its metadata.
 
     Raises:
-        IrodoriError: it is cut off.
+        IrodoriError: the file is truncated.
     """
     chunks = list(_chunks(content))
     kinds = [kind for kind, _ in chunks]
     if kinds.count(b"IHDR") != 1:
         raise IrodoriError("damaged: its header")
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
-    # Metadata may stand behind the pixels, where Pillow finds it only by decoding them; and damaged
-    # metadata must not cost the photo.
+    # Metadata may follow the pixels, where Pillow finds it only by decoding them, and damaged
+    # metadata must not prevent reading the photo.
     info: dict[Any, Any] = {}
     try:
         info = _info([chunk for kind, chunk in chunks if kind not in _PIXELS])
-    except Exception:  # Pillow raises many kinds
+    except Exception:  # Pillow raises many exceptions
         notes.append("damaged metadata left out")
     space = "rgb" if content[_COLOR] & 2 else "gray"
     profile = info.get("icc_profile")
@@ -56,7 +56,7 @@ def decode(content: bytes) -> Decoded:
         image = PngImageFile(io.BytesIO(kept))
         level = image.info.get("transparency")
         if content[_COLOR] == 0 and content[_DEPTH] in (2, 4) and isinstance(level, int):
-            # Pillow stretches the levels, but not the transparent one.
+            # Pillow scales the levels, but not the transparent one.
             image.info["transparency"] = level * 255 // ((1 << content[_DEPTH]) - 1)
         decoded = from_image(image)
     return decoded._replace(profile=profile, metadata=from_pillow(info), notes=notes)
@@ -77,7 +77,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode())
     for key, text in metadata.texts.items():
         info.add_itxt(key.encode("latin-1", "replace")[:79].decode("latin-1"), text)
-    if metadata.iptc is not None:  # as ImageMagick does it: PNG has no place of its own
+    if metadata.iptc is not None:  # as in ImageMagick: PNG has no chunk for it
         raw = iptc_resource(metadata.iptc)
         digits = "\n".join(raw.hex()[i : i + 72] for i in range(0, 2 * len(raw), 72))
         info.add_text("Raw profile type iptc", f"\niptc\n{len(raw):8d}\n{digits}\n", zip=True)
@@ -87,7 +87,7 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
 
 
 def _info(chunks: list[bytes]) -> dict[Any, Any]:
-    """Return what Pillow reads of chunks that stand before the pixels."""
+    """Return Pillow's `info` for the given chunks, placed before the pixels."""
     file = io.BytesIO(b"".join([_SIGNATURE, *chunks]))
     file.seek(0, io.SEEK_END)
     putchunk(file, b"IDAT")
@@ -96,7 +96,7 @@ def _info(chunks: list[bytes]) -> dict[Any, Any]:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kinds and bytes of all chunks; ends after IEND."""
+    """Yield types and bytes of all chunks, up to IEND."""
     place, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         (size,) = struct.unpack_from(">L", content.ljust(place + 4, b"\0"), place)

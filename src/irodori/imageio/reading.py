@@ -1,4 +1,4 @@
-"""Photo files to pixels; a kind is known by its content, whatever the name."""
+"""Reading photo files, whose kind is detected by content."""
 
 import importlib
 import io
@@ -24,7 +24,7 @@ from irodori.imageio.rows import by_rows, is_rows
 from irodori.imageio.tiff import Opened, Page
 from irodori.utils.errors import IrodoriError, one_line
 
-_MAX_BYTES = 8 * headers.MAX_PIXELS  # decoded, 16 bits of four channels
+_MAX_BYTES = 8 * headers.MAX_PIXELS  # decoded size with four channels of 16 bits
 _MAX_BY_ROWS = 10_000_000_000  # pixels: about an hour's work
 _MAX_SIDE = 1_000_000
 _MAX_BROTLI = 1 << 22
@@ -36,35 +36,35 @@ _EXIF_BOX = b"JpgTiffExif->JP2"
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
     def _read_dpi_from_exif(self) -> None:
-        """Leave it to `exif`: Pillow warns of damaged blocks and claims 72 where none is said."""
+        """Do nothing: Pillow warns of damaged blocks and assumes 72; see `exif` instead."""
 
 
 def probe(source: Path | bytes, *, page: int | None = None, large: bool = False) -> Header:
-    """Return what a file says by its header alone; nothing is decoded.
+    """Read a file's header without decoding it.
 
-    Takes and raises what `read_photo` does, for what is refused by its header.
+    Arguments and errors are those of `read_photo`, as far as the header determines them.
     """
     with _opened(source) as (file, kind):
         return _header(file, kind, page, large)
 
 
 def read_photo(source: Path | bytes, *, page: int | None = None, large: bool = False) -> Photo:
-    """Decode a photo, of the kinds of `kinds.py`, with 1 to 16 bits a channel.
+    """Decode a photo of a kind in `kinds.py`, with 1 to 16 bits per channel.
 
-    Colors become sRGB by the file's profile, in the file's own depth; without one, and with a
-    damaged one, they are taken for sRGB. The orientation is applied. The XMP packet of a sidecar
-    file stands for the photo's own.
+    Colors are converted to sRGB with the file's profile, at the file's bit depth; with a missing or
+    damaged profile, sRGB is assumed. The orientation is applied. The XMP packet of a sidecar file
+    replaces the photo's own.
 
     Args:
-        source: a file, or what is in one.
-        page: of a file of several pages or pictures, counted from 1.
-        large: take TIFF files of more than `headers.MAX_PIXELS`, too; their pixels are `Rows`,
-            read from the source whenever they are asked for.
+        source: path, or content of a file.
+        page: page of a file with several pages or pictures, counted from 1.
+        large: also accept TIFF files of more than `headers.MAX_PIXELS`; their pixels are `Rows`,
+            read from the source on demand.
 
     Raises:
-        IrodoriError: it can't be read; one line that names the file (if `source` is one) and
+        IrodoriError: the photo can't be read; the message is one line with the path, if any, and
             the reason.
-        MemoryError: it doesn't fit.
+        MemoryError: there is not enough memory.
     """
     with _opened(source) as (file, kind):
         header = _header(file, kind, page, large)
@@ -73,7 +73,7 @@ def read_photo(source: Path | bytes, *, page: int | None = None, large: bool = F
         notes = list(decoded.notes)
         profile, space = decoded.profile, decoded.space
         if profile and space != "lab" and np.isinf(color.distance_from_srgb(profile, space)):
-            notes.append("unusable color profile left aside")
+            notes.append("unusable color profile ignored")
             profile = None
         metadata, orientation = checked(decoded.metadata, notes)
         if isinstance(source, Path):
@@ -89,7 +89,7 @@ def read_photo(source: Path | bytes, *, page: int | None = None, large: bool = F
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield a file and its kind; an error within the block becomes one line that names the file."""
+    """Yield a file and its kind; errors in the block become one line that names the file."""
     where = f"{source}: " if isinstance(source, Path) else ""
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -102,7 +102,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
         raise IrodoriError(f"{where}{error}") from None
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise many kinds
+    except Exception as error:  # decoders raise many exceptions
         if isinstance(error, OSError) and error.errno is not None:
             raise IrodoriError(f"{where}{error.strerror}") from None
         reason = one_line(error)
@@ -112,7 +112,7 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _header(file: BinaryIO, kind: str, page: int | None, large: bool = False) -> Header:
-    """Return a file's header, and leave the file at its beginning."""
+    """Return a file's header, and rewind the file."""
     if kind == "TIFF":
         header = Page(file, page).header
     elif kind == "PNG":
@@ -155,10 +155,10 @@ def _decoded(
             raise IrodoriError(f"no page {page}: it has 1")
         return png.decode(content) if kind == "PNG" else _jpeg_xl(content)
     deep = kind == "JPEG" and header.bits == 12
-    # Pillow opens what has 12 bits if it doesn't know.
+    # Pillow only opens 12-bit files if the header claims 8 bits.
     shallow = content[: header.at] + b"\x08" + content[header.at + 1 :] if deep else content
     image, notes = _image(io.BytesIO(shallow), kind, page)
-    if image.size != header[:2]:  # a file can say its size in several places
+    if image.size != header[:2]:  # files can state their size in several places
         raise IrodoriError("damaged: its header")
     metadata, profile = from_pillow(image.info), image.info.get("icc_profile")
     if image.info.get("mp") or image.info.get("aux"):
@@ -166,12 +166,12 @@ def _decoded(
     if kind == "JPEG2000":
         profile, metadata = _in_boxes(content, metadata)
     decoded = _pixels(image, kind, content, header.bits)
-    turned = kind == "HEIF"  # by its decoder
+    turned = kind == "HEIF"  # the decoder applies it
     return decoded._replace(profile=profile, metadata=metadata, notes=notes, upright=turned)
 
 
 def _pixels(image: Any, kind: str, content: bytes, bits: int) -> Decoded:
-    """Return an image's pixels, by other libraries where Pillow would give 8 bits of more."""
+    """Decode an image, with other libraries where Pillow would reduce it to 8 bits."""
     if kind == "JPEG" and bits == 12:
         return from_levels(imagecodecs.jpeg8_decode(content), 4095)
     if kind == "JPEG2000" and bits > 8:
@@ -194,12 +194,12 @@ def _jpeg_xl(content: bytes) -> Decoded:
     values = values[0] if values.ndim == 4 else values
     decoded = from_levels(values, 255 if values.dtype == np.uint8 else 65535)
     _, metadata = _in_boxes(content, Metadata())
-    # The decoder turns the picture itself.
+    # The decoder applies the orientation.
     return decoded._replace(metadata=metadata, notes=notes, upright=True)
 
 
 def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadata]:
-    """Return the profile and the metadata in the boxes of a JPEG 2000 or JPEG XL file."""
+    """Return profile and metadata from the boxes of a JPEG 2000 or JPEG XL file."""
     profile, found = None, {}
     for kind, body in headers.boxes(content):
         if kind == b"brob":
@@ -216,14 +216,14 @@ def _in_boxes(content: bytes, metadata: Metadata) -> tuple[bytes | None, Metadat
 
 
 def _image(file: BinaryIO, kind: str, page: int | None) -> tuple[Any, list[str]]:
-    """Return a page as an image that isn't loaded, without Image.open's limits of size, and notes.
+    """Return a page as an unloaded image, without Image.open's size limits, and notes.
 
-    Pillow's, but of HEIC pillow_heif's, which is like it.
+    The image is Pillow's or, for HEIC, pillow_heif's, which is similar.
     """
     images = _heif(file) if kind == "HEIF" else None
     if images is None:
         if kind != "JPEG" and kind not in Image.OPEN:
-            Image.init()  # imports all of Pillow's kinds
+            Image.init()  # imports all of Pillow's plugins
         image = _Jpeg(file) if kind == "JPEG" else Image.OPEN[kind][0](file, "")
         first, count = 1, getattr(image, "n_frames", 1)
     else:
@@ -249,11 +249,13 @@ def _heif(file: BinaryIO) -> Any:
 
 
 def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn a stored picture, H×W or H×W×C, as EXIF's orientation says; contiguous."""
+    """Apply an EXIF orientation to a picture, H×W or H×W×C; the result is contiguous."""
     if is_rows(picture):
         if orientation == 1:
             return picture
-        raise IrodoriError("too large to be turned: do it first (`vips autorot FILE upright.tif`)")
+        raise IrodoriError(
+            "too large to be rotated: rotate it first (`vips autorot FILE upright.tif`)"
+        )
     if orientation >= 5:
         picture = picture.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Pictures too large for memory: their rows are made when they are asked for."""
+"""Pictures too large for memory, whose rows are computed on demand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 
 
 class Rows:
-    """Pixels of which `make(top, bottom)` makes some rows; slices of rows are as an array's.
+    """Pixels whose rows are computed by `make(top, bottom)`; sliced by rows like an array.
 
     Args:
         height: number of rows.
-        make: returns rows of a picture, H×W or H×W×C; called for `step` of them, fewer at the end.
-        step: rows that are made at a time, and kept until others are asked for.
+        make: returns rows of a picture, H×W or H×W×C; called for `step` rows, or fewer at the end.
+        step: number of rows computed at a time, and cached until others are requested.
     """
 
     def __init__(self, height: int, make: Callable[[int, int], np.ndarray], step: int) -> None:
@@ -29,18 +29,18 @@ class Rows:
 
     def _part(self, first: int) -> np.ndarray:
         if self._kept[0] != first:
-            self._kept = -1, np.empty(0)  # before the next one takes memory
+            self._kept = -1, np.empty(0)  # frees memory before the next one
             self._kept = first, self._make(first, min(first + self.step, self.shape[0]))
         return self._kept[1]
 
 
 def is_rows(pixels: object) -> bool:
-    """Return whether pixels are `Rows`, which stand for arrays of photos that are too large."""
+    """Return whether pixels are `Rows`, which replace arrays for very large photos."""
     return isinstance(pixels, Rows)
 
 
 def by_rows(function: Callable[..., np.ndarray], pixels: Any, *others: Any) -> Any:
-    """Return what a function makes of pictures, each row of its own; Rows if the first is Rows."""
+    """Apply a row-wise function to pictures; returns Rows if the first is Rows."""
     if not isinstance(pixels, Rows):
         return function(pixels, *others)
     pictures = pixels, *others

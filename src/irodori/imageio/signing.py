@@ -1,4 +1,4 @@
-"""C2PA: a signed record in the file of what a result was made from, and how. Needs extra `c2pa`."""
+"""C2PA: signed records of a result's origin and processing. Needs the extra `c2pa`."""
 
 import io
 import json
@@ -18,8 +18,8 @@ from irodori.utils.errors import IrodoriError, one_line
 _AGENT = {"name": "irodori", "version": __version__}
 _MEDIA_TYPES = {"MPO": "image/jpeg", "JPEG2000": "image/jp2", "PPM": "image/x-portable-anymap"}
 _SETTINGS = {
-    "builder": {"thumbnail": {"enabled": False}},  # it may take more bytes than the result
-    "verify": {"remote_manifest_fetch": False},  # no other host is called
+    "builder": {"thumbnail": {"enabled": False}},  # it may be larger than the result
+    "verify": {"remote_manifest_fetch": False},  # contacts no other host
 }
 
 
@@ -27,7 +27,7 @@ class Signer:
     """Signs results with the certificates and the key of a PEM file.
 
     Raises:
-        IrodoriError: C2PA can't sign with what the file holds.
+        IrodoriError: the file's certificates or key are unsuitable for C2PA.
         OSError: the file can't be read.
     """
 
@@ -45,18 +45,19 @@ class Signer:
             self._keys = algorithm, chain, private
             self.sign(picture.getvalue(), "PNG", Provenance("", "", {}), "PNG", picture.getvalue())
         except (ValueError, TypeError, UnsupportedAlgorithm, IrodoriError) as error:
-            needed = "give PEM of a certificate for C2PA and of its key, unencrypted"
+            needed = "give a PEM file with a certificate for C2PA and its unencrypted key"
             raise IrodoriError(f"--c2pa {path}: {needed} ({one_line(error)})") from None
 
     def sign(
         self, source: bytes, kind: str, provenance: Provenance, form: str, content: bytes
     ) -> bytes:
-        """Return a result with its record, in which that of the photo's file is kept.
+        """Return a result with its signed record, which includes the photo's own record.
 
-        source, kind: the photo's file and format. form, content: the result's format and file.
+        source, kind: content and format of the photo's file. form, content: format and content of
+        the result's file.
 
         Raises:
-            IrodoriError: it can't be signed.
+            IrodoriError: the result can't be signed.
         """
         edited = {
             "action": "c2pa.edited",

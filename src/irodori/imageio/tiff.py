@@ -1,4 +1,4 @@
-"""TIFF: a page in its own depth, and results with all that the photo's file said."""
+"""TIFF: reading a page at its own bit depth, and writing results with the photo's metadata."""
 
 import logging
 import os
@@ -22,36 +22,40 @@ from irodori.imageio.photo import Metadata
 from irodori.imageio.rows import Rows, by_rows
 from irodori.utils.errors import IrodoriError
 
-# What tifffile logs of damaged files is for who sets logging up, not for standard error.
+# tifffile's log of damaged files is only for applications that configure logging.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _DEPTH, _PHOTOMETRIC = 32997, Tag.PhotometricInterpretation
 _PARTS = ((Tag.StripOffsets, Tag.StripByteCounts), (Tag.TileOffsets, Tag.TileByteCounts))
 _PROFILE, _RESOURCES = Tag.InterColorProfile, Tag.ImageResources
-_RAW = (32803, 34892)  # photometric interpretations: a color filter's mosaic, linear raw
+_RAW = (32803, 34892)  # photometric interpretations: color filter array, linear raw
 _DEVELOP = "camera raw: develop it and save it as TIFF or JPEG"
 _PREMULTIPLIED, _ALPHA = 1, 2
 _BY_LIBTIFF = (6, 32809, 34676, 34677)  # compressions: old JPEG, ThunderScan, SGI's
-_PLAIN = (1, 5, 8, 32773, 32946)  # compressions that leave Y'CbCr as it is
-# Spaces and channels by photometric interpretation; what JPEG stores as Y'CbCr is decoded to RGB.
+_PLAIN = (1, 5, 8, 32773, 32946)  # compressions that keep Y'CbCr
+# Color space and channels by photometric interpretation; JPEG's Y'CbCr is decoded to RGB.
 _SPACES = {0: ("gray", 1), 1: ("gray", 1), 2: ("rgb", 3), 3: ("palette", 1), 5: ("cmyk", 4)}
 _SPACES |= {6: ("rgb", 3), 8: ("lab", 3), 9: ("lab", 3)}
-_JPEG = (7, 34892)  # compressions whose tables stand apart
+_JPEG = (7, 34892)  # compressions with separate tables
 _STRIP_BYTES, _MAX_PAGES = 1 << 18, 10_000
-_ROWS, _MAX_PART, _TILE = 64, 1 << 28, 128  # rows that are read at a time, their bytes, tiles' side
-_MAX_CLASSIC = 4_000_000_000  # bytes of pixels; its offsets have 32 bits
+_ROWS, _MAX_PART, _TILE = (
+    64,
+    1 << 28,
+    128,
+)  # rows read at a time, their largest size in bytes, side of tiles
+_MAX_CLASSIC = 4_000_000_000  # largest size of pixels in bytes for 32-bit offsets
 _MAX_BUFFERED = 1 << 26
 _LEVEL = 1  # of zlib; 6 takes twice as long for files that are 3 % smaller
 
 Opened = Callable[[], AbstractContextManager[tuple[BinaryIO, str]]]
-"""A function that opens a file; its kind isn't used."""
+"""A function that opens a file; the returned kind is unused."""
 
 
 class Page:
-    """The page of a TIFF file that is its photo, by its header.
+    """The page of a TIFF file that contains the photo, found by its headers.
 
     Raises:
-        IrodoriError: it is raw, a volume, cut off, or one of several pages.
+        IrodoriError: the page is raw, a volume, truncated, or one of several pages.
         DamagedError: there is no directory.
     """
 
@@ -64,7 +68,7 @@ class Page:
         if Tag.DNGVersion in directories[0].fields or directory.number(_PHOTOMETRIC) in _RAW:
             raise IrodoriError(_DEVELOP)
         if directory.number(_DEPTH, 1) > 1:
-            raise IrodoriError("a volume, no photo")
+            raise IrodoriError("a volume, not a photo")
         end = file.seek(0, os.SEEK_END)
         parts = [
             part
@@ -77,7 +81,7 @@ class Page:
             raise IrodoriError(TRUNCATED)
 
     def _chosen(self, directories: list[Directory], page: int | None) -> int:
-        # Bits of a directory's kind: 1 a smaller version, 4 a mask.
+        # Bits of the subfile type: 1 a smaller version, 4 a mask.
         whole = [n for n, one in enumerate(directories) if not one.number(Tag.NewSubfileType) & 5]
         if not whole and Tag.SubIFDs in directories[0].fields:
             raise IrodoriError(_DEVELOP)
@@ -95,15 +99,15 @@ class Page:
                 self.notes.append("smaller version left out")
             else:
                 raise IrodoriError(
-                    f"{len(whole)} pages: choose one by --page, or split the file"
+                    f"{len(whole)} pages: choose one with --page, or split the file"
                     " (`tiffsplit FILE page-`)"
                 )
         return first
 
     def decode(self, file: BinaryIO, opened: Opened | None = None) -> Decoded:
-        """Return the pixels and what the directory says of them.
+        """Decode the page.
 
-        opened: opens the file once more; the pixels are `Rows`, read when they are asked for.
+        opened: opens the file again; the pixels are then `Rows`, read on demand.
         """
         directory = self.directory
         described = Metadata(
@@ -126,14 +130,14 @@ class Page:
             with TiffImagePlugin.TiffImageFile(file) as image:
                 image.seek(self.index)
                 decoded = from_image(image)
-            # Pillow turns TIFFs, and no others, itself.
+            # Pillow applies the orientation of TIFFs only.
             return decoded._replace(
                 profile=profile, metadata=described, notes=self.notes, upright=True
             )
         with tifffile.TiffFile(file) as tiff:
             page: Any = tiff.pages[self.index]
             width, height, samples, bits, _ = self.header
-            if page.nbytes > width * height * samples * ((bits + 7) // 8):  # tags that come twice
+            if page.nbytes > width * height * samples * ((bits + 7) // 8):  # duplicate tags
                 raise IrodoriError("damaged: its header")
             values: Any = page.asarray() if opened is None else self._rows(page, opened)
             planes = opened is None and page.axes == "SYX"
@@ -167,7 +171,7 @@ class Page:
         return Decoded(colors, space, alpha, profile, described, self.notes)
 
     def _rows(self, page: Any, opened: Opened) -> Rows:
-        """Return the stored pixels, H×W×C."""
+        """Return the stored pixels, H×W×C, read on demand."""
         length = page.tilelength if page.is_tiled else page.rowsperstrip
         length = 1 if page.is_final else min(length, page.imagelength)
         row_bytes = page.nbytes // page.imagelength
@@ -186,9 +190,9 @@ class Page:
         return Rows(page.imagelength, make, step)
 
     def _scaled(self, values: np.ndarray, photometric: int) -> np.ndarray:
-        """Return levels of 8 or 16 bits that use the whole range."""
+        """Scale values to the full range of 8 or 16 bits."""
         bits = 8 if photometric == 3 else self.header.bits
-        if photometric in (8, 9):  # to ICC's encoding, in which a* and b* begin at 0
+        if photometric in (8, 9):  # to ICC's encoding, with unsigned a* and b*
             values = values.view(f"u{values.itemsize}").copy()
             if photometric == 8:
                 values[..., 1:] ^= values.dtype.type(1 << (bits - 1))
@@ -243,7 +247,7 @@ def write(file: BinaryIO, pixels: np.ndarray | Rows, metadata: Metadata) -> None
     ):
         if value:
             directory.fields[tag] = Field(kind, value)
-    # The directory moves to the end, with what is added to it; the pixels stay where they are.
+    # The extended directory is written at the end; the pixels keep their offsets.
     end = file.seek(0, os.SEEK_END)
     end += file.write(bytes(end % 2))
     file.write(exif.packed(directory, end, big=directory.big))
@@ -258,10 +262,10 @@ def _tiles(pixels: Rows) -> Iterator[np.ndarray]:
 
 
 def _read(file: BinaryIO, page: Any, top: int, bottom: int, tables: dict[str, Any]) -> np.ndarray:
-    """Return rows of a page, H×W×C; `top` begins a strip or a row of tiles."""
+    """Return rows of a page, H×W×C; `top` must be the start of a strip or a row of tiles."""
     planes, _, height, width, samples = page.shaped
     values = np.empty((planes, bottom - top, width, samples), page.dtype)
-    if page.is_final:  # pixels one after the other, not compressed
+    if page.is_final:  # contiguous and uncompressed
         dtype = page.dtype.newbyteorder(page.parent.byteorder)
         for plane, rows in enumerate(values):
             file.seek(page.dataoffsets[0] + (plane * height + top) * rows[0].nbytes)
@@ -281,7 +285,7 @@ def _read(file: BinaryIO, page: Any, top: int, bottom: int, tables: dict[str, An
 
 
 def _header(directory: Directory) -> Header:
-    """Return the size and depth that decoding will give."""
+    """Return the size and depth of the decoded page."""
     width, height = (directory.number(tag) for tag in (Tag.ImageWidth, Tag.ImageLength))
     bits = int(max(directory.numbers(Tag.BitsPerSample), default=1))
     samples = 4 if directory.number(_PHOTOMETRIC) == 3 else 1
@@ -289,7 +293,7 @@ def _header(directory: Directory) -> Header:
 
 
 def _divide(colors: np.ndarray, alpha: np.ndarray) -> None:
-    """Undo in place that colors were multiplied by alpha."""
+    """Divide premultiplied colors by alpha, in place."""
     white = np.uint64(np.iinfo(alpha.dtype).max)
     for row, cover in zip(colors, alpha, strict=True):
         whole = np.maximum(cover, 1).astype(np.uint64)[:, None]

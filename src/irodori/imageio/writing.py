@@ -1,4 +1,4 @@
-"""Results to files: whole or not at all, sRGB, with the photo's metadata and how they were made."""
+"""Writing results atomically as sRGB, with the photo's metadata and provenance."""
 
 import errno
 import hashlib
@@ -22,25 +22,25 @@ from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 
 QUALITY = {"JPEG": 97, "WEBP": 95}
-"""Quality of what is written unless another is chosen; experiments/colorize has measurements."""
+"""Default quality by format; see the measurements in experiments/colorize."""
 
-_SEGMENT = 65533  # bytes that a segment of JPEG holds
+_SEGMENT = 65533  # largest size of a JPEG segment in bytes
 _LABEL = "colorized"
-_HASHED = 64  # rows at a time
+_HASHED = 64  # rows hashed at a time
 
 
 class OutputError(IrodoriError):
-    """A result can't be written for a reason that holds for others, too, as a full disk."""
+    """Raised if writing fails for a reason that affects all results, such as a full disk."""
 
 
 def format_of(photo: Photo, encoding: Encoding) -> str:
-    """Return the format that a result of this photo is written in, one of `FORMATS`.
+    """Return the output format for a photo, one of `FORMATS`.
 
-    The photo's own if none is chosen, or what stands for it (`kinds.INSTEAD`); and PNG where that
-    can't hold the photo's transparency or depth.
+    By default it is the photo's own, or its replacement (`kinds.INSTEAD`), or PNG if that doesn't
+    support the photo's transparency or bit depth.
 
     Raises:
-        IrodoriError: the chosen format can't hold the photo.
+        IrodoriError: the chosen format doesn't support the photo.
     """
     name = encoding.format or INSTEAD[photo.format]
     if is_rows(photo.pixels):
@@ -53,13 +53,15 @@ def format_of(photo: Photo, encoding: Encoding) -> str:
     if not opaque and not FORMATS[name].alpha:
         if encoding.format is not None:
             kept = ", ".join(other for other, format in FORMATS.items() if format.alpha)
-            raise IrodoriError(f"{name} can't hold the photo's transparency; choose one of {kept}")
+            raise IrodoriError(
+                f"{name} doesn't support the photo's transparency; choose one of {kept}"
+            )
         name = "PNG"
     height, width = photo.pixels.shape[:2]
     limit = FORMATS[name].side
     if max(height, width) > limit:
         raise IrodoriError(
-            f"{name} holds at most {limit} pixels a side, not {width} × {height};"
+            f"{name} supports at most {limit} pixels per side, not {width} × {height};"
             " choose PNG or TIFF"
         )
     return name
@@ -73,27 +75,27 @@ def write_photo(
     provenance: Provenance | None = None,
     sign: Callable[[str, bytes], bytes] | None = None,
 ) -> tuple[str, ...]:
-    """Write a colorized photo with the metadata and the transparency of the photo that it was.
+    """Write a colorized photo with the original photo's metadata and transparency.
 
-    16 bits are kept where the format has them and else rounded to 8. A file appears whole or not
-    at all; equal photos become equal files.
+    16 bits are kept if the format supports them, and otherwise rounded to 8. Files are written
+    atomically, and equal photos give equal files.
 
     Args:
-        target: a file, made with its folders and replaced if it is there; or a stream, which need
-            not be seekable.
+        target: path of the file, which is created with its folders or replaced; or a stream, which
+            need not be seekable.
         pixels_HW3: sRGB, uint8 or uint16, of the photo's size.
-        photo: as it was read.
+        photo: the original photo.
         encoding: format and quality.
-        provenance: what the result says of how it was made; None: nothing.
-        sign: adds a signature to a result in a format that holds one.
+        provenance: record of how the result was made; None to write none.
+        sign: signs results in formats that support it.
 
     Returns:
-        What the format can't hold, each a phrase for one line.
+        What the format can't store, one phrase each.
 
     Raises:
-        IrodoriError: the format can't hold the photo, or the file's name is too long.
+        IrodoriError: the format doesn't support the photo, or the file name is too long.
         OutputError: the file can't be written.
-        ValueError: the pixels are of another size or kind.
+        ValueError: the pixels have a wrong size or type.
     """
     size = (*photo.pixels.shape[:2], 3)
     if pixels_HW3.shape != size or pixels_HW3.dtype not in (np.uint8, np.uint16):
@@ -113,16 +115,16 @@ def write_photo(
         pixels = by_rows(lambda *planes: np.dstack(planes), pixels_HW3, alpha)
     metadata = _described(photo, name, provenance, notes)
     if is_rows(photo.pixels) and (sign or not isinstance(target, Path)):
-        raise IrodoriError("too large for a signature and for --output -")
+        raise IrodoriError("too large for a signature or for --output -")
     if sign is not None and not FORMATS[name].signed:
-        notes.append(f"not signed: {name} holds no signature")
+        notes.append(f"not signed: {name} doesn't support signatures")
         sign = None
     try:
         if isinstance(target, Path) and sign is None:
             with replacing(target) as file:
                 _write(file, name, pixels, metadata, encoding)
         else:
-            stream = io.BytesIO()  # a stream gets all of it or nothing
+            stream = io.BytesIO()  # a stream gets all or nothing
             _write(stream, name, pixels, metadata, encoding)
             content = stream.getvalue() if sign is None else sign(name, stream.getvalue())
             with replacing(target) if isinstance(target, Path) else nullcontext(target) as file:
@@ -130,7 +132,7 @@ def write_photo(
     except OSError as error:
         where = target if isinstance(target, Path) else "output"
         message = f"{where}: {error.strerror or one_line(error)}"
-        # Encoders' errors have no number; a name may be too long for one photo alone.
+        # Encoders' errors have no errno; a name that is too long affects only one photo.
         if error.errno in (None, errno.ENAMETOOLONG):
             raise IrodoriError(message) from None
         raise OutputError(message) from None
@@ -161,18 +163,18 @@ def _write(
 def _described(
     photo: Photo, name: str, provenance: Provenance | None, notes: list[str]
 ) -> Metadata:
-    """Return the result's metadata: the photo's, less what is true no more.
+    """Return the result's metadata: the photo's without what no longer applies.
 
-    notes: takes what the format can't hold.
+    notes: receives what the format can't store.
     """
     found = photo.metadata
     if name == "BMP":
         if found != Metadata(dpi=found.dpi):
-            notes.append("metadata left out: BMP holds none")
+            notes.append("metadata left out: BMP stores none")
         if provenance is not None:
-            notes.append("BMP holds no note that it was colorized; other formats do")
+            notes.append("BMP can't record that it was colorized; other formats can")
         return Metadata(dpi=found.dpi)
-    # What has no place of its own in the format goes into XMP.
+    # Metadata without a field in the format goes into XMP.
     texts, iptc = found.texts if name == "PNG" else {}, found.iptc
     comment = found.texts.get("Comment", "")
     if name == "JPEG" and 0 < len(comment.encode()) <= _SEGMENT:
@@ -193,16 +195,16 @@ def _described(
     block = exif.for_result(found.exif, size, found.dpi, software)
     packet = xmp.for_result(found.xmp, size, folded, provenance, (result_id, source_id))
     if name == "JPEG" and len(block or b"") > _SEGMENT - 6:
-        notes.append("the largest parts of its EXIF left out: JPEG holds 64 kB")
+        notes.append("the largest parts of its EXIF left out: JPEG is limited to 64 kB")
         block = exif.shortened(block, _SEGMENT - 6)
-    if name == "JPEG" and len(packet or b"") > _SEGMENT - 29:  # of XMP's own name
-        notes.append("its XMP left out: JPEG holds 64 kB")
+    if name == "JPEG" and len(packet or b"") > _SEGMENT - 29:  # 29 bytes for XMP's identifier
+        notes.append("its XMP left out: JPEG is limited to 64 kB")
         packet = xmp.for_result(None, size, {}, provenance, (result_id, source_id))
     return Metadata(block, packet, iptc, texts, found.dpi)
 
 
 def _labeled(pixels_HW3: Any) -> Any:
-    """Return a copy with a small mark in its lower right corner."""
+    """Return a copy with a small mark in the lower right corner."""
     height, width, _ = pixels_HW3.shape
     font = ImageFont.load_default(max(8, min(height, width) // 40))
     left, top, right, bottom = font.getbbox(_LABEL)

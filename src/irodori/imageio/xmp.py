@@ -1,6 +1,6 @@
-"""XMP packets: what others said stays; what the result makes wrong goes; how it was made is added.
+"""XMP packets: keep properties, remove invalid ones, and add how the result was made.
 
-A packet is edited as XML, so that its prefixes, and all that nobody here knows, stay as they are.
+A packet is edited as XML, so that prefixes and unknown properties stay unchanged.
 """
 
 import re
@@ -30,7 +30,7 @@ _DECLARED = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.it
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {_DECLARED}/></x:xmpmeta>'
 _START = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 
-# Gain maps, motion photos and depth maps, which stand behind the picture and aren't carried over.
+# Gain maps, motion photos and depth maps, which follow the picture and aren't copied.
 _GONE = {
     "http://ns.adobe.com/hdr-gain-map/1.0/",
     "http://ns.apple.com/HDRGainMap/1.0/",
@@ -48,10 +48,10 @@ _FORMS |= {"dc:creator": "Seq", "dc:subject": "Bag"}
 
 
 class Packet:
-    """A packet that can be edited; None makes an empty one.
+    """An editable packet; None creates an empty one.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the packet is damaged.
     """
 
     def __init__(self, content: bytes | None) -> None:
@@ -65,19 +65,19 @@ class Packet:
             raise ValueError(str(error)) from None
 
     def get(self, name: str) -> str | None:
-        """Return a property that is plain text; None if it isn't there."""
+        """Return a plain text property; None if missing."""
         for _, node in self._nodes(name):
             text = node.value if node.nodeType == node.ATTRIBUTE_NODE else _text(node)
             return text.strip() or None
         return None
 
     def put(self, name: str, *values: str) -> None:
-        """Set a property, in the form that XMP has for it."""
+        """Set a property in the form that XMP specifies for it."""
         self.remove(name)
         self.add(_property(name, *values))
 
     def remove(self, *names: str) -> None:
-        """Take properties out."""
+        """Remove properties."""
         for owner, node in list(self._nodes(*names)):
             if node.nodeType == node.ATTRIBUTE_NODE:
                 owner.removeAttributeNode(node)
@@ -85,7 +85,7 @@ class Packet:
                 owner.removeChild(node)
 
     def add(self, properties: str) -> None:
-        """Add properties that are written as RDF/XML."""
+        """Add properties given as RDF/XML."""
         added = self._parsed("rdf:Description", properties)
         about = next((node.getAttribute("rdf:about") for node in self._descriptions()), "")
         added.setAttribute("rdf:about", about)
@@ -102,7 +102,7 @@ class Packet:
         self.add(f"<{_HISTORY}><rdf:Seq>{item}</rdf:Seq></{_HISTORY}>")
 
     def to_bytes(self) -> bytes:
-        """Return the packet."""
+        """Return the serialized packet."""
         return f'{_START}{self.root.toxml()}<?xpacket end="w"?>'.encode()
 
     @staticmethod
@@ -115,7 +115,7 @@ class Packet:
         return [node for node in nodes if node.localName == "Description"]
 
     def _nodes(self, *names: str) -> Iterator[tuple[Any, Any]]:
-        """Yield properties of these names or namespaces, each with its element."""
+        """Yield the properties with these names or namespaces, each with its element."""
         for owner in self._descriptions():
             for node in [*owner.attributes.values(), *owner.childNodes]:
                 name = f"{_PREFIXES.get(node.namespaceURI)}:{node.localName}"
@@ -124,7 +124,7 @@ class Packet:
 
 
 def orientation(content: bytes | None) -> int:
-    """Return the stored picture's orientation, 1 to 8; 0 if the packet doesn't say it."""
+    """Return the orientation in a packet, 1 to 8; 0 if missing."""
     found = (Packet(content).get("tiff:Orientation") or "") if content else ""
     return int(found) if found in "12345678" and len(found) == 1 else 0
 
@@ -136,12 +136,12 @@ def for_result(
     provenance: Provenance | None,
     identity: tuple[str, str],
 ) -> bytes | None:
-    """Return the packet of a result; None if it would say nothing.
+    """Return the packet of a result; None if it would be empty.
 
     Args:
-        content: the photo's packet, not damaged.
-        size: width and height.
-        texts: what has no other place in the result, by XMP's names; added where it is missing.
+        content: the photo's packet, undamaged.
+        size: width and height in pixels.
+        texts: texts by XMP name that have no other place in the result; added if missing.
         provenance: how the result was made.
         identity: UUIDs of the result and of the photo.
     """
@@ -200,7 +200,7 @@ def _event(**said: str) -> str:
 def _property(name: str, *values: str) -> str:
     """Return a property as RDF/XML."""
     form = _FORMS.get(name)
-    # XML has no place for other control characters.
+    # XML doesn't allow other control characters.
     texts = [escape(re.sub(r"[\0-\x08\v\f\x0e-\x1f\ud800-\udfff]", "", v), False) for v in values]
     if form in (None, "Alt"):
         texts = ["\n".join(texts)]

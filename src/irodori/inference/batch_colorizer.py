@@ -1,4 +1,4 @@
-"""A model set up for many photos and several threads."""
+"""Colorizing many photos in several threads."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from irodori.inference.prepared_photo import Colored
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 STEADY = 64
-"""Photos of a sequence that its global features are taken from, at most."""
+"""Largest number of photos of a sequence from which its global features are computed."""
 
 
 class BatchColorizer:
-    """Colorizes photos as the options say, for several threads.
+    """Colorizes photos according to the options; may be called from several threads.
 
     Args:
-        options: how.
-        photos: of the sequence, with `options.sequence`.
-        jobs: photos at a time.
-        report: takes lines for the user, from any thread.
+        options: options of the job.
+        photos: the photos of the sequence, with `options.sequence`.
+        jobs: number of photos at a time.
+        report: called with messages for the user, from any thread.
 
     Raises:
-        IrodoriError: the checkpoint or the style can't be read, the model has no global features
-            to take from a style or takes no hints, or there is no such device.
+        IrodoriError: the checkpoint or the style can't be read, the model doesn't support styles or
+            hints, or the device doesn't exist.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BatchColorizer:
         self.threads = torch.get_num_threads()
         settings = options.settings
         if options.sequence:
-            # A sequence's photos have nothing of their own in their global features.
+            # Global features of a sequence don't depend on the individual photo.
             settings = replace(settings, style_strength=1.0)
         self.colorizer = Colorizer.load(
             options.checkpoint,
@@ -58,7 +58,7 @@ class BatchColorizer:
             self.provenance = provenance_of(
                 options.checkpoint, options.settings, options.source_type, options.label
             )
-        # A GPU works on one photo at a time, while others are decoded and encoded.
+        # A GPU processes one photo at a time, while others are decoded and encoded.
         on_gpu = self.colorizer.device.type != "cpu"
         self._lock: AbstractContextManager[object] = threading.Lock() if on_gpu else nullcontext()
         self.style_1G: Tensor | None = None
@@ -72,8 +72,8 @@ class BatchColorizer:
             self.style_1G = steady_1G
 
     def __call__(self, pixels_HWC: Pixels, sharing: int = 1, hints: Sequence[Hint] = ()) -> Colored:
-        """Colorize a photo while `sharing` photos share the processor's cores."""
-        # Counts for the calling thread alone, with OpenMP, so each thread sets it for itself.
+        """Colorize a photo while `sharing` photos share the CPU cores."""
+        # With OpenMP, this only affects the calling thread.
         torch.set_num_threads(max(1, self.threads // sharing))
         with self._lock:
             return self.colorizer.color(pixels_HWC, self.style_1G, hints=hints)
@@ -90,7 +90,7 @@ class BatchColorizer:
             raise
 
     def _steady(self, paths: Sequence[Path], jobs: int) -> Tensor:
-        """Return the mean over photos spread evenly over a sequence, without unreadable ones."""
+        """Return the mean global features of evenly spaced, readable photos of a sequence."""
         count = min(len(paths), STEADY)
         chosen = [paths[number * len(paths) // count] for number in range(count)]
         seen: list[Tensor] = []
@@ -107,10 +107,10 @@ class BatchColorizer:
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device that is meant by "auto", "cpu", "cuda" or "mps".
+    """Return the device for "auto", "cpu", "cuda" or "mps".
 
     Raises:
-        IrodoriError: PyTorch finds no such device.
+        IrodoriError: the device isn't available.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":

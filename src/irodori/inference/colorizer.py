@@ -1,4 +1,4 @@
-"""`Colorizer`: a model that colorizes photos of any size and names their scenes."""
+"""`Colorizer`: colorizes photos of any size and classifies their scenes."""
 
 import io
 import sys
@@ -30,23 +30,24 @@ from irodori.utils.model_file import write_safetensors
 from irodori.utils.run_files import checkpoint_file, model_name
 
 STARTER = Path(__file__).parent / "starter" / "starter.safetensors"
-"""The bundled model."""
+"""Path of the bundled model."""
 MAX_SEEN = 4
-"""Working sizes squared that the network sees of a photo at most: long ones are seen smaller."""
+"""Largest area that the network sees, in squares of the working size; longer photos are scaled
+down."""
 MIN_SIDE = 32
-"""Least side in pixels of what the network sees; beyond 1:256 it sees photos squeezed."""
+"""Smallest side in pixels that the network sees; photos longer than 256:1 are squeezed."""
 
 
 class Colorizer:
-    """Colorizes photographs with a trained model; it may be used by several threads.
+    """Colorizes photographs with a trained model; may be used by several threads.
 
     Args:
-        model: see `load_model`; `Colorizer.load` takes it from a checkpoint.
-        settings: how.
-        device: where the network runs.
-        precision: see `faster`.
-        report: takes a line for the user when memory ran out and work continues in smaller parts;
-            None: to stderr.
+        model: trained model, see `load_model`; `Colorizer.load` reads it from a checkpoint.
+        settings: settings of the colorization.
+        device: device of the network.
+        precision: "auto", "fp32" or "bf16", see `irodori.inference.fast.fast_network.faster`.
+        report: called with a message when memory runs out and work continues in smaller parts;
+            None: print to stderr.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class Colorizer:
         report: Callable[[str], None] | None = None,
         trust: Sequence[str] = (),
     ) -> "Colorizer":
-        """Return the colorizer of a checkpoint, or of the bundled model; needs no config file.
+        """Load a colorizer from a checkpoint, or with the bundled model.
 
         Args:
-            checkpoint: of a run, or its folder, or a safetensors file; None: the bundled model.
+            checkpoint: checkpoint, run folder, or safetensors file; None: the bundled model.
             settings, device, precision, report: see `Colorizer`.
-            trust: names of packages besides irodori whose classes the checkpoint may name.
+            trust: names of packages besides irodori whose classes the checkpoint may use.
 
         Raises:
             IrodoriError: see `load_model`.
@@ -90,7 +91,7 @@ class Colorizer:
     def from_pretrained(
         cls, name: str, revision: str | None = None, sha256: str | None = None, **options: Any
     ) -> "Colorizer":
-        """Return the colorizer of a model on the Hugging Face hub.
+        """Load a colorizer from the Hugging Face hub.
 
         Args:
             name, revision, sha256: see `irodori.pretrained.hub.download`.
@@ -104,19 +105,19 @@ class Colorizer:
     def push_to_hub(
         self, name: str, card: str | None = None, private: bool = False, half: bool = False
     ) -> str:
-        """Commit the model to a repository of the Hugging Face hub, as safetensors with its card.
+        """Upload the model to the Hugging Face hub, as safetensors with a model card.
 
         Args:
-            name: user/name.
-            card: the text of its model card; None: what the model knows of itself.
-            private: a repository that is made is seen by its owner alone.
-            half: parameters in half precision.
+            name: repository, user/name.
+            card: text of the model card; None: generated from the model.
+            private: if the repository is created, make it private.
+            half: store parameters in half precision.
 
         Returns:
-            The address of this very commit, for `irodori colorize --checkpoint`.
+            The address of the commit, for `irodori colorize --checkpoint`.
 
         Raises:
-            IrodoriError: the hub can't be reached, or refuses it.
+            IrodoriError: the hub can't be reached, or rejects the upload.
         """
         file = io.BytesIO()
         write_safetensors(file, self.model.network, self.model.describe(), half)
@@ -126,12 +127,12 @@ class Colorizer:
     def __call__(
         self, image: Image.Image, style: Image.Image | None = None, hints: Sequence[Hint] = ()
     ) -> Image.Image:
-        """Return an RGB image of the same size, colorized from the photo's luminance alone.
+        """Colorize an image from its luminance; returns an RGB image of the same size.
 
         Args:
-            image: the photo, in any mode that Pillow converts to RGB; its transparency is left out.
-            style: an image of any size whose scene decides the colors in place of the photo's.
-            hints: colors that are known at places of the photo.
+            image: photo in any mode that Pillow converts to RGB; transparency is dropped.
+            style: image of any size, whose global features replace the photo's.
+            hints: known colors at positions of the photo.
 
         Raises:
             IrodoriError: see `color`.
@@ -140,7 +141,7 @@ class Colorizer:
         return pixels_to_pil(self.color(pil_to_pixels(image), vector, hints=hints).pixels_HW3)
 
     def scenes(self, image: Image.Image) -> dict[str, float]:
-        """Return scenes with their probabilities, the likeliest first; empty without scenes."""
+        """Return scene probabilities by name, most likely first; empty without classification."""
         if self.model.network.classification is None:
             return {}
         with torch.inference_mode():
@@ -149,16 +150,16 @@ class Colorizer:
         return self.named(logits_1C)
 
     def global_features(self, photos: Sequence[Pixels]) -> Tensor:
-        """Return the mean of photos' global features, 1×G: of a style image, or of a sequence.
+        """Return the mean global features, 1×G, of photos, such as a style image or a sequence.
 
         Args:
-            photos: at least one.
+            photos: at least one photo, H×W×1 or H×W×3 each, uint8 or uint16.
 
         Raises:
             IrodoriError: the model has no global features.
         """
         if not self.model.network.backbone.global_channels:
-            raise IrodoriError("this model has no global features: it can't take those of a style")
+            raise IrodoriError("this model has no global features and doesn't support styles")
         with torch.inference_mode():
             seen = (self.seen(self._luminance(photo)) for photo in photos)
             vectors = [self.network.global_features(seen_11hw)[0] for seen_11hw in seen]
@@ -171,61 +172,62 @@ class Colorizer:
         check: Callable[[], None] = lambda: None,
         hints: Sequence[Hint] = (),
     ) -> Colored:
-        """Colorize a photo; what it has of colors counts by its luminance alone.
+        """Colorize a photo from its luminance; existing colors are ignored.
 
         Args:
             pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16.
-            style_1G: global features that take the place of the photo's own, as far as
-                `style_strength` says; see `global_features`.
+            style_1G: global features that replace the photo's own with weight `style_strength`; see
+                `global_features`.
             check, hints: see `PreparedPhoto.color`.
 
         Raises:
-            ValueError: these aren't a photo's pixels.
-            IrodoriError: see `PreparedPhoto.color`.
+            ValueError: the pixels have a wrong shape or type.
+            IrodoriError: see
+                `PreparedPhoto.color`.
         """
         return self.prepare(pixels_HWC, style_1G).color(hints, check)
 
     def prepare(self, pixels_HWC: Pixels, style_1G: Tensor | None = None) -> PreparedPhoto:
-        """Return a photo with its features, to be colored with several sets of hints.
+        """Compute a photo's features, to colorize it with several sets of hints.
 
         Args:
             pixels_HWC, style_1G: see `color`.
 
         Raises:
-            ValueError: these aren't a photo's pixels.
+            ValueError: the pixels have a wrong shape or type.
         """
         return PreparedPhoto(self, pixels_HWC, style_1G)
 
     def refuse_hints_unless_taken(self) -> None:
-        """Raise IrodoriError for a model that takes no hints."""
+        """Raise IrodoriError if the model doesn't support hints."""
         if not self.model.network.hint_channels:
             raise IrodoriError(
-                "this model takes no hints: choose one that was trained with network.hints=true"
+                "this model doesn't support hints: choose one trained with network.hints=true"
             )
 
     def _luminance(self, pixels_HWC: Pixels) -> PhotoLuminance:
         return PhotoLuminance(pixels_HWC, self.space, self.device)
 
     def seen(self, luminance: PhotoLuminance) -> Tensor:
-        """Return the luminance at the size at which the network sees it: 1×1×h×w.
+        """Return the luminance at the working size: 1×1×h×w.
 
-        Smaller photos are scaled up: the network knows things by the size that it has seen them in,
-        and gives tiny ones little color.
+        Smaller photos are scaled up, since the network depends on the scale of its training
+        photographs and gives small photos less color.
         """
         height, width = luminance.height, luminance.width
         if self.settings.work_size == NATIVE and is_rows(luminance.pixels_HWC):
-            raise IrodoriError("too large to be seen at its own size: give another --work-size")
+            raise IrodoriError("too large for --work-size native: choose another --work-size")
         if self.settings.work_size != NATIVE:
             height, width = seen_size(height, width, self.settings.work_size)
         return luminance.at(height, width)
 
     @cached_property
     def field(self) -> Field | None:
-        """The network's receptive field; in fp32, where it is found on any machine."""
+        """The network's receptive field, determined in fp32, which works on any machine."""
         return receptive_field(self.model.network)
 
     def named(self, logits_1C: Tensor | None) -> dict[str, float]:
-        """Return scene names with probabilities, the likeliest first."""
+        """Return scene probabilities by name, most likely first."""
         if logits_1C is None:
             return {}
         shares_C = logits_1C[0].float().softmax(0)
@@ -234,10 +236,10 @@ class Colorizer:
 
 
 def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
-    """Return the size at which the network sees a photo of this size."""
+    """Return the height and width at which the network sees a photo."""
     short = min(height, width)
     max_area = MAX_SEEN * work_size**2
-    # GuidedUpsampler no further than to what the network is trained with.
+    # Photos are scaled up at most to the size that the network is trained with.
     wanted = min(work_size, max(short, WORK_SIZE))
     scale = min(wanted / short, (max_area / (height * width)) ** 0.5)
     height, width = (max(round(side * scale), MIN_SIDE) for side in (height, width))
@@ -253,7 +255,7 @@ def provenance_of(
     source_type: str = Provenance.source_type,
     label: bool = False,
 ) -> Provenance:
-    """Return the provenance of what a checkpoint colorizes; None: the bundled model."""
+    """Return the provenance of results of a checkpoint (None: the bundled model)."""
     file = checkpoint_file(checkpoint or STARTER)
     return Provenance(
         model_name(file),
@@ -270,10 +272,10 @@ def _checksum(path: Path, changed: int) -> str:
 
 
 def model_card(model: Model, address: str) -> str:
-    """Return the card, Markdown with the hub's metadata, of what the model itself knows.
+    """Return a model card (Markdown with the hub's metadata) generated from the model.
 
     Args:
-        address: hf://user/name.
+        address: address on the hub, hf://user/name.
     """
     network = model.network
     decoder = network.arguments["decoder"]
@@ -309,5 +311,5 @@ irodori colorize photo.jpg --output colorized.jpg --checkpoint {address}
 |---|---|
 {table}
 
-Colors are guesses, not history: say so where you show them.
+Colors are guesses, not history: mention this wherever you show them.
 """

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows and columns, with titles and captions."""
+"""Contact sheets of pictures in rows and columns, with titles and captions."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,16 +14,16 @@ from irodori.color import ColorSpace, to_float, to_uint8
 Picture = Image.Image | Tensor
 """A PIL image, or 3×H×W uint8."""
 BOX = (213, 160)
-"""Width and height of the box that a picture fits into, in pixels."""
+"""Width and height in pixels of the box for each picture."""
 GAP = 4
-"""White between boxes, in pixels."""
+"""Gap between boxes in pixels."""
 LINE = 20
-"""Height of a line of text, in pixels."""
+"""Height of a line of text in pixels."""
 TITLES = ("gray", "predicted", "true")
 
 
 def gray_of(space: ColorSpace, rgb_3HW: Tensor) -> Tensor:
-    """Return what a color space's luminance looks like without color: 3×H×W uint8."""
+    """Return the gray version of an image in a color space: 3×H×W uint8."""
     luminance_11HW, _ = space.encode(to_float(rgb_3HW[None]))
     return to_uint8(space.decode(luminance_11HW, space.gray_chroma(luminance_11HW)))[0]
 
@@ -34,13 +34,13 @@ def contact_sheet(
     captions: Sequence[Sequence[str]] = (),
     box: tuple[int, int] = BOX,
 ) -> Image.Image:
-    """Return rows of pictures on white, each scaled to fit into a box and centered in it.
+    """Arrange rows of pictures on white, each scaled to fit into a box and centered.
 
     Args:
-        rows: of equal length, from top to bottom, each from left to right; None stays white.
-        titles: a text above each column.
-        captions: texts below each row, which share its width evenly.
-        box: width and height, in pixels.
+        rows: rows of equal length, from top to bottom; None leaves a box white.
+        titles: text above each column.
+        captions: texts below each row, evenly spaced.
+        box: width and height of the boxes in pixels.
     """
     width = len(rows[0]) * (box[0] + GAP) - GAP
     row_height = box[1] + GAP + (LINE if captions else 0)
@@ -67,7 +67,7 @@ def _put(
 
 
 def _write(canvas: Image.Image, texts: Sequence[str], top: int) -> None:
-    """Write texts beside each other, each in the middle of its share of the width."""
+    """Write texts side by side, evenly spaced and centered."""
     draw = ImageDraw.Draw(canvas)
     for number, text in enumerate(texts):
         share = canvas.width / len(texts)
@@ -76,7 +76,7 @@ def _write(canvas: Image.Image, texts: Sequence[str], top: int) -> None:
 
 
 def _font(text: str, width: float) -> ImageFont.FreeTypeFont:
-    """Return the plots' font, as large as the text has room for."""
+    """Return matplotlib's font at the largest size that fits the text."""
     sizes = map(_font_of_size, range(14, 7, -1))
     return next((font for font in sizes if font.getlength(text) <= width), _font_of_size(7))
 

@@ -1,7 +1,7 @@
-"""The fast copy of a network: folded batch norms, channels-last, bf16 where that is fast.
+"""A faster copy of a network: folded batch norms, channels-last, and bf16 if supported.
 
-In use a batch norm is the same scale and shift of a channel at every place: norm(Wx + b) =
-s·(Wx + b − μ) + β with s = γ/√(σ² + ε), which is (sW)x + s·(b − μ) + β.
+At inference, a batch norm is a constant scale and shift of each channel: norm(Wx + b) = s·(Wx + b −
+μ) + β with s = γ/√(σ² + ε), which equals (sW)x + s·(b − μ) + β.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def fold(network: nn.Module) -> None:
-    """Fold all batch norms that stand behind a layer, in place; the others stay as they are.
+    """Fold all batch norms that follow a layer, in place.
 
     Args:
         network: a `JointNetwork` in evaluation mode.
@@ -34,25 +34,25 @@ def fold(network: nn.Module) -> None:
     followed: list[tuple[Layer, _BatchNorm]] = pairs(network)
     for module in network.modules():
         if isinstance(module, Fusion):
-            # The norm of the sum of both halves: the layer holds the weights of both.
+            # The norm applies to the sum of both halves of the fusion.
             followed.append((module.mix, module.norm))
         elif isinstance(module, LearnedUpsampling):
             followed.append((module.convolution, module.norm))
     names = {module: name for name, module in network.named_modules()}
     for layer, norm in followed:
         absorb(layer, norm)
-        # timm's hold the activation that comes after them.
+        # timm's batch norms include the activation.
         network.set_submodule(names[norm], getattr(norm, "act", nn.Identity()).eval())
 
 
 @torch.no_grad()
 def absorb(layer: Layer, norm: _BatchNorm) -> None:
-    """Change a layer so that it gives what the norm makes of its output.
+    """Merge a batch norm into the layer before it.
 
     Args:
-        layer: of n·C outputs, which n = 1, or 4 where a pixel shuffle stands between the two: it
-            makes one channel of n neighboring outputs.
-        norm: of C channels.
+        layer: layer with n·C outputs: n = 1, or 4 with a pixel shuffle between the two, which
+            merges n adjacent outputs into one channel.
+        norm: batch norm of C channels.
     """
     times = len(layer.weight) // norm.num_features
     mean, variance, scale, shift = (
@@ -61,7 +61,7 @@ def absorb(layer: Layer, norm: _BatchNorm) -> None:
     )
     assert mean is not None
     assert variance is not None
-    # In float64, since it is done once and rounded once. The function takes linear layers, too.
+    # In float64, so that weights are rounded once. The function also accepts linear layers.
     bias = None if layer.bias is None else layer.bias.double()
     weight, shift = fuse_conv_bn_weights(
         layer.weight.double(), bias, mean, variance, norm.eps, scale, shift
@@ -71,17 +71,16 @@ def absorb(layer: Layer, norm: _BatchNorm) -> None:
 
 
 def pairs(network: nn.Module) -> list[tuple[Layer, _BatchNorm]]:
-    """Return layers with the batch norm that takes all of their output, and nothing else.
+    """Return pairs of layers and the batch norms that exclusively consume their outputs.
 
-    They are found by watching the network run once: neither the names of modules nor their order
-    say what is computed from what, and a network of timm may use a layer's output twice, or its
-    weights in another way than as they are.
+    They are found by tracing a run of the network: names and order of modules don't tell the data
+    flow, and a timm network may use a layer's output twice or modify its weights.
 
     Args:
-        network: of luminance, in evaluation mode.
+        network: network with luminance input, in evaluation mode.
     """
     some = next(network.parameters())
-    # The smallest size that every encoder takes; the global path scales it to its own.
+    # The smallest size that every encoder accepts; the global path rescales it.
     luminance_B1HW = torch.zeros(1, 1, 32, 32, dtype=some.dtype, device=some.device)
     with torch.no_grad(), Watch(network) as watch:
         network(luminance_B1HW)
@@ -94,13 +93,13 @@ def pairs(network: nn.Module) -> list[tuple[Layer, _BatchNorm]]:
 
 
 class Watch(TorchFunctionMode):
-    """Follows the outputs of a network's layers while it is active.
+    """Records how layers' outputs are used while it is active.
 
     Attributes:
-        followers: of each layer that ran, what took its outputs: a batch norm, or None for
+        followers: for each executed layer, the consumers of its outputs: a batch norm, or None for
             anything else.
-        sources: of each batch norm that ran, the layers whose outputs it took; None for any other
-            tensor.
+        sources: for each executed batch norm, the layers whose outputs it consumed; None for other
+            tensors.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -110,17 +109,17 @@ class Watch(TorchFunctionMode):
         self.norms = {id(m.running_mean): m for m in filter(is_foldable, modules)}
         self.followers: dict[Layer, list[_BatchNorm | None]] = {}
         self.sources: dict[_BatchNorm, list[Layer | None]] = {}
-        # With the tensor, whose id would otherwise be given to another one.
+        # Keeps the tensor alive, so that its id isn't reused.
         self.outputs: dict[int, tuple[Layer, Tensor]] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call `func`, and note what goes from where to where."""
+        """Call `func`, and record the data flow."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if result is not None and next(tensors(result), None) is None:
-            return result  # It was asked for its shape, or the like.
+            return result  # an attribute such as the shape
         norm = self.norms.get(id(args[1])) if func == functional.batch_norm else None
         if norm is not None:
             layer, _ = self.outputs.get(id(args[0]), (None, None))
@@ -129,7 +128,7 @@ class Watch(TorchFunctionMode):
             if id(tensor) in self.outputs:
                 self.followers[self.outputs[id(tensor)][0]].append(norm)
         if func in (functional.conv2d, functional.linear):
-            # Not so where the weight is made from the layer's own, as by weight standardisation.
+            # False if the weight is derived from the layer's own, as by weight standardization.
             layer = self.layers.get(id(args[1]))
             if layer is not None:
                 self.outputs[id(result)] = (layer, result)
@@ -138,7 +137,7 @@ class Watch(TorchFunctionMode):
 
 
 def is_foldable(module: nn.Module) -> TypeGuard[_BatchNorm]:
-    """Return whether it is a batch norm with statistics, or timm's with an activation."""
+    """Return whether a module is a batch norm with statistics, possibly timm's with activation."""
     plain = type(module) in (nn.BatchNorm1d, nn.BatchNorm2d)
     with_activation = isinstance(module, _BatchNorm) and hasattr(module, "act")
     return (plain or with_activation) and module.running_mean is not None
@@ -156,20 +155,20 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
-    """Return a copy for inference on the same device; it can't be trained nor stored.
+    """Return a faster copy for inference on the same device, which can't be trained or saved.
 
     Args:
-        network: stays as it is.
-        precision: "fp32", where results differ from the network's by rounding; "bf16", where they
-            differ by well below 1 ΔE on average; or "auto": bf16 where the device multiplies it in
-            hardware and fp32 elsewhere, since emulated it is slower by orders of magnitude.
+        network: network to copy.
+        precision: "fp32", which differs from the network by rounding; "bf16", which differs by well
+            below 1 ΔE on average; or "auto": bf16 on devices with hardware support, and otherwise
+            fp32, since emulation is slower by orders of magnitude.
 
     Raises:
         IrodoriError: the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise IrodoriError(
-            f"precision={precision} is unknown; it is one of {', '.join(PRECISIONS)}"
+            f"precision={precision} is unknown: choose one of {', '.join(PRECISIONS)}"
         )
     copy = deepcopy(network).eval().requires_grad_(False)
     fold(copy)
@@ -183,12 +182,12 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
 
 
 def to_bf16(network: JointNetwork) -> None:
-    """Change a network, in place, so that it computes in bf16 and is used like one in fp32.
+    """Convert a network to bf16, in place, keeping its fp32 interface.
 
-    Weights are stored in bf16, since autocast would convert all of them again at every call.
-    Luminance is scaled and normalized in fp32, since bf16 has no more than 128 steps from 0.5 to 1;
-    chrominance (see `network.output`), what hints change of it, and scene logits are fp32. Global
-    features are bf16 and are accepted in any precision.
+    Weights are stored in bf16, since autocast would convert them at every call. Luminance is scaled
+    and normalized in fp32, since bf16 has only 128 steps from 0.5 to 1; chrominance (see
+    `network.output`), its changes by hints, and scene logits are fp32. Global features are bf16 and
+    accepted in any precision.
     """
     for part in network.children():
         if part not in (network.output, network.hint_spread):

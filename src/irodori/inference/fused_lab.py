@@ -1,7 +1,7 @@
-"""CIE L*a*b* for full-size photos: kornia's conversions in fewer passes over memory.
+"""CIE L*a*b* for full-size photos: kornia's conversions with fewer passes over memory.
 
-With them `irodori colorize` took 29 s for 18 photos of twelve megapixels, with kornia's 43 s
-(two AVX2 cores). They work in fp32, in place, and can't be differentiated.
+They reduce the time of `irodori colorize` for 18 photos of twelve megapixels from 43 s to 29 s (two
+AVX2 cores). They work in fp32, in place, and are not differentiable.
 """
 
 import numpy as np
@@ -15,10 +15,10 @@ from irodori.color.lab import THRESHOLD
 XYZ_FROM_RGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
-"""XYZ of linear light under D65, as kornia has it."""
+"""Matrix from linear RGB to XYZ under D65, with kornia's digits."""
 WHITE = np.array([0.95047, 1.0, 1.08883])
 LINEAR_FROM_SHARES = (np.linalg.inv(XYZ_FROM_RGB) * WHITE).tolist()
-"""Matrix from X, Y and Z, as shares of white's, to linear light."""
+"""Matrix from X, Y and Z, relative to white, to linear RGB."""
 SLOPE, OFFSET, ROOT_OF_THRESHOLD = 7.787, 4 / 29, 0.2068966
 KNEE, LINE = 0.04045, 0.0031308
 
@@ -55,12 +55,12 @@ def _power_(values: Tensor, exponent: float) -> Tensor:
 
 
 def _up_to(limit: float, zero: float, values: Tensor) -> Tensor:
-    """Return values − zero up to a limit, and 0 beyond it."""
+    """Return values − zero up to a limit, and 0 above it."""
     return values - functional.threshold(values, limit, zero)
 
 
 def _linear(srgb: Tensor) -> Tensor:
-    # Up to the knee the power is one of next to nothing, which is 0.
+    # Below the knee, the power of a tiny number is 0.
     base = functional.threshold(srgb, KNEE, -0.055).add_(0.055).div_(1.055).clamp_(min=1e-30)
     return _power_(base, 2.4).add_(srgb - functional.threshold(srgb, KNEE, 0), alpha=1 / 12.92)
 
@@ -73,5 +73,5 @@ def _cube(root: Tensor) -> Tensor:
 
 def _encoded(light: Tensor) -> Tensor:
     curved = _power_(light.clamp(min=LINE), 1 / 2.4).mul_(1.055).sub_(0.055)
-    # The line lies above the curve beyond the point where they meet, and below it before.
+    # The line is below the curve before their intersection, and above it after.
     return torch.minimum(curved, 12.92 * light)

@@ -1,4 +1,4 @@
-"""Colors that sRGB hasn't, made paler until it has them, at the same luminance."""
+"""Gamut mapping: desaturate out-of-gamut colors at constant luminance."""
 
 import torch
 from torch import Tensor
@@ -6,21 +6,21 @@ from torch import Tensor
 from irodori.color import ColorSpace
 
 STEPS = 12
-"""Halvings of the range that the saturation is searched in: to 1/4096."""
+"""Number of bisection steps of the saturation, to a precision of 1/4096."""
 TOLERANCE = 1 / 1024
-"""Distance outside [0,1] that counts as a rounding error, and is clipped."""
+"""Distance outside [0,1] that is treated as a rounding error and clipped."""
 
 
 def into_gamut(space: ColorSpace, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-    """Join luminance and chrominance to sRGB that needs no clipping.
+    """Join luminance and chrominance to in-gamut sRGB.
 
-    Clipping would change luminance and hue. Where a color lies outside of sRGB, its distance to
-    gray of the same luminance is shortened by as much as it takes (bisection).
+    Clipping would change luminance and hue. Instead, colors outside of sRGB are moved toward gray
+    of the same luminance, as little as necessary (by bisection).
 
     Args:
-        space: that of luminance and chrominance.
-        luminance_B1HW: in [0,1].
-        chroma_BCHW: in any range, of the same size.
+        space: color space of luminance and chrominance.
+        luminance_B1HW: luminance in [0,1].
+        chroma_BCHW: chrominance of the same size, in any range.
 
     Returns:
         sRGB B×3×H×W fp32 in [0,1].

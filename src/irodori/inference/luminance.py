@@ -1,4 +1,4 @@
-"""The luminance of a photo's pixels, in parts and at the size at which the network sees it."""
+"""The luminance of a photo's pixels, in parts and at the working size."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,15 @@ Pixels = np.ndarray
 
 
 class PhotoLuminance:
-    """A photo's luminance in a color space, computed for the part that is asked for.
+    """A photo's luminance in a color space, computed on demand for parts.
 
     Args:
-        pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16; sepia and colors count by their
-            luminance.
-        space: the network's.
-        device: where the luminance is wanted.
+        pixels_HWC: H×W×1 (gray) or H×W×3 (sRGB), uint8 or uint16; colors are reduced to luminance.
+        space: color space of the network.
+        device: device of the returned luminance.
 
     Raises:
-        ValueError: these aren't a photo's pixels.
+        ValueError: the pixels have a wrong shape or type.
     """
 
     def __init__(self, pixels_HWC: Pixels, space: ColorSpace, device: torch.device) -> None:
@@ -36,7 +35,7 @@ class PhotoLuminance:
             or 0 in pixels_HWC.shape
         ):
             raise ValueError(
-                "pixels are H×W×1 or H×W×3 of uint8 or uint16, not"
+                "pixels must be H×W×1 or H×W×3, uint8 or uint16, not"
                 f" {'×'.join(map(str, pixels_HWC.shape))} of {pixels_HWC.dtype}"
             )
         self.white = np.iinfo(pixels_HWC.dtype).max
@@ -50,7 +49,7 @@ class PhotoLuminance:
         self.height, self.width = pixels_HWC.shape[:2]
         self.table: Tensor | None = None
         if pixels_HWC.shape[2] == 1:
-            # Gray has few levels, so that each is converted once.
+            # Gray has few levels, which are converted once in a table.
             self.table = self._encoded(
                 np.arange(self.white + 1)[None, :, None], self.white
             ).flatten()
@@ -60,7 +59,7 @@ class PhotoLuminance:
         return self._of(self.pixels_HWC[top:bottom])
 
     def pixels(self, rows_N: Sequence[int], columns_N: Sequence[int]) -> Tensor:
-        """Return the luminance of single pixels, N."""
+        """Return the luminance of N pixels."""
         places = zip(rows_N, columns_N, strict=True)
         pixels_NC = [self.pixels_HWC[row : row + 1][0, column] for row, column in places]
         return self._of(np.stack(pixels_NC)[None])[0, 0, 0]
@@ -72,8 +71,7 @@ class PhotoLuminance:
         return self.table.index_select(0, levels_HW.flatten()).view(1, 1, *levels_HW.shape)
 
     def whole(self) -> Tensor:
-        """Return all of it, 1×1×H×W fp32, made part by part: a conversion takes several times
-        as much memory for a moment."""
+        """Return the whole luminance, 1×1×H×W fp32, computed in parts to limit memory."""
         luminance_11HW = torch.empty(1, 1, self.height, self.width, device=self.device)
         step = max(1, PART // self.width)
         for top in range(0, self.height, step):
@@ -83,12 +81,11 @@ class PhotoLuminance:
     def at(self, height: int, width: int) -> Tensor:
         """Return the luminance of the photo scaled to a size, 1×1×height×width fp32 in [0,1].
 
-        As in training, it is the pixels that are scaled (bilinear, antialiased, 8 bit), and not the
-        luminance.
+        As in training, the pixels are scaled (bilinear, antialiased, 8 bits), not the luminance.
         """
         if (height, width) == (self.height, self.width):
             return self.whole()
-        # Across first, part by part, as it is done for the whole.
+        # Horizontally first, in parts, which equals scaling the whole.
         step = max(1, PART // self.width)
         narrow = []
         for top in range(0, self.height, step):
@@ -97,14 +94,14 @@ class PhotoLuminance:
         return self._encoded(_scaled(np.concatenate(narrow), height, width), 255)
 
     def _encoded(self, levels_HWC: np.ndarray, white: int) -> Tensor:
-        # Planes that lie one behind the other, which NumPy makes several times as fast as torch.
+        # Contiguous planes, which NumPy copies several times faster than torch.
         levels_CHW = np.ascontiguousarray(levels_HWC.transpose(2, 0, 1), dtype=np.float32)
         rgb_CHW = torch.from_numpy(levels_CHW).to(self.device) / white
         return self.space.luminance(rgb_CHW[None].expand(1, 3, -1, -1))
 
 
 PART = 1 << 18
-"""Pixels that are converted at a time."""
+"""Number of pixels converted at a time."""
 
 
 def _scaled(levels_HWC: Pixels, height: int, width: int) -> Pixels:
@@ -116,11 +113,11 @@ def _scaled(levels_HWC: Pixels, height: int, width: int) -> Pixels:
 
 
 def to_levels(rgb_13HW: Tensor, dtype: np.dtype) -> Pixels:
-    """Return float sRGB in [0,1] as H×W×3 of uint8 or uint16, rounded to the nearest level."""
+    """Convert float sRGB in [0,1] to H×W×3 uint8 or uint16, rounded to the nearest level."""
     white = np.iinfo(dtype).max
     levels_3HW = (rgb_13HW[0] * white).clamp_(0, white).round_().cpu().numpy()
     pixels_HW3 = np.empty((*levels_3HW.shape[1:], 3), dtype)
-    # Plane by plane: all at once takes ten times as long.
+    # Plane by plane, which is ten times faster.
     for channel, levels_HW in enumerate(levels_3HW):
         pixels_HW3[..., channel] = levels_HW
     return pixels_HW3

@@ -1,4 +1,4 @@
-"""Hints where they lie in a photo: what a network sees of them, leaves missing, holds likely."""
+"""Hints at their pixels of a photo: the network's input, its correction, and likely colors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,48 +23,49 @@ if TYPE_CHECKING:
     from irodori.inference.prepared_photo import PreparedPhoto
 
 RADIUS = 2
-"""A hint is a square of 2·RADIUS + 1 pixels of what the network sees."""
+"""A hint covers a square of 2·RADIUS + 1 pixels of the network's input."""
 SPREAD = 1 / 2
-"""Share of the short side over which a correction falls to 1/e.
+"""Distance, relative to the short side, at which a correction falls to 1/e.
 
-On 16 photographs, with ten random hints each, by a network that hadn't seen them: chrominance RMSE
-was 15.3 without hints and 12.5 with those that the network saw; corrected, 11.3 with 1/8, 10.6 with
-1/4 and 10.4 with 1/2 and 1."""
+On 16 unseen photographs with ten random hints each, the chrominance RMSE was 15.3 without hints and
+12.5 with hints as network input; with the correction, 11.3 for 1/8, 10.6 for 1/4, and 10.4 for 1/2
+and 1."""
 CONTRAST = 0.2
-"""Difference of luminance, in [0,1], over which a correction falls to 1/e.
+"""Difference of luminance, in [0,1], at which a correction falls to 1/e.
 
-There, RMSE was 10.7 with 0.1, 10.4 with 0.2 and 10.3 with 0.4, which lets more across edges."""
+On the same photographs, RMSE was 10.7 with 0.1, 10.4 with 0.2, and 10.3 with 0.4, which bleeds more
+across edges."""
 ROUNDS = 24
-"""Corrections, one upon the other, at most."""
+"""Largest number of successive corrections."""
 MET = 1e-3
-"""Difference of chrominance, in [0,1], from which on a hint counts as met: 0.2 ab units."""
+"""Tolerance of chrominance, in [0,1], within which a hint counts as met: 0.2 ab units."""
 STEPS = 16
-"""Halvings of the range in which a lightness is searched: to 0.0015 L*."""
+"""Number of bisection steps of the lightness, to a precision of 0.0015 L*."""
 LIKENESS = 4
-"""Power of the cosine by which similar places count: a likeness of 0.5 counts a sixteenth."""
+"""Exponent of the cosine similarity in the weights of positions: 0.5 counts as 1/16."""
 MIN_SHARE = 0.01
-"""Least probability of a color that is offered as likely."""
+"""Smallest probability of a likely color."""
 DISTINCT = 12.0
-"""Least distance between two colors that are offered, in ab units."""
+"""Smallest distance between two returned colors in ab units."""
 COMMON = (
     *((0, 0), (14, 18), (-4, -24), (-18, 30), (12, 28)),  # gray, skin, sky, leaves, wood
     *((12, -38), (38, 28), (4, 48), (22, -18), (-22, -2)),  # navy, brick, straw, violet, teal
 )
-"""a* and b* of colors that are common in photographs."""
+"""a* and b* of common colors in photographs."""
 
 
 class PlacedHints:
-    """The hints of a photo; of several closer than 2·RADIUS, the last one counts.
+    """The hints of a photo; of several hints closer than 2·RADIUS, the last one is used.
 
-    (Chrominance has a position for two pixels: unlike colors at neighbors can't both be met.)
+    (Chrominance has half the resolution: different colors at neighboring pixels can't both be met.)
 
     Args:
         hints: at least one.
-        luminance: of the photo, in the network's color space.
-        seen_11hw: the luminance that the network sees.
+        luminance: luminance of the photo, in the network's color space.
+        seen_11hw: luminance at the working size.
 
     Raises:
-        IrodoriError: a hint lies outside of the photo, or there are too many.
+        IrodoriError: a hint lies outside the photo, or there are too many.
     """
 
     def __init__(self, hints: Sequence[Hint], luminance: PhotoLuminance, seen_11hw: Tensor) -> None:
@@ -89,9 +90,9 @@ class PlacedHints:
         self.chroma_CN = chroma_of(luminance.space, self.luminance_N, ab_2N)
 
     def planes(self) -> Tensor:
-        """Return what the network sees of the hints, 1×(C + 1)×h×w.
+        """Return the network's input for the hints, 1×(C + 1)×h×w.
 
-        Chrominance where a hint is and 0 elsewhere; the last channel is 1 where a hint is.
+        It has the chrominance at hints and 0 elsewhere; the last channel is 1 at hints.
         """
         channels = len(self.chroma_CN)
         planes_1Mhw = self.seen_11hw.new_zeros(1, channels + 1, *self.seen_11hw.shape[-2:])
@@ -105,17 +106,17 @@ class PlacedHints:
         return planes_1Mhw
 
     def met_by(self, chroma_1Chw: Tensor) -> Tensor:
-        """Return predicted chrominance, corrected so that the photo has the hints' colors at them.
+        """Correct predicted chrominance so that the photo has the hints' colors at their positions.
 
-        What is missing at the hints after upsampling is interpolated by the kernel
-        exp(−distance/SPREAD − (difference of luminance/CONTRAST)²): it is 1 at a hint and falls
-        off with the distance and across edges. It is positive definite, so that all hints can be
-        met; not smooth in the distance, so that unlike hints side by side make hardly any colors
-        beyond both; and smooth in luminance, so that fine detail changes colors little.
-        Upsampling mixes neighbors, so what is left is corrected again.
+        The remaining error at the hints after upsampling is interpolated with the kernel
+        exp(−distance/SPREAD − (difference of luminance/CONTRAST)²), which is 1 at a hint and falls
+        off with distance and across edges. The kernel is positive definite, so that all hints can
+        be met; not smooth in distance, so that different hints close together hardly overshoot; and
+        smooth in luminance, so that fine detail hardly affects colors. Since upsampling mixes
+        neighbors, the remaining error is corrected again.
 
         Args:
-            chroma_1Chw: 1×C×⌈h/2⌉×⌈w/2⌉.
+            chroma_1Chw: chrominance, 1×C×⌈h/2⌉×⌈w/2⌉.
         """
         luminance_hw = reduce_chroma(self.seen_11hw)[0, 0]
         height, width = luminance_hw.shape
@@ -138,15 +139,15 @@ class PlacedHints:
 
 
 def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
-    """Return the row and column of the pixel that a hint lies in.
+    """Return row and column of a hint's pixel.
 
     Raises:
-        IrodoriError: it lies outside of the photo.
+        IrodoriError: the hint lies outside the photo.
     """
     x, y = (hint.x * width, hint.y * height) if hint.relative else (hint.x, hint.y)
     if x > width or y > height:
         raise IrodoriError(
-            f"{name} lies at x {hint.x:g}, y {hint.y:g}, outside of the photo of {width}×{height}"
+            f"{name} lies at x {hint.x:g}, y {hint.y:g}, outside the photo of {width}×{height}"
             " pixels"
         )
     return min(int(y), height - 1), min(int(x), width - 1)
@@ -155,7 +156,7 @@ def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
 def scaled_place(
     place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
 ) -> tuple[int, int]:
-    """Return the row and column of a pixel in a photo that is scaled to another size."""
+    """Return row and column of a pixel after scaling the photo to another size."""
     row, column = (
         int((line + 0.5) * seen / whole)
         for line, seen, whole in zip(place, seen_size, size, strict=True)
@@ -164,16 +165,16 @@ def scaled_place(
 
 
 def ab_of(colors: Sequence[str]) -> Tensor:
-    """Return a* and b*, 2×N, of "#rrggbb"."""
+    """Return the a* and b*, 2×N, of colors "#rrggbb"."""
     levels_N3 = torch.tensor([list(bytes.fromhex(color[1:])) for color in colors])
     return rgb_to_lab((levels_N3.T / 255)[None, :, None])[0, 1:, 0]
 
 
 def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
-    """Return the chrominance C×N in a space with which luminance has the given a* and b*.
+    """Return the chrominance C×N that, with the luminance, gives a* and b*.
 
-    Colors that sRGB doesn't have at this luminance are made paler. The L* that belongs to the
-    luminance depends on a* and b* in most spaces, and is searched by bisection.
+    Colors outside of sRGB at this luminance are desaturated. In most spaces, the L* for a luminance
+    depends on a* and b* and is found by bisection.
     """
     lab, luminance_111N = FusedLab(), luminance_N[None, None, None]
     half_ranges_2 = ab_2N.new_tensor(lab.chroma_range)
@@ -188,22 +189,23 @@ def chroma_of(space: ColorSpace, luminance_N: Tensor, ab_2N: Tensor) -> Tensor:
 
 
 def rgb_of(space: ColorSpace, luminance_N: Tensor, chroma_CN: Tensor) -> Tensor:
-    """Return sRGB 3×N in [0,1] of chrominance with luminance; paler where sRGB hasn't it."""
+    """Join luminance and chrominance to sRGB, 3×N in [0,1], desaturated into the gamut."""
     rgb_131N = into_gamut(space, luminance_N[None, None, None], chroma_CN[None, :, None])
     return rgb_131N[0, :, 0]
 
 
 def hex_of(rgb_3: Tensor) -> str:
-    """Return "#rrggbb" of sRGB in [0,1]."""
+    """Return sRGB in [0,1] as "#rrggbb"."""
     return "#" + bytes(to_uint8(rgb_3).tolist()).hex()
 
 
 def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count: int) -> list[str]:
-    """Return colors for a place; see `PreparedPhoto.likely_colors`.
+    """Return likely colors at a position; see `PreparedPhoto.likely_colors`.
 
-    First the predicted color, then those that are probable there: by the classes of a network that
-    predicts them, else by the predicted colors of similar places. A more saturated version of the
-    predicted color follows, since networks are pale where they aren't sure, and common colors.
+    The predicted color comes first, then other probable ones: from the color classes of a network
+    that predicts them, or else from the predicted colors at similar positions. A more saturated
+    version of the predicted color follows, since uncertain predictions are pale, and then common
+    colors.
     """
     network, space, luminance = photo.network, photo.luminance.space, photo.luminance
     size, seen_size = (luminance.height, luminance.width), photo.seen_11hw.shape[-2:]
@@ -224,7 +226,7 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
         share_Q = prediction_1Qhw[0, :, y // stride, x // stride].float().softmax(0)
         ab_2Q = centers().T.to(share_Q)
     else:
-        # At the stride of the local features, which is 8.
+        # At the stride of the local features, 8.
         cells_1Chw = functional.avg_pool2d(chroma_1Chw, 4, ceil_mode=True)
         cells_11hw = functional.avg_pool2d(photo.mirrored_11hw, 8, ceil_mode=True)
         ab_2hw = rgb_to_lab(into_gamut(space, cells_11hw, cells_1Chw))[0, 1:]
@@ -247,10 +249,10 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
 def _shares_by_likeness(
     features_1Chw: Tensor, ab_2hw: Tensor, place: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean colors 2×Q of bins of a*b*, and their shares Q, of places like one.
+    """Return mean colors (2×Q) and shares (Q) of a*b* bins, over positions similar to `place`.
 
-    A place counts by the cosine between its features and those of the one, less their mean over
-    the photo: what all places have in common says nothing.
+    Positions are weighted by the cosine similarity of their features after subtracting the mean
+    over the photo, which carries no information.
     """
     features_1Chw = features_1Chw.float() - features_1Chw.float().mean((2, 3), keepdim=True)
     here_1C11 = features_1Chw[:, :, place[0], place[1], None, None]

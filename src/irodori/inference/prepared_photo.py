@@ -1,4 +1,4 @@
-"""`PreparedPhoto`: a photo with all that the network finds in it before it chooses colors."""
+"""`PreparedPhoto`: a photo with the features that don't depend on hints."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from irodori.inference.colorizer import Colorizer
 
 TILE = 1024
-"""Side in pixels of the square that the network sees in one piece; larger photos are tiled."""
+"""Side in pixels of the largest square processed as a whole; larger photos are tiled."""
 MARGIN = 16
-"""Pixels by which a photo is mirrored beyond its borders before the network sees it.
+"""Width in pixels of mirrored borders that are added to the network's input.
 
-Networks see zeros there, and color borders worse: on the photographs of folds 0 and 2 of the
-sample, by networks of experiments/starter that hadn't seen them, the chrominance RMSE of the outer
-12 pixels was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and of the whole
+Otherwise networks see zeros beyond the border and colorize it worse. On unseen photographs (folds 0
+and 2 of the sample, networks of experiments/starter), the chrominance RMSE of the outer 12 pixels
+was 11.97 without, 11.35 with 16 and 11.28 with 32 mirrored pixels, and that of whole photographs
 12.13, 12.04 and 12.03."""
 
 
@@ -37,8 +37,8 @@ class Colored(NamedTuple):
     """A colorized photo.
 
     Attributes:
-        pixels_HW3: sRGB, of the photo's size and depth (uint8 or uint16); `Rows` of `Rows`.
-        scenes: names with probabilities, the likeliest first; empty without classification.
+        pixels_HW3: sRGB of the photo's size and depth (uint8 or uint16); `Rows` if the photo is.
+        scenes: probabilities by name, most likely first; empty without classification.
         work_size: height and width at which the network saw the photo.
     """
 
@@ -48,13 +48,13 @@ class Colored(NamedTuple):
 
 
 class PreparedPhoto:
-    """A photo with its local and global features, which don't depend on hints.
+    """A photo with its local and global features.
 
-    It can be colored again and again with other hints, which takes a part of the time. Made by
-    `Colorizer.prepare`; use it in one thread at a time.
+    It can be colorized repeatedly with different hints, in a fraction of the time. Created by
+    `Colorizer.prepare`; not safe for concurrent use by several threads.
 
     Args:
-        colorizer: whose network and settings are used.
+        colorizer: colorizer whose network and settings are used.
         pixels_HWC, style_1G: see `Colorizer.color`.
     """
 
@@ -66,7 +66,8 @@ class PreparedPhoto:
         with torch.inference_mode():
             self.luminance = PhotoLuminance(pixels_HWC, colorizer.space, colorizer.device)
             self.seen_11hw = colorizer.seen(self.luminance)
-            # Even, so that the chrominance stays where it is; a mirror is less than the photo.
+            # Even, so that chrominance stays aligned; a mirrored border must be smaller than the
+            # photo.
             self.margin = tuple(
                 min(MARGIN, (side - 1) // 2 * 2) for side in self.seen_11hw.shape[-2:]
             )
@@ -86,13 +87,13 @@ class PreparedPhoto:
         """Colorize the photo.
 
         Args:
-            hints: colors that are known; they are met (before `saturation` changes all colors).
-            check: is called several times a second and may raise an exception to end the work.
+            hints: known colors, which the result has (before `saturation` changes all colors).
+            check: called several times per second; may raise an exception to cancel.
 
         Raises:
-            IrodoriError: there is no memory even for small parts, or the checkpoint is damaged; or
-                there are hints, and one lies outside of the photo, or the model takes none, or the
-                photo is too large to be seen in one piece.
+            IrodoriError: there is not enough memory even for small parts, or the checkpoint is
+                damaged; with hints, also if one lies outside the photo, the model doesn't support
+                hints, or the photo is too large to be processed as a whole.
         """
         with torch.inference_mode():
             if hints:
@@ -102,7 +103,7 @@ class PreparedPhoto:
             else:
                 chroma_1Chw = self._within_margin(self._without_hints())
             if not chroma_1Chw.isfinite().all():
-                raise IrodoriError("the network gives no numbers: its checkpoint is damaged")
+                raise IrodoriError("the network's output is not finite: its checkpoint is damaged")
             if hints:
                 chroma_1Chw = placed.met_by(chroma_1Chw)
             pixels_HW3 = self._joined(self.luminance, chroma_1Chw, self.seen_11hw, check)
@@ -110,14 +111,14 @@ class PreparedPhoto:
         return Colored(pixels_HW3, self.scenes, work_size)
 
     def likely_colors(self, x_share: float, y_share: float, count: int = 8) -> list[str]:
-        """Return colors that the network holds likely at a place, "#rrggbb", the likeliest first.
+        """Return likely colors at a position as "#rrggbb", most likely first.
 
-        They have the photo's own lightness there and differ visibly, so that there may be fewer
-        where it is nearly black or white. Colors that are common in photographs fill the list up.
+        They have the photo's lightness at the position and differ visibly, so there may be fewer at
+        nearly black or white positions. The list is filled up with common colors.
 
         Args:
-            x_share, y_share: the place as shares of width and height, 0 to 1.
-            count: of colors, at most.
+            x_share, y_share: position as shares of width and height, 0 to 1.
+            count: largest number of colors.
 
         Raises:
             IrodoriError: the photo is too large to be seen in one piece.
@@ -127,7 +128,7 @@ class PreparedPhoto:
 
     @cached_property
     def local(self) -> Local:
-        """Its local features, with those of its mirrored borders.
+        """The photo's local features, including mirrored borders.
 
         Raises:
             IrodoriError: the photo is too large to be seen in one piece.
@@ -135,8 +136,8 @@ class PreparedPhoto:
         height, width = self.mirrored_11hw.shape[-2:]
         if height * width > TILE * TILE:
             raise IrodoriError(
-                f"hints need a photo in one piece, and the network would see {width}×{height}"
-                " pixels, too many at once: choose a smaller --work-size"
+                f"hints require processing the photo as a whole, but {width}×{height}"
+                " pixels are too many: choose a smaller --work-size"
             )
         return self.network.backbone.local_features(self.mirrored_11hw)
 
@@ -145,18 +146,18 @@ class PreparedPhoto:
         return functional.pad(planes_1Phw, (x, x, y, y), mode="reflect")
 
     def _within_margin(self, chroma_1Chw: Tensor) -> Tensor:
-        """Return the part of the chrominance that is the photo's: 1×C×⌈h/2⌉×⌈w/2⌉."""
+        """Return the chrominance without mirrored borders: 1×C×⌈h/2⌉×⌈w/2⌉."""
         (y, x), (height, width) = self.margin, self.seen_11hw.shape[-2:]
         y, x = y // 2, x // 2
         return chroma_1Chw[:, :, y : y + (height + 1) // 2, x : x + (width + 1) // 2]
 
     def _decoded(self, hints_1Mhw: Tensor | None = None) -> Tensor:
-        """Return the chrominance of the photo and its mirrored borders, in one piece."""
+        """Return the chrominance of the photo with mirrored borders, processed as a whole."""
         size = self.mirrored_11hw.shape[-2:]
         return self.network.decode(self.local, size, self.global_1G, hints_1Mhw)
 
     def _without_hints(self) -> Tensor:
-        """Return the chrominance of the photo and its mirrored borders, in one piece or tiles."""
+        """Return the chrominance of the photo with mirrored borders, as a whole or in tiles."""
         height, width = self.mirrored_11hw.shape[-2:]
         tile = TILE
         if height * width <= TILE * TILE:
@@ -165,7 +166,7 @@ class PreparedPhoto:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-            self.__dict__.pop("local", None)  # it takes memory
+            self.__dict__.pop("local", None)  # frees memory
             tile = max(height, width) // 2
             self.colorizer.report(f"not enough memory for {width}×{height} pixels: trying tiles")
         field = self.colorizer.field
@@ -187,11 +188,11 @@ class PreparedPhoto:
         seen_11hw: Tensor,
         check: Callable[[], None],
     ) -> Pixels:
-        """Join the photo's own luminance with its chrominance, part by part."""
+        """Join the photo's luminance with the predicted chrominance, part by part."""
         space, saturation = self.colorizer.space, self.colorizer.settings.saturation
         height, width = luminance.height, luminance.width
         if width > PART and not is_rows(luminance.pixels_HWC):
-            # Parts are whole rows: a photo of so long ones is joined lying on its side.
+            # Parts consist of whole rows: very wide photos are transposed first.
             turned = PhotoLuminance(
                 np.ascontiguousarray(luminance.pixels_HWC.swapaxes(0, 1)),
                 space,

@@ -1,4 +1,4 @@
-"""Settings of a colorization, the same for the command, the web page and Python."""
+"""Settings of a colorization, shared by the command, the web page and Python."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,23 +6,23 @@ from typing import Literal
 from irodori.utils.errors import check_range
 
 WORK_SIZE = 256
-"""Short side in pixels at which the network sees photos: what it is trained with."""
+"""Default short side in pixels of the network's input, as in training."""
 NATIVE: Literal["native"] = "native"
 MAX_SATURATION = 2.0
 
 
 @dataclass(frozen=True)
 class ColorizeSettings:
-    """Settings of how the network colorizes photos.
+    """Settings of a colorization.
 
     Args:
-        work_size: the short side in pixels at which the network sees a photo, from 32 on;
-            "native": the photo's own.
-        saturation: 1 leaves the colors as they are, 0 makes them gray, 2 doubles them.
-        style_strength: the share of the style image in the global features, 0 to 1.
+        work_size: short side in pixels at which the network sees a photo, at least 32; "native":
+            the photo's own size.
+        saturation: factor of the saturation, from 0 (gray) to 2.
+        style_strength: weight of the style image in the global features, 0 to 1.
 
     Raises:
-        IrodoriError: one is out of range.
+        IrodoriError: a setting is out of range.
     """
 
     work_size: int | Literal["native"] = WORK_SIZE

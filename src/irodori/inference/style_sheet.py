@@ -1,4 +1,4 @@
-"""Photos against styles: each photo with the scene of each style image."""
+"""Sheets of photos colorized in several styles."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,16 +13,16 @@ from irodori.inference.contact_sheet import Picture, contact_sheet, gray_of
 from irodori.utils.errors import IrodoriError
 
 CELL = (256, 192)
-"""Width and height of the box that a picture is fitted into, in pixels."""
+"""Width and height in pixels of the box for each picture."""
 SIDE = 512
-"""Longer photos are scaled down to this before they are colored, in pixels."""
+"""Longer side in pixels to which photos are scaled down before colorizing."""
 
 
 def read_small(paths: Sequence[Path], report: Callable[[str], None]) -> list[Image.Image]:
-    """Return photos as 8-bit RGB of at most SIDE × SIDE pixels.
+    """Read photos as 8-bit RGB of at most SIDE × SIDE pixels.
 
     Args:
-        report: takes a line for each that can't be read; it is left out.
+        report: called with a message for each unreadable photo, which is skipped.
     """
     photos = []
     for path in paths:
@@ -39,13 +39,13 @@ def read_small(paths: Sequence[Path], report: Callable[[str], None]) -> list[Ima
 def style_sheet(
     colorizer: Colorizer, photos: Sequence[Image.Image], styles: Sequence[Image.Image]
 ) -> Image.Image:
-    """Return a row for each photo: its gray, then each style on top decides its colors.
+    """Return a sheet with a row per photo: the gray photo, then its colors in each style.
 
     Args:
-        photos, styles: RGB.
+        photos, styles: RGB images.
 
     Raises:
-        IrodoriError: the model has no global features to take from a style.
+        IrodoriError: the model has no global features.
     """
     vectors = [colorizer.global_features([np.asarray(style)]) for style in styles]
     rows: list[list[Picture | None]] = [[None, *styles]]

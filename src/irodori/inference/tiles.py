@@ -1,4 +1,4 @@
-"""Predict the chrominance of a large photo in tiles, by the network's receptive field."""
+"""Predicting the chrominance of a large photo in overlapping tiles, by the receptive field."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from irodori.network import JointNetwork
 from irodori.utils.errors import IrodoriError, is_out_of_memory
 
 LIMIT = 4096
-"""Pixels of the longest probe; what looks further counts as unbounded."""
+"""Length in pixels of the longest probe; a larger field counts as unbounded."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """Luminance pixels that the chrominance of an aligned block depends on, besides its own.
+    """Numbers of luminance pixels around an aligned block that its chrominance depends on.
 
-    A block is `step`×`step` pixels whose corner lies at multiples of `step`.
+    A block has `step`×`step` pixels, with its corner at multiples of `step`.
     """
 
     step: int
@@ -48,26 +48,25 @@ def predict_in_tiles(
     field: Field,
     report: Callable[[str], None],
 ) -> Tensor:
-    """Return what `network.color` gives for the whole photo, computed tile by tile.
+    """Compute `network.color` for a whole photo tile by tile.
 
-    Tiles begin at multiples of the field's step and overlap by the field, so that each output is
-    computed from all that it depends on; it differs from the whole by floating-point rounding.
-    Where memory runs out, tiles are halved.
+    Tiles begin at multiples of the field's step and overlap by the receptive field, so that the
+    result differs from processing the whole photo only by rounding. If memory runs out, the tile
+    size is halved.
 
     Args:
         network: in evaluation mode.
         luminance_1HW: in [0,1].
         global_1G: global features; None for a network without them.
-        tile: side in pixels of the square that goes through the network at once, overlaps included;
-            it is increased where the overlaps leave nothing of it.
+        tile: side in pixels of a tile including overlaps; increased if the overlaps leave nothing.
         field: the network's receptive field.
-        report: takes a line when tiles are made smaller.
+        report: called with a message when the tile size is reduced.
 
     Returns:
         C×⌈H/2⌉×⌈W/2⌉ fp32 on the CPU.
 
     Raises:
-        IrodoriError: memory doesn't suffice for the smallest tiles.
+        IrodoriError: there is not enough memory for the smallest tiles.
     """
     height, width = luminance_1HW.shape[-2:]
     above, below, left, right = (
@@ -78,7 +77,7 @@ def predict_in_tiles(
     tile = max(tile, smallest)
 
     def parts_of(part: Part) -> list[Part]:
-        """Cut a part into what tiles yield without their overlaps."""
+        """Divide a part into the areas of tiles without overlaps."""
         return cut(
             part,
             height if height <= tile else tile - above - below,
@@ -101,7 +100,7 @@ def predict_in_tiles(
             pending = [finer for coarse in pending for finer in parts_of(coarse)]
             continue
         pending.pop()
-        # Chrominance has half the size, and parts begin at even pixels.
+        # Chrominance has half the resolution, and parts begin at even pixels.
         half = Part(*((side + 1) // 2 for side in part))
         y, x = (part.top - top) // 2, (part.left - start) // 2
         chroma_Chw[:, half.top : half.bottom, half.left : half.right] = seen_Chw[
@@ -111,7 +110,7 @@ def predict_in_tiles(
 
 
 def cut(part: Part, height: int, width: int, step: int) -> list[Part]:
-    """Cut a part into equal parts of at most height×width pixels, at multiples of step."""
+    """Divide a part into equal parts of at most height×width pixels, at multiples of step."""
     return [
         Part(top, bottom, left, right)
         for top, bottom in _spans(part.top, part.bottom, height, step)
@@ -126,10 +125,10 @@ def _spans(start: int, end: int, longest: int, step: int) -> list[tuple[int, int
 
 
 def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
-    """Return half a tile's side, at least the smallest.
+    """Return half the side of a tile, but at least the smallest one.
 
     Raises:
-        IrodoriError: it is the smallest already.
+        IrodoriError: the tile is already the smallest.
     """
     if tile <= smallest:
         raise IrodoriError(
@@ -143,17 +142,17 @@ def smaller(tile: int, smallest: int, report: Callable[[str], None]) -> int:
 
 @torch.inference_mode()
 def receptive_field(network: JointNetwork) -> Field | None:
-    """Return the field of `network.color` for given global features; None where it is unbounded.
+    """Return the field of `network.color` for given global features; None if it is unbounded.
 
-    It is observed, not calculated: NaN passes through convolutions, norms, activations, pooling and
-    attention alike, whatever the weights, so a NaN pixel makes exactly those outputs NaN that
-    depend on it. Attention over the whole photo, squeeze-and-excitation and other means over all
-    positions are unbounded.
+    It is measured, not calculated: NaN propagates through convolutions, norms, activations, pooling
+    and attention for any weights, so that a NaN pixel makes exactly the outputs NaN that depend on
+    it. Attention over the whole photo, squeeze-and-excitation and other means over all positions
+    are unbounded.
 
     Args:
         network: in evaluation mode.
     """
-    # On a GPU an algorithm may spread NaN further than numbers.
+    # On a GPU, algorithms may spread NaN further than values.
     network = deepcopy(network).cpu().float()
     step = network.backbone.step
     global_BC = None
@@ -178,12 +177,12 @@ def receptive_field(network: JointNetwork) -> Field | None:
 
 
 def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple[int, int] | None:
-    """Return how many pixels before and after a block it depends on; None: the probe is too short.
+    """Return the field before and after a block in pixels; None if the probe is too short.
 
     Args:
-        spoiled: which of the chrominance's lines are no numbers, for luminance (length × step)
-            whose first dimension is the one looked along.
-        blocks: the probe's length in blocks.
+        spoiled: returns which lines of chrominance are NaN, for luminance (length × step) whose
+            first dimension is the probed one.
+        blocks: length of the probe in blocks.
     """
 
     def spoiled_blocks(first: int, last: int) -> list[bool]:
@@ -192,8 +191,8 @@ def _reach(spoiled: Callable[[Tensor], Tensor], step: int, blocks: int) -> tuple
         found: list[bool] = spoiled(luminance_HW).unflatten(0, (blocks, -1)).any(1).tolist()
         return found
 
-    # The field is the same for every block: all pixels on one side of the middle are spoiled, and
-    # then as few of the middle block's own lines as still spoil the outermost block found.
+    # The field is the same for every block. First all pixels on one side of the middle are set to
+    # NaN, then as few lines of the middle block as still affect the outermost block found.
     start, end = blocks // 2 * step, (blocks // 2 + 1) * step
     first = spoiled_blocks(start, blocks * step).index(True)
     last = blocks - 1 - spoiled_blocks(0, end)[::-1].index(True)

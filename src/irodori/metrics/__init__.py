@@ -1,4 +1,4 @@
-"""Metrics of colorization; every metric names its protocol. Here is what own metrics need."""
+"""Metrics of colorization, each with a documented protocol; here is what own metrics need."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

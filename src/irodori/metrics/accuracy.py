@@ -1,4 +1,4 @@
-"""Scene accuracy: how often the scene is recognized."""
+"""Scene accuracy."""
 
 from typing import ClassVar
 
@@ -10,21 +10,21 @@ from irodori.metrics.catalog import METRICS
 
 
 class Accuracy(SceneMetric):
-    """The share of photographs with a class whose likeliest scene is the right one, in percent."""
+    """Top-1 scene accuracy in percent, over photographs with a class."""
 
     info = METRICS["accuracy"]
     guesses: ClassVar[int] = 1
-    """Number of the likeliest scenes that may hold the right one."""
+    """k of the top-k accuracy."""
 
     def measure(self, logits_C: Tensor, label: int) -> Tensor | None:
         """Return 100 or 0 for one photograph; None if it has no class (−1).
 
         Args:
-            logits_C: a number per scene, the largest for the likeliest.
-            label: the right scene, 0…C−1, or −1.
+            logits_C: logits of C scenes.
+            label: true scene, 0…C−1, or −1.
 
         Raises:
-            ValueError: logits are not finite or of another number than the scenes.
+            ValueError: logits are not finite, or their number differs from the number of scenes.
         """
         scenes = len(self.counts) - 1
         if logits_C.shape != (scenes,):
@@ -38,7 +38,7 @@ class Accuracy(SceneMetric):
 
 
 class AccuracyTop5(Accuracy):
-    """The share of photographs with a class that is among the five likeliest scenes, in percent."""
+    """Top-5 scene accuracy in percent, over photographs with a class."""
 
     info = METRICS["accuracy_top5"]
     guesses = 5

@@ -1,4 +1,4 @@
-"""AuC: the area under the curve of how many pixels are right within a distance.
+"""AuC: area under the curve of the share of pixels within an error threshold.
 
 R. Zhang, P. Isola, A. A. Efros: *Colorful Image Colorization*, 2016.
 """
@@ -12,18 +12,17 @@ from irodori.metrics.pair import Pair
 from irodori.metrics.prior import AbPrior
 
 FARTHEST = 150
-"""The largest distance looked at, in ab units."""
+"""Largest threshold in ab units."""
 
 
 def pixel_scores(pair: Pair) -> Tensor:
-    """Return each pixel's own area under the curve, whose mean over pixels is the AuC.
+    """Return the area under the curve for each pixel; its mean over pixels is the AuC.
 
-    A pixel is right from t = ⌈distance⌉ on. By the trapezoid rule over t = 0…150 its area is
-    150.5 − ⌈distance⌉ steps: half a step belongs to the rise before it, which there is none of
-    where the distance is 0.
+    A pixel is correct for thresholds t ≥ ⌈distance⌉. By the trapezoidal rule over t = 0…150, its
+    area is 150.5 − ⌈distance⌉ steps, including half a step for the rise, or 150 for distance 0.
 
     Returns:
-        percent, 0…100, float64, H×W.
+        Percent, 0…100, H×W float64.
     """
     first = pair.ab_error.norm(dim=0).double().ceil()
     area = torch.where(first == 0, FARTHEST, FARTHEST + 0.5 - first)
@@ -31,7 +30,7 @@ def pixel_scores(pair: Pair) -> Tensor:
 
 
 class RawAuC(PairMetric):
-    """AuC in which every pixel counts the same."""
+    """AuC with equal weights of pixels."""
 
     info = METRICS["auc"]
 
@@ -41,14 +40,14 @@ class RawAuC(PairMetric):
 
 
 class BalancedAuC(PairMetric):
-    """AuC in which each pixel is weighted by how rare its true color is.
+    """AuC with pixels weighted by the rarity of their true colors.
 
-    Overall it is the weighted mean over all pixels of all photographs, where each photograph
-    counts the same: Σ mean(weight · score) / Σ mean(weight).
+    Over several photographs it is Σ mean(weight · score) / Σ mean(weight), with means over the
+    pixels of each photograph.
 
     Args:
         num_classes: see `PhotographMetric`.
-        prior: how frequent colors are.
+        prior: frequencies of colors.
     """
 
     info = METRICS["auc_balanced"]
@@ -59,7 +58,7 @@ class BalancedAuC(PairMetric):
         self.prior = prior
 
     def measure(self, pair: Pair) -> Tensor:
-        """Return the percentage of the photograph alone, and its mean weight."""
+        """Return the photograph's percentage and its mean weight."""
         weights_HW = self.prior.weights(pair.true_lab[1:])
         mean = weights_HW.mean()
         return torch.stack([(weights_HW * pixel_scores(pair)).mean() / mean, mean])

@@ -1,8 +1,8 @@
-"""The base classes of metrics: a class derived from one of them is all that a new metric needs.
+"""Base classes of metrics. A new metric is a class derived from one of them.
 
-Name the class in a YAML of the group `metrics`, with `_partial_: true`: one is made for each row
-of a table. A constructor that names `num_classes` (the number of scenes) or `prior` (an `AbPrior`)
-among its parameters is given them; further arguments come from the YAML.
+Name the class in a YAML file of the group `metrics`, with `_partial_: true`; an instance is created
+for each row of a table. The constructor receives `num_classes` (the number of scenes) and `prior`
+(an `AbPrior`) if it has parameters of these names; further arguments come from the YAML.
 """
 
 from abc import abstractmethod
@@ -18,19 +18,19 @@ from irodori.utils.errors import IrodoriError
 
 
 class ColorizationMetric(Metric):
-    """Base class of metrics, as `Evaluation` uses them.
+    """Base class of all metrics, used by `Evaluation`.
 
     Raises:
-        IrodoriError: something that it needs is missing, such as a file of weights.
+        IrodoriError: a requirement is missing, such as a file of weights.
     """
 
     full_state_update = False
     info: ClassVar[MetricInfo]
     slow: ClassVar[bool] = False
-    """Whether it is measured only where `perceptual` is true."""
+    """Whether the metric is only measured if `perceptual` is true."""
 
     def __init__(self) -> None:
-        # The cache of torchmetrics would outlive `PhotographMetric.add`.
+        # `PhotographMetric.add` doesn't invalidate torchmetrics' cache.
         super().__init__(compute_with_cache=False)
         if step := self.missing():
             names = " and ".join(info.name for info in self.infos())
@@ -38,40 +38,40 @@ class ColorizationMetric(Metric):
 
     @classmethod
     def infos(cls) -> tuple[MetricInfo, ...]:
-        """Return the descriptions of all that it measures."""
+        """Return the descriptions of the measured values."""
         return (cls.info,)
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return what to do before it can be measured here; None if it can be."""
+        """Return how to install a missing requirement; None if the metric can be measured."""
         return None
 
     @abstractmethod
     def record(self, pair: Pair, label: int, logits_C: Tensor | None) -> dict[str, float]:
-        """Measure one photograph, add it, and return its columns of per_image.csv.
+        """Measure a photograph, accumulate it, and return its columns of per_image.csv.
 
         Args:
             pair: the colorized and the true photograph.
-            label: its scene, 0 to C−1, or −1 for none.
-            logits_C: what the network says of the scene, or None.
+            label: true scene, 0 to C−1, or −1 for none.
+            logits_C: scene logits of the network, or None.
         """
 
     def values(self) -> dict[str, float]:
-        """Return each metric over all photographs of all ranks; NaN where it isn't defined."""
+        """Return each metric over all photographs of all ranks; NaN if undefined."""
         return {self.info.name: float(self.compute())}
 
 
 class PhotographMetric(ColorizationMetric):
-    """The mean over photographs of a metric, in all and per scene, by sums and counts.
+    """The mean of a metric over photographs, overall and per scene, from sums and counts.
 
-    Ranks only add up their sums, so they may have any number of photographs, or none.
+    Ranks add their sums, so each may have any number of photographs, or none.
 
     Args:
-        num_classes: number of scenes; photographs of class −1 count in the overall mean only.
+        num_classes: number of scenes; photographs of class −1 only count in the overall mean.
     """
 
     weighted: ClassVar[bool] = False
-    """Whether `measure` returns two numbers: the photograph's own, and its weight in the mean."""
+    """Whether `measure` returns two numbers: the photograph's value and its weight in the mean."""
     sums: Tensor
     weights: Tensor
     counts: Tensor
@@ -79,7 +79,8 @@ class PhotographMetric(ColorizationMetric):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         for name in ("sums", "weights", "counts"):
-            # float64, so that the order of the sums does not show; the last entry is class −1.
+            # float64, so that the order of summation has no visible effect; the last entry is class
+            # −1.
             zeros = torch.zeros(num_classes + 1, dtype=torch.float64)
             self.add_state(name, zeros, dist_reduce_fx="sum")
 
@@ -90,12 +91,12 @@ class PhotographMetric(ColorizationMetric):
         return (name, name + WEIGHT) if self.weighted else (name,)
 
     def add(self, value: Tensor | float | None, label: int = -1) -> dict[str, float]:
-        """Count what `measure` returned for a photograph of a scene, and return it by column.
+        """Accumulate the result of `measure` for a photograph, and return it by column.
 
-        None, of a photograph that the metric isn't defined of, counts nowhere.
+        None, for a photograph without a defined value, is ignored.
 
         Raises:
-            ValueError: the value is not finite or of another shape, or there is no such scene.
+            ValueError: the value is not finite or has a wrong shape, or the scene doesn't exist.
         """
         if value is None:
             return {}
@@ -106,7 +107,7 @@ class PhotographMetric(ColorizationMetric):
             raise ValueError(f"{self.info.name} is not a finite number")
         if not -1 <= label < len(self.counts) - 1:
             raise ValueError(f"there is no scene {label} among {len(self.counts) - 1}")
-        # Else torchmetrics warns of computing before any update.
+        # Avoids torchmetrics' warning about computing before any update.
         self._update_count += 1
         weight = numbers[1] if self.weighted else 1
         self.sums[label] += numbers[0] * weight
@@ -115,21 +116,21 @@ class PhotographMetric(ColorizationMetric):
         return dict(zip(self.columns, numbers.tolist(), strict=True))
 
     def compute(self) -> Tensor:
-        """Return the mean over all photographs (NaN without any)."""
+        """Return the mean over all photographs; NaN without any."""
         return self.sums.sum() / self.weights.sum()
 
     def per_scene(self) -> tuple[Tensor, Tensor]:
-        """Return the mean per scene (NaN where there is none) and the photographs per scene.
+        """Return the mean (NaN without photographs) and the number of photographs per scene.
 
-        Call it inside `sync_context()` when several ranks have photographs.
+        With several ranks, call it inside `sync_context()`.
         """
         return self.sums[:-1] / self.weights[:-1], self.counts[:-1]
 
 
 class PairMetric(PhotographMetric):
-    """A metric of a colorized photograph beside the true one.
+    """Base class of metrics that compare a colorized photograph with the true one.
 
-    A class derived from it is complete with a description and `measure`:
+    A subclass needs a description and `measure`:
 
         class MeanError(PairMetric):
             info = MetricInfo(
@@ -139,8 +140,8 @@ class PairMetric(PhotographMetric):
             def measure(self, pair: Pair) -> Tensor:
                 return pair.ab_error.norm(dim=0).mean()
 
-    Both pictures are 8-bit RGB, 3×H×W uint8 in 0…255, of any size from 1×1 on. What a `Pair`
-    converts is shared by all metrics.
+    Both pictures are 8-bit RGB, 3×H×W uint8, of any size. All metrics share the conversions of a
+    `Pair`.
     """
 
     @abstractmethod
@@ -148,7 +149,7 @@ class PairMetric(PhotographMetric):
         """Return the metric of one photograph: a finite scalar; None where it isn't defined."""
 
     def update(self, predicted_3HW: Tensor, true_3HW: Tensor, label: int = -1) -> None:
-        """Measure one photograph (3×H×W uint8 each) and add it; not counted where not defined.
+        """Measure a photograph (3×H×W uint8 each) and accumulate it, unless it is undefined.
 
         Raises:
             ValueError: see `Pair` and `add`.
@@ -156,24 +157,24 @@ class PairMetric(PhotographMetric):
         self.record(Pair(predicted_3HW, true_3HW), label)
 
     def record(self, pair: Pair, label: int, logits_C: Tensor | None = None) -> dict[str, float]:
-        """Measure one photograph and add it: see `ColorizationMetric`."""
+        """Measure a photograph and accumulate it; see `ColorizationMetric`."""
         return self.add(self.measure(pair), label)
 
 
 class SceneMetric(PhotographMetric):
-    """A metric of what the network says of a photograph's scene; see `PairMetric`."""
+    """Base class of metrics of scene classification; see `PairMetric`."""
 
     @abstractmethod
     def measure(self, logits_C: Tensor, label: int) -> Tensor | float | None:
-        """Return the metric of one photograph: a finite scalar; None where it isn't defined.
+        """Return the metric of one photograph: a finite scalar; None if undefined.
 
         Args:
-            logits_C: a number per scene, the largest for the likeliest.
-            label: the right scene, 0 to C−1, or −1 for none.
+            logits_C: logits of C scenes.
+            label: true scene, 0 to C−1, or −1 for none.
         """
 
     def update(self, logits_C: Tensor, label: int) -> None:
-        """Measure one photograph and add it; not counted where not defined.
+        """Measure a photograph and accumulate it, unless it is undefined.
 
         Raises:
             ValueError: see `measure` and `add`.
@@ -181,22 +182,22 @@ class SceneMetric(PhotographMetric):
         self.add(self.measure(logits_C, label), label)
 
     def record(self, pair: Pair, label: int, logits_C: Tensor | None) -> dict[str, float]:
-        """Measure one photograph with logits and add it: see `ColorizationMetric`."""
+        """Measure a photograph with logits and accumulate it; see `ColorizationMetric`."""
         return {} if logits_C is None else self.add(self.measure(logits_C, label), label)
 
 
 class SetDistance(ColorizationMetric):
-    """A metric of the set of all photographs as a whole, not of each.
+    """Base class of metrics of the whole set of photographs, such as FID.
 
-    A class derived from it adds the states that it needs (`add_state`), takes photographs in
-    `update`, and returns a scalar from `compute`. Its `info` has `per_photograph=False`.
+    A subclass adds its states (`add_state`), accumulates photographs in `update`, and returns a
+    scalar from `compute`. Its `info` has `per_photograph=False`.
     """
 
     @abstractmethod
     def update(self, predicted_3HW: Tensor, true_3HW: Tensor) -> None:
-        """Take one colorized and the true photograph (3×H×W uint8 each)."""
+        """Accumulate a colorized and the true photograph (3×H×W uint8 each)."""
 
     def record(self, pair: Pair, label: int, logits_C: Tensor | None = None) -> dict[str, float]:
-        """Take one photograph, of which there is nothing to tell alone."""
+        """Accumulate a photograph; there are no values per photograph."""
         self.update(pair.predicted_3HW, pair.true_3HW)
         return {}

@@ -1,6 +1,6 @@
-"""The catalog of metrics: their names, how they are read, and their definitions.
+"""The catalog of metrics: names, formats, directions and definitions.
 
-Importing this needs no torch: tables, plots and `irodori compare` read it.
+It doesn't import torch, since tables, plots and `irodori compare` use it.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ Better = Literal["lower", "higher", "near zero", "neither"]
 HEAD = ("row", "key", "scene", "width", "height")
 """The first columns of per_image.csv."""
 WEIGHT = "_weight"
-"""Ends the name of the column that holds a photograph's weight in the mean of a metric."""
+"""Suffix of the column with a photograph's weight in the mean of a metric."""
 AS_PREDICTED = "_predicted_luminance"
-"""Ends the name of a row whose pictures keep the luminance that the network says."""
+"""Suffix of rows whose pictures have the luminance predicted by the network."""
 MAIN = "chroma_rmse"
-"""The metric that chooses checkpoints, and ranks variants unless another is named."""
+"""The metric that selects checkpoints and, by default, ranks variants."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,24 @@ class MetricInfo:
     """The description of a metric.
 
     Raises:
-        ValueError: the name is no identifier or is taken by another column, or a field is of
-            another kind than stated here.
+        ValueError: the name is not an identifier or is that of another column, or a field has a
+            wrong type.
     """
 
     name: str
-    """Its key in metrics.json and its column in per_image.csv."""
+    """Key in metrics.json and column in per_image.csv."""
     title: str
-    """Its name in tables and plots."""
+    """Name in tables and plots."""
     better: Better
     """Direction in which values are better."""
     definition: str
-    """The protocol, in one line."""
+    """The definition, in one line."""
     unit: str = ""
-    """Empty where there is none."""
+    """Unit; "" if there is none."""
     digits: int = 2
     """Decimal places in tables, 0 to 9."""
     per_photograph: bool = True
-    """Whether it is measured of each photograph, or of the set as a whole."""
+    """Whether the metric is measured per photograph, or for the whole set."""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name in (*HEAD, "samples"):
@@ -55,12 +55,12 @@ class MetricInfo:
             raise ValueError(f"the metric {self.name} is described by {self}")
 
     def text(self, value: float | None) -> str:
-        """Return the value as tables show it; a dash where it isn't defined."""
-        # z: what is rounded to 0 has no sign.
+        """Format a value for tables; a dash if undefined."""
+        # z: no sign for values that round to 0.
         return "–" if value is None else f"{value:z.{self.digits}f}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what metrics.json stores of it under "metrics"; the definition is elsewhere."""
+        """Return the entry under "metrics" in metrics.json, without the definition."""
         return {field: getattr(self, field) for field in STORED}
 
 
@@ -68,13 +68,13 @@ STORED = ("title", "unit", "better", "digits", "per_photograph")
 
 
 def stored_metrics(document: Mapping[str, Any]) -> dict[str, MetricInfo]:
-    """Return the metrics of the catalog, and after them the others that a metrics.json describes.
+    """Return the metrics of the catalog, followed by others described in a metrics.json.
 
     Args:
-        document: the content of a metrics.json; old ones describe no metrics.
+        document: content of a metrics.json; old ones don't describe metrics.
 
     Raises:
-        ValueError: a metric is described wrongly.
+        ValueError: the description of a metric is invalid.
     """
     try:
         definitions = document.get("protocol", {}).get("definitions", {})
@@ -88,7 +88,7 @@ def stored_metrics(document: Mapping[str, Any]) -> dict[str, MetricInfo]:
             if name not in METRICS
         }
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"it describes its metrics wrongly: {error!r}") from None
+        raise ValueError(f"its description of metrics is invalid: {error!r}") from None
     return METRICS | others
 
 
@@ -249,4 +249,4 @@ METRICS = _by_name(
         per_photograph=False,
     ),
 )
-"""Every metric that irodori brings, in the order of tables."""
+"""All built-in metrics, in the order of tables."""

@@ -1,4 +1,4 @@
-"""Chrominance error: how far the colors are off, whatever the lightness."""
+"""Chrominance error, independent of lightness."""
 
 from torch import Tensor
 
@@ -9,12 +9,12 @@ from irodori.metrics.pair import Pair
 
 
 def ab_of(rgb_3HW: Tensor) -> Tensor:
-    """Return CIE a*b* (D65) of an 8-bit RGB picture: 3×H×W uint8 → 2×H×W fp32 in native units."""
+    """Convert 8-bit RGB to CIE a*b* (D65): 3×H×W uint8 → 2×H×W fp32 in native units."""
     return rgb_to_lab(to_float(rgb_3HW)[None])[0, 1:]
 
 
 def chroma_rmse(predicted_3HW: Tensor, true_3HW: Tensor) -> Tensor:
-    """Return the root of the mean squared ab error over pixels and channels, in ab units.
+    """Return the root mean squared a*b* error over pixels and channels, in ab units.
 
     Both pictures are 8-bit RGB (3×H×W uint8) of the same size.
 
@@ -30,7 +30,7 @@ def rmse(pair: Pair) -> Tensor:
 
 
 def mean_ab(rgb_3HW: Tensor) -> Tensor:
-    """Return the mean a* and b* of an 8-bit RGB picture (3×H×W uint8): 2 values, fp32."""
+    """Return the mean a* and b* (fp32) of an 8-bit RGB picture (3×H×W uint8)."""
     return ab_of(rgb_3HW).mean((1, 2))
 
 

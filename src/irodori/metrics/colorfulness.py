@@ -1,4 +1,4 @@
-"""Colorfulness after Hasler and Süsstrunk, in the two ways it is computed in the field."""
+"""Colorfulness after Hasler and Süsstrunk, in both variants found in the literature."""
 
 from typing import ClassVar
 
@@ -10,17 +10,17 @@ from irodori.metrics.pair import Pair
 
 
 def colorfulness(rgb_3HW: Tensor, absolute: bool = False) -> Tensor:
-    """Return √(σ²rg + σ²yb) + 0.3 √(μ²rg + μ²yb), rg = R−G and yb = (R+G)/2 − B on 0…255.
+    """Return √(σ²rg + σ²yb) + 0.3 √(μ²rg + μ²yb), with rg = R−G and yb = (R+G)/2 − B on 0…255.
 
-    D. Hasler, S. Süsstrunk: *Measuring colourfulness in natural images*, 2003. The variances are
-    those of all pixels, divided by their number.
+    D. Hasler, S. Süsstrunk: *Measuring colourfulness in natural images*, 2003. Variances are
+    divided by the number of pixels.
 
     Args:
         rgb_3HW: 8-bit RGB, 3×H×W uint8.
-        absolute: take |rg| and |yb|, as the code of DDColor and CT2 does.
+        absolute: use |rg| and |yb|, as in the code of DDColor and CT2.
 
     Returns:
-        a float64 scalar; 0 for gray pictures.
+        A float64 scalar; 0 for gray pictures.
     """
     red, green, blue = rgb_3HW.double().unbind()
     opponents = red - green, (red + green) / 2 - blue
@@ -37,10 +37,10 @@ class Colorfulness(PairMetric):
     info = METRICS["colorfulness"]
     absolute: ClassVar[bool] = False
     less_true: ClassVar[bool] = False
-    """Whether the colorfulness of the photograph is subtracted."""
+    """Whether the colorfulness of the true photograph is subtracted."""
 
     def measure(self, pair: Pair) -> Tensor:
-        """Return 0 or more; a difference is negative where the prediction is duller."""
+        """Return the colorfulness, or the difference (negative if the prediction is duller)."""
         value = colorfulness(pair.predicted_3HW, self.absolute)
         return value - colorfulness(pair.true_3HW, self.absolute) if self.less_true else value
 
@@ -53,14 +53,14 @@ class ColorfulnessAbs(Colorfulness):
 
 
 class ColorfulnessDifference(Colorfulness):
-    """The colorfulness of the prediction less that of the photograph."""
+    """The colorfulness of the prediction minus that of the true photograph."""
 
     info = METRICS["colorfulness_difference"]
     less_true = True
 
 
 class ColorfulnessAbsDifference(ColorfulnessDifference):
-    """The same difference, from |rg| and |yb|."""
+    """`ColorfulnessDifference` from |rg| and |yb|."""
 
     info = METRICS["colorfulness_abs_difference"]
     absolute = True

@@ -1,4 +1,4 @@
-"""The color difference CIEDE2000: its mean over a photograph, and where it is worst."""
+"""Metrics of the CIEDE2000 color difference: mean and 95th percentile."""
 
 from torch import Tensor
 

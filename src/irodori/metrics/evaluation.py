@@ -1,4 +1,4 @@
-"""All metrics of several ways to color photographs: overall, per scene, per photograph."""
+"""Evaluation of several methods on the same photographs: overall, per scene, per photograph."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
 
 Record = dict[str, Any]
-"""A line of per_image.csv: row, key, scene, width, height, and the metrics that are defined."""
+"""A line of per_image.csv: row, key, scene, width, height, and the defined metrics."""
 Overall = dict[str, dict[str, float]]
 """Metrics of each row, by name."""
 
 
 class Evaluation:
-    """Measures pictures of photographs, row by row of a table; every rank its own photographs.
+    """Measures several methods, the rows of a table; each rank measures its own photographs.
 
     Args:
-        rows: names of the ways to color.
-        classes: names of the scenes; a label is a place in it, −1 stands for none.
-        metrics: see `factories`; those that can't be measured here are left out.
-        device: where the pictures are.
-        prior: what class-balanced AuC is weighted by.
-        perceptual: measure the slow metrics, too (LPIPS, FID and the like).
+        rows: names of the rows.
+        classes: names of the scenes; a label is an index, or −1 for none.
+        metrics: factories of metrics; those that can't be measured here are skipped.
+        device: device of the pictures.
+        prior: color frequencies for class-balanced AuC.
+        perceptual: also measure slow metrics (LPIPS, FID and the like).
 
     Attributes:
-        infos: the descriptions of all metrics that are measured, by name.
+        infos: descriptions of all measured metrics, by name.
 
     Raises:
         IrodoriError: see `make_metrics`; or the main metric isn't measured.
@@ -63,7 +63,7 @@ class Evaluation:
         }
         if MAIN not in self.infos:
             raise IrodoriError(
-                f"metrics: {MAIN} can't be left out, since checkpoints and photographs are ordered"
+                f"metrics: {MAIN} can't be omitted, since checkpoints and photographs are ranked"
                 " by it"
             )
         self.records: list[Record] = []
@@ -80,15 +80,15 @@ class Evaluation:
         """Measure one photograph (3×H×W uint8 each).
 
         Args:
-            row: of the table.
-            key: of the photograph.
-            label: its scene, or −1.
-            predicted_3HW: the colorized picture.
-            true_3HW: the photograph.
-            logits_C: what the network says of the scene, on the same device.
+            row: row of the table.
+            key: key of the photograph.
+            label: true scene, or −1.
+            predicted_3HW: colorized picture.
+            true_3HW: true photograph.
+            logits_C: scene logits on the same device.
 
         Raises:
-            ValueError: the two differ in size, or a metric is not a finite number.
+            ValueError: the pictures differ in size, or a metric is not finite.
         """
         pair = Pair(predicted_3HW, true_3HW)
         height, width = true_3HW.shape[1:]
@@ -99,23 +99,23 @@ class Evaluation:
         self.records.append(record)
 
     def overall(self) -> Overall:
-        """Return for each row the metrics over all photographs; all ranks call it together."""
+        """Return the metrics over all photographs for each row; must be called on all ranks."""
         found: Overall = {}
         for row, metrics in self.metrics.items():
             values: dict[str, float] = {}
             with warnings.catch_warnings():
-                # Rows without scene logits, and ranks without photographs, are meant.
+                # Expected for rows without scene logits and for ranks without photographs.
                 warnings.filterwarnings("ignore", message=".*before the ``update`` method.*")
                 for metric in metrics:
                     values |= metric.values()
-            # Not a number: of no photograph, or of too few.
+            # NaN without enough photographs.
             found[row] = {name: value for name, value in values.items() if value == value}
         return found
 
     def scenes(self) -> dict[str, dict[str, Any]]:
-        """Return for each scene with photographs their number (`samples`) and each row's metrics.
+        """Return for each scene with photographs their number (`samples`) and the metrics per row.
 
-        All ranks call it together.
+        Must be called on all ranks.
         """
         found: dict[str, dict[str, Any]] = {}
         for row, metrics in self.metrics.items():
@@ -127,7 +127,7 @@ class Evaluation:
                 for name, mean, number in zip(self.classes, means, counts, strict=True):
                     if number:
                         scene = found.setdefault(name, {"samples": 0})
-                        # Not every metric is defined of every photograph.
+                        # Metrics may be undefined for some photographs.
                         scene["samples"] = max(scene["samples"], int(number))
                         scene.setdefault(row, {})[metric.info.name] = mean
         return {name: found[name] for name in self.classes if name in found}
@@ -138,7 +138,7 @@ class Evaluation:
 
 
 def with_ab(rgb_3HW: Tensor, ab: tuple[float, float]) -> Tensor:
-    """Return the picture with its own L* and one a*b* everywhere, clipped: 3×H×W uint8."""
+    """Return a picture with its L* and a constant a*b*, clipped to sRGB: 3×H×W uint8."""
     lab = Lab()
     luminance_11HW, chroma_12HW = lab.encode(to_float(rgb_3HW[None]))
     halves = zip(ab, lab.chroma_range, strict=True)

@@ -1,4 +1,4 @@
-"""Making the metrics that the configuration's group `metrics` names, as far as they can be here."""
+"""Creating the metrics of the configuration group `metrics` that can be measured here."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
 
 Factories = Mapping[str, Callable[..., ColorizationMetric] | None]
-"""A class derived from `ColorizationMetric`, or a partial of one, by its name in the
-configuration; None leaves one out."""
+"""Subclasses of `ColorizationMetric` or partials of them, by name in the configuration; None
+disables a metric."""
 
 
 def metric_classes(factories: Factories) -> dict[str, type[ColorizationMetric]]:
-    """Return the class that each factory makes, without those that are None.
+    """Return the class of each factory, without those that are None.
 
     Raises:
-        IrodoriError: one makes no metric, or its description is missing, doesn't fit its class or
-            has a name that is taken.
+        IrodoriError: a factory doesn't create a metric, or its description is missing, doesn't
+            match the class, or has a duplicate name.
     """
     classes: dict[str, type[ColorizationMetric]] = {}
     taken: dict[str, str] = {}
@@ -29,20 +29,22 @@ def metric_classes(factories: Factories) -> dict[str, type[ColorizationMetric]]:
         made = factory.func if isinstance(factory, partial) else factory
         if not (isinstance(made, type) and issubclass(made, ColorizationMetric)):
             raise IrodoriError(
-                f"metrics.{key}: {made!r} is no metric: name a class derived from PairMetric,"
+                f"metrics.{key}: {made!r} is not a metric: name a class derived from PairMetric,"
                 " SceneMetric or SetDistance, with _partial_: true"
             )
         classes[key] = made
         for info in infos_of(made, key):
             if METRICS.get(info.name, info) != info or info.name in taken:
                 other = f"metrics.{taken[info.name]}" if info.name in taken else "irodori"
-                raise IrodoriError(f"metrics.{key}: the name {info.name} is taken by {other}")
+                raise IrodoriError(
+                    f"metrics.{key}: the name {info.name} is already used by {other}"
+                )
             taken[info.name] = key
     return classes
 
 
 def infos_of(made: type[ColorizationMetric], key: str) -> tuple[MetricInfo, ...]:
-    """Return the descriptions of a class, checked; see `metric_classes`."""
+    """Return the validated descriptions of a class; see `metric_classes`."""
     try:
         infos = made.infos()
     except AttributeError:
@@ -61,16 +63,16 @@ def infos_of(made: type[ColorizationMetric], key: str) -> tuple[MetricInfo, ...]
 def make_metrics(
     factories: Factories, num_classes: int, prior: AbPrior, slow: bool = True
 ) -> list[ColorizationMetric]:
-    """Return every metric that can be measured here: all but those that `left_out` names.
+    """Create all metrics that can be measured here, without those in `left_out`.
 
     Args:
-        factories: see there.
+        factories: factories by name.
         num_classes: number of scenes.
         prior: how frequent colors are.
-        slow: False leaves out the slow ones (LPIPS, FID and the like).
+        slow: include slow metrics (LPIPS, FID and the like).
 
     Raises:
-        IrodoriError: see `metric_classes`; or a file of weights is there, but damaged.
+        IrodoriError: see `metric_classes`; or a file of weights is damaged.
     """
     known = {"num_classes": num_classes, "prior": prior}
     metrics = []
@@ -84,7 +86,7 @@ def make_metrics(
 
 
 def left_out(factories: Factories) -> dict[MetricInfo, str]:
-    """Return for each metric that can't be measured here what to do so that it can."""
+    """Return the metrics that can't be measured here, with what is needed for each."""
     return {
         info: step
         for made in metric_classes(factories).values()

@@ -1,4 +1,4 @@
-"""Distances between the sets of colorized and of true photographs, by a network's features.
+"""Distances between the sets of colorized and true photographs in a network's feature space.
 
 Fréchet distance: M. Heusel and others, *GANs Trained by a Two Time-Scale Update Rule Converge to a
 Local Nash Equilibrium*, 2017, as FID. Kernel distance: A. Gretton and others, *A Kernel Two-Sample
@@ -18,19 +18,19 @@ from irodori.metrics.catalog import MetricInfo
 from irodori.metrics.pair import Pair
 
 SMALLEST = 4
-"""Fewer photographs say nothing of a set."""
+"""Smallest number of photographs."""
 ROWS = 256
-"""Rows of an N×N matrix that are held at once."""
+"""Rows of an N×N matrix in memory at a time."""
 
 
 class FeatureDistance(SetDistance):
-    """The base of the distances by one network: Fréchet, and kernel × 1000.
+    """Base class of the Fréchet distance and kernel distance × 1000 of a network's features.
 
-    The reference is the true photographs of the same set. With fewer photographs than features,
-    their covariance can't be known, and there is no Fréchet distance.
+    The reference is the set of true photographs. With fewer photographs than features, the
+    covariance can't be estimated and the Fréchet distance is undefined.
 
     Raises:
-        IrodoriError: the network's package or its weights are missing, or these are damaged.
+        IrodoriError: the network's package or weights are missing, or the weights are damaged.
     """
 
     slow = True
@@ -69,12 +69,12 @@ class FeatureDistance(SetDistance):
     def reset(self) -> None:
         """Start from nothing."""
         super().reset()
-        # A rank without photographs has to have something of the right width to give to others.
+        # A rank without photographs must contribute an empty tensor of the right width.
         for features in (self.predicted, self.true):
             features.append(torch.zeros(0, self.num_features, device=self.device))
 
     def update(self, predicted_3HW: Tensor, true_3HW: Tensor) -> None:
-        """Take the features of one photograph.
+        """Accumulate the features of a photograph.
 
         Raises:
             ValueError: see `Pair`; or a feature is not finite.
@@ -88,8 +88,8 @@ class FeatureDistance(SetDistance):
             features.append(features_1F)
 
     def compute(self) -> dict[str, float]:
-        """Return the distances by name: NaN for either of too few photographs."""
-        # A list, or what all ranks' lists were joined to.
+        """Return the distances by name; NaN with too few photographs."""
+        # A list, or a tensor after synchronization.
         predicted_NF, true_NF = (
             (torch.cat(features) if isinstance(features, list) else features).double()
             for features in (self.predicted, self.true)
@@ -102,7 +102,7 @@ class FeatureDistance(SetDistance):
         return values
 
     def values(self) -> dict[str, float]:
-        """Return what `compute` does."""
+        """Return the result of `compute`."""
         found: dict[str, float] = self.compute()
         return found
 
@@ -123,16 +123,16 @@ def frechet_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
 def kernel_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
     """Return 1000 × the unbiased squared maximum mean discrepancy, kernel (x·y / F + 1)³.
 
-    The two features of one photograph are alike, so only pairs of different photographs count, also
-    across the sets: with the others the distance would be too small, by more the fewer photographs
-    there are. Of equal sets it is 0; of sets that are as good as equal it may be below.
+    Since both features of a photograph are similar, only pairs of different photographs are used,
+    also across the sets: otherwise the distance would be too small, especially for few photographs.
+    It is 0 for equal sets, and may be negative for nearly equal ones.
 
     Args:
         predicted_NF: features of the colorized photographs, float64.
-        true_NF: of the true ones, in the same order.
+        true_NF: features of the true photographs, in the same order.
 
     Returns:
-        The distance; N has to be at least 2.
+        The distance; N must be at least 2.
     """
     count, width = true_NF.shape
 
@@ -153,12 +153,12 @@ def kernel_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
 
 
 class Ready(nn.Module):
-    """Stands where torchmetrics expects a network: its input already is the features."""
+    """Replaces torchmetrics' network: the input already consists of features."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, features_NF: Tensor) -> Tensor:
-        """Return them."""
+        """Return the features unchanged."""
         return features_NF

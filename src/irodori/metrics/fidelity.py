@@ -1,4 +1,4 @@
-"""PSNR and SSIM of 8-bit RGB: they flatter colorization, which keeps the true lightness."""
+"""PSNR and SSIM of 8-bit RGB; both are optimistic, since colorization keeps the lightness."""
 
 import torch
 from torch import Tensor
@@ -17,26 +17,25 @@ class PSNR(PairMetric):
     info = METRICS["psnr"]
 
     def measure(self, pair: Pair) -> Tensor:
-        """Return dB; of equal pictures as if one of the 3·H·W values were off by one level."""
+        """Return dB; for equal pictures as if one of the 3·H·W values were off by one level."""
         error = (pair.predicted_3HW.long() - pair.true_3HW).square().sum().clamp(min=1)
         return 10 * (255**2 * pair.true_3HW.numel() / error.double()).log10()
 
 
 class SSIM(PairMetric):
-    """The structural similarity, mean over channels and over places that the whole window fits in.
+    """The structural similarity, averaged over channels and positions where the window fits.
 
-    Z. Wang and others: *Image quality assessment: from error visibility to structural
-    similarity*, 2004, with K₁ = 0.01 and K₂ = 0.03. scikit-image does the same; torchmetrics
-    extends the picture beyond its borders.
+    Z. Wang and others: *Image quality assessment: from error visibility to structural similarity*,
+    2004, with K₁ = 0.01 and K₂ = 0.03, as in scikit-image; torchmetrics pads the picture instead.
     """
 
     info = METRICS["ssim"]
 
     def measure(self, pair: Pair) -> Tensor | None:
-        """Return −1 to 1; None below 11×11 pixels."""
+        """Return SSIM, −1 to 1; None for pictures below 11×11 pixels."""
         if min(pair.true_3HW.shape[1:]) < WINDOW:
             return None
-        # float64: E[x²] − E[x]² of 8-bit levels loses half the digits of fp32.
+        # float64, since E[x²] − E[x]² of 8-bit levels loses half the digits of fp32.
         predicted, true = pair.predicted_3HW.double(), pair.true_3HW.double()
         mean_1, mean_2 = windowed(predicted), windowed(true)
         variance_1 = windowed(predicted.square()) - mean_1.square()
@@ -49,9 +48,9 @@ class SSIM(PairMetric):
 
 
 def windowed(picture_CHW: Tensor) -> Tensor:
-    """Return the mean under a Gaussian window of 11×11 (σ = 1.5): C×H×W → C×(H−10)×(W−10).
+    """Return local means with an 11×11 Gaussian window (σ = 1.5): C×H×W → C×(H−10)×(W−10).
 
-    By sums of shifted pictures: GPUs shorten the numbers of a convolution to 10 bits (TF32).
+    Computed from shifted pictures, since convolutions on GPUs may use TF32 with 10 bits.
     """
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-0.5 * (offsets / 1.5) ** 2)

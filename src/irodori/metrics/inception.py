@@ -1,4 +1,4 @@
-"""FID and KID: distances by Inception-v3's features."""
+"""FID and KID: distances of Inception-v3 features."""
 
 import importlib.util
 import warnings
@@ -21,9 +21,9 @@ SEED = 0
 class InceptionDistance(FeatureDistance):
     """FID, and KID × 1000.
 
-    The features are torch-fidelity's, which scales pictures to 299×299 as TensorFlow 1 does. KID's
-    subsets are drawn with a seed of its own; with another number of ranks the features come in
-    another order, and the subsets are others.
+    Features come from torch-fidelity, which scales pictures to 299×299 as in TensorFlow 1. KID's
+    subsets have a fixed seed, but depend on the number of ranks, which changes the order of
+    features.
     """
 
     frechet = METRICS["fid"]
@@ -32,7 +32,7 @@ class InceptionDistance(FeatureDistance):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return what to do before FID and KID can be measured; None if all is there."""
+        """Return how to install what FID and KID need; None if it is installed."""
         steps = []
         if importlib.util.find_spec("torch_fidelity") is None:
             steps.append("install torch-fidelity (pip install 'irodori[perceptual]')")
@@ -42,7 +42,7 @@ class InceptionDistance(FeatureDistance):
 
     @staticmethod
     def make_network() -> nn.Module:
-        """Return Inception-v3, torch-fidelity's weights: B×3×H×W uint8 → a tuple of B×2048 fp32."""
+        """Return Inception-v3 (torch-fidelity's weights): B×3×H×W uint8 → tuple of B×2048 fp32."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         with torch.random.fork_rng(devices=[]):
@@ -50,7 +50,7 @@ class InceptionDistance(FeatureDistance):
                 network: nn.Module = FeatureExtractorInceptionV3(  # type: ignore[no-untyped-call]
                     "inception-v3-compat", [str(FEATURES)], str(INCEPTION.path)
                 )
-            except Exception as error:  # of the many that unpickling can raise
+            except Exception as error:  # unpickling raises many exceptions
                 raise INCEPTION.damaged() from error
         return network
 
@@ -61,14 +61,14 @@ class InceptionDistance(FeatureDistance):
         return features_1F
 
     def by_kernel(self, predicted_NF: Tensor, true_NF: Tensor) -> float:
-        """Return KID × 1000, as the field measures it."""
+        """Return KID × 1000, with the customary protocol."""
         return kid(predicted_NF, true_NF)
 
 
 def kid(predicted_NF: Tensor, true_NF: Tensor) -> float:
-    """Return KID × 1000 of two sets of features (N×F, float64), N at least 4.
+    """Return KID × 1000 of two sets of features (N×F, float64), N ≥ 4.
 
-    It knows nothing of pairs: where both subsets have the same photograph, it is the smaller.
+    It ignores pairing: photographs that are in both subsets make it smaller.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features.*")

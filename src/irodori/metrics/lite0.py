@@ -1,4 +1,4 @@
-"""Distances by EfficientNet-Lite0's features, which a package of 17 MB brings; not FID nor KID."""
+"""Distances of EfficientNet-Lite0 features (a package of 17 MB); neither FID nor KID."""
 
 from functools import cache
 
@@ -11,11 +11,11 @@ from irodori.metrics.feature_distance import FeatureDistance
 from irodori.pretrained import imagenet
 
 SIDE = 224
-"""Height and width of what the network was trained with."""
+"""Height and width of the network's training images."""
 
 
 class Lite0Distance(FeatureDistance):
-    """Fréchet and kernel distance × 1000 of the deepest level's channels, averaged over places."""
+    """Fréchet distance and kernel distance × 1000 of the deepest features, as spatial means."""
 
     frechet = METRICS["lite0_frechet"]
     kernel = METRICS["lite0_kernel"]
@@ -23,20 +23,20 @@ class Lite0Distance(FeatureDistance):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return what to do before these distances can be measured; None if all is there."""
+        """Return how to install the weights; None if they are installed."""
         return imagenet.PACKAGES[imagenet.LITE0].missing()
 
     @staticmethod
     @cache
     def make_network() -> nn.Module:
-        """Return EfficientNet-Lite0: B×3×224×224, less MEAN, over STD → a list of five levels.
+        """Return EfficientNet-Lite0: normalized B×3×224×224 → a list of five levels.
 
-        All rows of a table share it.
+        It is shared by all rows of a table.
         """
         return imagenet.lite0_features()
 
     def features(self, picture_13HW: Tensor) -> Tensor:
-        """Return the features of the picture scaled to 224×224: 1×3×H×W uint8 → 1×320."""
+        """Scale a picture to 224×224 and return its features: 1×3×H×W uint8 → 1×320."""
         scaled_13HW = functional.interpolate(
             to_float(picture_13HW), size=(SIDE, SIDE), mode="bilinear", antialias=True
         )

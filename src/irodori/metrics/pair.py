@@ -1,4 +1,4 @@
-"""A colorized photograph and the true one, with what several metrics need of them."""
+"""A colorized photograph and the true one, with conversions that metrics share."""
 
 from functools import cached_property
 
@@ -10,15 +10,15 @@ from irodori.color.difference import ciede2000
 
 
 class Pair:
-    """Two 8-bit RGB pictures of one size on one device; each conversion is made once.
+    """Two 8-bit RGB pictures of equal size on the same device; conversions are cached.
 
     Args:
-        predicted_3HW: the colorized picture, 3×H×W uint8.
-        true_3HW: the photograph, 3×H×W uint8.
+        predicted_3HW: colorized picture, 3×H×W uint8.
+        true_3HW: true photograph, 3×H×W uint8.
 
     Raises:
-        ValueError: a picture is of another type or shape, has no pixels, or the two differ in size
-            or device.
+        ValueError: a picture has a wrong type or shape or no pixels, or the two differ in size or
+            device.
     """
 
     def __init__(self, predicted_3HW: Tensor, true_3HW: Tensor) -> None:
@@ -44,12 +44,12 @@ class Pair:
 
     @cached_property
     def true_lab(self) -> Tensor:
-        """CIE L*a*b* (D65) of the photograph: 3×H×W fp32 in native units."""
+        """CIE L*a*b* (D65) of the true photograph: 3×H×W fp32 in native units."""
         return rgb_to_lab(to_float(self.true_3HW)[None])[0]
 
     @cached_property
     def ab_error(self) -> Tensor:
-        """a* and b* of the colorized picture less those of the photograph: 2×H×W."""
+        """a* and b* of the colorized picture minus those of the true photograph: 2×H×W."""
         return self.predicted_lab[1:] - self.true_lab[1:]
 
     @cached_property

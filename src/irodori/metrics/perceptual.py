@@ -1,4 +1,4 @@
-"""LPIPS 0.1: how far apart two pictures are for a network that knows objects.
+"""LPIPS 0.1, a perceptual distance on deep features.
 
 R. Zhang and others: *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*, 2018.
 """
@@ -20,7 +20,7 @@ from irodori.metrics.weight_files import ALEXNET, VGG16, WeightFile
 
 
 class LPIPS(PairMetric):
-    """The base of LPIPS by either network.
+    """Base class of LPIPS with different networks.
 
     Args:
         num_classes: see `PhotographMetric`.
@@ -33,7 +33,7 @@ class LPIPS(PairMetric):
     net: ClassVar[Literal["alex", "vgg"]]
     weight_file: ClassVar[WeightFile]
     smallest: ClassVar[int]
-    """Height and width below which a layer of the network has no place left."""
+    """Smallest height and width that the network accepts."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__(num_classes)
@@ -41,11 +41,11 @@ class LPIPS(PairMetric):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return where to put the weights; None if they are there."""
+        """Return where to put the weights; None if they are installed."""
         return cls.weight_file.missing()
 
     def measure(self, pair: Pair) -> Tensor | None:
-        """Return 0 or more; None if the photograph is too small for the network."""
+        """Return the distance (≥ 0); None if the photograph is too small for the network."""
         if min(pair.true_3HW.shape[1:]) < self.smallest:
             return None
         predicted_13HW, true_13HW = (
@@ -57,7 +57,7 @@ class LPIPS(PairMetric):
 
 
 class LPIPSAlex(LPIPS):
-    """LPIPS with AlexNet, of photographs of at least 31×31 pixels."""
+    """LPIPS with AlexNet, for photographs of at least 31×31 pixels."""
 
     info = METRICS["lpips_alex"]
     net = "alex"
@@ -66,7 +66,7 @@ class LPIPSAlex(LPIPS):
 
 
 class LPIPSVgg(LPIPS):
-    """LPIPS with VGG-16, of photographs of at least 16×16 pixels."""
+    """LPIPS with VGG-16, for photographs of at least 16×16 pixels."""
 
     info = METRICS["lpips_vgg"]
     net = "vgg"
@@ -76,14 +76,14 @@ class LPIPSVgg(LPIPS):
 
 @cache
 def _distance(net: Literal["alex", "vgg"], weights: WeightFile, path: Path) -> nn.Module:
-    """Return the network, which all rows of a table share: pictures in 0…1 → 1×1×1×1.
+    """Return the network, shared by all rows of a table: pictures in 0…1 → 1×1×1×1.
 
     Raises:
         IrodoriError: the weights at `path` are damaged.
     """
-    # Its layers are initialized before the weights are read.
+    # Its layers are randomly initialized before the weights are loaded.
     with torch.random.fork_rng(devices=[]):
         try:
             return LearnedPerceptualImagePatchSimilarity(net_type=net).net
-        except Exception as error:  # of the many that unpickling can raise
+        except Exception as error:  # unpickling raises many exceptions
             raise weights.damaged() from error

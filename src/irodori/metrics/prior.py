@@ -1,4 +1,4 @@
-"""The prior: how frequent colors are in photographs. Class-balanced metrics weigh by it."""
+"""The color prior: frequencies of colors in photographs, for class-balanced metrics."""
 
 import hashlib
 import json
@@ -19,41 +19,41 @@ from irodori.utils.files import write_file
 
 FORMAT = "irodori ab prior 1"
 SIGMA = 5.0
-"""Width of the Gaussian that smooths the shares, in ab units (Zhang 2016)."""
+"""Standard deviation in ab units of the Gaussian that smooths the shares (Zhang 2016)."""
 RAREST = 1e-5
-"""A bin with a smaller smoothed share, also one never seen, weighs as if it had this one."""
+"""Lower bound of smoothed shares in the weights, which also applies to empty bins."""
 
 
 @dataclass(frozen=True, eq=False)
 class AbPrior:
-    """Shares of pixels by a* and b*, each photograph counting the same.
+    """Shares of pixels in a*b* bins, with equal weights of photographs.
 
-    The 23×23 bins are 10×10 ab units wide and have their centers at −110, −100, …, 110, so that
-    gray lies in the middle of one; an edge belongs to the bin above it. What lies beyond ±115
-    (no sRGB color does) counts in the outermost bins.
+    The 23×23 bins have a size of 10×10 ab units and centers at −110, −100, …, 110, so that gray is
+    the center of a bin. An edge belongs to the bin above it. Values beyond ±115, which no sRGB
+    color reaches, fall into the outermost bins.
     """
 
     shares_AB: Tensor
-    """23×23, float64 on the CPU, with a sum of 1: rows by a*, columns by b*, both rising."""
+    """Shares, 23×23 float64 on the CPU, with sum 1; rows along a*, columns along b*, ascending."""
     mean_ab: tuple[float, float]
-    """Mean a* and b*, per photograph and then over them."""
+    """Mean a* and b*, per photograph, then over photographs."""
     photographs: int
-    """Number of photographs that it was made from."""
+    """Number of photographs."""
     made: str
-    """Description of how it was made."""
+    """Description of the source."""
     name: str = ""
-    """Name of the file that it was read from; empty otherwise."""
+    """Name of the file that the prior was read from, or ""."""
 
     @classmethod
     def of(cls, pictures: Iterable[Tensor], made: str) -> "AbPrior":
         """Count the colors of photographs.
 
         Args:
-            pictures: 3×H×W uint8 each, of any sizes.
-            made: in words, which photographs these are.
+            pictures: photographs, 3×H×W uint8 each, of any sizes.
+            made: description of the photographs.
 
         Raises:
-            IrodoriError: there are none.
+            IrodoriError: there are no photographs.
         """
         total_AB = torch.zeros(BINS, BINS, dtype=torch.float64)
         total_ab = torch.zeros(2, dtype=torch.float64)
@@ -66,17 +66,17 @@ class AbPrior:
             photographs += 1
         if not photographs:
             raise IrodoriError("no photographs to make a prior from: give at least one")
-        # Decimals that a file shows without loss.
+        # Rounded to decimals that a file stores without loss.
         shares_AB = (total_AB / photographs).round(decimals=9)
         a, b = (round(value, 4) for value in (total_ab / photographs).tolist())
         return cls(shares_AB, (a, b), photographs, made)
 
     @classmethod
     def load(cls, path: Path) -> "AbPrior":
-        """Read what `save` has written.
+        """Read a file written by `save`.
 
         Raises:
-            IrodoriError: the file is missing, damaged, or of another kind.
+            IrodoriError: the file is missing, damaged, or not a prior.
         """
         try:
             return cls(*_parsed(json.loads(path.read_bytes())), name=path.name)
@@ -85,21 +85,20 @@ class AbPrior:
             raise IrodoriError(f"no prior can be read from {path}: {reason}") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise IrodoriError(
-                f"{path} is no prior of colors, or is damaged: make it anew with AbPrior.of, or"
-                " name another file"
+                f"{path} is not a color prior, or is damaged: write it again, or name another file"
             ) from error
 
     def save(self, path: Path) -> None:
-        """Write a JSON file with one line per row of bins, whole or not at all.
+        """Write a JSON file with one line per row of bins, atomically.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the file can't be written.
         """
         write_file(path, self._text.encode())
 
     @property
     def identity(self) -> str:
-        """The text beside a metric: the file's name and the start of its sha256."""
+        """Identification in reports: file name and beginning of the sha256."""
         digest = hashlib.sha256(self._text.encode()).hexdigest()[:12]
         return f"{self.name or 'prior'} (sha256 {digest})"
 
@@ -114,34 +113,33 @@ class AbPrior:
             "made": self.made,
             "photographs": self.photographs,
             "mean_ab": self.mean_ab,
-            # British, as in the priors that exist: the hash of this text identifies them.
+            # British spelling, since the hash of this text identifies existing priors.
             "bins": f"centres -{FARTHEST}, ..., {FARTHEST} by {STEP}; rows by a*, columns by b*",
         }
         lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
         return "\n".join(["{", *lines, ' "shares": [', rows, " ]", "}", ""])
 
     def weights(self, ab_2HW: Tensor) -> Tensor:
-        """Return what each pixel counts: more, the rarer its color is.
+        """Return the weight of each pixel, higher for rarer colors.
 
-        The inverse of the smoothed share of its bin, but of 1e-5 where that is smaller, scaled so
-        that the mean weight of pixels as frequent as in the prior is 1. The smoothing is that of
-        Zhang 2016, a Gaussian with σ = 5 ab units over the bins' centers, with no part of an even
-        distribution (λ = 0).
+        The weight is the inverse of the bin's smoothed share (at least 1e-5), scaled to a mean of 1
+        over the prior. Smoothing follows Zhang 2016, with a Gaussian of σ = 5 ab units over bin
+        centers and without mixing in a uniform distribution (λ = 0).
 
         Args:
             ab_2HW: a* and b*, 2×H×W.
 
         Returns:
-            H×W, float64, on the device of `ab_2HW`.
+            Weights, H×W float64, on the device of `ab_2HW`.
         """
         return self._weights.to(ab_2HW.device)[bins_of(ab_2HW)]
 
     @cached_property
     def smoothed_shares(self) -> Tensor:
-        """The shares spread over neighboring bins by a Gaussian with σ = 5 ab units: 23×23."""
+        """The shares smoothed by a Gaussian with σ = 5 ab units: 23×23."""
         centers = torch.arange(BINS, dtype=torch.float64) * STEP
         kernel = torch.exp(-0.5 * ((centers[:, None] - centers) / SIGMA) ** 2)
-        # Each bin spreads its whole share, also at the borders.
+        # Normalized per source bin, so that shares are preserved at the borders.
         kernel /= kernel.sum(0)
         return kernel @ self.shares_AB @ kernel.T
 
@@ -157,7 +155,7 @@ def _parsed(stored: Any) -> tuple[Tensor, tuple[float, float], int, str]:
     """Return the fields of a prior from JSON.
 
     Raises:
-        ValueError, TypeError, KeyError: they aren't such fields.
+        ValueError, TypeError, KeyError: the fields are invalid.
     """
     if stored["format"] != FORMAT:
         raise ValueError(stored["format"])

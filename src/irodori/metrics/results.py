@@ -1,4 +1,4 @@
-"""The metrics of an evaluation: metrics.json, per_image.csv, and the table in the terminal."""
+"""Output of an evaluation: metrics.json, per_image.csv, and a table in the terminal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from irodori.utils.run_files import PER_IMAGE
 
 CONSOLE = Console(highlight=False)
 MAX_SCENES = 20
-"""With more scenes than these, they stand in metrics.json only."""
+"""Largest number of scenes in the table; more are only in metrics.json."""
 HIDDEN = ("colorfulness_abs", "colorfulness_abs_difference")
-"""Metrics of metrics.json that the terminal has no room for."""
+"""Metrics in metrics.json that the terminal doesn't show."""
 ARROWS: dict[Better, str] = {"lower": "↓", "higher": "↑", "near zero": "→0", "neither": ""}
-"""Signs of where a metric is best."""
+"""Symbols of a metric's direction."""
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Metrics of several ways to colorize the same photographs.
+    """Metrics of several methods on the same photographs.
 
-    rows: for each its metrics. scenes: for each scene its number of photographs (`samples`) and the
-    metrics of each row. records: the lines of per_image.csv. metrics: the descriptions of what was
-    measured, by name.
+    rows: metrics of each row. scenes: for each scene, its number of photographs (`samples`) and the
+    metrics of each row. records: lines of per_image.csv. metrics: descriptions of the metrics, by
+    name.
     """
 
     rows: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class EvaluationResult:
     metrics: Mapping[str, MetricInfo] = field(default_factory=lambda: METRICS)
 
     def renamed(self, old: str, new: str) -> EvaluationResult:
-        """Return only the rows whose names start with `old`, with `new` in its place."""
+        """Return only the rows whose names start with `old`, replaced by `new`."""
 
         def rename(rows: Mapping[str, Any]) -> dict[str, Any]:
             return {new + r.removeprefix(old): x for r, x in rows.items() if r.startswith(old)}
@@ -58,7 +58,7 @@ class EvaluationResult:
         )
 
     def __add__(self, other: EvaluationResult) -> EvaluationResult:
-        """Return the rows of both, of the same photographs."""
+        """Combine the rows of two results on the same photographs."""
         return replace(
             self,
             rows=self.rows | other.rows,
@@ -71,8 +71,8 @@ def document(result: EvaluationResult, protocol: Mapping[str, Any]) -> dict[str,
     """Return the content of metrics.json.
 
     Args:
-        result: what was measured.
-        protocol: on which photographs, at what size; the definitions of the metrics are added.
+        result: result of the evaluation.
+        protocol: protocol, to which the definitions of metrics are added.
     """
     measured = {name for values in result.rows.values() for name in values}
     metrics = {name: info for name, info in result.metrics.items() if name in measured}
@@ -86,10 +86,10 @@ def document(result: EvaluationResult, protocol: Mapping[str, Any]) -> dict[str,
 
 
 def write_per_image(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write per_image.csv, whole or not at all: a line for each row of the table and photograph.
+    """Write per_image.csv atomically, with one line per row of the table and photograph.
 
-    Columns are those of the metrics that were measured, in the order of the catalog, then others;
-    a metric that isn't defined of a photograph is an empty cell. Numbers have all their digits.
+    Columns are the measured metrics in the order of the catalog, followed by others; undefined
+    values are empty cells. Numbers have full precision.
     """
     measured = dict.fromkeys([*HEAD, *(column for record in records for column in record)])
     catalog = [column for name in METRICS for column in (name, name + WEIGHT)]
@@ -105,7 +105,7 @@ def table(
     scenes: Mapping[str, Any],
     metrics: Mapping[str, MetricInfo] = METRICS,
 ) -> Table:
-    """Return a line a metric and a column a row of metrics.json; below, the main one of scenes."""
+    """Return a table of metrics (lines) by rows of metrics.json (columns), then the scenes."""
     made = Table(title=title, title_justify="left")
     made.add_column("", no_wrap=True)
     made.add_column("", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Weights of other networks that metrics need: used where they lie, never downloaded."""
+"""Weight files of networks for metrics, which are never downloaded automatically."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +10,23 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file in torch.hub's folder, under the name that the library that reads it looks for."""
+    """A file in torch.hub's folder, with the name that its library expects."""
 
     url: str
-    """URL that the file comes from."""
+    """URL of the file."""
 
     @property
     def path(self) -> Path:
-        """The path at which the file has to lie; it moves with TORCH_HOME."""
+        """The path of the file, which depends on TORCH_HOME."""
         return Path(hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
 
     def missing(self) -> str | None:
-        """Return what to do if it isn't there; None if it is."""
+        """Return how to install the file; None if it exists."""
         return None if self.path.is_file() else f"put {self.url} into {self.path.parent}"
 
     def damaged(self) -> IrodoriError:
-        """Return the error that it is there, but can't be read."""
-        return IrodoriError(f"{self.path} is damaged: put {self.url} there again")
+        """Return the error for a damaged file."""
+        return IrodoriError(f"{self.path} is damaged: download {self.url} again")
 
 
 ALEXNET = WeightFile("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")

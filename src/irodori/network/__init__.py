@@ -1,4 +1,4 @@
-"""The joint network: backbone, fusion, decoder, output, classification; knows torch, no files."""
+"""The joint network: backbone, fusion, decoder, output and classification."""
 
 from irodori.network.backbone import Backbone, Global, Local
 from irodori.network.decoders import Decoder

@@ -1,4 +1,4 @@
-"""`Backbone`, the base class of what turns luminance into local and global features; layers."""
+"""`Backbone`, the base class of networks from luminance to features, and basic layers."""
 
 import re
 from typing import NamedTuple, Self
@@ -14,22 +14,22 @@ from irodori.utils.errors import IrodoriError
 LOCAL = 8
 """Stride of the local features."""
 SKIPS = (4, 2)
-"""Strides of the finer features, which decoders may use."""
+"""Strides of the finer features for skip connections."""
 BLOCK = re.compile(r"(?:\D\w*\.)*?(?:\d+\.)+")
-"""The part of a parameter's name that numbers a block: names, then numbers."""
+"""Pattern of the part of a parameter's name that identifies a block: names, then numbers."""
 
 
 class Local(NamedTuple):
-    """Local features of a photo."""
+    """Local features of a batch of photos."""
 
     features_BCHW: Tensor
     """B×local_channels×⌈H/8⌉×⌈W/8⌉."""
     skips: dict[int, Tensor]
-    """Finer features by their stride s: B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉."""
+    """Finer features by stride s: B×skip_channels[s]×⌈H/s⌉×⌈W/s⌉."""
 
 
 class Global(NamedTuple):
-    """Global features of a photo."""
+    """Global features of a batch of photos."""
 
     features_BC: Tensor
     """B×global_channels, the input of the fusion."""
@@ -38,9 +38,9 @@ class Global(NamedTuple):
 
 
 class Backbone(nn.Module, Describable):
-    """The base class of backbones.
+    """Base class of backbones.
 
-    A subclass sets the attributes and defines `local_features` and, if it has a global path,
+    A subclass sets the attributes and implements `local_features` and, with a global path,
     `global_features`:
 
         class Mine(Backbone):
@@ -57,19 +57,19 @@ class Backbone(nn.Module, Describable):
                 mean_BC = self.layers(self.resized(luminance_B1HW)).mean((2, 3))
                 return Global(mean_BC, mean_BC)
 
-    Arguments of its constructor are plain values or `Describable` objects, so that a checkpoint can
-    name them.
+    Constructor arguments must be plain values or `Describable` objects, so that checkpoints can
+    store them.
 
     Attributes:
-        local_channels, global_channels, scene_channels: channels of `Local` and `Global`; without
-            a global path, the latter two are 0.
+        local_channels, global_channels, scene_channels: channels of `Local` and `Global`; the
+            latter two are 0 without a global path.
         skip_channels: channels of the finer features (strides 4 and 2), by stride.
-        step: the deepest stride of the local features in pixels. A part of a photo that begins at
-            a multiple of it has the same features as within the whole photo.
-        input_size: height and width at which the global path sees a photo.
-        encoder: the part that has pretrained weights; by default none.
-        encoder_frozen: whether the encoder is not trained at present; its gradients aren't computed
-            then.
+        step: deepest stride of the local features in pixels. Tiles that begin at multiples of it
+            have the same features as the whole photo.
+        input_size: height and width of the global path's input.
+        encoder: submodule with pretrained weights; None by default.
+        encoder_frozen: whether the encoder is currently frozen, so that its gradients aren't
+            computed.
     """
 
     local_channels: int
@@ -86,11 +86,11 @@ class Backbone(nn.Module, Describable):
         self.encoder: nn.Module | None = None
 
     def local_features(self, luminance_B1HW: Tensor) -> Local:
-        """Return the local features of luminance in [0,1], H, W ≥ 1."""
+        """Return the local features of luminance in [0,1], B×1×H×W with H, W ≥ 1."""
         raise NotImplementedError
 
     def global_features(self, luminance_B1HW: Tensor) -> Global:
-        """Return the global features of luminance in [0,1] of any size; see `resized`."""
+        """Return the global features of luminance in [0,1], B×1×H×W of any size; see `resized`."""
         raise NotImplementedError
 
     def forward(
@@ -98,7 +98,7 @@ class Backbone(nn.Module, Describable):
     ) -> tuple[Local, Global | None]:
         """Return local and global features; the latter are None without a global path.
 
-        Override it to compute layers that both paths share only once.
+        Override this method to compute layers that both paths share only once.
 
         Args:
             luminance_B1HW: in [0,1], H, W ≥ 1.
@@ -110,22 +110,22 @@ class Backbone(nn.Module, Describable):
         return local, self.global_features(luminance_B1HW if style_B1HW is None else style_B1HW)
 
     def resized(self, luminance_B1HW: Tensor) -> Tensor:
-        """Return luminance at `input_size`, as the global path sees it."""
+        """Scale luminance to `input_size`, the input of the global path."""
         return scaled_to(luminance_B1HW, *self.input_size)
 
     def first_layer(self) -> nn.Module:
-        """Return the module at whose input bf16 inference begins; all before it is in fp32.
+        """Return the first module in bf16 inference; everything before it runs in fp32.
 
-        By default the encoder, or without one the first module that has parameters of its own.
+        By default it is the encoder or, without one, the first module with parameters.
         """
         layers = (m for m in self.modules() if next(m.parameters(recurse=False), None) is not None)
         return next(layers) if self.encoder is None else self.encoder
 
     def encoder_layers(self) -> list[list[nn.Parameter]]:
-        """Return the encoder's parameters by its blocks, from the input on.
+        """Return the encoder's parameters by block, starting at the input.
 
-        Layer-wise decay gives earlier ones lower learning rates. A block is what has a number, such
-        as `stages.1.blocks.0`; parameters outside of blocks go with the one before them.
+        Used for layer-wise learning rate decay. A block is a numbered module such as
+        `stages.1.blocks.0`; other parameters belong to the preceding block.
         """
         layers: dict[str, list[nn.Parameter]] = {}
         block = ""
@@ -136,15 +136,15 @@ class Backbone(nn.Module, Describable):
         return list(layers.values())
 
     def load_pretrained(self) -> str:
-        """Load the encoder's pretrained weights and return a line that names their source.
+        """Load the encoder's pretrained weights, and return a message with their source.
 
         Raises:
-            IrodoriError: there are none, or they can't be loaded.
+            IrodoriError: there are no pretrained weights, or they can't be loaded.
         """
         raise IrodoriError(f"{type(self).__name__} has no pretrained weights")
 
     def freeze_batch_norm(self, frozen: bool) -> None:
-        """Choose whether the encoder's batch norms keep their statistics during training."""
+        """Set whether the encoder's batch norms keep their running statistics during training."""
         self._batch_norm_frozen = frozen
         self.train(self.training)
 
@@ -159,7 +159,7 @@ class Backbone(nn.Module, Describable):
 
 
 def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
-    """Return luminance at another size (bilinear with antialiasing, aspect not kept)."""
+    """Scale luminance (bilinear with antialiasing, ignoring the aspect ratio)."""
     if luminance_B1HW.shape[-2:] == (height, width):
         return luminance_B1HW
     # fp32: the antialiased filter has no bf16 kernel on every device.
@@ -170,12 +170,12 @@ def scaled_to(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
 
 
 def divided(size: int, stride: int) -> int:
-    """Return ⌈size/stride⌉ without negative numbers, whose division ONNX rounds differently."""
+    """Return ⌈size/stride⌉, avoiding negative numbers, whose division ONNX rounds differently."""
     return (size + stride - 1) // stride
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return the channels of a layer at a width multiplier; 1.0 is the paper's network."""
+    """Scale a number of channels by a width multiplier; 1.0 is the paper's network."""
     return max(1, round(channels * width))
 
 

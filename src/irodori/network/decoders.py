@@ -1,4 +1,4 @@
-"""Decoders: from features at stride 8 to a prediction at stride 2 or coarser."""
+"""Decoders from features at stride 8 to a prediction at stride 2 or coarser."""
 
 from typing import Annotated
 
@@ -11,18 +11,18 @@ from irodori.utils.describable import Describable
 
 
 class Decoder(nn.Module, Describable):
-    """The base class of decoders.
+    """Base class of decoders.
 
-    `JointNetwork` calls the constructor with the keywords `in_channels` (of the features),
-    `out_channels` (of the prediction), `stride` (of the prediction against stride 2) and
+    `JointNetwork` calls the constructor with the keyword arguments `in_channels` (of the features),
+    `out_channels` (of the prediction), `stride` (of the prediction relative to stride 2) and
     `skip_channels` (of the backbone's finer features, by stride).
     """
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
-        """Return the prediction B×out_channels×4h/stride×4w/stride, or what the skips cover of it.
+        """Return the prediction, B×out_channels×4h/stride×4w/stride, cropped to the skips' size.
 
         Args:
-            features_BCHW: B×in_channels×h×w at stride 8.
+            features_BCHW: features at stride 8, B×in_channels×h×w.
             skips: finer features by stride, see `Local`.
         """
         raise NotImplementedError
@@ -32,7 +32,7 @@ class ColorizationDecoder(Decoder):
     """The paper's colorization network: convolutions and two nearest-neighbor upsamplings.
 
     Args:
-        in_channels, out_channels, stride, skip_channels: see `Decoder`; skips aren't used.
+        in_channels, out_channels, stride, skip_channels: see `Decoder`; skips are ignored.
         width: multiplies the channels of every layer.
     """
 
@@ -62,11 +62,11 @@ class ColorizationDecoder(Decoder):
 
 
 class SkipDecoder(Decoder):
-    """Learned upsampling that sees the backbone's finer features (U-Net, Ronneberger 2015).
+    """Learned upsampling with skip connections from the backbone (U-Net, Ronneberger 2015).
 
     Args:
-        in_channels, out_channels, stride, skip_channels: see `Decoder`; a stride that the backbone
-            lacks is left out.
+        in_channels, out_channels, stride, skip_channels: see `Decoder`; strides that the backbone
+            lacks are skipped.
         width: multiplies the channels of every layer.
     """
 
@@ -95,23 +95,24 @@ class SkipDecoder(Decoder):
     def levels(
         self, features_BCHW: Tensor, skips: dict[int, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features at strides 4 and 2, and those at stride 2 that the output is made of."""
+        """Return the features at strides 4 and 2, and the output layer's input at stride 2."""
         at4_BCHW = self.merge4(joined(self.enlarge4(features_BCHW), skips.get(4)))
         at2_BCHW = self.merge2(joined(self.enlarge2(at4_BCHW), skips.get(2)))
         return at4_BCHW, at2_BCHW, self.last(at2_BCHW)
 
 
 class QueryDecoder(SkipDecoder):
-    """A `SkipDecoder` with color queries that look at the whole photo at strides 8, 4 and 2.
+    """A `SkipDecoder` with color queries that attend to the whole photo at strides 8, 4 and 2.
 
-    Learned queries attend to the features of one scale after the other; what each has gathered is
-    compared with the features of every pixel, and these maps join them at the output (as in
-    DDColor, Kang et al., 2023, arXiv 2212.11613). Every color depends on the whole photo.
+    Learned queries attend to the features of one scale after another. Their dot products with the
+    features of every pixel are maps that are concatenated with these features before the output
+    layer (as in DDColor, Kang et al., 2023, arXiv 2212.11613). Every color depends on the whole
+    photo.
 
     Args:
         in_channels, out_channels, stride, skip_channels, width: see `SkipDecoder`.
         queries: number of color queries.
-        rounds: how often they attend to each of the three scales.
+        rounds: number of passes over the three scales.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class QueryDecoder(SkipDecoder):
 
 
 def joined(coarse_BCHW: Tensor, fine_BCHW: Tensor | None) -> Tensor:
-    """Return the channels of both, cut to the finer features, which are smaller at odd sizes."""
+    """Concatenate both, cropped to the size of the finer features."""
     if fine_BCHW is None:
         return coarse_BCHW
     height, width = fine_BCHW.shape[-2:]
@@ -165,17 +166,17 @@ def joined(coarse_BCHW: Tensor, fine_BCHW: Tensor | None) -> Tensor:
 
 
 class LearnedUpsampling(nn.Module):
-    """Twice the height and width by a pixel shuffle, batch norm and ReLU.
+    """Upsampling by 2 with a pixel shuffle, batch norm and ReLU.
 
-    The four outputs of a position begin alike, as nearest-neighbor upsampling, which avoids
-    checkerboard artifacts (Aitken et al., 2017).
+    It is initialized to nearest-neighbor upsampling, which avoids checkerboard artifacts (Aitken et
+    al., 2017).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=False)
         with torch.no_grad():
-            # Pixel shuffle takes the four values of a position from neighboring channels.
+            # Pixel shuffle takes the four values of a position from adjacent channels.
             self.convolution.weight.copy_(self.convolution.weight[::4].repeat_interleave(4, 0))
         self.shuffle = nn.PixelShuffle(2)
         self.norm = nn.BatchNorm2d(outputs)

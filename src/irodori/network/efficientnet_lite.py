@@ -1,10 +1,10 @@
-"""EfficientNet-Lite as an encoder of one channel: timm's `tf_efficientnet_lite0` … without timm.
+"""EfficientNet-Lite as an encoder with one input channel, without importing timm.
 
-The bundled model is based on one, and importing timm takes longer than coloring a photo. Layers
-have timm's names, so that weights go either way.
+The bundled model uses it, and importing timm takes longer than colorizing a photo. Layers have the
+names of timm's `tf_efficientnet_lite0` …, so that weights are interchangeable.
 
 M. Tan, Q. Le: *EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks*, 2019; the
-Lite models are those of their repository without squeeze-and-excitation, with ReLU6.
+Lite models of their repository have no squeeze-and-excitation and use ReLU6.
 """
 
 import math
@@ -23,17 +23,17 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-"""Blocks, kernel, stride of the first block, expansion, channels."""
+"""For each stage: blocks, kernel, stride of the first block, expansion, channels."""
 LEVELS = (0, 1, 2, 4, 6)
-"""The stages whose outputs are the levels."""
+"""Stages whose outputs are the returned levels."""
 
 
 class EfficientNetLite(nn.Module):
-    """Features at strides 2, 4, 8, 16 and 32, without the head of the classification.
+    """EfficientNet-Lite without classification head; returns features at strides 2, 4, 8, 16, 32.
 
     Args:
-        width: multiplies the channels of all blocks; 1.0 in Lite0 and Lite1, 1.1 in Lite2.
-        depth: multiplies the number of blocks, except in the first and the last stage; 1.0 in
+        width: width multiplier of all blocks; 1.0 in Lite0 and Lite1, 1.1 in Lite2.
+        depth: multiplier of the number of blocks, except in the first and last stages; 1.0 in
             Lite0, 1.1 in Lite1, 1.2 in Lite2.
     """
 
@@ -53,12 +53,12 @@ class EfficientNetLite(nn.Module):
         self.blocks = nn.Sequential(*stages)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                # As in Tan and Le's code: by the number of terms that an output is the sum of.
+                # As in Tan and Le's code: by fan-out.
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, 0, (2 / fan_out) ** 0.5)
 
     def forward(self, input_B1HW: Tensor) -> list[Tensor]:
-        """Return the levels, B×C×H/stride×W/stride each; H and W are multiples of 32."""
+        """Return the levels, B×C×H/stride×W/stride each; H and W must be multiples of 32."""
         features_BCHW = functional.relu6(self.bn1(self.conv_stem(self.pad(input_B1HW))))
         levels = []
         for number, stage in enumerate(self.blocks):
@@ -69,12 +69,12 @@ class EfficientNetLite(nn.Module):
 
 
 def stage_channels(channels: int, width: float) -> int:
-    """Return width times the channels, rounded to a multiple of 8."""
+    """Return channels × width, rounded to a multiple of 8."""
     return int(channels * width + 4) // 8 * 8
 
 
 class Block(nn.Sequential):
-    """A depthwise convolution between 1×1 convolutions, the first of which expands the channels."""
+    """An inverted residual: depthwise convolution between 1×1 convolutions."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         middle = inputs * expansion
@@ -106,7 +106,7 @@ def convolution(
 
 
 def same_padding(kernel: int) -> nn.Module:
-    """Return TensorFlow's padding for a stride of 2: one less on the left and at the top."""
+    """Return TensorFlow-style padding for stride 2: one less at the left and top."""
     return nn.ZeroPad2d((kernel // 2 - 1, kernel // 2) * 2)
 
 

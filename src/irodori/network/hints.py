@@ -1,4 +1,4 @@
-"""Hints: colors that a person has named for places of a photo, and how they spread from there."""
+"""Propagation of hints, known colors at positions of a photo."""
 
 import math
 
@@ -9,29 +9,27 @@ from torch.nn import functional
 HEADS = 2
 HEAD_CHANNELS = 16
 CELL = 8
-"""Side in pixels of the cells that hints are gathered in."""
+"""Side in pixels of the cells in which hints are averaged."""
 TRAINED_CELLS, MAX_CELLS = 64, 512
-"""Cells with hints that spread, in training and in use, at most; of more, the fullest."""
+"""Largest numbers of cells with hints in training and inference; the fullest are used."""
 LIKENESS, REACH = 8.0, 24.0
-"""Where training begins: how much likeness counts, and the reach in pixels at stride 2."""
+"""Initial values: factor of the similarity, and reach in pixels at stride 2."""
 NEVER = -1e4
-"""Score of a cell that holds no hint."""
+"""Score of a cell without hints."""
 
 
 class HintSpread(nn.Module):
-    """Adds to a prediction what it lacks at the hints, spread to what looks alike nearby.
+    """Propagates the prediction's error at hints to similar positions nearby.
 
-    What the prediction lacks in a cell (the mean over the pixels that have a hint) goes to each
-    position by the softmax of a score: the cosine of learned embeddings of both, less the distance
-    over a learned reach, beside a fixed score of 0 for staying as it is. So classical propagation
-    (Levin et al., 2004) has learned features, and where there are no hints nothing changes. The
-    prediction and the features are taken as they are, without gradients: a network learns what it
-    would learn without hints.
+    The error in a cell (the mean over its pixels with hints) is added to each position with the
+    weight of a softmax over scores: the cosine similarity of learned embeddings minus the distance
+    divided by a learned reach, with a fixed score of 0 for no change. This is classical propagation
+    (Levin et al., 2004) with learned features; without hints nothing changes. Prediction and
+    features are detached, so that hints don't influence the rest of the network.
 
     Args:
-        feature_channels: channels of the features by their stride: 8 and, where there are finer
-            ones, 4 and 2.
-        prediction_channels: of the prediction at stride 2, logits of the chrominance.
+        feature_channels: channels of the features by stride: 8 and, if available, 4 and 2.
+        prediction_channels: channels of the prediction, chrominance logits at stride 2.
     """
 
     def __init__(self, feature_channels: dict[int, int], prediction_channels: int) -> None:
@@ -45,21 +43,22 @@ class HintSpread(nn.Module):
         self.embedding = nn.Conv2d(width, width, 1)
         self.likeness_H = nn.Parameter(torch.full((HEADS,), LIKENESS))
         self.threshold_H = nn.Parameter(torch.full((HEADS,), LIKENESS / 2))
-        # By math: on the meta device, a logarithm would import torch's compiler, for seconds.
+        # `math.log`, since torch's would import its compiler on the meta device, which takes
+        # seconds.
         self.log_reach_H = nn.Parameter(torch.tensor([math.log(REACH / 2), math.log(2 * REACH)]))
 
     def forward(
         self, prediction_BQHW: Tensor, features: dict[int, Tensor], hints_BMHW: Tensor
     ) -> Tensor:
-        """Return the prediction with what the hints change, of the same shape, fp32.
+        """Return the prediction corrected by hints, with the same shape, fp32.
 
         Args:
-            prediction_BQHW: logits of chrominance at stride 2.
-            features: by stride, see `feature_channels`.
-            hints_BMHW: at stride 1. The first channels hold chrominance in [0,1] where a hint is,
-                and 0 elsewhere; the last one is 1 where a hint is, and 0 elsewhere.
+            prediction_BQHW: chrominance logits at stride 2.
+            features: features by stride, see `feature_channels`.
+            hints_BMHW: hints at stride 1. The first channels are the chrominance in [0,1] at hints
+                and 0 elsewhere; the last channel is 1 at hints and 0 elsewhere.
         """
-        # In fp32: a share of what is missing would be lost in bf16.
+        # In fp32, since bf16 would lose small corrections.
         with torch.autocast(prediction_BQHW.device.type, enabled=False):
             prediction_BQHW = prediction_BQHW.detach().float()
             height, width = prediction_BQHW.shape[-2:]
@@ -75,7 +74,7 @@ class HintSpread(nn.Module):
                 values_BVHW, mask_B1HW, TRAINED_CELLS if self.training else MAX_CELLS
             )
             if not self.training:
-                # Most photos have few; in training their number would have to be waited for.
+                # Most photos have few hints; in training, reading their number would synchronize.
                 used = int((filled_BK > 0).sum(1).max())
                 cells_BKV, filled_BK = cells_BKV[:, :used], filled_BK[:, :used]
             missing_BKQ, places_BK2, key_BKE = cells_BKV.split(
@@ -83,8 +82,8 @@ class HintSpread(nn.Module):
             )
             score_BHNK = self._heads(embedding_BEHW.flatten(2).mT) @ self._heads(key_BKE).mT
             places_BN2 = places_12HW.flatten(2).mT.expand(len(color_BCHW), -1, -1)
-            # By matrix products the distances of neighbors would be differences of large squares,
-            # which TF32 rounds to whole pixels. Places have nothing to learn from gradients.
+            # Matrix products would compute distances as differences of large squares, which TF32
+            # rounds to whole pixels. Positions need no gradients.
             distance_B1NK = torch.cdist(
                 places_BN2, places_BK2.detach(), compute_mode="donot_use_mm_for_euclid_dist"
             )[:, None]
@@ -100,7 +99,7 @@ class HintSpread(nn.Module):
             return hinted_BQHW
 
     def _embedding(self, prediction_BQHW: Tensor, features: dict[int, Tensor]) -> Tensor:
-        """Return what tells like from unlike positions, B×(HEADS·HEAD_CHANNELS)×H×W."""
+        """Return the embeddings for similarity, B×(HEADS·HEAD_CHANNELS)×H×W."""
         height, width = prediction_BQHW.shape[-2:]
         total_BEHW: Tensor = self.own(prediction_BQHW.sigmoid())
         for stride, projection in self.projections.items():
@@ -119,7 +118,7 @@ class HintSpread(nn.Module):
 
 
 def hint_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean colors at stride 2, 0.5 where no hint is, and whether there is one (0 or 1)."""
+    """Return mean colors at stride 2 (0.5 without hint), and a mask of hints (0 or 1)."""
     bottom, right = (-size % 2 for size in hints_BMHW.shape[-2:])
     mean_BMHW = functional.avg_pool2d(functional.pad(hints_BMHW, (0, right, 0, bottom)), 2)
     color_BCHW, share_B1HW = mean_BMHW[:, :-1], mean_BMHW[:, -1:]
@@ -128,11 +127,11 @@ def hint_colors(hints_BMHW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gathered(values_BVHW: Tensor, mask_B1HW: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Return the means of values over the positions of each cell that have a hint.
+    """Return the means of values over the positions with hints in each cell.
 
     Returns:
-        B×K×V for K = limit, or as many cells as there are, the fullest first, and B×K: how much of
-        each is filled; 0 for cells without a hint, whose values are 0.
+        Means B×K×V for the K fullest cells (at most `limit`), and the filled share of each, B×K;
+        both are 0 for cells without hints.
     """
     side = CELL // 2
     bottom, right = (-size % side for size in mask_B1HW.shape[-2:])
@@ -148,6 +147,6 @@ def gathered(values_BVHW: Tensor, mask_B1HW: Tensor, limit: int) -> tuple[Tensor
 
 
 def positions(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the row and the column of each position, 2×H×W."""
+    """Return row and column of each position, 2×H×W."""
     lines = (torch.arange(size, device=device).float() for size in (height, width))
     return torch.stack(torch.meshgrid(*lines, indexing="ij"))

@@ -1,4 +1,4 @@
-"""The joint network, and how its chrominance is brought to a photo's size."""
+"""The joint network, and the scaling of its chrominance."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,30 +17,31 @@ from irodori.network.paper_backbone import PaperBackbone
 from irodori.utils.describable import Describable
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-"""Activations of the fusion: ReLU is the default, the paper's formula has a sigmoid."""
+"""Activations of the fusion: ReLU by default; a sigmoid in the paper's formula."""
 
 
 class JointNetwork(nn.Module, Describable):
-    """The network of "Let there be Color!": colorization and scene classification in one.
+    """The network of "Let there be Color!" for joint colorization and scene classification.
 
-    Source: Iizuka, Simo-Serra, Ishikawa, SIGGRAPH 2016. Every layer has batch norm and ReLU but the
-    two outputs: chrominance ends in a sigmoid, scene logits are plain. Backbone, decoder and output
-    can be replaced, also by classes of your own.
+    Source: Iizuka, Simo-Serra, Ishikawa, SIGGRAPH 2016. Every layer has batch norm and ReLU except
+    the two output layers: a sigmoid for chrominance, and plain scene logits. Backbone, decoder and
+    output can be replaced, also by custom classes.
 
     Args:
-        num_classes: number of scenes; 205 in the paper, 0 leaves the classification out.
+        num_classes: number of scenes; 205 in the paper, 0 for no classification.
         chroma_channels: 2 (luminance–chrominance spaces) or 3 (RGB).
-        width: multiplies the channels of the classification, and of the backbone and decoder where
-            none is given; 1.0 is the paper, 0.25 has 2.7 M parameters.
+        width: width multiplier of the classification, and of the default backbone and decoder; 1.0
+            is the paper's, 0.25 has 2.7 M parameters.
         fusion: activation of the fusion layer, "relu" or "sigmoid".
-        global_features: False is the paper's baseline: no global path, fusion or classification.
-        backbone: None is a `PaperBackbone`.
-        decoder: a `Decoder` class or a `functools.partial` of one; None is the paper's.
-        output: an `Output` class or a `functools.partial` of one; None is the paper's.
-        hints: the network takes colors that a person has named for places of the photo.
+        global_features: False for the paper's baseline without global path, fusion and
+            classification.
+        backbone: backbone; None for a `PaperBackbone`.
+        decoder: `Decoder` class or a `functools.partial` of one; None for the paper's.
+        output: `Output` class or a `functools.partial` of one; None for the paper's.
+        hints: whether the network accepts hints (known colors at positions of the photo).
 
     Raises:
-        ValueError: an argument is out of range, or doesn't fit another.
+        ValueError: an argument is out of range, or arguments are incompatible.
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class JointNetwork(nn.Module, Describable):
     ) -> None:
         super().__init__()
         if not isinstance(backbone, Backbone | None):
-            raise ValueError(f"backbone is a Backbone module, not {backbone!r}")
+            raise ValueError(f"backbone must be a Backbone module, not {backbone!r}")
         backbone = backbone or PaperBackbone(width, global_features)
         decoder = decoder or partial(ColorizationDecoder, width=width)
         output = output or ChromaOutput
-        # What a checkpoint describes doesn't depend on defaults.
+        # The description in checkpoints doesn't depend on defaults.
         self.arguments |= {"backbone": backbone, "decoder": decoder, "output": output}
         self.chroma_channels = chroma_channels
         self.backbone = backbone
@@ -89,8 +90,8 @@ class JointNetwork(nn.Module, Describable):
         if hints:
             if not isinstance(self.output, ChromaOutput):
                 raise ValueError(
-                    f"hints=True spreads chrominance, which {type(self.output).__name__} isn't"
-                    " given: set hints=False"
+                    f"hints=True requires chrominance logits, unlike {type(self.output).__name__}"
+                    ": set hints=False"
                 )
             channels = {LOCAL: backbone.local_channels, **backbone.skip_channels}
             self.hint_spread = HintSpread(channels, self.output.channels)
@@ -101,18 +102,18 @@ class JointNetwork(nn.Module, Describable):
         style_B1HW: Tensor | None = None,
         hints_BMHW: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return chrominance and scene logits of luminance of any size.
+        """Predict chrominance and scene logits from luminance of any size.
 
         Args:
             luminance_B1HW: in [0,1], H, W ≥ 1.
-            style_B1HW: luminance of another image, of any size, whose global features replace the
-                photo's own; its batch is B.
-            hints_BMHW: colors that are known, of the luminance's size, with M = `hint_channels`;
-                see `HintSpread`. None: no hints.
+            style_B1HW: luminance of other images, of any size, whose global features replace the
+                photos' own.
+            hints_BMHW: hints of the luminance's size, with M = `hint_channels`, see `HintSpread`;
+                None for no hints.
 
         Returns:
             Chrominance in [0,1], B×chroma_channels×⌈H/2⌉×⌈W/2⌉, and logits B×num_classes (None
-            without classification; those of the style image where one is given).
+            without classification; those of the style images if given).
         """
         prediction_BQHW, logits_BC = self.predict(luminance_B1HW, style_B1HW, hints_BMHW)
         return self._chroma(prediction_BQHW, luminance_B1HW.shape[-2:]), logits_BC
@@ -123,11 +124,11 @@ class JointNetwork(nn.Module, Describable):
         style_B1HW: Tensor | None = None,
         hints_BMHW: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return what losses are computed from; arguments and logits as in `forward`.
+        """Return the raw prediction for losses, and the logits; arguments as in `forward`.
 
         Returns:
             The prediction B×output.channels×⌈H/2s⌉×⌈W/2s⌉ with s = output.stride, which `output`
-            turns into chrominance, and the scene logits.
+            converts to chrominance, and the scene logits.
         """
         local, global_BC, logits_BC = self._seen(luminance_B1HW, style_B1HW)
         size = luminance_B1HW.shape[-2:]
@@ -140,8 +141,8 @@ class JointNetwork(nn.Module, Describable):
 
         Args:
             luminance_B1HW: in [0,1].
-            hints_RMHW: hints of some of the photos.
-            hinted_R: which ones: their numbers in the batch.
+            hints_RMHW: hints of R of the B photos.
+            hinted_R: indices of these photos in the batch.
         """
         local, global_BC, logits_BC = self._seen(luminance_B1HW, None)
         prediction_BQHW = self.prediction(local, luminance_B1HW.shape[-2:], global_BC)
@@ -167,7 +168,7 @@ class JointNetwork(nn.Module, Describable):
         return seen.features_BC, self._logits(seen)
 
     def color(self, luminance_B1HW: Tensor, global_BC: Tensor | None = None) -> Tensor:
-        """Return chrominance as `forward` does, for given global features (None without)."""
+        """Predict chrominance as in `forward`, with given global features (None without)."""
         local = self.backbone.local_features(luminance_B1HW)
         return self.decode(local, luminance_B1HW.shape[-2:], global_BC)
 
@@ -178,7 +179,7 @@ class JointNetwork(nn.Module, Describable):
         global_BC: Tensor | None = None,
         hints_BMHW: Tensor | None = None,
     ) -> Tensor:
-        """Return chrominance as `color` does, of a photo's local features and its size H×W."""
+        """Predict chrominance from a photo's local features and its size (H, W); see `color`."""
         return self._chroma(self.prediction(local, size, global_BC, hints_BMHW), size)
 
     def prediction(
@@ -188,12 +189,12 @@ class JointNetwork(nn.Module, Describable):
         global_BC: Tensor | None = None,
         hints_BMHW: Tensor | None = None,
     ) -> Tensor:
-        """Return the prediction, see `predict`, of a photo's local features and its size H×W."""
+        """Return the prediction for a photo's local features and size (H, W); see `predict`."""
         features_BCHW, skips = local
         if self.fusion is not None:
             features_BCHW = self.fusion(global_BC, features_BCHW)
         prediction_BQHW: Tensor = self.colorization(features_BCHW, skips)
-        # Strides round up, so an odd size leaves a margin at the bottom and on the right.
+        # Sizes are rounded up, so the bottom and right margins are cropped for odd sizes.
         step = 2 * self.output.stride
         height, width = (divided(side, step) for side in size)
         prediction_BQHW = prediction_BQHW[..., :height, :width]
@@ -217,13 +218,13 @@ class JointNetwork(nn.Module, Describable):
 
 
 def freeze_unused(network: JointNetwork) -> None:
-    """Switch off the gradients of parameters that no result depends on; DDP would wait for them.
+    """Freeze parameters that no output depends on, since DDP would wait for their gradients.
 
-    Some encoders have layers that only make levels which the decoder doesn't use.
+    Some encoders have layers that only contribute to unused levels.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     frozen, training = network.backbone.encoder_frozen, network.training
-    # In evaluation mode, so that running statistics stay as they are.
+    # In evaluation mode, so that running statistics don't change.
     network.eval()
     network.backbone.encoder_frozen = False
     side = 2 * network.backbone.step
@@ -242,12 +243,12 @@ def freeze_unused(network: JointNetwork) -> None:
 
 
 def reduce_chroma(chroma_BCHW: Tensor) -> Tensor:
-    """Return true chrominance at the network's output size: 2×2 means, B×C×⌈H/2⌉×⌈W/2⌉."""
+    """Reduce true chrominance to the network's output size by 2×2 means: B×C×⌈H/2⌉×⌈W/2⌉."""
     return functional.avg_pool2d(chroma_BCHW, 2, ceil_mode=True)
 
 
 def upsample_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
-    """Return predicted chrominance at the luminance's size: bilinear ×2, cut to height×width.
+    """Upsample predicted chrominance by 2 (bilinear), cropped to height×width.
 
     Raises:
         ValueError: the input isn't ⌈height/2⌉×⌈width/2⌉.
@@ -263,14 +264,14 @@ def upsample_chroma(chroma_BCHW: Tensor, height: int, width: int) -> Tensor:
 class Fusion(nn.Module):
     """activation(BN(W · [global ; local(u,v)] + b)) at every position (u,v).
 
-    W is a 1×1 convolution over the concatenated features. Its global half is the same at every
-    position of an image, so it is computed once per image and added.
+    W is a 1×1 convolution over the concatenated features. Its global half is constant over an
+    image, so it is computed once per image and added.
     """
 
     def __init__(self, global_channels: int, local_channels: int, activation: str) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(f"fusion is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+            raise ValueError(f"fusion must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
         self.global_channels = global_channels
         self.mix = nn.Conv2d(global_channels + local_channels, local_channels, 1)
         self.norm = nn.BatchNorm2d(local_channels)

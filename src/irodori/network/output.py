@@ -1,4 +1,4 @@
-"""Outputs: from the decoder's prediction to chrominance."""
+"""Outputs that convert the decoder's prediction to chrominance."""
 
 from typing import Annotated
 
@@ -13,11 +13,11 @@ from irodori.utils.describable import Describable
 
 
 class Output(nn.Module, Describable):
-    """The base class of outputs; `JointNetwork` calls the constructor with `chroma_channels`.
+    """Base class of outputs; `JointNetwork` calls the constructor with `chroma_channels`.
 
     Attributes:
-        channels: channels of the prediction.
-        stride: stride of the prediction against chrominance (which has stride 2).
+        channels: number of channels of the prediction.
+        stride: stride of the prediction relative to chrominance (which has stride 2).
     """
 
     channels: int
@@ -26,7 +26,7 @@ class Output(nn.Module, Describable):
     def forward(self, prediction_BQHW: Tensor, height: int, width: int) -> Tensor:
         """Return chrominance in [0,1], B×chroma_channels×height×width, fp32 (or float64).
 
-        The prediction has at least ⌈height/stride⌉×⌈width/stride⌉ positions.
+        The prediction must have at least ⌈height/stride⌉×⌈width/stride⌉ positions.
         """
         raise NotImplementedError
 
@@ -43,15 +43,16 @@ class ChromaOutput(Output):
 
 
 class AbClassesOutput(Output):
-    """The annealed mean of a distribution over bins of a*b* (Zhang et al., 2016).
+    """The annealed mean of a distribution over a*b* bins (Zhang et al., 2016).
 
-    The prediction has half the resolution of chrominance, one channel per bin in gamut
-    (`color.ab_bins`), and holds logits. The mode of the distribution is sharp but spotty, its mean
-    smooth but pale; the mean of the distribution raised to the power of 1/temperature lies between.
+    The prediction consists of logits at half the resolution of chrominance, one channel per
+    in-gamut bin (`color.ab_bins`). The mode of the distribution is vivid but spotty, the mean is
+    smooth but pale; the annealed mean, of the distribution raised to the power of 1/temperature, is
+    in between.
 
     Args:
-        chroma_channels: 2, those of L*a*b*.
-        temperature: near 0 only the mode counts, 1 is the plain mean; 0.38 in the source.
+        chroma_channels: 2, for L*a*b*.
+        temperature: 0 approaches the mode, 1 is the mean; 0.38 in the source.
     """
 
     stride = 2
@@ -61,9 +62,9 @@ class AbClassesOutput(Output):
     ) -> None:
         super().__init__()
         if chroma_channels != 2:
-            raise ValueError(f"bins of a*b* have chroma_channels=2, not {chroma_channels}")
+            raise ValueError(f"a*b* bins require chroma_channels=2, not {chroma_channels}")
         self.temperature = temperature
-        # Numbers, also where a network is built on the meta device.
+        # On the CPU, also if the network is built on the meta device.
         with torch.device("cpu"):
             centers_QC = centers()
             half_ranges = torch.tensor(Lab.chroma_range, dtype=torch.float64)
@@ -84,6 +85,6 @@ class AbClassesOutput(Output):
 
 
 def at_least_fp32(prediction_BQHW: Tensor) -> Tensor:
-    """Return the prediction in fp32, or float64 if it is."""
-    # In bf16 a sigmoid would move in steps of 0.8 ab units.
+    """Convert a prediction to fp32, unless it is float64."""
+    # In bf16, a sigmoid has steps of 0.8 ab units.
     return prediction_BQHW.to(torch.promote_types(prediction_BQHW.dtype, torch.float32))

@@ -8,19 +8,20 @@ from irodori.config.ranges import Range
 from irodori.network.backbone import Backbone, Global, Local, conv_block, linear_block, scaled
 
 SKIPS = {1: 2, 3: 4}
-"""Low-level layers that skip connections start from, with their stride."""
+"""Indices of low-level layers for skip connections, with their strides."""
 
 
 class PaperBackbone(Backbone):
     """Low-level, mid-level and global networks of "Let there be Color!" (SIGGRAPH 2016).
 
-    Both paths share the low-level weights. When the global path sees the photo itself, at 224×224,
-    the low-level features are computed once.
+    Both paths share the low-level weights. If the photo is 224×224, low-level features are computed
+    only once.
 
     Args:
-        width: multiplies the channels of every layer; 1.0 is the paper.
-        global_features: False leaves the global path out (the paper's baseline).
-        input_mean: subtracted from the luminance; 0 but for the authors' published weights.
+        width: width multiplier of every layer; 1.0 is the paper's.
+        global_features: False for no global path (the paper's baseline).
+        input_mean: mean that is subtracted from the luminance; not 0 for the authors' published
+            weights.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class PaperBackbone(Backbone):
         return self._global(self._low(self.resized(luminance_B1HW))[0])
 
     def _global(self, low_BCHW: Tensor) -> Global:
-        """Return the global features of low-level ones at `input_size`."""
+        """Return the global features from low-level features at `input_size`."""
         scene_BC = self.global_linear(self.global_convolutions(low_BCHW).flatten(1))
         return Global(self.global_output(scene_BC), scene_BC)
 
     def _low(self, luminance_B1HW: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-        """Return the low-level features at stride 8, and those at strides 4 and 2."""
+        """Return the low-level features at stride 8, and skip features at strides 4 and 2."""
         if self.input_mean:
             luminance_B1HW = luminance_B1HW - self.input_mean
         skips = {}

@@ -1,4 +1,4 @@
-"""Any image model of timm as a backbone: a pyramid of its levels, and the mean of the deepest."""
+"""timm models as backbones: a feature pyramid, and the mean of the deepest level."""
 
 from typing import Annotated
 
@@ -22,25 +22,25 @@ from irodori.network.timm_encoder import STRIDES, create_encoder
 
 
 class TimmBackbone(Backbone):
-    """An encoder of timm; its weights are random until `load_pretrained`.
+    """A backbone with an encoder of timm, randomly initialized until `load_pretrained`.
 
-    The encoder sees luminance as one channel, less its own mean and divided by its own standard
-    deviation (the means over the three channels that it was made for). Photos are extended at the
-    bottom and on the right, by repeating their borders, to whole steps of the deepest level. Levels
-    of stride 8 and deeper are merged by a feature pyramid (Lin et al., 2017). An encoder whose
-    levels all have the same stride (ViT) gets others by a `SimplePyramid`. Global features come
-    from the mean of the deepest level of the photo at `input_size`.
+    The encoder's input is one channel of luminance, normalized by the encoder's mean and standard
+    deviation (averaged over its three channels). Photos are padded at the bottom and right, by
+    replicating borders, to a multiple of the deepest stride. Levels of stride 8 and deeper are
+    merged by a feature pyramid (Lin et al., 2017). An encoder with a single stride (ViT) is
+    extended by a `SimplePyramid`. Global features are computed from the mean of the deepest level
+    of the photo at `input_size`.
 
     Args:
-        name: a model of timm, such as "resnet18" or "resnet18.a1_in1k".
-        width: multiplies the channels of every layer but the encoder's.
-        global_features: False leaves the global path out.
-        input_side: side in pixels of the square that the global path sees of a photo; None: what
-            the encoder was pretrained with. Where it is that of the crops in training, both paths
-            share the encoder's features.
+        name: name of a timm model, such as "resnet18" or "resnet18.a1_in1k".
+        width: width multiplier of all layers except the encoder's.
+        global_features: False for no global path.
+        input_side: side in pixels of the global path's square input; None: the encoder's
+            pretraining size. If it equals the size of training crops, both paths share the
+            encoder's features.
 
     Raises:
-        ValueError: timm has no such model, or it can't be a backbone.
+        ValueError: timm has no such model, or it is unsuitable as a backbone.
     """
 
     encoder: nn.Module
@@ -54,7 +54,7 @@ class TimmBackbone(Backbone):
     ) -> None:
         super().__init__()
         self.encoder, self.info = create_encoder(name)
-        # With the tag of its weights, which decides how the input is scaled.
+        # Includes the tag of the weights, which determines the normalization.
         self.name = self.arguments["name"] = self.info.name
         self.input_size = self.info.size if input_side is None else (input_side, input_side)
         channels = dict(zip(self.info.strides, self.info.channels, strict=True))
@@ -93,7 +93,7 @@ class TimmBackbone(Backbone):
         return self._global(self._levels(self.resized(luminance_B1HW)))
 
     def load_pretrained(self) -> str:
-        # Imported here: it asks servers, which only training needs.
+        # Imported here, since only training needs it; it may contact servers.
         from irodori.pretrained.imagenet import encoder_weights
 
         weights, source = encoder_weights(self.name)
@@ -109,13 +109,13 @@ class TimmBackbone(Backbone):
         return Local(features_BCHW[..., : divided(height, LOCAL), : divided(width, LOCAL)], skips)
 
     def _global(self, levels: dict[int, Tensor]) -> Global:
-        """Return the global features of the levels at the encoder's own input size."""
+        """Return the global features from levels at `input_size`."""
         scene_BC = self.global_linear(levels[self.step].mean((2, 3)))
         return Global(self.global_output(scene_BC), scene_BC)
 
     def _levels(self, luminance_B1HW: Tensor) -> dict[int, Tensor]:
-        """Return the levels by stride s: B×C×h/s×w/s of the extended photo's h×w."""
-        # Borders are repeated by index, which export can trace for all sizes.
+        """Return the levels by stride s: B×C×h/s×w/s for the padded size h×w."""
+        # Padding by indexing, which can be traced with dynamic sizes.
         rows, columns = (
             torch.arange(divided(size, self.step) * self.step, device=luminance_B1HW.device).clamp(
                 max=size - 1
@@ -133,7 +133,7 @@ class TimmBackbone(Backbone):
         """Return the encoder's levels, B×C×h×w each."""
         device = input_B1HW.device.type
         with_gradients = torch.is_grad_enabled() and not self.encoder_frozen
-        # On CPUs the backward pass of depthwise convolutions is slower in bf16 than in fp32.
+        # On CPUs, the backward pass of depthwise convolutions is slower in bf16 than in fp32.
         in_fp32 = self.depthwise and with_gradients and device == "cpu"
         autocast = torch.is_autocast_enabled(device) and not in_fp32
         with torch.set_grad_enabled(with_gradients), torch.autocast(device, enabled=autocast):
@@ -148,14 +148,14 @@ class TimmBackbone(Backbone):
 
 
 class SimplePyramid(nn.Module):
-    """Makes levels at strides 8, 16 and 32 of a single one (ViTDet, Li et al., 2022).
+    """Creates levels at strides 8, 16 and 32 from a single one (ViTDet, Li et al., 2022).
 
-    Finer levels come from transposed 2×2 convolutions with half the channels each, coarser ones
-    from 2×2 maxima.
+    Finer levels use transposed 2×2 convolutions that halve the channels, coarser ones 2×2 max
+    pooling.
 
     Args:
-        stride: the stride of the single level: 8, 16 or 32.
-        channels: its channels.
+        stride: stride of the single level: 8, 16 or 32.
+        channels: channels of the single level.
     """
 
     def __init__(self, stride: int, channels: int) -> None:
@@ -185,12 +185,12 @@ class SimplePyramid(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Merges levels of features from the finest (stride 8) to the deepest into one at stride 8.
+    """Merges feature levels, from the finest (stride 8) to the deepest, into one at stride 8.
 
     Args:
-        channels: channels of the levels, the finest first; each is half as high and wide as the one
-            before.
-        outputs: channels of the result.
+        channels: channels of the levels, finest first; each level has half the size of the
+            previous.
+        outputs: number of output channels.
     """
 
     def __init__(self, channels: list[int], outputs: int) -> None:

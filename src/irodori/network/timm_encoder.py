@@ -1,4 +1,4 @@
-"""Encoders of timm: how they are created, and what is known of them."""
+"""Creating and inspecting encoders of timm."""
 
 from difflib import get_close_matches
 from functools import partial
@@ -10,30 +10,30 @@ from torch import nn
 from irodori.network.efficientnet_lite import LEVELS, STAGES, EfficientNetLite, stage_channels
 
 STRIDES = (8, 16, 32)
-"""Strides of the levels that local and global features are made of."""
+"""Strides of the levels for local and global features."""
 LARGEST = 224
-"""Side in pixels of what the global path sees, at most, where levels have a single stride."""
+"""Largest side in pixels of the global path's input for models with a single stride."""
 ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
-"""Arguments by which models of a fixed input size take pictures of any size."""
+"""Arguments that make models with a fixed input size accept any size."""
 
 
 class EncoderInfo(NamedTuple):
-    """An encoder's properties."""
+    """Properties of an encoder."""
 
     name: str
-    """timm's name with the tag of its weights; those of other tags may be for other inputs."""
+    """timm's name with the tag of the weights; other tags may use another normalization."""
     strides: tuple[int, ...]
     channels: tuple[int, ...]
-    """Channels of the levels, in the order of the strides."""
+    """Channels of the levels, ordered by stride."""
     size: tuple[int, int]
-    """Height and width at which it sees whole photos: those it was trained with."""
+    """Height and width of the training images, used for whole photos."""
     mean: float
     std: float
-    """Standard deviation of luminance."""
+    """Standard deviation of the luminance."""
     input_scale: float = 1.0
-    """Photos are scaled by it, so that the strides are powers of 2."""
+    """Factor by which photos are scaled, so that the strides are powers of 2."""
     channels_last: bool = False
-    """Whether levels are B×h×w×C."""
+    """Whether levels are channels-last, B×h×w×C."""
 
 
 LITE = {
@@ -41,19 +41,19 @@ LITE = {
     "tf_efficientnet_lite1": (1.0, 1.1, 240),
     "tf_efficientnet_lite2": (1.1, 1.2, 260),
 }
-"""Width, depth and input size of the encoders that need no timm."""
+"""Width, depth and input size of encoders that don't need timm."""
 
 
 def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
-    """Return a model of timm for one channel that gives features at several strides.
+    """Create a timm model with one input channel that returns features at several strides.
 
     Args:
-        name: with or without the tag of its weights.
+        name: name with or without the tag of the weights.
         options: further arguments of `timm.create_model`, such as `pretrained`.
 
     Raises:
-        ValueError: timm has no such model, or it doesn't take pictures of any size, or it has no
-            level at stride 8 and more than one.
+        ValueError: timm has no such model, it doesn't accept any image size, or it has several
+            levels but none at stride 8.
     """
     plain, _, tag = name.partition(".")
     if plain in LITE and tag in ("", "in1k") and not options:
@@ -63,10 +63,10 @@ def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
             f"{plain}.in1k", (2, 4, 8, 16, 32), channels, (side, side), mean=0.5, std=0.5
         )
         return EfficientNetLite(width, depth), info
-    # A prefix would make timm fetch a model's configuration from a hub.
+    # A prefix would make timm download a configuration from a hub.
     if ":" in name or "/" in name:
-        raise ValueError(f"{name!r} is no name of a model of timm: it has a ':' or a '/'")
-    # Imported here: it takes seconds, and only these backbones need it.
+        raise ValueError(f"{name!r} is not a name of a timm model: it contains ':' or '/'")
+    # Imported here, since it takes seconds and only these backbones need it.
     import timm
 
     if not timm.is_model(name):
@@ -82,7 +82,7 @@ def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
             check_levels(network)
             info = encoder_info(network)
         except Exception as error:
-            # timm raises many kinds here; the first option is the one that most models have.
+            # timm raises many exceptions; most models support the first option.
             reason = error if reason is None or isinstance(reason, TypeError) else reason
         else:
             return create(**options) if options else network, info
@@ -92,10 +92,10 @@ def create_encoder(name: str, **options: Any) -> tuple[nn.Module, EncoderInfo]:
 
 @torch.no_grad()
 def check_levels(network: Any) -> None:
-    """Raise ValueError unless levels have their sizes, for pictures that aren't square.
+    """Raise ValueError unless levels have the expected sizes for non-square pictures.
 
-    Some models raise errors of their own for pictures larger than what they were trained with, and
-    some only with real numbers, not on the meta device.
+    Some models raise other errors for pictures larger than their training size, some of them only
+    with real tensors, not on the meta device.
     """
     strides, channels = network.feature_info.reduction(), network.feature_info.channels()
     step = strides[-1]
@@ -106,17 +106,17 @@ def check_levels(network: Any) -> None:
         for stride, count, level in zip(strides, channels, levels, strict=True):
             shape = level.permute(0, 3, 1, 2).shape if is_channels_last(network) else level.shape
             if shape != (1, count, size[0] // stride, size[1] // stride):
-                raise ValueError(f"at stride {stride} it gives {tuple(shape)} for {size}")
+                raise ValueError(f"at stride {stride} it returns {tuple(shape)} for {size}")
     network.train()
 
 
 def is_channels_last(network: Any) -> bool:
-    """Return whether an encoder's levels are B×h×w×C."""
+    """Return whether an encoder's levels are channels-last, B×h×w×C."""
     return getattr(network, "output_fmt", "NCHW") == "NHWC"
 
 
 def encoder_info(network: Any) -> EncoderInfo:
-    """Return what an encoder of timm says of itself."""
+    """Return the properties of a timm encoder."""
     config, levels = network.pretrained_cfg, network.feature_info
     height, width = config["input_size"][1:]
     strides, channels = tuple(levels.reduction()), tuple(levels.channels())
@@ -124,10 +124,10 @@ def encoder_info(network: Any) -> EncoderInfo:
     if len(set(strides)) == 1:
         nearest = min(STRIDES, key=lambda s: abs(s - strides[0]))
         scale, strides, channels = strides[0] / nearest, (nearest,), channels[-1:]
-        # Larger ones cost much, and these models take any size.
+        # Larger inputs are expensive, and these models accept any size.
         height = width = min(LARGEST, height // 32 * 32)
     elif STRIDES[0] not in strides:
-        raise ValueError(f"it has levels at strides {strides}, and one at stride 8 is needed")
+        raise ValueError(f"it has levels at strides {strides}, but stride 8 is required")
     return EncoderInfo(
         name=".".join(filter(None, (config["architecture"], config.get("tag")))),
         strides=strides,

@@ -1,1 +1,1 @@
-"""Encoders' weights that others have trained on ImageNet: whence they come, and how they fit."""
+"""Pretrained weights: ImageNet encoders, and models on the Hugging Face hub."""

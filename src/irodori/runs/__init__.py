@@ -1,1 +1,1 @@
-"""Run folders and how runs are resumed."""
+"""Run folders, and resuming runs."""

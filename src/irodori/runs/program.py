@@ -1,4 +1,4 @@
-"""Running a Hydra program so that a user's mistake is one line on stderr, not a traceback."""
+"""Running Hydra programs with errors on one line of stderr instead of tracebacks."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from irodori.config.errors import error_line, is_user_error
 from irodori.utils.run_files import existing_run
 
 PATIENCE = 3.0
-"""Seconds in which the first rank may report what is wrong."""
+"""Seconds to wait for the first rank's error report."""
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn a user's mistake, or Ctrl-C, into one line on stderr and exit status 1.
+    """Report a user's error or Ctrl-C on one line of stderr, with exit status 1.
 
-    Of several ranks the first one reports for all; another one does if the first has no error.
+    With several ranks, only the first one reports; another one does if the first has no error.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def report_errors() -> Iterator[None]:
         return
     rank = os.environ.get("LOCAL_RANK", "0")
     if rank != "0":
-        # What starts the ranks ends all when one has ended, and this one if the first has reported.
+        # The launcher ends all ranks when one has ended: this one if the first rank has reported.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(PATIENCE)
         line = f"rank {rank}: {line}"
@@ -44,16 +44,16 @@ def report_errors() -> Iterator[None]:
 
 
 def run_program(program: Callable[[], None]) -> None:
-    """Call a function decorated with `hydra.main`; mistakes in the configuration are reported."""
+    """Call a function decorated with `hydra.main`, and report errors in the configuration."""
     register()
-    # Hydra then raises its errors instead of printing them over several lines.
+    # Hydra then raises errors instead of printing them on several lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with report_errors():
         program()
 
 
 def register() -> None:
-    """Register the resolvers of conf/ with OmegaConf; it may be called again.
+    """Register the resolvers of conf/ with OmegaConf; repeated calls are allowed.
 
     `${sample:}` is the folder of the embedded sample, `${or_default:x}` is x, or "default" where x
     is null, and `${run_folder_or:x,y}` is the run folder x, which must hold a run, or y where x is

@@ -1,4 +1,4 @@
-"""Resuming a run: its own configuration, and what the user wants changed in it."""
+"""The configuration of a resumed run: the stored one with permitted changes."""
 
 import re
 from collections.abc import Sequence
@@ -30,23 +30,24 @@ MAY_CHANGE = re.compile(
     """,
     re.VERBOSE,
 )
-"""Keys that may differ from the run's own; all others make the position in the run, the weights or
-the optimizer's state mean something else."""
+"""Keys that may be changed; all others would change the meaning of the position in the run, the
+weights or the optimizer's state."""
 
 
 def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-    """Return the configuration of the run folder `composed.resume`, changed by the overrides.
+    """Return the configuration of the run folder `composed.resume`, with overrides applied.
 
     Args:
-        composed: what Hydra composed of the overrides; chosen groups are taken from it.
-        overrides: the user's.
+        composed: configuration that Hydra composed with the overrides, which supplies chosen
+            groups.
+        overrides: overrides of the command line.
 
     Returns:
-        The configuration, and a line for each value that differs from the run folder's.
+        The configuration, and a message for each value that differs from the stored one.
 
     Raises:
-        IrodoriError: there is no such run, its config.yaml is damaged or names classes that aren't
-            trusted, or a change is not allowed.
+        IrodoriError: the run doesn't exist, its config.yaml is damaged or names untrusted classes,
+            or a change is not allowed.
     """
     folder = existing_run(composed.resume)
     stored = stored_config(folder)
@@ -56,20 +57,20 @@ def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictC
         _apply(config, override, composed)
     changed = _differences(stored, config)
     for key in changed:
-        # Torch's schedules keep what their checkpoint says.
+        # Schedules of torch restore their settings from the checkpoint.
         fixed = key.startswith("scheduler.") and _is_torchs(stored.scheduler)
         if fixed or not MAY_CHANGE.fullmatch(key):
             raise IrodoriError(
-                f"{key} can't be changed in the middle of a run: leave it out, or start a new run"
+                f"{key} can't be changed in a resumed run: leave it out, or start a new run"
             )
     if ("ema" in stored.callbacks) != ("ema" in config.callbacks):
-        # Checkpoints hold the average beside the weights, or the weights alone.
-        raise IrodoriError("callbacks.ema can't be set or left out in the middle of a run")
+        # Checkpoints contain the averaged weights only if callbacks.ema is set.
+        raise IrodoriError("callbacks.ema can't be added or removed in a resumed run")
     lines = list(changed.values())
     if lines and not composed.allow_changes:
         raise IrodoriError(
             f"{folder} was started with other settings: {'; '.join(lines)}. Leave these overrides"
-            " out, or accept the changes by allow_changes=true"
+            " out, or accept the changes with allow_changes=true"
         )
     config.resume = str(folder)
     return config, lines
@@ -80,7 +81,7 @@ def _is_torchs(node: DictConfig) -> bool:
 
 
 def stored_config(folder: Path) -> DictConfig:
-    """Return the configuration in a run folder, or raise IrodoriError if it can't be read."""
+    """Return the configuration in a run folder; raise IrodoriError if it can't be read."""
     path = folder / CONFIG
     try:
         config = OmegaConf.create(without_aliases(path.read_text(encoding="utf-8")))
@@ -92,13 +93,13 @@ def stored_config(folder: Path) -> DictConfig:
 
 
 def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None:
-    """Change a run's configuration as an override says."""
+    """Apply an override to a run's configuration."""
     key = override.key_or_group
     if key in ("resume", "allow_changes"):
         return
     if key in ("experiment", "study") or override.is_delete():
-        raise IrodoriError(f"{override.input_line} can't be changed with resume: name single keys")
-    # A group's name stands for all its values, as Hydra has composed them.
+        raise IrodoriError(f"{override.input_line} can't be used with resume: set single keys")
+    # A group stands for all its values as composed by Hydra.
     is_group = key in composed and isinstance(composed[key], DictConfig)
     value = composed[key] if is_group else OmegaConf.select(composed, key)
     with open_dict(config):
@@ -106,7 +107,7 @@ def _apply(config: DictConfig, override: Override, composed: DictConfig) -> None
 
 
 def _differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
-    """Return a line "key: before → after" for each key whose value differs."""
+    """Return a message "key: before → after" for each changed key."""
     before, after = (
         flattened(OmegaConf.to_container(each, resolve=True)) for each in (stored, config)
     )
@@ -119,7 +120,7 @@ def _differences(stored: DictConfig, config: DictConfig) -> dict[str, str]:
 
 
 def flattened(value: Any, key: str = "") -> dict[str, Any]:
-    """Return nested dicts as one, with keys joined by dots; an empty dict is a value."""
+    """Flatten nested dicts, with keys joined by dots; an empty dict is kept as a value."""
     if not isinstance(value, dict) or not value:
         return {key: value}
     return {

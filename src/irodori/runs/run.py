@@ -1,4 +1,4 @@
-"""A run as it was asked for, and a folder of its own for each, also if two start at once."""
+"""A requested run: configuration, overrides, and a unique folder with its files."""
 
 import re
 import shlex
@@ -18,19 +18,19 @@ from irodori.utils.files import LOCK, write_file
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 NOT_STORED = {"resume": None, "allow_changes": False}
-"""Keys of how a run is resumed, which are no part of its configuration."""
+"""Keys about resuming, which are not part of a run's stored configuration."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training run, or an evaluation.
+    """A training run or an evaluation.
 
     Attributes:
-        config: the configuration; of a resumed run, its own with the changes.
-        folder: the run folder; for a new run the wanted one.
-        overrides: what the user set on the command line.
-        named: the user named this very folder.
-        changes: of a resumed run, a line for each value that differs from its config.yaml.
+        config: configuration; for a resumed run, the stored one with changes.
+        folder: run folder; for a new run, the requested one.
+        overrides: overrides of the command line.
+        named: whether the user named the folder.
+        changes: for a resumed run, a message for each value that differs from its config.yaml.
     """
 
     config: DictConfig
@@ -41,17 +41,17 @@ class Run:
 
     @property
     def resumed(self) -> bool:
-        """Return whether a run is resumed."""
+        """Whether the run is resumed."""
         return self.config.resume is not None
 
     @property
     def checkpoint(self) -> Path | None:
-        """The checkpoint that a run resumes from, None if it starts."""
+        """The checkpoint to resume from; None for a new run."""
         last = self.folder / CHECKPOINTS / LAST
         return last if self.resumed and last.is_file() else None
 
     def to_yaml(self) -> str:
-        """Return the resolved configuration as config.yaml holds it."""
+        """Return the resolved configuration as YAML."""
         config = self.config.copy()
         for key, value in NOT_STORED.items():
             if key in config:
@@ -59,14 +59,14 @@ class Run:
         return OmegaConf.to_yaml(config, resolve=True)
 
     def settings(self) -> dict[str, Any]:
-        """Return the resolved configuration as plain types, as loggers store it."""
+        """Return the resolved configuration as plain types, for loggers."""
         settings: Any = OmegaConf.to_container(self.config, resolve=True)
         return {key: value for key, value in settings.items() if key not in NOT_STORED}
 
     def update_folder(self, step: int) -> None:
-        """Write the configuration that a run is resumed with; remove the metrics of an earlier end.
+        """Write the configuration of a resumed run, and remove metrics of an earlier end.
 
-        Where config.yaml changes, the previous one stays as `config-until-step-<n>.yaml`.
+        If config.yaml changes, the previous one is kept as `config-until-step-<n>.yaml`.
         """
         path = self.folder / CONFIG
         if path.read_text() != self.to_yaml():
@@ -88,47 +88,47 @@ def create_new_folder(folder: Path) -> Path:
 
 
 def create_run_folder(folder: Path, config: str, named: bool) -> Path:
-    """Make the run folder, or one with a number added, and write config.yaml into it.
+    """Create the run folder (adding a number if necessary) and write config.yaml.
 
     Raises:
-        IrodoriError: the user `named` this very folder, and it holds a run.
+        IrodoriError: the user named the folder, and it already contains a run.
     """
     for path in _numbered(folder):
         path.mkdir(parents=True, exist_ok=True)
         try:
-            # If two runs start at once, one succeeds in making the file.
+            # If two runs start at the same time, only one can create the file.
             (path / CONFIG).touch(exist_ok=False)
         except FileExistsError:
             if named:
                 raise IrodoriError(
-                    f"{folder} holds a run: resume it by {resume_command(folder)}, or choose"
+                    f"{folder} contains a run: resume it with {resume_command(folder)}, or choose"
                     " another folder"
                 ) from None
             continue
         try:
             write_file(path / CONFIG, config.encode())
         except OSError:
-            (path / CONFIG).unlink()  # An empty one would pass for a run.
+            (path / CONFIG).unlink()  # an empty file would mark a run
             raise
         return path
     raise AssertionError("there are always more numbers")
 
 
 def _numbered(folder: Path) -> Iterator[Path]:
-    """Yield the folder, and others beside it with numbers added."""
+    """Yield the folder, and then its name with numbers added."""
     yield folder
     yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that nothing was written into but its lock."""
+    """Remove a folder that is empty except for its lock."""
     if folder.is_dir() and all(path.name == LOCK for path in folder.iterdir()):
         shutil.rmtree(folder)
 
 
 @contextmanager
 def removed_if_empty(folder: Path) -> Iterator[None]:
-    """Remove the folder after the block if nothing is in it: Hydra makes it before all checks."""
+    """Remove the folder after the block if it is empty; Hydra creates it before all checks."""
     try:
         yield
     finally:
@@ -136,9 +136,9 @@ def removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def resume_command(folder: Path) -> str:
-    """Return the command that resumes the run in a folder, to be typed into a shell."""
+    """Return the shell command that resumes the run in a folder."""
     text = str(folder)
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
-        # For Hydra; a backslash counts as such except before a quote.
+        # Quoted for Hydra, where a backslash only escapes quotes.
         text = QuotedString(text, Quote.double).with_quotes()
     return "irodori train " + shlex.quote(f"resume={text}")

@@ -1,8 +1,8 @@
-"""The published network of "Let there be Color!" as a `JointNetwork`, by graph order and shape.
+"""Converting the published network of "Let there be Color!" to a `JointNetwork`.
 
-The graph has two inputs, of which one is the photo scaled to 224×224 and goes through fully
-connected layers; which one is found from the graph. Low-level layers are found twice, once on each
-path, and have to have the same weights.
+Layers are matched by order and shape. The graph has two inputs; one of them, the photo scaled to
+224×224, leads to fully connected layers, by which it is recognized. Low-level layers appear on both
+paths and must have the same weights.
 """
 
 from collections.abc import Sequence
@@ -33,21 +33,21 @@ NAMES: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Upsample: ("SpatialUpSamplingNearest",),
     nn.Softmax: ("SoftMax", "LogSoftMax"),
 }
-"""Torch7's layers, without the library's name (nn or cudnn)."""
+"""Torch7's layers, without the name of the library (nn or cudnn)."""
 LINEAR_WIDTH = 1024
-"""Outputs of the first fully connected layer in the paper."""
+"""Number of outputs of the paper's first fully connected layer."""
 WIDEST = 4
 
 
 def to_network(model: Object, input_mean: float) -> JointNetwork:
-    """Return the network of a `gModule`, in evaluation mode.
+    """Convert a `gModule` to a network in evaluation mode.
 
     Args:
-        model: see `irodori.torch7.reader`.
-        input_mean: what is subtracted from the luminance before the network.
+        model: `gModule`, see `irodori.torch7.reader`.
+        input_mean: mean that is subtracted from the luminance.
 
     Raises:
-        IrodoriError: its layers, sizes or connections are others than the paper's at any width.
+        IrodoriError: its layers, sizes or connections differ from the paper's at any width.
     """
     signal = trace(model)
     outputs = signal if isinstance(signal, tuple) else (signal,)
@@ -58,7 +58,7 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
         raise IrodoriError("its outputs are not chrominance, or chrominance and scenes")
     color_path, joint = colors[0]
     assert isinstance(joint, Layer)
-    # The second of B×C×H×W, or the first of C×H×W.
+    # Channel dimension of B×C×H×W, or of C×H×W.
     if (joint.module.get("dimension"), joint.module.get("nInputDims")) not in (
         *((2, None), (2, 4), (1, 3), (-3, None)),
     ):
@@ -70,14 +70,14 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
     (global_path, global_input), (local_path, local_input) = paths[::-1] if local_first else paths
     class_path, class_input = classes[0] if classes else ([], global_input)
     if isinstance(global_input, Layer) or {global_input, local_input} != {1, 2}:
-        raise IrodoriError("its paths don't begin at the two inputs of its graph")
+        raise IrodoriError("its paths don't start at the two inputs of its graph")
     if class_input != global_input:
         raise IrodoriError("the scenes don't branch off from the global features network")
 
     widths = [len(array(m, "weight")) for m in global_path if is_a(m, nn.Linear)]
     scenes = [len(array(m, "weight")) for m in class_path if is_a(m, nn.Linear)]
     if not widths or not 0 < widths[0] <= WIDEST * LINEAR_WIDTH:
-        raise IrodoriError("its first fully connected layer is no paper network's at any width")
+        raise IrodoriError("its first fully connected layer doesn't match the paper's at any width")
     width = widths[0] / LINEAR_WIDTH
     activations = [m for m in color_path if is_a(m, nn.ReLU) or is_a(m, nn.Sigmoid)]
     fusion = "sigmoid" if activations and is_a(activations[0], nn.Sigmoid) else "relu"
@@ -109,7 +109,7 @@ def to_network(model: Object, input_mean: float) -> JointNetwork:
 
 
 def chain(signal: Signal) -> tuple[list[Object], Signal]:
-    """Return the layers to a tensor in order, and the joint or input that they begin with."""
+    """Return the layers that lead to a tensor, in order, and the join or input before them."""
     modules: list[Object] = []
     while isinstance(signal, Layer) and signal.module.name != "nn.JoinTable":
         modules.insert(0, signal.module)
@@ -118,7 +118,7 @@ def chain(signal: Signal) -> tuple[list[Object], Signal]:
 
 
 def is_a(module: Object, kind: type[nn.Module]) -> bool:
-    """Return whether a layer of Torch7 is of this kind of PyTorch."""
+    """Return whether a Torch7 layer corresponds to this PyTorch class."""
     return module.name.partition(".")[2] in NAMES[kind]
 
 
@@ -128,16 +128,16 @@ def match(
     parts: Sequence[nn.Module],
     weights: dict[nn.Module, dict[str, Tensor]],
 ) -> None:
-    """Add the weights of a path's layers to `weights`.
+    """Match the layers of a path, and add their weights to `weights`.
 
     Args:
-        path: its name in messages.
-        modules: its layers in the file. Batch norms and a softmax at the end may be missing.
-        parts: the same in PyTorch, or containers of them.
-        weights: what was found on other paths.
+        path: name of the path in messages.
+        modules: layers in the file. Batch norms and a final softmax may be missing.
+        parts: the corresponding layers in PyTorch, or containers of them.
+        weights: weights found so far.
 
     Raises:
-        IrodoriError: a layer is another, or has other weights on another path.
+        IrodoriError: a layer differs, or its weights differ between paths.
     """
     layers = [m for part in parts for m in part.modules() if type(m) in NAMES]
     left = list(modules)
@@ -158,13 +158,13 @@ def match(
         if tensors:
             before = weights.setdefault(layer, tensors)
             if any(not torch.equal(before[name], tensors[name]) for name in tensors):
-                raise IrodoriError(f"{path}: other weights than those of the path that shares them")
+                raise IrodoriError(f"{path}: its weights differ from the path that shares them")
     if left:
         raise IrodoriError(f"{path}: {left[0].name} after the paper's last layer")
 
 
 def tensors_of(module: Object | None, layer: nn.Module) -> dict[str, Tensor]:
-    """Return a layer's weights by PyTorch's names; None stands for a norm that does nothing."""
+    """Return a layer's weights by PyTorch's names; None is an identity norm."""
     if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         return norm_tensors(module, layer)
     if module is None:
@@ -175,18 +175,18 @@ def tensors_of(module: Object | None, layer: nn.Module) -> dict[str, Tensor]:
             check_convolution(module, layer)
         weight = array(module, "weight")
         if weight.shape not in (shape, (shape[0], int(np.prod(shape[1:])))):
-            raise IrodoriError(f"weights {weight.shape} in place of {shape}")
+            raise IrodoriError(f"weights {weight.shape} instead of {shape}")
         bias = vector(module, "bias", shape[0], 0.0)
         return {"weight": to_torch(weight.reshape(shape)), "bias": to_torch(bias)}
     if isinstance(layer, nn.Upsample) and module.get("scale_factor") != 2:
-        raise IrodoriError(f"upsampling by {module.get('scale_factor')} in place of 2")
+        raise IrodoriError(f"upsampling by {module.get('scale_factor')} instead of 2")
     if isinstance(layer, nn.ReLU) and (module.get("threshold") or module.get("val")):
         raise IrodoriError("a threshold other than 0")
     return {}
 
 
 def check_convolution(module: Object, layer: nn.Conv2d) -> None:
-    """Raise IrodoriError unless kernel, stride, padding and groups are the layer's."""
+    """Raise IrodoriError unless kernel, stride, padding and groups match the layer."""
     padding = module.get("padding") or 0
     for name, key, default, wanted in (
         ("kernel", "k", None, layer.kernel_size),
@@ -195,9 +195,9 @@ def check_convolution(module: Object, layer: nn.Conv2d) -> None:
     ):
         found = tuple(module.fields.get(f"{key}{side}", default) for side in "HW")
         if found != wanted:
-            raise IrodoriError(f"{name} {found} in place of {wanted}")
+            raise IrodoriError(f"{name} {found} instead of {wanted}")
     if module.get("groups") not in (None, 1):
-        raise IrodoriError("a convolution in groups")
+        raise IrodoriError("a grouped convolution")
 
 
 def norm_tensors(
@@ -205,8 +205,8 @@ def norm_tensors(
 ) -> dict[str, Tensor]:
     """Return the weights and statistics of a batch norm.
 
-    PyTorch's norm divides by √(variance + its own eps). Torch's eps may be another, and its first
-    versions stored 1/√(variance + eps), so the variance returned here holds the difference.
+    PyTorch's norm divides by √(variance + eps) with its own eps. Torch's eps may differ, and early
+    versions stored 1/√(variance + eps); the returned variance compensates for this.
     """
     size = layer.num_features
     if module is None:
@@ -221,9 +221,9 @@ def norm_tensors(
         with np.errstate(all="ignore"):
             variance_and_eps = vector(module, "running_std", size) ** -2.0
     if not (np.isfinite(variance_and_eps) & (variance_and_eps > 0)).all():
-        raise IrodoriError("a batch norm's variance isn't above 0")
+        raise IrodoriError("a batch norm's variance isn't positive")
     return {
-        # Without `affine` both are missing.
+        # Both are missing without `affine`.
         "weight": to_torch(vector(module, "weight", size, 1.0)),
         "bias": to_torch(vector(module, "bias", size, 0.0)),
         "running_mean": to_torch(vector(module, "running_mean", size)),
@@ -233,12 +233,12 @@ def norm_tensors(
 
 
 def vector(module: Object, name: str, size: int, default: float | None = None) -> NDArray[Any]:
-    """Return a field of `size` numbers, float64; the default, if any, stands for a missing one."""
+    """Return a field of `size` numbers as float64; a default replaces a missing field."""
     if default is not None and module.get(name) is None:
         return np.full(size, default)
     found = array(module, name)
     if found.shape != (size,):
-        raise IrodoriError(f"{name} {found.shape} in place of {size}")
+        raise IrodoriError(f"{name} {found.shape} instead of {size}")
     return found.astype(np.float64)
 
 
@@ -248,12 +248,12 @@ def array(module: Object, name: str) -> NDArray[Any]:
     if not isinstance(found, np.ndarray) or not found.size:
         raise IrodoriError(f"has no {name}")
     if found.dtype.kind != "f" or not np.isfinite(found).all():
-        raise IrodoriError(f"{name} holds what is no finite number")
+        raise IrodoriError(f"{name} contains non-finite numbers")
     return found
 
 
 def to_torch(numbers: NDArray[Any]) -> Tensor:
-    """Return a copy in fp32. Raises IrodoriError if a number is too large for it."""
+    """Return a copy in fp32. Raises IrodoriError if a number is too large for fp32."""
     with np.errstate(over="ignore"):
         copied = np.array(numbers, dtype=np.float32, order="C")
     if not np.isfinite(copied).all():
@@ -262,19 +262,19 @@ def to_torch(numbers: NDArray[Any]) -> Tensor:
 
 
 def import_weights(file: Path, output: Path, overwrite: bool) -> Model:
-    """Write the network of a Torch7 file as a checkpoint, and return it.
+    """Convert the network in a Torch7 file to a checkpoint, and return the model.
 
     Args:
-        file: a table with the network (nngraph) and the mean that its input is less.
-        output: the checkpoint; folders are made if needed.
-        overwrite: whether it may exist already.
+        file: Torch7 file of a table with the network (nngraph) and the mean of its input.
+        output: checkpoint to write; folders are created if necessary.
+        overwrite: replace an existing output.
 
     Raises:
-        IrodoriError: the file isn't what is read here, or `output` exists already.
+        IrodoriError: the file has other content, or `output` already exists.
         OSError: a file can't be read or written.
     """
     if output.exists() and not overwrite:
-        raise IrodoriError(f"{output} exists already; choose another --output, or --overwrite it")
+        raise IrodoriError(f"{output} already exists; choose another --output, or --overwrite it")
     model = read_model(file)
     weights = {f"network.{name}": value for name, value in model.network.state_dict().items()}
     with replacing(output) as opened:
@@ -283,10 +283,10 @@ def import_weights(file: Path, output: Path, overwrite: bool) -> Model:
 
 
 def read_model(file: Path) -> Model:
-    """Return the model of a Torch7 file.
+    """Read the model in a Torch7 file.
 
-    Scenes have no names in the file, and are numbered as it orders them. It doesn't say the mean
-    color of its training photographs either: gray stands for it.
+    The file contains neither names of scenes, which are numbered instead, nor the mean color of the
+    training photographs, which is set to gray.
 
     Raises:
         IrodoriError: see `import_weights`.
@@ -302,11 +302,11 @@ def read_model(file: Path) -> Model:
 
 
 def network_and_mean(content: Value) -> tuple[Object, float]:
-    """Return the one network in a file's table, and the one number or the one called a mean."""
+    """Return the network in a file's table, and the only number or the one named a mean."""
     entries = content.items() if isinstance(content, Table) else ()
     models = [x for _, x in entries if isinstance(x, Object) and x.name == "nn.gModule"]
     if len(models) != 1:
-        raise IrodoriError(f"holds no table with one network (gModule), but {len(models)} of them")
+        raise IrodoriError(f"expected a table with one network (gModule), found {len(models)}")
     numbers = {
         key: float(np.ravel(x)[0])
         for key, x in entries
@@ -315,8 +315,8 @@ def network_and_mean(content: Value) -> tuple[Object, float]:
     if len(numbers) > 1:
         numbers = {key: x for key, x in numbers.items() if "mean" in str(key).lower()}
     if len(numbers) != 1:
-        raise IrodoriError("its table doesn't say which number is the mean of the input")
+        raise IrodoriError("its table doesn't identify the mean of the input")
     ((key, mean),) = numbers.items()
     if not 0 <= mean <= 1:
-        raise IrodoriError(f"the mean of its input, {key!r}, is {mean:g} and not between 0 and 1")
+        raise IrodoriError(f"the mean of its input, {key!r}, is {mean:g}, not between 0 and 1")
     return models[0], mean

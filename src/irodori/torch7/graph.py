@@ -1,10 +1,10 @@
-"""The layers that calculate in nngraph's graph of nodes, each with what goes into it.
+"""Tracing nngraph's graph of nodes: its layers, each with its input.
 
-A `gModule` has nodes whose `data` tables say all there is: `module` (the layer; none passes its
-input on), `mapindex` (the data of the nodes that its inputs come from, in order) and `selectindex`
-(which one of several inputs it passes on). `innode` stands for the network's inputs and `outnode`
-for its outputs. In older versions of nngraph `innode` hands each input to a node of its own, and
-its `mapindex` lists those; in newer ones a node splits them.
+The nodes of a `gModule` are described by `data` tables: `module` (the layer; without one, the input
+is passed on), `mapindex` (the data of the input nodes, in order) and `selectindex` (the index of
+one of several inputs). `innode` represents the network's inputs and `outnode` its outputs. In older
+versions of nngraph, `innode` passes each input to a separate node, listed in its `mapindex`; in
+newer ones a node splits them.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from irodori.torch7.reader import Object, Table
 from irodori.utils.errors import IrodoriError
 
 STEPS = 1000
-"""Largest number of steps; a few bytes of nested containers can ask for a billion."""
+"""Largest number of steps; a few bytes of nested containers can require a billion."""
 PASSING = ("Identity", "Copy", "Contiguous", "View", "Reshape", "Replicate", "Unsqueeze", "Squeeze")
-"""Layers that change at most a tensor's shape, which are left out."""
+"""Layers that change at most a tensor's shape, which are skipped."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One use of a layer: its module, and what goes into it."""
+    """A use of a layer: its module and its input."""
 
     module: Object
     inputs: "tuple[Signal, ...]"
 
 
 Signal = Layer | int | tuple["Signal", ...]
-"""A signal from layer to layer: a tensor, an input of the network (counted from 1; 0: all of them
+"""A signal between layers: a tensor, an input of the network (counted from 1; 0 for all of them
 before they are split), or several tensors."""
 
 
@@ -36,12 +36,12 @@ def trace(model: Object) -> Signal:
     """Follow a network (a `gModule`) from its outputs back to its inputs.
 
     Raises:
-        IrodoriError: its graph isn't one, or holds what isn't known here.
+        IrodoriError: the graph is invalid, or contains unknown layers.
     """
     try:
         return _Tracer().apply(model, 0)
     except RecursionError:
-        raise IrodoriError("a node or container of its graph leads back to itself") from None
+        raise IrodoriError("its graph contains a cycle") from None
 
 
 class _Tracer:
@@ -49,10 +49,10 @@ class _Tracer:
         self.steps = 0
 
     def apply(self, module: Any, signal: Signal) -> Signal:
-        """Return what a module gives when a signal goes into it."""
+        """Return the output signal of a module."""
         self._count()
         if not isinstance(module, Object):
-            raise IrodoriError("where a layer should be there is none")
+            raise IrodoriError("a layer is missing")
         name = module.name.rpartition(".")[2]
         modules = module.get("modules")
         parts = modules.listed() if isinstance(modules, Table) else []
@@ -70,11 +70,11 @@ class _Tracer:
             return picked(signal, module.get("index"))
         if name == "JoinTable" and isinstance(signal, tuple):
             return Layer(module, signal)
-        # Before its second version Dropout scaled in evaluation, not in training.
+        # Version 1 of Dropout scaled in evaluation, not in training.
         if name in PASSING or (name == "Dropout" and (module.get("v2") or not module.get("p"))):
             return signal
         if isinstance(signal, tuple):
-            raise IrodoriError(f"several tensors go into a {module.name}")
+            raise IrodoriError(f"a {module.name} has several inputs")
         return Layer(module, (signal or 1,))
 
     def _graph(self, model: Object, signal: Signal) -> Signal:
@@ -85,7 +85,7 @@ class _Tracer:
         def source(data: Table, consumer: Table) -> Signal:
             if data is not first:
                 return output(data)
-            # Nodes of older versions' inputs.
+            # Input nodes of older versions.
             return picked(signal, consumers.index(consumer) + 1) if len(consumers) > 1 else signal
 
         def output(data: Table) -> Signal:
@@ -93,7 +93,7 @@ class _Tracer:
                 self._count()
                 inputs = tuple(source(each, data) for each in _sources(data))
                 if not inputs:
-                    raise IrodoriError("a node of its graph doesn't say where its input comes from")
+                    raise IrodoriError("a node of its graph has no input")
                 result = inputs[0] if len(inputs) == 1 else inputs
                 if data.get("selectindex") is not None:
                     result = picked(result, data["selectindex"])
@@ -118,7 +118,7 @@ def _data(node: Any) -> Table:
 
 
 def _sources(data: Table) -> list[Table]:
-    """Return the data of the nodes that a node's inputs come from, in order."""
+    """Return the data of a node's input nodes, in order."""
     mapindex = data.get("mapindex")
     listed = mapindex.listed() if isinstance(mapindex, Table) else []
     return [each for each in listed if isinstance(each, Table)]
@@ -130,4 +130,4 @@ def picked(signal: Signal, number: Any) -> Signal:
         return int(number)
     if isinstance(signal, tuple) and number in range(1, len(signal) + 1):
         return signal[int(number) - 1]
-    raise IrodoriError(f"its graph asks for tensor {number} of fewer")
+    raise IrodoriError(f"its graph selects tensor {number} of fewer")

@@ -1,16 +1,15 @@
-"""Torch7's binary serialization, as 64-bit little-endian machines write it, as plain data.
+"""Reading Torch7's binary serialization (64-bit little-endian) as plain data.
 
-Every value begins with an int32 that says its type. Tables and objects continue with an int32 that
-numbers them; a number that was seen before stands for the value that had it, and nothing follows.
-An object then has its version ("V 1"; very old files leave it out) and its class's name, both
-strings (an int32 length and bytes). What follows is the table of its fields, but for two families:
+Every value begins with an int32 type. Tables and objects continue with an int32 index; an index
+seen before refers to the earlier value, and nothing follows. An object then has its version ("V 1";
+missing in very old files) and its class name, both strings (an int32 length and bytes), followed by
+the table of its fields, except for two families:
 
-- a storage: int64 size, then the numbers;
-- a tensor: int32 dimensions, int64 sizes, int64 strides, int64 position of the first element in
-  the storage, counted from 1, and then the storage, a value.
+- a storage: int64 size, then the numbers; - a tensor: int32 dimensions, int64 sizes, int64 strides,
+int64 position of the first element in the storage, counted from 1, and then the storage, a value.
 
-Source: the documentation of torch7 (File, serialization). The package torchfile reads it, too, but
-believes the sizes of tensors, so that a damaged file reads other memory.
+Source: the documentation of torch7 (File, serialization). The package torchfile also reads it, but
+doesn't verify sizes of tensors, so that a damaged file may read arbitrary memory.
 """
 
 import math
@@ -37,23 +36,23 @@ NUMBERS = {
     "Float": "<f4",
     "Double": "<f8",
 }
-"""NumPy's types of what storages hold. `torch.CudaTensor`, with no type, holds floats."""
+"""NumPy types of storages. `torch.CudaTensor`, without a type, contains floats."""
 DEPTH = 20_000
-"""Python's limit of recursion while a file is read: twice the values that may lie within each
-other, of which a network of some hundred layers has some hundreds."""
+"""Python's recursion limit while a file is read: twice the allowed nesting of values, which is some
+hundreds for a network of some hundred layers."""
 DIMENSIONS = 16
 _TENSOR = re.compile(r"torch\.(Cuda)?([A-Z][a-z]+)?(Tensor|Storage)")
 
 
 class Table(dict[Any, Any]):
-    """A Lua table, equal only to itself; keys are numbers, strings, tables and objects."""
+    """A Lua table, compared by identity; keys are numbers, strings, tables and objects."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
     def listed(self) -> list[Any]:
-        """Return the values of the keys 1, 2, 3 … up to the first that is missing."""
+        """Return the values of the keys 1, 2, 3, … up to the first missing one."""
         values: list[Any] = []
         while (value := self.get(len(values) + 1)) is not None:
             values.append(value)
@@ -62,13 +61,13 @@ class Table(dict[Any, Any]):
 
 @dataclass(eq=False)
 class Object:
-    """An object of a Lua class, such as a layer: its class's name and its fields."""
+    """An object of a Lua class, such as a layer: class name and fields."""
 
     name: str
     fields: Table
 
     def get(self, field: str) -> Any:
-        """Return the value of a field; None if there is none."""
+        """Return the value of a field; None if it is missing."""
         return self.fields.get(field)
 
 
@@ -76,10 +75,10 @@ Value = None | bool | float | str | Table | Object | NDArray[Any]
 
 
 def read(content: bytes) -> Value:
-    """Return the first value of a file's content; functions are read as nil, and never run.
+    """Read the first value of a file's content; functions are read as nil and never executed.
 
     Raises:
-        IrodoriError: it isn't Torch7's binary format, ends too early, or says of a part that it is
+        IrodoriError: the content isn't Torch7's binary format, is truncated, or claims a part
             larger than the file.
     """
     if re.match(rb"[0-8]\r?\n", content[:3]):
@@ -87,12 +86,12 @@ def read(content: bytes) -> Value:
             "is Torch7's text format; save it in Torch as binary: torch.save(name, object)"
         )
     reader, limit = _Reader(content), sys.getrecursionlimit()
-    # A chain of layers is deeper than Python's own limit.
+    # A chain of layers exceeds Python's default limit.
     sys.setrecursionlimit(DEPTH)
     try:
         return reader.value()
     except RecursionError:
-        raise reader.error(f"more than {DEPTH // 2:,} values lie within each other") from None
+        raise reader.error(f"values are nested more than {DEPTH // 2:,} levels deep") from None
     finally:
         sys.setrecursionlimit(limit)
 
@@ -114,8 +113,8 @@ class _Reader:
         if kind == BOOLEAN:
             return self._int() != 0
         if kind not in (TABLE, OBJECT, *FUNCTIONS):
-            raise self.error(f"not a binary file of Torch7: {kind} is no type of value")
-        if kind == FUNCTIONS[0]:  # which has no number
+            raise self.error(f"not a binary file of Torch7: unknown type {kind}")
+        if kind == FUNCTIONS[0]:  # has no index
             self._skip_function()
             return None
         number = self._int()
@@ -154,7 +153,7 @@ class _Reader:
         self.numbered[number] = made = Object(name, Table())
         fields = self.value()
         if not isinstance(fields, Table):
-            raise self.error(f"the fields of an object of class {name[:60]!r} are no table")
+            raise self.error(f"the fields of an object of class {name[:60]!r} are not a table")
         made.fields = fields
         return made
 
@@ -175,10 +174,10 @@ class _Reader:
         if not shape or storage is None:
             return np.empty(0, dtype)
         if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and storage.dtype == dtype):
-            raise self.error("the numbers of a tensor are of another type")
+            raise self.error("a tensor and its storage have different types")
         last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
         if min(*shape, *strides) < 0 or not 0 <= offset <= last < len(storage):
-            raise self.error(f"a tensor reaches beyond its {len(storage):,} numbers")
+            raise self.error(f"a tensor exceeds its storage of {len(storage):,} numbers")
         if math.prod(shape) > len(storage):
             raise self.error(f"a tensor of {math.prod(shape):,} numbers, most of them repeated")
         return np.lib.stride_tricks.as_strided(
@@ -200,7 +199,7 @@ class _Reader:
         return struct.unpack_from(form, self.content, start)[0]
 
     def _skip(self, size: int) -> None:
-        """Skip a part of this size, which has to be there."""
+        """Skip a part of this size, which must exist."""
         if not 0 <= size <= len(self.content) - self.position:
             raise self.error(f"ends before a part of {size:,} bytes")
         self.position += size

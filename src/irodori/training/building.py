@@ -1,4 +1,4 @@
-"""Building the parts of a configuration: data, module, callbacks and trainer."""
+"""Building data, module, callbacks and trainer from a configuration."""
 
 import logging
 import math
@@ -40,7 +40,7 @@ from irodori.training.stopping import StopSignal
 from irodori.utils.errors import IrodoriError, one_line
 
 NOT_YET = (math.nan, math.nan)
-"""Mean a* and b* until `ColorizationModule.complete_model` computes them."""
+"""Placeholder of the mean a* and b* until `ColorizationModule.complete_model` computes them."""
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 MEANT = (
     ".*does not have many workers.*",
@@ -50,17 +50,17 @@ MEANT = (
     ".*callbacks used to create the checkpoint need to be provided.*",
     ".*before the ``update`` method.*",
     ".*isinstance.treespec, LeafSpec.*",
-    # The metrics of an epoch are the same on all ranks already.
+    # Metrics of an epoch are already the same on all ranks.
     ".*sync_dist=True.*",
-    # The run stops and says more of it.
+    # The run stops with a more detailed message.
     "Encountered `nan` values in tensor.*",
-    # About 1×1 kernels, whose strides in either layout name the same positions.
+    # For 1×1 kernels, the strides of both layouts are equivalent.
     "Grad strides do not match bucket view strides.*",
 )
 
 
 def build_data(config: DictConfig) -> ShardData:
-    """Return the data of a configuration, or raise IrodoriError if a setting doesn't fit it."""
+    """Build the data of a configuration; raise IrodoriError for incompatible settings."""
     data = ShardData(
         instantiate(config.data),
         instantiate(config.color_space),
@@ -71,7 +71,7 @@ def build_data(config: DictConfig) -> ShardData:
         nodes=config.trainer.num_nodes,
         hints=instantiate(config.hints) if config.network.hints else None,
     )
-    # Before other processes are started, which would wait for one that gives up.
+    # Checked before other processes are started, which would wait for a failed one.
     if data.plan(world_size(config.trainer), rank=0).micro_batch < 2:
         raise IrodoriError(
             f"data.batch_size={config.data.batch_size} leaves one image per rank and micro-batch,"
@@ -81,14 +81,14 @@ def build_data(config: DictConfig) -> ShardData:
 
 
 def build_module(config: DictConfig, data: ShardData, new: bool) -> ColorizationModule:
-    """Return the module of a configuration; `new` is False where a checkpoint is loaded into it.
+    """Build the module of a configuration; `new` is False if a checkpoint will be loaded.
 
     Raises:
-        IrodoriError: a setting doesn't fit another, or weights can't be had.
+        IrodoriError: settings are incompatible, or weights are unavailable.
     """
     optimizer, scheduler = instantiate(config.optimizer), instantiate(config.scheduler)
     try:
-        # Settings that are out of range are refused before anything that takes time.
+        # Settings out of range are rejected before anything slow.
         optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
     except (ValueError, TypeError, RuntimeError) as error:
         raise IrodoriError(f"optimizer: {one_line(error)}") from None
@@ -124,7 +124,7 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
 
 
 def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callback]:
-    """Return the run's callbacks, in the order in which they are called."""
+    """Build the run's callbacks, in the order of their calls."""
     config = run.config
     plan = data.plan(world_size(config.trainer), rank=0)
     configured = [instantiate(node) for node in config.callbacks.values() if node]
@@ -140,7 +140,7 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
             run.update_folder(trainer.global_step)
 
     def start_loggers(trainer: Trainer, _: Any, __: Any, batch: int) -> None:
-        # W&B takes seconds, which the first step needn't wait for.
+        # W&B takes seconds to start, which must not delay the first step.
         for logger in trainer.loggers if batch > 0 else ():
             if hasattr(logger, "start"):
                 logger.start()
@@ -152,7 +152,7 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
         ReadErrors(data.config.max_bad_share, plan.batches * plan.micro_batch),
         FiniteLoss(),
         *configured,
-        # Once the checkpoint is loaded: a change that doesn't fit it leaves the folder as it was.
+        # After the checkpoint is loaded, so that an incompatible change doesn't modify the folder.
         LambdaCallback(on_train_start=update_folder, on_train_batch_start=start_loggers),
     ]
 
@@ -164,15 +164,15 @@ def build_trainer(
     folder: Path,
     temporarily_frozen: bool = False,
 ) -> Trainer:
-    """Return Lightning's trainer, as the group `trainer` of the configuration says.
+    """Build Lightning's trainer from the configuration group `trainer`.
 
-    `temporarily_frozen`: some weights get gradients only later, which DDP has to know.
+    `temporarily_frozen`: whether some weights get gradients only later, which DDP must know.
     """
     if hardware.accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
     plugins: list[Any] = [WholeFiles()]
     if node.sync_batchnorm:
-        # timm is imported only where it is needed: it takes seconds.
+        # timm is imported only if needed, since it takes seconds.
         from irodori.training.synced_norms import SyncedNorms
 
         plugins.append(SyncedNorms())
@@ -180,7 +180,7 @@ def build_trainer(
     if isinstance(strategy, DictConfig):
         strategy = instantiate(strategy)
     if strategy == "auto" and world_size(node) > 1:
-        # Gradients live in the buckets that are reduced.
+        # Gradients are views of DDP's buckets.
         strategy = DDPStrategy(
             gradient_as_bucket_view=True, find_unused_parameters=temporarily_frozen
         )
@@ -194,7 +194,7 @@ def build_trainer(
         logger=False,
         default_root_dir=str(folder),
         enable_progress_bar=any(isinstance(callback, ImagesBar) for callback in callbacks),
-        # Lightning's own, beside last.ckpt and best.ckpt.
+        # Additional checkpoints by Lightning's own callback.
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
     return trainer
@@ -202,7 +202,7 @@ def build_trainer(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out warnings that `MEANT` names, and Lightning's log below errors, within the block."""
+    """Ignore the warnings in `MEANT`, and Lightning's log below errors, within the block."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
         for message in MEANT:

@@ -1,4 +1,4 @@
-"""The metrics of metrics.json: of a run's checkpoints, beside all-gray and mean-color pictures."""
+"""Evaluation of a run's checkpoints at its end, beside two references."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,23 +27,23 @@ from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
 ROUNDING = 1e-6
-"""Largest difference of the metric of the same weights between two sums."""
+"""Tolerance of the metric for the same weights, due to the order of summation."""
 
 
 def callback_of(trainer: Trainer, kind: type[Kind]) -> Kind:
-    """Return the trainer's callback of a kind."""
+    """Return the trainer's callback of a class."""
     return next(c for c in trainer.callbacks if isinstance(c, kind))  # type: ignore[attr-defined]
 
 
 def evaluate_checkpoints(
     trainer: Trainer, module: ColorizationModule, data: ShardData, checkpoints: Path
 ) -> EvaluationResult:
-    """Return the validation metrics of the best and the last checkpoint, and of the references.
+    """Return the validation metrics of the best and last checkpoints and of the references.
 
-    Without any validation (`limit_val_batches=0`) there are none, and no best checkpoint.
+    Without validation (`limit_val_batches=0`), there are neither metrics nor a best checkpoint.
     """
-    # At its end a validation would bring back the weights that aren't averaged; checkpoints hold
-    # the average.
+    # At its end, a validation would restore the weights without averaging; checkpoints contain the
+    # averaged ones.
     trainer.callbacks = [  # type: ignore[attr-defined]
         callback
         for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -60,14 +60,14 @@ def evaluate_checkpoints(
     last = validate("last", last_path)
     if not last.rows:
         return last
-    # Steps may end within an epoch, and then the last weights weren't validated in training.
+    # If training ends within an epoch, the last weights were not validated.
     better = kept.best is None or last.rows["last"][MAIN] < kept.best - ROUNDING
-    # Rank 0 decides: it may have written the file before another rank looks.
+    # Rank 0 decides, since it may write the file before another rank checks.
     if trainer.strategy.broadcast(better or not best_path.exists()):
         failed = trainer.is_global_zero and not _copy(last_path, best_path)
         if agree(failed)[0]:
             raise IrodoriError(
-                f"{best_path} can't be written: make room, and resume by:"
+                f"{best_path} can't be written: free space, and resume with:"
                 f" {resume_command(checkpoints.parent)}"
             )
     best_step, last_step = (stored(path)["global_step"] for path in (best_path, last_path))
@@ -75,7 +75,7 @@ def evaluate_checkpoints(
         best = last.renamed("last", "best")
     else:
         metrics.references = False
-        # A step has one validation in the logs: the last checkpoint's.
+        # Only one validation is logged per step: that of the last checkpoint.
         loggers, trainer.loggers = trainer.loggers, []
         best = validate("best", best_path)
         trainer.loggers = loggers
@@ -86,7 +86,7 @@ def evaluate_checkpoints(
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy a file, whole or not at all; return whether there was room for it."""
+    """Copy a file atomically; return whether there was enough space."""
     try:
         with source.open("rb") as original, replacing(target) as file:
             shutil.copyfileobj(original, file)
@@ -96,23 +96,22 @@ def _copy(source: Path, target: Path) -> bool:
 
 
 class ValidationMetrics(Callback):
-    """Measures the model, and two references beside it, during `trainer.validate`.
+    """Measures the model and two references during `trainer.validate`.
 
-    The reference pictures keep the photo's own L* and take one chrominance for all pixels: that of
-    gray, and the mean a*b* of the *training* photographs. They do not depend on the model's color
-    space. Where that has a luminance of its own to predict (RGB), a fourth row is the picture with
-    this luminance left in it.
+    The reference pictures have the photo's L* and a constant chrominance: gray, and the mean a*b*
+    of the *training* photographs. They don't depend on the model's color space. If the model also
+    predicts a luminance (RGB), a fourth row has the pictures with it.
 
     Args:
         classes: names of the scenes.
-        prior: what class-balanced AuC is weighted by.
-        metrics: what is measured.
-        perceptual: LPIPS and distances of sets, too, where their weights are at hand.
+        prior: color frequencies for class-balanced AuC.
+        metrics: factories of the metrics.
+        perceptual: also measure LPIPS and set distances if their weights are available.
 
     Attributes:
         row: name of the model's row.
-        references: whether they are measured, too; they are the same for every checkpoint.
-        result: of the last validation, from all ranks.
+        references: whether to measure the references, which are the same for every checkpoint.
+        result: result of the last validation, from all ranks.
     """
 
     def __init__(
@@ -127,7 +126,7 @@ class ValidationMetrics(Callback):
         self.result = EvaluationResult()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start from nothing."""
+        """Create a new evaluation."""
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
         assert isinstance(pl_module, ColorizationModule)
@@ -168,7 +167,7 @@ class ValidationMetrics(Callback):
             return
         evaluation = self._evaluation
         rows = evaluation.overall()
-        # Ranks have stretches of the photographs, in their order.
+        # Ranks have contiguous parts of the photographs, in order.
         records = [record for part in gather(evaluation.records) for record in part]
         self.result = EvaluationResult(
             rows,

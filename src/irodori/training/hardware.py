@@ -1,4 +1,4 @@
-"""The hardware that a run computes on where the configuration says "auto"."""
+"""Choosing accelerator and precision for "auto"."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from irodori.utils.errors import IrodoriError
 
 @dataclass(frozen=True)
 class Hardware:
-    """Lightning's `accelerator` and `precision`, none of them "auto"."""
+    """Lightning's `accelerator` and `precision`, with "auto" resolved."""
 
     accelerator: str
     precision: str
@@ -22,18 +22,18 @@ class Hardware:
 
 
 def choose_hardware(trainer: DictConfig) -> Hardware:
-    """Fill in what the trainer's configuration leaves to "auto".
+    """Resolve "auto" in the trainer's configuration.
 
-    bf16 where the hardware has units for it (CPU: AMX or AVX512-bf16; GPU: compute capability ≥ 8);
-    elsewhere it is emulated, and slower than fp32 by orders of magnitude.
+    bf16 is chosen if the hardware supports it (CPU: AMX or AVX512-bf16; GPU: compute capability ≥
+    8); otherwise it would be emulated and slower than fp32 by orders of magnitude.
 
     Raises:
-        IrodoriError: the GPUs that are asked for aren't there.
+        IrodoriError: the requested GPUs don't exist.
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
     gpus, wanted = torch.cuda.device_count(), devices_per_node(trainer)
     if wanted == 0 or trainer.num_nodes < 1:
-        raise IrodoriError("trainer.devices and trainer.num_nodes are at least 1")
+        raise IrodoriError("trainer.devices and trainer.num_nodes must be at least 1")
     some = gpus > 0 and accelerator == "auto"
     if wanted > gpus and (some or accelerator in ("gpu", "cuda")):
         raise IrodoriError(
@@ -54,22 +54,22 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
 
 
 def devices_per_node(trainer: DictConfig) -> int:
-    """Return the number of devices, hence of processes, that `trainer.devices` stands for."""
+    """Return the number of devices (and processes) for `trainer.devices`."""
     devices = trainer.devices
     if not isinstance(devices, int | str):
         return len(devices)
     if str(devices) in ("-1", "auto"):
         return 1 if trainer.accelerator == "cpu" else max(1, torch.cuda.device_count())
-    # A text names single devices: "0,1".
+    # A string lists devices: "0,1".
     return devices if isinstance(devices, int) else len(devices.split(","))
 
 
 def world_size(trainer: DictConfig) -> int:
-    """Return the number of ranks that a trainer's configuration stands for."""
+    """Return the number of ranks for a trainer's configuration."""
     return devices_per_node(trainer) * int(trainer.num_nodes)
 
 
 def cpu_name() -> str:
-    """Return name, threads and widest vector unit of the CPU."""
+    """Return the CPU's name, number of threads, and widest vector extension."""
     name = torch.cpu.get_capabilities().get("cpu_name", "CPU")
     return f"{name}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"

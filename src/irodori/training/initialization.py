@@ -1,4 +1,4 @@
-"""Initialization of weights: at random, from pretrained encoders or another checkpoint."""
+"""Initializing weights from pretrained encoders or another checkpoint."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,29 +11,29 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file
 
 SHOWN = 6
-"""Parts of a network that a line names."""
+"""Largest number of parts of a network named in a message."""
 
 
 def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> list[str]:
-    """Load a backbone's pretrained weights, and freeze its encoder if it is to stay frozen.
+    """Load a backbone's pretrained weights, and freeze its encoder if configured.
 
     Args:
-        model: what is to be trained.
-        encoder: how its backbone's encoder is trained.
+        model: model to be trained.
+        encoder: settings of the encoder's training.
         load: False for a resumed run, whose checkpoint has all weights.
 
     Returns:
-        a line that names the encoder's weights; none for a backbone without encoder.
+        Messages with the source of the encoder's weights; empty for a backbone without encoder.
 
     Raises:
-        IrodoriError: the weights can't be had, or there are settings for an encoder, and none.
+        IrodoriError: the weights are unavailable, or there are encoder settings but no encoder.
     """
     backbone = model.network.backbone
     if backbone.encoder is None:
         for name, value in vars(EncoderTraining()).items():
             if getattr(encoder, name) != value:
                 raise IrodoriError(
-                    f"encoder.{name}={getattr(encoder, name)} is for pretrained encoders, and this"
+                    f"encoder.{name}={getattr(encoder, name)} needs a pretrained encoder, but this"
                     " backbone has none: leave it out, or choose another backbone"
                 )
         return []
@@ -48,16 +48,16 @@ def initialize_encoder(model: Model, encoder: EncoderTraining, load: bool) -> li
 
 
 def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str, Any], ...]]:
-    """Give a network all layers of a checkpoint that fit by name, shapes and meaning.
+    """Load the layers of a checkpoint that match a network by name, shape and meaning.
 
-    Where the classes differ, the last layer of the classification stays new, where the color space
-    does, that of the colorization, and where the backbone is another one, all of it.
+    If the classes differ, the last layer of the classification is not loaded; if the color space
+    differs, the last layer of the colorization; if the backbone differs, the whole backbone.
 
     Returns:
-        a line that says what was loaded, and what was not; and the checkpoint's `trained_on`.
+        A message about loaded and skipped layers, and the checkpoint's `trained_on`.
 
     Raises:
-        IrodoriError: see `checkpoint_file` and `read_checkpoint`; or nothing fits.
+        IrodoriError: see `checkpoint_file` and `read_checkpoint`; or no layer matches.
     """
     path = checkpoint_file(path)
     description, stored = read_checkpoint(path)
@@ -66,7 +66,7 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
     def layers(prefix: str) -> list[str]:
         return [_layer_of(name) for name in own if name.startswith(prefix)]
 
-    # A layer's tensors belong together.
+    # The tensors of a layer are loaded together.
     new_layers = {
         _layer_of(name)
         for name in own.keys() | stored.keys()
@@ -80,7 +80,7 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
         new_layers.update(layers("backbone."))
     loaded = {name: stored[name] for name in own if _layer_of(name) not in new_layers}
     if not loaded:
-        raise IrodoriError(f"init={path}: nothing of it fits this network")
+        raise IrodoriError(f"init={path}: no layer matches this network")
     model.network.load_state_dict(loaded, strict=False)
     line = f"init: {len(loaded)} of {len(own)} tensors from {path}"
     for title, tensors in (("new", own), ("left out", stored)):
@@ -90,7 +90,7 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
 
 
 def _backbone(description: dict[str, Any]) -> tuple[str, str]:
-    """Return class and name of a description's backbone, without the tag of its first weights."""
+    """Return class and name of a description's backbone, without the tag of pretrained weights."""
     backbone = description["network"].get("backbone") or {}
     return backbone.get("_target_", ""), str(backbone.get("name", "")).partition(".")[0]
 
@@ -101,7 +101,7 @@ def _layer_of(name: str) -> str:
 
 
 def _parts(names: Iterable[str]) -> str:
-    """Return the parts of a network that tensors belong to, with their number."""
+    """Return the parts of a network that tensors belong to, with the number of tensors."""
     counts = Counter(".".join(name.split(".")[: 3 if ".layers." in name else 2]) for name in names)
     parts = [f"{part} ({number})" for part, number in sorted(counts.items())]
     more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []

@@ -1,4 +1,4 @@
-"""One training run, from a composed configuration to its run folder."""
+"""Running a training, from a composed configuration to its run folder."""
 
 import errno
 from contextlib import ExitStack
@@ -35,32 +35,32 @@ from irodori.utils.model_file import stored
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""The disk's errors that are no fault of the program."""
+"""Disk errors that are reported as a user's errors."""
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
-    """Train a run, checked by `check_settings`; print its folder's path as the last line.
+    """Train a run that `check_settings` has checked, and print its folder's path last.
 
     Raises:
-        IrodoriError: the configuration, the data, the hardware or the disk doesn't allow it.
-        Stopped: one of the signals asked the run to stop.
+        IrodoriError: due to the configuration, the data, the hardware or the disk.
+        Stopped: a signal stopped the run.
     """
     stop = stop or StopSignal()
     folder = run.folder
     if run.resumed and (folder / METRICS).is_file() and not run.changes:
-        print(f"this run is finished: its metrics are in {folder / METRICS}")
+        print(f"this run is already finished: its metrics are in {folder / METRICS}")
         print(f"run: {folder}", flush=True)
         return
     stop.first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with quiet_lightning(), ExitStack() as held:
         try:
             hardware, data, module = prepare(run)
-            # Under torchrun Hydra has made a folder for each rank, by its own clock.
+            # Under torchrun, Hydra has created a folder for each rank.
             if stop.first:
                 if not run.resumed:
                     folder = create_run_folder(folder, run.to_yaml(), run.named)
-                # The loader processes of a killed run end a moment after it.
-                refusal = f"{folder} is being trained by another process: wait for its end"
+                # Loader processes of a killed run end a moment later.
+                refusal = f"{folder} is being trained by another process: wait for it to end"
                 held.enter_context(lock(folder, refusal, patience=5))
                 remove_parts(folder)
             _fit(replace(run, folder=folder), stop, hardware, data, module)
@@ -68,16 +68,16 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
             stop.resume_hint = resume_hint(folder)
             raise
         except (KeyboardInterrupt, SystemExit):
-            # Lightning answers Ctrl-C with the latter.
+            # Lightning converts Ctrl-C to the latter.
             raise IrodoriError(f"interrupted; {resume_hint(folder)}") from None
         except OSError as error:
             if error.errno not in DISK:
                 raise
-            raise IrodoriError(f"{one_line(error)}; make room; {resume_hint(folder)}") from None
+            raise IrodoriError(f"{one_line(error)}; free space; {resume_hint(folder)}") from None
 
 
 def prepare(run: Run) -> tuple[Hardware, ShardData, ColorizationModule]:
-    """Build what a run needs before it has a folder, so that a mistake leaves none behind."""
+    """Build a run's parts before its folder is created, so that errors leave no folder."""
     hardware = choose_hardware(run.config.trainer)
     seed_everything(run.config.seed, workers=True, verbose=False)
     data = build_data(run.config)
@@ -97,7 +97,7 @@ def _fit(
             rows = _report_resume(run, data) if run.resumed else 0
             trainer.loggers = make_loggers(run, keep_rows=rows)
     except IrodoriError:
-        # Nothing was trained: what remains would pass for a run.
+        # Nothing was trained: the remains would look like a run.
         if stop.first and not run.resumed:
             (run.folder / CONFIG).unlink(missing_ok=True)
             remove_if_empty(run.folder)
@@ -106,9 +106,9 @@ def _fit(
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if run.resumed and trainer.is_global_zero:
-            # Where nothing was left to train, no step has done so.
+            # If there was nothing left to train, no step has done this.
             run.update_folder(trainer.global_step)
-        # Under torchrun each rank has composed a run folder of its own; rank 0's is the one.
+        # Under torchrun, each rank has composed another run folder; rank 0's is used.
         folder = Path(trainer.strategy.broadcast(str(run.folder)))
         result = evaluate_checkpoints(trainer, module, data, folder / CHECKPOINTS)
         if trainer.is_global_zero:
@@ -122,7 +122,7 @@ def _fit(
         status = REQUEUE
         raise
     finally:
-        # Lightning ends the loader processes of the loop that was interrupted only.
+        # Lightning only ends the loader processes of the interrupted loop.
         trainer.fit_loop.teardown()
         end_workers()
         for logger in loggers:
@@ -149,7 +149,7 @@ def _document(
             "seconds": round(seconds, 1),
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
-            # Over the whole time, with its validations.
+            # Over the whole time, including validations.
             "images_per_second": round(images / seconds, 1),
             "parameters": sum(weight.numel() for weight in module.network.parameters()),
             "hardware": str(hardware),
@@ -161,7 +161,7 @@ def _document(
 def _print_start(
     module: ColorizationModule, data: ShardData, hardware: Hardware, world_size: int
 ) -> None:
-    """Print what is trained, on what, and how."""
+    """Print network, data and hardware."""
     model = module.model
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     lines = [
@@ -170,7 +170,7 @@ def _print_start(
         f" · {type(module.objective).__name__} · α = {model.alpha:g}",
         *module.initialized_from,
         f"data: {len(data.train_index)} training and {len(data.val_index)} validation photographs"
-        f" · {len(data.classes)} scenes · {data.plan(world_size, 0).steps} steps an epoch",
+        f" · {len(data.classes)} scenes · {data.plan(world_size, 0).steps} steps per epoch",
     ]
     print("\n".join(lines), flush=True)
 
@@ -179,47 +179,49 @@ def _print_end(written: dict[str, Any]) -> None:
     """Print the content of metrics.json as a table."""
     if not written["rows"]:
         print(
-            "nothing was validated (trainer.limit_val_batches=0): no metrics, and no best"
-            " checkpoint; measure the last one with irodori evaluate",
+            "no validation (trainer.limit_val_batches=0): no metrics, and no best"
+            " checkpoint; evaluate the last one with irodori evaluate",
             flush=True,
         )
         return
     title, seen = (written["protocol"].get(key) for key in ("samples", "seen_in_training"))
     title = f"{title} validation photographs" + (", seen in training" if seen else "")
-    # The others stand in metrics.json.
+    # All metrics are in metrics.json.
     rows = {name: row for name, row in written["rows"].items() if name != "best" + AS_PREDICTED}
     CONSOLE.print(table(title, rows, written["scenes"], stored_metrics(written)))
     if seen:
-        print(f"{seen}: others will fare worse", flush=True)
+        print(f"{seen}: results on other photographs will be worse", flush=True)
     if rows["best"] != rows["last"]:
-        print("best: chosen on these very photographs, which flatters it; last is not", flush=True)
+        print(
+            "best: chosen on these photographs, so its metrics are biased; last is not", flush=True
+        )
 
 
 def resume_hint(folder: Path) -> str:
-    """Return what lies on disk of a run that ended before its end, and how to resume it."""
+    """Return what an interrupted run has saved, and how to resume it."""
     last = folder / CHECKPOINTS / LAST
     if not (folder / CONFIG).is_file():
-        return "nothing was started; give the same command again"
+        return "nothing was started; repeat the command"
     try:
-        found = f"step {stored(last)['global_step']} is written"
+        found = f"step {stored(last)['global_step']} is saved"
     except FileNotFoundError:
-        found = "no checkpoint is written yet"
+        found = "no checkpoint is saved yet"
     except Exception as error:
         found = f"{last} can't be read: {one_line(error)}"
-    return f"{found}; resume by: {resume_command(folder)}"
+    return f"{found}; resume with: {resume_command(folder)}"
 
 
 def _report_resume(run: Run, data: ShardData) -> int:
-    """Print where a run is resumed; return the rows of metrics.csv that stay.
+    """Print where a run is resumed; return the number of rows of metrics.csv to keep.
 
     Raises:
-        IrodoriError: the checkpoint can't be read, is of other data, or lies behind the run's end.
+        IrodoriError: the checkpoint can't be read, has other data, or is beyond the run's end.
     """
     for change in run.changes:
         print(f"changed: {change}", flush=True)
     checkpoint = run.checkpoint
     if checkpoint is None:
-        print("no checkpoint was written yet: this run starts from its beginning", flush=True)
+        print("no checkpoint was saved yet: this run starts from the beginning", flush=True)
         return 0
     try:
         content = stored(checkpoint)
@@ -237,6 +239,6 @@ def _report_resume(run: Run, data: ShardData) -> int:
         ("max_steps", trainer.max_steps, step),
     ):
         if limit is not None and 0 <= limit < done:
-            raise IrodoriError(f"trainer.{key}={limit}: {done:g} are done, and can't be undone")
+            raise IrodoriError(f"trainer.{key}={limit}: {done:g} are already done")
     print(f"resuming after step {step}", flush=True)
     return rows

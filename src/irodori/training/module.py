@@ -1,4 +1,4 @@
-"""The LightningModule: joint network, joint loss, and colorizing of whole photographs."""
+"""The LightningModule: training with a joint loss, and validation on whole photographs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,19 +31,19 @@ from irodori.training.settings import MONITOR, EncoderTraining
 
 
 class ColorizationModule(LightningModule):
-    """Trains a `JointNetwork` on an objective of its colors + α · scene cross-entropy.
+    """Trains a `JointNetwork` with the loss: objective + α · scene cross-entropy.
 
-    Only `model` is needed to validate.
+    For validation, only `model` is needed.
 
     Args:
         model: network, color space, class names and α, the weight of the cross-entropy.
-        objective: what is minimized of the colors.
-        optimizer: makes the optimizer of parameter groups.
-        scheduler: makes the schedule of an optimizer.
-        encoder: how the backbone's pretrained encoder is trained.
-        compile_mode: mode of torch.compile for the network in training; None: eager.
-        initialized_from: lines that say what the weights were initialized with.
-        mean_ab: computes `Model.mean_ab`; None if the model has it.
+        objective: loss of the colors.
+        optimizer: creates the optimizer from parameter groups.
+        scheduler: creates the learning rate schedule of an optimizer.
+        encoder: settings of the encoder's training.
+        compile_mode: mode of torch.compile for training; None for eager mode.
+        initialized_from: messages about the initialization of weights.
+        mean_ab: computes `Model.mean_ab`; None if the model already has it.
     """
 
     def __init__(
@@ -75,10 +75,11 @@ class ColorizationModule(LightningModule):
         self.val_accuracy = MeanMetric()
 
     def training_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Return `loss` of a micro-batch, and `sums`: for each metric a sum and its images' number.
+        """Return `loss` of a micro-batch, and `sums`: sum and number of images for each metric.
 
-        A batch has luminance, chroma, labels, valid and maybe hints, see `ShardData`. All stays on
-        the device. What hints change is learned beside the rest, which sees none of it.
+        A batch has luminance, chroma, labels, valid and optionally hints, see `ShardData`. All
+        values stay on the device. Hint propagation is trained separately, without influence on the
+        rest.
         """
         assert self.objective is not None
         hinted_RQHW: Tensor | None = None
@@ -109,7 +110,7 @@ class ColorizationModule(LightningModule):
             sums["hinted"] = (hinted.detach() * len(some.valid_B), some.valid_B.sum())
         if logits_BC is not None:
             cross_entropy = scene_cross_entropy(logits_BC, labels_B, valid_B)
-            # Also with α = 0, so that under DDP every parameter takes part in the backward pass.
+            # Also with α = 0, since DDP requires gradients of every parameter.
             loss = loss + self.model.alpha * cross_entropy
             known_B = valid_B & (labels_B >= 0)
             right_B = (logits_BC.argmax(1) == labels_B) & known_B
@@ -119,23 +120,23 @@ class ColorizationModule(LightningModule):
         return {"loss": loss, "sums": sums}
 
     def on_validation_epoch_start(self) -> None:
-        """Broadcast the first rank's buffers, after weight averaging has set them.
+        """Broadcast the first rank's buffers, after weight averaging.
 
-        In training DDP does so before every step, but the last step's running statistics are each
-        rank's own, and a photograph's metrics would depend on the rank that it falls to.
+        In training, DDP does this before every step, but after the last step, running statistics
+        differ between ranks, and a photograph's metrics would depend on its rank.
         """
         if several():
             for buffer in self.buffers():
                 distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: dict[str, Any], _: int) -> dict[str, Any]:
-        """Colorize whole photographs and add their error; invalid ones are left out.
+        """Colorize whole photographs and accumulate their errors; invalid ones are skipped.
 
         Returns:
-            for callbacks that look closer, of each valid photograph: the colorized picture
-            (`colored`), the true one (`true`), both 3×H×W uint8, `labels`, `keys` and `logits`
-            (N×num_classes, or None); and `as_predicted`, the colorized picture with the luminance
-            that the network predicts, None except in `trainer.validate` and RGB.
+            For callbacks, entries for each valid photograph: `colored` and `true` (3×H×W uint8),
+                `labels`, `keys` and `logits` (N×num_classes, or None); and `as_predicted`, the
+                colorized pictures with predicted luminance (None except in `trainer.validate` with
+                RGB).
         """
         keep = batch["valid"].nonzero().flatten().tolist()
         images = [batch["images"][number] for number in keep]
@@ -160,11 +161,11 @@ class ColorizationModule(LightningModule):
         }
 
     def on_validation_epoch_end(self) -> None:
-        """Log `val/chroma_rmse` (ab units, protocol of `ChrominanceRMSE`) and `val/accuracy`."""
+        """Log `val/chroma_rmse` (in ab units, see `ChrominanceRMSE`) and `val/accuracy`."""
         self.log(MONITOR, self.val_rmse.compute().float())
         self.val_rmse.reset()
         accuracy = self.val_accuracy.compute()
-        # Not a number where no photograph has a class; the same on every rank.
+        # NaN if no photograph has a class; the same on every rank.
         if self.network.classification is not None and not accuracy.isnan():
             self.log("val/accuracy", accuracy)
         self.val_accuracy.reset()
@@ -176,7 +177,7 @@ class ColorizationModule(LightningModule):
         return parameter_groups(self.network, self.objective, settings, self.encoder)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer, and its schedule over all steps of the run."""
+        """Return the optimizer and its schedule over all steps of the run."""
         assert self.make_optimizer is not None
         assert self.make_scheduler is not None
         optimizer = self.make_optimizer(self._groups())
@@ -193,9 +194,9 @@ class ColorizationModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip gradients in bf16 also for fused optimizers, which Lightning refuses.
+        """Clip gradients also for fused optimizers in bf16, which Lightning rejects.
 
-        They would have to undo the scale of fp16's gradients first; in bf16 there is none.
+        With fp16, gradients would have to be unscaled first; bf16 has no gradient scaling.
         """
         precision = self.trainer.precision_plugin
         if gradient_clip_val and isinstance(precision, MixedPrecision) and precision.scaler is None:
@@ -205,17 +206,17 @@ class ColorizationModule(LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_start(self) -> None:
-        """Take settings that have changed since the checkpoint that the optimizer was read from."""
+        """Apply settings that have changed since the optimizer's checkpoint."""
         reconfigure(self.trainer.optimizers[0], self.lr_schedulers(), self._groups())  # type: ignore[arg-type]
         self._freeze_encoder()
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Let the encoder learn from the configured step on."""
+        """Unfreeze the encoder at the configured step."""
         if self.trainer.global_step == self.encoder.freeze_steps:
             self._freeze_encoder()
 
     def _freeze_encoder(self) -> None:
-        """Freeze the encoder, or let it learn, as the next step wants it."""
+        """Freeze or unfreeze the encoder for the next step."""
         backbone = self.network.backbone
         if backbone.encoder is not None:
             frozen = self.encoder.frozen_at(self.trainer.global_step)
@@ -225,7 +226,7 @@ class ColorizationModule(LightningModule):
     def complete_model(self) -> Model:
         """Return the model with the mean color of the training photographs.
 
-        It is computed when it is first needed, so that the first step doesn't wait for it.
+        It is computed on first use, so that it doesn't delay the first step.
         """
         if self.mean_ab is not None:
             self.model = replace(self.model, mean_ab=self.mean_ab())
@@ -233,7 +234,7 @@ class ColorizationModule(LightningModule):
         return self.model
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let checkpoints describe themselves, with the versions that wrote them."""
+        """Add the model's description and library versions to a checkpoint."""
         versions = {
             "irodori": irodori.__version__,
             "torch": str(torch.__version__),
@@ -246,7 +247,7 @@ class ColorizationModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what a resumed run was initialized with, and what its weights have seen."""
+        """Restore how a resumed run was initialized, and what it was trained on."""
         stored = checkpoint["irodori"]
         self.initialized_from = stored["initialized_from"]
         self.model = replace(self.model, trained_on=tuple(stored["trained_on"]))

@@ -1,4 +1,4 @@
-"""Objectives, the losses of the colors: their interface and the built-in ones."""
+"""Objectives (losses of the colors): their interface and the built-in ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,19 +19,19 @@ from irodori.network.output import AbClassesOutput, Output
 from irodori.utils.errors import IrodoriError
 
 NEIGHBORS = 5
-"""Bins that `AbClasses` shares a color out to."""
+"""Number of bins in the soft encoding of a color in `AbClasses`."""
 SIGMA = 5.0
-"""Standard deviation in ab units of the Gaussian that a color is shared out by."""
+"""Standard deviation in ab units of the Gaussian of the soft encoding."""
 
 
 @dataclass(eq=False)
 class ObjectiveInput:
-    """One micro-batch of B photographs, as a loss of colors sees it.
+    """A micro-batch of B photographs, the input of an objective.
 
-    prediction_BQHW: what the decoder gives, see `JointNetwork.predict`. chroma_BCHW: the true
-    chrominance in [0,1]. luminance_B1HW: what the network sees, in [0,1]. logits_BC: the scenes',
-    None without classification. labels_B: scene numbers, −1 for none. valid_B: bool; photographs
-    that could not be decoded are False and must count zero.
+    prediction_BQHW: output of the decoder, see `JointNetwork.predict`. chroma_BCHW: true
+    chrominance in [0,1]. luminance_B1HW: input of the network in [0,1]. logits_BC: scene logits,
+    None without classification. labels_B: scene numbers, −1 for none. valid_B: bool; False for
+    photographs that could not be decoded, whose weight must be zero.
     """
 
     prediction_BQHW: Tensor
@@ -44,7 +44,7 @@ class ObjectiveInput:
     color_space: ColorSpace
 
     def of(self, rows_R: Tensor, prediction_RQHW: Tensor) -> "ObjectiveInput":
-        """Return some of the photographs, by their numbers, with another prediction."""
+        """Return a subset of the photographs, by index, with another prediction."""
         return replace(
             self,
             prediction_BQHW=prediction_RQHW,
@@ -69,21 +69,21 @@ class ObjectiveInput:
 
     @cached_property
     def predicted_rgb_B3HW(self) -> Tensor:
-        """The predicted picture, sRGB B×3×H×W, not clipped to [0,1]; it can be differentiated."""
+        """The predicted picture, sRGB B×3×H×W, not clipped to [0,1]; differentiable."""
         height, width = self.luminance_B1HW.shape[-2:]
         full_BCHW = upsample_chroma(self.predicted_BCHW, height, width)
         return self.color_space.decode(self.luminance_B1HW, full_BCHW)
 
     @cached_property
     def target_rgb_B3HW(self) -> Tensor:
-        """The true picture with the luminance that the network sees, sRGB B×3×H×W."""
+        """The true picture with the network's input luminance, sRGB B×3×H×W."""
         return self.color_space.decode(self.luminance_B1HW, self.chroma_BCHW)
 
     def mean(self, error_B: Tensor) -> Tensor:
-        """Return the sum of errors of valid photographs divided by B.
+        """Return the sum of the valid photographs' errors divided by B.
 
-        Dividing by B, not by the number of valid photographs, keeps the gradient of one photograph
-        the same on every rank, whichever ranks hold damaged images.
+        Dividing by B instead of the number of valid photographs makes the gradient of a photograph
+        independent of damaged images on its rank.
         """
         return (error_B * self.valid_B).sum() / len(self.valid_B)
 
@@ -91,8 +91,8 @@ class ObjectiveInput:
 class Objective(nn.Module):
     """Base class of objectives.
 
-    A subclass implements `forward`. Parameters of its own are trained with the network's.
-    `name` names its column in metrics.csv (`train/<name>_step` and `_epoch`).
+    A subclass implements `forward`. Its parameters, if any, are trained with the network's. `name`
+    names its column in metrics.csv (`train/<name>_step` and `_epoch`).
     """
 
     name: str
@@ -100,26 +100,26 @@ class Objective(nn.Module):
     def setup(
         self, network: JointNetwork, color_space: ColorSpace, training_prior: Callable[[], AbPrior]
     ) -> None:
-        """Prepare for a network, once before training; by default nothing is done.
+        """Prepare for training, called once; does nothing by default.
 
         Args:
             network: the network to be trained.
-            color_space: of its predictions.
-            training_prior: computes how frequent colors are in the training photographs.
+            color_space: color space of its predictions.
+            training_prior: computes the color frequencies of the training photographs.
 
         Raises:
-            IrodoriError: the objective doesn't go with the network or the color space.
+            IrodoriError: the objective doesn't support the network or the color space.
         """
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
-        """Return the loss of a micro-batch, see `ObjectiveInput.mean`."""
+        """Return the loss of a micro-batch; see `ObjectiveInput.mean`."""
         raise NotImplementedError
 
 
 class MeanSquaredError(Objective):
     """Mean squared error of chrominance in [0,1] over pixels, channels and the batch.
 
-    Source: paper, with the *mean* squared error in place of the squared Frobenius norm.
+    Source: the paper, with the *mean* squared error instead of the squared Frobenius norm.
     """
 
     name = "mse"
@@ -131,9 +131,10 @@ class MeanSquaredError(Objective):
 
 
 class Huber(Objective):
-    """`MeanSquaredError` with 2·δ·|e| − δ² in place of e² where the error |e| is above δ.
+    """Huber loss: `MeanSquaredError` with 2·δ·|e| − δ² instead of e² for errors |e| > δ.
 
-    That is twice Huber's (1964), so that small errors count as in the mean squared error.
+    It is twice Huber's loss (1964), so that small errors have the same weight as in
+    `MeanSquaredError`.
     """
 
     name = "huber"
@@ -151,10 +152,11 @@ class Huber(Objective):
 
 
 class Colorful(Huber):
-    """`Huber`, plus weight times how much less colorful a photograph is predicted than it is.
+    """`Huber` + weight · the deficit of predicted colorfulness.
 
-    What an error of colors leaves open is predicted paler than anything in the world is. Colorful
-    here is the mean distance of chrominance from gray's, over the pixels of a photograph.
+    With only an error of colors, uncertain colors are predicted too pale. Colorfulness is the mean
+    distance of chrominance from gray over the pixels of a photograph; only predictions less
+    colorful than the truth are penalized.
     """
 
     name = "colorful"
@@ -179,14 +181,14 @@ class Colorful(Huber):
 
 
 class AbClasses(Objective):
-    """Cross-entropy in nats over bins of a*b*, weighted by rarity; goes with `AbClassesOutput`.
+    """Cross-entropy in nats over a*b* bins, weighted by rarity; requires `AbClassesOutput`.
 
-    A pixel's color is shared out to the five bins with the nearest centers, by a Gaussian of their
-    distances with σ = 5 ab units; the pixel counts by the weight of the nearest. Source: Zhang,
-    Isola, Efros: *Colorful Image Colorization*, 2016, equations 2 and 3.
+    A pixel's color is soft-encoded in the five nearest bins, by a Gaussian of their distances with
+    σ = 5 ab units, and weighted by the nearest bin. Source: Zhang, Isola, Efros: *Colorful Image
+    Colorization*, 2016, equations 2 and 3.
 
     Args:
-        rebalance: how much more rare colors weigh, see `rebalanced`.
+        rebalance: strength of class rebalancing, see `rebalanced`.
     """
 
     name = "classes"
@@ -205,10 +207,10 @@ class AbClasses(Objective):
     def setup(
         self, network: JointNetwork, color_space: ColorSpace, training_prior: Callable[[], AbPrior]
     ) -> None:
-        """Weigh the bins by the training photographs, see `Objective`."""
+        """Compute the bins' weights from the training photographs; see `Objective`."""
         if type(color_space) is not Lab or not isinstance(network.output, AbClassesOutput):
             raise IrodoriError(
-                "objective=classes has bins of a*b* and goes with color_space=lab and the output"
+                "objective=classes requires color_space=lab and the output"
                 f" AbClassesOutput, not with {type(color_space).__name__} and"
                 f" {type(network.output).__name__}"
             )
@@ -221,7 +223,7 @@ class AbClasses(Objective):
         distances_BPQ = torch.cdist(
             ab_B2HW.movedim(1, -1).flatten(1, 2),
             self.centers_Q2[None],
-            # A matrix product would lose digits under TF32.
+            # A matrix product would lose precision under TF32.
             compute_mode="donot_use_mm_for_euclid_dist",
         )
         near_BPN, bins_BPN = distances_BPQ.topk(NEIGHBORS, dim=-1, largest=False)
@@ -232,14 +234,14 @@ class AbClasses(Objective):
 
 
 def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
-    """Return what a pixel of each bin in gamut counts: Q, float64.
+    """Return the weight of each in-gamut bin: Q, float64.
 
-    The inverse of r·p + (1−r)/Q, where p is the smoothed prior of the bin, scaled so that a pixel
-    counts 1 in the mean over the prior (Zhang 2016, equation 4, with λ = 1 − r).
+    The weight is 1 / (r·p + (1−r)/Q) with the bin's smoothed prior p, scaled to a mean of 1 over
+    the prior (Zhang 2016, equation 4, with λ = 1 − r).
 
     Args:
-        prior: shares of the bins.
-        rebalance: r, from 0 (all alike) to 1; at 1 bins that are next to never seen count much.
+        prior: color frequencies.
+        rebalance: r, from 0 (equal weights) to 1 (very rare bins get large weights).
     """
     share_Q = prior.smoothed_shares.flatten()[in_gamut()]
     share_Q = share_Q / share_Q.sum()
@@ -250,7 +252,7 @@ def rebalanced(prior: AbPrior, rebalance: float) -> Tensor:
 def scene_cross_entropy(logits_BC: Tensor, labels_B: Tensor, valid_B: Tensor) -> Tensor:
     """Return the cross-entropy in nats, summed and divided by B.
 
-    Samples without a class (label −1) and invalid ones count zero.
+    Samples without a class (label −1) and invalid ones have zero weight.
     """
     labels_B = labels_B.masked_fill(~valid_B, -1)
     total = functional.cross_entropy(logits_BC.float(), labels_B, ignore_index=-1, reduction="sum")

@@ -1,4 +1,4 @@
-"""Parameter groups for any optimizer, and what a resumed optimizer takes from the configuration."""
+"""Parameter groups for any optimizer, and changed settings of a resumed optimizer."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from irodori.training.settings import MONITOR, EncoderTraining
 MakeOptimizer = Callable[..., Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
 CONFIGURED = "configured"
-"""The key of a parameter group under which its settings are kept as they were configured."""
+"""Key of a parameter group that stores its configured settings."""
 
 
 def settings_of(make: Callable[..., Any]) -> dict[str, Any]:
-    """Return the arguments of an optimizer or a schedule that have a value, given or default."""
+    """Return the arguments of an optimizer or a schedule, including defaults."""
     parameters = inspect.signature(make).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
 
@@ -29,16 +29,16 @@ def parameter_groups(
     settings: Mapping[str, Any],
     encoder: EncoderTraining,
 ) -> list[dict[str, Any]]:
-    """Return parameters with their learning rate and weight decay, always in the same order.
+    """Return parameter groups with learning rate and weight decay, in a fixed order.
 
-    Weight decay is left off biases and batch norm (every parameter of one dimension). A layer of a
-    pretrained encoder learns by lr · lr_scale · layer_decayᵏ, where k layers lie above it.
+    Biases and batch norm parameters (all one-dimensional ones) have no weight decay. The learning
+    rate of a pretrained encoder's layer is lr · lr_scale · layer_decayᵏ, with k layers above it.
 
     Args:
-        network: its parameters come first.
-        objective: parameters of its own come with those outside the encoder.
-        settings: the optimizer's arguments; `lr` and `weight_decay` where it has them.
-        encoder: how the encoder is trained.
+        network: network, whose parameters come first.
+        objective: objective, whose parameters are grouped with those outside the encoder.
+        settings: arguments of the optimizer, of which `lr` and `weight_decay` are used if present.
+        encoder: settings of the encoder's training.
     """
     layers = network.backbone.encoder_layers()
     if layers and encoder.layer_decay == 1:
@@ -72,7 +72,7 @@ def schedule(make: MakeScheduler, optimizer: Optimizer, total_steps: int) -> dic
 
 
 def remember_settings(optimizer: Optimizer) -> None:
-    """Keep the settings of each group in it, and so in checkpoints; a schedule changes others."""
+    """Store each group's configured settings in it, and so in checkpoints."""
     for group in optimizer.param_groups:
         group[CONFIGURED] = {name: group[name] for name in optimizer.defaults}
 
@@ -80,10 +80,10 @@ def remember_settings(optimizer: Optimizer) -> None:
 def reconfigure(
     optimizer: Optimizer, scheduler: LRScheduler | None, groups: list[dict[str, Any]]
 ) -> None:
-    """Give a resumed optimizer the settings that have changed since its checkpoint.
+    """Apply settings that have changed since its checkpoint to a resumed optimizer.
 
-    It keeps its state and its position in the schedule. Where no setting has changed, nothing does.
-    `groups` are the configuration's, see `parameter_groups`.
+    Its state and its position in the schedule are kept. `groups` are the configured groups, see
+    `parameter_groups`.
     """
     for group, configured in zip(optimizer.param_groups, groups, strict=True):
         wanted = {name: configured.get(name, x) for name, x in optimizer.defaults.items()}
@@ -93,13 +93,13 @@ def reconfigure(
                 continue
             if name == "lr" and group.get("initial_lr") == before["lr"]:
                 group["initial_lr"] = value
-                # The schedule's share of it stays.
+                # Keeps the schedule's current factor.
                 value = value * group["lr"] / before["lr"] if before["lr"] else value
             group[name] = value
         group[CONFIGURED] = wanted
     if scheduler is not None and hasattr(scheduler, "base_lrs"):
         scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
     if isinstance(scheduler, LambdaLR):
-        # Its lambdas are the configuration's, not the checkpoint's.
+        # Its lambdas come from the configuration, not the checkpoint.
         for group, share in zip(optimizer.param_groups, scheduler.lr_lambdas, strict=True):
             group["lr"] = group["initial_lr"] * share(scheduler.last_epoch)

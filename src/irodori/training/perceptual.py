@@ -1,4 +1,4 @@
-"""A perceptual objective: chrominance, and a pretrained encoder's features of the pictures."""
+"""A perceptual objective on chrominance and features of a pretrained encoder."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ class Perceptual(Objective):
     its learned weights.
 
     Args:
-        weight: of the features' distance.
+        weight: weight of the feature distance.
 
     Raises:
         IrodoriError: the encoder's weights aren't installed.
@@ -33,7 +33,7 @@ class Perceptual(Objective):
     def __init__(self, weight: Annotated[float, Range(min=0)] = 0.1) -> None:
         super().__init__()
         self.weight = weight
-        # In a list, so that it is no part of checkpoints and of the optimizer's parameters.
+        # In a list, which keeps it out of checkpoints and of the optimizer's parameters.
         self._encoder: list[nn.Module] = [imagenet.lite0_features()]
 
     def forward(self, inputs: ObjectiveInput) -> Tensor:
@@ -50,7 +50,7 @@ class Perceptual(Objective):
         return inputs.mean(error_B + self.weight * torch.stack(distances).mean(0))
 
     def _features(self, rgb_B3HW: Tensor) -> list[Tensor]:
-        """Return the levels' features of sRGB pictures, of unit length over channels."""
+        """Return the features of sRGB pictures at each level, normalized over channels."""
         self._encoder[0].to(rgb_B3HW.device)
         levels = self._encoder[0]((rgb_B3HW - imagenet.MEAN) / imagenet.STD)
         return [functional.normalize(levels[number].float(), dim=1) for number in self.levels]

@@ -1,4 +1,4 @@
-"""Communication between a run's ranks beside gradients; and their end."""
+"""Communication between ranks apart from gradients, and their termination."""
 
 import subprocess
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ def several() -> bool:
 
 @cache
 def control_group() -> distributed.ProcessGroup:
-    """Return a group for flags and small objects, on the CPU: it never waits for a GPU."""
+    """Return a process group for small objects on the CPU, which never waits for a GPU."""
     group = distributed.new_group(backend="gloo")
     assert isinstance(group, distributed.ProcessGroup)
     return group
 
 
 def agree(*flags: bool) -> list[bool]:
-    """Return for each flag whether any rank has set it; all ranks call this together."""
+    """Return whether any rank has set each flag; must be called on all ranks."""
     if not several():
         return list(flags)
     counts = torch.tensor(flags, dtype=torch.int32)
@@ -35,7 +35,7 @@ def agree(*flags: bool) -> list[bool]:
 
 
 def gather(value: Value) -> list[Value]:
-    """Return every rank's value, in the order of ranks; all ranks call this together."""
+    """Return every rank's value, ordered by rank; must be called on all ranks."""
     if not several():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -44,7 +44,7 @@ def gather(value: Value) -> list[Value]:
 
 
 def own_value(values: Sequence[Value]) -> Value | None:
-    """Return this rank's one of the values of `gather`; None if the number of ranks has changed."""
+    """Return this rank's value from those of `gather`; None if the number of ranks changed."""
     world_size, rank = 1, 0
     if several():
         world_size, rank = distributed.get_world_size(), distributed.get_rank()
@@ -52,15 +52,15 @@ def own_value(values: Sequence[Value]) -> Value | None:
 
 
 def end_child_ranks(trainer: Trainer, failed: bool, patience: float = 10.0) -> None:
-    """End the ranks that Lightning has started as children of this process; none outlives it.
+    """End the ranks that Lightning started as children of this process.
 
-    If the run has failed, they are ended at once: some may wait for what never comes. Others have
-    `patience` seconds for their own end.
+    If the run failed, they are killed at once, since they may wait for each other. Otherwise they
+    have `patience` seconds to end.
     """
-    # Under torchrun or SLURM there are none.
+    # There are none under torchrun or SLURM.
     started: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
     processes = started.copy()
-    # Lightning looks every few seconds whether one of these has failed, and then kills this one.
+    # Lightning checks every few seconds whether a child has failed, and then kills this process.
     started.clear()
     for process in processes:
         if failed:

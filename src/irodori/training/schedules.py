@@ -1,6 +1,6 @@
-"""Learning rate schedules; any of torch's can be used, too.
+"""Learning rate schedules; those of torch can also be used.
 
-A schedule whose signature has `total_steps` is given the number of optimizer steps of the run.
+A schedule with a parameter `total_steps` receives the number of optimizer steps of the run.
 """
 
 import math
@@ -13,7 +13,7 @@ from irodori.config.ranges import Range
 
 
 def constant(optimizer: Optimizer) -> LambdaLR:
-    """Return a schedule that keeps the optimizer's learning rate."""
+    """Return a schedule with a constant learning rate."""
     return LambdaLR(optimizer, lambda step: 1.0)
 
 
@@ -23,20 +23,20 @@ def warmup_cosine(
     warmup: Annotated[float, Range(min=0, max=1)] = 0.05,
     final: Annotated[float, Range(min=0, max=1)] = 0.0,
 ) -> LambdaLR:
-    """Return a schedule that rises linearly and then falls by half a cosine.
+    """Return a schedule with linear warm-up and cosine decay.
 
     Args:
-        optimizer: its learning rate is the peak.
-        total_steps: optimizer steps of the run.
-        warmup: share of them in which the learning rate rises.
-        final: the learning rate at the end as a share of its peak.
+        optimizer: optimizer, whose learning rate is the peak.
+        total_steps: number of optimizer steps of the run.
+        warmup: share of the steps in which the learning rate rises.
+        final: final learning rate relative to the peak.
     """
     return LambdaLR(optimizer, lambda step: warmup_cosine_share(step, total_steps, warmup, final))
 
 
 def warmup_cosine_share(step: int, total_steps: int, warmup: float, final: float) -> float:
-    """Return the learning rate at a step (from 0) as a share of its peak, in (0, 1]."""
-    # The last step of all belongs to the fall, however long the rise.
+    """Return the learning rate at a step (counted from 0) relative to the peak, in (0, 1]."""
+    # The last step always belongs to the decay.
     rising = max(1, min(round(warmup * total_steps), total_steps - 1))
     if step < rising:
         return (step + 1) / rising

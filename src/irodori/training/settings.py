@@ -1,4 +1,4 @@
-"""The root of a training run's configuration, checked before torch is imported."""
+"""Settings of training, which are checked before torch is imported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from irodori.metrics.catalog import MAIN
 from irodori.utils.errors import IrodoriError
 
 MONITOR = f"val/{MAIN}"
-"""The metric that is lowest for the best checkpoint."""
+"""The metric that selects the best checkpoint (lowest)."""
 
 UNRELATED_TO_RESULTS = NoEffect(
     (
-        # Keys that change no more than the last digits of a number.
+        # Keys that only change the last digits of numbers.
         "accelerator",
         "strategy",
         "benchmark",
         "deterministic",
-        # Keys of what is logged and written meanwhile.
+        # Keys of logging and output.
         "log_every_n_steps",
         "enable_progress_bar",
         "enable_model_summary",
@@ -29,12 +29,12 @@ UNRELATED_TO_RESULTS = NoEffect(
         "profiler",
     )
 )
-"""The arguments of Lightning's Trainer that make no other variant."""
+"""Arguments of Lightning's Trainer that don't distinguish variants."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The root of conf/train.yaml; the nodes name classes of their own."""
+    """The root of conf/train.yaml; nodes are checked against their own classes."""
 
     experiment_name: Annotated[str, NoEffect()]
     color_space: Annotated[Any, Label("{}")]
@@ -70,13 +70,12 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """Settings of how a backbone's pretrained encoder is trained.
+    """Training of a backbone's pretrained encoder.
 
-    pretrained: start from the weights that the backbone knows.
-    freeze_steps: optimizer steps in which the encoder keeps weights and statistics; -1: always.
-    lr_scale: learning rate of its last layers as a share of that of the other layers.
-    layer_decay: learning rate of each of its layers as a share of the next one's.
-    freeze_batch_norm: its batch norms keep their running statistics.
+    pretrained: start from pretrained weights. freeze_steps: number of optimizer steps in which the
+    encoder is frozen; -1: always. lr_scale: learning rate of the encoder's last layers relative to
+    the other layers. layer_decay: learning rate of each encoder layer relative to the next one.
+    freeze_batch_norm: keep the running statistics of the encoder's batch norms.
     """
 
     pretrained: Annotated[bool, Label("pretrained", false="not pretrained")] = False
@@ -86,34 +85,32 @@ class EncoderTraining:
     freeze_batch_norm: bool = False
 
     def frozen_at(self, step: int) -> bool:
-        """Return whether the encoder keeps its weights in this optimizer step (from 0)."""
+        """Return whether the encoder is frozen in an optimizer step (counted from 0)."""
         return self.freeze_steps < 0 or step < self.freeze_steps
 
 
 GIVEN: dict[str, dict[str, Any]] = {
     "trainer": {"precision": Literal["auto"], "accelerator": Literal["auto"]}
 }
-"""Arguments that the program replaces before it builds a node, see `irodori.config.check`."""
+"""Arguments that the program replaces before building a node, see `irodori.config.check`."""
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
-    """Check a composed training configuration, at first without importing torch."""
+    """Check a composed training configuration, as far as possible without importing torch."""
     check(config, TrainSettings, GIVEN, refuse_misfits)
 
 
 def refuse_misfits(config: Mapping[str, Any]) -> None:
-    """Raise IrodoriError for the first settings of a resolved configuration that don't fit."""
+    """Raise IrodoriError for the first incompatible settings of a resolved configuration."""
     trainer, data = config["trainer"], config["data"]
     crop = config["augmentation"].get("crop")
     if crop is not None and crop > data.get("size", crop):
         raise IrodoriError(
-            f"augmentation.crop={crop} exceeds data.size={data['size']}: crop less, or scale the"
-            " images to more"
+            f"augmentation.crop={crop} exceeds data.size={data['size']}: reduce crop, or increase"
+            " size"
         )
     if config["alpha"] > 0 and not config["network"]["global_features"]:
-        raise IrodoriError(
-            "network.global_features=false has no scene classification: set alpha=0 with it"
-        )
+        raise IrodoriError("network.global_features=false has no scene classification: set alpha=0")
     for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
         number = trainer.get(key)
         if isinstance(number, int) and number < 1:
@@ -122,4 +119,4 @@ def refuse_misfits(config: Mapping[str, Any]) -> None:
     if 0 in (epochs, steps):
         raise IrodoriError("trainer.max_epochs=0 or max_steps=0 trains nothing; -1 means no limit")
     if epochs in (-1, None) and steps in (-1, None) and trainer.get("max_time") is None:
-        raise IrodoriError("set trainer.max_epochs or trainer.max_steps, or training never ends")
+        raise IrodoriError("training has no end: set trainer.max_epochs or trainer.max_steps")

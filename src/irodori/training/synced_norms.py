@@ -1,4 +1,4 @@
-"""Batch norm over all ranks, also of encoders whose norms hold their activation."""
+"""Synchronized batch norm, also for timm's batch norms with activation."""
 
 from lightning.pytorch.plugins import LayerSync
 from timm.layers import convert_sync_batchnorm
@@ -6,9 +6,9 @@ from torch.nn import Module
 
 
 class SyncedNorms(LayerSync):
-    """Batch norm over all ranks.
+    """Synchronized batch norm over all ranks.
 
-    Lightning's own conversion would drop the activations that timm keeps in its batch norms.
+    Lightning's conversion would drop the activations in timm's batch norms.
     """
 
     def apply(self, model: Module) -> Module:
@@ -17,5 +17,5 @@ class SyncedNorms(LayerSync):
         return synced
 
     def revert(self, model: Module) -> Module:
-        """Return the model as it is: outside of training they work as any batch norm."""
+        """Return the model unchanged: in evaluation, synchronized norms work like others."""
         return model

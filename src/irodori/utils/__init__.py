@@ -1,1 +1,1 @@
-"""Small tools that every layer may use; nothing here imports more of irodori than its errors."""
+"""Utilities for all layers, which import nothing else of irodori."""

@@ -1,4 +1,4 @@
-"""Objects that remember how they were made, so that a checkpoint can name their classes."""
+"""Objects that record their constructor arguments, so that checkpoints can describe them."""
 
 import importlib
 import inspect
@@ -10,23 +10,23 @@ from irodori.config.ranges import Range
 from irodori.utils.errors import IrodoriError, one_line
 
 TARGET, PARTIAL = "_target_", "_partial_"
-"""The keys that Hydra uses for the same purpose."""
+"""Keys of descriptions, as in Hydra."""
 
 
 class Describable:
-    """Remembers the arguments of its constructor, defaults included, in `arguments`, by name.
+    """Records its constructor arguments, including defaults, by name in `arguments`.
 
-    A subclass whose argument stands for something more precise (a name that is completed, say)
-    may replace it in `self.arguments`.
+    A subclass may replace an entry of `self.arguments` by a more precise value, such as a completed
+    name.
 
     Raises:
-        ValueError: an argument is out of the `Range` that its annotation states.
+        ValueError: an argument is outside the `Range` of its annotation.
     """
 
     arguments: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Describable":
-        """Bind the arguments; copying and unpickling call this with none."""
+        """Bind the arguments; copying and unpickling pass none."""
         instance = super().__new__(cls)
         signature, ranges = _signature(cls)  # type: ignore[arg-type]
         bound = signature.bind_partial(instance, *args, **kwargs)
@@ -39,21 +39,21 @@ class Describable:
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(parameter.name, {})
             elif parameter.kind is parameter.VAR_POSITIONAL:
-                # They have no names that `build` could give them.
+                # `build` passes arguments by name.
                 arguments.pop(parameter.name, None)
         instance.__dict__["arguments"] = arguments
         return instance
 
     def __init__(self) -> None:
-        """Take no arguments unless a subclass does."""
+        """Accept no arguments by default."""
 
 
 @cache
 def _signature(cls: type) -> tuple[inspect.Signature, dict[str, Range]]:
-    """Return the signature of a constructor, and the ranges of its arguments."""
+    """Return a constructor's signature and the ranges of its arguments."""
     try:
         signature = inspect.signature(cls.__init__, eval_str=True)  # type: ignore[misc]
-    except NameError:  # annotations of names that only type checkers import
+    except NameError:  # annotations with names that only type checkers import
         signature = inspect.signature(cls.__init__)  # type: ignore[misc]
     ranges = {
         parameter.name: limit
@@ -66,14 +66,14 @@ def _signature(cls: type) -> tuple[inspect.Signature, dict[str, Range]]:
 
 
 def describe(value: Any) -> Any:
-    """Return plain types from which `build` makes the same object.
+    """Return a description in plain types, from which `build` creates an equal object.
 
     Args:
-        value: a plain value, a `Describable`, a `functools.partial` of a class of these, or
-            sequences and mappings of them.
+        value: plain value, `Describable`, `functools.partial` of a `Describable` class, or sequence
+            or mapping of these.
 
     Raises:
-        TypeError: the value, or a part of it, is none of these.
+        TypeError: the value, or a part of it, has another type.
     """
     if isinstance(value, Describable):
         arguments = {name: describe(argument) for name, argument in value.arguments.items()}
@@ -93,17 +93,18 @@ def describe(value: Any) -> Any:
 
 
 def build(description: Any, trust: Sequence[str] = ()) -> Any:
-    """Make the object of a description (see `describe`).
+    """Create the object of a description (see `describe`).
 
-    Only classes derived from `Describable` are called, and only modules of irodori and of the
-    trusted packages are imported: a description from elsewhere can't run code.
+    Only classes derived from `Describable` are called, and only modules of irodori and trusted
+    packages are imported, so that a description can't run arbitrary code.
 
     Args:
-        description: plain values.
+        description: description in plain types.
         trust: names of further packages whose classes may be used.
 
     Raises:
-        IrodoriError: a class is of another package, or doesn't exist, or is no `Describable`.
+        IrodoriError: a class belongs to an untrusted package, doesn't exist, or isn't a
+            `Describable`.
     """
     if isinstance(description, Mapping):
         arguments = {
@@ -128,19 +129,19 @@ def trusted_class(path: str, trust: Sequence[str] = ()) -> type[Describable]:
     package = module.partition(".")[0]
     if package not in ("irodori", *trust):
         raise IrodoriError(
-            f"it names the class {path}, which is not irodori's: if you trust the package"
+            f"it uses the class {path}, which is not part of irodori: if you trust the package"
             f" {package}, allow it with trust=[{package}] (--trust {package})"
         )
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:
-        # Errors of any kind: importing a partly installed package may fail in many ways.
+        # Any exception, since importing an incompletely installed package can fail in many ways.
         raise IrodoriError(
-            f"it names the class {path}, which can't be imported: {one_line(error)}"
+            f"it uses the class {path}, which can't be imported: {one_line(error)}"
         ) from None
-    # By its own name, so that what a module has imported from elsewhere isn't found there.
+    # By its own name, to exclude names that the module has imported.
     if not _is_describable(found) or _path(found) != path:
-        raise IrodoriError(f"it names {path}, which is no class of a model")
+        raise IrodoriError(f"it uses {path}, which is not a class for models")
     return found
 
 

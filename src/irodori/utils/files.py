@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the lock of a folder."""
+"""Writing files atomically, and locking a folder."""
 
 import csv
 import hashlib
@@ -19,18 +19,18 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from irodori.utils.errors import IrodoriError
 
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
-"""Names of files that are being written: the target's name and the number of the process."""
+"""Name pattern of temporary files: the target's name and the process id."""
 LONGEST = 255
-"""Bytes that a file's name may have, nearly everywhere."""
+"""Largest length of a file name in bytes on most file systems."""
 LOCK = ".lock"
-"""The file that `lock` leaves in a folder."""
+"""Name of the lock file in a folder."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedRandom]:
-    """Open a binary file that appears as `path` when the block ends well, and not otherwise."""
+    """Open a binary file that appears at `path` only if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps ranks that write the same file apart.
+    # The process id distinguishes ranks that write the same file.
     part = path.with_name(f".{_stem(path.name)}.{os.getpid()}.part")
     try:
         with part.open("w+b") as file:
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        # A write that fails doesn't say of which file it was.
+        # Errors of failed writes don't contain the file name.
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -48,18 +48,18 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file atomically."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file atomically."""
     write_file(path, json.dumps(content, indent=2).encode() + b"\n")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file, whole or not at all; None is an empty cell."""
+    """Write a CSV file atomically; None is an empty cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))
@@ -85,9 +85,9 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_stale_files(targets: Iterable[Path]) -> None:
-    """Remove what `replacing` left unfinished of these targets.
+    """Remove unfinished files of `replacing` for these targets.
 
-    Files of this process go, and of processes that have ended.
+    Files of this process and of ended processes are removed.
     """
     names: dict[Path, set[str]] = defaultdict(set)
     for target in targets:
@@ -109,14 +109,14 @@ def remove_parts(folder: Path) -> None:
 
 
 def _stem(name: str) -> str:
-    """Return the name, or a digest of it where nothing could be added to it."""
+    """Return the name, or a digest if the name is too long to be extended."""
     if len(os.fsencode(name)) + len("..4194304.part") <= LONGEST:
         return name
     return hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to disk, too, where folders can be opened."""
+    """Flush the renaming to disk, if folders can be opened."""
     with suppress(PermissionError):  # Windows
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -126,10 +126,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy[FileLock]":
-    """Return a held lock of a folder, which ends as a context manager, or with the process.
+    """Lock a folder, until the returned context manager or the process ends.
 
     Raises:
-        IrodoriError: another process holds the folder, still after `patience` seconds.
+        IrodoriError: another process still holds the lock after `patience` seconds.
     """
     try:
         return FileLock(folder / LOCK).acquire(timeout=patience)

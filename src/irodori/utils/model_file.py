@@ -1,4 +1,4 @@
-"""Model files: checkpoints of runs, and safetensors files, which hold the network alone."""
+"""Model files: checkpoints of runs, and safetensors files, which contain only the network."""
 
 import json
 import pickle
@@ -15,21 +15,21 @@ from torch import Tensor, nn
 from irodori.utils.errors import IrodoriError
 
 FORMAT = 3
-"""Version of the description that stands under the key KEY of a model file."""
+"""Version of the description in model files."""
 KEY = "irodori"
-"""The key of the description in a checkpoint's dict, or as JSON in the metadata of safetensors."""
+"""Key of the description in a checkpoint, or (as JSON) in the metadata of safetensors."""
 DESCRIBED = {"network", "color_space", "alpha", "mean_ab", "classes"}
-"""The keys of a description besides the format."""
+"""Keys of a description besides the format."""
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return a checkpoint's description (see `Model.describe`) and its network's weights (CPU).
+    """Read a checkpoint's description (see `Model.describe`) and network weights, on the CPU.
 
-    Only tensors and plain types are read, so a checkpoint from elsewhere can't run code.
+    Only tensors and plain types are read, so that a checkpoint can't run code.
 
     Raises:
-        IrodoriError: there is no such file, it isn't a checkpoint of irodori, it is damaged, or it
-            is of another format, or incomplete.
+        IrodoriError: the file doesn't exist, isn't a checkpoint of irodori, is damaged or
+            incomplete, or has another format version.
     """
     if not path.is_file():
         raise IrodoriError(f"{path}: no such checkpoint")
@@ -38,9 +38,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         description, weights = read(path)
         found = description["format"]
     except Exception as error:
-        # Many kinds are raised here, by what the file is; all of them mean the same to the user.
+        # Many exceptions are possible, with the same meaning for the user.
         if isinstance(error, pickle.UnpicklingError | EOFError):
-            reason = "no file of PyTorch's, or one that would run code"
+            reason = "not a file of PyTorch, or one that would run code"
         else:
             line = (str(error).strip() or type(error).__name__).splitlines()[0]
             reason = shorten(line, 120, placeholder="…")
@@ -53,11 +53,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a training run's checkpoint; a file of something else raises any exception."""
-    # torch.load doesn't compare checksums: flipped bits would load without a word.
+    """Read a training run's checkpoint; other files raise any exception."""
+    # torch.load doesn't verify checksums: flipped bits would load silently.
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("its members are compressed, which PyTorch's aren't")
+            raise ValueError("its members are compressed, unlike those of PyTorch")
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} in it is damaged")
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -66,9 +66,9 @@ def read_run_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         for name, tensor in checkpoint["state_dict"].items()
         if name.startswith("network.")
     }
-    # A tensor may claim more numbers than the file holds, all of them views of the same.
+    # Tensors may be views that claim more numbers than the file contains.
     if sum(tensor.nbytes for tensor in weights.values()) > path.stat().st_size:
-        raise ValueError("it claims more weights than it holds")
+        raise ValueError("it claims more weights than it contains")
     return checkpoint[KEY], weights
 
 
@@ -81,13 +81,13 @@ def stored(checkpoint: Path) -> dict[str, Any]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file begins as safetensors do: the header's length (8 bytes), then JSON."""
+    """Return whether a file starts like safetensors: length of the header (8 bytes), then JSON."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `write_safetensors` wrote, fp16 as fp32; other files raise any exception."""
+    """Read a file of `write_safetensors`, fp16 as fp32; other files raise any exception."""
     with safe_open(path, "pt") as file:
         description = json.loads(file.metadata()[KEY])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -103,8 +103,8 @@ def write_safetensors(
     """Write a network's weights and its description (see `Model.describe`).
 
     Args:
-        half: parameters as fp16; running statistics of batch norms stay fp32, since variances may
-            be out of fp16's range.
+        half: store parameters as fp16; running statistics of batch norms stay fp32, since variances
+            may exceed the range of fp16.
 
     Raises:
         ValueError: a parameter is too large for fp16.

@@ -1,4 +1,4 @@
-"""Progress of long work: lines now and then, and a bar on a terminal."""
+"""Progress reports: occasional lines, and a bar on a terminal."""
 
 import sys
 import time
@@ -10,16 +10,16 @@ from rich import progress
 from rich.console import Console
 
 EVERY = 5.0
-"""Seconds between two lines about one task."""
+"""Seconds between two lines about a task."""
 WINDOW = 60.0
-"""Seconds back that a bar estimates the remaining time from."""
+"""Seconds of history from which a bar estimates the remaining time."""
 
 
 class Reporter(Protocol):
-    """A function that takes what is being done, in words, and how much of it is done."""
+    """A function that receives a task's description and its progress."""
 
     def __call__(self, task: str, done: int = 0, total: int = 0) -> None:
-        """Report it."""
+        """Report progress: `done` of `total` items."""
 
 
 def silent(task: str, done: int = 0, total: int = 0) -> None:
@@ -27,14 +27,14 @@ def silent(task: str, done: int = 0, total: int = 0) -> None:
 
 
 class ProgressLines:
-    """A reporter that prints each task as it begins, and now and then how far it is."""
+    """A reporter that prints the start of each task, and its progress every few seconds."""
 
     def __init__(self) -> None:
         self._task = ""
         self._printed = 0.0
 
     def __call__(self, task: str, done: int = 0, total: int = 0) -> None:
-        """Print a line where the task is new, or five seconds after the last one."""
+        """Print a line for a new task, or some seconds after the last line."""
         if task != self._task or time.monotonic() - self._printed >= EVERY:
             share = f" {done:,} of {total:,}" if done else ""
             print(f"{task} …{share}", flush=True)
@@ -42,13 +42,13 @@ class ProgressLines:
 
 
 class ProgressBar(AbstractContextManager["ProgressBar"]):
-    """A bar on stderr with rate and remaining time; lines now and then where no terminal is.
+    """A progress bar on stderr with rate and remaining time; without a terminal, occasional lines.
 
     Args:
-        task: the work, such as "writing images"; "" where lines of another kind show progress.
-        total: how many things there are to do.
-        done: how many were done before.
-        unit: what is counted.
+        task: description, such as "writing images"; "" if other lines show the progress.
+        total: total number of items.
+        done: number of items already done.
+        unit: name of the items.
     """
 
     def __init__(self, task: str, total: int, done: int = 0, unit: str = "images") -> None:
@@ -80,7 +80,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
         self._bar.stop()
 
     def advance(self, count: int = 1) -> None:
-        """Count things as done."""
+        """Count items as done."""
         self.done += count
         now = time.monotonic()
         rate = (self.done - self.done_before) / max(now - self.start, 1e-9)
@@ -92,7 +92,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             print(line, file=sys.stderr, flush=True)
 
     def print(self, line: str, file: TextIO | None = None) -> None:
-        """Print a line above the bar, from any thread; None is stderr."""
+        """Print a line above the bar, from any thread; file None is stderr."""
         file = file or sys.stderr
         if self.visible and file.isatty():
             self.console.out(line, highlight=False)

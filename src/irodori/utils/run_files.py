@@ -1,4 +1,4 @@
-"""The names of files in a run folder, and its checkpoint; free of imports that take time."""
+"""Names of files in a run folder, and locating checkpoints, without slow imports."""
 
 import os
 from pathlib import Path
@@ -8,34 +8,34 @@ import yaml
 from irodori.utils.errors import IrodoriError
 
 CONFIG = "config.yaml"
-"""The file that makes a folder a run folder."""
+"""The configuration, whose existence marks a run folder."""
 METRICS = "metrics.json"
 METRICS_CSV = "metrics.csv"
-"""Logged metrics, a row a step or epoch."""
+"""Logged metrics, one row per step or epoch."""
 PER_IMAGE = "per_image.csv"
 PICTURES = "pictures"
 JOB = "job.json"
-"""A sweep's record of its job."""
+"""The sweep's record of the job."""
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 
 
 def without_aliases(text: str) -> str:
-    """Return a YAML text, or raise ValueError if it has aliases: a few can stand for terabytes."""
+    """Return a YAML text; raise ValueError if it has aliases, which can expand to terabytes."""
     if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-        raise ValueError("it has YAML aliases, which are written by no run")
+        raise ValueError("it has YAML aliases, which runs never write")
     return text
 
 
 def checkpoint_file(given: Path) -> Path:
-    """Return the checkpoint that is meant by a file or a folder.
+    """Return the checkpoint for a given file or folder.
 
-    In a run folder that is the best, or else the last; in a folder of runs, such as that of an
-    experiment or a sweep, that of the run whose checkpoint is the newest.
+    In a run folder it is the best or else the last one; in a folder of runs, such as an experiment
+    or a sweep, that of the run with the newest checkpoint.
 
     Raises:
-        IrodoriError: there is none.
+        IrodoriError: there is no checkpoint.
     """
     if not given.is_dir():
         if not given.exists():
@@ -48,28 +48,28 @@ def checkpoint_file(given: Path) -> Path:
     runs = [path for depth in ("*", "*/*") for path in given.glob(f"{depth}/{CHECKPOINTS}/*.ckpt")]
     if runs:
         return checkpoint_file(max(runs, key=lambda path: path.stat().st_mtime).parent)
-    raise IrodoriError(f"{given}: no run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
+    raise IrodoriError(f"{given}: not a run folder: it has no {CHECKPOINTS}/{BEST} or {LAST}")
 
 
 def existing_run(folder: str) -> Path:
     """Return the absolute path of a run folder.
 
     Raises:
-        IrodoriError: no run is there.
+        IrodoriError: the folder doesn't contain a run.
     """
-    # As Hydra makes paths absolute: without following links.
+    # Like Hydra, without following links.
     path = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100
     if path.is_file():
-        raise IrodoriError(f"resume={folder} is a file: name the run's folder")
+        raise IrodoriError(f"resume={folder} is a file: give the run's folder")
     if not (path / CONFIG).is_file():
-        raise IrodoriError(f"resume={folder}: no run is there ({path / CONFIG} is missing)")
+        raise IrodoriError(f"resume={folder}: not a run folder ({path / CONFIG} is missing)")
     return path
 
 
 def model_name(given: Path) -> str:
-    """Return the name of a run by its last two folders, or of a file without its suffix.
+    """Return the name of a model: a run's last two folders, or a file's stem.
 
-    A file in the cache of the Hugging Face hub has the name of its repository and commit.
+    A file in the cache of the Hugging Face hub is named by its repository and commit.
     """
     if given.parent.parent.name == "snapshots":
         repository = given.parents[2].name.removeprefix("models--").replace("--", "/")

@@ -1,4 +1,4 @@
-"""One walk through folders, for all that look for files."""
+"""Walking through folders."""
 
 import os
 from collections.abc import Container, Iterator
@@ -8,12 +8,12 @@ from irodori.utils.errors import IrodoriError
 
 
 def walk(root: Path, folder: str = "") -> Iterator[str]:
-    """Yield the files below `root/folder`, relative to `root`, each folder's own sorted and first.
+    """Yield the files below `root/folder`, relative to `root`; sorted, files before subfolders.
 
-    Hidden files and folders are passed over; links are followed.
+    Hidden files and folders are skipped; links are followed.
 
     Raises:
-        IrodoriError: a folder can't be read, or lies, by a link, within itself.
+        IrodoriError: a folder can't be read, or a link leads to one of its parents.
     """
     yield from _walk(root, folder, ())
 
@@ -28,7 +28,7 @@ def _walk(root: Path, folder: str, parents: tuple[tuple[int, int], ...]) -> Iter
         raise IrodoriError(f"cannot read the folder {path}: {error.strerror}") from error
     identity = (status.st_dev, status.st_ino)
     if identity in parents:
-        raise IrodoriError(f"the folder {path} is a link to one that it lies in: remove the link")
+        raise IrodoriError(f"the folder {path} is a link to one of its parents: remove the link")
     prefix = f"{folder}/" if folder else ""
     yield from (prefix + name for name, is_dir in items if not is_dir)
     for name, is_dir in items:
@@ -37,23 +37,25 @@ def _walk(root: Path, folder: str, parents: tuple[tuple[int, int], ...]) -> Iter
 
 
 def pictures_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
-    """Return the pictures below a folder, by their relative names without suffixes.
+    """Return the pictures below a folder, by relative name without suffix.
 
     Args:
-        folder: see `walk`.
-        suffixes: in lower case, with their dot.
+        folder: folder to search, see `walk`.
+        suffixes: suffixes in lower case, with dot.
 
     Raises:
-        IrodoriError: there is no such folder, no picture in it, or two of one name.
+        IrodoriError: the folder doesn't exist, has no pictures, or two with the same name.
     """
     if not folder.is_dir():
-        raise IrodoriError(f"{folder} is no folder")
+        raise IrodoriError(f"{folder} is not a folder")
     found: dict[str, Path] = {}
     for path in map(Path, walk(folder)):
         if path.suffix.lower() in suffixes:
             other = found.setdefault(path.with_suffix("").as_posix(), folder / path)
             if other != folder / path:
-                raise IrodoriError(f"{folder / path} and {other.name} are two pictures of one name")
+                raise IrodoriError(
+                    f"{folder / path} and {other.name} have the same name without suffix"
+                )
     if not found:
-        raise IrodoriError(f"{folder} holds no pictures")
+        raise IrodoriError(f"{folder} contains no pictures")
     return found

@@ -93,7 +93,7 @@ def test_likely_colors(editor, colorized):
     assert 1 <= len(colors) <= 8
     assert all(Hint(0, 0, color) for color in colors)
     for place in ((-0.1, 0), (0, 1.1), (float("nan"), 0)):
-        with pytest.raises(IrodoriError, match="no place"):
+        with pytest.raises(IrodoriError, match="outside the photo"):
             editor.likely_colors(token, *place)
 
 

@@ -194,7 +194,7 @@ def test_many_photos_and_some_that_are_none(open_page, photo, tmp_path):
     assert names == ["grandmother.png", "wide.png", "other.png", "bad"]
     too_large, none = page.locator(".refused").all_inner_texts()
     assert "0.9 million pixels" in too_large
-    assert "no photo of a known kind" in none
+    assert "not a photo of a known kind" in none
     assert page.locator("a.full-size").count() == 2
     assert page.locator(".refused b").count() == 0
 

@@ -86,7 +86,7 @@ def test_what_a_file_lost_is_noted(service, visit, tmp_path):
     frames = [tiny.photo(number).convert("L") for number in range(2)]
     frames[0].save(animation, save_all=True, append_images=frames[1:])
     frames[0].save(shallow)
-    for path, part in ((animation, "picture 1 of 2"), (shallow, "BMP holds no note")):
+    for path, part in ((animation, "picture 1 of 2"), (shallow, "BMP can't record")):
         (result,) = service.colorize(ColorizeRequest([path], ["small"]), path, visit.new_folder)
         assert part in " ".join(result.notes)
 
@@ -108,10 +108,10 @@ def test_previews_are_gray_and_colorized(service, visit):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"some text", "no photo of a known kind"),
+        (b"some text", "not a photo of a known kind"),
         (HISTORICAL.read_bytes()[:20_000], "truncated"),
         (b"", "empty file"),
-        (None, "isn't here any more"),
+        (None, "no longer exists"),
     ],
 )
 def test_refusals_name_no_place(service, visit, tmp_path, content, why):

@@ -115,7 +115,7 @@ def test_all_files_together_are_bounded_with_those_that_arrive(store):
     with store.receiving(600):
         with store.receiving(300):
             pass
-        with pytest.raises(IrodoriError, match="no room"), store.receiving(301):
+        with pytest.raises(IrodoriError, match="no space"), store.receiving(301):
             pass
     with store.receiving(900):
         pass

@@ -57,10 +57,10 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for arguments, said in (
-            (("serve", tmp_path / "new.db"), "--truth says where"),
-            (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "is no folder"),
-            (("serve", path, "--truth", truth), "holds a study already"),
-            (("serve", path, "--seconds", 3), "holds a study already"),
+            (("serve", tmp_path / "new.db"), "--truth"),
+            (("serve", tmp_path / "new.db", "--truth", tmp_path / "none"), "not a folder"),
+            (("serve", path, "--truth", truth), "already holds a study"),
+            (("serve", path, "--seconds", 3), "already holds a study"),
             (("serve", path, "--port", port), f"127.0.0.1, port {port}: "),
             (("serve", path, "--port", 99999), "99999"),
             (("serve", path, "--host", "no.such.host.invalid"), "no.such.host.invalid"),

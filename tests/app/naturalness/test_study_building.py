@@ -138,10 +138,10 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path):
     (tmp_path / "broken" / "town" / "p0.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
     for results, settings, said in (
         ([warm], Settings(), r"warm: town/p0 is 40×40, and the true photograph 60×40"),
-        ([tmp_path / "none"], Settings(), "is no folder"),
-        ([plain, f"plain={warm}"], Settings(), "a second method plain"),
-        ([f"ground truth={warm}"], Settings(), "a second method ground truth"),
-        ([tmp_path / "two"], Settings(), "two pictures of one name"),
+        ([tmp_path / "none"], Settings(), "not a folder"),
+        ([plain, f"plain={warm}"], Settings(), "already a method plain"),
+        ([f"ground truth={warm}"], Settings(), "already a method ground truth"),
+        ([tmp_path / "two"], Settings(), "have the same name"),
         ([other], Settings(), "no photograph of .* is in all methods"),
         ([truth / "town" / "p0.jpg"], Settings(), "neither a folder nor a checkpoint"),
         ([tmp_path / "broken"], Settings(checks=0), "p0.png: "),

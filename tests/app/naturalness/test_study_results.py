@@ -172,6 +172,6 @@ def test_the_answer_names_the_best_method_and_what_it_differs_from(tmp_path):
     outcome = outcome_of(study, answered(study, range(12), by_chance(study, 2, shares)))
     write_report(outcome, tmp_path)
     said = (tmp_path / "report.md").read_text().splitlines()[2]
-    assert "Of the colorized ones, those of good were most often judged natural in 9" in said
-    assert "The difference to poor is more than chance." in said
-    assert "It can't be told apart from ground truth." in said
+    assert "Among the colorized pictures, those of good were most often judged natural in 9" in said
+    assert "The difference from poor is significant." in said
+    assert "It can't be distinguished from ground truth." in said

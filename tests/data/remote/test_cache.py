@@ -77,7 +77,7 @@ def test_a_bound_below_one_shard_is_refused(served, tmp_path):
         cache_in(tmp_path, 9000).check([shard(served, 0)])
     cache_in(tmp_path, SIZE).check([shard(served, 0)])
     (tmp_path / "file").write_text("")
-    with pytest.raises(IrodoriError, match="cannot make the cache folder"):
+    with pytest.raises(IrodoriError, match="cannot create the cache folder"):
         cache_in(tmp_path / "file").check([shard(served, 0)])
     with pytest.raises(RefusedError, match=r"cannot write .*see data.cache"):
         cache_in(tmp_path / "file").open(shard(served, 0))

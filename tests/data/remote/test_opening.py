@@ -118,7 +118,7 @@ def test_a_broken_range_request_is_asked_again(served, capsys):
 def test_a_server_without_ranges(served, tmp_path):
     index = opened(served.pattern, None)
     served.ranges = False
-    fails("has no range requests, .* data.cache", served.pattern, None)
+    fails("support range requests, .* data.cache", served.pattern, None)
     with pytest.raises(OSError, match=r"no range requests.*data.cache"):
         uncached(index).read(0)
     check(cached(opened(served.pattern, tmp_path), tmp_path))
@@ -213,7 +213,7 @@ def test_where_there_are_no_ranges_a_shard_is_scanned_in_the_cache(server, tmp_p
     server.requests.clear()
     check(cached(index, tmp_path))
     assert server.requests == []
-    fails("has no range requests", f"{server.url}/t-0.tar", None)
+    fails("support range requests", f"{server.url}/t-0.tar", None)
 
 
 def test_a_server_that_lists_its_files(server, tmp_path):

@@ -59,9 +59,9 @@ def test_a_shard_that_cannot_be_had_stops_the_run(data, server, tmp_path):
     status, lines = train(tmp_path / "run", *settings, "data.cache=cache")
     assert status == 1
     last = lines[-1]
-    assert "part-1.tar can't be had: " in last
+    assert "part-1.tar is unreachable: " in last
     assert "HTTP 503" in last
-    assert "resume the run when it can be had again" in last
+    assert "resume the run when it is available" in last
     assert not any("damaged image" in line for line in lines)
     # It goes on where it stopped, and nothing of the epoch is left out.
     server.before = lambda name: None

@@ -74,8 +74,8 @@ def shards(source, tmp_path_factory):
     assert summary.reasons == {
         "near-gray": 1,
         "empty file": 1,
-        "no image of a known kind": 1,
-        "no image by its name": 1,
+        "not an image of a known kind": 1,
+        "not an image by its name": 1,
     }
     files = sum(path.is_file() for path in source.rglob("*"))
     assert summary.files == files == summary.train + summary.val + summary.reasons.total()

@@ -39,7 +39,7 @@ def test_class_folders_may_be_nested(tmp_path):
         "b/2.jpg": ("b", ""),
     }
     assert source.classes == ("a/x", "b")
-    assert source.others == (("a/note.txt", "no image by its name"),)
+    assert source.others == (("a/note.txt", "not an image by its name"),)
     assert ["a/x" in note for note in source.notes] == [True]
 
 
@@ -204,7 +204,7 @@ def test_a_layout_can_be_forced(tmp_path):
 
 
 def test_a_source_that_is_not_there_or_empty(tmp_path):
-    refused(tmp_path / "no", "no", "there is no")
+    refused(tmp_path / "no", "no", "does not exist")
     refused(tmp_path, "no images")
 
 

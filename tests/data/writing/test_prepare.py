@@ -198,7 +198,7 @@ def test_fingerprints_of_copies_are_near_and_of_others_far():
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_animated_ones_are_rejected(kind):
     content = encoded(picture(1), kind, save_all=True, append_images=[picture(2)])
-    assert reason(content) == "animated or of several pages"
+    assert reason(content) == "animated or with several pages"
 
 
 def test_the_first_picture_of_a_multi_picture_jpeg_counts():
@@ -231,8 +231,8 @@ def test_the_threshold_is_in_levels_from_gray():
     ("content", "expected"),
     [
         (b"", "empty file"),
-        (b"dear diary, ", "no image of a known kind"),
-        (b"%PDF-1.4 and so on", "no image of a known kind"),
+        (b"dear diary, ", "not an image of a known kind"),
+        (b"%PDF-1.4 and so on", "not an image of a known kind"),
         (b"\xff\xd8\xff\xe0 nothing", "truncated"),
         (b"\x89PNG\r\n\x1a\n nothing", "truncated"),
         (b"\xff\xd8\xff" + bytes(100), "damaged: its header"),

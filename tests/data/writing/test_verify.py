@@ -93,7 +93,7 @@ def test_a_changed_class(shards):
     (shards / NAME).write_bytes(content[:place] + b"7" + content[place + 1 :])
     lines = problems(shards)
     assert "sha256" in lines[0]
-    assert lines[1].endswith(f"not those of the index: {shard.keys[3]!r}")
+    assert lines[1].endswith(f"differ from the index: {shard.keys[3]!r}")
 
 
 def test_another_tar_under_the_name(shards):

@@ -144,7 +144,7 @@ def test_the_command_writes_what_it_reads_again(tmp_path, checkpoint, model):
     before = output.read_bytes()
     result = CliRunner().invoke(app, wanted)
     assert result.exit_code == 1
-    assert f"error: {output} exists already" in result.stderr
+    assert f"error: {output} already exists" in result.stderr
     assert output.read_bytes() == before
     assert CliRunner().invoke(app, [*wanted, "--overwrite"]).exit_code == 0
 
@@ -178,11 +178,11 @@ def refusal(*arguments, **options):
 
 def test_mistakes_are_said_in_one_line(tmp_path, checkpoint):
     output = tmp_path / "a.onnx"
-    assert "--format onxx is unknown: it is one of onnx" in refusal(checkpoint, "onxx", output)
-    assert "--part photo goes with" in refusal(
+    assert "--format onxx is unknown: choose one of onnx" in refusal(checkpoint, "onxx", output)
+    assert "--part photo requires" in refusal(
         checkpoint, "torch-export", tmp_path / "a.pt2", part="photo"
     )
-    assert "--half goes with --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
+    assert "--half requires --format safetensors" in refusal(checkpoint, "onnx", output, half=True)
     assert "no such checkpoint" in refusal(tmp_path / "gone", "onnx", output)
     (tmp_path / "file").write_text("")
     assert "can't be written" in refusal(

@@ -126,5 +126,5 @@ def test_auto_is_what_the_hardware_is_fast_at(
 
 
 def test_an_unknown_precision_is_refused(make_network):
-    with pytest.raises(IrodoriError, match=r"^precision=fp16 is unknown; it is one of auto, fp32"):
+    with pytest.raises(IrodoriError, match=r"^precision=fp16 is unknown: choose one of auto, fp32"):
         faster(make_network(), "fp16")

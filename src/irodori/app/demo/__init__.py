@@ -1,1 +1,1 @@
-"""The web page on which anyone tries old photos."""
+"""The web page on which visitors colorize photos."""

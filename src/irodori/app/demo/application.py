@@ -1,4 +1,4 @@
-"""The page, and its addresses for hints, as an ASGI application that reaches no other host."""
+"""The demo and its routes for hints, as an ASGI application that contacts no other host."""
 
 import sys
 import traceback
@@ -27,29 +27,29 @@ from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError, one_line
 
 SLACK = 1_000_000
-"""Bytes of an upload beside its files."""
+"""Bytes that an upload may take in addition to its files."""
 FONTS = ("system-ui", "sans-serif")
 MONO = ("ui-monospace", "monospace")
 Work = Callable[[HintEditor, str, Request, bytes], Response]
-GONE = "This result isn't here any more: colorize the photo again."
+GONE = "This result no longer exists: colorize the photo again."
 FULL = "Too many visitors at once: try again in a minute."
 
 
 def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
-    """Return what a server runs.
+    """Return the ASGI application of the demo.
 
     Args:
-        models: that can be chosen.
-        limits: of what visitors send.
-        folder: gradio's temporary folder, by `GRADIO_TEMP_DIR`, in which all files are.
+        models: the models that visitors can choose.
+        limits: limits of what visitors may send.
+        folder: gradio's temporary folder (`GRADIO_TEMP_DIR`), which holds all files.
 
     Raises:
-        IrodoriError: this version of gradio lacks something that keeps the page safe.
+        IrodoriError: this version of gradio lacks a feature on which the page's safety depends.
     """
     for name in ("async_ssrf_protected_download", "ssrf_protected_download", "save_url_to_cache"):
-        # Where the API takes a file it takes an address, too, and would fetch what is there.
+        # The API also accepts a URL in place of a file, and would fetch it.
         _replace(processing_utils, name, _refuse_address)
-    # Requests that fail are a line in the log.
+    # A failed request is logged on one line.
     names = {**vars(traceback), "print_exc": lambda: report_failure("", sys.exception())}
     for module in (queueing, routes, route_utils):
         _replace(module, "traceback", SimpleNamespace(**names))
@@ -59,14 +59,14 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
     editor = HintEditor(ColorizeService(models, limits))
     page = build(editor, store)
     _replace(page, "share", False)
-    # Without these two, files that a request names aren't looked at: gradio sets them in `launch`.
+    # gradio checks the files that a request names only with these two, which `launch` would set.
     _replace(page, "has_launched", True)
     _replace(page, "is_running", True)
-    # Nothing that exists now is a visitor's.
+    # Files that exist by now belong to no visitor.
     store.kept |= frozenset(folder.iterdir())
     store.keep_sweeping()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # Before gradio's, which takes every address.
+    # Before gradio's route, which matches every path.
     app.routes.extend(hint_routes(editor, limits))
     own = Path(__file__).parent
     script = "".join((own / name).read_text("utf-8") for name in ("palette.js", "hints.js"))
@@ -91,7 +91,7 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:
-    """Set an attribute of gradio's that guards the page; it must exist."""
+    """Replace an attribute of gradio on which the page's safety depends; it must exist."""
     if not hasattr(owner, name):
         raise _unfit(f"{getattr(owner, '__name__', type(owner).__name__)}.{name}")
     setattr(owner, name, value)
@@ -99,7 +99,7 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 
 def _unfit(what: str) -> IrodoriError:
     return IrodoriError(
-        f"gradio {gr.__version__} is no version that this page is safe with, it lacks {what}:"
+        f"gradio {gr.__version__} is not safe for this page, since it lacks {what}:"
         " pip install 'irodori[demo]'"
     )
 
@@ -130,14 +130,14 @@ def _theme() -> gr.themes.Base:
 
 
 def hint_routes(editor: HintEditor, limits: Limits) -> list[Route]:
-    """Return the routes; each takes a hint file's text, or a place as x and y.
+    """Return the routes; each takes the text of a hint file, or a position as x and y.
 
     Args:
         editor: does the work.
-        limits: of the requests to each that are answered at the same time, and that wait.
+        limits: how many requests each route answers at the same time, and how many may wait.
     """
     works = {"read": _read, "preview": _preview, "colors": _colors, "file": _file}
-    # Each waits apart from the others: a file takes longer than a click may.
+    # Each route has its own queue: a file at full size takes longer than a click may.
     return [_route(name, work, editor, limits) for name, work in works.items()]
 
 
@@ -178,7 +178,7 @@ def _colors(editor: HintEditor, token: str, request: Request, body: bytes) -> Re
     try:
         x, y = (float(request.query_params[name]) for name in "xy")
     except (KeyError, ValueError):
-        raise IrodoriError("x and y are missing, or no numbers") from None
+        raise IrodoriError("x and y are missing or not numbers") from None
     return JSONResponse(editor.likely_colors(token, x, y))
 
 
@@ -190,4 +190,4 @@ def _hints(body: bytes) -> tuple[Hint, ...]:
     try:
         return hints_from_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise IrodoriError("not JSON (no text in UTF-8)") from None
+        raise IrodoriError("not JSON (not UTF-8 text)") from None

@@ -1,4 +1,4 @@
-"""Hints on the page: which color belongs where, and what a photo looks like with them."""
+"""Hints on the page: likely colors, previews, and results at full size."""
 
 import io
 import threading
@@ -17,22 +17,22 @@ from irodori.inference.prepared_photo import PreparedPhoto
 from irodori.utils.errors import IrodoriError
 
 KEPT = 12
-"""Prepared photos in memory. Each is of a preview's size, so this bounds their bytes, too."""
+"""Largest number of prepared photos in memory; each has the size of a preview."""
 
 
 @dataclass
 class Edit:
-    """A result that hints may change: of a request's one photo, by its one model."""
+    """A result that hints may change. Its request has one photo and one model."""
 
     request: ColorizeRequest
     result: Result
     prepared: PreparedPhoto | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while `prepared` is used, which is for one thread at a time."""
+    """Protects `prepared`, which only one thread may use at a time."""
 
     @property
     def folder(self) -> Path:
-        """The result's, whose name nobody can guess."""
+        """The folder of the result; its name can't be guessed."""
         return self.result.file.parent
 
     def check(self) -> None:
@@ -44,15 +44,15 @@ class Edit:
 class HintEditor:
     """Colorizes visitors' photos again with their hints.
 
-    A result is known by the name of its folder, its token, and takes hints as long as the folder
-    is there. Previews come from prepared photos, of which the least recently used goes. With a
-    token of no result that is there, the methods raise LeftError.
+    A result is identified by a token, the name of its folder, and takes hints as long as the folder
+    exists. Previews are made from prepared photos, which are kept in a least-recently-used cache.
+    Methods raise LeftError for the token of a result that no longer exists.
     """
 
     def __init__(self, service: ColorizeService) -> None:
         self.service = service
         self._edits: OrderedDict[str, Edit] = OrderedDict()
-        """By token; the most recently used is the last."""
+        """Edits by token, the most recently used last."""
         self._lock = threading.Lock()
 
     def offer(self, request: ColorizeRequest, photo: Path, results: Sequence[Result]) -> None:
@@ -74,10 +74,10 @@ class HintEditor:
                     edit.prepared = None
 
     def in_shares(self, token: str, hints: Sequence[Hint]) -> tuple[Hint, ...]:
-        """Return hints with their places as shares of the photo's width and height.
+        """Return hints with relative positions (shares of the photo's width and height).
 
         Raises:
-            IrodoriError: one lies outside of the photo.
+            IrodoriError: a hint lies outside the photo.
         """
         width, height = self._edit(token).result.size
         shares = []
@@ -89,10 +89,10 @@ class HintEditor:
         return tuple(shares)
 
     def preview(self, token: str, hints: Sequence[Hint]) -> bytes:
-        """Return the photo with hints as a JPEG of the preview's size.
+        """Return a JPEG preview of the photo, colorized with hints.
 
         Raises:
-            IrodoriError: a hint lies outside of the photo, or it takes too long.
+            IrodoriError: a hint lies outside the photo, or colorizing takes too long.
         """
         shares, edit = self.in_shares(token, hints), self._edit(token)
         check = self.service.with_time_limit(edit.check)
@@ -103,23 +103,25 @@ class HintEditor:
         return jpeg.getvalue()
 
     def likely_colors(self, token: str, x_share: float, y_share: float) -> list[str]:
-        """Return colors, "#rrggbb", that the model holds likely at a place of the photo.
+        """Return likely colors ("#rrggbb") at a position of the photo, as the model predicts them.
 
         Args:
             token: see the class.
-            x_share, y_share: the place as shares of width and height, 0 to 1.
+            x_share, y_share: position as shares of width and height, 0 to 1.
 
         Raises:
-            IrodoriError: this is no place of the photo.
+            IrodoriError: the position is outside the photo.
         """
         if not (0 <= x_share <= 1 and 0 <= y_share <= 1):
-            raise IrodoriError(f"x={x_share:g}, y={y_share:g} is no place: give shares, 0 to 1")
+            raise IrodoriError(
+                f"x={x_share:g}, y={y_share:g} is outside the photo: give shares, 0 to 1"
+            )
         edit = self._edit(token)
         with edit.lock:
             return self._prepare(edit).likely_colors(x_share, y_share)
 
     def full_size(self, token: str, hints: tuple[Hint, ...]) -> Path:
-        """Write the photo with hints at its own size, and return the file.
+        """Colorize the photo with hints at its own size, and return the result's file.
 
         Raises:
             IrodoriError: see `ColorizeService.colorize`.

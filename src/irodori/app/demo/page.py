@@ -1,4 +1,4 @@
-"""The page: what a visitor sees and chooses, the steps of a request, and its API."""
+"""The page's components, the progress of a visitor's request, and its API."""
 
 import csv
 import shutil
@@ -24,11 +24,11 @@ from irodori.app.demo.upload_store import UploadStore, Visit
 from irodori.inference.settings import MAX_SATURATION, WORK_SIZE, ColorizeSettings
 
 NOBODY = "none"
-"""The choice of no second model."""
+"""Choice that stands for no second model."""
 EXAMPLES = "examples"
-"""The examples' folder, in that of the uploads."""
+"""Name of the folder of examples in the folder of uploads."""
 QUEUE = "colorize"
-"""The queue that page and API wait in."""
+"""Name of the queue that page and API share."""
 
 TITLE = "irodori: colors for old photographs"
 INTRODUCTION = """# irodori · colors for old photographs
@@ -42,11 +42,11 @@ PRIVACY = (
 )
 SEEN = "The starter model has seen none of the examples in training."
 SILENT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""Events that nobody waits for."""
+"""Settings of events that show no progress."""
 FOLDER = Path(__file__).parent / "examples"
 LIST = "examples.csv"
 LIKELIEST = 6
-"""Scenes that are shown."""
+"""Number of scenes that are shown."""
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -56,7 +56,7 @@ _templates = jinja2.Environment(
 
 
 class Example(NamedTuple):
-    """A bundled photograph: a JPEG, with its page on the web as `source`."""
+    """A bundled photograph: a JPEG file and, as `source`, the web page that it comes from."""
 
     file: Path
     title: str
@@ -66,11 +66,11 @@ class Example(NamedTuple):
 
 
 def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
-    """Build the page with its queue.
+    """Build the page and its queue.
 
     Args:
-        editor: takes hints for what its service colorizes.
-        store: keeps the files; gradio's folder is its root.
+        editor: applies hints to the results of its service.
+        store: holds visitors' files; its root is gradio's temporary folder.
     """
     limits, names = editor.service.limits, editor.service.models.names
     examples = copied_to(store.root / EXAMPLES)
@@ -144,22 +144,22 @@ def build(editor: HintEditor, store: UploadStore) -> gr.Blocks:
             api_visibility="private",
             **turns,
         )
-        # The API's fields are the page's, but for one photo in place of many.
+        # The API takes the page's fields, but one photo instead of several.
         fields = [gr.File(visible=False), model, saturation, style, strength]
         answers = [gr.File(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)]
         unseen = gr.Button(visible=False)
         colorize = _endpoint(editor.service, store)
         unseen.click(colorize, fields, answers, api_name="colorize", **turns)
         page.unload(leave)
-    # Not open: what has a queue can't be called past it.
+    # Without an open route, clients can't bypass the queue.
     page.queue(max_size=limits.waiting, api_open=False)
     return page
 
 
 def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any]:
-    """Return what the API's /colorize calls; its results stay for a while."""
+    """Return the function behind the API's /colorize; its results are kept for a while."""
 
-    # The names of these are the API's.
+    # The argument names are part of the API.
     def colorize(
         photo: str | None,
         model: str = service.models.names[0],
@@ -167,9 +167,9 @@ def _endpoint(service: ColorizeService, store: UploadStore) -> Callable[..., Any
         style: str | None = None,
         style_strength: float = 1.0,
     ) -> tuple[str, dict[str, float], list[str]]:
-        """Colorize a photo: the result at its size, scenes with their probabilities, notes."""
+        """Colorize a photo. Returns the result's file, scene probabilities, and notes."""
         if photo is None:
-            raise gr.Error("no photo was sent", print_exception=False)
+            raise gr.Error("the request has no photo", print_exception=False)
         try:
             settings = ColorizeSettings(WORK_SIZE, saturation, style_strength)
             paths = _paths([photo])
@@ -226,10 +226,10 @@ def _paths(files: list[Any]) -> list[Path]:
 def steps(
     editor: HintEditor, request: ColorizeRequest, visit: Visit
 ) -> Iterator[tuple[int | None, str]]:
-    """Colorize a request's photos, as long as the visitor is there, and take hints for the results.
+    """Colorize a request's photos while the visitor stays, and accept hints for the results.
 
     Yields:
-        Where the page changes, the number of a photo or None for the status; and HTML for it.
+        What to update (the index of a photo, or None for the status line), and its HTML.
     """
     total, max_photos = len(request.photos), editor.service.limits.photos
     if not total:
@@ -251,7 +251,7 @@ def steps(
         else:
             done += 1
             editor.offer(request, photo, results)
-            # Gradio's folder of an upload is known by its content.
+            # Gradio names the folder of an upload by its content.
             yield number, card(photo.name, results, key="/".join(photo.parts[-2:]))
     if total > 1:
         yield None, status(f"Done: {done} of {total} photos are colorized.")
@@ -260,14 +260,14 @@ def steps(
 
 
 def copied_to(folder: Path) -> list[Example]:
-    """Return the examples, as copies in a folder that the page may show."""
+    """Copy the examples to a folder that the page may serve, and return the copies."""
     shutil.copytree(FOLDER, folder)
     with (folder / LIST).open(encoding="utf-8", newline="") as file:
         return [Example(folder / row.pop("file"), **row) for row in csv.DictReader(file)]
 
 
 def attribution(examples: list[Example]) -> str:
-    """Return who took the photographs, as HTML."""
+    """Return HTML that names the photographers."""
     items = "; ".join(
         f'<a href="{escape(example.source)}" rel="noreferrer">{escape(example.title)}</a>'
         f" by {escape(example.author)} ({escape(example.licence)})"
@@ -277,12 +277,12 @@ def attribution(examples: list[Example]) -> str:
 
 
 def card(name: str, results: Sequence[Result], key: str = "") -> str:
-    """Show a photo and what one or more models made of it.
+    """Return HTML that shows a photo and its results by one or more models.
 
     Args:
-        name: of the photo's file.
-        results: of the models.
-        key: differs from photo to photo, and is the same when one is colorized again.
+        name: name of the photo's file.
+        results: one result per model.
+        key: identifies the photo; it stays the same when the photo is colorized again.
     """
     template = _templates.get_template("photo.html.j2")
     size = results[0].size
@@ -290,7 +290,7 @@ def card(name: str, results: Sequence[Result], key: str = "") -> str:
 
 
 def refusal(name: str, why: str) -> str:
-    """Show a photo that was not colorized."""
+    """Return HTML for a photo that was not colorized."""
     return (
         f'<article class="photo refused"><h3>{escape(name)}</h3>'
         f"<p><strong>Not colorized:</strong> {escape(why)}</p></article>"
@@ -298,13 +298,13 @@ def refusal(name: str, why: str) -> str:
 
 
 def status(line: str, done: int = 0, total: int = 0) -> str:
-    """Show how far the work is: a line, and a bar while there is work."""
+    """Return HTML for the progress: a line of text, and a bar while work remains."""
     bar = f'<progress value="{done}" max="{total}" aria-hidden="true"></progress>' if total else ""
     return f"<p>{escape(line)}</p>{bar}"
 
 
 def address(file: Path) -> str:
-    """Return a file's address; relative, so that it also holds behind a proxy."""
+    """Return a file's URL, relative so that it also works behind a proxy."""
     return "gradio_api/file=" + quote(str(file))
 
 

@@ -1,4 +1,4 @@
-"""ASGI middleware that lets only the page's own requests through, of bounded length."""
+"""ASGI middleware that passes on only the page's own requests, of bounded length."""
 
 import re
 import sys
@@ -18,15 +18,15 @@ OPEN = re.compile(
     r"|/gradio_api/(queue|heartbeat|call)/.*|/gradio_api/run/predict"
     r"|/hints/[0-9a-f]{40}/(read|preview|colors|file)"
 )
-"""Addresses that the page and its API need. The others of gradio serve components that
-aren't here, its development, or files and pages of other hosts."""
+"""Routes that the page and its API need. gradio's others serve components that the page lacks,
+gradio's development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
 TALK = 1_000_000
-"""Bytes of a request that is no upload."""
+"""Largest size in bytes of a request that is not an upload."""
 
 HEADERS = {
-    # gradio's page holds scripts and styles, and makes functions of text; it needs no other host.
+    # gradio's page has inline scripts and styles and evaluates code, but needs no other host.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'"
     " 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
     " font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self';"
@@ -40,9 +40,9 @@ class RouteGuard:
     """ASGI middleware in front of gradio.
 
     Args:
-        app: gradio's.
-        store: of visitors' files: no other file is served.
-        upload: bytes of an upload, all its files together.
+        app: gradio's application.
+        store: visitors' files; no other file is served.
+        upload: largest upload in bytes, all files together.
     """
 
     def __init__(self, app: ASGIApp, store: UploadStore, upload: int) -> None:
@@ -51,7 +51,7 @@ class RouteGuard:
         self.upload = upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it; one that fails is a line in the log."""
+        """Pass a request on or refuse it; failures are logged on one line."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -87,16 +87,16 @@ class RouteGuard:
         path = scope["path"]
         if path.startswith(FILES):
             if not self._is_own(path.removeprefix(FILES)):
-                return PlainTextResponse("This file isn't the page's.", 403)
+                return PlainTextResponse("This file doesn't belong to the page.", 403)
         elif not OPEN.fullmatch(path):
-            return PlainTextResponse("There is nothing here.", 404)
-        # The server reads no more than the length that is said.
+            return PlainTextResponse("Not found.", 404)
+        # The server reads no more than the stated length.
         length = Headers(scope=scope).get("content-length")
         if length is None and scope["method"] == "POST":
-            return PlainTextResponse("Say its length.", 411)
+            return PlainTextResponse("The request must state its length.", 411)
         max_bytes = self.upload if path.rstrip("/") == UPLOAD else TALK
         if int(length or 0) > max_bytes:
-            return PlainTextResponse("That is more than this page takes at a time.", 413)
+            return PlainTextResponse("The request is larger than this page allows.", 413)
         return None
 
     def _is_own(self, name: str) -> bool:
@@ -107,6 +107,6 @@ class RouteGuard:
 
 
 def report_failure(what: str, error: BaseException | None) -> None:
-    """Write a line to the log for a request that failed."""
+    """Log a failed request on one line."""
     line = f"{type(error).__name__}: {one_line(error)}" if error else "unknown"
     print(f"request failed: {what}{line}"[:316], file=sys.stderr, flush=True)

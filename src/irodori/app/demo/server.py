@@ -1,4 +1,4 @@
-"""The server's process: gradio's page behind its guard, and an orderly end."""
+"""Serving the demo: gradio's page behind the route guard, with an orderly shutdown."""
 
 import os
 import shutil
@@ -14,20 +14,20 @@ from irodori.app.serving import Server, listen, url
 
 PREFIX = "irodori-demo-"
 PATIENCE = 1
-"""Seconds that requests may take to end when the server is stopped."""
+"""Seconds that open requests may take when the server is stopped."""
 
 
 def serve(
     models: Models, limits: Limits, host: str, port: int, ready: Callable[[str], None]
 ) -> None:
-    """Serve the page until a signal ends it.
+    """Serve the demo until a signal stops it.
 
     Args:
-        models: that can be chosen; the first one is loaded before the page is there.
-        limits: of what visitors send.
-        host: name or address to listen at.
-        port: 0 takes a free one.
-        ready: called with the address, from which on requests are queued.
+        models: the models that visitors can choose; the first is loaded before the page is served.
+        limits: limits of what visitors may send.
+        host: host name or address to listen on.
+        port: port to listen on; 0 selects a free one.
+        ready: called with the page's URL once requests are accepted.
 
     Raises:
         IrodoriError: the port is taken, or a checkpoint can't be read.
@@ -36,7 +36,7 @@ def serve(
         for name in reversed(models.names):
             models.load(name)
         _quiet(folder)
-        # gradio reads its environment when it is imported.
+        # gradio reads these environment variables when it is imported.
         from irodori.app.demo.application import application
 
         server = Server(application(models, limits, folder), PATIENCE)
@@ -46,9 +46,9 @@ def serve(
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Return a folder for all temporary files of this process, deleted at its end.
+    """Yield a folder for all temporary files of this process, and delete it at the end.
 
-    Those of processes that were killed are deleted first.
+    Folders of killed processes are deleted first.
     """
     for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         number = old.name.removeprefix(PREFIX).partition("-")[0]
@@ -60,7 +60,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def _quiet(folder: Path) -> None:
-    """Tell gradio and what it uses where to write, and to call nobody."""
+    """Set where gradio and its dependencies write, and disable their calls to other hosts."""
     os.environ |= {
         "GRADIO_TEMP_DIR": str(folder),
         "GRADIO_EXAMPLES_CACHE": str(folder / "cached"),

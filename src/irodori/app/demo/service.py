@@ -1,4 +1,4 @@
-"""The service behind the page: models, reading, colorizing and writing a photo, limits."""
+"""The service that reads, colorizes and writes visitors' photos, and its models and limits."""
 
 import copy
 import threading
@@ -34,25 +34,25 @@ from irodori.utils.errors import IrodoriError, check_range, is_out_of_memory, on
 from irodori.utils.run_files import checkpoint_file, model_name
 
 SHOWN = 1600
-"""Longer side of previews in pixels: more than a page shows of a photo."""
+"""Longer side of previews in pixels, larger than the page displays."""
 QUALITY = 90
 """JPEG quality of previews."""
 DECODED = 12
-"""Bytes that a pixel takes at most; four channels of 16 bits or a progressive JPEG take less."""
+"""Upper bound of the decoded bytes per pixel, above 4×16 bits and progressive JPEGs."""
 KEPT = 2
-"""Models in memory: as many as stand side by side."""
+"""Number of models in memory: as many as a request compares."""
 
 
 class Models:
-    """Checkpoints by names that don't tell where they lie.
+    """Checkpoints by names that don't reveal their paths.
 
     Args:
-        checkpoints: files or run folders; the bundled model follows them.
-        device: where they run.
+        checkpoints: files or run folders; the bundled model is appended.
+        device: device that the models run on.
         trust: names of packages besides irodori whose classes the checkpoints may name.
 
     Raises:
-        IrodoriError: a folder is no run folder. Whether files can be read, `load` says.
+        IrodoriError: a folder is not a run folder. Files are read by `load` only.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Models:
 
     @property
     def loaded(self) -> list[str]:
-        """The names of those in memory."""
+        """The names of the models in memory."""
         return list(self._loaded)
 
     def load(self, name: str, settings: ColorizeSettings | None = None) -> Colorizer:
-        """Return a model that colorizes with these settings.
+        """Return a colorizer of the named model with these settings.
 
         Raises:
             IrodoriError: there is no such model, or its checkpoint can't be read.
@@ -92,7 +92,7 @@ class Models:
             raise IrodoriError(f"no model {name!r}; there are {', '.join(self.names)}")
         with self._lock:
             if name not in self._loaded:
-                # Before another is loaded: else there would be one more at a time.
+                # Before the next one is loaded, so that memory never holds one more.
                 while len(self._loaded) >= KEPT:
                     self._loaded.popitem(last=False)
                 self._loaded[name] = Colorizer.load(
@@ -100,12 +100,12 @@ class Models:
                 )
             self._loaded.move_to_end(name)
             colorizer = copy.copy(self._loaded[name])
-        # The copy has the network in common with the one that is kept.
+        # The copy shares the network with the cached colorizer.
         colorizer.settings = settings or ColorizeSettings()
         return colorizer
 
     def provenance(self, name: str, settings: ColorizeSettings) -> Provenance:
-        """Return what results of a model say of how they were made."""
+        """Return the provenance that results of a model are marked with."""
         return provenance_of(self._paths[name], settings)
 
 
@@ -114,16 +114,16 @@ class Limits:
     """Limits of a visitor's photos and requests.
 
     Args:
-        megabytes: of a photo's file, in millions of bytes.
-        megapixels: of a photo, in millions.
-        photos: at a time.
-        seconds: that a photo may take.
-        gigabytes: of all visitors' files together.
-        waiting: visitors in the queue; more are sent away.
-        at_once: visitors whose photos are colorized at the same time.
+        megabytes: largest file of a photo, in millions of bytes.
+        megapixels: largest photo, in millions of pixels.
+        photos: largest number of photos in a request.
+        seconds: longest time that a photo may take.
+        gigabytes: largest size of all visitors' files together.
+        waiting: longest queue of visitors; further ones are refused.
+        at_once: number of visitors whose photos are colorized at the same time.
 
     Raises:
-        IrodoriError: one is out of range.
+        IrodoriError: a limit is out of range.
     """
 
     megabytes: float = 50
@@ -145,11 +145,11 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Largest size of a file in bytes."""
+        """The largest size of a file in bytes."""
         return int(self.megabytes * 1e6)
 
     def refuse(self, path: Path) -> None:
-        """Raise IrodoriError for a file that is too large, by its length and its header."""
+        """Raise IrodoriError if a file is too large, according to its length and header."""
         size = path.stat().st_size
         if size > self.bytes:
             raise IrodoriError(
@@ -167,12 +167,12 @@ class Limits:
 
 
 class LeftError(Exception):
-    """The visitor has left; nobody waits for the result."""
+    """Raised when the visitor has left, so that nobody waits for the result."""
 
 
 @dataclass(frozen=True)
 class ColorizeRequest:
-    """A visitor's request: photos, the names of one or two models, settings, and hints for all."""
+    """A visitor's request: photos, one or two model names, settings, and hints for all photos."""
 
     photos: list[Path]
     models: list[str]
@@ -185,13 +185,13 @@ class Result(NamedTuple):
     """A photo as one model colorized it.
 
     Attributes:
-        model: its name.
-        size: width and height of the photo.
-        file: the result at this size, in the photo's format and with its metadata.
-        scenes: names with probabilities, the likeliest first; empty without classification.
-        notes: what was left out or assumed, and what the file's format can't hold.
-        takes_hints: whether the model does.
-        style_1G: the style photo's global features; None: there is no style photo.
+        model: name of the model.
+        size: width and height of the photo in pixels.
+        file: the result at full size, in the photo's format and with its metadata.
+        scenes: scene probabilities by name, most likely first; empty without classification.
+        notes: what was omitted or assumed, and what the file format can't store.
+        takes_hints: whether the model accepts hints.
+        style_1G: global features of the style photo; None without one.
     """
 
     model: str
@@ -203,7 +203,7 @@ class Result(NamedTuple):
     style_1G: Tensor | None = None
 
     def preview(self, kind: str) -> Path:
-        """Return a JPEG for the page: "colorized", "gray", or "style" if there is a style photo."""
+        """Return a preview's JPEG file; kind: "colorized", "gray", or "style" if there is one."""
         return self.file.with_name(f"{kind}.jpg")
 
 
@@ -222,17 +222,17 @@ class ColorizeService:
         new_folder: Callable[[], Path],
         check: Callable[[], None] = lambda: None,
     ) -> tuple[Result, ...]:
-        """Return what each model makes of one of a request's photos.
+        """Colorize one photo of a request with each of its models.
 
         Args:
-            request: what is wanted.
-            path: of the photo.
-            new_folder: makes a folder for a result.
-            check: raises LeftError, which ends the work, when the visitor has left.
+            request: the models, settings and hints to use.
+            path: path of the photo.
+            new_folder: creates a folder for a result.
+            check: called repeatedly; raises LeftError to stop once the visitor has left.
 
         Raises:
-            IrodoriError: it can't be read, is too large or takes too long, or there is no such
-                model, or it has no styles.
+            IrodoriError: the photo can't be read, is too large or takes too long, or the model
+                doesn't exist or doesn't support styles.
             LeftError: see `check`.
         """
         with self._turns:
@@ -265,7 +265,7 @@ class ColorizeService:
         return tuple(results)
 
     def with_time_limit(self, check: Callable[[], None]) -> Callable[[], None]:
-        """Return a check that also raises IrodoriError once the time limit from now is over."""
+        """Return a check that also raises IrodoriError once the time limit has passed from now."""
         end = time.monotonic() + self.limits.seconds
 
         def check_time() -> None:
@@ -278,10 +278,10 @@ class ColorizeService:
         return check_time
 
     def _read(self, path: Path, what: str = "") -> Photo:
-        """Decode a photo if it isn't too large; errors don't tell where it lies."""
+        """Decode a photo if it isn't too large; errors don't reveal its path."""
         try:
             if not path.is_file():
-                raise IrodoriError("isn't here any more: choose it again")
+                raise IrodoriError("no longer exists: choose it again")
             self.limits.refuse(path)
             return read_photo(path)
         except IrodoriError as error:
@@ -296,7 +296,7 @@ def reduced(pixels_HWC: Pixels) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """Return why a photo could not be colorized, in words for its visitor."""
+    """Return why a photo could not be colorized, as shown to the visitor."""
     if isinstance(error, IrodoriError):
         return str(error)
     if is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""Visitors' files: held while their page is open, gone after it, and bounded together."""
+"""Storage of visitors' files, deleted when their page is closed and bounded in total size."""
 
 import secrets
 import shutil
@@ -12,16 +12,16 @@ from irodori.app.demo.service import LeftError
 from irodori.utils.errors import IrodoriError
 
 AGE = 600.0
-"""Seconds that files stay which no open page holds: those of the API's callers, and of uploads
-whose page was closed before it could say that it has them."""
+"""Seconds after which files that no open page holds are deleted: those of API clients, and of
+uploads whose page was closed before it could claim them."""
 ABORTED = 60.0
-"""Seconds after which an upload to which nothing is added has been aborted."""
+"""Seconds without new data after which an upload counts as aborted."""
 EVERY = 30.0
-"""Seconds between two looks for such files."""
+"""Seconds between two searches for such files."""
 
 
 class Visit:
-    """An open page: the folders of what was sent from it and of what was made for it."""
+    """An open page, with the folders of its uploads and results."""
 
     def __init__(self, store: "UploadStore") -> None:
         self._store = store
@@ -36,28 +36,28 @@ class Visit:
             raise LeftError
 
     def new_folder(self) -> Path:
-        """Make a folder for a result, with a name that nobody can guess."""
+        """Create a folder for a result, with a name that can't be guessed."""
         folder = self._store.new_folder()
         self.made.add(folder)
         self.check()
         return folder
 
     def forget_results(self) -> None:
-        """Delete what was made."""
+        """Delete the results."""
         folders, self.made = self.made, set()
         self._store.drop(folders)
 
 
 class UploadStore:
-    """All visits of a server, and the folder that everything of theirs lies in.
+    """All visits of a server, and the folder that holds their files.
 
     Args:
-        root: in which each upload and each result has a folder. An upload's is known by its
-            content, so visitors who send the same photo share it.
-        max_bytes: bytes of all files together.
+        root: holds a folder for each upload and each result. Visitors who send the same photo share
+            an upload's folder, which is named by its content.
+        max_bytes: largest size of all files together.
 
     Attributes:
-        kept: what is in it and nobody's, such as the examples.
+        kept: entries of the root that belong to no visitor, such as the examples.
     """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
@@ -69,13 +69,13 @@ class UploadStore:
         self._lock = threading.RLock()
 
     def new_folder(self) -> Path:
-        """Make a folder with a name that nobody can guess, of no visit."""
+        """Create a folder that belongs to no visit, with a name that can't be guessed."""
         folder = self.root / secrets.token_hex(20)
         folder.mkdir(parents=True)
         return folder
 
     def hold(self, session: str, files: list[Path]) -> Visit:
-        """Return the visit of a page (gradio's session): it has sent these files and no others."""
+        """Return the visit of a page (gradio's session) that holds exactly these uploaded files."""
         with self._lock:
             visit = self._visits.setdefault(session, Visit(self))
             before = visit.sent
@@ -84,7 +84,7 @@ class UploadStore:
             return visit
 
     def leave(self, session: str) -> None:
-        """End a visit: delete what is its alone."""
+        """End a visit and delete the files that no other visit holds."""
         with self._lock:
             visit = self._visits.pop(session, None)
             if visit is not None:
@@ -93,15 +93,15 @@ class UploadStore:
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[None]:
-        """Receive an upload of this many bytes; what it leaves unfinished is deleted.
+        """Reserve space while receiving an upload of `size` bytes; delete an unfinished one.
 
         Raises:
-            IrodoriError: there is no room for it.
+            IrodoriError: there is not enough space.
         """
         with self._lock:
             files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
             if sum(files) + self._arriving + size > self.max_bytes:
-                raise IrodoriError("There is no room for more photos now: try again later.")
+                raise IrodoriError("There is no space for more photos now: try again later.")
             self._arriving += size
         try:
             yield
@@ -112,10 +112,10 @@ class UploadStore:
                     self.sweep(aborted=0)
 
     def sweep(self, now: float | None = None, aborted: float = ABORTED) -> None:
-        """Delete what is old and of no open page, and uploads that were aborted.
+        """Delete old files that no open page holds, and aborted uploads.
 
         Args:
-            now: in seconds since 1970.
+            now: current time in seconds since 1970.
             aborted: see ABORTED.
         """
         now = time.time() if now is None else now
@@ -129,7 +129,7 @@ class UploadStore:
                     path.unlink(missing_ok=True)
 
     def keep_sweeping(self) -> None:
-        """Look for old files from now on, until the process ends."""
+        """Start a thread that calls `sweep` regularly until the process ends."""
 
         def sweep() -> None:
             while self.root.exists():
@@ -139,7 +139,7 @@ class UploadStore:
         threading.Thread(target=sweep, daemon=True).start()
 
     def drop(self, folders: set[Path]) -> None:
-        """Delete those of the folders that no page holds."""
+        """Delete the folders that no open page holds."""
         with self._lock:
             for folder in folders - self._held():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -149,7 +149,7 @@ class UploadStore:
 
 
 def _newest(path: Path) -> float:
-    """Return when a file, or one in a folder, was written last; inf if it has just gone."""
+    """Return when a file, or the newest in a folder, was last written; inf if it is gone."""
     try:
         inside = path.iterdir() if path.is_dir() else iter(())
         return max(found.stat().st_mtime for found in (path, *inside))

@@ -1,4 +1,4 @@
-"""A study from folders: photographs are found, matched by name, colorized where need be, stored."""
+"""Building a study from folders: find, match, colorize and store the photographs."""
 
 import io
 import secrets
@@ -19,24 +19,24 @@ from irodori.utils.walk import pictures_by_name
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".safetensors")
 ASPECT_TOLERANCE = 0.03
-"""Share by which the aspect ratio may differ from the true photograph's: rounded sizes do."""
+"""Relative tolerance of the aspect ratio, since sizes are rounded."""
 Pixels = np.ndarray
 """H×W×3 uint8, sRGB."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method with the files of its pictures by photograph; None: `source` is a checkpoint."""
+    """A method and its picture files by photograph; None if `source` is a checkpoint."""
 
     name: str
     source: Path
     files: Mapping[str, Path] | None
 
     def loader(self) -> Callable[[str, Pixels], Pixels]:
-        """Return what gives the picture of a photograph, from its name and its true pixels."""
+        """Return a function from a photograph's name and true pixels to the method's picture."""
         if (files := self.files) is not None:
             return lambda photograph, true_HW3: _read(files[photograph])
-        # Imported here: most studies have results already, and no need of torch.
+        # Imported here, since most studies show existing results and need no torch.
         from irodori.inference.colorizer import Colorizer
 
         colorizer = Colorizer.load(self.source)
@@ -49,16 +49,16 @@ def _read(path: Path) -> Pixels:
 
 
 def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
-    """Return the truth and the methods that are named.
+    """Return the methods to judge, preceded by the true photographs.
 
     Args:
-        truth: a folder of photographs.
-        results: folders of pictures, run folders, or checkpoints, each as `name=path` or as a path
-            whose last part is the name.
+        truth: folder of the true photographs.
+        results: folders of pictures, run folders, or checkpoints, each as `name=path`, or as a path
+            whose last component becomes the name.
 
     Raises:
-        IrodoriError: there is no such folder, a folder holds no pictures or two of one name, or two
-            methods have one name.
+        IrodoriError: a path doesn't exist, a folder has no pictures or several of the same name, or
+            two methods have the same name.
     """
     methods = {TRUTH: Method(TRUTH, truth, pictures_by_name(truth, READ))}
     for text in results:
@@ -67,7 +67,9 @@ def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
             name, rest = Path(text).expanduser().resolve().name, text
         path = Path(rest).expanduser()
         if name in methods:
-            raise IrodoriError(f"{text}: a second method {name}; name it otherwise: other={path}")
+            raise IrodoriError(
+                f"{text}: there is already a method {name}; give another name: other={path}"
+            )
         if path.is_file() and path.suffix not in CHECKPOINT_SUFFIXES:
             raise IrodoriError(f"{path}: neither a folder nor a checkpoint")
         if path.is_file() or (path / CHECKPOINTS).is_dir():
@@ -86,18 +88,18 @@ def build(
     report: Reporter = silent,
     seed: int | None = None,
 ) -> None:
-    """Write a new study's file.
+    """Write the file of a new study.
 
     Args:
-        path: of the file.
+        path: file to write.
         truth, results: see `find_methods`.
-        settings: see there.
-        notify: takes lines on what is left out.
-        report: takes the progress.
-        seed: of all that is random; None: a random one.
+        settings: settings of the study.
+        notify: called with a line for each omission.
+        report: called with the progress.
+        seed: seed of all random choices; None: a random seed.
 
     Raises:
-        IrodoriError: see `find_methods` and `create`; too few photographs are left, or one can't be
+        IrodoriError: see `find_methods` and `create`; too few photographs remain, or one can't be
             read or has another shape in a method.
     """
     if path.exists():
@@ -112,9 +114,7 @@ def build(
     count, reserved = _allot(kept, lacking, settings, seed)
     hues, cards = settings.checks_of(count)
     if reserved:
-        notify(
-            f"photographs that attention checks are made from, judged by nobody: {len(reserved)}"
-        )
+        notify(f"photographs reserved for attention checks, judged by nobody: {len(reserved)}")
     names = tuple(method.name for method in methods)
     judged = tuple(name for name in kept if name not in reserved)
     study = Study(secrets.token_hex(8), seed, settings, names, judged, count, hues, cards)
@@ -122,7 +122,7 @@ def build(
 
 
 def _in_all(methods: Sequence[Method], notify: Callable[[str], None]) -> list[str]:
-    """Return the photographs of the first method, the truth, that all others have, too."""
+    """Return the true photographs for which every method has a picture."""
     true = methods[0].files or {}
     kept = list(true)
     for method in methods:
@@ -147,10 +147,10 @@ def _in_all(methods: Sequence[Method], notify: Callable[[str], None]) -> list[st
 def _allot(
     kept: Sequence[str], lacking: Sequence[str], settings: Settings, seed: int
 ) -> tuple[int, list[str]]:
-    """Return how many photographs each person judges, and which attention checks are made from.
+    """Return the number of photographs per person, and the photographs for attention checks.
 
-    Nobody shall see a photograph both as it is judged and as a check: what is left out of the study
-    serves first, then photographs are kept for it.
+    Nobody may see the same photograph both in a question and in a check. Checks use photographs
+    that some method lacks, and then reserve others.
     """
     shuffled = np.random.default_rng([5, seed]).permutation(len(kept)).tolist()
     spare = [*lacking, *(kept[number] for number in shuffled)]
@@ -199,23 +199,23 @@ def _shown(kind: Kind, number: int, pictures: Sequence[Pixels], longer: int) -> 
 
 
 def _check_shape(method: str, name: str, pixels_HW3: Pixels, true_HW3: Pixels) -> None:
-    """Raise an IrodoriError where a picture is cropped, and not only of another size."""
+    """Raise IrodoriError if a picture is cropped, not only resized."""
     (height, width, _), (true_height, true_width, _) = pixels_HW3.shape, true_HW3.shape
     if abs(width * true_height / (height * true_width) - 1) > ASPECT_TOLERANCE:
         raise IrodoriError(
             f"{method}: {name} is {width}×{height}, and the true photograph"
-            f" {true_width}×{true_height}: crop that as the method does, or take the picture out"
+            f" {true_width}×{true_height}: crop that one as the method does, or remove the picture"
         )
 
 
 def common_size(pictures: Sequence[Pixels], longer: int) -> tuple[int, int]:
-    """Return width and height at which all pictures of one photograph are shown.
+    """Return the width and height at which all pictures of a photograph are shown.
 
-    None is enlarged, since that could be seen: the size is at most that of the smallest one.
+    No picture is enlarged, since that would be visible: the smallest one limits the size.
 
     Args:
-        pictures: the first is the true one, whose aspect ratio counts.
-        longer: longer side in pixels, at most.
+        pictures: the first is the true one, which determines the aspect ratio.
+        longer: largest longer side in pixels.
     """
     height, width, _ = pictures[0].shape
     smallest = min(max(picture.shape[:2]) for picture in pictures)
@@ -224,20 +224,20 @@ def common_size(pictures: Sequence[Pixels], longer: int) -> tuple[int, int]:
 
 
 def to_jpeg(pixels_HW3: Pixels, size: tuple[int, int]) -> bytes:
-    """Encode a picture at width × height, those of all methods alike and without metadata."""
+    """Resize a picture to width × height and encode it, the same way for every method."""
     image = Image.fromarray(np.ascontiguousarray(pixels_HW3))
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    # Colors are kept as sharp as lightness.
+    # No chroma subsampling.
     image.save(file, "jpeg", quality=95, subsampling=0)
     return file.getvalue()
 
 
 def absurd_hues(pixels_HW3: Pixels) -> Pixels:
-    """Paint a photograph in all colors of the rainbow, twice from left to right: not natural."""
+    """Color a photograph unnaturally: twice through all hues from left to right."""
     image = Image.fromarray(np.ascontiguousarray(pixels_HW3)).convert("L")
-    # What a fraction beyond 255 is as uint8 depends on the machine.
+    # Casting floats above 255 to uint8 is platform-dependent.
     hue_W = (np.linspace(0, 511, image.width).astype(int) % 256).astype(np.uint8)
     hue = Image.fromarray(np.tile(hue_W, (image.height, 1)))
     saturation = Image.new("L", image.size, 200)
@@ -245,7 +245,7 @@ def absurd_hues(pixels_HW3: Pixels) -> Pixels:
 
 
 def card(longer: int) -> Pixels:
-    """Draw a picture that asks for the answer "natural"."""
+    """Draw a card that asks for the answer "natural"."""
     width, height = longer, longer * 3 // 4
     image = Image.new("RGB", (width, height), "#f4f1ea")
     ImageDraw.Draw(image).multiline_text(

@@ -1,4 +1,4 @@
-"""The results of a study: in the terminal, as a page, as Markdown, as data."""
+"""Reports of a study's results: terminal, HTML, Markdown, CSV and JSON."""
 
 import json
 import math
@@ -19,36 +19,36 @@ from irodori.evaluation.plotting import GRAY, color, draw, label_point, label_ro
 from irodori.evaluation.statistics import ENOUGH
 
 PAPER = {"ground truth": 0.972, "joint network": 0.926, "without global features": 0.698}
-"""Shares judged natural that the paper reported, of ten people."""
+"""Shares judged natural as the paper reports them, with ten people."""
 HOW_MEASURED = (
-    "Thick lines are Wilson's intervals, which take all answers as independent. Thin lines, the"
-    " last column, are for other people and other photographs, by a variance that knows which"
-    " answers share them (Cameron, Gelbach and Miller 2011). Agreement is Krippendorff's α on the"
+    "Thick lines are Wilson's intervals, which treat all answers as independent. Thin lines, the"
+    " last column, generalize to other people and photographs: their variance accounts for the"
+    " two-way clustering (Cameron, Gelbach and Miller 2011). Agreement is Krippendorff's α on the"
     " same picture: 1 is perfect, 0 is chance."
 )
 HOW_REPORTED = (
-    "Circles are what the paper reported, of ten people and other photographs: compare the"
-    " distances, not the numbers."
+    "Circles are the paper's results, with ten people and other photographs: compare the"
+    " distances, not the values."
 )
 HOW_TESTED = (
     "Two paired sign-flip permutation tests, of each person's and of each photograph's difference"
-    " of shares; in parentheses, how many have answers to both methods. The larger p counts, since"
-    " a difference shall hold for people and for photographs (Clark 1973), and it is corrected for"
+    " of shares; in parentheses, how many answered for both methods. The larger p counts, since"
+    " a difference must hold for people and for photographs (Clark 1973), and it is corrected for"
     " the number of pairs by Holm's procedure. Higher and lower: corrected p < 0.05, and the"
-    f" interval is without 0. With fewer than {ENOUGH} people or photographs nothing is told apart."
+    f" interval excludes 0. With fewer than {ENOUGH} people or photographs nothing is tested."
 )
 CONCLUSIONS = {
-    ("higher", "lower"): "The difference to {} is more than chance.",
-    ("not distinguishable",): "It can't be told apart from {}.",
+    ("higher", "lower"): "The difference from {} is significant.",
+    ("not distinguishable",): "It can't be distinguished from {}.",
     ("too few people", "too few photographs"): (
-        "Too few people or photographs to tell whether it differs from {}."
+        "There are too few people or photographs to test the difference from {}."
     ),
 }
 
 
 def show(outcome: Outcome) -> None:
-    """Print the table, what was dropped, and the answer."""
-    # A method's name isn't markup, whatever it looks like.
+    """Print the table, the dropped answers, and the conclusion."""
+    # A method's name must not be read as markup.
     console = Console(highlight=False, markup=False, emoji=False)
     table = TerminalTable(title=f"Share {_subject(outcome)}", title_justify="left")
     rows = list(map(_share_row, outcome.shares))
@@ -75,7 +75,7 @@ def write_report(outcome: Outcome, output: Path) -> Path:
 
 
 def as_data(outcome: Outcome) -> dict[str, Any]:
-    """Return all numbers in plain types, not rounded; None where one isn't defined."""
+    """Return all results as plain types, unrounded; None for undefined values."""
     data = {
         "settings": asdict(outcome.study.settings),
         "criteria": asdict(outcome.criteria),
@@ -92,10 +92,11 @@ def as_data(outcome: Outcome) -> dict[str, Any]:
 
 
 def answers_csv(outcome: Outcome) -> bytes:
-    """Return a row an answer to a photograph, in the order in which they came, without codes.
+    """Return a CSV with one row per answer to a photograph, in order of arrival, without codes.
 
-    Columns: person (number), place in their order, photograph, method, natural (or taken_for_real:
-    0 or 1), viewed and latency in milliseconds, showings, dropped (why, or empty).
+    Columns: person (number), place (position in the person's order), photograph, method, natural
+    (or taken_for_real: 0 or 1), viewed and latency in milliseconds, showings, dropped (reason or
+    empty).
     """
     study, answers = outcome.study, outcome.answers
     columns = ["person", "place", "photograph", "method", "natural", "viewed", "latency"]
@@ -128,7 +129,7 @@ def _document(outcome: Outcome) -> Document:
 
 
 def shares_plot(outcome: Outcome) -> Picture:
-    """Draw shares with Wilson's intervals, and (thin) those for other people and photographs."""
+    """Plot shares with Wilson's intervals and (thin) intervals for other people and photographs."""
     shares = [share for share in outcome.shares if share.answers]
     shares.sort(key=lambda share: (share.method != TRUTH, -share.share))
     names = [share.method for share in outcome.shares if share.method != TRUTH]
@@ -165,7 +166,7 @@ def shares_plot(outcome: Outcome) -> Picture:
 
 
 def _table(rows: Sequence[dict[str, str]]) -> Table:
-    """Return a table whose header is of the rows' keys, but for the first."""
+    """Return a table whose header has the rows' keys, the first one left blank."""
     return Table(["", *list(rows[0])[1:]], [list(map(Cell, row.values())) for row in rows])
 
 
@@ -200,19 +201,19 @@ def _protocol(outcome: Outcome) -> list[tuple[str, str]]:
         if settings.pairs
         else "one picture at a time: natural or not natural?"
     )
-    early = "dropped" if criteria.complete else "kept: methods are balanced at any place"
+    early = "dropped" if criteria.complete else "kept: methods are balanced at any position"
     return [
         ("Question", question),
         (
             "Who sees what",
-            f"each person {study.count:,} of {len(study.photographs):,} photographs, each once, in"
+            f"each person: {study.count:,} of {len(study.photographs):,} photographs, each once, in"
             f" one of {len(study.judged)} methods by a Latin square over people, in random order;"
             f" {study.hues + study.cards} attention checks between them",
         ),
         (
             "Pictures",
-            f"of one photograph all of one size, longer side at most {settings.size} pixels, never"
-            f" enlarged; JPEGs made alike; shown for {settings.seconds:g} s, and answers possible"
+            f"all of a photograph at one size, longer side at most {settings.size} pixels, not"
+            f" enlarged; JPEGs encoded alike; shown for {settings.seconds:g} s, answers possible"
             f" after {settings.minimum:g} s",
         ),
         (
@@ -225,7 +226,7 @@ def _protocol(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def _answer(outcome: Outcome) -> str:
-    """Say which method is the most natural, and from which others it can be told."""
+    """Return the conclusion: the most natural method, and which others differ from it."""
     shares = [share for share in outcome.shares if share.answers]
     if not shares:
         return "No answer counts yet."
@@ -236,7 +237,7 @@ def _answer(outcome: Outcome) -> str:
         return sentences[0]
     best = max(methods, key=lambda share: share.share)
     most = " most often" if len(methods) > 1 else ""
-    of = "The pictures" if truth is None else "Of the colorized ones, those"
+    of = "The pictures" if truth is None else "Among the colorized pictures, those"
     sentences.append(f"{of} of {best.method} were{most} {_in_words(best, outcome)}.")
     for verdicts, sentence in CONCLUSIONS.items():
         others = [
@@ -257,7 +258,7 @@ def _in_words(share: Share, outcome: Outcome) -> str:
 
 
 def _dropped(outcome: Outcome) -> str:
-    """Say how many answers don't count, and why."""
+    """Return how many answers don't count, and why."""
     counts = outcome.counts
     reasons = [f"{count:,} {reason}" for reason, count in counts["dropped"].items() if count]
     dropped = f"; dropped: {', '.join(reasons)}" if reasons else ""
@@ -265,18 +266,18 @@ def _dropped(outcome: Outcome) -> str:
 
 
 def _people(outcome: Outcome) -> str:
-    """Say how many took part, and how they did at the attention checks."""
+    """Return how many people took part, and their results in the attention checks."""
     text = (
         "People: {began:,} began, {answered:,} gave answers, {finished:,} reached the end,"
         " {failed_checks:,} failed the attention checks".format(**outcome.people)
     )
-    return text + ", of which {passed:,} of {answered:,} were passed.".format(**outcome.checks)
+    return text + "; {passed:,} of {answered:,} checks were passed.".format(**outcome.checks)
 
 
 def _agreed(outcome: Outcome) -> str:
     found = outcome.agreement
     if not found.pictures:
-        return "No picture was judged by two people, so nothing is known of their agreement."
+        return "No picture was judged by two people, so agreement can't be measured."
     return (
         f"{found.pictures:,} pictures were judged by two people or more; two of them agree in"
         f" {_percent(found.share)} of cases, Krippendorff's α is {_alpha(found)}."
@@ -284,7 +285,7 @@ def _agreed(outcome: Outcome) -> str:
 
 
 def _subject(outcome: Outcome) -> str:
-    """Return what the shares are of."""
+    """Return in words what the shares measure."""
     return "taken for real" if outcome.study.settings.pairs else "judged natural"
 
 
@@ -310,5 +311,5 @@ def _p(p: float) -> str:
 
 
 def _number(value: float, text: str) -> str:
-    """Return the text of a value, if it is a number."""
+    """Return the formatted value, unless it is NaN."""
     return "–" if math.isnan(value) else text

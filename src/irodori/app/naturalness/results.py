@@ -1,6 +1,6 @@
-"""From answers to shares, differences and agreement; and what was dropped, and why.
+"""Evaluation of answers: shares, differences, agreement, and dropped answers with reasons.
 
-Tables of answers have a row an answer: person, photograph, method, natural (bool).
+Tables of answers have one row per answer: person, photograph, method, natural (bool).
 """
 
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ from irodori.evaluation.statistics import ENOUGH, holm, sign_flip_p, verdict
 from irodori.utils.errors import check_range
 
 REASONS = ("failed attention checks", "left before the end", "viewed too briefly")
-"""Why an answer doesn't count; of several reasons the first of these."""
+"""Reasons why an answer doesn't count; if several apply, the first one is given."""
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree on the same picture."""
+    """How well people agree on the same picture."""
 
     alpha: float
-    """Krippendorff's: 1 perfect, 0 as by chance, NaN where all answers are alike or none count."""
+    """Krippendorff's α: 1 is perfect, 0 is chance; NaN if all answers are equal or none count."""
     share: float
-    """Of pairs of answers to the same picture, the share that agrees."""
+    """Share of pairs of answers to the same picture that agree."""
     pictures: int
-    """Pictures that at least two people have judged."""
+    """Number of pictures that at least two people judged."""
     answers: int
-    """Answers to these pictures."""
+    """Number of answers to these pictures."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Criteria:
     """Which answers count.
 
     Args:
-        minimum: seconds of viewing.
-        passed: share that a person must pass of the attention checks that were answered.
+        minimum: shortest viewing time in seconds.
+        passed: share of the answered attention checks that a person must pass.
         complete: drop the answers of people who left before the end.
 
     Raises:
@@ -63,18 +63,18 @@ class Share:
 
     method: str
     share: float
-    """NaN without answers."""
+    """Share in [0, 1]; NaN without answers."""
     answers: int
     natural: int
     wilson: Interval
     clustered: Interval
-    """That for other people and photographs; NaN where there are too few."""
+    """Interval for other people and photographs; NaN if there are too few."""
     agreement: Agreement
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two methods: the first's share less the second's."""
+    """The difference between two methods: the first one's share minus the second one's."""
 
     one: str
     other: str
@@ -82,14 +82,14 @@ class Difference:
     interval: Interval
     p_people: float
     people: int
-    """People with answers to both methods."""
+    """Number of people with answers to both methods."""
     p_photographs: float
     photographs: int
-    """Photographs with answers to both methods."""
+    """Number of photographs with answers to both methods."""
     p_corrected: float
     """The larger p of both tests, corrected for the number of pairs by Holm.
 
-    Either alone would take the people, or the photographs, for the only ones there are (Clark, The
+    A single test would generalize to other people or to other photographs, not to both (Clark, The
     language-as-fixed-effect fallacy, 1973).
     """
     verdict: str
@@ -102,26 +102,26 @@ class Outcome:
     study: Study
     criteria: Criteria
     people: dict[str, int]
-    """How many began, answered anything, finished, and failed the attention checks."""
+    """Numbers of people who began, answered, finished, and failed the attention checks."""
     checks: dict[str, int]
-    """How many attention checks were answered and passed."""
+    """Numbers of attention checks that were answered and passed."""
     answers: pd.DataFrame
-    """A row an answer to a photograph, as they came: see `Store.read`; natural: see `meaning`;
-    dropped: a reason or ""."""
+    """One row per answer to a photograph, in order of arrival: the columns of `Store.read`;
+    natural, see `meaning`; dropped, a reason or ""."""
     shares: tuple[Share, ...]
     differences: tuple[Difference, ...]
     agreement: Agreement
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Answers to photographs: given, counted, and dropped for each reason."""
+        """Numbers of answers to photographs: given, counted, and dropped for each reason."""
         dropped = {reason: int((self.answers.dropped == reason).sum()) for reason in REASONS}
         given = len(self.answers)
         return {"given": given, "counted": given - sum(dropped.values()), "dropped": dropped}
 
 
 def evaluate(study: Study, began: int, given: pd.DataFrame, criteria: Criteria) -> Outcome:
-    """Return the results of a study, from how many began and all answers: see `Store.read`."""
+    """Return the results of a study; `began` and `given` are those of `Store.read`."""
     pairs = study.settings.pairs
     table = given.assign(natural=meaning(given.choice, given.kind, given["first"], pairs))
     checks = table[table.kind != "photograph"]
@@ -187,22 +187,22 @@ def wilson(answers: pd.DataFrame) -> Interval:
 
 
 def share_interval(answers: pd.DataFrame) -> Interval:
-    """Return the 95 % interval of a share for other people and photographs; NaN where unknown.
+    """Return the 95 % interval of a share for other people and photographs; NaN if undefined.
 
-    It isn't narrower than Wilson's: where all answers are alike, their variance says nothing.
+    It is at least as wide as Wilson's, since the variance of equal answers is 0.
     """
     low, high = _clustered(answers.natural.mean(), _influence(answers))
     wilson_low, wilson_high = wilson(answers)
-    # In this order, NaN stays NaN.
+    # This order of arguments keeps NaN.
     return max(min(low, wilson_low), 0.0), min(max(high, wilson_high), 1.0)
 
 
 def difference_interval(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
-    """Return the same for the difference of two methods' shares, one less other.
+    """Return the 95 % interval of the difference of two methods' shares, one minus other.
 
-    That the same people and photographs stand behind both is accounted for. It isn't narrower than
-    that of independent answers from Wilson's limits (Newcombe, Interval estimation for the
-    difference between independent proportions, 1998, method 10).
+    It accounts for the people and photographs that both share. It is at least as wide as Newcombe's
+    interval of independent answers from Wilson's limits (Interval estimation for the difference
+    between independent proportions, 1998, method 10).
     """
     one_share, other_share = one.natural.mean(), other.natural.mean()
     difference = one_share - other_share
@@ -214,18 +214,18 @@ def difference_interval(one: pd.DataFrame, other: pd.DataFrame) -> Interval:
 
 
 def _influence(answers: pd.DataFrame, sign: int = 1) -> pd.DataFrame:
-    """Return what each answer adds to the error of a share."""
+    """Return each answer's influence on a share."""
     error = answers.natural.astype(float) - answers.natural.mean()
     return answers[["person", "photograph"]].assign(error=sign * error / max(1, len(answers)))
 
 
 def _clustered(estimate: float, influence: pd.DataFrame) -> Interval:
-    """Return an interval by a variance that is robust to two ways of clustering, and Student's t.
+    """Return an interval from a two-way cluster-robust variance and Student's t.
 
-    Variances of sums over people and over photographs are added, and that of single answers, which
-    is in both, is taken off (Cameron, Gelbach and Miller, Robust inference with multiway
-    clustering, 2011); each is at least what answers alone give. The degrees of freedom are those of
-    the fewer clusters.
+    Variances clustered by people and by photographs are added, and that of single answers, which
+    both contain, is subtracted (Cameron, Gelbach and Miller, Robust inference with multiway
+    clustering, 2011); each is at least that of single answers. The smaller number of clusters
+    determines the degrees of freedom.
     """
     counts = {name: influence[name].nunique() for name in ("person", "photograph")}
     fewer = min(counts.values())
@@ -244,11 +244,11 @@ def _clustered(estimate: float, influence: pd.DataFrame) -> Interval:
 def paired_test(
     one: pd.DataFrame, other: pd.DataFrame, cluster: Literal["person", "photograph"]
 ) -> tuple[float, int]:
-    """Test whether two methods differ in the clusters that have answers to both.
+    """Test whether two methods differ, over the clusters with answers to both.
 
     Returns:
-        p of a sign-flip test of the clusters' differences of shares, NaN without such clusters; and
-        their number.
+        The p-value of a sign-flip test on the clusters' differences of shares (NaN without
+        clusters), and the number of clusters.
     """
     shares = [answers.groupby(cluster).natural.mean() for answers in (one, other)]
     differences = (shares[0] - shares[1]).dropna().to_numpy(float)
@@ -258,9 +258,9 @@ def paired_test(
 
 
 def agreement(answers: pd.DataFrame) -> Agreement:
-    """Return Krippendorff's α for nominal data; pictures that one person alone judged don't count.
+    """Return Krippendorff's α for nominal data; pictures with a single answer don't count.
 
-    α = 1 − (n − 1) Σᵤ 2 n₀ᵤ n₁ᵤ / (nᵤ − 1) / (2 n₀ n₁), where of the n answers nᵤ are to picture u
+    α = 1 − (n − 1) Σᵤ 2 n₀ᵤ n₁ᵤ / (nᵤ − 1) / (2 n₀ n₁), where nᵤ of the n answers are to picture u
     (Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, for two categories).
     """
     pictures = answers.groupby(["photograph", "method"]).natural.agg(["sum", "size"])

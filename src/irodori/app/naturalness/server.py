@@ -1,4 +1,4 @@
-"""The study's server: a web page, and the few requests that it makes."""
+"""The study's web server: a page and the requests that it makes."""
 
 import json
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from irodori.app.naturalness.store import RefusedError, Store
 from irodori.app.serving import Server, listen, url
 
 MAX_BYTES = 4096
-"""Size of a request."""
+"""Largest size of a request in bytes."""
 HOUR = 3_600_000
-"""Milliseconds; a longer viewing or latency is stored as this."""
+"""Longest viewing time or latency in milliseconds that is stored."""
 PATIENCE = 5
-"""Seconds that requests may take to end when the server is stopped."""
+"""Seconds that open requests may take when the server is stopped."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
@@ -37,7 +37,7 @@ Work = Callable[[dict[str, Any]], Any]
 
 
 def serve(store: Store, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve a study until a signal ends it; `ready` takes the page's address.
+    """Serve a study until a signal stops it; `ready` is called with the page's URL.
 
     Raises:
         IrodoriError: see `listen`.
@@ -64,7 +64,7 @@ def application(store: Store) -> Starlette:
     def answer(given: dict[str, Any]) -> Any:
         code, choice = _code(given), _number(given, "choice")
         if choice > 1:
-            raise RefusedError(400, "choice is neither 0 nor 1")
+            raise RefusedError(400, "choice must be 0 or 1")
         times = (min(HOUR, _number(given, name)) for name in ("viewed", "latency"))
         store.answer(code, _number(given, "place"), choice, *times)
         return store.step(code)
@@ -88,7 +88,7 @@ def application(store: Store) -> Starlette:
 
 
 async def _add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Tell the browser to load nothing from elsewhere."""
+    """Add headers that keep the browser from loading anything from other hosts."""
     response = await call_next(request)
     response.headers.update(HEADERS)
     response.headers.setdefault("cache-control", "no-store")
@@ -96,7 +96,7 @@ async def _add_headers(request: Request, call_next: RequestResponseEndpoint) -> 
 
 
 def _posted(work: Work) -> Route:
-    """Return the route of requests with JSON and answers of JSON; `work` runs in a thread."""
+    """Return a route for JSON requests and responses; `work` runs in a thread."""
 
     async def respond(request: Request) -> Response:
         try:
@@ -108,7 +108,7 @@ def _posted(work: Work) -> Route:
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    # Another site's page can't send this type without asking first, and nobody would say yes.
+    # Pages of other sites can send this type only after a CORS preflight, which fails.
     if request.headers.get("content-type") != "application/json":
         raise RefusedError(400, "no JSON")
     body = b""
@@ -118,15 +118,15 @@ async def _json(request: Request) -> dict[str, Any]:
             raise RefusedError(400, "too long")
     try:
         given = json.loads(body)
-    except (ValueError, RecursionError):  # the latter of brackets within brackets
+    except (ValueError, RecursionError):  # RecursionError: deeply nested brackets
         raise RefusedError(400, "no JSON") from None
     if not isinstance(given, dict):
-        raise RefusedError(400, "no JSON object")
+        raise RefusedError(400, "the request must be a JSON object")
     return given
 
 
 def _code(given: dict[str, Any]) -> str:
-    """Return the code as it is stored, however it was typed."""
+    """Return the code in its stored form, however it was typed."""
     code = given.get("code")
     if not isinstance(code, str):
         raise RefusedError(400, "no code")
@@ -136,5 +136,5 @@ def _code(given: dict[str, Any]) -> str:
 def _number(given: dict[str, Any], name: str) -> int:
     number = given.get(name)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise RefusedError(400, f"{name} is no whole number from 0 on")
+        raise RefusedError(400, f"{name} must be a non-negative integer")
     return number

@@ -1,7 +1,7 @@
-"""A study in a SQLite file: its pictures, the people's codes, and every answer at once.
+"""A study in a SQLite file: pictures, people's codes, and answers, stored as they are given.
 
-Of a person it holds a random code, the questions and the answers, and neither addresses nor times
-of day.
+For each person it stores a random code, the questions and the answers, but neither network
+addresses nor times.
 """
 
 import json
@@ -23,22 +23,22 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 
 ALPHABET = "23456789ABCDEFGHKMNPRSTVWXYZ"
-"""Letters of codes: without 0 O Q, 1 I J L, and U, which are easily taken for another."""
+"""Characters of codes, without those that are easily confused: 0 O Q, 1 I J L, and U."""
 CODE_LENGTH = 8
-"""28⁸ codes can't be guessed through a web page."""
+"""Characters in a code: 28⁸ codes can't be guessed through a web page."""
 MAX_BEGINS = 100
-"""People who may begin in a minute."""
+"""Number of people who may begin within a minute."""
 MAX_OPEN = 300
-"""People who may be at their first question at the same time."""
+"""Number of people who may be at their first question at the same time."""
 ABANDONED_AFTER = 1800.0
-"""Seconds of silence after which another person gets the row of one who has answered nothing."""
+"""Seconds without a request after which the row of a person without answers is reassigned."""
 SCHEMA = """
 CREATE TABLE study (description TEXT NOT NULL);
 CREATE TABLE pictures (
     token TEXT PRIMARY KEY,
     kind TEXT NOT NULL,       -- photograph, hues or card
     photograph INTEGER NOT NULL,
-    method INTEGER NOT NULL,  -- of hues: 0 the true picture, 1 the absurd one
+    method INTEGER NOT NULL,  -- for hues: 0 true colors, 1 absurd ones
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
     jpeg BLOB NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     person INTEGER NOT NULL,
     place INTEGER NOT NULL,
-    choice INTEGER NOT NULL,   -- of the first (0) or the second (1) button
+    choice INTEGER NOT NULL,   -- the first (0) or the second (1) button
     viewed INTEGER NOT NULL,   -- milliseconds for which the picture was seen
     latency INTEGER NOT NULL,  -- milliseconds from its appearance to the answer
     UNIQUE (person, place),
@@ -69,7 +69,7 @@ CREATE TABLE answers (
 
 
 class RefusedError(Exception):
-    """A request that can't be granted, with the HTTP status that says why."""
+    """A refused request, with the HTTP status that explains why."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -78,7 +78,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to be shown; kind, photograph, method: as in the table."""
+    """A picture to show; kind, photograph and method are those of the table."""
 
     kind: Kind
     photograph: int
@@ -104,41 +104,41 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
             )
             connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.commit()
-            if path.exists():  # the pictures took a while, and it would be overwritten
+            if path.exists():  # it may have been created in the meantime
                 raise IrodoriError(f"{path} exists already")
     except (OSError, sqlite3.Error) as error:
         raise IrodoriError(f"{path}: can't be written ({error})") from None
 
 
 class Store:
-    """A study's file, for one server; its threads may share it.
+    """A study's file, opened by one server process; safe to share among its threads.
 
-    When people were last heard of is known in memory only.
+    The time of each person's last request is kept in memory only.
 
     Args:
-        path: see `create`.
-        clock: returns seconds.
+        path: file of the study.
+        clock: returns the time in seconds.
 
     Raises:
-        IrodoriError: there is no such file, or it holds no study.
+        IrodoriError: the file doesn't exist or isn't a study.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         if not path.is_file():
-            raise IrodoriError(f"{path}: no such file; `irodori study serve` begins a study")
+            raise IrodoriError(f"{path}: no such file; `irodori study serve` creates a study")
         self._path = path
         self._lock = threading.Lock()
         self._clock = clock
         self._opened = clock()
         self._heard: dict[int, float] = {}
-        """When people were last heard of."""
+        """Time of each person's last request."""
         self._begins: deque[float] = deque(maxlen=MAX_BEGINS)
         try:
             self._connection = sqlite3.connect(
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
             self.study = Study.from_dict(json.loads(self._one("SELECT description FROM study")[0]))
-            # Every answer is on the disk before the next picture is shown.
+            # Every answer is on disk before the next picture is shown.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
@@ -150,7 +150,7 @@ class Store:
             self._connection.close()
 
     def _one(self, query: str, *values: object) -> Any:
-        """Return the first row of a query, None without rows."""
+        """Return the first row of a query; None without rows."""
         return self._connection.execute(query, values).fetchone()
 
     @contextmanager
@@ -161,12 +161,12 @@ class Store:
             yield connection
 
     def begin(self) -> str:
-        """Let a new person in, with a row of the Latin square of their own, and return the code.
+        """Admit a new person, assign a row of the Latin square, and return the person's code.
 
-        Where somebody has gone without an answer, it is the first such row, and their code is void.
+        Rows of people who left without an answer are reassigned first; the old code becomes void.
 
         Raises:
-            RefusedError: too many begin in a minute, or haven't answered anything yet.
+            RefusedError: too many people began within a minute or haven't answered yet.
         """
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         with self._transaction() as connection:
@@ -183,7 +183,7 @@ class Store:
             ]
             minute_full = len(self._begins) == MAX_BEGINS and now - self._begins[0] < 60
             if minute_full or len(silent) - len(abandoned) >= MAX_OPEN:
-                raise RefusedError(429, "too many people begin")
+                raise RefusedError(429, "too many people are beginning: try again in a minute")
             if abandoned:
                 person = abandoned[0]
                 connection.execute("UPDATE people SET code = ? WHERE person = ?", [code, person])
@@ -202,12 +202,12 @@ class Store:
         return code
 
     def step(self, code: str) -> dict[str, Any]:
-        """Return what the page shows a person, and count that it is shown.
+        """Return what the page shows a person, and count the showing.
 
         Returns:
-            "place": the position of the open question; "pictures": each with "source", "width" and
-            "height", none at the end; "following": sources of the next question's pictures, which
-            may be fetched already.
+            "place": position of the open question; "pictures": its pictures with "source", "width"
+            and "height", empty at the end; "following": sources of the next question's pictures,
+            for prefetching.
 
         Raises:
             RefusedError: nobody has this code.
@@ -223,22 +223,23 @@ class Store:
         return {"place": place, "pictures": pictures, "following": following}
 
     def answer(self, code: str, place: int, choice: int, viewed: int, latency: int) -> None:
-        """Store an answer; one to a question that is answered already changes nothing.
+        """Store an answer; an answer to an already answered question is ignored.
 
         Args:
-            code: the person's.
+            code: code of the person.
             place: 0-based position of the question.
-            choice: 0 or 1, the first or the second button.
+            choice: 0 (first button) or 1 (second button).
             viewed: milliseconds for which the picture was seen.
             latency: milliseconds from its appearance to the answer.
 
         Raises:
-            RefusedError: nobody has this code, questions before it are open, or there is none.
+            RefusedError: nobody has this code, an earlier question is open, or the question doesn't
+                exist.
         """
         with self._transaction() as connection:
             person, open_place = self._position(code)
             if place not in range(min(open_place + 1, self.study.steps)):
-                raise RefusedError(409, "out of turn")
+                raise RefusedError(409, "an earlier question is open")
             connection.execute(
                 "INSERT INTO answers (person, place, choice, viewed, latency)"
                 " VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, place) DO NOTHING",
@@ -246,16 +247,17 @@ class Store:
             )
 
     def jpeg(self, token: str) -> bytes | None:
-        """Return a picture's file, None if there is none."""
+        """Return the JPEG file of a picture, or None."""
         with self._lock:
             row = self._one("SELECT jpeg FROM pictures WHERE token = ?", token)
         return None if row is None else bytes(row[0])
 
     def read(self) -> tuple[int, pd.DataFrame]:
-        """Return how many have begun, and all answers, to attention checks, too, as they came.
+        """Return the number of people and all answers, including those to attention checks.
 
         Returns:
-            The number, and a row an answer, with the columns of the question and of the answer.
+            The number of people who began, and a DataFrame with one row per answer, in order of
+            arrival, with the columns of question and answer.
 
         Raises:
             IrodoriError: the file is damaged.
@@ -274,7 +276,7 @@ class Store:
             raise IrodoriError(f"{self._path}: can't be read as a study ({error})") from None
 
     def _position(self, code: str) -> tuple[int, int]:
-        """Return a person and the place of the open question: they are answered in turn."""
+        """Return the person and the position of the open question (answered in order)."""
         row = self._one(
             "SELECT person, (SELECT count(*) FROM answers WHERE answers.person = people.person)"
             " FROM people WHERE code = ?",
@@ -286,7 +288,7 @@ class Store:
         return row[0], row[1]
 
     def _pictures(self, person: int, place: int) -> list[dict[str, Any]]:
-        """Return the pictures of a question from left to right; none if there is no question."""
+        """Return the pictures of a question from left to right; empty if there is no question."""
         row = self._one(
             "SELECT kind, photograph, method, first FROM questions WHERE person = ? AND place = ?",
             person,

@@ -1,8 +1,8 @@
-"""What a study consists of, and who is asked what: a Latin square over people.
+"""Design of a study: settings, and the questions for each person by a Latin square.
 
-People come in blocks of as many as there are methods. All of a block see the same photographs, and
-within it each photograph is seen once in each method. From block to block it changes which
-photographs share a method, and, where a person doesn't see all of them, which are seen.
+People form blocks as large as the number of methods. Everyone in a block sees the same photographs,
+and each photograph appears once in each method. Blocks differ in the photographs that share a
+method and, if a person doesn't see all of them, in the photographs that are seen.
 """
 
 from collections.abc import Sequence
@@ -16,29 +16,29 @@ import numpy as np
 from irodori.utils.errors import IrodoriError, check_range
 
 TRUTH = "ground truth"
-"""The method whose pictures are the true photographs."""
+"""Name of the method that shows the true photographs."""
 DEFAULT_PER_PERSON = 60
-"""Photographs that each person judges at most, unless told otherwise: about five minutes."""
+"""Default limit of photographs per person, about five minutes."""
 ANSWER_SECONDS = 1.5
-"""Seconds that an answer takes in addition to the viewing, about."""
+"""Approximate seconds that an answer takes in addition to the viewing."""
 Z = 1.959963984540054
 """The normal quantile of 97.5 %."""
 
 Kind = Literal["photograph", "hues", "card"]
-"""What a question is about: a photograph in a method, or one of two attention checks."""
+"""Kinds of questions: a photograph by a method, or one of two attention checks."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How photographs are shown and asked about; fixed once a study begins.
+    """Settings of a study, fixed once it begins.
 
     Args:
-        pairs: ask which of two pictures is real; else whether one is natural.
-        photographs: number that each person judges; None: all, at most DEFAULT_PER_PERSON.
-        seconds: time for which a picture is shown.
-        minimum: seconds for which it must be viewed before an answer is possible.
-        checks: attention checks for each photograph, 0 to 0.5.
-        size: longer side of the pictures in pixels.
+        pairs: ask which of two pictures is real, instead of whether one is natural.
+        photographs: photographs per person; None: all, at most DEFAULT_PER_PERSON.
+        seconds: seconds for which a picture is shown.
+        minimum: seconds of viewing before an answer is possible.
+        checks: attention checks per photograph, 0 to 0.5.
+        size: largest longer side of the pictures in pixels.
 
     Raises:
         IrodoriError: a value is out of range.
@@ -59,14 +59,14 @@ class Settings:
         check_range("--size", self.size, 64, 4096)
         if self.minimum > self.seconds:
             raise IrodoriError(
-                f"--minimum {self.minimum:g} is longer than the {self.seconds:g} seconds for which"
+                f"--minimum {self.minimum:g} exceeds the {self.seconds:g} seconds for which"
                 " pictures are shown: nobody could answer"
             )
 
     def checks_of(self, count: int) -> tuple[int, int]:
-        """Return the numbers of absurd hues and of cards for a person who judges `count` photos.
+        """Return the numbers of hue checks and card checks for a person who judges `count` photos.
 
-        In pairs there are no cards: the side of the true picture is random as it is.
+        With pairs there are no cards, since the side of the true picture is random anyway.
         """
         checks = round(self.checks * count)
         hues = checks if self.pairs else (checks + 1) // 2
@@ -75,27 +75,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Question:
-    """One step of a person's study."""
+    """One question to a person."""
 
     kind: Kind
     """"hues": a photograph in absurd hues, in pairs beside the true one; "card": a picture that
     says which answer to give."""
     photograph: int
-    """Its number; of a check the number of the check."""
+    """Number of the photograph, or of the check."""
     method: int
     first: bool
-    """In pairs, whether the picture in question, and not the true one, is the first."""
+    """With pairs, whether the judged picture comes first, before the true one."""
 
 
 def meaning(choice: Any, kind: Any, first: Any, pairs: bool) -> Any:
-    """Return what a choice of the first (0) or the second (1) button means.
+    """Return the meaning of a choice of the first (0) or the second (1) button.
 
-    Of a photograph: whether it was judged natural, or taken for the real one. Of a check: whether
+    For a photograph: whether it was judged natural, or taken for the real one. For a check: whether
     it was passed.
 
     Args:
-        choice: the button, or a column of them.
-        kind, first: of the question, or columns of them.
+        choice: button, or a column of buttons.
+        kind, first: those of the question, or columns of them.
         pairs: see `Settings`.
     """
     chosen = (choice == 0) == first if pairs else choice == 1
@@ -104,44 +104,44 @@ def meaning(choice: Any, kind: Any, first: Any, pairs: bool) -> Any:
 
 @dataclass(frozen=True)
 class Study:
-    """All that is fixed before anybody answers."""
+    """Everything that is fixed before anybody answers."""
 
     name: str
-    """A random one, for browsers that see several studies."""
+    """Random identifier, for browsers that see several studies."""
     seed: int
     settings: Settings
     methods: tuple[str, ...]
-    """The first is TRUTH."""
+    """Names of the methods; the first is TRUTH."""
     photographs: tuple[str, ...]
     count: int
-    """Photographs that each person judges."""
+    """Number of photographs per person."""
     hues: int
     cards: int
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Study":
-        """Return the study that `dataclasses.asdict` made these plain types of."""
+        """Return a study from the output of `dataclasses.asdict`."""
         settings = Settings(**fields["settings"])
         lists = {name: tuple(fields[name]) for name in ("methods", "photographs")}
         return cls(**{**fields, **lists, "settings": settings})
 
     @property
     def judged(self) -> range:
-        """Numbers of the methods that are asked about: in pairs the truth is beside all others."""
+        """Numbers of the judged methods; with pairs, all but the truth."""
         return range(int(self.settings.pairs), len(self.methods))
 
     @property
     def steps(self) -> int:
-        """Number of questions for each person."""
+        """The number of questions for each person."""
         return self.count + self.hues + self.cards
 
     @property
     def minutes(self) -> int:
-        """Minutes that a person needs, rounded up."""
+        """The minutes that a person needs, rounded up."""
         return max(1, ceil(self.steps * (self.settings.seconds + ANSWER_SECONDS) / 60))
 
     def questions(self, row: int) -> list[Question]:
-        """Return what the person with a row of the Latin square is asked, in this order."""
+        """Return the questions, in order, for a row of the Latin square."""
         asked = plan(row, len(self.photographs), self.judged, self.count, self.seed)
         kinds = zip_longest(["hues"] * self.hues, ["card"] * self.cards)
         checks: list[Any] = [
@@ -153,9 +153,9 @@ class Study:
         return asked
 
     def outlook(self) -> list[str]:
-        """Return lines on what each person sees, and how many people a study needs.
+        """Return lines that describe what each person sees and how many people are needed.
 
-        Wilson's interval is widest, z / √(n + z²), where half of n answers are "natural".
+        Wilson's interval is widest, z / √(n + z²), if half of the n answers are "natural".
         """
         needed = []
         for width in (0.2, 0.1, 0.05):
@@ -175,18 +175,18 @@ class Study:
 def plan(
     row: int, photographs: int, methods: Sequence[int], count: int, seed: int
 ) -> list[Question]:
-    """Return the photographs that a person sees, in this order.
+    """Return the photographs that a person sees, in order.
 
-    No photograph comes twice. However early the person leaves, the methods that were seen differ in
-    number by at most one: each run of as many photographs as there are methods holds each method
-    once, in random order.
+    No photograph appears twice. Each run of len(methods) photographs has every method once, in
+    random order, so that the methods stay balanced to within one photograph however early a person
+    leaves.
 
     Args:
         row: 0-based row of the Latin square.
-        photographs: number of them in the study.
-        methods: their numbers.
-        count: photographs that each person sees, at most `photographs`.
-        seed: of the study; the plan depends on nothing but these.
+        photographs: number of photographs in the study.
+        methods: numbers of the methods.
+        count: photographs per person, at most `photographs`.
+        seed: seed of the study. The plan depends on nothing else.
     """
     block, turn = divmod(row, len(methods))
     shuffled = np.random.default_rng([1, seed]).permutation(photographs)
@@ -209,15 +209,15 @@ def plan(
 
 
 def _halves(count: int, random: np.random.Generator) -> list[bool]:
-    """Return as many True as False, but for one, in random order."""
+    """Return `count` booleans, half of them True (to within one), in random order."""
     sides = np.arange(count) + random.integers(2)
     return [bool(side) for side in random.permutation(sides % 2)]
 
 
 def check_positions(row: int, pictures: int, checks: int, seed: int) -> list[int]:
-    """Return where attention checks stand among a person's pictures: 0-based, rising, never 0.
+    """Return the positions of attention checks among a person's pictures: ascending, above 0.
 
-    The pictures are cut into as many equal parts as there are checks; one stands in each.
+    The pictures are divided into equal parts, one for each check.
     """
     random = np.random.default_rng([4, seed, row])
     ends = np.linspace(1, pictures, checks + 1).astype(int)

@@ -1,1 +1,1 @@
-"""Files behind URLs of any scheme that fsspec knows: asked for, downloaded, cached."""
+"""Reading, downloading and caching files behind URLs of any scheme that fsspec supports."""

@@ -1,4 +1,4 @@
-"""Files behind URLs, kept on this machine within a bound, shared by all its processes."""
+"""A bounded local cache of remote files, shared by all processes of a machine."""
 
 import hashlib
 import os
@@ -18,21 +18,21 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.files import sha256_of
 
 CHUNK = 8 << 20
-"""Bytes of a request of a download."""
+"""Bytes per request of a download."""
 AT_ONCE = 4
-"""Requests that a download makes at the same time; it loses at most these when it is killed."""
+"""Number of concurrent requests of a download; at most these are lost if it is killed."""
 
 
 @dataclass(frozen=True)
 class ShardCache:
-    """A folder of whole shards; the least recently used make room for others.
+    """A folder of whole shards, of which the least recently used are evicted.
 
-    Readers open a shard for a sample and close it again, so that an evicted shard's space is free
-    at once, and one that is just being read stays readable. Processes download one after the other.
+    Readers open a shard for each sample and close it again, so that evicting a shard frees its
+    space at once, except while it is being read. Only one process downloads at a time.
 
     Args:
-        folder: where they lie, beside an unfinished download.
-        limit: bytes that they take at most; None for no bound.
+        folder: folder of the shards and of an unfinished download.
+        limit: size limit in bytes; None for no limit.
         network: how patiently servers are asked.
     """
 
@@ -41,36 +41,36 @@ class ShardCache:
     network: Network
 
     def check(self, shards: Sequence[Shard]) -> None:
-        """Raise IrodoriError where one of these shards can never be kept."""
+        """Raise IrodoriError if one of these shards can't be cached."""
         num_bytes, url = max((shard.num_bytes, redacted(str(shard.path))) for shard in shards)
         if self.limit is not None and num_bytes > self.limit:
             raise IrodoriError(
                 f"data.cache_gb={self.limit / 1e9:g} is smaller than the shard {url}"
-                f" ({num_bytes / 1e9:.3g} GB): give the cache room for several shards"
+                f" ({num_bytes / 1e9:.3g} GB): give the cache space for several shards"
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise IrodoriError(
-                f"cannot make the cache folder {self.folder}: {error.strerror}; set data.cache"
+                f"cannot create the cache folder {self.folder}: {error.strerror}; set data.cache"
             ) from error
 
     def path(self, shard: Shard) -> Path:
-        """Return where a shard is kept: another content of the same URL has another path."""
+        """Return the path of a cached shard, which differs for changed content of the same URL."""
         identity = f"{shard.path}\n{shard.num_bytes}\n{shard.sha256 or shard.tag}"
         return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}-{shard.name}"
 
     def open(self, shard: Shard) -> BinaryIO:
-        """Open a whole shard, unbuffered; download it if it isn't there.
+        """Open a whole shard, unbuffered; download it if necessary.
 
         Raises:
-            RefusedError: the shard can't be had or written.
+            RefusedError: the shard can't be downloaded or written.
         """
         path = self.path(shard)
         try:
             if (file := _opened(path, shard.num_bytes)) is None:
                 with self._lock():
-                    # Another process may have downloaded it meanwhile.
+                    # Another process may have downloaded it in the meantime.
                     if (file := _opened(path, shard.num_bytes)) is None:
                         self._download(shard, path)
                         file = path.open("rb", buffering=0)
@@ -81,7 +81,7 @@ class ShardCache:
         return file
 
     def drop_if_damaged(self, shard: Shard) -> bool:
-        """Remove a kept shard whose bytes aren't those of its sha256; return whether it is gone."""
+        """Remove a cached shard if its sha256 is wrong; return whether it was removed."""
         path = self.path(shard)
         with self._lock():
             if path.exists() and shard.sha256 and sha256_of(path) != shard.sha256:
@@ -93,10 +93,10 @@ class ShardCache:
         return FileLock(self.folder / ".lock", mode=0o666)
 
     def _download(self, shard: Shard, path: Path) -> None:
-        """Bring a shard to `path`; an earlier part is continued if the file is unchanged."""
+        """Download a shard to `path`; resume a partial download if the remote file is unchanged."""
         try:
             self._fetch(shard, path)
-        except ChangedError:  # once more if it changed meanwhile or the network damaged it
+        except ChangedError:  # retry once if it changed meanwhile or was damaged in transfer
             self._fetch(shard, path)
 
     def _fetch(self, shard: Shard, path: Path) -> None:
@@ -121,25 +121,25 @@ class ShardCache:
         whole = part.stat().st_size == num_bytes and file.stat() == stat
         if not whole or (shard.sha256 and sha256_of(part) != shard.sha256):
             part.unlink()
-            reason = "has another sha256 than its index names" if whole else "changed meanwhile"
+            reason = "has another sha256 than in its index" if whole else "changed meanwhile"
             raise ChangedError(f"{url} {reason}")
         part.replace(path)
 
     def _make_room(self, num_bytes: int, part: Path) -> None:
-        """Remove the least recently used files until that many bytes fit."""
+        """Remove the least recently used files until `num_bytes` fit."""
         if self.limit is None:
             return
         files = [file for file in self.folder.iterdir() if file.is_file() and file != part]
         stats = {file: file.stat() for file in files}
         excess = num_bytes - self.limit + sum(stat.st_size for stat in stats.values())
         for file in sorted(files, key=lambda file: stats[file].st_mtime):
-            if excess > 0 and stats[file].st_size:  # the lock is empty
+            if excess > 0 and stats[file].st_size:  # keeps the lock file, which is empty
                 file.unlink()
                 excess -= stats[file].st_size
 
 
 def cache_folder(cache: Path | None) -> Path:
-    """Return a cache folder, irodori's own for None; `~/.cache` is where XDG_CACHE_HOME says."""
+    """Return a cache folder, by default irodori's own; `~/.cache` follows XDG_CACHE_HOME."""
     path, home = str(cache or "~/.cache/irodori"), os.environ.get("XDG_CACHE_HOME")
     if home and path.startswith("~/.cache/"):
         path = home + path.removeprefix("~/.cache")
@@ -147,11 +147,11 @@ def cache_folder(cache: Path | None) -> Path:
 
 
 def _opened(path: Path, num_bytes: int) -> BinaryIO | None:
-    """Open a kept file if it is there and whole."""
+    """Open a cached file if it exists and is complete."""
     with suppress(FileNotFoundError):
         file = path.open("rb", buffering=0)
         if os.fstat(file.fileno()).st_size == num_bytes:
-            os.utime(file.fileno())  # the time of the last use, whatever the file system's own says
+            os.utime(file.fileno())  # records the last use independently of mount options
             return file
         file.close()
     return None

@@ -1,7 +1,7 @@
-"""Files behind URLs, through fsspec's file systems; a request that breaks is made again.
+"""Files behind URLs, through fsspec's file systems, with retries.
 
-Web servers are read through the streams of fsspec's http: its other calls take a whole body for a
-range where a server ignores ranges, and don't show which version of the file it is of.
+Web servers are read through the streams of fsspec's http: its other calls accept a whole body if a
+server ignores ranges, and don't reveal the version of the file.
 """
 
 import random
@@ -22,54 +22,54 @@ from irodori.data.remote.urls import is_web, name_of, redacted, split
 from irodori.utils.errors import IrodoriError, one_line
 
 READ_AHEAD = 1 << 18
-"""Bytes of a shard that are asked for at once to scan it: the headers of several small images."""
+"""Bytes per request when a shard is scanned, which contain the headers of several small images."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds between two tries: at first, and at most; each is drawn from half of it to all of it."""
+"""Seconds between two tries, initially and at most; jitter takes off up to half."""
 LONGEST_RETRY_AFTER = 300.0
-"""The same where the server asks for more."""
-NO_RANGES = "the server has no range requests, which reading without a cache needs: set data.cache"
+"""Longest wait in seconds that a server may ask for."""
+NO_RANGES = "the server doesn't support range requests, needed without a cache: set data.cache"
 
 Answer = TypeVar("Answer")
 
 _failing: set[str] = set()
 """Files and hosts that this process gave up on and that haven't answered since. They get one try
-each: otherwise every sample of a dead server would take all the waits again."""
+each: otherwise every sample of a dead server would wait for all retries again."""
 _file_systems: dict[int, Any] = {}
-"""Keeps file systems alive: if a forked loader process dropped its parent's, their connections
-would be closed, and so taken off the epoll that both processes share."""
+"""Keeps file systems alive: a forked loader process that dropped its parent's would close their
+connections, and so remove them from the epoll that both processes share."""
 
 
 class RefusedError(OSError):
-    """A file can't be had, and asking again won't help; the message names it."""
+    """Raised if a file is unavailable and retrying won't help; the message names the file."""
 
 
 class MissingError(RefusedError):
-    """A file isn't there, or isn't shown to us."""
+    """Raised if a file doesn't exist or access is denied."""
 
 
 class ChangedError(RefusedError):
-    """A file isn't what it was."""
+    """Raised if a file has changed."""
 
 
 class TransientError(OSError):
-    """A request broke that may succeed after `wait` seconds."""
+    """Raised if a request failed that may succeed after `wait` seconds."""
 
     wait = 0.0
 
 
 @dataclass(frozen=True)
 class Network:
-    """Settings of retries: how often a server is asked again, and after how long a silence."""
+    """Retry settings: number of retries, and timeout in seconds."""
 
     retries: int = 8
     timeout: float = 30.0
 
 
 class Stat(NamedTuple):
-    """Properties of a file as its server states them.
+    """Properties of a file as reported by its server.
 
-    num_bytes: its length. tag: changes with its content; "" where nothing does. ranges: whether
-    parts of it can be asked for.
+    num_bytes: size of the file. tag: identifier that changes with the content; "" if there is none.
+    ranges: whether range requests are supported.
     """
 
     num_bytes: int
@@ -79,16 +79,16 @@ class Stat(NamedTuple):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL, for any process; methods raise RefusedError where it can't be had."""
+    """A file behind a URL, for any process; methods raise RefusedError if it is unavailable."""
 
     url: str
     network: Network
 
     def stat(self) -> Stat:
-        """Return what the server says about the file."""
+        """Return the properties of the file as reported by the server."""
 
         def ask(files: Any, path: str) -> Stat:
-            if is_web(self.url):  # with a first byte: URLs signed for GET refuse HEAD
+            if is_web(self.url):  # requests a byte, since URLs signed for GET reject HEAD
                 return self._get(files, path, 0, 1)[0]
             info = files.info(path)
             if info["type"] == "directory":
@@ -98,7 +98,7 @@ class RemoteFile:
         return ask_patiently(self.url, ask, self.network)
 
     def read(self, start: int, num_bytes: int, stat: Stat) -> bytes:
-        """Return a range of the file that `stat` describes (a tag of "" is any)."""
+        """Return a range of the file with the tag of `stat` ("" matches any)."""
         url = redacted(self.url)
         changed = ChangedError(f"{url} has changed since its index was made")
 
@@ -119,16 +119,18 @@ class RemoteFile:
         return ask_patiently(self.url, ask, self.network)
 
     def _get(self, files: Any, path: str, start: int, num_bytes: int) -> tuple[Stat, bytes]:
-        """Return a web server's state and bytes of a file; no bytes where it would send others."""
+        """Return a file's properties and a range of it; no bytes if the server ignores ranges."""
         wanted = f"bytes={start}-{start + num_bytes - 1}"
         headers = {"Accept-Encoding": "identity", "Range": wanted}
-        # A block size of 0 makes it a stream; with some size fsspec doesn't ask for it.
+        # A block size of 0 opens a stream.
         with files.open(path, block_size=0, size=1, headers=headers) as stream:
             answer = stream.r.headers
             found = re.fullmatch(rf"bytes {start}-\d+/(\d+)", answer.get("Content-Range", ""))
             length = found[1] if found else answer.get("Content-Length", "")
             if not length.isdigit() or answer.get("Content-Encoding", "identity") != "identity":
-                raise RefusedError(f"{redacted(self.url)}: the server doesn't say its length")
+                raise RefusedError(
+                    f"{redacted(self.url)}: the server doesn't report the file's size"
+                )
             tag = answer.get("ETag") or answer.get("Last-Modified", "")
             stat = Stat(int(length), tag, ranges=found is not None)
             if not stat.ranges and num_bytes < stat.num_bytes:
@@ -137,7 +139,7 @@ class RemoteFile:
 
 
 class RangeFile(AbstractBufferedFile):
-    """A file behind a URL as a seekable one; reading raises RefusedError."""
+    """A remote file as a seekable file object; reading raises RefusedError."""
 
     def __init__(self, file: RemoteFile, stat: Stat) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
@@ -150,10 +152,10 @@ class RangeFile(AbstractBufferedFile):
 
 
 def names_in(folder: str, network: Network) -> list[str]:
-    """Return the names of the files in a folder; none where the server doesn't list them.
+    """Return the names of the files in a folder; empty if the server doesn't list them.
 
     Raises:
-        RefusedError: the server can't be asked.
+        RefusedError: the server is unreachable.
     """
     parent, last, query = split(folder)
     url = f"{parent}/{last}/{query}"
@@ -165,12 +167,12 @@ def names_in(folder: str, network: Network) -> list[str]:
 
 
 def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network) -> Answer:
-    """Return the first good answer of `ask`, which gets fsspec's file system and the file's path.
+    """Call `ask` with fsspec's file system and the file's path, and retry transient errors.
 
-    A series of retries, with exponential back-off and jitter, is reported in one line.
+    Retries use exponential back-off with jitter; a series of them is reported on one line.
 
     Raises:
-        RefusedError: it can't be had, or every try failed.
+        RefusedError: the file is unavailable, or every try failed.
         IrodoriError: the scheme's package isn't installed.
     """
     hosts = {url, urlsplit(url).netloc}
@@ -208,14 +210,14 @@ def ask_patiently(url: str, ask: Callable[[Any, str], Answer], network: Network)
 def _file_system(url: str, timeout: float) -> tuple[Any, str]:
     options: dict[str, Any] = {"use_listings_cache": False}
     if is_web(url):
-        import aiohttp  # takes long, and only web servers need it
+        import aiohttp  # slow to import, and needed for web servers only
 
         silence = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
         options |= {"client_kwargs": {"timeout": silence, "trust_env": True}, "encoded": True}
-        url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # as given, but for blanks and such
+        url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # quotes blanks and the like only
     elif url.startswith("s3://"):
         timeouts = {"connect_timeout": timeout, "read_timeout": timeout}
-        # `ask_patiently` is what asks again.
+        # Retries are left to `ask_patiently`.
         options["config_kwargs"] = {**timeouts, "retries": {"total_max_attempts": 1}}
     elif url.startswith("gs://"):
         options["requests_timeout"] = timeout
@@ -225,7 +227,7 @@ def _file_system(url: str, timeout: float) -> tuple[Any, str]:
 
 
 def _translated(error: Exception, url: str) -> RefusedError | TransientError:
-    """Return one of our errors for one of a client's, which have no common base."""
+    """Convert an error of any client library, which have no common base class."""
     url, reason = redacted(url), one_line(error).replace(url, redacted(url))
     if isinstance(error, FileNotFoundError):
         return MissingError(f"{url} does not exist")
@@ -233,7 +235,7 @@ def _translated(error: Exception, url: str) -> RefusedError | TransientError:
         return TransientError(f"{url}: no answer in time")
     if isinstance(error, PermissionError):
         return MissingError(f"{url}: no access ({reason})")
-    # aiohttp's, the status of other packages' responses, gcsfs's.
+    # The status of aiohttp, of other packages' responses, and of gcsfs.
     response = getattr(error, "response", error)
     status = getattr(error, "status", None) or getattr(response, "status_code", None)
     status = status or getattr(error, "code", None)
@@ -250,7 +252,7 @@ def _translated(error: Exception, url: str) -> RefusedError | TransientError:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that an answer's Retry-After asks for, as a number or as a date."""
+    """Return the seconds that Retry-After asks for, given as a number or as a date."""
     asked = headers.get("Retry-After", "")
     try:
         if asked.isdigit():

@@ -1,4 +1,4 @@
-"""Naming shards: the parts of URLs; paths, globs and brace patterns."""
+"""Expanding shard patterns: paths, globs, braces and URLs."""
 
 import glob
 import re
@@ -13,24 +13,24 @@ from irodori.utils.errors import IrodoriError
 
 
 def is_url(name: object) -> bool:
-    """Return whether a shard is named by a URL, of whatever scheme."""
+    """Return whether a name is a URL of any scheme."""
     return isinstance(name, str) and re.match(r"[A-Za-z][\w+.-]*://", name) is not None
 
 
 def is_web(url: str) -> bool:
-    """Return whether a URL is of http or https: only these have queries and %-encoded names."""
+    """Return whether a URL is http or https; only these have queries and %-encoded names."""
     return url.startswith(("http://", "https://"))
 
 
 def split(url: str) -> tuple[str, str, str]:
-    """Return a URL's folder (without its last slash), its last part, and its query with the "?"."""
+    """Split a URL into folder (without trailing slash), last part, and query with the "?"."""
     path = re.split("[?#]", url, maxsplit=1)[0] if is_web(url) else url
     folder, _, name = path.rpartition("/")
     return folder, name, url[len(path) :]
 
 
 def folder_of(url: str) -> str:
-    """Return the folder of a file: without a slash at its end, with the file's query."""
+    """Return the URL of a file's folder, without trailing slash but with the file's query."""
     folder, _, query = split(url)
     return folder + query
 
@@ -48,26 +48,26 @@ def name_of(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """Return a URL for messages: without user, password and query, which may be credentials."""
+    """Return a URL for messages, without user, password and query, which may be credentials."""
     folder, name, query = split(url)
     return re.sub(r"//[^/]*@", "//", f"{folder}/{name}") + ("?…" if query else "")
 
 
 def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path | str]:
-    """Return the shards that a path, a glob (`*`, `?`) or a brace pattern (`{000..003}`) names.
+    """Return the shards that match a path, a glob (`*`, `?`) or a brace pattern (`{000..003}`).
 
-    Paths are absolute; URLs stay text, and may be globs in their last part, where in http(s) a "?"
-    begins the query. What a glob matches is sorted; nothing is named twice.
+    Returned paths are absolute; URLs stay strings. The last part of a URL may be a glob, except
+    that "?" begins the query in http(s). Matches of a glob are sorted, without duplicates.
 
     Args:
-        names_in: the names of the files in the folder behind a URL, which ends with no slash.
+        names_in: returns the names of the files in a remote folder (a URL without trailing slash).
 
     Raises:
         IrodoriError: the pattern, or one part of it, matches nothing.
     """
     pattern = pattern.removeprefix("file://")
     literal = Path(pattern).expanduser().absolute()
-    if literal.is_file():  # even if its name holds braces or a star
+    if literal.is_file():  # even if its name contains braces or a star
         return [literal]
     found: list[Path | str] = []
     for piece in pieces(pattern):
@@ -80,10 +80,10 @@ def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path 
 
 
 def pieces(pattern: str) -> list[str]:
-    """Return the pattern with its braces written out.
+    """Expand the braces of a pattern.
 
     Raises:
-        IrodoriError: they do not match.
+        IrodoriError: the braces are unbalanced.
     """
     try:
         return list(braceexpand(pattern, escape=False))
@@ -99,8 +99,8 @@ def glob_of(piece: str) -> str:
 
 
 def _paths(piece: str) -> tuple[list[Path], str]:
-    """Return the files that a glob matches, and where they were looked for."""
-    # Path.glob would match hidden files too, such as those that some systems leave in copies.
+    """Return the files that match a glob, and a note on where they were searched."""
+    # Path.glob would also match hidden files, which some systems add to copies.
     matches = sorted(Path(match) for match in glob.glob(glob_of(piece)))  # noqa: PTH207
     for match in matches:
         if match.is_dir():
@@ -111,16 +111,16 @@ def _paths(piece: str) -> tuple[list[Path], str]:
 
 
 def _urls(piece: str, names_in: Callable[[str], Iterable[str]]) -> tuple[list[str], str]:
-    """Return the files that a URL names, and where they were looked for."""
+    """Return the files that match a URL, and a note on where they were searched."""
     folder, name, _ = split(piece)
     wild = r"[*]" if is_web(piece) else r"[*?]"
     if re.search(wild, folder):
-        raise IrodoriError(f"{piece}: in a URL only the last part may hold a *")
+        raise IrodoriError(f"{piece}: only the last part of a URL may contain a *")
     if not name:
         raise IrodoriError(f"{piece} is a folder: name its shards, as in '{piece}*.tar'")
     if not re.search(wild, name):
         return [piece], ""
     found = matching(names_in(folder_of(piece)), name_of(piece).replace("[", "[[]"))
-    # As in a local glob, hidden files only match if they are meant.
+    # As in a local glob, hidden files only match explicitly.
     names = sorted(x for x in found if name.startswith(".") or not x.startswith("."))
     return [in_folder(folder_of(piece), x) for x in names], f"looked in {folder}/"

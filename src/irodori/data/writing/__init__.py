@@ -1,1 +1,1 @@
-"""Folders and published data sets → shards with an index; checking such shards."""
+"""Writing folders and published data sets as shards with an index, and verifying shards."""

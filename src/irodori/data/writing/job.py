@@ -1,4 +1,4 @@
-"""The whole job: from a source to shards with an index, resumed where it was interrupted."""
+"""The job that writes a source as shards with an index, and resumes after interruptions."""
 
 import json
 import os
@@ -52,10 +52,10 @@ from irodori.utils.progress import ProgressBar
 
 VAL_SHARE = 0.05
 CHUNK = 16
-"""Images that a worker process is given at a time."""
+"""Number of images per task of a worker process."""
 
 AHEAD = 4
-"""Tasks a worker that are under way or done before their results are asked for."""
+"""Number of tasks per worker that may be queued, running or finished but not yet consumed."""
 
 Row = tuple[str, ...]
 Task = TypeVar("Task")
@@ -64,12 +64,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of what was written and left out.
+    """Counts of written and rejected images.
 
     Attributes:
-        files: all that were seen; train + val + the reasons' counts.
-        reasons: how many files were left out by kind of reason.
-        duplicates: pictures that are equal or nearly equal to another one, which are kept.
+        files: number of files: train + val + rejected.
+        reasons: number of rejected files by kind of reason.
+        duplicates: number of images equal or nearly equal to another one; they are kept.
     """
 
     files: int
@@ -113,20 +113,20 @@ def write_source(
     jobs: int | None = None,
     report: Callable[[str], None] = print,
 ) -> Summary | None:
-    """Write a source as shards `train-NNNNNN.tar` and `val-NNNNNN.tar`, reports and an index.
+    """Write a source as shards `train-NNNNNN.tar` and `val-NNNNNN.tar`, with reports and an index.
 
-    The bytes depend on source, options and the versions of the libraries alone, not on `jobs`
-    (processes, None: as many as cores), nor on whether the work was interrupted. Returns None if
-    all of it was there already.
+    The bytes depend only on source, options and versions of libraries, not on `jobs` (number of
+    processes, by default the number of cores) or interruptions. Returns None if the output is
+    already complete.
 
     Raises:
-        IrodoriError: the source, the options or the output aren't fit for it.
+        IrodoriError: the source, the options or the output are invalid.
     """
     options.check()
     jobs = processes(jobs)
     source = read_source(source_path, layout)
     if source.has_split and options.val_share is not None:
-        raise IrodoriError(f"{source_path} has a split of its own: leave --val-share out")
+        raise IrodoriError(f"{source_path} already has a split: omit --val-share")
     report(
         f"layout {source.layout}: {len(source.entries):,} images, {len(source.classes):,} classes"
         + (", split as published" if source.has_split else "")
@@ -147,11 +147,11 @@ def write_source(
             return _write(_Job(source, output, options, jobs), job)
     except OSError as error:
         raise IrodoriError(
-            f"cannot write {error.filename or output}: {error.strerror}; make that possible and "
-            "give the same command again: finished shards stay"
+            f"cannot write {error.filename or output}: {error.strerror}; fix this and "
+            "repeat the command: finished shards are kept"
         ) from error
     except MemoryError as error:
-        raise IrodoriError("not enough memory: give the same command with fewer --jobs") from error
+        raise IrodoriError("not enough memory: repeat the command with fewer --jobs") from error
 
 
 def processes(jobs: int | None) -> int:
@@ -162,7 +162,7 @@ def processes(jobs: int | None) -> int:
 
 
 def describe(source: Source, options: Options) -> dict[str, Any]:
-    """Return all that the bytes depend on, without any path of this machine."""
+    """Return everything that the bytes depend on, without local paths."""
     val_share = options.val_share if options.val_share is not None else VAL_SHARE
     return {
         "command": "irodori shards write",
@@ -215,7 +215,7 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
     }
     if not counts[TRAIN]:
         raise IrodoriError(
-            f"no image of {source.root} is left for training: see {output / state.REJECTED_NAME}"
+            f"no image of {source.root} remains for training: see {output / state.REJECTED_NAME}"
         )
     reasons = Counter(reason.partition(":")[0] for _, reason in rejected)
     images = {
@@ -235,9 +235,9 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
 
 
 def _split(job: _Job) -> tuple[tuple[list[Entry], list[Entry]], list[Row]]:
-    """Return training and validation samples, and (path, its group) of each duplicate.
+    """Return training and validation samples, and (path, group) of each duplicate.
 
-    Which images go into which shard is settled here, before any is written.
+    The assignment of images to shards is fixed here, before any is written.
     """
     entries = job.source.entries
     share = job.options.val_share if job.options.val_share is not None else VAL_SHARE
@@ -256,7 +256,7 @@ def _split(job: _Job) -> tuple[tuple[list[Entry], list[Entry]], list[Row]]:
 
 
 def _write_shard(path: Path, outcomes: Iterable[tuple[Entry, Prepared | str]]) -> state.Record:
-    """Write the images that a shard can take."""
+    """Write the accepted images of a shard."""
     rejected: list[tuple[str, str]] = []
 
     def kept() -> Iterator[tuple[Entry, Prepared]]:
@@ -280,16 +280,16 @@ def _write_shard(path: Path, outcomes: Iterable[tuple[Entry, Prepared | str]]) -
 def ordered_results(
     function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
 ) -> Generator[Result, None, None]:
-    """Yield `function` of each task, in order, from `jobs` processes; 1: from this process.
+    """Yield `function(task)` for each task, in order, from `jobs` processes (1: this process).
 
     Raises:
         IrodoriError: a worker process died.
-        Exception: what `function` raises.
+        Exception: any exception of `function`.
     """
     if jobs == 1:
         yield from map(function, tasks)
         return
-    # Spawned: a fork of a process with threads may hang.
+    # Spawned, since forking a process with threads may hang.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start)
     waiting: deque[Future[Result]] = deque()
     try:
@@ -301,7 +301,7 @@ def ordered_results(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise IrodoriError(
-            "a worker process died, perhaps for want of memory: give the same command again, "
+            "a worker process died, perhaps for lack of memory: repeat the command "
             "with fewer --jobs"
         ) from error
     finally:
@@ -309,15 +309,15 @@ def ordered_results(
 
 
 def _start() -> None:
-    # Ctrl-C reaches all processes of a terminal; the parent decides what it means.
+    # Ctrl-C reaches all processes of a terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Pillow warns of large pictures and odd EXIF; what matters becomes a reason.
+    # Pillow warns of large images and unusual EXIF; relevant problems become reasons.
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End a worker whose parent was killed; it would wait for tasks for ever."""
+    """Exit if the parent was killed; the worker would wait for tasks forever."""
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,7 +1,7 @@
-"""The layouts of sources, and their detection.
+"""Layouts of sources, and their detection.
 
-Class folders, lists in CSV; and Places365, Places205 and ImageNet as they come out of their
-archives.
+Supported are class folders, CSV files, and the unpacked archives of Places365, Places205 and
+ImageNet.
 """
 
 import csv
@@ -40,21 +40,21 @@ _PLACES: dict[str, tuple[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
         {TRAIN: ("train_places205.csv", _IMAGES_205), VAL: ("val_places205.csv", _IMAGES_205)},
     ),
 }
-"""The list of class names, and of each side the list of images and the folders it may lie in."""
+"""The list of class names, and for each split the list of images and its possible folders."""
 _KAGGLE = "ILSVRC/Data/CLS-LOC"
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
 def read_source(path: Path, layout: str | None = None) -> Source:
-    """List a source's images; `layout` forces how it is read.
+    """List the images of a source; `layout` overrides the detected one.
 
     Raises:
-        IrodoriError: the path isn't there, the layout is unknown or doesn't fit, or there are no
-            images.
+        IrodoriError: the path doesn't exist, the layout is unknown or doesn't match, or there are
+            no images.
     """
     path = Path(path).expanduser().absolute()
     if not path.exists():
-        raise IrodoriError(f"there is no {path}: correct the path of the source")
+        raise IrodoriError(f"{path} does not exist: correct the path of the source")
     if layout is None:
         layout = next(name for name, (fits, _) in LAYOUTS.items() if fits(path))
     elif layout not in LAYOUTS:
@@ -68,9 +68,9 @@ def read_source(path: Path, layout: str | None = None) -> Source:
 
 
 def read_folders(root: Path) -> Source:
-    """Read class folders; a nested one is a class of its own, named by its path.
+    """Read class folders; a nested folder is a separate class, named by its path.
 
-    A folder that holds nothing but images has no classes.
+    A folder that contains only images has no classes.
 
     Raises:
         IrodoriError: there are images beside the class folders.
@@ -82,27 +82,27 @@ def read_folders(root: Path) -> Source:
         refuse_beside_folders(root, [path for path in images if "/" not in path])
     nested = [name for name in classes if "/" in name]
     more = f" and {len(nested) - 1:,} more" if len(nested) > 1 else ""
-    notes = (f"nested folders are classes of their own: {nested[0]}{more}",) if nested else ()
+    notes = (f"nested folders are separate classes: {nested[0]}{more}",) if nested else ()
     ids = {"": NO_CLASS, **{name: number for number, name in enumerate(classes)}}
     entries = [Entry(path, ids[folder]) for path, folder in zip(images, folders, strict=True)]
     return Source("folders", root, entries, tuple(classes), others, notes)
 
 
 def read_csv(path: Path) -> Source:
-    """Read a CSV with the header `path,label`, paths relative to the CSV's folder.
+    """Read a CSV with the header `path,label`; paths are relative to the CSV's folder.
 
-    An empty label, or no such column, is no class. With a column `split` each row says train or
-    val. Class names are sorted, whole numbers by their value.
+    An empty label or a missing column means no class. A column `split` must contain train or val.
+    Class names are sorted, integers by value.
 
     Raises:
-        IrodoriError: a line isn't like that; the message names it.
+        IrodoriError: a line is invalid; the message names it.
     """
     rows: list[tuple[str, str, str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if "path" not in (reader.fieldnames or ()):
-                raise IrodoriError(f"{path}: no column 'path': its first line is path,label")
+                raise IrodoriError(f"{path}: no column 'path': the first line must be path,label")
             has_split = "split" in (reader.fieldnames or ())
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
@@ -128,23 +128,23 @@ def read_csv(path: Path) -> Source:
 
 
 def is_places(root: Path, layout: str) -> bool:
-    """Return whether a list of this version of Places lies there."""
+    """Return whether a folder contains a list of this version of Places."""
     categories, sides = _PLACES[layout]
     return any(_find(root, name) for name in (categories, *(name for name, _ in sides.values())))
 
 
 def read_places(root: Path, layout: str) -> Source:
-    """Read a version of Places as downloaded: images, such as `data_256/a/abbey/….jpg`, and lists.
+    """Read a version of Places as downloaded: lists, and images such as `data_256/a/abbey/….jpg`.
 
-    What is there of training and validation is taken. Without the list of class names they are
-    those of the images' folders.
+    Training and validation images are read if they exist. Without a list of class names, the names
+    of the images' folders are used.
     """
     categories, sides = _PLACES[layout]
     rows: list[tuple[str, int, str]] = []
     for split, (name, folders) in sides.items():
         folder, listed = _existing(root, folders), _find(root, name)
         if folder is not None and listed is None:
-            raise IrodoriError(f"{root}: {folder}/ is there, but not its list {name}: add it")
+            raise IrodoriError(f"{root}: {folder}/ exists, but its list {name} is missing: add it")
         if folder is not None and listed is not None:
             rows += [(f"{folder}/{path}", label, split) for path, label in _pairs(listed)]
     if not rows:
@@ -166,15 +166,15 @@ def read_places(root: Path, layout: str) -> Source:
 
 
 def is_imagenet(root: Path) -> bool:
-    """Return whether there are `train/` and `val/`, there or where Kaggle's archive has them."""
+    """Return whether `train/` and `val/` exist, also within the layout of Kaggle's archive."""
     return _imagenet_prefix(root) is not None
 
 
 def read_imagenet(root: Path) -> Source:
-    """Read `train/<class>/….JPEG` and `val/`, in class folders or flat with the published truth.
+    """Read `train/<class>/….JPEG` and `val/`, in class folders or flat with the published labels.
 
-    The truth of a flat `val/` is LOC_val_solution.csv, or ILSVRC2012_validation_ground_truth.txt
-    with map_clsloc.txt, which says what its numbers mean.
+    Labels of a flat `val/` come from LOC_val_solution.csv, or from
+    ILSVRC2012_validation_ground_truth.txt with map_clsloc.txt, which maps its numbers to classes.
     """
     prefix = _imagenet_prefix(root)
     if prefix is None:
@@ -190,7 +190,9 @@ def read_imagenet(root: Path) -> Source:
     for path in flat:
         stem = path.rpartition("/")[2].partition(".")[0]
         if stem not in truth:
-            raise IrodoriError(f"{path} is not in the published truth: remove or sort it in")
+            raise IrodoriError(
+                f"{path} has no published label: remove it, or move it to a class folder"
+            )
         class_of[path] = truth[stem]
     classes = tuple(sorted(set(class_of.values())))
     ids = {name: number for number, name in enumerate(classes)}
@@ -210,7 +212,7 @@ def _imagenet_prefix(root: Path) -> str | None:
 
 
 def _truth(root: Path) -> dict[str, str]:
-    """Return the class of each validation image by its file's stem."""
+    """Return the class of each validation image by file stem."""
     solution = _find(root, "LOC_val_solution.csv")
     if solution is not None:
         rows = csv.reader(line for _, line in read_lines(solution))
@@ -219,7 +221,7 @@ def _truth(root: Path) -> dict[str, str]:
     numbers, meaning = _find(root, _TRUTH), _find(root, "map_clsloc.txt")
     if numbers is None or meaning is None:
         raise IrodoriError(
-            f"{root}: the validation images lie in no class folders and their truth is missing: "
+            f"{root}: the validation images are not in class folders and have no labels: "
             f"add LOC_val_solution.csv, or {_TRUTH} and map_clsloc.txt, or sort them into folders"
         )
     class_ids = {line.split()[1]: line.split()[0] for _, line in read_lines(meaning)}
@@ -230,14 +232,14 @@ def _truth(root: Path) -> dict[str, str]:
 
 
 def _find(root: Path, name: str) -> Path | None:
-    """Return a list of that name in the root or in the folder that its archive makes."""
-    # Nothing deeper: looking through class folders of millions of files would take minutes.
+    """Return the path of a list in the root or in the folder that its archive creates."""
+    # Not recursive: searching class folders with millions of files would take minutes.
     found = (path for x in ("", "*/", "*/data/") for path in sorted(root.glob(x + name)))
     return next(found, None)
 
 
 def _existing(root: Path, folders: Sequence[str]) -> str | None:
-    """Return the one of these folders that is there. Raises IrodoriError for several."""
+    """Return the existing one of several folders. Raises IrodoriError if several exist."""
     found = [name for name in folders if (root / name).is_dir()]
     if len(found) > 1:
         raise IrodoriError(
@@ -248,7 +250,7 @@ def _existing(root: Path, folders: Sequence[str]) -> str | None:
 
 
 def _pairs(listed: Path) -> list[tuple[str, int]]:
-    """Return the path and the class id of each line, "a/abbey/x.jpg 0" or with a comma."""
+    """Return path and class id of each line, such as "a/abbey/x.jpg 0", or comma-separated."""
     pairs = []
     for number, line in read_lines(listed):
         match = re.fullmatch(r"(.+?)[\s,]+(\d+)", line)
@@ -261,7 +263,7 @@ def _pairs(listed: Path) -> list[tuple[str, int]]:
 
 
 def _class_name(path: str) -> str:
-    """Return "abbey" for "a/abbey": the first letter is only a folder."""
+    """Return "abbey" for "a/abbey", whose first letter is only a folder."""
     match = re.search(r"(?:^|/)[a-z]/(.+)", path)
     return match[1] if match else path
 
@@ -275,4 +277,4 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Source]]] = {
     "imagenet": (is_imagenet, read_imagenet),
     "folders": (Path.is_dir, read_folders),
 }
-"""The test and the reader of each layout; the first that fits is taken."""
+"""Test and reader of each layout, in order of detection."""

@@ -1,4 +1,4 @@
-"""Preparing one image for a shard: it is copied, converted or rejected."""
+"""Preparing an image for a shard: copy, convert or reject it."""
 
 import hashlib
 import importlib
@@ -19,33 +19,33 @@ from irodori.imageio.kinds import kind_by_content
 from irodori.utils.errors import IrodoriError, check_range, one_line
 
 QUALITY = 95
-"""JPEG quality of what is encoded, with chrominance, which is what is learned, at full resolution.
+"""JPEG quality of converted images, without chroma subsampling, since chrominance is the target.
 
-Measured on the sample's photographs, halved in size: 4:4:4 at 95 changes a*b* by 0.74 (RMS) for
-13.9 KB a photograph; 4:2:0 at the same quality by 1.98, as much as 4:4:4 at 75, for 11.5 KB."""
+Measured on the sample's photographs at half size: 4:4:4 at 95 changes a*b* by 0.74 (RMS) with 13.9
+KB per photograph; 4:2:0 at the same quality by 1.98, like 4:4:4 at 75, with 11.5 KB."""
 
 MAX_PIXELS = 1 << 28
-"""Larger pictures are rejected: a few bytes can claim any size, and decoding takes 4 bytes each."""
+"""Largest number of pixels; each takes 4 bytes to decode, and headers can claim any size."""
 
 NEAR_GRAY = "near-gray"
 TILES = 4
-"""Pictures are compared by the mean colors of TILES×TILES tiles."""
+"""Fingerprints have the mean colors of TILES×TILES tiles."""
 
-_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # what is copied
+_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # formats that are copied
 _ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options that, with the source, decide the bytes that are written.
+    """Options that, together with the source, determine the written bytes.
 
     Attributes:
-        size: the short side in pixels that larger images are scaled down to.
-        near_gray: images whose `colorfulness` is below are left out; 0 keeps all.
-        decode: False copies what fits by its header without looking at its pixels.
-        val_share: of each class, for validation; None: 0.05, or the published split.
-        shard_samples: images a shard, about.
-        seed: of the order.
+        size: short side in pixels to which larger images are scaled down.
+        near_gray: images with a lower `colorfulness` are rejected; 0 keeps all.
+        decode: False copies images that fit according to their header, without decoding them.
+        val_share: share of each class for validation; None: 0.05, or the published split.
+        shard_samples: approximate number of images per shard.
+        seed: seed of the order.
     """
 
     size: int = 256
@@ -56,28 +56,28 @@ class Options:
     seed: int = 0
 
     def check(self) -> None:
-        """Raise IrodoriError for what is out of range."""
+        """Raise IrodoriError for values out of range."""
         check_range("--size", self.size, 16, 16384)
         check_range("--near-gray", self.near_gray, 0, 128)
         check_range("--val-share", self.val_share or 0, 0, 0.9)
         check_range("--shard-samples", self.shard_samples, 1, 1_000_000)
         if not self.decode and self.near_gray:
-            raise IrodoriError("--no-decode sees no colors: give --near-gray 0 with it")
+            raise IrodoriError("--no-decode can't detect near-gray images: add --near-gray 0")
 
 
 class Prepared(NamedTuple):
-    """An upright 8-bit RGB image as it goes into a shard; suffix: jpg, png or webp."""
+    """An upright 8-bit RGB image for a shard; suffix: jpg, png or webp."""
 
     content: bytes
     suffix: str
 
 
 class RejectedError(Exception):
-    """Why an image is left out; what stands before a colon is the kind of reason."""
+    """Raised for a rejected image; the kind of reason precedes the colon in the message."""
 
 
 def prepare_files(root: Path, options: Options, paths: Sequence[str]) -> list[Prepared | str]:
-    """Return `prepare` of files below a root, or the reasons why they are left out."""
+    """Return `prepare` for files below a root, or the reasons why they are rejected."""
     return [_prepare_file(root / path, options) for path in paths]
 
 
@@ -93,7 +93,7 @@ def _prepare_file(path: Path, options: Options) -> Prepared | str:
 
 
 def fingerprint_files(root: Path, options: Options, paths: Sequence[str]) -> list[bytes]:
-    """Return `fingerprint` of files below a root; none for those that can't be read."""
+    """Return `fingerprint` for files below a root; empty for unreadable ones."""
     prints = []
     for path in paths:
         try:
@@ -104,13 +104,13 @@ def fingerprint_files(root: Path, options: Options, paths: Sequence[str]) -> lis
 
 
 def prepare(content: bytes, options: Options) -> Prepared:
-    """Return what a shard holds of an image file's bytes.
+    """Prepare an image file for a shard.
 
-    Upright 8-bit RGB files (JPEG, PNG, WebP) in sRGB that are not too large stay as they are, byte
-    for byte. All others become JPEG.
+    Upright 8-bit RGB files (JPEG, PNG, WebP) in sRGB that are not too large are copied byte for
+    byte. All others are converted to JPEG.
 
     Raises:
-        RejectedError: it can't be read, or is transparent, animated, enormous or near-gray.
+        RejectedError: it can't be read, or is transparent, animated, too large or near-gray.
     """
     if not content:
         raise RejectedError("empty file")
@@ -123,16 +123,16 @@ def prepare(content: bytes, options: Options) -> Prepared:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels") from None
     except (RejectedError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises many kinds
+    except Exception as error:  # Pillow raises many exceptions
         reason = one_line(error)
         cut = "truncated" in reason.lower()
         raise RejectedError("truncated" if cut else f"damaged: {reason}") from None
 
 
 def fingerprint(content: bytes, decode: bool) -> bytes:
-    """Return 48 bytes that differ little between nearly equal pictures; none for unreadable ones.
+    """Return 48 bytes that are similar for nearly equal images; empty for unreadable ones.
 
-    They are the mean colors of 4×4 tiles, or, without decoding, a hash of the file.
+    They are the mean colors of 4×4 tiles or, without decoding, a hash of the file.
     """
     if not decode:
         return hashlib.blake2b(content, digest_size=TILES * TILES * 3).digest()
@@ -141,15 +141,15 @@ def fingerprint(content: bytes, decode: bool) -> bytes:
             image.draft("RGB", (64, 64))
             tiles = image.convert("RGB").resize((TILES, TILES), Image.Resampling.BOX)
             return _upright(tiles, image.getexif().get(_ORIENTATION)).tobytes()
-    except Exception:  # `prepare` says what is wrong with it
+    except Exception:  # reported by `prepare`
         return b""
 
 
 def colorfulness(image: Image.Image) -> float:
-    """Return how far from gray a picture is: the root mean squared distance of (Cb, Cr) from gray.
+    """Return the root mean squared distance of (Cb, Cr) from gray, in 8-bit levels.
 
-    In levels of 255 (JPEG's Y'CbCr), over 64×64 of the picture's pixels: drawn and not averaged,
-    which would take its colors away from a fine pattern.
+    Measured in JPEG's Y'CbCr on a 64×64 subsample of pixels; averaging would remove the colors of
+    fine patterns.
     """
     sample = image.resize((64, 64), Image.Resampling.NEAREST).convert("YCbCr")
     counts = np.array(sample.histogram()[256:]).reshape(2, 256)
@@ -158,7 +158,7 @@ def colorfulness(image: Image.Image) -> float:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Return Pillow's names of the formats that are read, HEIF only with the extra "heif"."""
+    """Return Pillow's names of the supported formats; HEIF only with the extra "heif"."""
     formats = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
@@ -173,13 +173,13 @@ def _unidentified(content: bytes) -> str:
         return "damaged: its header"
     if kind == "HEIF":
         return "HEIC, which needs an extra: pip install 'irodori[heif]'"
-    return "no image of a known kind"
+    return "not an image of a known kind"
 
 
 def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
-    # Both may hold further pictures, such as previews.
+    # Both may contain further images, such as previews.
     if image.format not in ("MPO", "HEIF") and getattr(image, "n_frames", 1) > 1:
-        raise RejectedError("animated or of several pages")
+        raise RejectedError("animated or with several pages")
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise RejectedError(f"too large: more than {MAX_PIXELS} pixels")
@@ -203,15 +203,15 @@ def _prepare(image: Image.Image, content: bytes, options: Options) -> Prepared:
 def _is_8bit_rgb(image: Image.Image, content: bytes) -> bool:
     if image.mode != "RGB" or image.format not in _SUFFIXES or "transparency" in image.info:
         return False
-    # Pillow opens 16-bit PNGs as RGB too; the depth stands in the header, always the first chunk.
+    # Pillow also opens 16-bit PNGs as RGB; the bit depth is in the header, always the first chunk.
     return image.format != "PNG" or content[24] == 8
 
 
 def _converted(image: Image.Image, options: Options) -> Image.Image:
-    """Return the picture upright in sRGB, the short side at most `size`."""
+    """Return the image upright and in sRGB, with a short side of at most `size`."""
     scale = min(1.0, options.size / min(image.size))
-    # A JPEG decoder leaves out what is not needed for a half, a quarter or an eighth of the size.
-    # Twice the wanted one is kept, so that the filter below still decides how it looks.
+    # JPEG decoders can decode at 1/2, 1/4 or 1/8 of the size. Twice the target size is kept for the
+    # antialiasing filter below.
     width, height = (max(1, round(side * scale)) for side in image.size)
     image.draft(None, (2 * width, 2 * height))
     profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION)
@@ -225,14 +225,14 @@ def _converted(image: Image.Image, options: Options) -> Image.Image:
 
 
 def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
-    """Turn a picture as EXIF says, and leave out the info of the file that it was made of."""
+    """Apply the EXIF orientation, and remove the metadata of the original file."""
     image.info.clear()
     image.getexif()[_ORIENTATION] = orientation
     return ImageOps.exif_transpose(image)
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Return the picture in mode RGB, L or CMYK, or raise RejectedError for transparent pixels."""
+    """Return the image in mode RGB, L or CMYK; raise RejectedError for transparent pixels."""
     mode = image.mode
     if mode == "F":
         raise RejectedError("floating-point pixels")

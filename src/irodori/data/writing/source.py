@@ -1,4 +1,4 @@
-"""Sources of shards: image files with their class, their side of the split, and their order."""
+"""Sources of shards: image files with class and split, shuffled and assigned to shards."""
 
 import hashlib
 import math
@@ -23,28 +23,28 @@ TRAIN, VAL = "train", "val"
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".avif", ".heic", ".heif"),
-    # Pictures that aren't read, so that they are named as rejected.
+    # Images that aren't supported are listed, so that they are reported as rejected.
     *(".jp2", ".jxl"),
 )
-"""Suffixes of image files. The bytes of a file say which kind it is."""
+"""Suffixes of image files; the actual format is detected by content."""
 
 _PARENTS = re.compile(r"/?(\.\./)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NEAR = 6.0
-"""Pictures are near duplicates if their fingerprints differ by less, root mean square, of 255.
+"""Largest root mean squared difference of near duplicates' fingerprints, in 8-bit levels.
 
-Of the sample's 206 photographs, copies saved again at quality 20, scaled to a third or cropped by
-3 pixels a side differ from the original by 4 at most, and different ones by 17 at least."""
+For the sample's 206 photographs, copies saved at quality 20, scaled to a third or cropped by 3
+pixels per side differ from the original by at most 4, different photographs by at least 17."""
 AXES = 12
-"""Principal axes along which candidates are searched for: a tree of all 48 numbers is slow."""
+"""Number of principal components in the search tree: a tree of all 48 dimensions is slow."""
 
 
 class Entry(NamedTuple):
-    """An image file, relative to the source's root, with "/" between folders.
+    """An image file; its path is relative to the source's root, with "/" as separator.
 
     Attributes:
-        label: its class id, −1 for none.
-        split: "train" or "val" as published, "" if not given.
+        label: class id, −1 for none.
+        split: published split, "train" or "val"; "" if there is none.
     """
 
     path: str
@@ -54,12 +54,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A source's files, in its own order, and the names of its classes.
+    """The files of a source, in order, and its class names.
 
     Attributes:
-        layout: how it was read.
-        others: (path, reason) of files whose names are not those of images.
-        notes: what a reader of the source may not expect, a line each.
+        layout: name of the layout.
+        others: (path, reason) of files that are not images by name.
+        notes: remarks for the user, one line each.
     """
 
     layout: str
@@ -71,11 +71,11 @@ class Source:
 
     @property
     def has_split(self) -> bool:
-        """Whether the source itself says what is for validation."""
+        """Whether the source defines a validation split."""
         return any(entry.split for entry in self.entries)
 
     def digest(self) -> str:
-        """Return a checksum of files, classes and split, whatever the order and the root."""
+        """Return a checksum of files, classes and split, independent of order and root."""
         names = (*self.classes, "none")  # label −1
         lines = sorted(f"{e.path}\0{names[e.label]}\0{e.split}\n" for e in self.entries)
         digest = hashlib.sha256()
@@ -87,14 +87,14 @@ class Source:
 def images_and_others(
     root: Path, folder: str = ""
 ) -> tuple[list[str], tuple[tuple[str, str], ...]]:
-    """Return the image files below a folder by their names, and the other files with a reason."""
+    """Return the image files below a folder, by suffix, and the other files with a reason."""
     images: list[str] = []
     others: list[tuple[str, str]] = []
     for path in walk(root, folder):
         if path.lower().endswith(SUFFIXES):
             images.append(path)
         else:
-            others.append((path, "no image by its name"))
+            others.append((path, "not an image by its name"))
     return images, tuple(others)
 
 
@@ -104,17 +104,17 @@ def refuse_beside_folders(root: Path, paths: list[str]) -> None:
         more = f" and {len(paths) - 1:,} more lie" if len(paths) > 1 else " lies"
         raise IrodoriError(
             f"{root / paths[0]}{more} beside the class folders: move each into the folder of its "
-            "class, or all into a folder of their own, whose name becomes a class"
+            "class, or all into a separate folder, whose name becomes a class"
         )
 
 
 def key_of(path: str) -> str:
-    """Return the key of a file: its path without suffix, made fit for webdataset.
+    """Return the key of a file: its path without suffix, made valid for webdataset.
 
-    webdataset ends a key at the first dot of the last part and skips names that begin with
-    `__…__`; control characters would break lists of keys.
+    webdataset ends a key at the first dot of the last part and skips names that begin with `__…__`;
+    control characters would corrupt lists of keys.
     """
-    if path.startswith(("../", "/")):  # a CSV's images lie anywhere
+    if path.startswith(("../", "/")):  # a CSV's images may be anywhere
         path = _PARENTS.sub("", path, count=1)
     folder, slash, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
@@ -123,7 +123,7 @@ def key_of(path: str) -> str:
 
 
 def key_clashes(entries: Iterable[Entry]) -> list[str]:
-    """Return a line for each key that several files have."""
+    """Return a line for each key that several files share."""
     files: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         files[key_of(entry.path)].append(entry.path)
@@ -135,15 +135,15 @@ def key_clashes(entries: Iterable[Entry]) -> list[str]:
 
 
 def hash_of(text: str) -> bytes:
-    """Return 8 bytes that are as good as random, and the same everywhere."""
+    """Return an 8-byte hash that is the same on all machines."""
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
 def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
-    """Return for each picture the position of the first one of its group.
+    """Return for each image the index of the first one in its group.
 
-    A group's pictures are equal or near duplicates, directly or by way of others of the group.
-    Those with an empty fingerprint are alone.
+    A group consists of equal or nearly equal images (transitively). Images with an empty
+    fingerprint form their own groups.
     """
     groups = list(range(len(fingerprints)))
     known = [i for i, fingerprint in enumerate(fingerprints) if fingerprint]
@@ -167,9 +167,9 @@ def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
 
 
 def validation_count(samples: int, share: float) -> int:
-    """Return how many of a class's samples validate: its share, rounded.
+    """Return the number of validation samples of a class: its share, rounded.
 
-    If the share is not 0, a class of two or more has at least one on each side.
+    Unless the share is 0, a class of two or more has at least one sample on each side.
     """
     if share == 0 or samples < 2:
         return 0
@@ -179,16 +179,16 @@ def validation_count(samples: int, share: float) -> int:
 def split(
     entries: Sequence[Entry], share: float, groups: Sequence[int]
 ) -> tuple[list[Entry], list[Entry]]:
-    """Return training and validation samples: of each class those with the smallest hashes.
+    """Split samples into training and validation (those with the smallest hashes in each class).
 
-    A group of duplicates counts with the class of its first one, and stays on one side. The hash
-    is of the key alone, so a photo that is added moves at most one other of its class to the other
-    side, and no seed moves any. A published split is kept as it is.
+    A group of duplicates belongs to the class of its first sample and stays on one side. The hash
+    depends only on the key, so an added photo moves at most one other of its class to the other
+    side, and the seed has no influence. A published split is kept.
 
     Args:
         entries: the samples.
-        share: of each class, for validation.
-        groups: a number for each sample, the same for duplicates.
+        share: share of each class for validation.
+        groups: group number of each sample, equal for duplicates.
     """
     if any(entry.split for entry in entries):
         return (
@@ -219,12 +219,12 @@ def split(
 
 
 def shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
-    """Return the samples in an order that the seed and the keys decide, across classes."""
+    """Return the samples of all classes in an order determined by the seed and the keys."""
     return sorted(entries, key=lambda entry: hash_of(f"{seed} {key_of(entry.path)}"))
 
 
 def dealt(entries: Sequence[Entry], per_shard: int) -> list[Sequence[Entry]]:
-    """Return runs of about `per_shard`: as few as that takes, their sizes one apart at most."""
+    """Divide samples into shards of about `per_shard`, with sizes that differ by at most one."""
     count = math.ceil(len(entries) / per_shard)
     bounds = [len(entries) * number // count for number in range(count + 1)] if count else [0]
     return [entries[a:b] for a, b in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""The state of an unfinished output, from which the same command resumes it."""
+"""The state of an unfinished output, from which repeating the command resumes."""
 
 import json
 import shutil
@@ -13,17 +13,17 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.files import lock, write_json
 
 UNFINISHED = ".unfinished"
-"""The folder in the output that holds the job, its split, and a record of each finished shard."""
+"""Folder in the output with the job, its split, and a record of each finished shard."""
 JOB, SPLIT = "job.json", "split.json"
 REJECTED_NAME, DUPLICATES_NAME = "rejected.csv", "duplicates.csv"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A finished shard (None if no image is left), and the images that were left out.
+    """A finished shard (None if no image was accepted) and its rejected images.
 
     Attributes:
-        rejected: (path, reason) of each.
+        rejected: (path, reason) of each rejected image.
     """
 
     shard: Shard | None
@@ -32,10 +32,10 @@ class Record:
 
 @contextmanager
 def locked(output: Path) -> Iterator[None]:
-    """Lock an output folder; where no job is left to resume, remove what only resuming needs.
+    """Lock an output folder; remove the state at the end unless a job remains to be resumed.
 
     Raises:
-        IrodoriError: another process writes there.
+        IrodoriError: another process is writing to the folder.
     """
     folder = output / UNFINISHED
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,37 +48,37 @@ def locked(output: Path) -> Iterator[None]:
 
 
 def is_finished(output: Path, job: Mapping[str, Any]) -> bool:
-    """Return whether all shards of this job stand there already.
+    """Return whether the output already contains all shards of this job.
 
     Raises:
-        IrodoriError: the output holds those of another job.
+        IrodoriError: the output contains the shards of another job.
     """
     if not (output / INDEX_NAME).exists():
         return False
     made_by = read_index(output).made_by
-    # Other versions of the libraries are no reason to write what is there once more.
+    # Other versions of libraries don't require writing existing shards again.
     wanted = {group: job[group] for group in ("source", "options")}
     _refuse_difference(output, "holds shards", made_by, wanted)
     return True
 
 
 def resume_or_begin(output: Path, job: Mapping[str, Any]) -> bool:
-    """Make the output ready for this job; return whether an interrupted one is resumed.
+    """Prepare the output for this job; return whether an interrupted one is resumed.
 
     Raises:
-        IrodoriError: it holds another unfinished job, or files that this one would overwrite.
+        IrodoriError: the output has another unfinished job, or files that would be overwritten.
     """
     path = output / UNFINISHED / JOB
     if not path.exists():
         clashes = [*output.glob("*.tar"), output / REJECTED_NAME, output / DUPLICATES_NAME]
         clash = next((path for path in sorted(clashes) if path.exists()), None)
         if clash is not None:
-            raise IrodoriError(f"{clash} is there already: choose another folder for the shards")
+            raise IrodoriError(f"{clash} already exists: choose another folder for the shards")
         write_json(path, job)
         return False
     wanted = {group: job[group] for group in ("source", "options", "libraries")}
     _refuse_difference(output, "holds an unfinished job", json.loads(path.read_bytes()), wanted)
-    # A killed process leaves its unfinished files.
+    # Unfinished files of a killed process.
     for folder in (output, path.parent):
         for part in folder.glob(".*.part"):
             part.unlink()
@@ -86,13 +86,13 @@ def resume_or_begin(output: Path, job: Mapping[str, Any]) -> bool:
 
 
 def write_record(output: Path, name: str, record: Record) -> None:
-    """Note that a shard is done; it must have its final name already."""
+    """Record that a shard is finished; it must already have its final name."""
     shards = [] if record.shard is None else [record.shard]
     write_index(output / UNFINISHED, shards, (), {"rejected": record.rejected}, f"{name}.json")
 
 
 def read_record(output: Path, name: str) -> Record | None:
-    """Return what was noted of a shard; None if it isn't done, or has changed since."""
+    """Return the record of a shard; None if it is unfinished or has changed since."""
     path = output / UNFINISHED / f"{name}.json"
     if not path.exists():
         return None
@@ -115,6 +115,6 @@ def _refuse_difference(
     ]
     if different:
         raise IrodoriError(
-            f"{output} {holds} of other settings or another source ({', '.join(different)}): "
-            "give the same ones, or choose another folder"
+            f"{output} {holds} with other settings or another source ({', '.join(different)}): "
+            "use the same ones, or choose another folder"
         )

@@ -1,4 +1,4 @@
-"""Checking a set of shards against its index."""
+"""Verifying a set of shards against its index."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,12 @@ from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressBar
 
 NAMED = 20
-"""Largest number of keys named in a line."""
+"""Largest number of keys named in a message."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Problems, a line each, in the order of the index; and how much was checked."""
+    """Problems (one line each, in index order), and the numbers of checked shards and images."""
 
     problems: tuple[str, ...]
     damaged: int
@@ -33,15 +33,15 @@ def verify(folder: Path, jobs: int) -> Verdict:
     """Compare every shard of a folder with `index.json`: bytes, images, keys and labels.
 
     Args:
-        folder: only files in it are opened.
-        jobs: threads; hashing leaves Python's lock to others.
+        folder: folder of the shards; no other files are opened.
+        jobs: number of threads; hashing releases the GIL.
 
     Raises:
-        IrodoriError: there is no index, or it is damaged.
+        IrodoriError: the index is missing or damaged.
     """
     folder = Path(folder).expanduser().absolute()
     if not (folder / INDEX_NAME).is_file() and (folder / UNFINISHED).is_dir():
-        raise IrodoriError(f"{folder} is unfinished: give the same `irodori shards write` again")
+        raise IrodoriError(f"{folder} is unfinished: repeat the command `irodori shards write`")
     index = read_index(folder)
     lines: list[str] = []
     damaged = 0
@@ -76,7 +76,7 @@ def _problems(shard: Shard, classes: int) -> Iterator[str]:
     if wrong.size:
         yield f"damaged images: {_keys(shard, wrong)}"
     elif shard.sha256 and sha256 != shard.sha256:
-        yield "its sha256 is not that of the index"
+        yield "its sha256 differs from the index"
     beyond = np.flatnonzero(shard.labels >= classes)
     if beyond.size:
         yield f"a class id beyond {classes - 1} in the index: {_keys(shard, beyond)}"
@@ -88,7 +88,7 @@ def _problems(shard: Shard, classes: int) -> Iterator[str]:
     ours, theirs = _rows(found), _rows(shard)
     if ours != theirs:
         different = sorted({row[0] for row in set(ours) ^ set(theirs)})
-        yield f"its keys, labels or offsets are not those of the index: {_listed(different)}"
+        yield f"its keys, labels or offsets differ from the index: {_listed(different)}"
 
 
 def _rows(shard: Shard) -> list[tuple[str, int, int, int]]:

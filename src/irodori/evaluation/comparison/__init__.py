@@ -1,1 +1,1 @@
-"""Comparing runs photograph by photograph: statistics, plots, pictures, and a report of them."""
+"""Comparing runs photograph by photograph: statistics, plots, pictures and a report."""

@@ -1,4 +1,4 @@
-"""The metrics of all variants on the photographs that all of them have measured."""
+"""Alignment of all variants' metrics on their common photographs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from irodori.metrics.catalog import MAIN, WEIGHT, MetricInfo
 from irodori.utils.errors import IrodoriError
 
 SAME_GRAY = 0.05
-"""ab units by which the error of a photograph's gray version may differ between machines."""
+"""Tolerance in ab units of the gray version's error, which differs between machines."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Aligned:
     keys: pd.Index
     """The keys of N photographs, sorted."""
     scenes_N: npt.NDArray[np.str_]
-    """Their scenes; empty where none is known."""
+    """The scenes of the photographs; "" if unknown."""
     metrics: tuple[MetricInfo, ...]
-    """The metrics, in the catalog's order: the first of K columns of numbers."""
+    """The metrics, in the catalog's order; the first of the K columns of values."""
     distances: Mapping[str, int]
-    """The columns after them: the distance from 0 of metrics that are best near it, by name."""
+    """The columns after them, by metric name: distances from 0 of metrics that are best near 0."""
     weights_NK: Floats
-    """The weight of each photograph in the mean; 0 where the metric isn't defined for everybody."""
+    """Weight of each photograph in the mean; 0 if the metric is undefined for some variant."""
     strata: Mapping[str, Sequence[Stratum]]
-    """Strata of each variant and reference, by name; NaN where it has no such metric."""
+    """Strata of each variant and reference, by name; NaN for missing metrics."""
     measured: Mapping[str, int]
-    """Photographs that a variant has measured, common or not."""
+    """Number of photographs measured by each variant, including those that others lack."""
 
 
 def align(variants: Sequence[Variant]) -> Aligned:
-    """Bring the photographs of all variants into one order.
+    """Align the photographs of all variants.
 
     Raises:
-        IrodoriError: they have no photograph in common, keys mean different photographs, or a
-            variant has measured a photograph in two folds.
+        IrodoriError: there is no common photograph, a key refers to different photographs, or a
+            variant measured a photograph in two folds.
     """
     runs = [run for variant in variants for run in variant.runs]
     refuse_different_photographs(runs)
@@ -78,7 +78,7 @@ def align(variants: Sequence[Variant]) -> Aligned:
                 values_SnK = np.stack([columns(table, common) for table in seeds])
                 strata[variant.name].append(Stratum(keys.get_indexer(common), values_SnK))
     photographs = pd.concat(tables).groupby("key").first().reindex(keys)
-    # Their own colorfulness is that of any pictures less the pictures' difference to it.
+    # Colorfulness of the true photographs: that of any pictures minus its difference.
     others = {
         TRUE: pd.DataFrame(
             {
@@ -104,7 +104,7 @@ def align(variants: Sequence[Variant]) -> Aligned:
     for parts in strata.values():
         for stratum in parts:
             values_nK = stratum.values_SNK.mean(0)
-            # A metric that this variant has for no photograph takes none from the others.
+            # A metric that this variant lacks entirely doesn't exclude photographs for the others.
             defined_nK = np.isfinite(values_nK) | ~np.isfinite(values_nK).any(0)
             weights_NK[stratum.photographs] *= defined_nK
     distances = {names[k]: column for column, k in enumerate(near, len(names))}
@@ -118,7 +118,7 @@ def _common(indexes: Iterable[pd.Index]) -> pd.Index:
 
 
 def _covered(variant: Variant) -> pd.Index:
-    """Return the keys that every seed of a fold has measured."""
+    """Return the keys that every seed of a fold measured."""
     keys_of = {
         fold: _common(variant.photographs(run).index for run in runs)
         for fold, runs in variant.folds().items()
@@ -127,13 +127,13 @@ def _covered(variant: Variant) -> pd.Index:
         if not (both := keys_of[one].intersection(keys_of[other])).empty:
             raise IrodoriError(
                 f"{both[0]} was measured by folds {one} and {other} of {variant.name}: one of"
-                " them may have been trained on it; compare runs of one division into folds"
+                " them may have been trained on it; compare runs with the same folds"
             )
     return pd.Index([key for keys in keys_of.values() for key in keys], dtype=str)
 
 
 def refuse_different_photographs(runs: Iterable[Run]) -> None:
-    """Raise IrodoriError if a key means photographs of different sizes or colors."""
+    """Raise IrodoriError if a key refers to photographs of different sizes or colors."""
     tables = []
     for run in runs:
         table = run.rows.get("gray", run.rows[run.row])

@@ -1,4 +1,4 @@
-"""Comparing the runs in folders."""
+"""Comparing runs: estimates, intervals and tests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ OF_THE_DATA = (
     *("shards", "samples", "evaluated", "mean_color", "checkpoint", "predictions", "truth"),
     "judged",  # what older versions called "evaluated"
 )
-"""Entries of a protocol that say which photographs were measured, not how."""
+"""Entries of a protocol that describe which photographs were measured, not how."""
 
 
 def compare(
@@ -49,16 +49,16 @@ def compare(
     """Compare the runs in these folders.
 
     Args:
-        folders: of runs, evaluations and sweeps.
-        row: last or best.
-        metric: name of the metric that the answer is about.
-        report: takes what is being done.
+        folders: folders of runs, evaluations and sweeps.
+        row: checkpoints to compare, "last" or "best".
+        metric: name of the main metric.
+        report: called with the progress.
 
     Raises:
-        IrodoriError: no run is finished, or they can't be compared.
+        IrodoriError: no run is finished, or the runs can't be compared.
     """
     if row not in ("last", "best"):
-        raise IrodoriError(f"--row {row} is unknown: last or best")
+        raise IrodoriError(f"--row {row} is unknown: give last or best")
     paths = run_folders(folders)
     found = []
     for number, folder in enumerate(paths):
@@ -75,7 +75,7 @@ def compare(
     metrics = known_metrics(runs)
     if metric not in metrics or metrics[metric].better == "neither":
         ranked = ", ".join(name for name, info in metrics.items() if info.better != "neither")
-        raise IrodoriError(f"--metric {metric} is no metric to rank by: choose one of {ranked}")
+        raise IrodoriError(f"--metric {metric} can't rank variants: choose one of {ranked}")
     protocol = common_protocol(runs)
     variants = tuple(group(runs, row))
     aligned = align(variants)
@@ -107,10 +107,10 @@ def compare(
 
 
 def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return how all of them were measured, without the photographs that they were measured on.
+    """Return the common protocol of runs, without entries about the photographs.
 
     Raises:
-        IrodoriError: they were measured differently.
+        IrodoriError: the runs were measured differently.
     """
 
     def how(run: Run) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
     for run in runs[1:]:
         other = how(run)
         for name in sorted({*first, *other}):
-            # Not every run has every metric.
+            # Runs may lack metrics.
             optional = name.startswith("definition of ") and not (name in first and name in other)
             if first.get(name) != other.get(name) and not optional:
                 here, there = (
@@ -140,7 +140,7 @@ def common_protocol(runs: Sequence[Run]) -> dict[str, Any]:
 def _of_photographs(
     aligned: Aligned, names: Sequence[str], resampled_RVK: Floats
 ) -> list[tuple[Any, ...]]:
-    """Return the estimates of metrics of photographs."""
+    """Return the estimates of metrics that are measured per photograph."""
     estimates = []
     counts_K = (aligned.weights_NK > 0).sum(0)
     for v, name in enumerate(names):
@@ -153,13 +153,13 @@ def _of_photographs(
 
 
 def _scenes(aligned: Aligned, names: Sequence[str], metric: str) -> pd.DataFrame:
-    """Return the means of a metric over the photographs of each scene."""
+    """Return the means of a metric for each scene."""
     columns = ["scene", "variant", "photographs", "mean", "low", "high"]
     scenes_S = np.unique(aligned.scenes_N[aligned.scenes_N != ""])
     k = next((k for k, known in enumerate(aligned.metrics) if known.name == metric), None)
     found: list[tuple[Any, ...]] = []
     if k is not None and len(scenes_S) > 1:
-        # Each scene is a metric of its own, which other photographs don't have.
+        # Each scene is treated as a metric, undefined for other photographs.
         of_scene_NS = aligned.scenes_N[:, None] == scenes_S
         weights_NS = aligned.weights_NK[:, k, None] * of_scene_NS
         strata = [
@@ -179,9 +179,9 @@ def _scenes(aligned: Aligned, names: Sequence[str], metric: str) -> pd.DataFrame
 def _differences(
     aligned: Aligned, names: Sequence[str], variants: int, resampled_RVK: Floats, report: Reporter
 ) -> pd.DataFrame:
-    """Return the differences of all pairs with a variant, p corrected over those of a metric."""
+    """Return the differences of all pairs with a variant, with p corrected per metric."""
     pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if a < variants]
-    # The mean over the seeds that have colored a photograph.
+    # The mean over the seeds that colorized a photograph.
     values_VNK = np.full((len(names), *aligned.weights_NK.shape), np.nan)
     for v, name in enumerate(names):
         for stratum in aligned.strata[name]:
@@ -213,7 +213,7 @@ def _differences(
 def _of_sets(
     variants: Sequence[Variant], metrics: Mapping[str, MetricInfo]
 ) -> list[tuple[Any, ...]]:
-    """Return the estimates of metrics of sets: means over runs, each on its own photographs."""
+    """Return the estimates of set metrics: means over runs, each on its own photographs."""
     measured: dict[str, list[tuple[Run, str]]] = {}
     for variant in variants:
         for run in variant.runs:
@@ -235,20 +235,20 @@ def _warnings(row: str, variants: Sequence[Variant], aligned: Aligned) -> list[s
     runs = [run for variant in variants for run in variant.runs]
     if row == "best" and not all(run.evaluation for run in runs):
         warnings.append(
-            "The best checkpoints were chosen on the photographs that they are reported on: their"
-            " metrics are too good, by more the more often a run was validated. Without --row best,"
-            " the last checkpoints are compared, which weren't chosen."
+            "The best checkpoints were chosen on the photographs that they are evaluated on: their"
+            " metrics are too optimistic, more so with more validations. Without --row best,"
+            " the last checkpoints are compared, which have no such bias."
         )
     warnings += [
         f"{run.folder.name} evaluates {BEST}, which was chosen on the validation photographs of its"
-        " run: its metrics are too good if these are the same."
+        " run: its metrics are too optimistic if these are the same."
         for run in runs
         if run.evaluation and run.checkpoint is not None and run.checkpoint.name == BEST
     ]
     if any(count != len(aligned.keys) for count in aligned.measured.values()):
         measured = ", ".join(f"{name} {count:,}" for name, count in aligned.measured.items())
         warnings.append(
-            f"Different photographs: compared on the {len(aligned.keys):,} that all have"
+            f"Runs have different photographs: compared on the {len(aligned.keys):,} common ones"
             f" (measured: {measured})."
         )
     return warnings

@@ -16,32 +16,32 @@ from irodori.evaluation.statistics import ENOUGH
 from irodori.metrics.catalog import METRICS, MetricInfo
 
 SHOWN = ("ciede2000", "colorfulness", "accuracy")
-"""Metrics that the terminal shows beside the main one and the user's; the report has them all."""
+"""Metrics that the terminal shows in addition to the main one and the user's."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison's results: all that a report needs."""
+    """Results of a comparison, sufficient for a report."""
 
     row: str
-    """last or best."""
+    """The compared checkpoints, "last" or "best"."""
     main: MetricInfo
-    """The metric that the answer is about."""
+    """The main metric."""
     variants: tuple[Variant, ...]
     keys: tuple[str, ...]
-    """The keys of the photographs that all variants have measured."""
+    """The keys of the photographs that all variants measured."""
     metrics: tuple[MetricInfo, ...]
     estimates: pd.DataFrame
-    """Means by `variant` (or reference) and `metric`: `mean`, the ends of its interval `low` and
-    `high` (NaN for a metric of the whole set), `photographs`, and the `seeds` of a variant."""
+    """Means by `variant` (or reference) and `metric`: `mean`, limits of its interval `low` and
+    `high` (NaN for set metrics), number of `photographs`, and number of `seeds` of a variant."""
     differences: pd.DataFrame
-    """Differences by two sides, `variant` and `other`, one of them a variant, and `metric`:
-    `difference`, that of the means on the same photographs, first less second (for metrics that
-    are best near zero, of their distances from it), the ends of its interval `low` and `high`,
-    `p`, `p_corrected`, and the `verdict` on the first side, see `statistics.verdict`."""
+    """Differences by `variant`, `other` (one of them may be a reference) and `metric`: `difference`
+    of the means on the same photographs, first minus second (for metrics that are best near zero,
+    of distances from zero), limits of its interval `low` and `high`, `p`, `p_corrected`, and the
+    `verdict` on the first side, see `statistics.verdict`."""
     scenes: pd.DataFrame
-    """Means of the main metric by `scene` and `variant` (or reference): `photographs`, `mean`, and
-    the ends of its interval `low` and `high`; empty where fewer than two scenes are known."""
+    """Means of the main metric by `scene` and `variant` (or reference): number of `photographs`,
+    `mean`, and limits of its interval `low` and `high`; empty with fewer than two scenes."""
     protocol: Mapping[str, Any]
     shards: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -59,17 +59,17 @@ class Comparison:
         return (*self.names, *REFERENCES.values())
 
     def means(self, metric: MetricInfo) -> pd.DataFrame:
-        """Return the estimates of a metric by the name of the variant or reference."""
+        """Return the estimates of a metric, indexed by variant or reference."""
         of_metric = self.estimates.index.get_level_values("metric") == metric.name
         return self.estimates[of_metric].droplevel("metric")
 
     def verdict(self, name: str, other: str, metric: str) -> str | None:
-        """Return what their difference says of the first of two sides; None if it isn't known."""
+        """Return the verdict on the first of two sides; None if unknown."""
         verdict: str | None = self.differences["verdict"].get((name, other, metric))
         return verdict
 
     def best(self, metric: MetricInfo) -> str | None:
-        """Return the variant with the best mean; None if there is no best, or nobody has it."""
+        """Return the variant with the best mean; None if the metric has no direction or value."""
         means = self.means(metric)["mean"]
         known = [name for name in self.names if name in means]
         if not known or metric.better == "neither":
@@ -79,13 +79,13 @@ class Comparison:
         return min(known, key=lambda name: badness[metric.better](means[name]))
 
     def stands_out(self, name: str, metric: MetricInfo) -> bool:
-        """Say whether a variant is better than all others, and than the references that have it."""
+        """Return whether a variant is better than all others and all references with the metric."""
         verdicts = [self.verdict(name, other, metric.name) for other in self.rows if other != name]
         others, references = verdicts[: len(self.names) - 1], verdicts[len(self.names) - 1 :]
         return bool(others) and {*others} == {"better"} and {*references} <= {"better", None}
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return `estimates`, `differences`, each once, and `scenes`, for CSV files and W&B."""
+        """Return `estimates`, `differences` (each pair once) and `scenes` for CSV and W&B."""
         differences = self.differences.reset_index()
         place = {name: number for number, name in enumerate(self.rows)}
         once = differences["variant"].map(place) < differences["other"].map(place)
@@ -94,11 +94,11 @@ class Comparison:
 
 
 def answer(comparison: Comparison) -> list[str]:
-    """Say which variant is best in the main metric, and which others may be as good."""
+    """Return the conclusion: the best variant in the main metric, and equally good ones."""
     main = comparison.main
     best = comparison.best(main)
     if best is None:
-        return [f"No variant has the {main.title}, so there is no answer."]
+        return [f"No variant has the {main.title}, so there is no conclusion."]
     ((mean, low, high, count, _),) = comparison.means(main).loc[[best]].itertuples(index=False)
     value = (
         f"{main.text(mean)} {main.unit}".rstrip()
@@ -108,7 +108,7 @@ def answer(comparison: Comparison) -> list[str]:
     if count < ENOUGH:
         return [
             f"The {main.title} of {listed([best])} is {value}.",
-            f"{count} photographs are too few to tell whether a difference is real: take at least"
+            f"{count} photographs are too few to test a difference: use at least"
             f" {ENOUGH}, better a hundred.",
         ]
     against = {comparison.verdict(best, name, main.name) for name in REFERENCES.values()}
@@ -118,33 +118,31 @@ def answer(comparison: Comparison) -> list[str]:
     elif against <= {"better", None}:
         sentences = [f"{listed([best])} has the {extreme} {main.title}: {value}."]
     else:
-        # What it isn't better than, the last sentences say.
+        # The last sentences list what it isn't better than.
         sentences = [
             f"No variant wins. The {extreme} {main.title} is that of {listed([best])}: {value}."
         ]
     worse = [name for name in others if comparison.verdict(best, name, main.name) == "better"]
     alike = [name for name in others if name not in worse]
     if worse:
-        sentences.append(
-            f"It is better than {listed(worse)}, and the difference is more than chance."
-        )
+        sentences.append(f"It is significantly better than {listed(worse)}.")
         if any(variant.seeds == 1 for variant in comparison.variants):
             sentences.append(
-                "That holds for these trainings: with one seed, nothing says how much another seed"
-                " would change."
+                "This holds for these trainings: with one seed, the effect of another seed"
+                " is unknown."
             )
     if alike:
         sentences.append(
-            f"It can't be told apart from {listed(alike)}: on other photographs"
-            f" {'that one' if len(alike) == 1 else 'one of them'} may as well come first."
+            f"It can't be distinguished from {listed(alike)}: on other photographs"
+            f" {'that one' if len(alike) == 1 else 'one of them'} may be the best."
         )
     return [*sentences, *_against_references(comparison)]
 
 
 def _against_references(comparison: Comparison) -> list[str]:
-    """Say which variants are better and worse than pictures without a network, and which neither.
+    """Return which variants are better, worse or neither in comparison with the references.
 
-    What holds for the same variants beside several references is one sentence.
+    Equal statements about several references are merged into one sentence.
     """
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for reference in REFERENCES.values():
@@ -164,7 +162,7 @@ def _against_references(comparison: Comparison) -> list[str]:
         every = variants == comparison.names
         if verdict == "not distinguishable":
             subject = nobody if every else f"{listed(variants)} can't"
-            sentences.append(f"{subject} be told apart from {objects}.")
+            sentences.append(f"{subject} be distinguished from {objects}.")
         else:
             verb = "is" if len(variants) == 1 else "are"
             subject = everybody if every else f"{listed(variants)} {verb}"
@@ -173,16 +171,16 @@ def _against_references(comparison: Comparison) -> list[str]:
 
 
 def photographs(count: int) -> str:
-    """Return the number in words."""
+    """Return the number of photographs in words."""
     return "1 photograph" if count == 1 else f"{count:,} photographs"
 
 
 def show(comparison: Comparison) -> None:
-    """Print the table, what has to be known of it, and the answer."""
-    # A variant's name isn't markup, whatever it looks like.
+    """Print the table, warnings, and the conclusion."""
+    # A variant's name must not be read as markup.
     console = Console(highlight=False, markup=False, emoji=False)
     main = comparison.main
-    table = Table(title="Means, of the first with 95 % intervals", title_justify="left")
+    table = Table(title="Means, the first with 95 % intervals", title_justify="left")
     table.add_column("variant", overflow="fold", min_width=12)
     table.add_column(main.title, justify="right", no_wrap=True)
     others = [m for m in comparison.metrics if m.name in SHOWN or m.name not in METRICS]

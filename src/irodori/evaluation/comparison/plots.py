@@ -1,4 +1,4 @@
-"""The plots of a comparison."""
+"""Plots of a comparison."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ COLORFULNESS = METRICS["colorfulness"]
 
 
 def axis_title(metric: MetricInfo) -> str:
-    """Return title, unit and direction."""
+    """Return an axis title with unit and direction."""
     direction = "" if metric.better == "neither" else f"{metric.better} is better"
     if metric.better == "near zero":
         direction = "best near 0"
@@ -26,7 +26,7 @@ def axis_title(metric: MetricInfo) -> str:
 
 
 def forest(comparison: Comparison) -> Picture:
-    """Draw the main metric of variants and references with intervals."""
+    """Plot the main metric of variants and references with intervals."""
     main = comparison.main
     rows = comparison.means(main).sort_values("mean", ascending=main.better != "higher")
     # References come last.
@@ -53,7 +53,7 @@ def forest(comparison: Comparison) -> Picture:
 
 
 def trade_off(comparison: Comparison) -> Picture | None:
-    """Draw the main metric against colorfulness: pictures can be right because they are pale."""
+    """Plot the main metric against colorfulness, since pale pictures can have small errors."""
     main = comparison.main
     colorfulness = comparison.means(COLORFULNESS)
     points = colorfulness.join(comparison.means(main).add_suffix("_y"), how="inner")
@@ -73,7 +73,7 @@ def trade_off(comparison: Comparison) -> Picture | None:
                 label=name if name in comparison.names else None,
             )  # fmt: skip
             if name not in comparison.names:
-                # Gray and the mean color lie close together: one is named above, one below.
+                # Gray and the mean color are close together: label one above and one below.
                 below = x.mean_y < references["mean_y"].max()
                 axes.annotate(
                     name, (x.mean, x.mean_y), (7, -14 if below else 6), fontsize=9,
@@ -102,10 +102,10 @@ def trade_off(comparison: Comparison) -> Picture | None:
 
 
 def training(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> Picture | None:
-    """Draw validation curves, the mean of a variant's runs with their range.
+    """Plot validation curves: the mean of a variant's runs, with their range.
 
-    They are over steps, and beside it over minutes where all runs have noted them. There is no plot
-    where nobody was validated twice.
+    A second panel shows them over minutes if all runs logged their times. Returns None if no run
+    was validated twice.
     """
     if all(len(curve) < 2 for curve in curves.values()):
         return None
@@ -150,7 +150,7 @@ def _point(metric: MetricInfo, curve: pd.DataFrame, at: int) -> str:
 
 
 def _legend_grid(names: Sequence[str]) -> tuple[int, int]:
-    """Return columns and rows of a legend that is as wide as the plot."""
+    """Return the numbers of columns and rows of a legend as wide as the plot."""
     letters = 100
     columns = max(1, min(len(names), letters // (max(map(len, names)) + 8)))
     return columns, math.ceil(len(names) / columns)

@@ -17,7 +17,7 @@ from irodori.evaluation.statistics import ENOUGH, RESAMPLES
 from irodori.metrics.catalog import MetricInfo
 from irodori.utils.progress import Reporter, silent
 
-# With spaces that don't break.
+# With non-breaking spaces.
 ARROWS = {"lower": "\u00a0↓", "higher": "\u00a0↑", "near zero": "\u00a0→\u00a00", "neither": ""}
 TONES: Mapping[str, Any] = {"better": "good", "worse": "bad"}
 
@@ -29,17 +29,17 @@ def make_report(
     trust: Sequence[str] = (),
     report: Reporter = silent,
 ) -> tuple[Document, dict[str, pd.DataFrame]]:
-    """Draw the plots, color the pictures and put the sections together.
+    """Draw the plots, colorize the pictures and assemble the report.
 
     Args:
-        comparison: see `compare`.
-        title: of the report.
-        pictures: photographs that are shown side by side; 0: none.
-        trust: names of packages besides irodori whose classes checkpoints may name.
-        report: takes what is being done.
+        comparison: result of `compare`.
+        title: title of the report.
+        pictures: number of photographs to show side by side.
+        trust: names of packages besides irodori whose classes checkpoints may use.
+        report: called with the progress.
 
     Returns:
-        The document, and its numbers for other programs: tables by their names.
+        The document, and its data as tables by name.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.
@@ -87,28 +87,28 @@ COST = (
     ("images_per_second", "{:,.0f}", 1),
     ("seconds", "{:.1f}", 60),
 )
-"""Entries of a run's metrics.json, how they are written, and in what unit."""
+"""Entries of a run's metrics.json, with format and unit."""
 VERDICTS = (
-    "Each row against each column, as difference of the means; below it p, corrected for the number"
-    " of pairs. Better and worse: corrected p < 0.05, and the interval of the difference is"
-    " without 0."
+    "Each row minus each column, as difference of the means; below it p, corrected for the number"
+    " of pairs. Better and worse: corrected p < 0.05, and the interval of the difference excludes"
+    " 0."
 )
 FOREST = (
-    "Points are means, lines 95 % intervals. Intervals of two variants may overlap and the variants"
-    " still differ, since both have colored the same photographs: the table above says which do."
+    "Points are means, lines 95 % intervals. Variants with overlapping intervals may still differ,"
+    " since both colorized the same photographs: the table above shows which do."
 )
 SCENES = (
     "Means over the photographs of each scene with 95 % intervals; the number of photographs is in"
-    " brackets. Single scenes aren't tested: among so many, some differ by chance."
+    " brackets. Scenes aren't tested: among many, some differ by chance."
 )
 TRADE_OFF = (
-    "Pale pictures err less than vivid ones that are wrong: good pictures have small errors and the"
+    "Pale pictures have smaller errors than vivid wrong ones: good ones have small errors and the"
     " colorfulness of the true photographs."
 )
 
 
 def metrics_table(comparison: Comparison) -> Table:
-    """Return a table with a row a metric, and a column a variant or reference."""
+    """Return a table with one row per metric and one column per variant or reference."""
     names = comparison.rows
     if TRUE in comparison.estimates.index.unique("variant"):
         names = (*names, TRUE)
@@ -132,7 +132,7 @@ def metrics_table(comparison: Comparison) -> Table:
 
 
 def scene_table(comparison: Comparison) -> Table:
-    """Return the main metric in a row a scene, and a column a variant or reference."""
+    """Return the main metric with one row per scene and one column per variant or reference."""
     main, scenes = comparison.main, comparison.scenes
 
     def cell(scene: str, name: str) -> Cell:
@@ -152,7 +152,7 @@ def scene_table(comparison: Comparison) -> Table:
 
 
 def _number(metric: MetricInfo, value: float) -> str:
-    """Return the value with a minus as wide as a plus."""
+    """Return the formatted value, with a typographic minus sign."""
     return metric.text(value).replace("-", "−")
 
 
@@ -160,19 +160,19 @@ def _how_to_read(comparison: Comparison) -> str:
     sentences = ["Means with 95 % intervals below."]
     if len(comparison.variants) > 1:
         sentences.append(
-            "Bold: the best, where it is better than every other variant, the mean color and gray,"
-            " by more than chance; where nothing is bold, the metric names no winner."
+            "Bold: the best, if it is significantly better than every other variant, the mean color"
+            " and gray; rows without bold have no winner."
         )
     if any(variant.seeds == 1 for variant in comparison.variants):
         sentences.append(
-            "Where a variant was trained with one seed only, its interval says how the metric would"
-            " vary with the photographs, and not how it would vary with another seed."
+            "If a variant was trained with a single seed, its interval shows how the metric would"
+            " vary with other photographs, but not with another seed."
         )
     return " ".join(sentences)
 
 
 def verdict_table(comparison: Comparison) -> Table:
-    """Return a row a variant, a column a variant or reference: verdict and difference."""
+    """Return verdicts and differences, with one row per variant and one column per side."""
     main = comparison.main
 
     def cell(name: str, other: str) -> Cell:
@@ -182,7 +182,7 @@ def verdict_table(comparison: Comparison) -> Table:
         value = found["difference"]
         number = main.text(value)
         if value and not float(number):
-            # Which is better shows, however small the difference is.
+            # Enough digits to show the sign of small differences.
             number = f"{value:.1g}"
         sign = "+" if value > 0 else ""
         p = found["p_corrected"]
@@ -212,7 +212,16 @@ def _cost(comparison: Comparison) -> list[Block]:
         rows.append(list(map(Cell, texts)))
     if not rows:
         return []
-    header = ["", "runs", "seeds", "parameters", "epochs", "images/s", "minutes a run", "hardware"]
+    header = [
+        "",
+        "runs",
+        "seeds",
+        "parameters",
+        "epochs",
+        "images/s",
+        "minutes per run",
+        "hardware",
+    ]
     return [Heading("Cost"), Table(header, rows)]
 
 
@@ -222,9 +231,9 @@ def _protocol(comparison: Comparison) -> list[Block]:
         ("Photographs", f"{photographs(len(comparison.keys))}, the same for all; shards: {shards}"),
         (
             "Networks",
-            f"the {comparison.row} checkpoint of each run; of an evaluation, the checkpoint or the"
-            " pictures that it names. Runs that differ only in seed and fold are one variant: folds"
-            " are pooled, so that each photograph is colored by a network that wasn't trained on"
+            f"the {comparison.row} checkpoint of each run; for an evaluation, its checkpoint or"
+            " pictures. Runs that differ only in seed and fold form one variant: folds"
+            " are pooled, so that each photograph is colorized by a network that wasn't trained on"
             " it, and the seeds of a fold are averaged photograph by photograph",
         ),
         (
@@ -235,16 +244,16 @@ def _protocol(comparison: Comparison) -> list[Block]:
         (
             "Tests",
             f"paired sign-flip permutation test of the mean difference ({RESAMPLES:,} patterns of"
-            " signs, or all), two-sided, corrected by Holm's procedure for all pairs of one metric,"
-            " those with gray and mean color among them; it takes the networks as they are, and"
-            f" with fewer than {ENOUGH} photographs nothing can be told apart. Of metrics that are"
-            " best near 0, distances from 0 are compared, photograph by photograph",
+            " signs, or all), two-sided, corrected by Holm's procedure for all pairs of a metric,"
+            " including gray and mean color; it is conditional on the trained networks, and"
+            f" with fewer than {ENOUGH} photographs nothing is tested. For metrics that are"
+            " best near 0, distances from 0 are compared photograph by photograph",
         ),
         *((metric.title, metric.definition) for metric in comparison.metrics),
         *(
             (name.replace("_", " "), _in_words(value))
             for name, value in comparison.protocol.items()
-            if not name.startswith("definition")  # they stand above, at each metric
+            if not name.startswith("definition")  # shown above with each metric
         ),
     ]
     return [Heading("Protocol"), List(points)]
@@ -259,11 +268,11 @@ def _in_words(value: Any) -> str:
 
 
 def _configuration(comparison: Comparison) -> list[Block]:
-    """Return a table of the keys that differ, and nothing else of the configuration."""
+    """Return a table of the configuration keys that differ."""
     variants = [v for v in comparison.variants if not v.predicted_luminance]
 
     def cell(value: Any) -> Cell:
-        # As YAML writes it.
+        # Formatted as YAML.
         return Cell(json.dumps(value) if value is None or isinstance(value, bool) else str(value))
 
     rows = [

@@ -1,4 +1,4 @@
-"""Reading what a run or an evaluation left in its folder."""
+"""Reading the results of runs and evaluations from their folders."""
 
 import io
 import json
@@ -24,35 +24,35 @@ from irodori.utils.run_files import (
 from irodori.utils.walk import walk
 
 REFERENCES = {"mean_color": "mean color", "gray": "gray"}
-"""Rows of every folder that no network made, and what they are called."""
+"""Rows in every folder that don't come from a network, and their names in reports."""
 TRUE = "true"
-"""The photographs themselves, whose colorfulness is known."""
+"""Name of the true photographs, whose colorfulness is known."""
 FOREIGN = "pictures of"
-"""The only setting of pictures that no known run's network made."""
+"""The only setting of pictures that don't come from a known run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, or an evaluation."""
+    """A finished run or an evaluation."""
 
     folder: Path
     config: Mapping[str, Any]
-    """The configuration of the run that trained the network; of other pictures, what made them."""
+    """Configuration of the run that trained the network; for other pictures, their origin."""
     data: Mapping[str, Any]
-    """Group data of the folder's own configuration."""
+    """Group `data` of the folder's configuration."""
     metrics: Mapping[str, Any]
-    """The content of metrics.json."""
+    """Content of metrics.json."""
     row: str
-    """The row that is compared: last, best, or of an evaluation model."""
+    """The compared row: last, best, or model for an evaluation."""
     rows: Mapping[str, pd.DataFrame]
-    """Photographs of each row of per_image.csv by key: scene, width, height, metrics, weights."""
+    """Per row of per_image.csv, photographs by key: scene, width, height, metrics, weights."""
     checkpoint: Path | None
     described: Mapping[str, MetricInfo]
-    """The metrics that are known, by name: the catalog's, and the run's own."""
+    """Known metrics by name: the catalog's and the run's own."""
 
     @property
     def evaluation(self) -> bool:
-        """Return whether it comes from evaluate.py."""
+        """Whether this is an evaluation by evaluate.py."""
         return self.row == "model"
 
     @property
@@ -68,14 +68,14 @@ class Run:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A folder that can't be compared, and why."""
+    """A folder that can't be compared, with the reason."""
 
     folder: Path
     reason: str
 
 
 def run_folders(given: Sequence[Path]) -> list[Path]:
-    """Return the folders of runs, evaluations and sweeps' jobs, each once.
+    """Return the folders of runs, evaluations and jobs of sweeps, without duplicates.
 
     Raises:
         IrodoriError: a folder doesn't exist or holds no run.
@@ -83,10 +83,10 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for folder in given:
         if not folder.is_dir():
-            raise IrodoriError(f"{folder} is no folder: name run folders, or a sweep's folder")
+            raise IrodoriError(f"{folder} is not a folder: name run folders, or a sweep's folder")
         if not (below := _run_folders_below(folder)):
             raise IrodoriError(
-                f"{folder} holds no run: neither {CONFIG} nor {METRICS} is in it or below"
+                f"{folder} contains no run: neither {CONFIG} nor {METRICS} is in it or below"
             )
         for path in below:
             found.setdefault(path.resolve(), path)
@@ -96,10 +96,10 @@ def run_folders(given: Sequence[Path]) -> list[Path]:
 def _run_folders_below(folder: Path) -> list[Path]:
     found: set[Path] = set()
     for path in map(Path, walk(folder)):
-        # W&B keeps a config.yaml of its own in a run's folder.
+        # W&B keeps another config.yaml in a run's folder.
         if path.name in (CONFIG, METRICS, JOB) and not found.intersection(path.parents):
             found.add(path.parent)
-    # Jobs come in the order of their numbers.
+    # Jobs in the order of their numbers.
     return [folder / path for path in sorted(found, key=_by_number)]
 
 
@@ -108,14 +108,14 @@ def _by_number(path: Path) -> list[tuple[int, str]]:
 
 
 def read_run(folder: Path, row: str) -> Run | LeftOut:
-    """Return a run's metrics, or why there are none.
+    """Return a run with its metrics, or the reason why there are none.
 
     Args:
-        folder: of the run or the evaluation.
-        row: last or best; an evaluation has only its model.
+        folder: folder of the run or evaluation.
+        row: last or best; ignored for an evaluation.
 
     Raises:
-        IrodoriError: a file is damaged, or there is no such row.
+        IrodoriError: a file is damaged, or the row doesn't exist.
     """
     if not (folder / METRICS).exists():
         return LeftOut(folder, _status(folder))
@@ -126,7 +126,9 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
         return LeftOut(folder, f"no {PER_IMAGE}: written by an older version")
     own = _mapping(folder / CONFIG) if (folder / CONFIG).exists() else {}
     if not isinstance(metrics.get("rows"), dict):
-        raise IrodoriError(f"{folder / METRICS} has no rows: it isn't a run's, or is damaged")
+        raise IrodoriError(
+            f"{folder / METRICS} has no rows: it doesn't belong to a run, or is damaged"
+        )
     try:
         described = stored_metrics(metrics)
     except ValueError as error:
@@ -142,7 +144,7 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
         if trained is not None and trained.exists():
             config = _mapping(trained)
         else:
-            # Nothing else of an evaluation says what made the pictures.
+            # Nothing else in an evaluation tells the origin of its pictures.
             made_by = str(own.get("predictions") or checkpoint or folder.name)
             config = {"experiment_name": made_by, FOREIGN: made_by}
     wanted = {row, row + AS_PREDICTED, *REFERENCES} & set(metrics["rows"])
@@ -155,10 +157,10 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
 
 
 def known_metrics(runs: Iterable[Run]) -> dict[str, MetricInfo]:
-    """Return the metrics that any of the runs knows: the catalog's first.
+    """Return the metrics of all runs, those of the catalog first.
 
     Raises:
-        IrodoriError: two runs describe different metrics by one name.
+        IrodoriError: two runs describe different metrics with the same name.
     """
     known: dict[str, MetricInfo] = {}
     for run in runs:
@@ -166,14 +168,14 @@ def known_metrics(runs: Iterable[Run]) -> dict[str, MetricInfo]:
             other = known.setdefault(name, info)
             if (other.better, other.per_photograph) != (info.better, info.per_photograph):
                 raise IrodoriError(
-                    f"{run.folder / METRICS}: {name} is another metric than in the runs before it"
-                    f" (better: {info.better} and {other.better}); compare runs of one version"
+                    f"{run.folder / METRICS}: {name} is another metric than in the previous runs"
+                    f" (better: {info.better} and {other.better}); compare runs of the same version"
                 )
     return known
 
 
 def _status(folder: Path) -> str:
-    """Return what is known of a run without metrics."""
+    """Return the status of a run without metrics."""
     if not (folder / JOB).exists():
         return f"unfinished: no {METRICS}"
     job = _mapping(folder / JOB)
@@ -182,7 +184,7 @@ def _status(folder: Path) -> str:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON or YAML file."""
+    """Return the content of a JSON or YAML file, which must be a mapping."""
     try:
         text = path.read_text(encoding="utf-8")
         is_json = path.suffix == ".json"
@@ -190,20 +192,20 @@ def _mapping(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise IrodoriError(f"{path} can't be read: {one_line(error)}; leave this run out") from None
     if not isinstance(content, dict):
-        raise IrodoriError(f"{path} doesn't hold what it should; leave this run out")
+        raise IrodoriError(f"{path} has unexpected content; leave this run out")
     return content
 
 
 def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[str, pd.DataFrame]:
-    """Return the wanted rows of a per_image.csv, each as a table of its photographs by key.
+    """Return the wanted rows of a per_image.csv, each as a table of photographs by key.
 
     Args:
-        path: of the file.
+        path: path of the file.
         wanted: names of rows.
         metrics: columns to read, where the file has them.
 
     Raises:
-        IrodoriError: it is damaged, or a key appears twice in a row.
+        IrodoriError: the file is damaged, or a key appears twice in a row.
     """
     needed = ["row", "key", "width", "height"]
     try:
@@ -225,7 +227,7 @@ def read_photographs(path: Path, wanted: set[str], metrics: set[str]) -> dict[st
         ) from None
     for _, again in table[table.duplicated(["row", "key"])].iterrows():
         raise IrodoriError(
-            f"{path}: {again['key']} stands twice in row {again['row']}: keys must be unique over"
+            f"{path}: {again['key']} appears twice in row {again['row']}: keys must be unique over"
             " all shards"
         )
     return {row: part.set_index("key").drop(columns="row") for row, part in table.groupby("row")}

@@ -1,4 +1,4 @@
-"""The same photographs as every variant colors them, side by side."""
+"""The same photographs colorized by every variant, side by side."""
 
 import io
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def side_by_side(
 ) -> list[Block]:
     """Return a section of `count` photographs, evenly spread over the common ones.
 
-    A variant's picture is made by its first seed, and by the fold that was not trained on the
-    photograph. A variant whose pictures can't be made has no column, and the section says why.
-    `trust` names packages besides irodori whose classes checkpoints may name.
+    A variant's pictures come from its first seed and from the fold that wasn't trained on the
+    photograph. A variant without pictures has no column, and the section explains why. `trust`
+    names packages besides irodori whose classes checkpoints may use.
     """
     keys = spread(comparison.keys, count)
     missing: list[str] = []
@@ -59,8 +59,8 @@ def side_by_side(
         file = io.BytesIO()
         contact_sheet(rows, titles, box=(BOX[0], min(BOX[1], height))).save(file, "png")
         below = (
-            f"Evenly spread over the photographs, by no other choice: {', '.join(shown)}. Each is"
-            " colored by the variant's first seed, from the checkpoint that is reported on."
+            f"Evenly spread over all photographs, without selection: {', '.join(shown)}. Each is"
+            " colorized by the variant's first seed, with the evaluated checkpoint."
         )
         picture = Picture("pictures.png", alt, file.getvalue(), min_width=110 * len(titles))
         blocks += [picture, Text(below, "note")]
@@ -78,10 +78,10 @@ def spread(keys: Sequence[str], count: int) -> list[str]:
 def _colored(
     variant: Variant, keys: Sequence[str], true: dict[str, Tensor], trust: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return the photographs in a variant's colors; add those not yet known to `true`.
+    """Return the photographs colorized by a variant, and add new true ones to `true`.
 
     Raises:
-        IrodoriError, OSError, RuntimeError: a checkpoint or a photograph can't be had.
+        IrodoriError, OSError, RuntimeError: a checkpoint or a photograph can't be read.
     """
     colored: dict[str, Tensor] = {}
     for runs in variant.folds().values():
@@ -90,12 +90,12 @@ def _colored(
         if not own:
             continue
         if run.checkpoint is None:
-            raise IrodoriError("its pictures come from elsewhere, and no checkpoint is known")
+            raise IrodoriError("its pictures have no known checkpoint")
         model = load_model(run.checkpoint, trust)
         if unknown := [key for key in own if key not in true]:
             true.update(_photographs(run, unknown))
         for key in own:
-            # One by one: a full-size photograph's features take much memory.
+            # One by one, since features of a full-size photograph take much memory.
             (colored[key],), _ = color_pictures(
                 model.network,
                 model.space,
@@ -106,16 +106,16 @@ def _colored(
 
 
 def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
-    """Return photographs as the run was validated on them: 3×H×W uint8 RGB."""
+    """Return photographs at the run's validation size: 3×H×W uint8 RGB."""
     known = {field.name for field in fields(DataConfig)}
     given: dict[str, Any] = {name: value for name, value in run.data.items() if name in known}
     if not given.get("val"):
-        raise IrodoriError(f"{run.folder} doesn't say which shards it was validated on")
+        raise IrodoriError(f"{run.folder} doesn't name its validation shards")
     config = DataConfig(**{"train": given["val"], **given, "stages": ()})
     _, index = open_both(config)
     data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
     all_keys = [key for shard in index.shards for key in shard.keys]
     number = {key: n for n, key in enumerate(all_keys) if key in keys}
     if absent := [key for key in keys if key not in number]:
-        raise IrodoriError(f"{absent[0]} is not in {config.val} any more")
+        raise IrodoriError(f"{absent[0]} no longer exists in {config.val}")
     return {key: data.val_resize(data.val_samples.image(number[key])) for key in keys}

@@ -1,4 +1,4 @@
-"""Validations in training: curves, and variants after equal steps and after equal time."""
+"""Validation during training: curves, and variants after equal steps and equal time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,12 +18,12 @@ SECONDS = "train/seconds"
 
 
 def curves(variants: Sequence[Variant], metric: str = MAIN) -> dict[str, pd.DataFrame]:
-    """Return the validation curves of a metric, for the variants that have any, by name.
+    """Return the validation curves of a metric by variant, for variants that have any.
 
-    Each is a table indexed by epochs trained, with a row for each validation that all runs of the
-    variant have: `runs`; `steps` and `seconds` of training, means over the runs, since folds may
-    differ in size and no two runs are equally fast (NaN if a run lacks its seconds); and `mean`,
-    `low` and `high` of the metric over the runs.
+    Each is a table indexed by trained epochs, with one row per validation that all runs of the
+    variant have: number of `runs`; `steps` and `seconds` of training, averaged over runs, since
+    folds and speeds differ (NaN if a run lacks its seconds); and `mean`, `low` and `high` of the
+    metric over the runs.
 
     Raises:
         IrodoriError: a metrics.csv is damaged.
@@ -37,7 +37,7 @@ def curves(variants: Sequence[Variant], metric: str = MAIN) -> dict[str, pd.Data
 
 
 def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the curve of several runs, over the epochs that all of them have; see `curves`."""
+    """Return the curve of several runs over their common epochs; see `curves`."""
     if not runs:
         return pd.DataFrame()
     by_epoch = pd.concat(runs).groupby(level=0)
@@ -50,17 +50,17 @@ def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
         high=("value", "max"),
     )
     curve = curve[curve["runs"] == len(runs)]
-    # Where one run has not noted its seconds, a mean over the others means nothing.
+    # If one run lacks its seconds, a mean over the others is meaningless.
     return curve.assign(seconds=np.nan) if curve["seconds"].isna().any() else curve
 
 
 def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
-    """Return a run's validations in training by epochs trained: `steps`, `seconds` and `value`.
+    """Return a run's validations, indexed by trained epochs: `steps`, `seconds` and `value`.
 
-    The evaluations at the end, of the last checkpoint and of the best if it is another, are logged
-    as validations, too. Lightning gives a validation the number of the step before it, counted from
-    0, which a row of that epoch's training losses has as well; it gives an evaluation after
-    training the number of steps, which no row of training has.
+    The final evaluations (of the last checkpoint, and of the best one if different) are logged as
+    validations, too, and excluded here. Lightning logs a validation with the 0-based index of the
+    preceding step, which a row of training losses also has, but an evaluation after training with
+    the number of steps, which no training row has.
 
     Raises:
         IrodoriError: the file is damaged.
@@ -81,13 +81,12 @@ def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
 
 
 def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return all curves in one table by variant and epochs, not rounded.
+    """Return all curves in one table by variant and epochs, unrounded.
 
-    `equal_steps` and `equal_seconds` are the most that every variant has been validated after,
-    where a row is the variant's last validation up to there; elsewhere NaN, and everywhere where a
-    run has not noted its seconds. In time, variants are compared by the means over their runs:
-    were each run measured by its own clock, those of the fastest variant that are slower than its
-    mean would lack their last validation.
+    `equal_steps` and `equal_seconds` are the largest amounts that every variant has reached, in the
+    row of the variant's last validation up to there; otherwise NaN, and always NaN if a run lacks
+    its seconds. Times are means over a variant's runs: with each run's own time, slower runs of the
+    fastest variant would lack their last validation.
     """
     table = pd.concat(curves, names=["variant", "epochs"])
     for amount in ("steps", "seconds"):
@@ -98,14 +97,14 @@ def training_table(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame]) -> list[Block]:
-    """Return plot, table and words on training; nothing without curves."""
+    """Return plot, table and text on training; empty without curves."""
     if not curves:
         return []
     blocks: list[Block] = []
     if (plot := plots.training(comparison, curves)) is not None:
         below = (
-            "Means of a variant's runs on their validation photographs, shaded from the lowest to"
-            " the highest run. Minutes are of training alone, without validations."
+            "Means over a variant's runs on their validation photographs, shaded from the lowest to"
+            " the highest run. Minutes are training time without validation."
         )
         blocks += [Heading("Training"), plot, Text(below, "note")]
     if len(curves) > 1:
@@ -114,15 +113,13 @@ def training_section(comparison: Comparison, curves: Mapping[str, pd.DataFrame])
         blocks.append(equal_table(comparison.main, table))
         blocks.append(Text(_what_is_equal(comparison.main, table), "note"))
     if untimed := [name for name, curve in curves.items() if curve["seconds"].isna().any()]:
-        why = (
-            f"the runs of {'; '.join(untimed)} have not noted {SECONDS}, as older versions did not"
-        )
+        why = f"the runs of {'; '.join(untimed)} lack {SECONDS} (written by an older version)"
         blocks.append(Text(f"Nothing is shown over time: {why}.", "note"))
     return blocks
 
 
 def equal_table(metric: MetricInfo, table: pd.DataFrame) -> Table:
-    """Return a row a variant: the metric after equal steps and, where known, after equal time."""
+    """Return one row per variant: the metric after equal steps and, if known, equal time."""
     header, rows = [""], {name: [Cell(name)] for name in table.index.unique("variant")}
     for amount, words in (("steps", _steps), ("seconds", _minutes)):
         taken = table.dropna(subset=f"equal_{amount}").droplevel("epochs")
@@ -143,18 +140,18 @@ def _what_is_equal(metric: MetricInfo, table: pd.DataFrame) -> str:
     steps, seconds = table["equal_steps"].max(), table["equal_seconds"].max()
     sentences = [
         f"Validation {metric.title} ({metric.unit or 'no unit'}): the mean over a variant's runs,"
-        " below it the lowest … the highest run, which is no confidence interval: folds have"
-        " photographs of their own. Of each variant the last validation at or before the limit"
-        " is taken.",
-        f"{_steps(steps)}: the most that every variant has been validated after.",
-        "The learning rate's schedule matters: one that falls to 0 at the end flatters whoever has"
-        " reached it, which after equal time slower variants haven't. What a shorter training"
-        " reaches is known only from runs whose schedule ends with it.",
+        " below it the lowest … highest run, which is not a confidence interval: folds have"
+        " different photographs. For each variant, the last validation at or before the limit"
+        " is used.",
+        f"{_steps(steps)}: the largest number that every variant has reached.",
+        "The learning rate schedule matters: one that falls to 0 at the end favors variants that"
+        " have reached it, unlike slower variants after equal time. What a shorter training"
+        " achieves is known only from runs whose schedule ends with it.",
     ]
     if not np.isnan(seconds):
         sentences[2:2] = [
-            f"{_minutes(seconds)}: what the fastest variant took to its last validation; they mean"
-            " something where all runs had the same machine, and nothing beside them."
+            f"{_minutes(seconds)}: the time of the fastest variant until its last validation; it is"
+            " meaningful only if all runs used the same machine exclusively."
         ]
     return " ".join(sentences)
 

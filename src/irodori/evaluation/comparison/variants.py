@@ -1,4 +1,4 @@
-"""Grouping runs that differ by nothing but chance into variants, named by what sets them apart."""
+"""Grouping runs that differ only by chance into variants, named by their differences."""
 
 import re
 from collections import defaultdict
@@ -21,7 +21,7 @@ from irodori.training.settings import EncoderTraining, TrainSettings
 from irodori.utils.errors import IrodoriError
 
 NODES = {"": TrainSettings, "data.": DataConfig, "encoder.": EncoderTraining}
-"""The classes whose fields say what a comparison has to know of a key."""
+"""Settings classes whose fields are annotated for comparisons."""
 LABELS = {node + name: label for node, kind in NODES.items() for name, label in notes(kind, Label)}
 NO_EFFECT = {
     f"{node}{name}{key and '.'}{key}"
@@ -29,30 +29,30 @@ NO_EFFECT = {
     for name, note in notes(kind, NoEffect)
     for key in note.keys or ("",)
 }
-"""Keys that make no other variant, and nodes all of whose keys don't."""
+"""Keys, and nodes with all keys below, that don't distinguish variants."""
 BEST_ONLY = {"trainer.check_val_every_n_epoch", "trainer.val_check_interval"}
-"""Keys that change only which checkpoint can be the best."""
+"""Keys that only affect which checkpoint is the best."""
 
 Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Runs of one configuration: seeds and folds."""
+    """Runs of the same configuration that differ in seed or fold."""
 
     name: str
     settings: Settings
-    """The settings that change what is learned, by dotted key."""
+    """The settings that affect learning, by dotted key."""
     runs: tuple[Run, ...]
     predicted_luminance: bool = False
-    """Whether pictures have the luminance that the network predicted, as RGB's can."""
+    """Whether pictures have the predicted luminance, which is possible with RGB."""
 
     def row(self, run: Run) -> str:
         """Return the name of this variant's row in one of its runs."""
         return run.row + AS_PREDICTED * self.predicted_luminance
 
     def photographs(self, run: Run) -> pd.DataFrame:
-        """Return what one of its runs measured."""
+        """Return the photographs that a run measured."""
         return run.rows[self.row(run)]
 
     @property
@@ -61,9 +61,9 @@ class Variant:
         return len({run.seed for run in self.runs})
 
     def folds(self) -> dict[int | None, list[Run]]:
-        """Return the runs that measured the same photographs, by the fold that was held out.
+        """Return the runs by held-out fold; runs of a fold measured the same photographs.
 
-        Evaluations of all folds measure the same photographs, and are several as seeds are.
+        Evaluations of all folds measure the same photographs and are grouped like seeds.
         """
         folds: dict[int | None, list[Run]] = defaultdict(list)
         for run in self.runs:
@@ -72,10 +72,10 @@ class Variant:
 
 
 def group(runs: Sequence[Run], row: str) -> list[Variant]:
-    """Return the variants that runs belong to, in the order in which they come.
+    """Group runs into variants, in order of appearance.
 
     Raises:
-        IrodoriError: two runs are of one variant, fold and seed.
+        IrodoriError: two runs have the same variant, fold and seed.
     """
     members: dict[str, list[Run]] = defaultdict(list)
     settings_of: dict[str, Settings] = {}
@@ -90,7 +90,7 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
                     f" seed ({run.seed}): leave one of them out"
                 )
         members[identity].append(run)
-    # Pictures from elsewhere have no settings that could be set beside those of a run.
+    # Pictures from elsewhere have no settings to compare with those of a run.
     trained = [identity for identity, known in settings_of.items() if FOREIGN not in known]
     names = dict(zip(trained, name_all([settings_of[i] for i in trained]), strict=True))
     variants = []
@@ -108,11 +108,11 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
 
 
 def learned_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """Return the settings that change what is learned, by dotted key; classes by their short names.
+    """Return the settings that affect learning, by dotted key, with short class names.
 
     Args:
-        config: nested; of pictures from elsewhere, it is left without settings.
-        row: which checkpoint: `best` depends on how often it was looked for.
+        config: nested configuration; that of pictures from elsewhere is empty.
+        row: compared checkpoint; `best` also depends on how often a run was validated.
     """
     found: dict[str, Any] = {}
     for key, value in flattened(config).items():
@@ -121,20 +121,20 @@ def learned_from(config: Mapping[str, Any], row: str) -> dict[str, Any]:
             continue
         if key.endswith("._target_"):
             found[key.removesuffix("._target_")] = class_name(str(value))
-        # A callback that is left out is null.
+        # A disabled callback is null.
         elif not key.endswith("._partial_") and (
             value is not None or not key.startswith("callbacks.")
         ):
             found[key] = value
     if isinstance(found.get("init"), str):
-        # Folds of one variant begin with those of another: jobs of its sweep.
+        # Each fold is initialized from the same fold's job of another sweep.
         found["init"] = re.sub(r"(?<=/)\d+(?=/)", "*", found["init"])
-    # A network has its parts, which stand at the root, too, and may repeat its settings.
+    # The network contains parts that also appear at the root and may repeat its settings.
     found = {key: value for key, value in found.items() if not _is_repeated(key, value, found)}
     if found.get("backbone") == "timm":
         found["backbone"] = found.pop("backbone.name")
     elif found.get("backbone") == "paper":
-        # It has no pretrained encoder that these settings could matter to.
+        # Without a pretrained encoder, these settings have no effect.
         found = {key: value for key, value in found.items() if not key.startswith("encoder.")}
     return found
 
@@ -147,7 +147,7 @@ def _is_repeated(key: str, value: Any, settings: Settings) -> bool:
 
 
 def class_name(target: str) -> str:
-    """Return what a class is called in names of variants: as in conf/, or by its own name."""
+    """Return a class's name in names of variants: its name in conf/, or its own name."""
     name = target.rpartition(".")[2]
     if target.startswith("irodori."):
         return _choices().get(target, name.lower())
@@ -156,7 +156,7 @@ def class_name(target: str) -> str:
 
 @cache
 def _choices() -> dict[str, str]:
-    """Return the name that conf/ has for each class of irodori."""
+    """Map irodori's classes to their names in conf/."""
     names: dict[str, str] = {}
     for path in sorted(CONF.glob("*/*.yaml")):
         content = yaml.safe_load(path.read_text()) or {}
@@ -167,21 +167,21 @@ def _choices() -> dict[str, str]:
 
 
 def differing(all_settings: Sequence[Settings]) -> list[str]:
-    """Return the keys that don't have the same value everywhere, those with a label first."""
+    """Return the keys whose values differ, labeled ones first."""
     keys = dict.fromkeys([*LABELS, *(key for settings in all_settings for key in settings)])
-    # repr, since lists are no keys of sets, and 1 isn't True; ... where there is none.
+    # repr, since lists aren't hashable and 1 == True; ... marks a missing key.
     return [key for key in keys if len({repr(each.get(key, ...)) for each in all_settings}) > 1]
 
 
 def name_all(all_settings: Sequence[Settings]) -> list[str]:
-    """Return a name for each: of what differs no more than it takes to tell them apart.
+    """Return a name for each variant, with as few settings as distinguish them.
 
-    What else differs the report lists.
+    The report lists all differences.
     """
     callbacks = {key: None for settings in all_settings for key in settings if _is_callback(key)}
     all_settings = [{**callbacks, **settings} for settings in all_settings]
     keys = differing(all_settings)
-    # What only some have, such as an optimizer's settings, matters only if nothing else differs.
+    # Keys that only some have, such as an optimizer's settings, are used only if necessary.
     common = [key for key in keys if all(key in settings for settings in all_settings)]
     names: list[str] = []
     for chosen in ([key for key in common if key in LABELS], common, keys):
@@ -196,7 +196,7 @@ def name_all(all_settings: Sequence[Settings]) -> list[str]:
 
 
 def _words(key: str, value: Any) -> str:
-    """Return a setting in few words."""
+    """Return a short text for a setting."""
     if key == "init":
         return f"init {_short_path(value)}" if value else "no init"
     if key in LABELS:
@@ -212,6 +212,6 @@ def _is_callback(key: str) -> bool:
 
 
 def _short_path(text: str) -> str:
-    """Return the end of a path, without the folder that every checkpoint lies in."""
+    """Return the end of a path, without the checkpoints folder."""
     parts = [part for part in Path(text).parts if part != "checkpoints"]
     return "/".join(parts[-2:])

@@ -1,4 +1,4 @@
-"""A comparison on W&B: its tables and pictures as a run of its own."""
+"""Logging a comparison's tables and pictures to W&B as a separate run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +15,13 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
     """Log the tables and pictures of a report as a run named `compare`, offline without a key.
 
     Args:
-        document: see `make_report`.
-        tables: see there.
-        output: folder of the written report, and for W&B's own files.
-        group: of the run: the sweep's name, so that it stands beside its jobs.
+        document: report of `make_report`.
+        tables: tables of `make_report`.
+        output: folder of the report, also for W&B's files.
+        group: W&B group of the run: the sweep's name, as for its jobs.
 
     Raises:
-        IrodoriError: the mode is unknown, or W&B refuses.
+        IrodoriError: the mode is unknown, or W&B raises an error.
     """
     mode, reason = wandb_mode("auto")
     logged: dict[str, object] = {
@@ -43,5 +43,5 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
         ) as run:
             run.log(logged)
     except wandb.errors.Error as error:
-        raise IrodoriError(f"W&B: {one_line(error)}; mend it, or set WANDB_MODE=offline") from None
+        raise IrodoriError(f"W&B: {one_line(error)}; fix this, or set WANDB_MODE=offline") from None
     print(f"W&B: {mode} ({reason})")

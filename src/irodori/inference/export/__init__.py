@@ -1,1 +1,1 @@
-"""Models for other programs: ONNX, torch.export, safetensors."""
+"""Exporting models to ONNX, torch.export and safetensors."""

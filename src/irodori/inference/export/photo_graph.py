@@ -1,4 +1,4 @@
-"""The whole of `Colorizer` as one ONNX graph: sRGB pictures of any size in, sRGB pictures out."""
+"""`Colorizer` as one ONNX graph, from sRGB to sRGB pictures of any size."""
 
 from typing import Any, BinaryIO
 
@@ -19,8 +19,8 @@ from irodori.network.joint import reduce_chroma
 from irodori.utils.model_file import KEY
 
 USE = (
-    "rgb, B×3×H×W in [0,1], is sRGB of which only the luminance is used. colorized is the same"
-    " size. logits, B×classes, are the scenes' before softmax. Pictures of one call have one size."
+    "rgb, B×3×H×W in [0,1], is sRGB, of which only the luminance is used. colorized has the same"
+    " size. logits, B×classes, are scene scores before softmax. A batch has one size."
 )
 RESIZE = f"""
 <ir_version: 10, opset_import: ["": 18]>
@@ -62,8 +62,8 @@ resize (float[B,3,H,W] rgb) => (float[B,3,H,W] same, float[B,3,h,w] scaled) {{
     scaled = Div(down_levels, white)
 }}
 """
-"""`colorizer.seen_size` and `PhotoLuminance.at`, which scales 8-bit levels across and then down and
-rounds after each, in ONNX's own language."""
+"""`colorizer.seen_size` and `PhotoLuminance.at` (which scales 8-bit levels horizontally, then
+vertically, and rounds after each) in ONNX's text format."""
 
 
 class SeenPhoto(nn.Module):
@@ -104,7 +104,7 @@ class JoinedPhoto(nn.Module):
         return self._into_gamut(own_B1HW, with_detail(planes_BPHW, chroma_BChw.shape[1], own_B1HW))
 
     def _into_gamut(self, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-        """Do what `gamut.into_gamut` does, for all pixels, since a graph can't pick some."""
+        """`gamut.into_gamut` applied to all pixels, since a graph can't select some."""
 
         def decoded(share: Tensor) -> tuple[Tensor, Tensor]:
             rgb_B3HW = decode(self.space, luminance_B1HW, torch.lerp(gray, chroma_BCHW, share))
@@ -120,7 +120,7 @@ class JoinedPhoto(nn.Module):
 
 
 def write_photo_onnx(file: BinaryIO, model: Model) -> None:
-    """Write an ONNX file from sRGB to sRGB, with its description in metadata_props, under KEY.
+    """Write an ONNX file from sRGB to sRGB, with the description in metadata_props[KEY].
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
@@ -137,7 +137,7 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
     full = torch.zeros(2, 3, 131, 67)
     inputs = ["own_rgb", "own_chroma", "own_luminance"]
     joined = to_onnx(traced(JoinedPhoto(model), (full, *parts[:2])), inputs, ["colorized"])
-    # Names of nodes are those of their own graphs.
+    # Node names are only unique within their graphs.
     network = compose.add_prefix(network, "network_", rename_inputs=False, rename_outputs=False)
     join: Any = compose.add_prefix(
         joined.model_proto, "join_", rename_inputs=False, rename_outputs=False
@@ -156,14 +156,14 @@ def write_photo_onnx(file: BinaryIO, model: Model) -> None:
 
 
 def luminance_of(space: Any, rgb_B3HW: Tensor) -> Tensor:
-    """Return `ColorSpace.luminance`, without the switches of precision that a graph hasn't."""
+    """`ColorSpace.luminance` without precision contexts, which can't be traced."""
     native: Tensor = space.native_from_rgb(rgb_B3HW)[:, :1]
     luminance: Tensor = native / space.luminance_range
     return luminance
 
 
 def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
-    """Return `ColorSpace.decode`, without the switches of precision that a graph hasn't."""
+    """`ColorSpace.decode` without precision contexts, which can't be traced."""
     ranges = chroma_BCHW.new_tensor(space.chroma_range)[:, None, None]
     native_BCHW = (chroma_BCHW - 0.5) * (2 * ranges) + space.chroma_center
     luminance_B1HW = luminance_B1HW * space.luminance_range
@@ -172,10 +172,10 @@ def decode(space: Any, luminance_B1HW: Tensor, chroma_BCHW: Tensor) -> Tensor:
 
 
 def between(size: int, work_size: int, count: int) -> Tensor:
-    """Return the matrix size×count that samples at `upsampling.source_positions`."""
+    """Return the size×count interpolation matrix for `upsampling.source_positions`."""
     lines = torch.arange(size, dtype=torch.float64)
     positions = ((lines + 0.5) * (work_size / size) / 2 - 0.5).clamp(min=0)
-    # Symbolic sizes are no bounds of `clamp`.
+    # `clamp` doesn't accept symbolic sizes.
     positions = torch.minimum(positions, torch.full_like(positions, 1.0) * (count - 1))
     distances = (positions[:, None] - torch.arange(count, dtype=torch.float64)).abs()
     return (1 - distances).clamp(min=0).float()

@@ -1,4 +1,4 @@
-"""Writing a checkpoint's model for other programs: as a graph for pictures of any size."""
+"""Writing a checkpoint's model in an export format, as a graph with dynamic sizes."""
 
 import json
 import logging
@@ -26,27 +26,27 @@ INPUT = "luminance"
 OUTPUTS = ("chroma", "logits")
 OPSET = 18
 EXTRA_FILE = f"{KEY}.json"
-"""Name of the file in torch.export's archive that holds the description."""
+"""Name of the description's file in the archive of torch.export."""
 EXAMPLE = (2, 1, 75, 109)
-"""Shape of what is traced. No stride divides its sides, so that what is cut off of other sizes is
-cut off in the graph."""
+"""Shape of the traced input. No stride divides its sides, so that cropping is part of the graph."""
 USE = (
     "luminance, B×1×H×W in [0,1], is the color space's native luminance of the sRGB picture,"
-    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled twice, cut to H×W,"
-    " and becomes native by (chroma - 0.5) * 2 * chroma_range + chroma_center; together with the"
-    " picture's own luminance it gives its colors. The color space irodori.color.rgb.Rgb has three"
-    " channels of sRGB in place of chrominance. logits, B×classes, are the scenes' before softmax."
+    " divided by luminance_range. chroma, B×C×⌈H/2⌉×⌈W/2⌉ in [0,1], is upsampled by 2, cropped to"
+    " H×W, and converted to native units by (chroma - 0.5) * 2 * chroma_range + chroma_center; with"
+    " the picture's own luminance it gives the colors. The color space irodori.color.rgb.Rgb has"
+    " three channels of sRGB instead of chrominance. logits, B×classes, are scene scores before"
+    " softmax."
 )
-"""Text of a graph's description: how its numbers become colors."""
+"""Text in the description that explains inputs and outputs."""
 ONNX, TORCH_EXPORT, SAFETENSORS = "onnx", "torch-export", "safetensors"
 FORMATS = {ONNX: ".onnx", TORCH_EXPORT: ".pt2", SAFETENSORS: ".safetensors"}
-"""Formats with the suffixes of their files."""
+"""Formats and their file suffixes."""
 NETWORK, PHOTO = "network", "photo"
 PARTS = (PHOTO, NETWORK)
 
 
 def write_torch_export(file: BinaryIO, model: Model) -> None:
-    """Write what `torch.export.load` reads; the description is in its EXTRA_FILE.
+    """Write a file for `torch.export.load`, with the description in EXTRA_FILE.
 
     Raises:
         Exception: of many kinds, if the network can't be traced.
@@ -56,7 +56,7 @@ def write_torch_export(file: BinaryIO, model: Model) -> None:
 
 
 def write_onnx(file: BinaryIO, model: Model) -> None:
-    """Write the network as an ONNX file with the description in its metadata_props, under KEY.
+    """Write the network as ONNX, with the description in metadata_props[KEY].
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
@@ -70,7 +70,7 @@ def write_onnx(file: BinaryIO, model: Model) -> None:
 
 
 def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """Return a traced program as ONNX.
+    """Convert a traced program to ONNX.
 
     Raises:
         ImportError: onnx or onnxscript isn't installed.
@@ -78,7 +78,7 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
     import onnx  # noqa: F401
     import onnxscript  # noqa: F401
 
-    # Its log of what it leaves as it is helps nobody.
+    # Silences logs about skipped optimizations.
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     return torch.onnx.export(
         program,
@@ -91,7 +91,7 @@ def to_onnx(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[s
 
 
 def folded(model: Model) -> JointNetwork:
-    """Return a copy of the network with its norms folded, ready to be traced."""
+    """Return a copy of the network with folded batch norms, ready for tracing."""
     network = deepcopy(model.network).eval().requires_grad_(False)
     fold(network)
     use_static_padding(network)
@@ -99,13 +99,13 @@ def folded(model: Model) -> JointNetwork:
 
 
 def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
-    """Return a module's graph for any size and number of pictures (dimensions 0, 2 and 3).
+    """Trace a module with dynamic batch size, height and width (dimensions 0, 2 and 3).
 
     Raises:
         Exception: of many kinds, if it can't be traced.
     """
     dimensions = tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC) for _ in example)
-    # Sizes that tracing tells apart, such as 1, which is broadcast, are not to be so here.
+    # Don't specialize on sizes that tracing treats specially, such as 1 (broadcast).
     with (
         torch.no_grad(),
         fx_config.patch(  # type: ignore[attr-defined]
@@ -123,9 +123,9 @@ def traced(module: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
 
 
 def remove_assertions(graph: Graph) -> None:
-    """Remove the checks that sizes are like the example's where tracing told them apart.
+    """Remove assertions that sizes resemble the example's.
 
-    That the graph is right for other sizes, too, is tested.
+    Tests verify that the graph is correct for other sizes.
     """
     for node in graph.nodes:
         if node.target is torch.ops.aten._assert_scalar.default:
@@ -134,18 +134,18 @@ def remove_assertions(graph: Graph) -> None:
 
 
 def described(model: Model, use: str) -> str:
-    """Return the description as JSON, and how the numbers are to be used."""
+    """Return the description as JSON, including `use`, an explanation of inputs and outputs."""
     return json.dumps({**model.describe(), "use": use}, ensure_ascii=False)
 
 
 class Traceable(nn.Module):
     """`JointNetwork.forward` without Python code that depends on the picture's size.
 
-    The network itself doesn't scale a picture that has the global path's size already. A trace
-    would keep one of the two ways for all sizes.
+    The network skips scaling if a picture already has the global path's size, and a trace would
+    keep only one of the two branches.
 
     Args:
-        network: in evaluation mode.
+        network: network in evaluation mode.
     """
 
     def __init__(self, network: JointNetwork) -> None:
@@ -153,7 +153,7 @@ class Traceable(nn.Module):
         self.network = network
 
     def forward(self, luminance_B1HW: Tensor) -> tuple[Tensor, ...]:
-        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉, and logits with scenes."""
+        """Map luminance in [0,1] to chrominance B×C×⌈H/2⌉×⌈W/2⌉ and, with scenes, logits."""
         global_BC, logits_BC = global_features(self.network, luminance_B1HW)
         chroma_BCHW = self.network.color(luminance_B1HW, global_BC)
         return (chroma_BCHW,) if logits_BC is None else (chroma_BCHW, logits_BC)
@@ -162,7 +162,7 @@ class Traceable(nn.Module):
 def global_features(
     network: JointNetwork, luminance_B1HW: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the global features and the scene logits of luminance of any size."""
+    """Return global features and scene logits for luminance of any size."""
     if network.fusion is None:
         return None, None
     size = network.backbone.input_size
@@ -170,22 +170,21 @@ def global_features(
 
 
 def scaled_by_products(luminance_B1HW: Tensor, height: int, width: int) -> Tensor:
-    """Do what `network.backbone.scaled_to` does by two matrix products, which any format has."""
+    """`network.backbone.scaled_to` as two matrix products, which all formats support."""
     rows_hH = bilinear_weights(luminance_B1HW.shape[-2], height, luminance_B1HW)
     columns_wW = bilinear_weights(luminance_B1HW.shape[-1], width, luminance_B1HW)
     return rows_hH @ (luminance_B1HW @ columns_wW.T)
 
 
 def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
-    """Return the matrix wanted×size of bilinear scaling with antialiasing along one side.
+    """Return the wanted×size matrix of antialiased bilinear scaling along one dimension.
 
-    Each position sees a triangle around its center, as wide as the reduction, as in Pillow and
-    torch.
+    As in Pillow and torch, the filter is a triangle whose width is the reduction factor.
 
     Args:
-        size: may be symbolic.
-        wanted: the size to scale to.
-        like: of this precision and device.
+        size: original size, may be symbolic.
+        wanted: target size.
+        like: tensor with the dtype and device of the result.
     """
     scale = size / wanted
     centers_w1 = (torch.arange(wanted, dtype=like.dtype, device=like.device)[:, None] + 0.5) * scale
@@ -198,14 +197,14 @@ def bilinear_weights(size: int, wanted: int, like: Tensor) -> Tensor:
 
 
 def use_static_padding(network: nn.Module) -> None:
-    """Change a network, in place, so that no padding depends on the size of the picture.
+    """Replace padding that depends on the picture's size, in place.
 
-    timm's layers with TensorFlow's padding compute it from the size, and tracing that for all sizes
-    takes minutes. Features have sizes that all strides divide, since a backbone extends photos to
-    whole steps.
+    timm's layers with TensorFlow-style padding compute it from the size, which takes minutes to
+    trace dynamically. Here all strides divide the sizes of features, since the backbone pads its
+    input.
     """
     for name, layer in list(network.named_modules()):
-        # By name, so that timm is only imported for its models.
+        # By name, so that timm is imported only for its models.
         kind = type(layer).__name__
         if kind not in ("Conv2dSame", "MaxPool2dSame"):
             continue
@@ -214,7 +213,7 @@ def use_static_padding(network: nn.Module) -> None:
         padding: Any = []
         for kernel, stride, dilation in zip(*shape[:2], same.dilation, strict=True):
             total = max((kernel - 1) * dilation + 1 - stride, 0)
-            # torch wants the last dimension first.
+            # torch's order of padding starts with the last dimension.
             padding[:0] = [total // 2, total - total // 2]
         plain: nn.Module = nn.MaxPool2d(*shape)
         if kind == "Conv2dSame":
@@ -234,33 +233,33 @@ def export_model(
     overwrite: bool = False,
     trust: Sequence[str] = (),
 ) -> None:
-    """Write a checkpoint's model as one file, whole or not at all.
+    """Export a checkpoint's model to one file, atomically.
 
     Args:
-        form: one of `FORMATS`.
-        half: parameters as fp16; of safetensors only.
-        saturation: factor of the colors' strength, see `saturate`.
-        part: "network", from luminance to chrominance; or "photo", from sRGB to sRGB, of ONNX only
-            and its default.
-        overwrite: an existing output is replaced.
-        trust: names of packages besides irodori whose classes the checkpoint may name.
+        form: format, one of `FORMATS`.
+        half: store parameters as fp16 (safetensors only).
+        saturation: factor of the color strength, see `saturate`.
+        part: "network" (luminance to chrominance) or "photo" (sRGB to sRGB; ONNX only, and its
+            default).
+        overwrite: replace an existing output.
+        trust: names of packages besides irodori whose classes the checkpoint may use.
 
     Raises:
-        IrodoriError: see `load_model`; or the output exists, the format is unknown or can't hold
-            this model, a package is missing, or the file can't be written.
+        IrodoriError: see `load_model`; or the output exists, the format is unknown or doesn't
+            support the model, a package is missing, or the file can't be written.
     """
     if form not in FORMATS:
-        raise IrodoriError(f"--format {form} is unknown: it is one of {', '.join(FORMATS)}")
+        raise IrodoriError(f"--format {form} is unknown: choose one of {', '.join(FORMATS)}")
     if output.suffix.lower() != FORMATS[form]:
-        raise IrodoriError(f"{output}: a file of --format {form} ends with {FORMATS[form]}")
+        raise IrodoriError(f"{output}: a file of --format {form} must end with {FORMATS[form]}")
     if half and form != SAFETENSORS:
-        raise IrodoriError(f"--half goes with --format {SAFETENSORS} only, not with {form}")
+        raise IrodoriError(f"--half requires --format {SAFETENSORS}, not {form}")
     if part not in (None, *PARTS):
-        raise IrodoriError(f"--part {part} is unknown: it is one of {', '.join(PARTS)}")
+        raise IrodoriError(f"--part {part} is unknown: choose one of {', '.join(PARTS)}")
     if part == PHOTO and form != ONNX:
-        raise IrodoriError(f"--part {PHOTO} goes with --format {ONNX} only, not with {form}")
+        raise IrodoriError(f"--part {PHOTO} requires --format {ONNX}, not {form}")
     if output.exists() and not overwrite:
-        raise IrodoriError(f"{output} exists already: choose another --output, or --overwrite")
+        raise IrodoriError(f"{output} already exists: choose another --output, or --overwrite")
     model = load_model(checkpoint, trust)
     saturate(model.network, saturation)
     try:
@@ -275,7 +274,7 @@ def export_model(
             f"--format {form} needs the package {error.name}: pip install 'irodori[export]'"
         ) from None
     except Exception as error:
-        # Errors of any kind, by what torch can't trace.
+        # Tracing raises many exceptions.
         backbone = model.network.backbone
         name = getattr(backbone, "name", type(backbone).__name__)
         raise IrodoriError(
@@ -285,13 +284,13 @@ def export_model(
 
 @torch.no_grad()
 def saturate(network: JointNetwork, factor: float) -> None:
-    """Multiply the logits of the chrominance, in place: 1 leaves all colors as they are.
+    """Multiply the chrominance logits by a factor, in place.
 
-    Colors that an error leaves open are predicted paler than they are; a factor found on training
-    photographs sets that right.
+    Networks predict uncertain colors too pale; a factor determined on training photographs
+    compensates.
 
     Raises:
-        IrodoriError: the factor is out of range, or the network's output isn't such logits.
+        IrodoriError: the factor is out of range, or the network's output isn't chrominance logits.
     """
     if factor == 1:
         return
@@ -312,7 +311,7 @@ def write_model(file: BinaryIO, model: Model, form: str, half: bool, part: str |
     elif part == NETWORK:
         write_onnx(file, model)
     else:
-        # Imported here: it needs onnx, an extra.
+        # Imported here, since it needs the extra `export`.
         from irodori.inference.export.photo_graph import write_photo_onnx
 
         write_photo_onnx(file, model)

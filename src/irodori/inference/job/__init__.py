@@ -1,1 +1,1 @@
-"""Many photos colorized by one command: found, named, shared out among threads."""
+"""The job of `irodori colorize`: find photos, name results, and colorize in threads."""

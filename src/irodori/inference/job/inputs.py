@@ -1,4 +1,4 @@
-"""The photos that are meant by files, folders and patterns."""
+"""Finding photos by files, folders and patterns."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True)
 class Source:
-    """A photo to be colorized.
+    """A photo to colorize.
 
-    path: the file. tree: its place below the output folder, as in the folder it was found in.
-    folder: the name of that folder.
+    path: path of the file. tree: its path relative to the searched folder, kept below the output
+    folder. folder: name of the searched folder.
     """
 
     path: Path
@@ -31,10 +31,10 @@ class Source:
 
 @dataclass
 class Found:
-    """Photos in a stable order, and what isn't one.
+    """Photos in a stable order, and other files.
 
-    skipped: files of folders that are no photos by their suffixes, with what to do about them.
-    unread: folders that can't be read and arguments without photos, with the reasons.
+    skipped: files that are not photos by their suffixes, with advice. unread: unreadable folders
+    and arguments without photos, with reasons.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -42,33 +42,33 @@ class Found:
     unread: list[tuple[Path, str]] = field(default_factory=list)
 
     def add(self, path: Path, tree: PurePath, folder: Path) -> None:
-        """Add a file of a folder: by its suffix it is a photo or not."""
+        """Add a file of a folder, as a photo or as skipped according to its suffix."""
         suffix = path.suffix.lower()
         if suffix in READ:
             self.sources.append(Source(path, tree, _name(folder)))
         elif is_hint_file(path):
             self.skipped.append((path, "a hint file: --hints auto uses it"))
-        elif suffix != ".xmp":  # what it says of the photo beside it is read with that
-            self.skipped.append((path, UNREAD.get(suffix, "no photo by its name")))
+        elif suffix != ".xmp":  # a sidecar, read with its photo
+            self.skipped.append((path, UNREAD.get(suffix, "not a photo by its name")))
 
     def add_unread(self, error: OSError) -> None:
-        """Add a folder that can't be read."""
+        """Record an unreadable folder."""
         self.unread.append((Path(str(error.filename)), error.strerror or str(error)))
 
 
 def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
-    """Return the photos that the arguments of a command mean, each once, in a stable order.
+    """Return the photos for the arguments of a command, each once, in a stable order.
 
-    A named file is always a photo, whether it exists or not. In folders and among the matches of a
-    pattern the suffix decides, and hidden files are left out (`._a.jpg`, too, which some systems
-    write beside `a.jpg`). Links are followed; what lies in a loop of them is found once.
+    An explicitly named file is always a photo, whether it exists or not. Files in folders and
+    matches of patterns are selected by suffix, without hidden files (such as `._a.jpg`, which some
+    systems add). Links are followed; files in loops of links are found once.
 
     Args:
         arguments: files, folders, or patterns with *, ?, [ and **.
-        output: a folder that isn't searched where it lies inside of another; None for none.
+        output: output folder, which is not searched if it is inside another one; None for none.
 
     Raises:
-        IrodoriError: nothing is found, or a folder is the output as well.
+        IrodoriError: no photo is found, or a folder is also the output.
     """
     found = Found()
     without: list[str] = []
@@ -95,17 +95,17 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path leads to a folder; Path's own method raises for a circle of links."""
+    """Return whether a path is a folder; `Path.is_dir` raises an error for a loop of links."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_pattern(argument: str) -> bool:
-    """Return whether an argument is a pattern, and no file whose name looks like one."""
+    """Return whether an argument is a pattern, and not an existing file that looks like one."""
     return not MAGIC.isdisjoint(argument) and not os.path.lexists(Path(argument).expanduser())
 
 
 def _once(sources: list[Source]) -> list[Source]:
-    """Keep photos that are named twice once: with the longer tree, whatever was named first."""
+    """Remove duplicates, keeping the longer tree independently of the order."""
     kept: dict[str, Source] = {}
     for source in sources:
         key = os.path.abspath(source.path)  # noqa: PTH100  (".." goes, links stay)
@@ -115,7 +115,7 @@ def _once(sources: list[Source]) -> list[Source]:
 
 
 def _matches(pattern: Path) -> tuple[Path, list[Path]]:
-    """Return a pattern's last folder without magic, and the paths below it that match."""
+    """Return a pattern's longest folder without wildcards, and the matching paths below it."""
     plain = next(i for i, part in enumerate(pattern.parts) if not MAGIC.isdisjoint(part))
     root = Path(*pattern.parts[:plain])
     try:
@@ -128,7 +128,7 @@ def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found
     """Add the photos among paths and in folders below `root`."""
     if output is not None and output.exists() and output.samefile(root):
         raise IrodoriError(
-            f"{root}: its photos and their results would lie in one folder; choose another --output"
+            f"{root}: photos and results would be in the same folder; choose another --output"
         )
     for path in paths:
         tree = path.relative_to(root)
@@ -141,9 +141,9 @@ def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found
 
 
 def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Found) -> None:
-    """Add the photos below a folder, whose place in the tree below `top` is `tree`."""
+    """Add the photos below a folder, whose path relative to `top` is `tree`."""
     seen = {identity_of(output)} if output is not None else set()
-    # Linked folders come last: what they lead to is named by its own place if it has one.
+    # Linked folders come last, so that files are preferably found at their real path.
     links = deque([(root, tree)])
     while links:
         start, start_tree = links.popleft()
@@ -161,13 +161,13 @@ def _walk(root: Path, tree: PurePath, top: Path, output: Path | None, found: Fou
             ]
             for name in sorted(files):
                 path = folder / name
-                # Pipes and the like are no photos; a link to nothing is reported as a bad photo.
+                # Skips pipes and the like; a broken link is reported as an unreadable photo.
                 if not name.startswith(".") and (path.is_symlink() or path.is_file()):
                     found.add(path, place / name, top)
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return the same for all names of a file or folder; None if it can't be found."""
+    """Return an identity shared by all paths of a file or folder; None if it doesn't exist."""
     try:
         stat = path.stat()
     except OSError:
@@ -180,11 +180,11 @@ def _name(folder: Path) -> str:
 
 
 def suffix_for(photo: PurePath, format: str | None) -> str:
-    """Return the suffix of a photo's result, with its dot: its own wherever that is right.
+    """Return the suffix of a photo's result, with dot: the photo's own if it matches the format.
 
     Args:
-        photo: its name; nothing is read.
-        format: of the result; None: the photo's own, or what stands for it in `READ`.
+        photo: name of the photo; the file is not read.
+        format: format of the result; None: the photo's own, or its replacement in `READ`.
     """
     own = photo.suffix.lower()
     format = format or READ.get(own)
@@ -194,20 +194,20 @@ def suffix_for(photo: PurePath, format: str | None) -> str:
 
 
 def result_names(sources: Sequence[Source], format: str | None) -> list[PurePath]:
-    """Return where each result lies below the output folder.
+    """Return the path of each result relative to the output folder.
 
-    A result has its photo's place and stem, and the suffix of its format. Where that would be the
-    name of another result, too, the photo whose suffix changes has it added instead (`a.tif` →
-    `a.tif.png`); if that doesn't help, the name of the folder it was found in stands before it, and
-    at last a part of the SHA-256 of its path is added to its stem. Names that differ in case
-    or in Unicode's normal form alone count as alike, since they are in many file systems.
+    A result has its photo's relative path and stem, and the suffix of its format. If several
+    results would have the same name, those whose suffix changes append it instead (`a.tif` →
+    `a.tif.png`), then prepend the name of the searched folder, and finally append a part of the
+    path's SHA-256 to the stem. Names that differ only in case or Unicode normalization count as
+    equal, as in many file systems.
 
-    Names depend neither on the order of the photos nor on what exists; and on other photos only
-    if those would have the same name.
+    Names depend neither on the order of photos nor on existing files, and on other photos only if
+    their names would be equal.
 
     Args:
-        sources: photos, each path once.
-        format: of all results; None: each in its own.
+        sources: photos with distinct paths.
+        format: format of all results; None: that of each photo.
     """
     candidates = [_candidates(source, format) for source in sources]
     level = [0] * len(sources)
@@ -221,9 +221,10 @@ def result_names(sources: Sequence[Source], format: str | None) -> list[PurePath
 
 
 def _candidates(source: Source, format: str | None) -> list[PurePath]:
-    """Return names for a result, from the one that is wanted to the one that nobody else has.
+    """Return candidate names for a result, from the preferred one to a unique one.
 
-    Where the photo's own name is wanted it comes twice: it stays where a changed one gives way.
+    A preferred name that equals the photo's is listed twice, so that it has priority over changed
+    ones.
     """
     tree = source.tree
     suffix = suffix_for(tree, format)
@@ -241,7 +242,7 @@ def _candidates(source: Source, format: str | None) -> list[PurePath]:
 
 
 def _clash(names: Sequence[PurePath]) -> set[int]:
-    """Return which of the names are alike, or the name of a folder of others."""
+    """Return the indices of names that equal another name or one of its parent folders."""
     alike: dict[str, list[int]] = defaultdict(list)
     for number, name in enumerate(names):
         alike[_key(name)].append(number)
@@ -259,5 +260,5 @@ def _clash(names: Sequence[PurePath]) -> set[int]:
 
 
 def _key(name: PurePath) -> str:
-    """Return the same for names that are one in a file system without case or normal forms."""
+    """Return a key that is equal for names differing only in case or Unicode normalization."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", str(name)).casefold())

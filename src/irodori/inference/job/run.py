@@ -1,4 +1,4 @@
-"""The whole job: a plan's photos are shared out among threads."""
+"""Running a plan: photos are colorized in several threads."""
 
 import os
 import sys
@@ -34,30 +34,31 @@ from irodori.utils.errors import IrodoriError, is_out_of_memory, one_line
 from irodori.utils.files import remove_stale_files
 
 MEMORY = 1_280_000_000
-"""Bytes for each photo at a time: 32 megapixels. Larger photos wait for each other."""
+"""Memory budget per concurrent photo in bytes, for 32 megapixels; larger photos wait."""
 BY_ROWS = 1_000_000_000
-"""Bytes that a photo takes whose rows are read one after the other."""
+"""Memory in bytes of a photo that is processed row by row."""
 PER_PIXEL = 36
-"""Bytes that a pixel takes besides its decoding: luminance, colors, the encoded result."""
+"""Memory per pixel in bytes besides decoding: luminance, colors, and the encoded result."""
 LARGE_WORK_SIZE, TILES = 512, 1 << 30
-"""Working size up to which the network's memory doesn't count, and about what it takes above."""
+"""Working size below which the network's memory is neglected, and approximate bytes per pixel
+above."""
 MAX_OVERTAKEN = 16
-"""Photos that wait for memory before others aren't looked at, either."""
+"""Largest number of photos waiting for memory; then no further ones are considered."""
 PATIENCE = 1.0
-"""Seconds in which photos that are being written may end when the job ends early."""
+"""Seconds that photos being written may take to finish when the job is stopped."""
 
 
 Load = Callable[[JobOptions, Sequence[Path], int, Callable[[str], None]], Any]
-"""A function that makes a `BatchColorizer`, or an object with its methods."""
+"""A function that returns a `BatchColorizer` or an object with its methods."""
 
 
 @dataclass
 class Outcome:
     """The result of one photo.
 
-    target: its file. size, work_size: width and height of the photo and of what the network saw.
-    scenes: names with probabilities, the likeliest first. notes: what was left out or assumed.
-    hints: their number. left: why it was left as it is. error: why there is no result.
+    target: file of the result. size, work_size: width and height of the photo and of the network's
+    input. scenes: probabilities by name, most likely first. notes: what was omitted or assumed.
+    hints: number of hints. left: why the photo was skipped. error: why there is no result.
     """
 
     task: ColorizeTask
@@ -73,7 +74,7 @@ class Outcome:
 
 
 def load_model(*arguments: Any) -> Any:
-    """Load the model as the options say; torch is imported here, while photos are being read."""
+    """Load the model; imports torch while photos are being read."""
     from irodori.inference.batch_colorizer import BatchColorizer
 
     return BatchColorizer(*arguments)
@@ -82,13 +83,13 @@ def load_model(*arguments: Any) -> Any:
 def colorize_photos(
     plan: Plan, options: JobOptions, report: Callable[[str], None], load: Load = load_model
 ) -> Generator[Outcome, None, None]:
-    """Colorize a plan's photos, and yield what has become of each as it is done, in any order.
+    """Colorize a plan's photos, and yield the outcomes in order of completion.
 
     Args:
-        plan: what is to be done.
-        options: how.
-        report: takes lines for the user, from any thread.
-        load: makes what colorizes.
+        plan: photos to colorize.
+        options: options of the job.
+        report: called with messages for the user, from any thread.
+        load: returns the colorizer.
 
     Raises:
         IrodoriError: the model can't be loaded, or results can't be written.
@@ -111,11 +112,11 @@ def colorize_photos(
 
 
 class _Job:
-    """Does tasks, in several threads at a time; `model` is set when it is loaded.
+    """Runs tasks in several threads; `model` is set once it is loaded.
 
-    As many run at a time as there are threads and as fit into `budget` bytes. A photo that doesn't
-    fit is overtaken by those that do. One for which memory runs out is tried again alone, and the
-    budget becomes half of what it was.
+    Concurrent tasks are limited by the number of threads and by `budget` bytes. Smaller photos
+    overtake one that doesn't fit. If memory runs out, the photo is retried alone, and the budget is
+    halved.
     """
 
     def __init__(self, plan: Plan, options: JobOptions, report: Callable[[str], None]) -> None:
@@ -123,7 +124,7 @@ class _Job:
         self.budget = min(MEMORY * self.jobs, psutil.virtual_memory().available // 2)
         self.model: Future[Any] = Future()
         self.options, self.encoding, self.report = options, plan.encoding, report
-        # A file that is asked for is expected to be there afterwards.
+        # An explicitly named output file must exist afterwards.
         self.one = not plan.found.sources
         self.targets = {task.target for task in plan.everything}
         self.stopped = threading.Event()
@@ -133,7 +134,7 @@ class _Job:
         self._left = len(plan.tasks)
 
     def start_photos(self) -> None:
-        """Begin as many photos as fit."""
+        """Start as many photos as fit."""
         self._waiting = [one for one in self._waiting if not self._start(*one)]
         while len(self.running) < self.jobs and len(self._waiting) < MAX_OVERTAKEN:
             task = next(self._new, None)
@@ -151,7 +152,7 @@ class _Job:
         return True
 
     def finish(self, future: Future[Outcome | None]) -> Outcome | None:
-        """Return what has become of a photo that runs no more; None: it is tried again.
+        """Return the outcome of a finished photo; None if it will be retried.
 
         Raises:
             OutputError: the disk is full, or the output can't be written to.
@@ -159,7 +160,7 @@ class _Job:
         task, _ = self.running.pop(future)
         outcome = future.result()
         if outcome is None:
-            self.report(f"{task}: not enough memory; it is tried again alone")
+            self.report(f"{task}: not enough memory; retrying it alone")
             self.budget = max(1, self.budget // 2)
             self._waiting.append((task, 1 << 62))  # more than any budget
         else:
@@ -167,7 +168,7 @@ class _Job:
         return outcome
 
     def stop(self) -> None:
-        """Begin no more photos, and write none that isn't being written."""
+        """Start no more photos, and write none that isn't already being written."""
         self.stopped.set()
         if not self.model.done():
             self.model.set_exception(IrodoriError("stopped"))
@@ -185,10 +186,10 @@ class _Job:
             return Outcome(task, error=_reason(task, error))
 
     def _cost(self, task: ColorizeTask) -> int:
-        """Return the bytes that a photo takes, by its header."""
+        """Return the memory that a photo takes in bytes, according to its header."""
         size = self.options.settings.work_size
         network = TILES if size == NATIVE or int(size) > LARGE_WORK_SIZE else 0
-        with suppress(Exception):  # what is wrong with the file, reading it says
+        with suppress(Exception):  # errors are reported when the file is read
             if task.source is not None:
                 header = probe(task.source, page=self.options.page, large=True)
                 if header.is_large:
@@ -203,8 +204,8 @@ class _Job:
         size = (photo.pixels.shape[1], photo.pixels.shape[0])
         if is_colored(photo) and not self.options.recolor:
             if self.one:
-                raise IrodoriError("in color already: give --recolor to colorize it")
-            why = "in color already: left as it is (--recolor colorizes it)"
+                raise IrodoriError("already in color: give --recolor to colorize it")
+            why = "already in color: skipped (--recolor colorizes it)"
             return Outcome(task, size=size, notes=photo.notes, left=why)
         hints = () if task.hints is None else read_hints(task.hints)
         model = self.model.result()
@@ -212,7 +213,7 @@ class _Job:
         encoding, target, notes = self._encoding(task, photo)
         if target != task.target and target is not None:
             if target in self.targets:
-                raise IrodoriError(f"{target} is another photo's result: give a --format")
+                raise IrodoriError(f"{target} is the result of another photo: give a --format")
             if os.path.lexists(target) and self.options.resume:
                 return Outcome(task, size=size, notes=notes, left=f"done already: {target}")
             if os.path.lexists(target) and not self.options.overwrite:
@@ -236,10 +237,10 @@ class _Job:
     def _encoding(
         self, task: ColorizeTask, photo: Photo
     ) -> tuple[Encoding, Path | None, tuple[str, ...]]:
-        """Return how a result is written, where, and the photo's notes.
+        """Return the encoding and target of a result, and the photo's notes.
 
-        In the format that the user chose, else in the photo's own or what stands for that; and
-        where the result's name says another one, by another name.
+        The format is the user's choice, or else the photo's or its replacement; the target is
+        renamed if its suffix doesn't match.
         """
         target, quality = task.target, self.encoding.quality
         if self.encoding.format is not None or target is None or task.source is None:
@@ -249,16 +250,16 @@ class _Job:
         if own_name or WRITTEN.get(target.suffix.lower(), format) == format:
             return Encoding(format, quality), target, photo.notes
         target = target.with_name(target.name + suffix_for(Path(target.name), format))
-        notes = (*photo.notes, f"{format} holds all of it: written as {target.name}")
+        notes = (*photo.notes, f"needs {format}: written as {target.name}")
         return Encoding(format, quality), target, notes
 
 
 def _reason(task: ColorizeTask, error: Exception) -> str:
     if isinstance(error, IrodoriError):
-        # The file is named already.
+        # The message already names the file.
         return str(error).removeprefix(f"{task.source}: ").removeprefix(f"{task.target}: ")
     if is_out_of_memory(error):
-        return "not enough memory, even alone: give a smaller --work-size, or scale it down"
+        return "not enough memory, even alone: choose a smaller --work-size, or scale it down"
     if isinstance(error, OSError):
         return error.strerror or one_line(error)
     return f"{type(error).__name__}: {one_line(error)}"

@@ -1,4 +1,4 @@
-"""The plan of a job: which photo becomes which file; mistakes are refused before any work."""
+"""Planning a job: assign results to photos, and reject invalid options before any work."""
 
 import os
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from irodori.inference.job.inputs import (
 from irodori.inference.settings import ColorizeSettings
 from irodori.utils.errors import IrodoriError, check_range
 
-if TYPE_CHECKING:  # its packages are an extra's
+if TYPE_CHECKING:  # its packages belong to an extra
     from irodori.imageio.signing import Signer
 
 STREAM = "-"
-"""Standard input or output."""
+"""Argument for standard input or output."""
 AUTO = "auto"
-"""Value of `JobOptions.hints`."""
+"""Value of `JobOptions.hints` for the files beside the photos."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SOURCE_TYPES = (
     *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
@@ -33,34 +33,34 @@ SOURCE_TYPES = (
     *("composite", "compositeCapture", "compositeSynthetic", Provenance.source_type),
     *("digitalCreation", "dataDrivenMedia", "virtualRecording", "screenCapture"),
 )
-"""IPTC's terms, http://cv.iptc.org/newscodes/digitalsourcetype."""
+"""IPTC digital source types, http://cv.iptc.org/newscodes/digitalsourcetype."""
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """Options of `irodori colorize` besides photos and output.
+    """Options of `irodori colorize` other than photos and output.
 
     Args:
-        settings: how the network colorizes.
-        checkpoint: a run folder or a file; None: the bundled model.
-        style: an image whose scene decides the colors.
-        hints: a hint file, for one photo, or `AUTO`: those beside the photos.
-        sequence: one scene for all photos.
-        encoding: how results are written.
-        page: which page of a file with several, from 1 on.
-        recolor: colorize photos that are in color already, too.
-        dates: results get the times of their photos' files.
-        provenance: results say that they were colorized.
-        source_type: one of `SOURCE_TYPES`.
+        settings: settings of the colorization.
+        checkpoint: run folder or file; None: the bundled model.
+        style: image whose scene determines the colors.
+        hints: hint file (for a single photo), or `AUTO` for the files beside the photos.
+        sequence: use one scene for all photos.
+        encoding: format and quality of results.
+        page: page to read from files with several pages, counted from 1.
+        recolor: also colorize photos that are already in color.
+        dates: give each result the modification time of its photo's file.
+        provenance: mark results as colorized.
+        source_type: IPTC digital source type, one of `SOURCE_TYPES`.
         label: burn a small visible mark into results.
-        signer: signs results in formats that hold a signature.
-        overwrite, resume: replace or skip results that exist.
-        device: one of `DEVICES`.
-        jobs: photos at a time; None: as many as cores, and at least two.
-        trust: packages besides irodori whose classes the checkpoint may name.
+        signer: signs results in formats that support signatures.
+        overwrite, resume: replace or skip existing results.
+        device: device, one of `DEVICES`.
+        jobs: number of photos at a time; None: number of cores, at least two.
+        trust: packages besides irodori whose classes the checkpoint may use.
 
     Raises:
-        IrodoriError: one is out of range.
+        IrodoriError: an option is invalid.
     """
 
     settings: ColorizeSettings = field(default_factory=ColorizeSettings)
@@ -91,17 +91,17 @@ class JobOptions:
         ):
             if value not in choices:
                 raise IrodoriError(f"{name} is {value}: give one of {', '.join(choices)}")
-        # Methods of Path raise errors of their own.
+        # Methods of Path may raise other errors.
         if self.checkpoint is not None and not os.path.exists(self.checkpoint):  # noqa: PTH110
             raise IrodoriError(f"--checkpoint {self.checkpoint}: no such file or run folder")
         if self.style is not None and not os.path.isfile(self.style):  # noqa: PTH113
             raise IrodoriError(f"--style {self.style}: no such file")
         if self.style is None and self.settings.style_strength != 1:
-            raise IrodoriError("--style-strength goes with --style")
+            raise IrodoriError("--style-strength requires --style")
         if self.signer is not None and not self.provenance:
-            raise IrodoriError("--c2pa signs what --no-provenance leaves out: give one")
+            raise IrodoriError("--c2pa and --no-provenance exclude each other: give one of them")
         if self.overwrite and self.resume:
-            raise IrodoriError("--overwrite does all again, --resume skips what is done: give one")
+            raise IrodoriError("--overwrite and --resume exclude each other: give one of them")
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class ColorizeTask:
 class Plan:
     """The photos to colorize, and where each result goes.
 
-    tasks: in order. encoding: of the results. everything: all tasks, with those that are done
-    already. found: what was found besides.
+    tasks: tasks to do, in order. encoding: encoding of the results. everything: all tasks,
+    including finished ones. found: all files that were found.
     """
 
     tasks: list[ColorizeTask]
@@ -131,21 +131,21 @@ class Plan:
 
 
 def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Plan:
-    """Return the plan for the arguments of a command; nothing is written.
+    """Return the plan for the arguments of a command, without writing anything.
 
     Args:
-        arguments: files, folders, patterns (see `find_photos`), or "-" alone.
-        output: a folder; for one photo named by itself also a file, by its suffix, or "-".
-        options: the rest.
+        arguments: files, folders and patterns (see `find_photos`), or only "-".
+        output: folder; for a single named photo also a file (detected by suffix) or "-".
+        options: options of the job.
 
     Raises:
-        IrodoriError: arguments, output or hints don't fit, nothing is found, a result would replace
-            a photo, or exists already with neither `overwrite` nor `resume`.
+        IrodoriError: arguments, output or hints are invalid, no photo is found, or a result would
+            replace a photo or (without `overwrite` and `resume`) an existing file.
     """
     if STREAM in arguments and len(arguments) > 1:
-        raise IrodoriError("- is standard input: give it alone")
+        raise IrodoriError("- (standard input) can't be combined with other photos")
     if STREAM in arguments and options.sequence:
-        raise IrodoriError("standard input is one photo, and --sequence takes several")
+        raise IrodoriError("--sequence requires several photos, but standard input is one")
     encoding, found = options.encoding, Found()
     alone = len(arguments) == 1 and not is_pattern(arguments[0])
     photo = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
@@ -163,8 +163,8 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
     else:
         if alone and place.suffix and not is_folder(place):
             raise IrodoriError(
-                f"--output {output}: photos aren't written as {place.suffix} but as"
-                f" {', '.join(FORMATS)}; if it is to be a folder, make it first"
+                f"--output {output}: {place.suffix} is not an output format; choose one of"
+                f" {', '.join(FORMATS)}, or, for a folder, create it first"
             )
         if STREAM in arguments:
             raise IrodoriError("standard input has no name: give --output a file's name, or -")
@@ -181,36 +181,36 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
 
 
 def _encoding_of(target: Path, chosen: Encoding) -> Encoding:
-    """Return the encoding of a result that is named by the user."""
+    """Return the encoding of a result whose file name the user gave."""
     format = WRITTEN.get(target.suffix.lower())
     if format is None:
-        raise IrodoriError(f"--output {target}: photos are written as {', '.join(FORMATS)}")
+        raise IrodoriError(f"--output {target}: the suffix must be that of {', '.join(FORMATS)}")
     if chosen.format not in (None, format):
         raise IrodoriError(
-            f"--output {target} is {format} by its name, but --format says {chosen.format}"
+            f"--output {target} is {format} by its name, but --format is {chosen.format}"
         )
     return Encoding(format, chosen.quality)
 
 
 def _with_hints(tasks: list[ColorizeTask], found: Found, hints: str | None) -> list[ColorizeTask]:
-    """Return the tasks with their hint files, which are then no longer among what is left out."""
+    """Return the tasks with their hint files, and remove these from the skipped files."""
     if hints is None:
         return tasks
     if hints != AUTO:
         if len(tasks) > 1:
             raise IrodoriError(
-                f"--hints {hints} belongs to one photo: give one, or --hints auto, which takes the"
-                " hint file beside each"
+                f"--hints {hints} requires a single photo: give one, or use --hints auto for the"
+                " hint files beside the photos"
             )
         file = Path(hints).expanduser()
         read_hints(file)
         return [replace(task, hints=file) for task in tasks]
     if any(task.source is None for task in tasks):
-        raise IrodoriError("standard input has no hint file beside it: give --hints its name")
+        raise IrodoriError("--hints auto doesn't apply to standard input: name a hint file")
     tasks = [replace(task, hints=hint_file_of(task.source)) for task in tasks if task.source]
     used = {task.hints for task in tasks}
     found.skipped = [
-        (path, "a hint file, but its photo isn't there" if is_hint_file(path) else reason)
+        (path, "a hint file without its photo" if is_hint_file(path) else reason)
         for path, reason in found.skipped
         if path not in used
     ]
@@ -218,9 +218,9 @@ def _with_hints(tasks: list[ColorizeTask], found: Found, hints: str | None) -> l
 
 
 def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[ColorizeTask]:
-    """Raise IrodoriError for results that would replace something; return the tasks that are done.
+    """Raise IrodoriError if results would replace files; return the finished tasks.
 
-    No result replaces what is read, even if it is named differently.
+    No result may replace an input file, even under a different name.
     """
     read = [task.source for task in tasks] + [options.style, options.checkpoint]
     inputs = {identity_of(path) for path in read if path is not None} - {None}
@@ -231,14 +231,13 @@ def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[C
             raise IrodoriError(f"{task.target} is a folder: choose another --output")
         if identity_of(task.target) in inputs:
             raise IrodoriError(
-                f"{task.target} is read by this command and would be replaced: choose another"
-                " --output"
+                f"{task.target} is an input and would be replaced: choose another --output"
             )
     if existing and not options.overwrite and not options.resume:
         more = len(existing) - 1
         exist = f"and {more:,} more exist" if more else "exists"
         raise IrodoriError(
-            f"{existing[0].target} {exist} already: --resume skips what is done, --overwrite does"
-            " all again"
+            f"{existing[0].target} {exist} already: --resume skips existing results, --overwrite"
+            " replaces them"
         )
     return set(existing) if options.resume else set()

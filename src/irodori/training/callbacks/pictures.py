@@ -1,4 +1,4 @@
-"""A fixed set of validation photographs as gray · predicted · true, written as PNG and logged."""
+"""Sheets of a fixed set of validation photographs (gray · predicted · true), as PNG and logged."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ class Pictures(Callback):
         self._true: list[Tensor] | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the sheet of an epoch, or print that it can't be written."""
+        """Write the sheet of an epoch, or print an error."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         name = f"epoch-{trainer.current_epoch + 1:04d}.png"
@@ -38,10 +38,10 @@ class Pictures(Callback):
             print(f"{name} can't be written: {one_line(error)}", flush=True)
 
     def write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
-        """Write the sheet of the module as it is, and log it, on rank 0.
+        """Write and log a sheet with the current weights, on rank 0.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the file can't be written.
         """
         if not trainer.is_global_zero:
             return
@@ -61,14 +61,14 @@ class Pictures(Callback):
             picture.save(file, "png")
         key, step = "pictures_best", trainer.global_step
         if trainer.state.fn == TrainerFn.FITTING:
-            # As the metrics of this validation are.
+            # The same step as this validation's metrics.
             key, step = "pictures", trainer.global_step - 1
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image(key, [picture], step, caption=["gray · predicted · true"])
 
     def _photographs(self, trainer: Trainer) -> list[Tensor]:
-        """Return the photographs, 3×H×W uint8 on the device; damaged ones are left out."""
+        """Return the photographs, 3×H×W uint8 on the device, without damaged ones."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         last = len(data.val_index) - 1
         samples = np.linspace(0, last, min(self.count, last + 1)).round().astype(int)
@@ -77,6 +77,6 @@ class Pictures(Callback):
             try:
                 picture = data.val_resize(data.val_samples.image(sample))
             except (RuntimeError, OSError):
-                continue  # Reported where they are validated.
+                continue  # reported during validation
             photographs.append(picture.to(trainer.strategy.root_device))
         return photographs

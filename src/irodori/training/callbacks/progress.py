@@ -1,4 +1,4 @@
-"""The output of a run: a progress bar with images/s in a terminal, and a line per validation."""
+"""Output of a run: a progress bar with images/s on a terminal, and a line per validation."""
 
 import time
 from typing import Any
@@ -12,17 +12,17 @@ from irodori.training.settings import MONITOR
 
 
 class EpochPrinter(Callback):
-    """Prints a line per validation: epoch, losses, metrics, and images per second of training."""
+    """Prints a line per validation: epoch, losses, metrics, and images per second in training."""
 
     def __init__(self) -> None:
         self._validated = False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that this epoch is validated."""
+        """Record that this epoch was validated."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the epoch if it was validated."""
+        """Print the line if the epoch was validated."""
         validated, self._validated = self._validated, False
         if not trainer.is_global_zero or not validated:
             return
@@ -43,7 +43,7 @@ class EpochPrinter(Callback):
 
 
 class ImagesBar(RichProgressBar):
-    """Lightning's rich bar, with images per second over all ranks in place of batches."""
+    """Lightning's rich progress bar, with images per second over all ranks."""
 
     def __init__(self) -> None:
         super().__init__(leave=False, theme=RichProgressBarTheme(metrics_format=".4g"))
@@ -56,12 +56,12 @@ class ImagesBar(RichProgressBar):
         self._start = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Read the score here, so that drawing the bar doesn't wait for the device."""
+        """Read the score here, so that drawing the bar doesn't synchronize."""
         super().on_validation_end(trainer, pl_module)
         self._metrics["chroma RMSE"] = trainer.callback_metrics[MONITOR].item()
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return chroma RMSE of the last validation, and images/s since the epoch's start."""
+        """Return chrominance RMSE of the last validation, and images/s since the epoch's start."""
         if not trainer.training:
             return self._metrics
         batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready

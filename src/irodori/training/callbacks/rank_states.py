@@ -1,4 +1,4 @@
-"""Each rank's state in checkpoints: its random generators, and the sums of its losses."""
+"""States of each rank in checkpoints: random generators and sums of losses."""
 
 import random
 from typing import Any
@@ -12,9 +12,9 @@ from irodori.training.ranks import gather, own_value
 
 
 class RandomStates(Callback):
-    """Restores the random generators, so that a resumed run draws what it would have drawn.
+    """Restores the random generators, so that a resumed run draws the same numbers.
 
-    With another number of ranks the generators stay as they were seeded.
+    With another number of ranks, the generators keep their seeds.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class RandomStates(Callback):
         name, keys, *rest = np.random.get_state(legacy=True)
         state = {
             "python": random.getstate(),
-            # Checkpoints are read without unpickling NumPy's arrays.
+            # Plain types, since checkpoints are read without unpickling NumPy arrays.
             "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
             "torch": torch.get_rng_state(),
-            # Of the rank's own GPU: a machine may have fewer when the run is resumed.
+            # Only the rank's own GPU, since a resumed run may have fewer GPUs.
             "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
         }
         return {"ranks": gather(state)}
@@ -38,7 +38,7 @@ class RandomStates(Callback):
         self._loaded = state_dict["ranks"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the generators."""
+        """Restore the generators."""
         state = own_value(self._loaded)
         if state is not None:
             version, internal, gauss = state["python"]
@@ -51,10 +51,10 @@ class RandomStates(Callback):
 
 
 class TrainMeans(Callback):
-    """Logs means over images of `sums` of a step on this rank, and of an epoch on all ranks.
+    """Logs the `sums` of training steps as means: per step on this rank, per epoch on all.
 
-    Sums and counts stay on the device between logs. An epoch's means continue exactly after an
-    interruption; with another number of ranks the first one takes what all had summed.
+    Sums and counts stay on the device between logs. A resumed run continues an epoch's means
+    exactly; with another number of ranks, the first one takes the sums of all.
     """
 
     def __init__(self) -> None:

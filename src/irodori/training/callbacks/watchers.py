@@ -1,4 +1,4 @@
-"""Callbacks that may have to stop a run: for images that can't be had, or losses that diverge."""
+"""Callbacks that may stop a run: for unreadable images, or diverging losses."""
 
 from typing import Any
 
@@ -12,38 +12,38 @@ from irodori.utils.errors import IrodoriError
 
 
 class Watcher(Callback):
-    """Base class of callbacks that may have to stop the run.
+    """Base class of callbacks that may stop the run.
 
-    `Checkpoints` looks at all ranks' problems before anything is written, and all ranks stop
-    together: one that left alone would keep the others waiting for its gradients.
+    `Checkpoints` checks all ranks' problems before anything is written, and all ranks stop
+    together: otherwise they would wait for the gradients of a stopped one.
 
     Attributes:
-        problem: why this rank wants to stop; None as long as it doesn't.
+        problem: why this rank needs to stop; None if it doesn't.
     """
 
     problem: str | None = None
 
     def look(self) -> None:
-        """Read what is still on the device; called before a checkpoint is written."""
+        """Check values that are still on the device; called before a checkpoint is written."""
 
 
 def raise_problems(problems: list[str | None]) -> None:
-    """Raise IrodoriError if any rank has a problem; all ranks call this together."""
+    """Raise IrodoriError if any rank has a problem; must be called on all ranks."""
     found = {problem for rank in gather(problems) for problem in rank if problem is not None}
     if found:
         raise IrodoriError("; ".join(sorted(found)))
 
 
 class ReadErrors(Watcher):
-    """Counts and names damaged images, and stops a run that has too many or lacks a shard.
+    """Reports damaged images, and stops a run with too many, or if a shard is unreachable.
 
-    A damaged image is named once, with shard, key and reason. The share of an epoch is that of all
-    ranks; a rank with more than a whole epoch may have stops the run at once. A shard that can't be
-    had stops it before a step without its samples is written: it is not damaged.
+    A damaged image is reported once, with shard, key and reason. Its share of an epoch is computed
+    over all ranks; a rank that exceeds the limit of a whole epoch stops the run at once. An
+    unreachable shard stops the run before a step without its samples is saved.
 
     Args:
-        max_share: the run stops when more than this share of an epoch's images is damaged.
-        epoch_images: images that a rank sees in an epoch.
+        max_share: largest share of damaged images in an epoch.
+        epoch_images: number of images per rank and epoch.
     """
 
     def __init__(self, max_share: float, epoch_images: int) -> None:
@@ -70,14 +70,14 @@ class ReadErrors(Watcher):
         self._bad += batch["bad"]
         if batch["lost"]:
             self.problem = (
-                f"{batch['lost'][0]}: evaluate again, or resume the run when it can be had again"
+                f"{batch['lost'][0]}: evaluate again or resume the run when it is available"
             )
         elif len(self._bad) > self.max_share * self.epoch_images:
             self._name()
             self.problem = self._too_many(len(self._bad), self._seen)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report the epoch, with the validations in it."""
+        """Report the epoch, including its validations."""
         self._report(trainer, f"epoch {trainer.current_epoch + 1}")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -96,9 +96,9 @@ class ReadErrors(Watcher):
             raise IrodoriError(self._too_many(bad, seen))
 
     def _name(self) -> None:
-        """Print a line for each damaged image that wasn't named yet."""
+        """Print a line for each new damaged image."""
         for line in sorted(set(self._bad)):
-            # The reason may contain an address in memory, which is another one each time.
+            # The reason may contain a memory address, which varies.
             sample = ": ".join(line.split(": ")[:2])
             if sample not in self._named:
                 print(f"damaged image, left out: {line}", flush=True)
@@ -113,9 +113,9 @@ class ReadErrors(Watcher):
 
 
 class FiniteLoss(Watcher):
-    """Looks for losses that are no finite numbers, without waiting for the device in every step.
+    """Stops a run whose loss is not finite, without synchronizing in every step.
 
-    They are read every `log_every_n_steps` steps, and before a checkpoint is written.
+    Losses are read every `log_every_n_steps` steps and before a checkpoint is written.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class FiniteLoss(Watcher):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Remember whose loss comes next."""
+        """Remember the samples of the next loss."""
         self._keys = batch["keys"]
 
     def on_before_backward(
@@ -135,13 +135,13 @@ class FiniteLoss(Watcher):
         self._losses.append((trainer.global_step + 1, self._keys, loss.detach()))
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
-        """Look at the losses when rows are logged."""
+        """Check the losses when rows are logged."""
         steps = self._losses[-1][0] - self._losses[0][0] + 1
         if steps >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
             self.look()
 
     def look(self) -> None:
-        """Read the losses since the last look, at once."""
+        """Read all losses since the last check at once."""
         if not self._losses:
             return
         values = torch.stack([loss for _, _, loss in self._losses]).tolist()

@@ -1,1 +1,1 @@
-"""Sweeps: each job a process tree of its own, on this machine or through SLURM."""
+"""Sweeps, whose jobs run as separate processes on this machine or through SLURM."""

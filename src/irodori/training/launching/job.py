@@ -1,4 +1,4 @@
-"""A job of a sweep, its record, and the command that runs it as `train.py` runs a single run."""
+"""Jobs of a sweep, their records, and the commands that run them like single runs."""
 
 import json
 import signal
@@ -22,42 +22,42 @@ from irodori.utils.files import write_json
 from irodori.utils.run_files import CONFIG, JOB, METRICS
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.run", "hydra.sweep", "hydra.launcher", "hydra.job.num")
-"""Starts of keys that are the sweep's own matter, or are set for each job."""
+"""Prefixes of keys that concern the sweep, or are set for each job."""
 SEARCH = "search.json"
-"""The file that makes a sweep's folder one of a search: its space, and each job's values."""
+"""File of a search in the sweep's folder: its space, and the values of each job."""
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its overrides and what it needs."""
+    """A job: overrides and required resources."""
 
     number: int
     overrides: tuple[str, ...]
-    """All of its own, as Hydra's sweeper made them."""
+    """All overrides of the job, from Hydra's sweeper."""
     varied: tuple[str, ...]
-    """Those that the sweep varies."""
+    """Overrides that the sweep varies."""
     folder: Path
-    """Its run folder, absolute."""
+    """Absolute path of the run folder."""
     devices: int
     nodes: int
     accelerator: str
-    """auto, cpu or gpu."""
+    """Accelerator: auto, cpu or gpu."""
 
 
 def make_jobs(
     loader: ConfigLoader, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
 ) -> list[Job]:
-    """Return a batch's jobs, each composed and checked: mistakes are reported before any starts.
+    """Compose and check the jobs of a batch, so that errors are reported before any starts.
 
     Args:
-        loader: Hydra's.
+        loader: Hydra's configuration loader.
         sweep: the sweep's configuration.
-        batch: the overrides of each job.
-        first: the first job's number.
+        batch: overrides of each job.
+        first: number of the first job.
 
     Raises:
-        IrodoriError: a job's configuration is wrong; the message names the job.
+        IrodoriError: a job's configuration is invalid; the message names the job.
     """
     fixed = {
         override.get_key_element()
@@ -90,17 +90,17 @@ def make_jobs(
 
 
 def _devices(trainer: DictConfig) -> int:
-    """Return the number of devices that a job has on a node, counted as the job itself does."""
+    """Return the number of devices per node of a job, counted as in the job itself."""
     if isinstance(trainer.devices, int) and trainer.devices > 0:
         return trainer.devices
-    # "auto", -1 or a list: counting GPUs imports torch.
+    # For "auto", -1 or a list, since counting GPUs imports torch.
     from irodori.training.hardware import devices_per_node
 
     return devices_per_node(trainer)
 
 
 def program(sweep: DictConfig) -> list[str]:
-    """Return the script, and the arguments that find the sweep's configuration again.
+    """Return the script, and the arguments that locate the sweep's configuration.
 
     Args:
         sweep: the sweep's configuration.
@@ -120,14 +120,14 @@ def program(sweep: DictConfig) -> list[str]:
 
 
 def given(sweep: DictConfig, kind: str) -> list[str]:
-    """Return the overrides of the sweep's command line, word for word; kind: hydra or task."""
+    """Return the overrides of the sweep's command line, unchanged; kind: hydra or task."""
     texts = OmegaConf.to_container(sweep.hydra.overrides[kind], resolve=False)
     assert isinstance(texts, list)
     return texts
 
 
 def command(program: Sequence[str], job: Job) -> list[str]:
-    """Return a job's command line; a run that was started is resumed."""
+    """Return a job's command line, which resumes a started run."""
     if (job.folder / CONFIG).exists():
         return [sys.executable, program[0], f"resume={quoted(str(job.folder))}"]
     return [
@@ -140,7 +140,7 @@ def command(program: Sequence[str], job: Job) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Return a value that Hydra's grammar reads as this text, whatever stands in it."""
+    """Quote any text for Hydra's grammar."""
     return QuotedString(text, Quote.double).with_quotes()
 
 
@@ -153,19 +153,19 @@ class Record:
     overrides: list[str]
     varied: list[str]
     exit_status: int | None = None
-    """Negative: the signal that ended the job."""
+    """Exit status; negative for the signal that ended the job."""
     error: str | None = None
-    """The last line that says what went wrong."""
+    """Last error line in the output."""
 
     def __str__(self) -> str:
-        """Return how the job ended, in a few words."""
+        """Return a short description of how the job ended."""
         if self.status == "failed":
             return f"job {self.job} failed: {self.error} (exit status {self.exit_status})"
         return f"job {self.job} {self.status}"
 
 
 def last_error(lines: Sequence[str]) -> str:
-    """Return the last of these lines that names an error, or else the last one."""
+    """Return the last line that names an error, or else the last line."""
     for line in reversed(lines):
         name = line.split(":")[0]
         if name == "error" or (name.isprintable() and name.endswith(("Error", "Exception"))):
@@ -176,7 +176,7 @@ def last_error(lines: Sequence[str]) -> str:
 def note(
     job: Job, status: Status = "waiting", exit_status: int | None = None, error: str | None = None
 ) -> Record:
-    """Write a job's job.json, whole or not at all, and return its content."""
+    """Write a job's job.json atomically, and return its content."""
     overrides, varied = list(job.overrides), list(job.varied)
     record = Record(job.number, status, overrides, varied, exit_status, error)
     write_json(job.folder / JOB, asdict(record))
@@ -184,7 +184,7 @@ def note(
 
 
 def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> Record:
-    """Write how a job ended, by its exit status and its last lines of output."""
+    """Record how a job ended, by its exit status and last lines of output."""
     if exit_status == 0:
         return note(job, "done", exit_status)
     if exit_status == REQUEUE or told_to_stop:
@@ -194,32 +194,32 @@ def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: boo
         error = f"killed by {signal.Signals(-exit_status).name}"
         if exit_status == -signal.SIGKILL:
             error += ", as the system does when memory runs out"
-            # Which has printed why; Lightning then kills the first one.
+            # That rank has printed the error; Lightning then kills the first one.
             error += ", or because another rank failed" if job.devices > 1 else ""
     return note(job, "failed", exit_status, error)
 
 
 def read_record(folder: Path) -> Record | None:
-    """Return the record in a job's folder, if there is one."""
+    """Return the record in a job's folder, if any."""
     path = folder / JOB
     return Record(**json.loads(path.read_text())) if path.exists() else None
 
 
 def read_records(sweep: Path) -> list[tuple[Path, Record]]:
-    """Return folders and records of a sweep's jobs, by number."""
+    """Return folders and records of a sweep's jobs, ordered by number."""
     found = [(path.parent, Record(**json.loads(path.read_text()))) for path in sweep.rglob(JOB)]
     return sorted(found, key=lambda pair: pair[1].job)
 
 
 def score_of(folder: Path) -> float | None:
-    """Return the main metric of a done job's best checkpoint; None of any other."""
+    """Return the main metric of a finished job's best checkpoint; None for other jobs."""
     known = read_record(folder)
     best = rows_of(folder).get("best") if known and known.status == "done" else None
     return float(best[MAIN]) if best else None
 
 
 def rows_of(folder: Path) -> dict[str, Any]:
-    """Return the rows of a job's metrics.json; none if it hasn't come so far."""
+    """Return the rows of a job's metrics.json; empty if it doesn't exist yet."""
     path = folder / METRICS
     found: dict[str, Any] = json.loads(path.read_text())["rows"] if path.exists() else {}
     return found

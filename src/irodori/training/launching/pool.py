@@ -1,4 +1,4 @@
-"""Jobs on this machine: their processes, their order, and their GPUs."""
+"""Running jobs on this machine: processes, scheduling and GPUs."""
 
 import os
 import shutil
@@ -19,21 +19,21 @@ from irodori.training.launching.job import Job, command, note, note_end
 from irodori.utils.errors import IrodoriError
 
 MARK = "IRODORI_JOB"
-"""Environment variable that all processes of a job inherit: the job's folder."""
+"""Environment variable with the job's folder, inherited by all processes of the job."""
 
 
 class JobProcess:
-    """A running job. Its output goes to a file and, line by line, to the terminal.
+    """A running job, whose output goes to a file and, line by line, to the terminal.
 
-    Lightning starts the other ranks of a job with several devices as children of its process.
+    With several devices, Lightning starts the other ranks as children of this process.
 
     Args:
-        command: as for `subprocess`.
-        job: the job; its folder exists.
+        command: command as for `subprocess`.
+        job: job, whose folder exists.
         variables: added to the environment.
-        gpus: names of GPUs, which no other job uses; none: those of this process.
-        prefix: of the lines in the terminal.
-        log: name of the file in the job's folder.
+        gpus: names of GPUs that no other job uses; empty: those of this process.
+        prefix: prefix of the lines in the terminal.
+        log: name of the output file in the job's folder.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class JobProcess:
         environment = os.environ | variables | {MARK: str(job.folder), "PYTHONUNBUFFERED": "1"}
         if gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-        # Tables fit the terminal that they end up in.
+        # The width of tables, which end up in this terminal.
         environment.setdefault("COLUMNS", str(shutil.get_terminal_size().columns))
-        # Within an allocation a job would else take its ranks from srun, which hasn't started it.
+        # Within a SLURM allocation, Lightning would otherwise expect to be started by srun.
         environment = {k: v for k, v in environment.items() if not k.startswith("SLURM_NTASKS")}
-        # A session of its own: Ctrl-C reaches the sweep alone, which passes it on.
+        # A new session: Ctrl-C only reaches the sweep, which passes it on.
         self.process = subprocess.Popen(
             command,
             env=environment,
@@ -70,15 +70,15 @@ class JobProcess:
         self.reader.start()
 
     def read(self, log: Path, prefix: str) -> None:
-        """Pass the output on until the last process that holds it has ended."""
+        """Copy the output until the last process that has it open has ended."""
         assert self.process.stdout is not None
         with log.open("ab", buffering=0) as file:
             for line in self.process.stdout:
                 file.write(line)
-                # Only the end of a line that was overwritten again and again.
+                # Only the final state of a line that was overwritten.
                 text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
                 self.lines.append(text)
-                # In one piece: other threads print, too.
+                # In one write, since other threads also print.
                 print(f"{prefix}{text}\n", end="", flush=True)
 
     def send(self, signum: int) -> None:
@@ -87,14 +87,14 @@ class JobProcess:
             self.process.send_signal(signum)
 
     def kill(self) -> None:
-        """End all processes of the job at once."""
+        """Kill all processes of the job."""
         self.send(signal.SIGKILL)
-        # Before psutil waits for it: who comes second never learns its status, and takes it for 0.
+        # Before psutil waits for it, since only the first one to wait gets its status.
         self.process.wait()
         end(marked(str(self.job.folder)), patience=0)
 
     def ended(self) -> int | None:
-        """Return the exit status, negative for a signal, once no process is left; else None."""
+        """Return the exit status (negative for a signal); None while a process is left."""
         status = self.process.poll()
         if status is not None:
             end(marked(str(self.job.folder)), patience=5)
@@ -102,12 +102,12 @@ class JobProcess:
         return status
 
     def note(self, status: int, told_to_stop: bool) -> None:
-        """Write into the job's folder how it ended, and print it."""
+        """Record and print how the job ended."""
         print(note_end(self.job, status, self.lines, told_to_stop), flush=True)
 
 
 def marked(folder: str, below: bool = False) -> list[psutil.Process]:
-    """Return the processes of the job in this folder; `below`: of all jobs in folders below it."""
+    """Return the processes of the job in a folder or, with `below`, of all jobs below it."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -118,7 +118,7 @@ def marked(folder: str, below: bool = False) -> list[psutil.Process]:
 
 
 def end(processes: list[psutil.Process], patience: float) -> None:
-    """Wait some seconds for processes to end by themselves, and then kill them."""
+    """Wait `patience` seconds for processes to end, and then kill them."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
     for process in alive:
         with suppress(psutil.NoSuchProcess):
@@ -128,15 +128,15 @@ def end(processes: list[psutil.Process], patience: float) -> None:
 
 @dataclass
 class Pool:
-    """The places of this machine for jobs, and whether the sweep is stopping.
+    """Runs the jobs of a sweep on this machine.
 
     Attributes:
-        at_once: jobs side by side; None: as many as the GPUs allow, and one without GPUs.
-        grace: seconds that jobs get to write their checkpoints when they are stopped.
-        gpus: the GPUs' names in CUDA_VISIBLE_DEVICES; `check` finds them.
-        stop_signal: the signal that stopped the sweep, also where a sweeper has further jobs.
-        deadline: when jobs that are stopping are killed.
-        running: the jobs that run.
+        at_once: number of concurrent jobs; None: as many as the GPUs allow, and one without GPUs.
+        grace: seconds for jobs to write checkpoints when they are stopped.
+        gpus: names of the GPUs in CUDA_VISIBLE_DEVICES, determined by `check`.
+        stop_signal: signal that stopped the sweep, also for later batches of a sweeper.
+        deadline: time at which stopping jobs are killed.
+        running: running jobs.
     """
 
     at_once: int | None = None
@@ -147,18 +147,18 @@ class Pool:
     running: list[JobProcess] = field(default_factory=list, init=False)
 
     def wanted(self, job: Job) -> int:
-        """Return the number of GPUs that a job takes."""
+        """Return the number of GPUs that a job requires."""
         return 0 if job.accelerator == "cpu" or not self.gpus else job.devices
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Refuse what this machine can't run.
+        """Check that this machine can run the jobs.
 
         Raises:
-            IrodoriError: a job wants more nodes or GPUs than there are.
+            IrodoriError: a job requires more nodes or GPUs than available.
         """
         if self.at_once is not None and self.at_once < 1:
-            raise IrodoriError(f"hydra.launcher.jobs={self.at_once} is not at least 1")
-        # Asking for GPUs imports torch.
+            raise IrodoriError(f"hydra.launcher.jobs={self.at_once}: must be at least 1")
+        # Detecting GPUs imports torch.
         if not self.gpus and any(job.accelerator != "cpu" for job in jobs):
             self.gpus = visible_gpus()
         for job in jobs:
@@ -174,14 +174,14 @@ class Pool:
                 )
 
     def run(self, jobs: Sequence[Job], program: list[str], variables: dict[str, str]) -> None:
-        """Run jobs in their order, side by side as far as there is room, and write their job.json.
+        """Run jobs in order, concurrently as far as possible, and write their job.json.
 
-        A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to the
-        jobs that run, and no other is started; a second one, or the end of `grace`, kills them.
+        A failing job doesn't stop the others. SIGINT, SIGTERM and SIGHUP are passed on to running
+        jobs, and no further ones are started; a second signal, or the end of `grace`, kills them.
 
         Args:
-            jobs: their folders exist.
-            program: script and arguments before a job's own (`job.program`).
+            jobs: jobs, whose folders exist.
+            program: script and common arguments (`job.program`).
             variables: added to the jobs' environment.
         """
         waiting = deque(jobs)
@@ -200,7 +200,7 @@ class Pool:
                         JobProcess(command(program, job), job, variables, gpus, prefix)
                     )
                     if self.stop_signal:
-                        # The signal came while the process was being started.
+                        # The signal came while the process was starting.
                         self.running[-1].send(self.stop_signal)  # type: ignore[unreachable]
                 for process in list(self.running):
                     if (status := process.ended()) is not None:
@@ -212,7 +212,7 @@ class Pool:
                 time.sleep(0.05)
 
     def room(self, job: Job) -> list[str] | None:
-        """Return GPUs for the job beside those that run; None if there is no room."""
+        """Return free GPUs for a job; None if the job must wait."""
         wanted = self.wanted(job)
         taken = {gpu for process in self.running for gpu in process.gpus}
         free = [gpu for gpu in self.gpus if gpu not in taken]
@@ -221,13 +221,13 @@ class Pool:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Pass signals on to the jobs that run."""
+        """Pass signals on to the running jobs."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.stop_signal is not None:
                 self.deadline = 0.0
                 return
-            # A terminal that is gone is no reason to lose the jobs' state.
+            # A closed terminal must not lose the jobs' state.
             self.stop_signal = signal.SIGTERM if signum == signal.SIGHUP else signum
             self.deadline = time.monotonic() + self.grace
             for process in self.running:
@@ -243,7 +243,7 @@ class Pool:
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES calls them."""
+    """Return the GPUs that this process may use, with their names in CUDA_VISIBLE_DEVICES."""
     import torch
 
     count = torch.cuda.device_count()

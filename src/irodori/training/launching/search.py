@@ -1,4 +1,4 @@
-"""A search with Optuna; the sweep's folder is all that it needs to be resumed after a crash."""
+"""Search with Optuna, which can be resumed from the sweep's folder after a crash."""
 
 import json
 import math
@@ -24,21 +24,21 @@ from irodori.utils.files import write_json
 
 
 class Search:
-    """The jobs of a search. Their values lie in search.json, how each ended in its job.json."""
+    """The jobs of a search. Values are stored in search.json, outcomes in each job.json."""
 
     def __init__(
         self, folder: Path, overrides: Sequence[Override], seed: int, n_trials: int
     ) -> None:
-        """Begin the search, or resume the one that lies in the folder.
+        """Start a search, or resume the one in the folder.
 
         Args:
-            folder: the sweep's folder, which nobody else writes to.
-            overrides: parsed; those that are sweeps are the space.
-            seed: of the sampler.
-            n_trials: jobs that end, all in all.
+            folder: folder of the sweep, locked by the caller.
+            overrides: parsed overrides; those that are sweeps define the space.
+            seed: seed of the sampler.
+            n_trials: total number of jobs.
 
         Raises:
-            IrodoriError: the space can't be searched, or the folder holds another or a finished
+            IrodoriError: the space can't be searched, or the folder contains another or a finished
                 search.
         """
         self.folder, self.n_trials, self.seed = folder, n_trials, seed
@@ -59,19 +59,19 @@ class Search:
         ]
         self.about = {key: repr(values) for key, values in self.space.items()}
         self.params: list[dict[str, Any]] = []
-        """The values of each job, by its number."""
+        """Values of each job, by number."""
         if (path := folder / SEARCH).exists():
             stored = json.loads(path.read_text())
             self.params = stored.pop("params")
             if stored != (now := {"space": self.about, "fixed": self.fixed}):
                 raise IrodoriError(
-                    f"{folder} holds a search with other settings ({stored} where now stands"
+                    f"{folder} contains a search with other settings ({stored} instead of"
                     f" {now}): give another hydra.sweep.dir"
                 )
         self.open = [
             job for job, (state, _) in enumerate(self.results()) if not state.is_finished()
         ]
-        """Jobs that ran when the search was stopped: they are resumed."""
+        """Jobs that were running when the search was stopped, to be resumed."""
         if len(self.params) >= n_trials and not self.open:
             raise IrodoriError(
                 f"the search in {folder} has its {n_trials} trials: raise hydra.sweeper.n_trials to"
@@ -85,7 +85,7 @@ class Search:
         write_json(self.folder / SEARCH, content)
 
     def results(self) -> list[tuple[TrialState, float | None]]:
-        """Return each job's state, and its score if it is done."""
+        """Return the state of each job, and the score of finished ones."""
         known = {job.job: (folder, job.status) for folder, job in read_records(self.folder)}
         found: list[tuple[TrialState, float | None]] = []
         for job in range(len(self.params)):
@@ -100,7 +100,7 @@ class Search:
         return found
 
     def ask(self, batch: int) -> list[int]:
-        """Return the numbers of the next jobs, at most `batch` successive ones; [] at the end."""
+        """Return the numbers of at most `batch` next jobs; [] at the end."""
         if self.open:
             asked = [self.open.pop(0)]
             while self.open and len(asked) < batch and self.open[0] == asked[-1] + 1:
@@ -108,7 +108,7 @@ class Search:
             return asked
         first = len(self.params)
         count = min(batch, self.n_trials - first)
-        # Each draw has a seed of its own: a resumed search doesn't draw its first values again.
+        # A seed per draw, so that a resumed search doesn't repeat its first values.
         (seed,) = np.random.SeedSequence([self.seed, first]).generate_state(1)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
@@ -128,7 +128,7 @@ class Search:
         return [*self.fixed, *(f"{key}={value!s}" for key, value in self.params[job].items())]
 
     def ended(self, jobs: Sequence[int]) -> bool:
-        """Return whether these jobs have ended; one that was stopped is resumed with the search."""
+        """Return whether these jobs have ended; a stopped job is resumed with the search."""
         results = self.results()
         return all(results[job][0].is_finished() for job in jobs)
 
@@ -145,9 +145,9 @@ class Search:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """Return an override's Optuna distribution: choice(…) and a,b; range(…); interval(…).
+    """Convert an override to an Optuna distribution: choice(…) or a,b; range(…); interval(…).
 
-    `tag(log, …)` draws numbers evenly on a logarithmic scale.
+    `tag(log, …)` selects a logarithmic scale.
 
     Raises:
         IrodoriError: the space is empty or can't be logarithmic, or a tag is unknown.

@@ -1,4 +1,4 @@
-"""A sweep's jobs through SLURM, by submitit."""
+"""Running a sweep's jobs through SLURM with submitit."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from irodori.utils.errors import IrodoriError, one_line
 
 @dataclass
 class NodeTask:
-    """The callable that runs on each of a job's nodes, and again after each requeue."""
+    """The callable that submitit runs on each node of a job, and again after each requeue."""
 
     job: Job
     program: list[str]
@@ -28,9 +28,9 @@ class NodeTask:
     grace: float
 
     def __call__(self) -> int:
-        """Run the node's ranks to their end; returns their exit status.
+        """Run the ranks of the node, and return their exit status.
 
-        A run that was started before is resumed. One that ends with the status for it is requeued.
+        A started run is resumed. A run that ends with the status REQUEUE is requeued.
         """
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
@@ -44,26 +44,27 @@ class NodeTask:
         if first:
             self.process.note(status, told_to_stop=False)
         if status == REQUEUE:
-            # SLURM has told the ranks themselves. submitit requeues on its own signal, on the
-            # first node; the others end with the allocation.
+            # SLURM has signaled the ranks. submitit requeues on its own signal, on the first node;
+            # the other nodes end with the allocation.
             os.kill(os.getpid(), getattr(signal, f"SIG{environment.USR_SIG}"))
         return status
 
     def meeting(self) -> dict[str, str]:
-        """Return the variables by which the ranks that Lightning starts on each node meet."""
+        """Return the environment variables for the rendezvous of ranks on all nodes."""
         environment = submitit.JobEnvironment()
         node = environment.global_rank
         return {
             "NODE_RANK": str(node),
             "MASTER_ADDR": environment.hostnames[0],
-            # A port that jobs on the same node don't share.
+            # A port that differs between jobs on the same node.
             "MASTER_PORT": str(20000 + int(environment.raw_job_id) % 10000),
-            # The first node's has none, as on a single machine, whose other ranks would inherit it.
+            # Not set on the first node, as on a single machine, since the other ranks would inherit
+            # it.
             **({"RANK": str(node * self.job.devices)} if node else {}),
         }
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """Stop the ranks before time runs out, and return how to resume; submitit calls this."""
+        """Stop the ranks before the time limit, and return how to resume; called by submitit."""
         self.process.send(signal.SIGTERM)
         deadline = time.monotonic() + self.grace
         while (status := self.process.ended()) is None and time.monotonic() < deadline:
@@ -75,31 +76,31 @@ class NodeTask:
 
 @dataclass
 class SlurmQueue:
-    """SLURM's queue, or submitit's processes on this machine.
+    """Runs the jobs of a sweep through SLURM, or as submitit's local processes.
 
     Args:
-        settings: the `SlurmLauncher`, which describes them.
-        folder: for submitit's files.
+        settings: the launcher with its settings.
+        folder: folder for submitit's files.
     """
 
     settings: Any
     folder: Path
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Refuse a machine without SLURM."""
+        """Raise IrodoriError on a machine without SLURM."""
         if self.settings.cluster == "slurm" and shutil.which("srun") is None:
             raise IrodoriError("hydra/launcher=slurm: there is no srun on this machine")
 
     def run(self, jobs: Sequence[Job], program: list[str], variables: dict[str, str]) -> None:
-        """Submit jobs, wait for them and see that each ends with its record; Ctrl-C ends that.
+        """Submit jobs, wait for them, and record how they end; Ctrl-C stops waiting.
 
         Args:
-            jobs: their folders exist, on a file system that all nodes see.
+            jobs: jobs, whose folders exist on a file system shared by all nodes.
             program: script and arguments before a job's own (`job.program`).
             variables: added to the jobs' environment.
 
         Raises:
-            IrodoriError: submitit or SLURM refuses one; those before it are canceled.
+            IrodoriError: submitit or SLURM rejects a job; those submitted before are canceled.
         """
         waited_for: list[tuple[Job, submitit.Job[int]]] = []
         for job in jobs:
@@ -115,7 +116,7 @@ class SlurmQueue:
                 for _, before in waited_for:
                     before.cancel()
                 raise IrodoriError(
-                    f"submitit doesn't take job {job.number}: {one_line(error)}"
+                    f"submitit rejects job {job.number}: {one_line(error)}"
                 ) from None
             waited_for.append((job, handle))
             number = f"{self.settings.cluster} job {handle.job_id}"
@@ -126,7 +127,7 @@ class SlurmQueue:
                     waited_for.remove((job, handle))
                     ended = read_record(job.folder)
                     if ended is None or ended.status in ("waiting", "running"):
-                        # It had no time to log so itself.
+                        # The job had no time to record this itself.
                         reason = f"{handle.job_id} ended as {handle.state}"
                         ended = note(job, "failed", error=reason)
                     print(ended, flush=True)
@@ -139,7 +140,7 @@ class SlurmQueue:
             )
 
     def submit(self, task: NodeTask) -> "submitit.Job[int]":
-        """Submit a job, to be run on each of its nodes."""
+        """Submit a job to run on each of its nodes."""
         settings, job = self.settings, task.job
         executor = submitit.AutoExecutor(
             self.folder,

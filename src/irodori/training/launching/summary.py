@@ -21,29 +21,29 @@ from irodori.utils.files import write_csv
 from irodori.utils.run_files import CONFIG
 
 STOPPED_IN_TIME = (REQUEUE, -signal.SIGTERM)
-"""Exit statuses of jobs that SIGTERM ended: with a checkpoint, or before they had started."""
+"""Exit statuses of jobs ended by SIGTERM: with a checkpoint, or before they had started."""
 
 COLUMNS = {name: (name, MAIN) for name in ("best", "last", "mean_color", "gray")}
 COLUMNS["accuracy"] = ("best", "accuracy")
-"""Columns of the summary, each with a row of metrics.json and its metric."""
+"""Columns of the summary: title, row of metrics.json, and metric."""
 
 Jobs = Sequence[tuple[Path, Record]]
-"""The jobs of a sweep, each with its run folder."""
+"""Jobs of a sweep with their run folders."""
 
 
 class SweepSummary(Callback):
-    """Reports of each job of a sweep what was varied, how it ended, and its metrics."""
+    """Reports for each job of a sweep the varied overrides, how it ended, and its metrics."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table, write summary.csv, and end with status 1 if not all jobs are done.
+        """Print the table, write summary.csv, and exit with status 1 unless all jobs are done.
 
-        Hydra's sweepers know no job that failed while others continue: this is where its exit
-        status can come from. It is 75 if all that is missing is to resume jobs that were stopped.
+        Hydra's sweepers don't support failed jobs while others continue, so the exit status is set
+        here. It is 75 if the only missing jobs were stopped and can be resumed.
         """
         try:
             status = summarize(Path(config.hydra.sweep.dir).resolve())
         except Exception:
-            # Hydra would turn it into a warning, and the sweep's exit status into 0.
+            # Hydra would turn an exception into a warning, and exit with status 0.
             traceback.print_exc()
             status = 1
         if status:
@@ -60,25 +60,25 @@ def summarize(sweep: Path) -> int:
             print(f"job {job.job} failed: {job.error} (see {folder / 'output.log'})")
         elif job.status == "stopped":
             started = (folder / CONFIG).exists()
-            hint = f"resume by: {resume_command(folder)}" if started else "it had hardly started"
+            hint = f"resume with: {resume_command(folder)}" if started else "it had hardly started"
             print(f"job {job.job} was stopped; {hint}")
-    # A search has made up its mind about what failed.
+    # A search doesn't repeat failed jobs.
     settled = ("done", "failed") if (sweep / SEARCH).exists() else ("done",)
     if any(job.status not in settled for _, job in jobs):
         again = shlex.quote(f"hydra.sweep.dir={quoted(str(sweep))}")
-        print(f"the same command with {again} continues with what is missing")
+        print(f"repeat the command with {again} to run the missing jobs")
     print(f"sweep: {sweep}", flush=True)
     return exit_status([job for _, job in jobs])
 
 
 def _metrics(folder: Path, job: Record) -> list[float | None]:
-    """Return the columns of a job; None where it isn't done, or a metric isn't measured."""
+    """Return the columns of a job; None if it isn't done, or a metric isn't measured."""
     found = rows_of(folder) if job.status == "done" else {}
     return [found.get(row, {}).get(metric) for row, metric in COLUMNS.values()]
 
 
 def _table(jobs: Jobs) -> Table:
-    """Return a table with a line a job."""
+    """Return a table with one line per job."""
     made = Table(
         title="Chrominance RMSE of the sweep (ab units, lower is better)", title_justify="left"
     )
@@ -96,7 +96,7 @@ def _table(jobs: Jobs) -> Table:
 
 
 def _write_csv(path: Path, jobs: Jobs) -> None:
-    """Write a row a job: number, status, exit status, what was varied, and metrics, not rounded."""
+    """Write one row per job: number, status, exit status, varied overrides, unrounded metrics."""
     keys = list(dict.fromkeys(text.partition("=")[0] for _, job in jobs for text in job.varied))
     lines = []
     for folder, job in jobs:
@@ -107,7 +107,7 @@ def _write_csv(path: Path, jobs: Jobs) -> None:
 
 
 def exit_status(jobs: Sequence[Record]) -> int:
-    """Return 0 if all are done, 75 if SIGTERM stopped what is missing in its time, else 1."""
+    """Return 0 if all jobs are done, 75 if the others were stopped by SIGTERM, else 1."""
     if all(job.status == "done" for job in jobs):
         return 0
     ended = [job for job in jobs if job.status not in ("done", "waiting")]

@@ -1,4 +1,4 @@
-"""A sweep as a whole: its folder, its jobs' folders, and what it hands back to the sweeper."""
+"""A sweep's folder, its jobs' folders, and results for Hydra's sweeper."""
 
 import os
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from irodori.utils.files import lock
 
 
 def begin(config: DictConfig) -> "AcquireReturnProxy[FileLock]":
-    """Create and lock the sweep's folder, put its name into the configuration, end what is left.
+    """Create and lock the sweep's folder, set it in the configuration, and kill leftover jobs.
 
-    A folder that the user has not named gets a number where it exists.
+    If the folder exists and wasn't named by the user, a number is added.
 
     Raises:
-        IrodoriError: another sweep is running there, or this process is itself a rank.
+        IrodoriError: another sweep is running in the folder, or this process is a rank.
     """
     if "LOCAL_RANK" in os.environ:
-        raise IrodoriError("start a sweep without torchrun: it starts its jobs' ranks itself")
+        raise IrodoriError("start a sweep without torchrun: it starts the ranks of its jobs itself")
     named = any(text.startswith("hydra.sweep.dir=") for text in given(config, "hydra"))
     folder = Path(config.hydra.sweep.dir)
     if named:
@@ -44,24 +44,26 @@ def begin(config: DictConfig) -> "AcquireReturnProxy[FileLock]":
 
 
 def prepare(jobs: Sequence[Job]) -> list[Job]:
-    """Make the folders of jobs, each its own; returns the jobs that aren't done yet.
+    """Create the folders of jobs, and return the unfinished jobs.
 
     Raises:
-        IrodoriError: a folder holds another job.
+        IrodoriError: a folder contains another job, or two jobs have the same folder.
     """
     if len({job.folder for job in jobs}) < len(jobs):
-        raise IrodoriError("hydra.sweep.subdir gives two jobs one folder: use ${hydra:job.num}")
+        raise IrodoriError(
+            "hydra.sweep.subdir gives two jobs the same folder: use ${hydra:job.num}"
+        )
     before = {job.number: read_record(job.folder) for job in jobs}
     for job in jobs:
         known = before[job.number]
         if known is not None and known.overrides != list(job.overrides):
             raise IrodoriError(
-                f"{job.folder} holds a job of another sweep ({' '.join(known.varied)}): give"
+                f"{job.folder} contains a job of another sweep ({' '.join(known.varied)}): give"
                 " another hydra.sweep.dir"
             )
     done = {number for number, known in before.items() if known and known.status == "done"}
     if done:
-        print(f"{len(done)} of {len(jobs)} jobs are done already", flush=True)
+        print(f"{len(done)} of {len(jobs)} jobs are already done", flush=True)
     for job in jobs:
         job.folder.mkdir(parents=True, exist_ok=True)
         if job.number not in done:
@@ -70,14 +72,14 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """Return the jobs' environment variables: W&B's group, unless the user has set one."""
+    """Return the jobs' environment variables: W&B's group, unless set by the user."""
     folder = Path(config.hydra.sweep.dir)
     group = f"{folder.parent.name}/{folder.name}"
     return {"WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP") or group}
 
 
 def result(job: Job) -> JobReturn:
-    """Return a job's result for Hydra's sweeper; it may have failed without ending the sweep."""
+    """Return a job's result for Hydra's sweeper; failed jobs don't end the sweep."""
     returned = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
     returned.status = JobStatus.COMPLETED
     returned.return_value = score_of(job.folder)

@@ -1,4 +1,4 @@
-"""The loggers of a run: metrics.csv always, and what is configured beside it."""
+"""Loggers of a run: metrics.csv, and the configured one."""
 
 import csv
 from argparse import Namespace
@@ -17,10 +17,10 @@ from irodori.utils.run_files import METRICS_CSV
 
 
 def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
-    """Return the logger of metrics.csv, of which `keep_rows` rows stay, and the configured one.
+    """Create the logger of metrics.csv (keeping `keep_rows` rows) and the configured one.
 
-    A configured logger is one of Lightning's, or with `_partial_: true` a function of
-    `(run, rows)` that returns a logger or None: the run, and the rows of metrics.csv so far.
+    A configured logger is a Lightning logger or, with `_partial_: true`, a function of the run and
+    the previous rows of metrics.csv that returns a logger or None.
 
     Raises:
         IrodoriError: a package is missing.
@@ -37,18 +37,19 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
 
 
 def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a row of metrics.csv, which may be texts, without its step."""
+    """Convert a row of metrics.csv to numbers, without its step."""
     return {name: float(value) for name, value in row.items() if name != "step"}
 
 
 class MetricsCSV(Logger):
-    """Writes what is logged as rows, every `flush_every` steps: columns by name, and `step` last.
+    """Writes logged metrics as rows, every `flush_every` steps; columns by name, `step` last.
 
-    Of a file that is there already, `keep` rows stay; a line says if there are fewer. Lightning's
-    own logger deletes the file of a resumed run, and rewrites it in place when a column is added.
+    The first `keep` rows of an existing file are kept; a message is printed if there are fewer.
+    Lightning's CSV logger would delete the file of a resumed run and rewrite it in place when a
+    column is added.
     """
 
-    # Files of other callbacks lie in the run folder itself.
+    # Files of other callbacks are in the run folder itself.
     name = version = ""
 
     def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
@@ -58,7 +59,7 @@ class MetricsCSV(Logger):
         self.rows = read(self.path)[:keep] if keep else []
         self._failed = False
         if missing := keep - len(self.rows):
-            print(f"{self.path} lacks {missing} rows of the steps before", flush=True)
+            print(f"{self.path} lacks {missing} rows of previous steps", flush=True)
 
     @property
     def save_dir(self) -> str:
@@ -66,17 +67,17 @@ class MetricsCSV(Logger):
         return str(self.path.parent)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Do nothing: config.yaml holds them."""
+        """Do nothing: they are in config.yaml."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row."""
-        assert step is not None, "Lightning gives each row a step"
+        assert step is not None, "Lightning passes a step with each row"
         self.rows.append({**metrics, "step": step})
         if (step + 1) % self.flush_every == 0:
             self.save()
 
     def save(self) -> None:
-        """Write the file; where it can't be, its rows are kept for the next time."""
+        """Write the file; if this fails, rows are kept for the next time."""
         columns = [*sorted(set().union(*self.rows) - {"step"}), "step"]
         try:
             write_csv(self.path, columns, ([row.get(x) for x in columns] for row in self.rows))
@@ -87,12 +88,12 @@ class MetricsCSV(Logger):
             self._failed = True
 
     def finalize(self, status: str) -> None:
-        """Write the file at the end of training or of a validation."""
+        """Write the file at the end of training or validation."""
         self.save()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return a file's rows, with the texts that aren't empty; IrodoriError if it can't be read."""
+    """Read the rows of a file without empty cells; raise IrodoriError if it is unreadable."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""TensorBoard: scalars, the configuration and pictures in the run folder's `tensorboard`."""
+"""Logging to TensorBoard in the run folder's `tensorboard`."""
 
 import shlex
 import textwrap
@@ -20,7 +20,7 @@ FOLDER = "tensorboard"
 
 
 def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoard":
-    """Return TensorBoard's logger, or raise IrodoriError if its package is missing."""
+    """Create TensorBoard's logger; raise IrodoriError if its package is missing."""
     if find_spec("tensorboard") is None:
         raise IrodoriError(
             "logger=tensorboard needs a package: pip install 'irodori[tensorboard]', or choose"
@@ -30,17 +30,18 @@ def start_tensorboard(run: Run, rows: Sequence[Mapping[str, Any]]) -> "TensorBoa
 
 
 class TensorBoard(TensorBoardLogger):
-    """Lightning's logger, writing into one folder, where a resumed run continues.
+    """Lightning's logger in a single folder, which a resumed run continues.
 
-    What it has of a resumed run beyond the rows of metrics.csv is void. The settings are logged as
-    the text `config`. If a file can't be written, a line says so, and the run continues without.
+    Entries of a resumed run beyond the rows of metrics.csv are purged. The settings are logged as
+    the text `config`. If a file can't be written, a message is printed and the run continues
+    without TensorBoard.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     ) -> None:
         path = folder / FOLDER
-        # A run may have logged elsewhere before: then all of its rows are still to be logged.
+        # A run may have used another logger before: then all its rows are logged.
         first, missing = 0, rows
         if rows and any(path.glob("events.out.tfevents.*")):
             first, missing = void_from(rows)
@@ -55,27 +56,27 @@ class TensorBoard(TensorBoardLogger):
         print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}", flush=True)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add scalars, at once on disk; Lightning's method makes a ValueError of a full disk."""
+        """Add scalars and flush; Lightning's method raises ValueError for a full disk."""
         for name, value in metrics.items():
-            # Each row of a step has its epoch.
+            # Several rows of a step contain its epoch.
             if self._steps.get(name) != step:
                 self._write("add_scalar", name, value, step)
                 self._steps[name] = step
 
     def log_image(self, key: str, images: Sequence[Image.Image], step: int, **_: Any) -> None:
-        """Add pictures, as `WandbLogger.log_image` does; TensorBoard has no captions."""
+        """Add pictures, like `WandbLogger.log_image` but without captions."""
         for image in images:
             pixels_HW3 = np.asarray(image.convert("RGB"))
             self._write("add_image", key, pixels_HW3, step, dataformats="HWC")
 
     def save(self) -> None:
-        """Do nothing: config.yaml holds what Lightning's hparams.yaml would."""
+        """Do nothing: config.yaml replaces Lightning's hparams.yaml."""
 
     def finalize(self, status: str) -> None:
-        """Stay open, since the validation of checkpoints follows training."""
+        """Do nothing, since the evaluation of checkpoints follows training."""
 
     def _write(self, method: str, *arguments: Any, **options: Any) -> None:
-        """Call a method of TensorBoard's writer, and bring it to disk; not after a failure."""
+        """Call a method of TensorBoard's writer and flush, unless an earlier call failed."""
         if self._failed:
             return
         try:
@@ -84,16 +85,16 @@ class TensorBoard(TensorBoardLogger):
         except OSError as error:
             self._failed = True
             print(
-                f"{self.log_dir} can't be written: {one_line(error)}; TensorBoard ends here",
+                f"{self.log_dir} can't be written: {one_line(error)}; TensorBoard is disabled",
                 flush=True,
             )
 
 
 def void_from(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
-    """Return from which step on TensorBoard is to forget what it has, and which rows it then lacks.
+    """Return the step from which TensorBoard's entries are purged, and the rows to log again.
 
-    A validation is logged at the step before it. Where the last step's is still to come, or to be
-    done again, so is all that was logged at this step.
+    A validation is logged at the preceding step. If the last step's validation remains to be done
+    or repeated, all entries of this step are purged.
     """
     last = int(rows[-1]["step"])
     at_last = [row for row in rows if int(row["step"]) == last]

@@ -1,4 +1,4 @@
-"""The run on W&B: its id, name, group, tags and setting, which stay when it is resumed."""
+"""Logging to W&B, with id, name, group and tags that persist when a run is resumed."""
 
 import json
 import os
@@ -19,15 +19,15 @@ from irodori.utils.files import write_json
 from irodori.utils.run_files import PICTURES
 
 IDENTITY = Path("wandb", "run.json")
-"""File in the run folder that keeps the id of the run on W&B."""
+"""File in the run folder with the W&B run id."""
 
 PROJECT = "irodori"
 
 NOT_IN_NAME = ("experiment", "experiment_name", "logger", "resume", "allow_changes")
-"""Overrides that say nothing beside the experiment's name, with those below them."""
+"""Overrides (with those below them) that are redundant to the experiment's name."""
 
 NOT_IN_SETTING = (*NOT_IN_NAME, "seed", "data.fold")
-"""Overrides that runs of one setting may differ in."""
+"""Overrides in which runs of the same setting may differ."""
 Mode = Literal["online", "offline", "disabled"]
 
 
@@ -38,14 +38,14 @@ def start_wandb(
     project: str | None = None,
     entity: str | None = None,
 ) -> Logger | None:
-    """Return W&B's logger, None if it is disabled; print in one line which mode was chosen.
+    """Create W&B's logger (None if disabled), and print the chosen mode.
 
     Args:
         run: the run.
-        rows: of metrics.csv, those of the steps before.
-        mode: auto is WANDB_MODE, then online if there is a key, else offline.
+        rows: previous rows of metrics.csv.
+        mode: "auto" is WANDB_MODE, or online if a key is found, or else offline.
         project: None: WANDB_PROJECT, or irodori.
-        entity: None: WANDB_ENTITY, or the account's own.
+        entity: None: WANDB_ENTITY, or the account's default.
 
     Raises:
         IrodoriError: the mode is unknown.
@@ -61,16 +61,16 @@ def start_wandb(
 
 
 class WandbSteps(WandbLogger):
-    """Lightning's logger, with optimizer steps as W&B's own steps.
+    """Lightning's W&B logger with optimizer steps as W&B steps.
 
     W&B is imported and started after the first step, or with the first row. Online, W&B ignores
-    steps that it has of a resumed run. Offline, a resumed run is logged anew from its beginning,
-    since W&B loses the end of what a killed process has logged; its earlier parts are set aside.
+    existing steps of a resumed run. Offline, a resumed run is logged again from the beginning,
+    since W&B loses the last entries of a killed process; the earlier files are set aside.
 
-    A resumed run keeps its id, name, group, tags and setting. W&B stores the run's settings, and
-    `setting` beside them, which runs that differ in seed and fold have in common. Runs of a sweep
-    share the group that WANDB_RUN_GROUP names. Where an agent of a W&B sweep has started the run,
-    W&B takes id, project and sweep from the agent's variables.
+    A resumed run keeps its id, name, group, tags and setting. W&B stores the configuration, and
+    also `setting`, which runs that differ only in seed and fold share. Runs of a sweep share the
+    group WANDB_RUN_GROUP. If an agent of a W&B sweep starts the run, W&B reads id, project and
+    sweep from the agent's variables.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class WandbSteps(WandbLogger):
 
     @property
     def experiment(self) -> Any:
-        """Return W&B's run, or raise AttributeError: Lightning, which asks first, ignores that."""
+        """W&B's run; raises AttributeError before `start`, which Lightning ignores."""
         if self._experiment is None:
-            raise AttributeError("W&B's run is started after the first step")
+            raise AttributeError("W&B's run starts after the first step")
         return self._experiment
 
     def start(self) -> None:
-        """Start W&B's run unless that is done; raise IrodoriError if W&B refuses it."""
+        """Start W&B's run if necessary; raise IrodoriError if W&B fails."""
         if self._experiment is not None:
             return
-        import wandb  # a second, which the first step needn't wait for
+        import wandb  # takes a second, which must not delay the first step
 
         path, settings = self._run.folder / IDENTITY, self._run.settings()
         name, overrides = settings["experiment_name"], self._run.overrides
@@ -110,7 +110,7 @@ class WandbSteps(WandbLogger):
         for part in path.parent.glob("offline-run-*"):
             part.rename(part.with_name(part.name.replace("offline", "earlier", 1)))
         silent = wandb.Settings(silent=True)
-        # The run is made here: Lightning's own call sets options that W&B warns about.
+        # Created here, since Lightning sets options that W&B warns about.
         try:
             wandb.setup(settings=silent)
             experiment = wandb.init(
@@ -130,7 +130,7 @@ class WandbSteps(WandbLogger):
             raise IrodoriError(
                 f"W&B: {error}; correct it, or train with logger.mode=offline"
             ) from None
-        # In W&B's table of runs stands the best checkpoint's.
+        # W&B's table of runs shows the best checkpoint's value.
         experiment.define_metric(MONITOR, summary="min")
         identity |= {"id": experiment.id, "group": experiment.group or None}
         identity["tags"] = list(experiment.tags or ()) or None
@@ -144,7 +144,7 @@ class WandbSteps(WandbLogger):
                 self._log_again(row)
 
     def _log_again(self, row: Mapping[str, Any]) -> None:
-        """Log a row of the steps before, with the pictures of its validation."""
+        """Log a previous row with its validation pictures."""
         step = int(row["step"])
         self.experiment.log(numbers_of(row), step=step)
         picture = self._run.folder / PICTURES / f"epoch-{int(float(row['epoch'])) + 1:04d}.png"
@@ -152,12 +152,12 @@ class WandbSteps(WandbLogger):
             self.log_image("pictures", [str(picture)], step)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Add a row, and start W&B's run if it is the first."""
+        """Log a row; the first one starts W&B's run."""
         self.start()
         self.experiment.log(dict(metrics), step=step)
 
     def finish(self, status: int) -> None:
-        """End the run on W&B: as failed if the status isn't 0, preempted if it is to be resumed."""
+        """End the run on W&B: failed if the status isn't 0, preempted if it can be resumed."""
         if self._experiment is not None:
             if status == REQUEUE:
                 self._experiment.mark_preempting()
@@ -165,12 +165,12 @@ class WandbSteps(WandbLogger):
 
 
 def setting(experiment_name: str, overrides: Sequence[str]) -> str:
-    """Return what runs that differ in nothing but seed and fold have in common."""
+    """Return a name shared by runs that differ only in seed and fold."""
     return " ".join([experiment_name, *sorted(without(overrides, NOT_IN_SETTING))])
 
 
 def without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Return the overrides of other keys than these, and than keys below them."""
+    """Return the overrides without those of the keys or of keys below them."""
     return [
         text
         for text in overrides
@@ -179,7 +179,7 @@ def without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
 
 
 def wandb_mode(setting: str) -> tuple[Mode, str]:
-    """Return the mode and why: the setting, WANDB_MODE, online if a key is found, else offline.
+    """Return mode and reason: the setting, WANDB_MODE, online if a key is found, else offline.
 
     Raises:
         IrodoriError: the mode is unknown.
@@ -192,9 +192,9 @@ def wandb_mode(setting: str) -> tuple[Mode, str]:
                 return known, source
         if mode:
             known = ", ".join(get_args(Mode))
-            raise IrodoriError(f"{source}={mode} is unknown; it is one of auto, {known}")
+            raise IrodoriError(f"{source}={mode} is unknown: choose one of auto, {known}")
     url = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-    # `wandb login` leaves a key in the netrc file; to ask W&B itself takes a second.
+    # `wandb login` stores a key in the netrc file; asking W&B itself takes a second.
     if os.environ.get("WANDB_API_KEY") or get_netrc_auth(url):
         return "online", "key found"
     return "offline", "no key found"
