@@ -32,7 +32,7 @@ def measure_pictures(
     Subfolders of the true photographs are their scenes.
 
     Returns:
-        The metrics, the protocol, and what shows the photographs.
+        The metrics, the protocol, and a function that shows the photographs.
 
     Raises:
         IrodoriError: a picture is missing, unreadable, or differs in size from the photograph.
