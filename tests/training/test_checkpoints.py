@@ -10,7 +10,7 @@ import tiny
 from irodori.config import PROJECT
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.callbacks.pictures import Pictures
-from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.checkpoint_files import AtomicCheckpointIO
 from irodori.training.module import ColorizationModule
 from irodori.utils.errors import IrodoriError
 
@@ -59,13 +59,13 @@ def seconds_of(folder):
 def saved(monkeypatch):
     """Names and steps of checkpoints, as they are written."""
     calls = []
-    save = WholeFiles.save_checkpoint
+    save = AtomicCheckpointIO.save_checkpoint
 
     def note(self, checkpoint, path, storage_options=None):
         save(self, checkpoint, path, storage_options)
         calls.append((path.name, checkpoint["global_step"], self.error is None))
 
-    monkeypatch.setattr(WholeFiles, "save_checkpoint", note)
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", note)
     return calls
 
 
@@ -100,7 +100,7 @@ def slow_validations(clock):
     """A second for each batch, a minute for each sheet of pictures, and one for each checkpoint."""
     clock.slow(ColorizationModule, "validation_step", 1.0)
     clock.slow(Pictures, "write", MINUTE)
-    clock.slow(WholeFiles, "save_checkpoint", MINUTE)
+    clock.slow(AtomicCheckpointIO, "save_checkpoint", MINUTE)
 
 
 def test_seconds_are_those_of_the_steps_though_a_run_was_interrupted(data, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from irodori.color.ab_bins import BINS, bins_of, centers
 from irodori.color.lab import rgb_to_lab
 from irodori.inference.gamut import into_gamut
 from irodori.inference.hints import Hint
-from irodori.inference.placed_hints import chroma_of, hex_of, pixel_of, rgb_of, scaled_place
+from irodori.inference.placed_hints import chroma_of, hex_of, pixel_of, rgb_of, scaled_position
 from irodori.network.output import AbClassesOutput
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
     hint = Hint(x_share, y_share, "#000000", relative=True)
     row, column = pixel_of(hint, *size, "the place")
     own_1 = luminance.pixels([row], [column])
-    seen_place = scaled_place((row, column), size, seen_size)
+    seen_place = scaled_position((row, column), size, seen_size)
     y, x = (line + margin for line, margin in zip(seen_place, photo.margin, strict=True))
 
     whole_size = photo.mirrored_11hw.shape[-2:]

@@ -87,7 +87,7 @@ class PlacedHints:
             area[channels] = 1
         return planes_1Mhw
 
-    def met_by(self, chroma_1Chw: Tensor) -> Tensor:
+    def correct_chroma(self, chroma_1Chw: Tensor) -> Tensor:
         """Correct predicted chrominance so that the photo has the hints' colors at their positions.
 
         The remaining error at the hints after upsampling is interpolated with the kernel
@@ -135,7 +135,7 @@ def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
     return min(int(y), height - 1), min(int(x), width - 1)
 
 
-def scaled_place(
+def scaled_position(
     place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
 ) -> tuple[int, int]:
     """Return row and column of a pixel after scaling the photo to another size."""

@@ -27,7 +27,7 @@ from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
-from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.checkpoint_files import AtomicCheckpointIO
 from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
@@ -151,7 +151,7 @@ def build_trainer(
     """
     if hardware.accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
-    plugins: list[Any] = [WholeFiles()]
+    plugins: list[Any] = [AtomicCheckpointIO()]
     if node.sync_batchnorm:
         # timm is imported only if needed, since it takes seconds.
         from irodori.training.synced_norms import SyncedNorms

@@ -12,7 +12,7 @@ from irodori.utils.errors import one_line
 from irodori.utils.files import replacing
 
 
-class WholeFiles(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file and renames it; a failure keeps the previous one.
 
     Attributes:

@@ -12,7 +12,7 @@ from irodori import Colorizer
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.models import Models
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError
+from irodori.app.demo.service import ColorizeRequest, ColorizeService, VisitorLeftError
 from irodori.app.demo.steps import steps
 from irodori.color import Lab
 from irodori.config import PROJECT
@@ -196,7 +196,7 @@ def test_work_ends_when_the_visitor_leaves_in_the_middle_of_a_photo(
     def check():
         calls.append(1)
         if len(calls) > 1:  # the first is before the photo
-            raise LeftError
+            raise VisitorLeftError
 
     monkeypatch.setattr(visit, "check", check)
     found = shown(service, ColorizeRequest(photos, ["small"]), visit)

@@ -57,7 +57,7 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
     _replace(page, "is_running", True)
     # Files that exist by now belong to no visitor.
     store.kept |= frozenset(folder.iterdir())
-    store.keep_sweeping()
+    store.start_sweeping()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Before gradio's route, which matches every path.
     app.routes.extend(hint_routes(editor, limits))

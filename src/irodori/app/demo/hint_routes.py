@@ -12,7 +12,7 @@ from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.limits import Limits
 from irodori.app.demo.markup import address
 from irodori.app.demo.route_guard import report_failure
-from irodori.app.demo.service import LeftError, reason
+from irodori.app.demo.service import VisitorLeftError, reason
 from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError
 
@@ -43,9 +43,9 @@ def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
         try:
             async with turns:
                 if await request.is_disconnected():
-                    raise LeftError
+                    raise VisitorLeftError
                 return await run_in_threadpool(work, editor, token, request, body)
-        except LeftError:
+        except VisitorLeftError:
             return PlainTextResponse(GONE, 404)
         except IrodoriError as error:
             return PlainTextResponse(str(error), 400)
@@ -57,7 +57,7 @@ def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
 
 
 def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
-    shares = editor.in_shares(token, _hints(body))
+    shares = editor.as_relative(token, _hints(body))
     return Response(hints_to_json(shares), media_type="application/json")
 
 

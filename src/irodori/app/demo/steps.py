@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.markup import card, refusal, status
-from irodori.app.demo.service import ColorizeRequest, LeftError, reason
+from irodori.app.demo.service import ColorizeRequest, VisitorLeftError, reason
 from irodori.app.demo.upload_store import Visit
 
 
@@ -29,7 +29,7 @@ def steps(
         yield None, status(f"Colorizing {photo.name}{of} …", number, total)
         try:
             results = editor.service.colorize(request, photo, visit.new_folder, visit.check)
-        except LeftError:
+        except VisitorLeftError:
             return
         except Exception as error:
             yield number, refusal(photo.name, reason(error))

@@ -29,7 +29,7 @@ from irodori.data.writing.prepare import (
     prepare_files,
 )
 from irodori.data.writing.source import TRAIN, VAL, Entry, Source, key_clashes, key_of
-from irodori.data.writing.split import dealt, group_duplicates, shuffled, split
+from irodori.data.writing.split import group_duplicates, into_shards, shuffled, split
 from irodori.data.writing.workers import ordered_results
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError
@@ -176,7 +176,7 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
         f"{name}-{number:06d}": entries
         for name, side in ((TRAIN, train), (VAL, val))
         for number, entries in enumerate(
-            dealt(shuffled(side, job.options.seed), job.options.shard_samples)
+            into_shards(shuffled(side, job.options.seed), job.options.shard_samples)
         )
     }
     records = {name: state.read_record(output, name) for name in tasks}

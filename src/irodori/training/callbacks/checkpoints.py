@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from irodori.config.ranges import Range
 from irodori.runs.folder import resume_command
 from irodori.training.callbacks.watchers import Watcher, raise_problems
-from irodori.training.checkpoint_files import WholeFiles
+from irodori.training.checkpoint_files import AtomicCheckpointIO
 from irodori.training.metrics_csv import MetricsCSV
 from irodori.training.ranks import agree
 from irodori.training.settings import MONITOR
@@ -237,7 +237,7 @@ class Checkpoints(Callback):
     def _write(self, trainer: Trainer, path: Path) -> bool:
         """Write a checkpoint or print an error; return success, the same on all ranks."""
         files = trainer.strategy.checkpoint_io
-        assert isinstance(files, WholeFiles)
+        assert isinstance(files, AtomicCheckpointIO)
         trainer.save_checkpoint(path)
         if files.error is not None:
             kept = "the previous one is kept" if path.exists() else "there is none yet"
