@@ -240,7 +240,7 @@ def test_unfinished_runs_are_left_out_and_named(tmp_path):
 def test_the_best_row_is_marked_and_others_refused(tmp_path):
     run(tmp_path / "0")
     (warning,) = compare([tmp_path], "best").warnings
-    assert "chosen on the photographs that they are reported on" in warning
+    assert "chosen on the photographs that they are evaluated on" in warning
     with pytest.raises(IrodoriError, match="--row first is unknown: give last or best"):
         compare([tmp_path], "first")
 
@@ -250,7 +250,7 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
     [
         ("metrics.json", "{", "metrics.json can't be read"),
         ("metrics.json", "{}", "has no rows"),
-        ("metrics.json", "[]", "doesn't hold what it should"),
+        ("metrics.json", "[]", "has unexpected content"),
         ("config.yaml", "a: [", "config.yaml can't be read"),
         ("config.yaml", "a: &a [x]\nb: [*a, *a]\n", "YAML aliases"),
         ("per_image.csv", "", "per_image.csv is damaged"),

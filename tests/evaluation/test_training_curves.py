@@ -143,7 +143,7 @@ def test_without_seconds_only_steps_are_compared_and_the_report_says_so(tmp_path
 def test_limits_and_the_schedule_are_explained(tmp_path):
     comparison = study(tmp_path)
     said = texts(training_section(comparison, curves(comparison.variants)))
-    for words in ("400 steps: ", "1.83 minutes: ", "no confidence interval", "schedule"):
+    for words in ("400 steps: ", "1.83 minutes: ", "not a confidence interval", "schedule"):
         assert words in said
 
 

@@ -146,7 +146,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert [written for _, _, written in saved] == [True] + [False] * (len(saved) - 1)
     out = capsys.readouterr().out
     assert "last.ckpt can't be written: " in out
-    assert "the best so far (" in out
+    assert "the best checkpoint so far (" in out
     (folder / "checkpoints").unlink()
     (folder / "aside").rename(folder / "checkpoints")
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1

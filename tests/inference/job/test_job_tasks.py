@@ -60,7 +60,7 @@ def test_standard_input_and_output():
     assert make_plan(["scans/a.jpg"], "-", JobOptions()).tasks == [
         ColorizeTask(Path("scans/a.jpg"), None)
     ]
-    refused("give it alone", ["-", "scans"])
+    refused("standard input", ["-", "scans"])
     refused("standard input has no name", ["-"], "out")
     refused("takes one photo", ["scans"], "-")
     Path("-").write_bytes(b"photo")
