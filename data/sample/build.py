@@ -1,5 +1,4 @@
-"""Build the sample's shards, one per fold: `python data/sample/build.py <photos folder>
-[<output>]`.
+"""Build the sample's shards (folds): `python data/sample/build.py <photos folder> [<output>]`.
 
 The photos folder holds `<scene>/<name>.jpg`, `historical/castle_clinton.jpg` and ATTRIBUTION.csv
 with the columns file, scene, author, licence, source. The same photos give the same bytes.

@@ -115,8 +115,7 @@ def listing(members: list[Member]) -> str:
 
 
 def details(member: Member, group: str) -> str:
-    """Return a member's settings: its YAML if it is composed of others, else a table of its
-    keys."""
+    """Return a member's settings: its YAML if composed of others, else a table of its keys."""
     keys = member.values.keys() - HYDRA
     if member.is_delta or "defaults" in keys:
         body = re.sub(r"\A(?:#.*\n)+", "", member.text).strip()
