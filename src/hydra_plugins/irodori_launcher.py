@@ -1,4 +1,4 @@
-"""Hydra's launchers of irodori. Hydra imports this at every start: it must stay cheap."""
+"""Hydra launchers of irodori. Hydra imports this module at every start, so it must be fast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class SweepLauncher(Launcher):
-    """Gives the sweep a folder, composes its jobs, and says how each ended.
+    """Creates the sweep's folder, composes its jobs, runs them, and returns their results.
 
-    A subclass's `runner` refuses by `check` what can't be run, and by `run` runs jobs and writes
-    how each ended into its folder.
+    A subclass's `runner` rejects invalid jobs in `check`, and runs jobs in `run`, which records how
+    each one ended in its folder.
     """
 
     runner: Any
@@ -32,7 +32,7 @@ class SweepLauncher(Launcher):
         """Create the sweep's folder.
 
         Raises:
-            IrodoriError: another sweep is running there.
+            IrodoriError: another sweep is running in the folder.
         """
         from irodori.training.launching.sweep import begin
 
@@ -43,10 +43,10 @@ class SweepLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> list[JobReturn]:
-        """Run a batch of jobs; each one's return value is its best chroma RMSE, None if it failed.
+        """Run a batch of jobs; each returns its best chrominance RMSE, or None if it failed.
 
         Raises:
-            IrodoriError: a job can't be run as configured; none was started.
+            IrodoriError: a job can't be run as configured; no job was started.
         """
         from irodori.training.launching.job import make_jobs, program
         from irodori.training.launching.sweep import prepare, result, variables
@@ -60,11 +60,11 @@ class SweepLauncher(Launcher):
 
 @dataclass
 class ProcessLauncher(SweepLauncher):
-    """hydra/launcher=processes: each job of a sweep is a process tree of its own on this machine.
+    """hydra/launcher=processes: runs each job of a sweep in separate processes on this machine.
 
     Attributes:
-        jobs: jobs side by side; null: as many as the GPUs allow, and one without GPUs.
-        grace: seconds that jobs get to write their checkpoints when the sweep is stopped.
+        jobs: number of concurrent jobs; null: as many as the GPUs allow, and one without GPUs.
+        grace: seconds for jobs to write checkpoints when the sweep is stopped.
     """
 
     _target_: str = "hydra_plugins.irodori_launcher.ProcessLauncher"
@@ -73,7 +73,7 @@ class ProcessLauncher(SweepLauncher):
 
     @cached_property
     def runner(self) -> "Pool":
-        """What runs the jobs."""
+        """The pool that runs the jobs."""
         from irodori.training.launching.pool import Pool
 
         return Pool(self.jobs, self.grace)
@@ -81,14 +81,14 @@ class ProcessLauncher(SweepLauncher):
 
 @dataclass
 class SlurmLauncher(SweepLauncher):
-    """hydra/launcher=slurm: each job of a sweep is submitted to SLURM by submitit.
+    """hydra/launcher=slurm: submits each job of a sweep to SLURM with submitit.
 
     Attributes:
-        cluster: slurm; local runs submitit's processes on this machine.
+        cluster: slurm, or local for submitit's processes on this machine.
         timeout_min: minutes after which SLURM stops a job, which is then requeued.
-        grace: seconds before that in which the job writes its checkpoint.
-        requeues: number of times that a job is requeued.
-        slurm: any other option of sbatch that submitit takes: partition, account, mem, …
+        grace: seconds before the time limit for writing a checkpoint.
+        requeues: largest number of times that a job is requeued.
+        slurm: any other option of sbatch that submitit supports: partition, account, mem, …
     """
 
     _target_: str = "hydra_plugins.irodori_launcher.SlurmLauncher"
@@ -100,7 +100,7 @@ class SlurmLauncher(SweepLauncher):
 
     @cached_property
     def runner(self) -> "SlurmQueue":
-        """What submits the jobs; IrodoriError without submitit or SLURM."""
+        """The queue that submits the jobs; raises IrodoriError without submitit or SLURM."""
         from irodori.utils.errors import IrodoriError
 
         try:

@@ -1,4 +1,4 @@
-"""Hydra's sweeper of irodori: a search with Optuna. Hydra imports this at every start."""
+"""Hydra sweeper of irodori: search with Optuna. Hydra imports this module at every start."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 @dataclass
 class OptunaSweeper(Sweeper):
-    """hydra/sweeper=optuna searches for the lowest chroma RMSE, and resumes after a crash.
+    """hydra/sweeper=optuna: searches for the lowest chrominance RMSE; can be resumed after a crash.
 
     Attributes:
-        n_trials: trials, all in all.
-        batch: trials that are asked for, and launched, together.
-        seed: of the sampler.
-        params: the space, or a part of it, for a YAML: what else stands on the command line.
+        n_trials: total number of trials.
+        batch: number of trials that are sampled and launched together.
+        seed: seed of the sampler.
+        params: the search space, or a part of it, in addition to that on the command line.
     """
 
     _target_: str = "hydra_plugins.irodori_search.OptunaSweeper"
@@ -30,12 +30,12 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher, which creates the sweep's folder.
+        """Create the launcher, which creates the sweep's folder.
 
         Raises:
             IrodoriError: Optuna isn't installed, or a number is out of range.
         """
-        # Not when the module is imported: Hydra's scan of plugins wants no further imports.
+        # Not at import time, since Hydra's scan of plugins must be fast.
         from hydra.core.plugins import Plugins
 
         from irodori.utils.errors import IrodoriError
@@ -48,7 +48,7 @@ class OptunaSweeper(Sweeper):
             ) from None
         for key in ("n_trials", "batch"):
             if getattr(self, key) < 1:
-                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} is not at least 1")
+                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} must be at least 1")
         self.sweep_config = config
         self.loader = hydra_context.config_loader
         self.jobs = Plugins.instance().instantiate_launcher(
@@ -56,10 +56,10 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ask for trials and launch them until there are `n_trials`.
+        """Sample and launch trials until there are `n_trials`.
 
         Raises:
-            IrodoriError: the space can't be searched, or the folder holds another search.
+            IrodoriError: the space can't be searched, or the folder contains another search.
         """
         from irodori.training.launching.search import Search
 
