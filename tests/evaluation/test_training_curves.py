@@ -132,7 +132,7 @@ def test_without_seconds_only_steps_are_compared_and_the_report_says_so(tmp_path
     comparison = study(tmp_path, seconds=None, evaluations=0)
     found = curves(comparison.variants)
     blocks = training_section(comparison, found)
-    assert "the runs of resnet18 have not noted train/seconds" in texts(blocks)
+    assert "the runs of resnet18 lack train/seconds" in texts(blocks)
     assert any(isinstance(block, Picture) and "resnet18 from" in block.alt for block in blocks)
     table = training_table(found)
     assert len(equal_table(comparison.main, table).header) == 3
