@@ -208,7 +208,7 @@ class Checkpoints(Callback):
         raise Stopped
 
     def _save(self, trainer: Trainer, validating: bool) -> bool:
-        """Write last.ckpt unless it is up to date; return whether it is then."""
+        """Write last.ckpt unless it is up to date; return whether it is up to date now."""
         position = (batches_done(trainer), validating)
         if position == self._saved:
             return True
