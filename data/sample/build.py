@@ -1,4 +1,4 @@
-"""Build the sample's shards, one a fold: `python data/sample/build.py <photos folder> [<output>]`.
+"""Build the sample's shards (folds): `python data/sample/build.py <photos folder> [<output>]`.
 
 The photos folder holds `<scene>/<name>.jpg`, `historical/castle_clinton.jpg` and ATTRIBUTION.csv
 with the columns file, scene, author, licence, source. The same photos give the same bytes.
@@ -17,7 +17,7 @@ from irodori.data.writer import Entry, write_shards
 FOLDS = 5
 HISTORICAL = "historical"  # a photo to try out, never trained on or tested with
 
-# Names that stand for no one person: their photos have nothing in common.
+# Names that don't identify a person: their photos aren't related.
 NO_PERSON = (
     "anonymous",
     "maxpixel",
@@ -56,7 +56,7 @@ OUTINGS = (
 
 
 def outing(stem: str) -> str | None:
-    """The outing on which a photo of the `nonface_<number>` collection was taken."""
+    """Return the outing on which a photo of the `nonface_<number>` collection was taken."""
     if not stem.startswith("nonface_"):
         return None
     number = int(stem.removeprefix("nonface_"))
@@ -65,7 +65,7 @@ def outing(stem: str) -> str | None:
 
 
 def ties(row: dict[str, str]) -> set[str]:
-    """What a photo shares with others that must be in the same fold."""
+    """Return the attributes that photos in the same fold share."""
     stem = Path(row["file"]).stem
     if same_outing := outing(stem):
         return {same_outing}

@@ -1,4 +1,4 @@
-"""The reference of the configuration: what conf/ says, and what its targets accept."""
+"""The reference of the configuration, from comments in conf/ and signatures of targets."""
 
 import inspect
 import re
@@ -19,9 +19,9 @@ from irodori.training.settings import TrainSettings
 GLOBAL = "# @package _global_"
 KEY = re.compile(r"( *)([\w.-]+):(?: |$)")
 FIELD = re.compile(r"^ {4}(\w+(?:, \w+)*): (.+?)(?=^ {4}\w|^\S|\Z)", re.S | re.M)
-"""An argument in the section Args of a docstring, and what is said of it."""
+"""Pattern of an argument and its description in the section Args of a docstring."""
 HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")
-"""Hydra's own keys of a node."""
+"""Keys of a node that belong to Hydra."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Member:
 
     @property
     def text(self) -> str:
-        """The file's text, without the line that names Hydra's package."""
+        """The file's text without Hydra's package directive."""
         return self.path.read_text(encoding="utf-8").replace(f"{GLOBAL}\n", "")
 
     @property
     def is_delta(self) -> bool:
-        """Whether it changes other groups, too."""
+        """Whether it also changes other groups."""
         return GLOBAL in self.path.read_text(encoding="utf-8")
 
     @property
     def about(self) -> str:
-        """The comment at its head, or else what its target's docstring begins with."""
+        """The comment at the top, or else the first line of its target's docstring."""
         head = re.match(r"(?:#.*\n)+", self.text)
         if head:
             return sentence(re.sub(r"^# ?", "", head[0], flags=re.M))
@@ -55,7 +55,7 @@ class Member:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Its values as YAML has them."""
+        """The parsed YAML."""
         return yaml.safe_load(self.text) or {}
 
     def comments(self) -> dict[str, str]:
@@ -91,7 +91,7 @@ def evaluation() -> str:
 
 
 def page(root: Member, settings: type, groups: list[Path]) -> str:
-    """Return a section of the root's keys, and one for each group."""
+    """Return a section for the root's keys, and one for each group."""
     parts = ["## The root", table(root, "", settings)]
     for group in groups:
         members = [Member(path) for path in sorted(group.glob("*.yaml"))]
@@ -105,7 +105,7 @@ def page(root: Member, settings: type, groups: list[Path]) -> str:
 
 
 def listing(members: list[Member]) -> str:
-    """Return a table of a group's members, with the classes or functions that they name."""
+    """Return a table of a group's members with their targets."""
     rows = ["| name | is | makes |", "|---|---|---|"]
     for member in members:
         target = member.values.get("_target_")
@@ -115,7 +115,7 @@ def listing(members: list[Member]) -> str:
 
 
 def details(member: Member, group: str) -> str:
-    """Return what a member sets: its YAML where it is made of others, else a table of its keys."""
+    """Return a member's settings: its YAML if composed of others, else a table of its keys."""
     keys = member.values.keys() - HYDRA
     if member.is_delta or "defaults" in keys:
         body = re.sub(r"\A(?:#.*\n)+", "", member.text).strip()
@@ -124,7 +124,7 @@ def details(member: Member, group: str) -> str:
 
 
 def table(member: Member, group: str, settings: type | None = None) -> str:
-    """Return a table of a file's keys: default, what is accepted, what it means.
+    """Return a table of a file's keys: default, accepted values, meaning.
 
     Args:
         member: the file.
@@ -149,7 +149,7 @@ def table(member: Member, group: str, settings: type | None = None) -> str:
             meaning = comments.get(name) or described.get(key, "")
             rows.append(row(f"{dotted}.{key}" if dotted else key, value, accepts, meaning))
         if group and not path:
-            # What the class takes besides, at its own default.
+            # Further arguments of the class with their defaults.
             for key, parameter in parameters.items():
                 plain = isinstance(parameter.default, int | float | str | None)
                 if key not in node and plain and parameter.default is not parameter.empty:
@@ -180,7 +180,7 @@ def is_node(value: Any) -> bool:
 
 
 def arguments(target: Any) -> dict[str, str]:
-    """Return what the docstring of a class or function of irodori says of its arguments."""
+    """Return the descriptions of arguments in the docstring of a class or function of irodori."""
     if not target.__module__.startswith("irodori"):
         return {}
     section = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", inspect.getdoc(target) or "", re.M)
@@ -191,10 +191,10 @@ def arguments(target: Any) -> dict[str, str]:
 def sentence(text: str) -> str:
     """Return a text on one line, as a sentence."""
     line = " ".join(text.split())
-    # Not of a name, such as sRGB or convnext_tiny.
+    # Names such as sRGB or convnext_tiny keep their case.
     return line[:1].upper() + line[1:] if re.match("[a-z]+[ ,.;]", line) else line
 
 
 def cell(text: str) -> str:
-    """Return a text as it may stand in a table."""
+    """Return a text escaped for a table."""
     return text.replace("|", "\\|").replace("<", "&lt;")

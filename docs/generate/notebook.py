@@ -1,4 +1,4 @@
-"""Notebooks: executed, and turned into pages."""
+"""Executing notebooks and converting them to pages."""
 
 import os
 from pathlib import Path
@@ -11,20 +11,20 @@ from pages import PROJECT
 from traitlets.config import Config
 
 LIMIT = 300
-"""Seconds that a cell may take."""
+"""Time limit of a cell in seconds."""
 
 
 class Executed(NamedTuple):
-    """A notebook's page, and the pictures in it by their names."""
+    """A notebook as a page, with its pictures by name."""
 
     markdown: str
     files: dict[str, bytes]
 
 
 def executed(path: Path) -> Executed:
-    """Execute a notebook in the project's folder, and return it as a page with its outputs.
+    """Execute a notebook in the project's folder, and return it as a page with outputs.
 
-    Where EXECUTE_NOTEBOOKS is 0, which saves time while pages are written, it is shown as it is.
+    If EXECUTE_NOTEBOOKS is 0, the notebook isn't executed, which saves time.
 
     Raises:
         CellExecutionError: a cell fails.
@@ -32,7 +32,7 @@ def executed(path: Path) -> Executed:
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if os.environ.get("EXECUTE_NOTEBOOKS") != "0":
         resources = {"metadata": {"path": str(PROJECT)}}
-        # Not over TCP, which others on the machine could read.
+        # Not over TCP, which other users of the machine could read.
         config = Config(KernelManager={"transport": "ipc"})
         NotebookClient(notebook, timeout=LIMIT, resources=resources, config=config).execute()
     exporter: Any = MarkdownExporter()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Where files of the project that lie outside of docs/ stand in the site."""
+"""Locations in the site of files outside of docs/."""
 
 import posixpath
 import re
@@ -15,15 +15,15 @@ PAGES = {
     "data/sample/README.md": "reference/sample.md",
     "src/irodori/inference/starter/MODEL_CARD.md": "model_card.md",
 }
-"""Pages outside of docs/, and their place in the site."""
+"""Pages outside of docs/, and their paths in the site."""
 LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
-"""A Markdown link to something else than a heading of its own page: text, target, anchor."""
+"""Pattern of Markdown links (except to headings of the same page): text, target, anchor."""
 
 
 def place(path: Path) -> str:
-    """Return the path in the site of a file of the project.
+    """Return the path of a file of the project in the site.
 
-    A member of a group of the configuration is a heading of the reference.
+    A member of a configuration group becomes a heading of the reference.
     """
     if path.is_relative_to(DOCS):
         return path.relative_to(DOCS).as_posix().replace(".ipynb", ".md")
@@ -39,7 +39,7 @@ def place(path: Path) -> str:
 
 
 def linked(page: Path, target: str) -> Path | None:
-    """Return the file of the project that a link of a page leads to; None if it is an address."""
+    """Return the file of the project that a link refers to; None for a URL."""
     if ":" in target:
         return None
     path = (page.parent / target).resolve()
@@ -55,7 +55,7 @@ def pages() -> Iterator[Path]:
 
 
 def targets(page: Path) -> Iterator[Path]:
-    """Yield the files outside of docs/ that the links of a page lead to."""
+    """Yield the files outside of docs/ that a page links to."""
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         path = linked(page, match[2])
         if path is not None and path.is_file() and not path.is_relative_to(DOCS):
@@ -63,7 +63,7 @@ def targets(page: Path) -> Iterator[Path]:
 
 
 def with_site_links(markdown: str, page: Path) -> str:
-    """Return a page's text with links as the site has them; they are written for the checkout."""
+    """Return a page's text with links for the checkout converted to links in the site."""
     here = posixpath.dirname(place(page))
 
     def relinked(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: pages from outside of docs/, and pages that are made from the code."""
+"""MkDocs hooks: pages from outside of docs/, and pages generated from the code."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from mkdocs.structure.pages import Page
 from pages import DOCS, pages, place, targets, with_site_links
 
 GENERATED = re.compile(r"^<!-- generated: (.+) -->$", re.M)
-"""The line of a page in whose place something generated stands."""
+"""Pattern of the line in a page that is replaced by generated content."""
 GENERATORS = {
     "configuration of training": configuration.training,
     "configuration of evaluation": configuration.evaluation,
@@ -23,7 +23,7 @@ GENERATORS = {
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages outside of docs/, what any page links to, and the executed notebooks."""
+    """Add the pages outside of docs/, linked files, and executed notebooks."""
     outside = set(pages())
     for page in [*pages(), *DOCS.rglob("*.md")]:
         outside.update(targets(page))

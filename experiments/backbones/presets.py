@@ -1,10 +1,10 @@
-"""All backbones side by side: `python experiments/backbones/presets.py <folder of the smoke runs>`.
+"""Compare all backbones: `python experiments/backbones/presets.py <folder of the short runs>`.
 
-Measures, in turn in one process, a training step (batch 16) and inference (batch 8) of the joint
-network with each backbone on 224×224 pixels, one thread; medians over five rounds. Beside that
-stand the figures of the smoke runs: one epoch on the sample, from random weights, which shows that
-a backbone trains and not what it can do. Writes presets.csv beside this file and prints the table.
-Nothing else should run meanwhile.
+Measures a training step (batch 16) and inference (batch 8) of the joint network with each backbone,
+alternately in one process, on 224×224 pixels with one thread; medians over five rounds. Adds the
+metrics of short runs: one epoch on the sample from random weights, which shows that a backbone
+trains, but not how good it is. Writes presets.csv beside this file and prints the table. Run it on
+an otherwise idle machine.
 """
 
 import argparse
@@ -29,11 +29,11 @@ HERE = Path(__file__).parent
 FIGURES = ("chroma_rmse", "colorfulness", "accuracy")
 ROUNDS = 5
 BATCH, PHOTOS = 16, 8
-"""Images of a training step, and of a call in inference."""
+"""Batch sizes of training and inference."""
 
 
 def network(backbone: str) -> JointNetwork:
-    """As the smoke runs have it; the paper's with the paper's decoder."""
+    """Return the network of the short runs; the paper's backbone has the paper's decoder."""
     made = JointNetwork(6, width=0.25)
     if backbone != "paper":
         encoder, decoder = TimmBackbone(backbone, 0.25), partial(SkipDecoder, width=0.25)
@@ -42,7 +42,7 @@ def network(backbone: str) -> JointNetwork:
 
 
 def training_step(made: JointNetwork) -> Callable[[], None]:
-    """Forward, losses, backward and optimizer on a batch in memory."""
+    """Return a function that runs a training step on a batch in memory."""
     optimizer = torch.optim.AdamW(made.parameters())
     luminance, chroma = torch.rand(BATCH, 1, 224, 224), torch.rand(BATCH, 2, 112, 112)
     labels = torch.randint(0, 6, (BATCH,))
@@ -60,7 +60,7 @@ def training_step(made: JointNetwork) -> Callable[[], None]:
 
 
 def inference(made: JointNetwork) -> Callable[[], None]:
-    """Chrominance and scenes of photos in memory."""
+    """Return a function that predicts chrominance and scenes of photos in memory."""
     luminance = torch.rand(PHOTOS, 1, 224, 224)
 
     def call() -> None:
@@ -72,7 +72,7 @@ def inference(made: JointNetwork) -> Callable[[], None]:
 
 
 def rates(networks: dict[str, JointNetwork]) -> dict[str, list[str]]:
-    """Images/s of each in training and in inference: median (least … most)."""
+    """Return images/s of each backbone in training and inference: median (min … max)."""
     sides = {
         name: ((training_step(made), BATCH), (inference(made), PHOTOS))
         for name, made in networks.items()
@@ -92,7 +92,7 @@ def rates(networks: dict[str, JointNetwork]) -> dict[str, list[str]]:
 
 
 def smoke(folder: Path) -> dict[str, dict[str, str]]:
-    """For each backbone the figures of its smoke run, with 95 % intervals over photographs."""
+    """Return the metrics of each backbone's short run, with 95 % intervals over photographs."""
     found = {}
     for path in sorted(folder.glob("*/metrics.json")):
         metrics = json.loads(path.read_text())
@@ -107,7 +107,7 @@ def smoke(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def interval(values: Sequence[float]) -> str:
-    """Mean with percentile bootstrap over the photographs."""
+    """Return the mean with a bootstrap interval over photographs."""
     numbers = np.array(values)
     draws = np.random.default_rng(0).choice(numbers, (10_000, len(numbers))).mean(1)
     low, high = np.percentile(draws, (2.5, 97.5))

@@ -1,4 +1,4 @@
-"""What runs make of photographs of the sample, none of which they have seen.
+"""Colorize unseen photographs of the sample with several runs.
 
 `python experiments/color_spaces/pictures.py FILE TITLE=RUN TITLE=RUN …` writes a sheet: gray, each
 run's picture, and the true one.
@@ -18,12 +18,12 @@ from irodori.inference.contact_sheet import contact_sheet, gray_of
 from irodori.model import color_pictures, load_model
 
 EVERY = 35
-"""Of the sample's photographs: not chosen by how they come out."""
+"""Keys of the sample's photographs, not selected by their results."""
 
 
 @torch.inference_mode()
 def main(file: str, *runs: str) -> None:
-    """Color and lay out."""
+    """Colorize the photographs and write the sheet."""
     shards = str(PROJECT / "data" / "sample" / "sample-*.tar")
     samples = Samples(ShardOpener().open(shards))
     photos = [to_short_side(samples.image(n), 256) for n in range(0, len(samples), EVERY)]

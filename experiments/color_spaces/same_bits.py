@@ -1,4 +1,4 @@
-"""Do two runs end in the same weights? `python experiments/color_spaces/same_bits.py RUN RUN`."""
+"""Compare final weights of runs: `python experiments/color_spaces/same_bits.py RUN RUN`."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""How far colors bleed over edges when chrominance is enlarged from a working size.
+"""Measure how far colors bleed over edges when chrominance is upsampled from a working size.
 
-`python experiments/colorize/bleeding.py <full-size color photographs>` reduces the true
-chrominance of each photograph to a working size, as a perfect network would say it, enlarges it
-again by each method, joins it with the photograph's own luminance, and measures CIEDE2000 in a band
-around the true color edges. Writes bleeding.csv and bleeding.png beside this file.
+`python experiments/colorize/bleeding.py <full-size color photographs>` reduces the true chrominance
+of each photograph to a working size (the output of a perfect network), upsamples it with each
+method, joins it with the photograph's own luminance, and measures CIEDE2000 in a band around the
+true color edges. Writes bleeding.csv and bleeding.png beside this file.
 """
 
 import argparse
@@ -33,22 +33,22 @@ from irodori.network.joint import reduce_chroma
 HERE = Path(__file__).parent
 WORK_SIZES = (256, 384, 512)
 EDGES = 0.05
-"""Share of a photograph's pixels, those of the steepest change of a*b*, that count as edges."""
+"""Share of a photograph's pixels with the steepest a*b* changes that count as edges."""
 BAND = 3
-"""Pixels around an edge that are judged."""
+"""Width in pixels of the evaluated band around an edge."""
 LARGEST = 1600
-"""Longer sides in pixels are scaled down to it: some photographs here are no sharper than that."""
+"""Longer side in pixels to which photographs are scaled down, since some aren't sharper."""
 LAB = Lab()
 
 
 def fast_guided_filter(luminance: Tensor, chroma: Tensor, step: int) -> Tensor:
-    """kornia's, at the resolution of the reduced chrominance; the best of several settings."""
+    """Apply kornia's guided filter at the reduced resolution, with the best of several settings."""
     kernel = 2 * step + 1
     return guided_blur(luminance, chroma, kernel, 1e-4, border_type="replicate", subsample=step)
 
 
 def joint_bilateral(luminance: Tensor, chroma: Tensor, step: int) -> Tensor:
-    """kornia's, its window reaching to the next places, a strip at a time."""
+    """Apply kornia's joint bilateral filter by strips, with a window that reaches neighbors."""
     kernel, strips = 2 * step + 1, []
     for top in range(0, luminance.shape[2], STRIP):
         first = max(0, top - step)
@@ -61,7 +61,7 @@ def joint_bilateral(luminance: Tensor, chroma: Tensor, step: int) -> Tensor:
 
 
 STRIP = 64
-"""Rows that the joint bilateral filter is given at a time: it takes kernel² times their memory."""
+"""Rows per strip of the joint bilateral filter, which takes kernel² times their memory."""
 METHODS = ("nearest", "bilinear", "guided")
 LIBRARY = {"kornia guided": fast_guided_filter, "kornia joint bilateral": joint_bilateral}
 SHOWN = (*METHODS, *LIBRARY)
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    """H×W×3 uint8, at most LARGEST long."""
+    """Read a photograph as H×W×3 uint8, at most LARGEST pixels long."""
     with Image.open(path) as image:
         photo = image.convert("RGB")
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
@@ -119,12 +119,12 @@ def read(path: Path) -> np.ndarray:
 
 
 def as_tensor(pixels_HW3: np.ndarray) -> Tensor:
-    """1×3×H×W fp32 in [0,1]."""
+    """Convert pixels to 1×3×H×W fp32 in [0,1]."""
     return to_float(torch.from_numpy(pixels_HW3.copy()).permute(2, 0, 1)[None])
 
 
 def edge_band(true_HW3: np.ndarray) -> np.ndarray:
-    """H×W bool: pixels within BAND of the steepest changes of a*b*."""
+    """Return a mask, H×W bool, of pixels within BAND of the steepest a*b* changes."""
     ab_2HW = rgb_to_lab(as_tensor(true_HW3))[0, 1:].numpy()
     steepness_HW = np.hypot(*(gradient(plane, 1.0) for plane in ab_2HW))
     edges_HW = steepness_HW >= np.quantile(steepness_HW, 1 - EDGES)
@@ -133,7 +133,7 @@ def edge_band(true_HW3: np.ndarray) -> np.ndarray:
 
 
 def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
-    """The photograph with its own luminance and its chrominance by way of the working size."""
+    """Return the photograph with its chrominance reduced to the working size and upsampled."""
     height, width = true_HW3.shape[:2]
     scale = work_size / min(height, width)
     small = (round(height * scale), round(width * scale))
@@ -154,14 +154,14 @@ def recolored(true_HW3: np.ndarray, work_size: int, method: str) -> np.ndarray:
 
 
 def difference(true_HW3: np.ndarray, made_HW3: np.ndarray) -> np.ndarray:
-    """H×W: CIEDE2000 between two pictures."""
+    """Return CIEDE2000 between two pictures, H×W."""
     labs = [rgb_to_lab(as_tensor(pixels)) for pixels in (true_HW3, made_HW3)]
     difference_HW: np.ndarray = ciede2000(*labs)[0].squeeze().numpy()
     return difference_HW
 
 
 def shown(true_HW3: np.ndarray, work_size: int) -> Image.Image:
-    """A piece around the steepest edges: true, and by each method."""
+    """Return a crop around the steepest edges: true, and by each method."""
     side = 240
     counts_HW = edge_band(true_HW3).astype(float)
     total = counts_HW.cumsum(0).cumsum(1)

@@ -1,4 +1,4 @@
-"""What exiftool lists for a result: its listing as a picture.
+"""Draw exiftool's listing of a result as a picture.
 
 `python experiments/colorize/exiftool.py` (with Debian's libimage-exiftool-perl) describes a
 photograph of the sample as an archive would, colorizes it, and draws what exiftool lists for the

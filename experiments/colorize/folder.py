@@ -1,10 +1,10 @@
-"""Photos a minute of `irodori colorize`: `python experiments/colorize/folder.py`.
+"""Measure the speed of `irodori colorize`: `python experiments/colorize/folder.py`.
 
-Makes a folder of 12-megapixel JPEGs out of sample photographs, enlarged and with grain, and
-colorizes it in a fresh process, with as many photos at a time as there are cores. Puts the seconds
-to the first result and to the end into folder.json beside this file. `--against src` colorizes in
-turns with another version's `src` folder, so that both see the same machine. Nothing else should
-run meanwhile.
+Creates a folder of 12-megapixel JPEGs from sample photographs, upsampled and with grain, and
+colorizes it in a fresh process, with as many photos at a time as there are cores. Writes the
+seconds to the first result and to the end to folder.json beside this file. `--against src`
+alternates with another version's `src` folder, for a fair comparison. Run it on an otherwise idle
+machine.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SIZE = (4000, 3000)
 GRAIN = 6.0
 """Standard deviation of the noise, in 8-bit levels: about that of film."""
 QUALITY = 92
-"""JPEG quality of the photos: 3 to 5 MB each, as cameras and scanners write them."""
+"""JPEG quality of the photos: 3 to 5 MB each, like those of cameras and scanners."""
 
 
 def enlarge(pixels_HW3: np.ndarray, seed: int, path: Path) -> None:
@@ -51,7 +51,7 @@ def enlarge(pixels_HW3: np.ndarray, seed: int, path: Path) -> None:
 
 
 def make_folder(folder: Path, count: int) -> None:
-    """Fill a folder with photos; every core is used."""
+    """Fill a folder with photos, using all cores."""
     index = read_index(PROJECT / "data" / "sample")
     data = Samples(index)
     folder.mkdir()
@@ -86,7 +86,7 @@ def measure(source: Path, folder: Path, output: Path, photos: int) -> dict[str, 
 
 
 def main() -> None:
-    """Make, measure, write, print."""
+    """Create the photos, measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)

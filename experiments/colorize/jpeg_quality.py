@@ -1,4 +1,4 @@
-"""What quality should colored photos be saved with? `python experiments/colorize/jpeg_quality.py`.
+"""Compare qualities of JPEG and WebP: `python experiments/colorize/jpeg_quality.py`.
 
 Saves photographs as JPEG and WebP at several qualities, with chrominance at full size (4:4:4) and
 at half of it (4:2:0), and compares what comes back with what went in: CIEDE2000, and L* in steps of
@@ -46,7 +46,7 @@ COLUMNS = [
 
 
 def sample(number: int) -> list[Image.Image]:
-    """The sample's photographs, as RGB."""
+    """Return the sample's photographs as RGB."""
     photos = []
     for shard in sorted(SAMPLE.glob("*.tar")):
         with tarfile.open(shard) as members:
@@ -58,7 +58,7 @@ def sample(number: int) -> list[Image.Image]:
 
 
 def larger(number: int) -> list[Image.Image]:
-    """Photographs that no JPEG's grid lies on."""
+    """Return photographs that aren't aligned to a JPEG grid."""
     names = ("astronaut", "coffee", "chelsea")
     own = [Image.fromarray(getattr(skimage.data, name)()) for name in names]
     grown = [
@@ -69,7 +69,7 @@ def larger(number: int) -> list[Image.Image]:
 
 
 def measured(photos: list[Image.Image], form: str, sampling: str, quality: int) -> list[float]:
-    """Mean CIEDE2000, L* error (RMS, 99.9th percentile, largest) in 8-bit steps, bytes a pixel."""
+    """Return mean CIEDE2000, L* error (RMS, 99.9 %, max) in 8-bit steps, bytes per pixel."""
     pixels = size = 0
     total = squares = 0.0
     steps = []
@@ -105,7 +105,7 @@ def png_levels() -> None:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=206, help="at most so many of each set")
     parser.add_argument("--output", type=Path, default=HERE / "jpeg_quality.csv")

@@ -1,4 +1,4 @@
-"""At which size a network should see photos: errors of colors over working sizes.
+"""Measure color errors for several working sizes.
 
 `python experiments/colorize/work_size.py <full-size color photographs> [--checkpoint <file>]`
 colors each photograph from its luminance with several working sizes and compares it with the true
@@ -23,11 +23,11 @@ HERE = Path(__file__).parent
 SIZES = (128, 192, 256, 320, 384, 512, 768)
 """Short sides in pixels."""
 LARGEST = 1600
-"""Longer sides in pixels are scaled down to it, which leaves the short side above all SIZES."""
+"""Longer side in pixels to which photographs are scaled; short sides stay above all SIZES."""
 
 
 def main() -> None:
-    """Color, compare, write, print."""
+    """Colorize, compare, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photographs", type=Path, nargs="+", help="files")
     parser.add_argument("--checkpoint", type=Path, default=STARTER)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def tensor(image: Image.Image) -> torch.Tensor:
-    """3×H×W uint8."""
+    """Read a photograph as 3×H×W uint8."""
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Gather the metrics of several runs: `python experiments/first_run/collect.py <run folder> …`.
+"""Collect the metrics of several runs: `python experiments/first_run/collect.py <run folder> …`.
 
 Writes results.json and pictures.png (of the first run) beside this file, and prints the tables in
 Markdown.
@@ -20,14 +20,14 @@ HERE = Path(__file__).parent
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """Seed, fold and figures of a run."""
+    """Return seed, fold and metrics of a run."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
     return {"seed": config["seed"], "fold": config["data"]["fold"], **metrics}
 
 
 def overall(runs: list[dict[str, Any]]) -> str:
-    """A line a seed: errors, and by how much the last checkpoint is below the references."""
+    """Return a table by seed: errors, and the last checkpoint's improvement over references."""
     lines = [
         "| seed | best | last | mean color | all gray | last below mean color | last below gray"
         " | scene accuracy | minutes |",
@@ -47,7 +47,7 @@ def overall(runs: list[dict[str, Any]]) -> str:
 
 
 def per_scene(runs: list[dict[str, Any]]) -> str:
-    """A line a scene: the last checkpoint's error as the mean over seeds, and the references."""
+    """Return a table by scene: errors of the last checkpoint (mean over seeds) and references."""
     lines = [
         "| scene | photographs | last (mean of seeds) | mean color | all gray |",
         "|---|---|---|---|---|",
@@ -62,7 +62,7 @@ def per_scene(runs: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Gather, write, print."""
+    """Collect the metrics, and write and print them."""
     folders = [Path(argument) for argument in sys.argv[1:]]
     if not folders:
         sys.exit("usage: python experiments/first_run/collect.py <run folder> …")

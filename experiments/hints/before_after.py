@@ -1,8 +1,8 @@
-"""Before and after: `python experiments/hints/before_after.py` corrects three photographs by hints.
+"""Correct three photographs with hints: `python experiments/hints/before_after.py`.
 
 The portrait of Eileen Collins (NASA, public domain) comes with scikit-image; the others are of the
-sample. The bundled model has seen none of them. Places were chosen by hand, colors are the true
-ones there. Writes portrait.jpg and before_after.jpg beside this file.
+sample. The bundled model has seen none of them. Positions were chosen by hand, colors are the true
+ones. Writes portrait.jpg and before_after.jpg beside this file.
 """
 
 from pathlib import Path
@@ -19,18 +19,18 @@ from irodori.inference.contact_sheet import Picture, contact_sheet
 
 SAMPLES = PROJECT / "data" / "sample" / "sample-*.tar"
 PORTRAIT = ((0.15, 0.625), (0.595, 0.625), (0.38, 0.12), (0.66, 0.18), (0.1, 0.31))
-"""Suit, suit, hair, backdrop, flag; as shares of the photograph's width and height."""
+"""Positions (suit, suit, hair, backdrop, flag) as shares of the photograph's width and height."""
 PLACES = {
     "building_hawa_mahal": ((0.5, 0.4), (0.25, 0.75)),
     "animal_red_panda": ((0.45, 0.25), (0.93, 0.55), (0.06, 0.25)),
 }
 SIDE = 5
-"""A hint has the mean color of a square of so many pixels a side."""
+"""Side in pixels of the square whose mean color is a hint."""
 TITLES = ("gray", "colorized", "with hints", "true")
 
 
 def main() -> None:
-    """Color and lay out."""
+    """Colorize the photographs and write the pictures."""
     samples = Samples(ShardOpener().open(str(SAMPLES)))
     numbers = {key: n for n, key in enumerate(k for s in samples.index.shards for k in s.keys)}
     colorizer = Colorizer.load()

@@ -1,6 +1,6 @@
-"""Colors spread from hints alone: *Colorization using optimization* by Levin and others, 2004.
+"""Propagation of hints without a network: *Colorization using optimization*, Levin et al., 2004.
 
-Neighbors of similar luminance get similar colors. No network and no other photograph has a part.
+Neighbors of similar luminance get similar colors.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from scipy.sparse.linalg import splu
 
 Floats = NDArray[np.float64]
 OFFSETS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
-"""Of the neighbors of a pixel in its window of 3×3."""
+"""Offsets of a pixel's neighbors in its 3×3 window."""
 VARIANCE_SHARE, WEAKEST, SMALLEST = 0.6, 0.01, 2e-6
 """The authors' program divides squared differences of luminance by 0.6 of the window's variance, or
 by more, so that the nearest neighbor has a weight of at least 0.01; at least by 2e-6."""
 
 
 def neighbor_weights(luminance_HW: Floats) -> sparse.csr_array:
-    """Return N×N weights of each pixel's neighbors, N = H·W, which add up to 1 in each row."""
+    """Return the N×N weights of neighbors, N = H·W, with a sum of 1 in each row."""
     height, width = luminance_HW.shape
     padded = np.pad(luminance_HW, 1, constant_values=np.nan)
     numbers = np.pad(np.arange(height * width).reshape(height, width), 1, constant_values=-1)
@@ -39,18 +39,18 @@ def neighbor_weights(luminance_HW: Floats) -> sparse.csr_array:
 
 
 def spread(luminance_HW: Floats, colors_HWC: Floats, given_HW: NDArray[np.bool_]) -> Floats:
-    """Return H×W×C colors: those that are given, and elsewhere the weighted mean of the neighbors'.
+    """Return colors, H×W×C: given ones, and elsewhere the weighted mean of the neighbors.
 
     Args:
         luminance_HW: in [0, 1].
-        colors_HWC: the colors where they are given; whatever elsewhere.
-        given_HW: at least one is.
+        colors_HWC: given colors; other values are ignored.
+        given_HW: mask of given colors, at least one.
     """
     given_N = given_HW.ravel()
     free = sparse.diags_array((~given_N).astype(float))
     equations = sparse.eye_array(len(given_N)) - free @ neighbor_weights(luminance_HW)
     colors_NC = np.where(given_N[:, None], colors_HWC.reshape(len(given_N), -1), 0)
-    # Its pattern is nearly symmetric, and its diagonal dominates: no pivoting.
+    # Nearly symmetric pattern and dominant diagonal: no pivoting.
     solver = splu(
         equations.tocsc(),
         permc_spec="MMD_AT_PLUS_A",

@@ -1,4 +1,4 @@
-"""What do hints bring, at random places or where the colors are most wrong?
+"""Measure the effect of hints at random positions and at those of the largest error.
 
 `python experiments/hints/measure_hints.py FILE` gives a network with hints (the checkpoint FILE) up
 to 100 of them for each validation photograph of `data=photographs`, and measures what it makes of
@@ -39,7 +39,7 @@ from irodori.metrics.pair import Pair
 from irodori.network.joint import upsample_chroma
 
 PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
-"""The shards that are validated on, below the folder of conf/data/photographs.yaml."""
+"""Validation shards, below the folder of conf/data/photographs.yaml."""
 COUNTS = (0, 1, 2, 5, 10, 20, 50, 100)
 PLACES = ("random", "largest error")
 METHODS = {"network": "network", "colorizer": "Colorizer", "optimization": "Levin et al."}
@@ -51,16 +51,16 @@ TITLES = {
     "ciede2000": "CIEDE2000 ↓",
 }
 SIDE = 5
-"""A hint is a square of so many pixels a side, of their mean color."""
+"""Side of a hint in pixels."""
 SPACING = 8
-"""Hints at the largest error are at least so many pixels apart, down or across."""
+"""Smallest distance of hints at the largest error in pixels, vertically or horizontally."""
 Place = tuple[int, int]
 Row = tuple[int, str, str, int, str, float, float, float]
 COLUMNS = ["photographs", "method", "places", "hints", "metric", "value", "low", "high"]
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="of a network with hints")
     parser.add_argument("--photographs", default=PHOTOGRAPHS, help="shards, %(default)s")
@@ -104,12 +104,12 @@ def read(shards: str, step: int) -> list[tuple[str, Tensor]]:
 
 
 class Photo:
-    """A photograph of which hints are given.
+    """A photograph for which hints are given.
 
     Args:
-        colorizer: with a network that takes hints.
-        key: decides the random places.
-        true_3HW: the photograph, uint8.
+        colorizer: colorizer whose network supports hints.
+        key: seeds the random positions.
+        true_3HW: photograph, uint8.
     """
 
     @torch.inference_mode()
@@ -119,13 +119,13 @@ class Photo:
         self.random = np.random.default_rng(zlib.crc32(key.encode()))
         self.luminance_11HW, chroma_1CHW = self.space.encode(to_float(true_3HW[None]))
         self.patches_Chw = functional.avg_pool2d(chroma_1CHW, SIDE, stride=1)[0]
-        """Mean chrominance of each square, by the place of its upper left corner."""
+        """Mean chrominance of each square, by its upper left corner."""
         self.local = self.network.backbone.local_features(self.luminance_11HW)
         self.global_1C, _ = self.network.global_features(self.luminance_11HW)
 
     @cached_property
     def prepared(self) -> PreparedPhoto:
-        """The photograph as a user's."""
+        """The photograph prepared by `Colorizer`."""
         return self.colorizer.prepare(self.true_3HW.permute(1, 2, 0).numpy())
 
     @torch.inference_mode()
@@ -152,13 +152,13 @@ class Photo:
         return values
 
     def random_places(self, count: int) -> list[Place]:
-        """Return upper left corners of squares, each anywhere."""
+        """Return random upper left corners of squares."""
         height, width = self.patches_Chw.shape[1:]
         found = self.random.integers(0, (height, width), (count, 2))
         return [(int(top), int(left)) for top, left in found]
 
     def worst_places(self, error_HW: Tensor, given: Sequence[Place], count: int) -> list[Place]:
-        """Return corners of the squares where the network errs most with the hints so far."""
+        """Return corners of the squares with the largest error, given the previous hints."""
         if not count:
             return []
         error_hw = functional.avg_pool2d(error_HW[None], SIDE, stride=1)[0].clone()
@@ -172,7 +172,7 @@ class Photo:
         return found
 
     def hints(self, places: Sequence[Place]) -> Tensor:
-        """Return what the network takes: chrominance where it is known, and the mask."""
+        """Return the network's hint input: known chrominance, and the mask."""
         hints_1MHW = torch.zeros(1, self.network.hint_channels, *self.true_3HW.shape[1:])
         for top, left in places:
             square_MHW = hints_1MHW[0, :, top : top + SIDE, left : left + SIDE]
@@ -181,13 +181,13 @@ class Photo:
         return hints_1MHW
 
     def by_network(self, places: Sequence[Place]) -> Tensor:
-        """Return the picture that the network colors, 3×H×W uint8."""
+        """Return the picture colorized by the network, 3×H×W uint8."""
         size = self.true_3HW.shape[1:]
         chroma_1Chw = self.network.decode(self.local, size, self.global_1C, self.hints(places))
         return self.joined(upsample_chroma(chroma_1Chw, *size))
 
     def by_colorizer(self, places: Sequence[Place]) -> Tensor:
-        """Return the picture as a user gets it, 3×H×W uint8."""
+        """Return the picture colorized by `Colorizer`, 3×H×W uint8."""
         hints = []
         for top, left in places:
             y, x = top + SIDE // 2, left + SIDE // 2
@@ -198,7 +198,7 @@ class Photo:
         return torch.from_numpy(self.prepared.color(hints).pixels_HW3).permute(2, 0, 1)
 
     def by_optimization(self, places: Sequence[Place]) -> Tensor:
-        """Return the picture with colors spread from the hints alone; gray without any."""
+        """Return the picture with colors propagated only from hints; gray without hints."""
         hints_1MHW = self.hints(places)
         given_HW = hints_1MHW[0, -1].bool()
         if not given_HW.any():
@@ -214,13 +214,13 @@ class Photo:
 
 
 def free(error_hw: Tensor, top: int, left: int) -> None:
-    """Keep other hints away from a place."""
+    """Exclude positions near a hint."""
     y, x = max(0, top - SPACING + 1), max(0, left - SPACING + 1)
     error_hw[y : top + SPACING, x : left + SPACING] = -1
 
 
 def estimates(measured: Mapping[str, Floats]) -> Iterator[Row]:
-    """Yield means over N photographs, and RMSE over that without hints, with intervals.
+    """Yield means over N photographs, and RMSE relative to no hints, with intervals.
 
     Args:
         measured: N × places × counts × metrics of each method.
@@ -229,7 +229,7 @@ def estimates(measured: Mapping[str, Floats]) -> Iterator[Row]:
         count = len(values_NPCM)
         flat = Stratum(np.arange(count), values_NPCM.reshape(1, count, -1))
         ones_NK = np.ones(flat.values_SNK.shape[1:])
-        # The first line is the means, the others are resamples.
+        # The first row is the mean, the others are resamples.
         lines_LK = np.concatenate([[means([flat], ones_NK)], bootstrap([[flat]], ones_NK)[:, 0]])
         lines_LPCM = lines_LK.reshape(-1, *values_NPCM.shape[1:])
         rmse_LPC = lines_LPCM[..., 0]

@@ -1,4 +1,4 @@
-"""The photographs that the bundled model is judged on, none of which it has seen."""
+"""The photographs on which the bundled model is evaluated, none of which it has seen."""
 
 import os
 import zlib
@@ -17,14 +17,14 @@ from irodori.model import Model
 from irodori.network.joint import upsample_chroma
 
 PHOTOGRAPHS = f"{os.environ.get('PHOTOGRAPHS', '.')}/val-*.tar"
-"""The shards that are validated on, below the folder of conf/data/photographs.yaml."""
+"""Validation shards, below the folder of conf/data/photographs.yaml."""
 SAMPLES = PROJECT / "data" / "sample"
 QUICK = 40
-"""A trial takes every fortieth photograph."""
+"""Step between photographs in a quick trial."""
 
 
 class Photograph(NamedTuple):
-    """A photograph as it is validated: 3×H×W uint8 RGB, its short side at most 256 pixels."""
+    """A photograph at validation size: 3×H×W uint8 RGB, short side at most 256 pixels."""
 
     key: str
     scene: str
@@ -32,7 +32,7 @@ class Photograph(NamedTuple):
 
 
 def read(shards: str, quick: bool = False) -> list[Photograph]:
-    """Return the photographs of shards, a pattern as `data.val`; with `quick` every fortieth."""
+    """Return the photographs of shards (a pattern like `data.val`); with `quick` every fortieth."""
     index = ShardOpener().open(shards)
     samples = Samples(index)
     keys = [key for shard in index.shards for key in shard.keys]
@@ -47,7 +47,7 @@ def read(shards: str, quick: bool = False) -> list[Photograph]:
 
 
 def aged(luminance_11HW: Tensor, key: str) -> Tensor:
-    """Return the luminance of a photograph's old print, which is the same in every run."""
+    """Return the luminance of a simulated old print, the same in every run."""
     return age(luminance_11HW[0], zlib.crc32(key.encode()))[None]
 
 
@@ -56,9 +56,9 @@ def colored(model: Model, photo: Photograph, old: bool = False) -> Tensor:
     """Return the photograph with its own luminance and the predicted chrominance: 3×H×W uint8.
 
     Args:
-        model: predicts at the photograph's size, as in a run's validation.
-        photo: of which the model sees the luminance alone.
-        old: the model sees an old print of it.
+        model: model that predicts at the photograph's size, as in a run's validation.
+        photo: photograph, of which the model only sees the luminance.
+        old: use a simulated old print as input.
     """
     luminance_11HW, _ = model.space.encode(to_float(photo.image_3HW[None]))
     seen_11HW = aged(luminance_11HW, photo.key) if old else luminance_11HW

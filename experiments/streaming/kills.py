@@ -1,4 +1,4 @@
-"""Kill runs at random moments, go on with them, and compare them with runs that nobody killed.
+"""Kill runs at random moments, resume them, and compare them with uninterrupted runs.
 
     python experiments/streaming/kills.py [--kills 50] [--ranks 1 2] [--seed 0]
 
@@ -25,7 +25,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
-# Imported before the first run is forked off, so that each starts at once.
+# Imported before the first run is forked, so that each starts fast.
 import lightning
 import torch
 from lightning.pytorch.utilities import rank_zero_only
@@ -61,16 +61,16 @@ OVERRIDES = [
 ]
 
 Kill = tuple[str, int]
-"""The moment, and at its how manieth occurrence in a process."""
+"""A kind of moment, and its occurrence within a process."""
 
 
 def kill() -> None:
-    """End all processes of this run, as if the machine were lost."""
+    """Kill all processes of this run, as if the machine failed."""
     os.killpg(0, signal.SIGKILL)
 
 
 def kill_in(owner: Any, name: str, occurrence: int) -> None:
-    """Be killed at the beginning of the so manieth call of a method."""
+    """Kill the run at the start of the n-th call of a method."""
     original, calls = getattr(owner, name), Counter[str]()
 
     def method(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ def kill_in(owner: Any, name: str, occurrence: int) -> None:
 
 
 def kill_while_writing(occurrence: int) -> None:
-    """Be killed when half of a checkpoint is written."""
+    """Kill the run when half of a checkpoint is written."""
     original, calls = vars(checkpoints)["replacing"], Counter[str]()
 
     @contextmanager
@@ -106,7 +106,7 @@ def kill_while_writing(occurrence: int) -> None:
 
 
 def kill_after_writing(occurrence: int) -> None:
-    """Be killed as soon as a checkpoint has its name."""
+    """Kill the run as soon as a checkpoint has its final name."""
     original, calls = vars(checkpoints)["replacing"], Counter[str]()
 
     @contextmanager
@@ -130,11 +130,11 @@ MOMENTS: dict[str, tuple[int, Callable[[int], None]]] = {
     "at an epoch's end": (2, lambda n: kill_in(TrainMeans, "on_train_epoch_end", n)),
     "at training's end": (1, lambda n: kill_in(Checkpoints, "on_train_end", n)),
 }
-"""How often each moment may pass before the kill, and how to prepare it."""
+"""Largest occurrence of each moment, and a function that prepares the kill."""
 
 
 def rank(number: int, ranks: int, port: int, overrides: list[str], to: Kill | None) -> None:
-    """What a forked process does: train as one rank, and be killed."""
+    """Train as one rank in a forked process, and be killed."""
     if ranks > 1:
         os.environ |= {
             "TORCHELASTIC_RUN_ID": "kills",
@@ -156,10 +156,10 @@ def rank(number: int, ranks: int, port: int, overrides: list[str], to: Kill | No
 
 
 def attempt(ranks: int, overrides: list[str], to: Kill | None, log: Path) -> list[int]:
-    """Run train.py on some ranks until it ends or is killed; the exit status of each.
+    """Run train.py on some ranks until it ends or is killed; return the exit statuses.
 
     Raises:
-        RuntimeError: it hangs, or a rank fails.
+        RuntimeError: a rank fails or hangs.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -200,7 +200,7 @@ def attempt(ranks: int, overrides: list[str], to: Kill | None, log: Path) -> lis
 
 
 def series(ranks: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
-    """Runs that are killed again and again until there were so many kills; what came out."""
+    """Kill and resume runs until there are enough kills, and return the results."""
     draw = random.Random(seed)
     log = place / "log"
     world = [f"trainer.devices={ranks}"]
@@ -243,7 +243,7 @@ def series(ranks: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the series, print a table and write the results."""
+    """Run the series, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])

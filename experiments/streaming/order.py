@@ -1,4 +1,4 @@
-"""How far the orders of an epoch mix shards, and what planning costs.
+"""Measure how well the orders of an epoch mix shards, and the cost of planning.
 
     python experiments/streaming/order.py
 
@@ -26,11 +26,11 @@ HERE = Path(__file__).parent
 SHARDS, PER_SHARD, BATCH = 2000, 1150, 128
 SIZES = (PER_SHARD,) * SHARDS
 READERS = 8
-"""Loader processes of the tar streams that the orders are compared with."""
+"""Number of loader processes of the tar streams."""
 
 
 def shuffled_tars(pool: int) -> NDArray[np.int64]:
-    """Order of webdataset's streams: shuffled shards, split among readers, a shuffle pool each."""
+    """Return the order of webdataset's streams: shuffled shards, split among readers with pools."""
     draw = random.Random(0)
     shards = list(range(SHARDS))
     draw.shuffle(shards)
@@ -39,14 +39,14 @@ def shuffled_tars(pool: int) -> NDArray[np.int64]:
         samples = (s * PER_SHARD + i for s in shards[reader::READERS] for i in range(PER_SHARD))
         mixed = webdataset.filters._shuffle(samples, pool, pool, draw)
         streams.append(np.fromiter(mixed, np.int64))
-    # The loader takes whole batches from its processes in turn.
+    # The loader takes whole batches from its processes, round-robin.
     batches = [np.array_split(stream, np.arange(BATCH, len(stream), BATCH)) for stream in streams]
     longest = max(map(len, batches))
     return np.concatenate([b[i] for i in range(longest) for b in batches if i < len(b)])
 
 
 def mixing(order: NDArray[np.int64]) -> dict[str, float]:
-    """Distances between a sample and the next one of its shard; shards in a batch."""
+    """Return distances between successive samples of a shard, and shards in a batch."""
     shard = order // PER_SHARD
     by_shard = np.argsort(shard, kind="stable")
     gaps = np.diff(by_shard)[np.diff(shard[by_shard]) == 0]
@@ -66,7 +66,7 @@ def mixing(order: NDArray[np.int64]) -> dict[str, float]:
 
 
 def planning(sizes: tuple[int, ...] | None) -> dict[str, float]:
-    """Seconds and memory (NumPy's and Python's) to plan an epoch of one of 512 ranks."""
+    """Return time and memory (NumPy's and Python's) for planning an epoch of one of 512 ranks."""
 
     def plan() -> int:
         ranks = TrainingPlan(SHARDS * PER_SHARD, 4096, 1, 512, 511, shard_sizes=sizes)
@@ -75,7 +75,7 @@ def planning(sizes: tuple[int, ...] | None) -> dict[str, float]:
     start = time.perf_counter()
     steps = plan()
     seconds = time.perf_counter() - start
-    # Tracing takes time, so the memory is that of a second planning.
+    # Tracing takes time, so memory is measured separately.
     tracemalloc.start()
     plan()
     peak = tracemalloc.get_traced_memory()[1] / 1e6

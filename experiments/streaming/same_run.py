@@ -1,4 +1,4 @@
-"""Whether two run folders hold the same run, bit for bit, time columns aside."""
+"""Compare two run folders bit for bit, except for times."""
 
 import csv
 import json
@@ -9,10 +9,10 @@ import torch
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What differs in checkpoints (weights, averages, optimizer, schedule), metrics and pictures.
+    """Return the differences of checkpoints, metrics and pictures.
 
     Returns:
-        A line for each value that isn't the same; none for the same run.
+        A line for each different value; empty for equal runs.
     """
     lines = []
     for name in ("checkpoints/last.ckpt", "checkpoints/best.ckpt"):
@@ -32,9 +32,10 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def content(checkpoint: Path) -> dict[str, Any]:
-    """A checkpoint without its clock, and without Lightning's counters.
+    """Return a checkpoint without times and Lightning's counters.
 
-    Those depend on the hook that a checkpoint was written in; the position stands beside them.
+    Counters depend on the hook in which a checkpoint was written; the position is stored
+    separately.
     """
     stored: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     del stored["loops"]
@@ -44,21 +45,21 @@ def content(checkpoint: Path) -> dict[str, Any]:
 
 
 def logged(folder: Path) -> list[dict[str, str]]:
-    """The rows of metrics.csv without its clock."""
+    """Return the rows of metrics.csv without times."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [{name: x for name, x in row.items() if name != "train/seconds"} for row in rows]
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """metrics.json without its clock."""
+    """Return metrics.json without times."""
     result: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     del result["training"]["seconds"], result["training"]["images_per_second"]
     return result
 
 
 def unequal(one: Any, other: Any, path: str) -> list[str]:
-    """The paths of all leaves that differ."""
+    """Return the paths of all leaves that differ."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return [line for key in one for line in unequal(one[key], other[key], f"{path}/{key}")]
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):

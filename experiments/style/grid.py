@@ -32,12 +32,12 @@ PHOTOS = (
     "animal_sheep",
     "windmill_windmill13",
 )
-"""Keys in the fold; each is a style, too."""
+"""Keys in the fold; each photograph is also a style."""
 BOX = (170, 128)
 
 
 def load() -> list[Tensor]:
-    """The photographs, 3×H×W uint8, as they are validated."""
+    """Return the photographs at validation size, 3×H×W uint8."""
     sample = read_index(PROJECT / "data" / "sample")
     index = Index((sample.shards[FOLD],), sample.classes)
     data = Samples(index)
@@ -46,7 +46,7 @@ def load() -> list[Tensor]:
 
 
 def color(model: Model, photos: list[Tensor]) -> list[list[Tensor]]:
-    """For each photograph its picture in its own style, and then in that of each."""
+    """Return for each photograph its picture in its own style, and in each style."""
 
     def styled_by(style: Tensor) -> list[Tensor]:
         style_11HW, _ = model.space.encode(to_float(style[None]))
@@ -64,7 +64,7 @@ def color(model: Model, photos: list[Tensor]) -> list[list[Tensor]]:
 
 
 def measure(pictures: list[list[Tensor]]) -> list[dict[str, str | float]]:
-    """How far each style moves each picture from the one in its own style."""
+    """Return the difference of each styled picture from the one in its own style."""
     rows: list[dict[str, str | float]] = []
     for photo, (own, *styled) in zip(PHOTOS, pictures, strict=True):
         for style, picture in zip(PHOTOS, styled, strict=True):
@@ -75,7 +75,7 @@ def measure(pictures: list[list[Tensor]]) -> list[dict[str, str | float]]:
 
 
 def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
-    """A row a photograph: true, own style, and the styles, whose true pictures stand on top."""
+    """Return a sheet with a row per photograph: true, own style, and each style."""
     rows: list[list[Tensor | None]] = [[None, None, *photos]]
     rows += [[photo, *row] for photo, row in zip(photos, pictures, strict=True)]
     canvas = contact_sheet(rows, box=BOX)
@@ -90,7 +90,7 @@ def grid(photos: list[Tensor], pictures: list[list[Tensor]]) -> Image.Image:
 
 
 def main() -> None:
-    """Color, measure, write, print."""
+    """Colorize, measure, and write and print the results."""
     if len(sys.argv) != 2:
         sys.exit("usage: python experiments/style/grid.py <checkpoint trained without fold 0>")
     torch.set_num_threads(1)

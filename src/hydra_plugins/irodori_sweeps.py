@@ -1,4 +1,4 @@
-"""Hydra's plugins of irodori. Hydra imports this at every start: it must stay cheap."""
+"""Hydra launchers and sweeper of irodori. Hydra imports this module at every start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class SweepLauncher(Launcher):
-    """Gives the sweep a folder, composes its jobs, and says how each ended.
+    """Creates the sweep's folder, composes its jobs, runs them, and returns their results.
 
-    A subclass's `runner` refuses by `check` what can't be run, and by `run` runs jobs and writes
-    how each ended into its folder.
+    A subclass's `runner` rejects invalid jobs in `check`, and runs jobs in `run`, which records how
+    each one ended in its folder.
     """
 
     runner: Any
@@ -34,7 +34,7 @@ class SweepLauncher(Launcher):
         """Create the sweep's folder.
 
         Raises:
-            IrodoriError: another sweep is running there.
+            IrodoriError: another sweep is running in the folder.
         """
         from irodori.training.launching.sweep import begin
 
@@ -45,10 +45,10 @@ class SweepLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> list[JobReturn]:
-        """Run a batch of jobs; each one's return value is its best chroma RMSE, None if it failed.
+        """Run a batch of jobs; each returns its best chrominance RMSE, or None if it failed.
 
         Raises:
-            IrodoriError: a job can't be run as configured; none was started.
+            IrodoriError: a job can't be run as configured; no job was started.
         """
         from irodori.training.launching.job import make_jobs, program
         from irodori.training.launching.sweep import prepare, result, variables
@@ -62,11 +62,11 @@ class SweepLauncher(Launcher):
 
 @dataclass
 class ProcessLauncher(SweepLauncher):
-    """hydra/launcher=processes: each job of a sweep is a process tree of its own on this machine.
+    """hydra/launcher=processes: runs each job of a sweep in separate processes on this machine.
 
     Attributes:
-        jobs: jobs side by side; null: as many as the GPUs allow, and one without GPUs.
-        grace: seconds that jobs get to write their checkpoints when the sweep is stopped.
+        jobs: number of concurrent jobs; null: as many as the GPUs allow, and one without GPUs.
+        grace: seconds for jobs to write checkpoints when the sweep is stopped.
     """
 
     _target_: str = "hydra_plugins.irodori_sweeps.ProcessLauncher"
@@ -75,7 +75,7 @@ class ProcessLauncher(SweepLauncher):
 
     @cached_property
     def runner(self) -> "Pool":
-        """What runs the jobs."""
+        """The pool that runs the jobs."""
         from irodori.training.launching.pool import Pool
 
         return Pool(self.jobs, self.grace)
@@ -83,14 +83,14 @@ class ProcessLauncher(SweepLauncher):
 
 @dataclass
 class SlurmLauncher(SweepLauncher):
-    """hydra/launcher=slurm: each job of a sweep is submitted to SLURM by submitit.
+    """hydra/launcher=slurm: submits each job of a sweep to SLURM with submitit.
 
     Attributes:
-        cluster: slurm; local runs submitit's processes on this machine.
+        cluster: slurm, or local for submitit's processes on this machine.
         timeout_min: minutes after which SLURM stops a job, which is then requeued.
-        grace: seconds before that in which the job writes its checkpoint.
-        requeues: number of times that a job is requeued.
-        slurm: any other option of sbatch that submitit takes: partition, account, mem, …
+        grace: seconds before the time limit for writing a checkpoint.
+        requeues: largest number of times that a job is requeued.
+        slurm: any other option of sbatch that submitit supports: partition, account, mem, …
     """
 
     _target_: str = "hydra_plugins.irodori_sweeps.SlurmLauncher"
@@ -102,7 +102,7 @@ class SlurmLauncher(SweepLauncher):
 
     @cached_property
     def runner(self) -> "SlurmQueue":
-        """What submits the jobs; IrodoriError without submitit or SLURM."""
+        """The queue that submits the jobs; raises IrodoriError without submitit or SLURM."""
         from irodori.utils.errors import IrodoriError
 
         try:
@@ -122,13 +122,13 @@ for name, launcher in (("processes", ProcessLauncher), ("slurm", SlurmLauncher))
 
 @dataclass
 class OptunaSweeper(Sweeper):
-    """hydra/sweeper=optuna searches for the lowest chroma RMSE, and resumes after a crash.
+    """hydra/sweeper=optuna: searches for the lowest chrominance RMSE; can be resumed after a crash.
 
     Attributes:
-        n_trials: trials, all in all.
-        batch: trials that are asked for, and launched, together.
-        seed: of the sampler.
-        params: the space, or a part of it, for a YAML: what else stands on the command line.
+        n_trials: total number of trials.
+        batch: number of trials that are sampled and launched together.
+        seed: seed of the sampler.
+        params: the search space, or a part of it, in addition to that on the command line.
     """
 
     _target_: str = "hydra_plugins.irodori_sweeps.OptunaSweeper"
@@ -140,12 +140,12 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher, which creates the sweep's folder.
+        """Create the launcher, which creates the sweep's folder.
 
         Raises:
             IrodoriError: Optuna isn't installed, or a number is out of range.
         """
-        # Not when the module is imported: Hydra's scan of plugins wants no further imports.
+        # Not at import time, since Hydra's scan of plugins must be fast.
         from hydra.core.plugins import Plugins
 
         from irodori.utils.errors import IrodoriError
@@ -158,7 +158,7 @@ class OptunaSweeper(Sweeper):
             ) from None
         for key in ("n_trials", "batch"):
             if getattr(self, key) < 1:
-                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} is not at least 1")
+                raise IrodoriError(f"hydra.sweeper.{key}={getattr(self, key)} must be at least 1")
         self.sweep_config = config
         self.loader = hydra_context.config_loader
         self.jobs = Plugins.instance().instantiate_launcher(
@@ -166,10 +166,10 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ask for trials and launch them until there are `n_trials`.
+        """Sample and launch trials until there are `n_trials`.
 
         Raises:
-            IrodoriError: the space can't be searched, or the folder holds another search.
+            IrodoriError: the space can't be searched, or the folder contains another search.
         """
         from irodori.training.launching.search import Search
 

@@ -38,7 +38,7 @@ def test_every_member_of_every_group_is_listed(training: str) -> None:
     "row",
     [
         # A default and a comment of the YAML, a type and a range of the signature.
-        r"\| `network\.width` \| `1\.0` \| a number, above 0 and at most 4 \| Multiplies the .* \|",
+        r"\| `network\.width` \| `1\.0` \| a number, above 0 and at most 4 \| Width .* \|",
         r"\| `alpha` \| `1\.0` \| a number, at least 0 \| Weight of .* \|",
         r"\| `objective\.delta` \| `0\.05` \| a number, above 0 and at most 1 \| .*\|",
         r"\| `callbacks\.checkpoints\.every_steps` \| `1000` \| an integer, at least 1 \| .+ \|",

@@ -150,7 +150,7 @@ def test_a_full_disk_costs_nothing_but_what_it_keeps_from_being_written(data, wh
     # Rows still fit; pictures and checkpoints don't. From step 6 on they do again.
     run = start(tmp_path / "for a while", data, hook=(limited, 4, 20_000, 6))
     assert run.end() == [0], run.output
-    assert "last.ckpt can't be written: File too large; the one before is kept" in run.output
+    assert "last.ckpt can't be written: File too large; the previous one is kept" in run.output
     assert differences(whole(1), tmp_path / "for a while" / "run") == []
     # To the end: the last checkpoint that was written is kept, and the rest is made up for.
     place = tmp_path / "to-the-end"

@@ -173,7 +173,7 @@ def test_only_common_photographs_are_compared_and_it_is_said(tmp_path):
     assert comparison.keys == tuple(keys[3:])
     (warning,) = comparison.warnings
     assert warning == (
-        "Different photographs: compared on the 9 that all have (measured: lab 12, yuv 13)."
+        "Runs have different photographs: compared on the 9 common ones (measured: lab 12, yuv 13)."
     )
     assert comparison.estimates.loc[("lab", "chroma_rmse"), "photographs"] == 9
 
@@ -183,7 +183,7 @@ def test_few_photographs_tell_nothing(tmp_path):
         run(tmp_path / name, better, keys=keys_of(0, 5), color_space=SPACES[name])
     comparison = compare([tmp_path])
     assert comparison.verdict("lab", "yuv", "chroma_rmse") == "too few photographs"
-    assert "5 photographs are too few to tell" in " ".join(answer(comparison))
+    assert "5 photographs are too few to test" in " ".join(answer(comparison))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_unfinished_runs_are_left_out_and_named(tmp_path):
 def test_the_best_row_is_marked_and_others_refused(tmp_path):
     run(tmp_path / "0")
     (warning,) = compare([tmp_path], "best").warnings
-    assert "chosen on the photographs that they are reported on" in warning
+    assert "chosen on the photographs that they are evaluated on" in warning
     with pytest.raises(IrodoriError, match="--row first is unknown: give last or best"):
         compare([tmp_path], "first")
 
@@ -250,7 +250,7 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
     [
         ("metrics.json", "{", "metrics.json can't be read"),
         ("metrics.json", "{}", "has no rows"),
-        ("metrics.json", "[]", "doesn't hold what it should"),
+        ("metrics.json", "[]", "has unexpected content"),
         ("config.yaml", "a: [", "config.yaml can't be read"),
         ("config.yaml", "a: &a [x]\nb: [*a, *a]\n", "YAML aliases"),
         ("per_image.csv", "", "per_image.csv is damaged"),
@@ -261,7 +261,7 @@ def test_the_best_row_is_marked_and_others_refused(tmp_path):
         (
             "per_image.csv",
             "row,key,width,height\nlast,a,1,1\nlast,a,1,1\n",
-            "a stands twice in row last",
+            "a appears twice in row last",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def test_without_seconds_only_steps_are_compared_and_the_report_says_so(tmp_path
     comparison = study(tmp_path, seconds=None, evaluations=0)
     found = curves(comparison.variants)
     blocks = training_section(comparison, found)
-    assert "the runs of resnet18 have not noted train/seconds" in texts(blocks)
+    assert "the runs of resnet18 lack train/seconds" in texts(blocks)
     assert any(isinstance(block, Picture) and "resnet18 from" in block.alt for block in blocks)
     table = training_table(found)
     assert len(equal_table(comparison.main, table).header) == 3
@@ -143,7 +143,7 @@ def test_without_seconds_only_steps_are_compared_and_the_report_says_so(tmp_path
 def test_limits_and_the_schedule_are_explained(tmp_path):
     comparison = study(tmp_path)
     said = texts(training_section(comparison, curves(comparison.variants)))
-    for words in ("400 steps: ", "1.83 minutes: ", "no confidence interval", "schedule"):
+    for words in ("400 steps: ", "1.83 minutes: ", "not a confidence interval", "schedule"):
         assert words in said
 
 

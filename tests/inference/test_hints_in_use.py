@@ -129,7 +129,7 @@ def test_a_correction_ends_at_edges_and_far_away():
     pixels = np.full((128, 192, 1), 80, np.uint8)
     pixels[:, 60:] = 180
     hints = placed([Hint(40, 64, BRICK)], pixels)
-    changed = (hints.met_by(torch.full((1, 2, 32, 48), 0.5)) - 0.5)[0, 0]
+    changed = (hints.correct_chroma(torch.full((1, 2, 32, 48), 0.5)) - 0.5)[0, 0]
     at = changed[16, 10]
     assert at > 0.04
     assert changed[16, 9] > 0.7 * at
@@ -142,7 +142,7 @@ def test_unlike_hints_side_by_side_make_no_colors_beyond_both():
     pixels = np.full((128, 192, 1), 119, np.uint8)
     hints = [Hint(60, 64, "#a06060"), Hint(66, 64, "#50807a"), Hint(130, 20, "#a06060")]
     asked = placed(hints, pixels)
-    chroma = asked.met_by(torch.full((1, 2, 32, 48), 0.5))[0]
+    chroma = asked.correct_chroma(torch.full((1, 2, 32, 48), 0.5))[0]
     low, high = asked.chroma_CN.min(1).values, asked.chroma_CN.max(1).values
     slack = 0.1 * (high - low)
     assert (chroma.flatten(1).min(1).values > low - slack).all()

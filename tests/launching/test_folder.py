@@ -55,7 +55,7 @@ def test_jobs_that_are_done_are_left_out_and_folders_of_others_refused(tmp_path,
     note(mine[0], "done", 0)
     note(mine[1], "stopped", 75)
     assert prepare(mine) == mine[1:]
-    assert capsys.readouterr().out == "1 of 2 jobs are done already\n"
+    assert capsys.readouterr().out == "1 of 2 jobs are already done\n"
     with pytest.raises(IrodoriError, match=f"^{tmp_path}/1 contains a job of another sweep"):
         prepare(jobs(tmp_path, 0, 3))
     with pytest.raises(IrodoriError, match=r"hydra\.sweep\.subdir gives two jobs the same folder"):

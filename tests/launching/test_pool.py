@@ -82,7 +82,7 @@ def test_each_gpu_belongs_to_one_job_at_a_time(tmp_path, capsys):
 def test_so_many_at_once(tmp_path, gpus, at_once, accelerator, devices, expected):
     pool = Pool(at_once, gpus=gpus)
     (job,) = make(tmp_path, [devices], accelerator)
-    while (given := pool.room(job)) is not None:
+    while (given := pool.free_gpus(job)) is not None:
         pool.running.append(SimpleNamespace(gpus=given))
     assert [process.gpus for process in pool.running] == expected
 

@@ -90,7 +90,7 @@ def test_several_nodes_meet_at_the_first_one(tmp_path, monkeypatch, node, rank):
         "SLURM_PROCID": str(node),
     }.items():
         monkeypatch.setenv(name, value)
-    assert NodeTask(job, ["train.py"], {}, 10).meeting() == {
+    assert NodeTask(job, ["train.py"], {}, 10).rendezvous_variables() == {
         "NODE_RANK": str(node),
         "MASTER_ADDR": "gpu07",
         "MASTER_PORT": "24567",

@@ -275,10 +275,10 @@ class Missing(Warmth):
     [
         (Undescribed, "Undescribed lacks its description"),
         (OfTheSet, "must have per_photograph=True"),
-        (Twice, "the name warmth is taken by metrics.warmth"),
-        (Taken, "the name psnr is taken by irodori"),
-        (torch.nn.Identity, "is no metric"),
-        (PSNR(2), "is no metric"),
+        (Twice, "the name warmth is already used by metrics.warmth"),
+        (Taken, "the name psnr is already used by irodori"),
+        (torch.nn.Identity, "is not a metric"),
+        (PSNR(2), "is not a metric"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_entry(mine, message):

@@ -89,7 +89,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_of_it_is_kept(hub, colorizer):
 @pytest.mark.parametrize(
     ("name", "revision", "part"),
     [
-        ("someone/else", None, "hf://someone/else: no such repository"),
+        ("someone/else", None, "hf://someone/else: the repository doesn't exist"),
         (NAME, "v9", f"hf://{NAME}@v9: the repository has no such revision"),
         (NAME, "e" * 40, "has no model.safetensors"),
         ("no name", None, "hf://no name: "),

@@ -148,9 +148,9 @@ def other(**changes):
     [
         (lambda: 1.5, "expected a table"),
         (lambda: {"mean": 0.4}, "0 of them"),
-        (lambda: other(mean=None), "which number is the mean"),
+        (lambda: other(mean=None), "identify the mean"),
         (lambda: other(mean=114.2), "not between 0 and 1"),
-        (lambda: other(mean2=0.2), "which number is the mean"),
+        (lambda: other(mean2=0.2), "identify the mean"),
         (lambda: other(again=Colornet().content()["model"]), "2 of them"),
         (lambda: {"model": Obj("nn.gModule"), "mean": 0.4}, "no innode or"),
     ],

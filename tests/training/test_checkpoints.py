@@ -8,7 +8,7 @@ import torch
 
 import tiny
 from irodori.config import PROJECT
-from irodori.training.callbacks.checkpoints import Checkpoints, WholeFiles
+from irodori.training.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from irodori.training.callbacks.pictures import Pictures
 from irodori.training.module import ColorizationModule
 from irodori.utils.errors import IrodoriError
@@ -58,13 +58,13 @@ def seconds_of(folder):
 def saved(monkeypatch):
     """Names and steps of checkpoints, as they are written."""
     calls = []
-    save = WholeFiles.save_checkpoint
+    save = AtomicCheckpointIO.save_checkpoint
 
     def note(self, checkpoint, path, storage_options=None):
         save(self, checkpoint, path, storage_options)
         calls.append((path.name, checkpoint["global_step"], self.error is None))
 
-    monkeypatch.setattr(WholeFiles, "save_checkpoint", note)
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", note)
     return calls
 
 
@@ -99,7 +99,7 @@ def slow_validations(clock):
     """A second for each batch, a minute for each sheet of pictures, and one for each checkpoint."""
     clock.slow(ColorizationModule, "validation_step", 1.0)
     clock.slow(Pictures, "write", MINUTE)
-    clock.slow(WholeFiles, "save_checkpoint", MINUTE)
+    clock.slow(AtomicCheckpointIO, "save_checkpoint", MINUTE)
 
 
 def test_seconds_are_those_of_the_steps_though_a_run_was_interrupted(data, tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert [written for _, _, written in saved] == [True] + [False] * (len(saved) - 1)
     out = capsys.readouterr().out
     assert "last.ckpt can't be written: " in out
-    assert "the best so far (" in out
+    assert "the best checkpoint so far (" in out
     (folder / "checkpoints").unlink()
     (folder / "aside").rename(folder / "checkpoints")
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1

@@ -63,8 +63,8 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({"gpus": 1}, {"devices": 2}, "accelerator=auto .*devices=2: this machine has 1 CUDA"),
         ({}, {"sync_batchnorm": True}, "trainer.sync_batchnorm=true works on GPUs only"),
         ({"gpus": 1}, {"sync_batchnorm": True, "accelerator": "cpu"}, "works on GPUs only"),
-        ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes are at least 1"),
-        ({}, {"num_nodes": 0}, "trainer.devices and trainer.num_nodes are at least 1"),
+        ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
+        ({}, {"num_nodes": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(machine, seen, settings, message):

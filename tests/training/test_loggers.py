@@ -16,7 +16,7 @@ import tiny
 from irodori.config import PROJECT
 from irodori.runs.run import Run
 from irodori.training.loggers import MetricsCSV, make_loggers
-from irodori.training.loggers.tensorboard import TensorBoard, void_from
+from irodori.training.loggers.tensorboard import TensorBoard, purge_point
 from irodori.training.loggers.wandb_run import setting, wandb_mode
 from irodori.utils.errors import IrodoriError
 
@@ -140,7 +140,7 @@ def test_seeds_and_folds_of_a_setting_share_it(overrides, expected):
 )
 def test_from_where_on_tensorboard_forgets(steps, expected):
     rows = [{name: "0.5", "epoch": "0", "step": str(step)} for step, name in steps]
-    assert void_from(rows) == (expected[0], [rows[number] for number in expected[1]])
+    assert purge_point(rows) == (expected[0], [rows[number] for number in expected[1]])
 
 
 def scalars(folder):

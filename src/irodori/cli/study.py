@@ -87,7 +87,7 @@ def serve(
         from irodori.app.naturalness.store import Store
 
         with closing(Store(database)) as store:
-            for line in store.study.outlook():
+            for line in store.study.overview():
                 print(line)
             begun, answers = store.read()
             if begun:

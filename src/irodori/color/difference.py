@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from irodori.color.precision import full_precision, in_full
+from irodori.color.precision import full_precision, to_full_precision
 
 
 def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
@@ -23,8 +23,8 @@ def ciede2000(one_B3HW: Tensor, other_B3HW: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: an input has a wrong type or shape, or the shapes differ.
     """
-    one_B3HW = in_full(one_B3HW, "one_B3HW", 3)
-    other_B3HW = in_full(other_B3HW, "other_B3HW", 3)
+    one_B3HW = to_full_precision(one_B3HW, "one_B3HW", 3)
+    other_B3HW = to_full_precision(other_B3HW, "other_B3HW", 3)
     if one_B3HW.shape != other_B3HW.shape:
         raise ValueError(f"{tuple(one_B3HW.shape)} against {tuple(other_B3HW.shape)}")
     with full_precision(one_B3HW.device):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from irodori.color.lazy import kornia
-from irodori.color.precision import full_precision, in_full
+from irodori.color.precision import full_precision, to_full_precision
 from irodori.color.space import ColorSpace
 
 THRESHOLD = 0.008856
@@ -25,7 +25,7 @@ def rgb_to_lab(rgb_B3HW: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: the input has a wrong type or shape.
     """
-    rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
+    rgb_B3HW = to_full_precision(rgb_B3HW, "rgb_B3HW", 3)
     with full_precision(rgb_B3HW.device):
         return kornia.color.rgb_to_lab(rgb_B3HW)
 
@@ -42,7 +42,7 @@ class Lab(ColorSpace):
 
     def luminance(self, rgb_B3HW: Tensor) -> Tensor:
         """Return L* / 100, B×1×H×W, in half the time of `encode`."""
-        rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
+        rgb_B3HW = to_full_precision(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
             y_B1HW = kornia.color.rgb_to_xyz(kornia.color.rgb_to_linear_rgb(rgb_B3HW))[:, 1:2]
             root_B1HW = y_B1HW.clamp(min=THRESHOLD) ** (1 / 3)

@@ -24,7 +24,7 @@ _SWITCHES: tuple[Any, ...] = (
 _lock = Lock()
 
 
-class ConstantsWithoutWaiting(TorchFunctionMode):
+class NonBlockingConstants(TorchFunctionMode):
     """Makes `torch.tensor` create tensors on a GPU without synchronizing.
 
     kornia creates the matrices of its conversions at every call, and each copy would wait for all
@@ -68,7 +68,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
             if torch.amp.is_autocast_available(device.type):
                 contexts.enter_context(torch.autocast(device.type, enabled=False))
             if device.type == "cuda":
-                contexts.enter_context(ConstantsWithoutWaiting())
+                contexts.enter_context(NonBlockingConstants())
             yield
     finally:
         with _lock:
@@ -95,7 +95,7 @@ def _without_tf32() -> ExitStack:
     return restoring
 
 
-def in_full(picture: Tensor, name: str, channels: int) -> Tensor:
+def to_full_precision(picture: Tensor, name: str, channels: int) -> Tensor:
     """Convert a picture to the type to compute in: fp32, unless it is float64.
 
     Raises:

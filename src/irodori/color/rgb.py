@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from irodori.color.lazy import kornia
-from irodori.color.precision import in_full
+from irodori.color.precision import to_full_precision
 from irodori.color.space import ColorSpace
 
 
@@ -31,7 +31,7 @@ class Rgb(ColorSpace):
         return rgb_B3HW
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
-        return in_full(luminance_B1HW, "luminance_B1HW", 1).repeat(1, 3, 1, 1)
+        return to_full_precision(luminance_B1HW, "luminance_B1HW", 1).repeat(1, 3, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:
-        return in_full(chroma_BCHW, "chroma_BCHW", 3)
+        return to_full_precision(chroma_BCHW, "chroma_BCHW", 3)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from irodori.color.precision import full_precision, in_full
+from irodori.color.precision import full_precision, to_full_precision
 from irodori.utils.describable import Describable
 
 
@@ -74,7 +74,7 @@ class ColorSpace(Describable, ABC):
         Raises:
             TypeError, ValueError: the picture has another type or shape.
         """
-        rgb_B3HW = in_full(rgb_B3HW, "rgb_B3HW", 3)
+        rgb_B3HW = to_full_precision(rgb_B3HW, "rgb_B3HW", 3)
         with full_precision(rgb_B3HW.device):
             luminance, *chroma = self.native_from_rgb(rgb_B3HW).unbind(1)
             scaled = [
@@ -98,8 +98,8 @@ class ColorSpace(Describable, ABC):
         Raises:
             TypeError, ValueError: types or shapes don't match.
         """
-        luminance_B1HW = in_full(luminance_B1HW, "luminance_B1HW", 1)
-        chroma_BCHW = in_full(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
+        luminance_B1HW = to_full_precision(luminance_B1HW, "luminance_B1HW", 1)
+        chroma_BCHW = to_full_precision(chroma_BCHW, "chroma_BCHW", self.chroma_channels)
         shapes = [(len(part), *part.shape[2:]) for part in (luminance_B1HW, chroma_BCHW)]
         if shapes[0] != shapes[1]:
             raise ValueError(
@@ -114,7 +114,7 @@ class ColorSpace(Describable, ABC):
 
     def gray_chroma(self, luminance_B1HW: Tensor) -> Tensor:
         """Return the chroma B×C×H×W of gray with this luminance (B×1×H×W in [0, 1])."""
-        gray_B1HW = torch.full_like(in_full(luminance_B1HW, "luminance_B1HW", 1), 0.5)
+        gray_B1HW = torch.full_like(to_full_precision(luminance_B1HW, "luminance_B1HW", 1), 0.5)
         return gray_B1HW.repeat(1, self.chroma_channels, 1, 1)
 
     def as_predicted(self, chroma_BCHW: Tensor) -> Tensor:

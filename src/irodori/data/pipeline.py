@@ -68,9 +68,9 @@ def training_pipeline(
         batches,
         wds.split_by_worker,  # round-robin
         partial(samples.planned, seed=plan.seed),
-        wds.map(KeepPlace(decode_sample)),
-        *(wds.map(KeepPlace(stage)) for stage in (*stages, check_image) if stages),
-        wds.map(KeepPlace(partial(resize_image, resize=memory.resize))),
+        wds.map(CatchErrors(decode_sample)),
+        *(wds.map(CatchErrors(stage)) for stage in (*stages, check_image) if stages),
+        wds.map(CatchErrors(partial(resize_image, resize=memory.resize))),
         wds.batched(plan.micro_batch, partial(training_batch, draws=draws, memory=memory)),
     )
 
@@ -84,14 +84,14 @@ def validation_pipeline(
         batches,
         wds.split_by_worker,
         samples.planned,
-        wds.map(KeepPlace(decode_sample)),
-        wds.map(KeepPlace(partial(resize_image, resize=resize))),
+        wds.map(CatchErrors(decode_sample)),
+        wds.map(CatchErrors(partial(resize_image, resize=resize))),
         wds.batched(batches.plan.batch_size, validation_batch),
     )
 
 
 @dataclass(frozen=True)
-class KeepPlace:
+class CatchErrors:
     """A function for `wds.map` that never drops a sample.
 
     webdataset's error handlers drop a failing sample, which would change all later batches. Here it

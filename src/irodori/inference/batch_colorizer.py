@@ -52,7 +52,7 @@ class BatchColorizer:
             trust=options.trust,
         )
         if options.hints is not None:
-            self.colorizer.refuse_hints_unless_taken()
+            self.colorizer.require_hint_support()
         self.provenance = None
         if options.provenance:
             self.provenance = provenance_of(

@@ -198,7 +198,7 @@ class Colorizer:
         """
         return PreparedPhoto(self, pixels_HWC, style_1G)
 
-    def refuse_hints_unless_taken(self) -> None:
+    def require_hint_support(self) -> None:
         """Raise IrodoriError if the model doesn't support hints."""
         if not self.model.network.hint_channels:
             raise IrodoriError(

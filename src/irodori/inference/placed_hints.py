@@ -105,7 +105,7 @@ class PlacedHints:
             area[channels] = 1
         return planes_1Mhw
 
-    def met_by(self, chroma_1Chw: Tensor) -> Tensor:
+    def correct_chroma(self, chroma_1Chw: Tensor) -> Tensor:
         """Correct predicted chrominance so that the photo has the hints' colors at their positions.
 
         The remaining error at the hints after upsampling is interpolated with the kernel
@@ -153,7 +153,7 @@ def pixel_of(hint: Hint, height: int, width: int, name: str) -> tuple[int, int]:
     return min(int(y), height - 1), min(int(x), width - 1)
 
 
-def scaled_place(
+def scaled_position(
     place: tuple[int, int], size: tuple[int, int], seen_size: Sequence[int]
 ) -> tuple[int, int]:
     """Return row and column of a pixel after scaling the photo to another size."""
@@ -212,7 +212,7 @@ def likely_colors(photo: "PreparedPhoto", x_share: float, y_share: float, count:
     hint = Hint(x_share, y_share, "#000000", relative=True)
     row, column = pixel_of(hint, *size, "the place")
     own_1 = luminance.pixels([row], [column])
-    seen_place = scaled_place((row, column), size, seen_size)
+    seen_place = scaled_position((row, column), size, seen_size)
     y, x = (line + margin for line, margin in zip(seen_place, photo.margin, strict=True))
 
     whole_size = photo.mirrored_11hw.shape[-2:]

@@ -97,7 +97,7 @@ class PreparedPhoto:
         """
         with torch.inference_mode():
             if hints:
-                self.colorizer.refuse_hints_unless_taken()
+                self.colorizer.require_hint_support()
                 placed = PlacedHints(hints, self.luminance, self.seen_11hw)
                 chroma_1Chw = self._within_margin(self._decoded(self._mirrored(placed.planes())))
             else:
@@ -105,7 +105,7 @@ class PreparedPhoto:
             if not chroma_1Chw.isfinite().all():
                 raise IrodoriError("the network's output is not finite: its checkpoint is damaged")
             if hints:
-                chroma_1Chw = placed.met_by(chroma_1Chw)
+                chroma_1Chw = placed.correct_chroma(chroma_1Chw)
             pixels_HW3 = self._joined(self.luminance, chroma_1Chw, self.seen_11hw, check)
         work_size = (self.seen_11hw.shape[2], self.seen_11hw.shape[3])
         return Colored(pixels_HW3, self.scenes, work_size)

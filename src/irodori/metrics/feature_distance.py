@@ -113,7 +113,7 @@ class FeatureDistance(SetDistance):
 
 def frechet_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
     """Return |μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) of two sets of features (N×F, N ≥ 2)."""
-    metric = FrechetInceptionDistance(Ready(true_NF.shape[1]), sync_on_compute=False)
+    metric = FrechetInceptionDistance(IdentityNetwork(true_NF.shape[1]), sync_on_compute=False)
     metric.to(true_NF.device)
     metric.update(true_NF, real=True)
     metric.update(predicted_NF, real=False)
@@ -152,7 +152,7 @@ def kernel_distance(predicted_NF: Tensor, true_NF: Tensor) -> float:
     return 1000 * total.item() / (count * (count - 1))
 
 
-class Ready(nn.Module):
+class IdentityNetwork(nn.Module):
     """Replaces torchmetrics' network: the input already consists of features."""
 
     def __init__(self, num_features: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from irodori.metrics.catalog import METRICS
-from irodori.metrics.feature_distance import FeatureDistance, Ready
+from irodori.metrics.feature_distance import FeatureDistance, IdentityNetwork
 from irodori.metrics.weight_files import INCEPTION
 
 FEATURES = 2048
@@ -73,7 +73,7 @@ def kid(predicted_NF: Tensor, true_NF: Tensor) -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features.*")
         metric = KernelInceptionDistance(
-            Ready(true_NF.shape[1]),
+            IdentityNetwork(true_NF.shape[1]),
             subsets=SUBSETS,
             subset_size=min(LARGEST_SUBSET, len(true_NF) // 2),
             sync_on_compute=False,

@@ -24,7 +24,7 @@ def main(config: DictConfig) -> None:
     settings = HydraConfig.get()
     # Caught here, since Hydra adds lines to exceptions of jobs.
     with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
-        run = asked_run(config, settings)
+        run = requested_run(config, settings)
         check_settings(run.config)
         # Imported here, so that errors in the configuration are reported at once.
         from irodori.training.launch import train
@@ -32,7 +32,7 @@ def main(config: DictConfig) -> None:
         train(run, stop)
 
 
-def asked_run(config: DictConfig, hydra_config: HydraConf) -> Run:
+def requested_run(config: DictConfig, hydra_config: HydraConf) -> Run:
     """Return the run that the command line asks for.
 
     Raises:

@@ -27,7 +27,7 @@ from irodori.model import Model
 from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
-from irodori.training.callbacks.checkpoints import Checkpoints, WholeFiles
+from irodori.training.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
 from irodori.training.callbacks.progress import ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
@@ -170,7 +170,7 @@ def build_trainer(
     """
     if hardware.accelerator in ("gpu", "cuda"):
         torch.set_float32_matmul_precision("high")
-    plugins: list[Any] = [WholeFiles()]
+    plugins: list[Any] = [AtomicCheckpointIO()]
     if node.sync_batchnorm:
         # timm is imported only if needed, since it takes seconds.
         from irodori.training.synced_norms import SyncedNorms

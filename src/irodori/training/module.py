@@ -26,7 +26,7 @@ from irodori.training.optimizers import (
     schedule,
     settings_of,
 )
-from irodori.training.ranks import several
+from irodori.training.ranks import is_distributed
 from irodori.training.settings import MONITOR, EncoderTraining
 
 
@@ -125,7 +125,7 @@ class ColorizationModule(LightningModule):
         In training, DDP does this before every step, but after the last step, running statistics
         differ between ranks, and a photograph's metrics would depend on its rank.
         """
-        if several():
+        if is_distributed():
             for buffer in self.buffers():
                 distributed.broadcast(buffer, src=0)
 

@@ -12,7 +12,7 @@ from torch import distributed
 Value = TypeVar("Value")
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Return whether this process is one of several ranks."""
     return distributed.is_initialized() and distributed.get_world_size() > 1
 
@@ -27,7 +27,7 @@ def control_group() -> distributed.ProcessGroup:
 
 def agree(*flags: bool) -> list[bool]:
     """Return whether any rank has set each flag; must be called on all ranks."""
-    if not several():
+    if not is_distributed():
         return list(flags)
     counts = torch.tensor(flags, dtype=torch.int32)
     distributed.all_reduce(counts, group=control_group())
@@ -36,7 +36,7 @@ def agree(*flags: bool) -> list[bool]:
 
 def gather(value: Value) -> list[Value]:
     """Return every rank's value, ordered by rank; must be called on all ranks."""
-    if not several():
+    if not is_distributed():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, value, group=control_group())
@@ -46,7 +46,7 @@ def gather(value: Value) -> list[Value]:
 def own_value(values: Sequence[Value]) -> Value | None:
     """Return this rank's value from those of `gather`; None if the number of ranks changed."""
     world_size, rank = 1, 0
-    if several():
+    if is_distributed():
         world_size, rank = distributed.get_world_size(), distributed.get_rank()
     return values[rank] if len(values) == world_size else None
 

@@ -97,10 +97,10 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 def check_settings(config: Mapping[str, Any]) -> None:
     """Check a composed training configuration, as far as possible without importing torch."""
-    check(config, TrainSettings, GIVEN, refuse_misfits)
+    check(config, TrainSettings, GIVEN, refuse_incompatible)
 
 
-def refuse_misfits(config: Mapping[str, Any]) -> None:
+def refuse_incompatible(config: Mapping[str, Any]) -> None:
     """Raise IrodoriError for the first incompatible settings of a resolved configuration."""
     trainer, data = config["trainer"], config["data"]
     crop = config["augmentation"].get("crop")

@@ -13,7 +13,13 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo import hint_editor as module
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, Models
+from irodori.app.demo.service import (
+    ColorizeRequest,
+    ColorizeService,
+    Limits,
+    Models,
+    VisitorLeftError,
+)
 from irodori.imageio import read_photo
 from irodori.inference.hints import Hint
 from irodori.inference.settings import ColorizeSettings
@@ -81,10 +87,10 @@ def test_previews_of_large_photos_are_small_and_pixels_count_in_the_photo(
     assert preview.shape == (40, 160, 3)
     same = editor.preview(token, [Hint(160, 40, RED.color)])
     assert np.array_equal(opened(same), preview)
-    (shares,) = editor.in_shares(token, [Hint(80, 60, "#aabbcc")])
+    (shares,) = editor.as_relative(token, [Hint(80, 60, "#aabbcc")])
     assert shares == Hint(0.25, 0.75, "#aabbcc", relative=True)
     with pytest.raises(IrodoriError, match=r"hints\[1\].*320×80"):
-        editor.in_shares(token, [RED, Hint(321, 5, RED.color)])
+        editor.as_relative(token, [RED, Hint(321, 5, RED.color)])
 
 
 def test_likely_colors(editor, colorized):
@@ -99,7 +105,7 @@ def test_likely_colors(editor, colorized):
 
 def test_a_model_without_hints_takes_none(editor, colorized):
     token = colorized(models=["small"])
-    with pytest.raises(LeftError):
+    with pytest.raises(VisitorLeftError):
         editor.preview(token, [RED])
 
 
@@ -129,10 +135,10 @@ def test_with_its_folder_all_of_a_result_is_forgotten(editor, colorized, tmp_pat
     for each in (token, other):
         editor.preview(each, [RED])
     shutil.rmtree(tmp_path / token)
-    for use in (editor.preview, editor.full_size, editor.in_shares):
-        with pytest.raises(LeftError):
+    for use in (editor.preview, editor.full_size, editor.as_relative):
+        with pytest.raises(VisitorLeftError):
             use(token, (RED,))
-    with pytest.raises(LeftError):
+    with pytest.raises(VisitorLeftError):
         editor.likely_colors(token, 0, 0)
     assert list(editor._edits) == prepared(editor) == [other]
 
@@ -162,7 +168,7 @@ def test_work_ends_when_the_visitor_leaves_or_it_takes_too_long(
     edit = editor._edits[token]
     edit.check()
     shutil.rmtree(tmp_path / token)
-    with pytest.raises(LeftError):
+    with pytest.raises(VisitorLeftError):
         edit.check()
 
 

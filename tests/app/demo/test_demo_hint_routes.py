@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from irodori.app.demo.application import hint_routes
 from irodori.app.demo.hint_editor import HintEditor
-from irodori.app.demo.service import LeftError, Limits
+from irodori.app.demo.service import Limits, VisitorLeftError
 from irodori.inference.hints import Hint
 from irodori.utils.errors import IrodoriError
 
@@ -27,7 +27,7 @@ HINTS = (Hint(0.25, 1, "#102030", relative=True),)
 @pytest.fixture
 def editor():
     editor = create_autospec(HintEditor, instance=True)
-    editor.in_shares.side_effect = lambda token, hints: hints
+    editor.as_relative.side_effect = lambda token, hints: hints
     editor.preview.return_value = b"\xff\xd8jpeg"
     editor.likely_colors.return_value = ["#102030"]
     editor.full_size.return_value = Path("/tmp/a b/photo-colorized.jpg")
@@ -55,7 +55,7 @@ def test_answers(client, editor):
         call.preview(TOKEN, HINTS),
         call.likely_colors(TOKEN, 0.5, 1.0),
         call.full_size(TOKEN, HINTS),
-        call.in_shares(TOKEN, HINTS),
+        call.as_relative(TOKEN, HINTS),
     ]
 
 
@@ -88,7 +88,7 @@ def test_a_place_has_two_numbers(client, query):
 @pytest.mark.parametrize(
     ("error", "status", "part", "log"),
     [
-        (LeftError(), 404, "colorize the photo again", ""),
+        (VisitorLeftError(), 404, "colorize the photo again", ""),
         (IrodoriError("takes longer than 5 s"), 400, "takes longer than 5 s", ""),
         (MemoryError(), 500, "not enough memory", "MemoryError"),
         (ValueError("odd\nthing"), 500, "ValueError: odd thing", "ValueError: odd thing"),

@@ -268,7 +268,7 @@ def test_hint_files_are_loaded_and_mistakes_told(colorized, tmp_path):
     settled(page)
     for text, why in (
         ("{", "not JSON"),
-        (hints_to_json([Hint(1000, 5, "#c02020")]), "outside of the photo of 320×240"),
+        (hints_to_json([Hint(1000, 5, "#c02020")]), "outside the photo of 320×240"),
     ):
         load(text)
         page.locator(".hint-status").get_by_text(why).wait_for()

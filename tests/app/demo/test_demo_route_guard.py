@@ -4,7 +4,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from irodori.app.demo.route_guard import TALK, RouteGuard
+from irodori.app.demo.route_guard import MAX_BODY, RouteGuard
 from irodori.app.demo.upload_store import UploadStore
 
 
@@ -18,7 +18,7 @@ def client(tmp_path):
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "HEAD"])])
     root = tmp_path / "root"
     root.mkdir()
-    return TestClient(RouteGuard(app, UploadStore(root, 10 * TALK), upload=2 * TALK))
+    return TestClient(RouteGuard(app, UploadStore(root, 10 * MAX_BODY), upload=2 * MAX_BODY))
 
 
 OPEN = f"""
@@ -79,11 +79,11 @@ def test_only_visitors_files(client, tmp_path):
 
 
 def test_lengths(client):
-    assert client.post("/gradio_api/upload", content=bytes(2 * TALK)).status_code == 200
-    assert client.post("/gradio_api/upload", content=bytes(2 * TALK + 1)).status_code == 413
-    assert client.post("/gradio_api/queue/join", content=bytes(TALK)).status_code == 200
+    assert client.post("/gradio_api/upload", content=bytes(2 * MAX_BODY)).status_code == 200
+    assert client.post("/gradio_api/upload", content=bytes(2 * MAX_BODY + 1)).status_code == 413
+    assert client.post("/gradio_api/queue/join", content=bytes(MAX_BODY)).status_code == 200
     for path in ("/gradio_api/queue/join", f"/hints/{'0a' * 20}/preview"):
-        assert client.post(path, content=bytes(TALK + 1)).status_code == 413
+        assert client.post(path, content=bytes(MAX_BODY + 1)).status_code == 413
     assert client.post("/gradio_api/upload", content=iter([b"a", b"b"])).status_code == 411
 
 
@@ -95,6 +95,6 @@ def test_a_request_that_fails_is_one_line_in_the_log(client, capfd):
 
 
 def test_an_upload_without_room_is_refused(client, tmp_path):
-    (tmp_path / "root" / "large").write_bytes(bytes(9 * TALK))
-    assert client.post("/gradio_api/upload", content=bytes(2 * TALK)).status_code == 507
-    assert client.post("/gradio_api/upload", content=bytes(TALK)).status_code == 200
+    (tmp_path / "root" / "large").write_bytes(bytes(9 * MAX_BODY))
+    assert client.post("/gradio_api/upload", content=bytes(2 * MAX_BODY)).status_code == 507
+    assert client.post("/gradio_api/upload", content=bytes(MAX_BODY)).status_code == 200

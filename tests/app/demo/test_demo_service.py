@@ -11,7 +11,13 @@ import tiny
 from irodori import Colorizer
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.page import steps
-from irodori.app.demo.service import ColorizeRequest, ColorizeService, LeftError, Limits, Models
+from irodori.app.demo.service import (
+    ColorizeRequest,
+    ColorizeService,
+    Limits,
+    Models,
+    VisitorLeftError,
+)
 from irodori.color import Lab
 from irodori.config import PROJECT
 from irodori.data.images import from_pil
@@ -194,7 +200,7 @@ def test_work_ends_when_the_visitor_leaves_in_the_middle_of_a_photo(
     def check():
         calls.append(1)
         if len(calls) > 1:  # the first is before the photo
-            raise LeftError
+            raise VisitorLeftError
 
     monkeypatch.setattr(visit, "check", check)
     found = shown(service, ColorizeRequest(photos, ["small"]), visit)

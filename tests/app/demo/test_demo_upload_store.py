@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from irodori.app.demo.service import LeftError
+from irodori.app.demo.service import VisitorLeftError
 from irodori.app.demo.upload_store import ABORTED, AGE, UploadStore
 from irodori.utils.errors import IrodoriError
 
@@ -64,9 +64,9 @@ def test_results_of_the_work_before_go(store):
 def test_work_for_nobody_ends(store):
     visit = store.hold("anna", [])
     store.leave("anna")
-    with pytest.raises(LeftError):
+    with pytest.raises(VisitorLeftError):
         visit.check()
-    with pytest.raises(LeftError):
+    with pytest.raises(VisitorLeftError):
         visit.new_folder()
     assert [path.name for path in store.root.iterdir()] == ["examples"]
     assert store.hold("anna", []).open

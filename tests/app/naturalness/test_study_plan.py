@@ -103,7 +103,7 @@ def test_the_questions_of_a_person_are_the_plan_with_checks_between(drawn, pairs
 
 def test_a_study_says_beforehand_how_many_people_an_interval_takes():
     names = tuple(map(str, range(60)))
-    lines = Study("s", 3, Settings(), ("ground truth", "a", "b"), names, 60, 3, 3).outlook()
+    lines = Study("s", 3, Settings(), ("ground truth", "a", "b"), names, 60, 3, 3).overview()
     assert "60 of 60 photographs; methods: 3" in lines[0]
     # 20 people give 1,200 answers, 400 of each method.
     assert "10 points: 381 answers, 20 people" in lines[1]

@@ -45,12 +45,12 @@ def test_one_photo_may_have_a_file():
     refused("names one file", ["scans"], "x.png")
     refused("names one file", ["scans/*.jpg"], "x.png")
     refused(
-        "is PNG by its name, but --format says JPEG",
+        "is PNG by its name, but --format is JPEG",
         ["scans/a.jpg"],
         "x.png",
         encoding=Encoding("JPEG"),
     )
-    refused("photos are written as JPEG, PNG", ["scans/a.jpg"], "x.heic")
+    refused("must be that of JPEG, PNG", ["scans/a.jpg"], "x.heic")
 
 
 def test_standard_input_and_output():
@@ -60,7 +60,7 @@ def test_standard_input_and_output():
     assert make_plan(["scans/a.jpg"], "-", JobOptions()).tasks == [
         ColorizeTask(Path("scans/a.jpg"), None)
     ]
-    refused("give it alone", ["-", "scans"])
+    refused("standard input", ["-", "scans"])
     refused("standard input has no name", ["-"], "out")
     refused("takes one photo", ["scans"], "-")
     Path("-").write_bytes(b"photo")

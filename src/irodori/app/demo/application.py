@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.page import address, build
 from irodori.app.demo.route_guard import RouteGuard, report_failure
-from irodori.app.demo.service import ColorizeService, LeftError, Limits, Models, reason
+from irodori.app.demo.service import ColorizeService, Limits, Models, VisitorLeftError, reason
 from irodori.app.demo.upload_store import UploadStore
 from irodori.inference.hints import Hint, hints_from_json, hints_to_json
 from irodori.utils.errors import IrodoriError, one_line
@@ -64,7 +64,7 @@ def application(models: Models, limits: Limits, folder: Path) -> ASGIApp:
     _replace(page, "is_running", True)
     # Files that exist by now belong to no visitor.
     store.kept |= frozenset(folder.iterdir())
-    store.keep_sweeping()
+    store.start_sweeping()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Before gradio's route, which matches every path.
     app.routes.extend(hint_routes(editor, limits))
@@ -151,9 +151,9 @@ def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
         try:
             async with turns:
                 if await request.is_disconnected():
-                    raise LeftError
+                    raise VisitorLeftError
                 return await run_in_threadpool(work, editor, token, request, body)
-        except LeftError:
+        except VisitorLeftError:
             return PlainTextResponse(GONE, 404)
         except IrodoriError as error:
             return PlainTextResponse(str(error), 400)
@@ -165,7 +165,7 @@ def _route(name: str, work: Work, editor: HintEditor, limits: Limits) -> Route:
 
 
 def _read(editor: HintEditor, token: str, request: Request, body: bytes) -> Response:
-    shares = editor.in_shares(token, _hints(body))
+    shares = editor.as_relative(token, _hints(body))
     return Response(hints_to_json(shares), media_type="application/json")
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from irodori.app.demo.service import QUALITY, ColorizeRequest, ColorizeService, LeftError, Result
+from irodori.app.demo.service import (
+    QUALITY,
+    ColorizeRequest,
+    ColorizeService,
+    Result,
+    VisitorLeftError,
+)
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.inference.hints import Hint
 from irodori.inference.placed_hints import pixel_of
@@ -36,9 +42,9 @@ class Edit:
         return self.result.file.parent
 
     def check(self) -> None:
-        """Raise LeftError once the visitor has left."""
+        """Raise VisitorLeftError once the visitor has left."""
         if not self.folder.is_dir():
-            raise LeftError
+            raise VisitorLeftError
 
 
 class HintEditor:
@@ -46,7 +52,7 @@ class HintEditor:
 
     A result is identified by a token, the name of its folder, and takes hints as long as the folder
     exists. Previews are made from prepared photos, which are kept in a least-recently-used cache.
-    Methods raise LeftError for the token of a result that no longer exists.
+    Methods raise VisitorLeftError for the token of a result that no longer exists.
     """
 
     def __init__(self, service: ColorizeService) -> None:
@@ -73,7 +79,7 @@ class HintEditor:
                 elif edit.result.model not in self.service.models.loaded:
                     edit.prepared = None
 
-    def in_shares(self, token: str, hints: Sequence[Hint]) -> tuple[Hint, ...]:
+    def as_relative(self, token: str, hints: Sequence[Hint]) -> tuple[Hint, ...]:
         """Return hints with relative positions (shares of the photo's width and height).
 
         Raises:
@@ -94,7 +100,7 @@ class HintEditor:
         Raises:
             IrodoriError: a hint lies outside the photo, or colorizing takes too long.
         """
-        shares, edit = self.in_shares(token, hints), self._edit(token)
+        shares, edit = self.as_relative(token, hints), self._edit(token)
         check = self.service.with_time_limit(edit.check)
         with edit.lock:
             pixels_HW3 = self._prepare(edit).color(shares, check).pixels_HW3
@@ -137,7 +143,7 @@ class HintEditor:
         self.forget_gone()
         edit = self._edits.get(token)
         if edit is None:
-            raise LeftError
+            raise VisitorLeftError
         return edit
 
     def _prepare(self, edit: Edit) -> PreparedPhoto:

@@ -1,5 +1,5 @@
-// <hint-editor>: dots on a colorized photo that say which color belongs where. A click on the photo
-// opens a palette. The server is asked with the hints as a hint file, and has nothing to remember.
+// <hint-editor>: hints as dots on a colorized photo. A click on the photo
+// opens a palette. Requests contain the hints as a hint file, so the server stores no state.
 
 const MOVED = 4; // pixels from which on a click is a drag
 const TEMPLATE = `
@@ -12,13 +12,13 @@ const TEMPLATE = `
     <input type="file" accept=".json,application/json" hidden>
   </div>
   <p class="hint-status" role="status"></p>`;
-// By photo and model: a photo that is colorized again, say with more saturation, keeps its hints.
+// By photo and model, so that a photo keeps its hints when it is colorized again.
 const histories = new Map();
 let changed = null; // the editor whose hints were changed last
 
 const percent = (share) => `${Math.round(100 * share)} %`;
 
-/** The text of a hint file. */
+/** Return the text of a hint file. */
 function hintFile(hints) {
   const round = (share) => Number(share.toFixed(5));
   const rounded = hints.map(({ x, y, color }) => ({ x: round(x), y: round(y), color }));
@@ -65,7 +65,7 @@ class HintEditor extends HTMLElement {
       if (event.target.tagName !== "IMG") return;
       this.open(this.hints.length, placeOf(event, this.compare));
     });
-    // Browsers would drag the picture below a dot.
+    // Otherwise browsers would drag the picture below a dot.
     this.compare.addEventListener("dragstart", (event) => event.preventDefault());
     this.link.addEventListener("click", (event) => this.download(event));
     this.render();
@@ -78,7 +78,7 @@ class HintEditor extends HTMLElement {
 
   // The hints and their history.
 
-  /** Set the hints; changes of one step, such as a drag's, are undone together. */
+  /** Set the hints; changes of the same step, such as a drag, are undone together. */
   change(hints, step) {
     if (step !== this.step) this.past.push(this.hints);
     this.future = [];
@@ -93,7 +93,7 @@ class HintEditor extends HTMLElement {
     this.go(this.future, this.past);
   }
 
-  /** Take the last hints of one list, and keep those of now in the other. */
+  /** Restore the last hints of one list, and push the current ones onto the other. */
   go(from, to) {
     if (!from.length) return;
     to.push(this.hints);
@@ -121,7 +121,7 @@ class HintEditor extends HTMLElement {
   render() {
     const focused = this.dots.contains(document.activeElement);
     while (this.dots.children.length > this.hints.length) this.dots.lastChild.remove();
-    // Else who has only a keyboard would be back at the top of the page.
+    // Otherwise keyboard users would be back at the top of the page.
     if (focused && !this.dots.contains(document.activeElement)) this.adder.focus();
     this.hints.forEach((hint, index) => {
       const dot = this.dots.children[index] ?? this.dots.appendChild(this.dot(index));
@@ -164,23 +164,23 @@ class HintEditor extends HTMLElement {
       dot.onlostpointercapture = () => (dot.onpointermove = null);
     });
     dot.addEventListener("click", (event) => {
-      // One by the keyboard, which has no detail, comes without a pointerdown.
+      // A keyboard click (detail 0) has no pointerdown event.
       if (!dragged || event.detail === 0) this.open(index, this.hints[index]);
     });
     return dot;
   }
 
-  // Its color.
+  // The color of a hint.
 
   add() {
     this.open(this.hints.length, { x: 0.5, y: 0.5 });
   }
 
-  /** Open the palette for a hint, or for a new one at a place. */
+  /** Open the palette for a hint, or for a new one at a position. */
   open(index, { x, y }) {
     Object.assign(this, { index, at: { x, y }, paletteStep: {} });
     if (100 * x > this.slider.value) {
-      // In the gray part, what the hint does couldn't be seen.
+      // In the gray part, the effect of the hint would be invisible.
       this.slider.value = 100;
       this.slider.dispatchEvent(new Event("input"));
     }
@@ -232,7 +232,7 @@ class HintEditor extends HTMLElement {
     }
   }
 
-  /** Show the photo with the hints; while an answer is awaited, only the last change counts. */
+  /** Update the preview; during a request, only the last change is kept. */
   async refresh() {
     this.stale = true;
     if (this.busy) return;
@@ -256,7 +256,7 @@ class HintEditor extends HTMLElement {
     if (before !== this.original) URL.revokeObjectURL(before);
   }
 
-  /** Have the file behind the link written with the hints of now, if it has others. */
+  /** Update the linked file if it was written with other hints. */
   async download(event) {
     const text = hintFile(this.hints);
     if (text === this.written) return;
@@ -275,7 +275,7 @@ class HintEditor extends HTMLElement {
   }
 
   say(line, failed = false) {
-    this.status.textContent = line || "Click on the photo to say which color belongs there.";
+    this.status.textContent = line || "Click on the photo to add a hint.";
     this.status.classList.toggle("failed", failed);
   }
 }

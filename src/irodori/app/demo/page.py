@@ -15,9 +15,9 @@ from irodori.app.demo.hint_editor import HintEditor
 from irodori.app.demo.service import (
     ColorizeRequest,
     ColorizeService,
-    LeftError,
     Limits,
     Result,
+    VisitorLeftError,
     reason,
 )
 from irodori.app.demo.upload_store import UploadStore, Visit
@@ -244,7 +244,7 @@ def steps(
         yield None, status(f"Colorizing {photo.name}{of} …", number, total)
         try:
             results = editor.service.colorize(request, photo, visit.new_folder, visit.check)
-        except LeftError:
+        except VisitorLeftError:
             return
         except Exception as error:
             yield number, refusal(photo.name, reason(error))

@@ -1,11 +1,11 @@
-// The palette of <hint-editor>: likely colors, any color, and a pipette for another photo.
+// The palette of <hint-editor>: likely colors, a color picker, and an eyedropper for another photo.
 
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SAMPLE_WIDTH = 480; // pixels of the other photo, at most
 
 const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
 
-/** Where an event is on an element, as shares of its width and height. */
+/** Return an event's position on an element, as shares of its width and height. */
 function placeOf(event, element) {
   const box = element.getBoundingClientRect();
   return {
@@ -14,7 +14,7 @@ function placeOf(event, element) {
   };
 }
 
-/** Where a place is after an arrow key, which goes a step or with Shift `far`; else null. */
+/** Return a position moved by an arrow key, by a step or (with Shift) `far`; null for other keys. */
 function placeAfterKey({ x, y }, event, step, far) {
   if (!KEYS[event.key]) return null;
   const [dx, dy] = KEYS[event.key].map((side) => side * (event.shiftKey ? far : step));
@@ -23,8 +23,8 @@ function placeAfterKey({ x, y }, event, step, far) {
 
 class Palette {
   /**
-   * @param parent element that the dialog is put into.
-   * @param on what to do: choose(color) for each color that is tried, remove(), closed().
+   * @param parent parent element of the dialog.
+   * @param on callbacks: choose(color) for each tried color, remove(), closed().
    */
   constructor(parent, on) {
     this.dialog = document.createElement("dialog");
@@ -62,7 +62,7 @@ class Palette {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // outside of it
     });
-    // The event comes late: it may be open again, for another hint.
+    // The event is asynchronous: the palette may be open again for another hint.
     this.dialog.addEventListener("close", () => this.dialog.open || on.closed());
     const file = find("[type=file]");
     find(".other").addEventListener("click", () => file.click());
@@ -79,12 +79,12 @@ class Palette {
     });
   }
 
-  /** Open it beside the photo, or where there is no room, beside the hint.
+  /** Open the palette beside the photo or, without enough space, beside the hint.
    *
-   * @param color the hint's; undefined: none yet.
-   * @param place the hint's, as shares of the photo.
-   * @param photo its box in the window.
-   * @param likely a promise of the server's answer: colors.
+   * @param color color of the hint; undefined for a new one.
+   * @param place position of the hint, as shares of the photo.
+   * @param photo bounding box of the photo in the window.
+   * @param likely promise of the likely colors from the server.
    */
   async open(color, place, photo, likely) {
     this.likely = likely;
@@ -116,7 +116,7 @@ class Palette {
     const below = y + 24 + height < innerHeight ? y + 24 : y - 24 - height;
     style.left = `${left ?? clamp(x - width / 2, 8, innerWidth - width - 8)}px`;
     style.top = `${clamp(left === undefined ? below : y - height / 2, 8, innerHeight - height - 8)}px`;
-    // On phones it is at the bottom, and what it would cover is scrolled up, but for the hint.
+    // On phones it is at the bottom; scroll so that it doesn't cover the hint.
     const covered = Math.min(photo.bottom - this.dialog.getBoundingClientRect().top, y - 40);
     if (matchMedia("(max-width: 480px)").matches && covered > 0) scrollBy(0, covered);
   }
@@ -126,7 +126,7 @@ class Palette {
     this.on.choose(color);
   }
 
-  // The pipette: the other photo stays in the browser.
+  // The eyedropper: the other photo stays in the browser.
 
   async showFile(file) {
     const address = URL.createObjectURL(file);
@@ -153,7 +153,7 @@ class Palette {
     this.taken = { x: 0.5, y: 0.5 };
   }
 
-  /** Choose the mean color of the 5×5 pixels at a place of the other photo. */
+  /** Choose the mean color of 5×5 pixels of the other photo. */
   take(place) {
     this.taken = place;
     this.cross.style.cssText = `left: ${100 * place.x}%; top: ${100 * place.y}%`;
@@ -161,7 +161,7 @@ class Palette {
     const y = Math.round(place.y * (this.canvas.height - 1));
     const sums = [0, 0, 0, 0];
     this.pen.getImageData(x - 2, y - 2, 5, 5).data.forEach((v, i) => (sums[i % 4] += v));
-    // Outside of the photo all four are 0.
+    // Outside of the photo, all four channels are 0.
     const levels = sums.slice(0, 3).map((sum) => Math.round((255 * sum) / Math.max(sums[3], 1)));
     this.choose("#" + levels.map((level) => level.toString(16).padStart(2, "0")).join(""));
   }

@@ -22,7 +22,7 @@ OPEN = re.compile(
 gradio's development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
-TALK = 1_000_000
+MAX_BODY = 1_000_000
 """Largest size in bytes of a request that is not an upload."""
 
 HEADERS = {
@@ -94,7 +94,7 @@ class RouteGuard:
         length = Headers(scope=scope).get("content-length")
         if length is None and scope["method"] == "POST":
             return PlainTextResponse("The request must state its length.", 411)
-        max_bytes = self.upload if path.rstrip("/") == UPLOAD else TALK
+        max_bytes = self.upload if path.rstrip("/") == UPLOAD else MAX_BODY
         if int(length or 0) > max_bytes:
             return PlainTextResponse("The request is larger than this page allows.", 413)
         return None

@@ -166,7 +166,7 @@ class Limits:
             )
 
 
-class LeftError(Exception):
+class VisitorLeftError(Exception):
     """Raised when the visitor has left, so that nobody waits for the result."""
 
 
@@ -228,12 +228,12 @@ class ColorizeService:
             request: the models, settings and hints to use.
             path: path of the photo.
             new_folder: creates a folder for a result.
-            check: called repeatedly; raises LeftError to stop once the visitor has left.
+            check: called repeatedly; raises VisitorLeftError to stop once the visitor has left.
 
         Raises:
             IrodoriError: the photo can't be read, is too large or takes too long, or the model
                 doesn't exist or doesn't support styles.
-            LeftError: see `check`.
+            VisitorLeftError: see `check`.
         """
         with self._turns:
             check_time = self.with_time_limit(check)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from irodori.app.demo.service import LeftError
+from irodori.app.demo.service import VisitorLeftError
 from irodori.utils.errors import IrodoriError
 
 AGE = 600.0
@@ -30,10 +30,10 @@ class Visit:
         self.made: set[Path] = set()
 
     def check(self) -> None:
-        """Raise LeftError if the page is closed."""
+        """Raise VisitorLeftError if the page is closed."""
         if not self.open:
             self.forget_results()
-            raise LeftError
+            raise VisitorLeftError
 
     def new_folder(self) -> Path:
         """Create a folder for a result, with a name that can't be guessed."""
@@ -128,7 +128,7 @@ class UploadStore:
                 elif path.is_file() and age >= aborted:
                     path.unlink(missing_ok=True)
 
-    def keep_sweeping(self) -> None:
+    def start_sweeping(self) -> None:
         """Start a thread that calls `sweep` regularly until the process ends."""
 
         def sweep() -> None:

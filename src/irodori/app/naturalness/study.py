@@ -152,7 +152,7 @@ class Study:
             asked.insert(position, Question(kind, number, 0, (row + position) % 2 == 0))
         return asked
 
-    def outlook(self) -> list[str]:
+    def overview(self) -> list[str]:
         """Return lines that describe what each person sees and how many people are needed.
 
         Wilson's interval is widest, z / √(n + z²), if half of the n answers are "natural".

@@ -38,8 +38,8 @@ from irodori.data.writing.source import (
     VAL,
     Entry,
     Source,
-    dealt,
     group_duplicates,
+    into_shards,
     key_clashes,
     key_of,
     shuffled,
@@ -193,7 +193,7 @@ def _write(job: _Job, description: dict[str, Any]) -> Summary:
         f"{name}-{number:06d}": entries
         for name, side in ((TRAIN, train), (VAL, val))
         for number, entries in enumerate(
-            dealt(shuffled(side, job.options.seed), job.options.shard_samples)
+            into_shards(shuffled(side, job.options.seed), job.options.shard_samples)
         )
     }
     records = {name: state.read_record(output, name) for name in tasks}

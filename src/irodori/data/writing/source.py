@@ -223,7 +223,7 @@ def shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
     return sorted(entries, key=lambda entry: hash_of(f"{seed} {key_of(entry.path)}"))
 
 
-def dealt(entries: Sequence[Entry], per_shard: int) -> list[Sequence[Entry]]:
+def into_shards(entries: Sequence[Entry], per_shard: int) -> list[Sequence[Entry]]:
     """Divide samples into shards of about `per_shard`, with sizes that differ by at most one."""
     count = math.ceil(len(entries) / per_shard)
     bounds = [len(entries) * number // count for number in range(count + 1)] if count else [0]

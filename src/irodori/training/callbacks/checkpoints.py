@@ -211,7 +211,7 @@ class Checkpoints(Callback):
         raise Stopped
 
     def _save(self, trainer: Trainer, validating: bool) -> bool:
-        """Write last.ckpt unless it is up to date; return whether it is then."""
+        """Write last.ckpt unless it is up to date; return whether it is up to date now."""
         position = (batches_done(trainer), validating)
         if position == self._saved:
             return True
@@ -240,7 +240,7 @@ class Checkpoints(Callback):
     def _write(self, trainer: Trainer, path: Path) -> bool:
         """Write a checkpoint or print an error; return success, the same on all ranks."""
         files = trainer.strategy.checkpoint_io
-        assert isinstance(files, WholeFiles)
+        assert isinstance(files, AtomicCheckpointIO)
         trainer.save_checkpoint(path)
         if files.error is not None:
             kept = "the previous one is kept" if path.exists() else "there is none yet"
@@ -287,7 +287,7 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
     epoch_loop.val_loop.batch_progress.reset()
 
 
-class WholeFiles(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file and renames it; a failure keeps the previous one.
 
     Attributes:

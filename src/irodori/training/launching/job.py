@@ -183,11 +183,11 @@ def note(
     return record
 
 
-def note_end(job: Job, exit_status: int, lines: Sequence[str], told_to_stop: bool) -> Record:
+def note_end(job: Job, exit_status: int, lines: Sequence[str], was_stopped: bool) -> Record:
     """Record how a job ended, by its exit status and last lines of output."""
     if exit_status == 0:
         return note(job, "done", exit_status)
-    if exit_status == REQUEUE or told_to_stop:
+    if exit_status == REQUEUE or was_stopped:
         return note(job, "stopped", exit_status)
     error = last_error(lines)
     if -exit_status in set(signal.Signals):

@@ -101,9 +101,9 @@ class JobProcess:
             self.reader.join()
         return status
 
-    def note(self, status: int, told_to_stop: bool) -> None:
+    def note(self, status: int, was_stopped: bool) -> None:
         """Record and print how the job ended."""
-        print(note_end(self.job, status, self.lines, told_to_stop), flush=True)
+        print(note_end(self.job, status, self.lines, was_stopped), flush=True)
 
 
 def marked(folder: str, below: bool = False) -> list[psutil.Process]:
@@ -189,7 +189,9 @@ class Pool:
         with self.listening():
             while self.running or (waiting and not self.stop_signal):
                 while (
-                    waiting and not self.stop_signal and (gpus := self.room(waiting[0])) is not None
+                    waiting
+                    and not self.stop_signal
+                    and (gpus := self.free_gpus(waiting[0])) is not None
                 ):
                     job = waiting.popleft()
                     varied = " ".join(job.varied) or job.folder.name
@@ -205,13 +207,13 @@ class Pool:
                 for process in list(self.running):
                     if (status := process.ended()) is not None:
                         self.running.remove(process)
-                        process.note(status, told_to_stop=self.stop_signal is not None)
+                        process.note(status, was_stopped=self.stop_signal is not None)
                 if time.monotonic() > self.deadline:
                     for process in self.running:
                         process.kill()
                 time.sleep(0.05)
 
-    def room(self, job: Job) -> list[str] | None:
+    def free_gpus(self, job: Job) -> list[str] | None:
         """Return free GPUs for a job; None if the job must wait."""
         wanted = self.wanted(job)
         taken = {gpu for process in self.running for gpu in process.gpus}

@@ -35,21 +35,21 @@ class NodeTask:
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
         log = "output.log" if first else f"output-{environment.node}.log"
-        variables = self.variables | (self.meeting() if self.job.nodes > 1 else {})
+        variables = self.variables | (self.rendezvous_variables() if self.job.nodes > 1 else {})
         self.process = JobProcess(command(self.program, self.job), self.job, variables, log=log)
         if first:
             note(self.job, "running")
         while (status := self.process.ended()) is None:
             time.sleep(0.2)
         if first:
-            self.process.note(status, told_to_stop=False)
+            self.process.note(status, was_stopped=False)
         if status == REQUEUE:
             # SLURM has signaled the ranks. submitit requeues on its own signal, on the first node;
             # the other nodes end with the allocation.
             os.kill(os.getpid(), getattr(signal, f"SIG{environment.USR_SIG}"))
         return status
 
-    def meeting(self) -> dict[str, str]:
+    def rendezvous_variables(self) -> dict[str, str]:
         """Return the environment variables for the rendezvous of ranks on all nodes."""
         environment = submitit.JobEnvironment()
         node = environment.global_rank
@@ -70,7 +70,7 @@ class NodeTask:
         while (status := self.process.ended()) is None and time.monotonic() < deadline:
             time.sleep(0.2)
         if status is not None:
-            self.process.note(status, told_to_stop=True)
+            self.process.note(status, was_stopped=True)
         return submitit.helpers.DelayedSubmission(replace(self))
 
 

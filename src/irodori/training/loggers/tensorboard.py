@@ -44,7 +44,7 @@ class TensorBoard(TensorBoardLogger):
         # A run may have used another logger before: then all its rows are logged.
         first, missing = 0, rows
         if rows and any(path.glob("events.out.tfevents.*")):
-            first, missing = void_from(rows)
+            first, missing = purge_point(rows)
         super().__init__(folder, "", FOLDER, default_hp_metric=False, purge_step=first)
         self._failed = False
         self._steps: dict[str, int | None] = {}
@@ -90,7 +90,7 @@ class TensorBoard(TensorBoardLogger):
             )
 
 
-def void_from(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
+def purge_point(rows: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
     """Return the step from which TensorBoard's entries are purged, and the rows to log again.
 
     A validation is logged at the preceding step. If the last step's validation remains to be done

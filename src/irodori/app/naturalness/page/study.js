@@ -1,7 +1,7 @@
 "use strict";
 
-// A person's way through a study. The server says what is next; an answer is sent again and again
-// until it has arrived, also after this page was closed, and only then the next picture is shown.
+// A person's session of a study. The server determines the next question. An answer is sent until
+// it has arrived, even after this page was closed, and only then the next picture is shown.
 
 const LONGEST_WAIT = 8000; // milliseconds between two attempts
 const TIMEOUT = 15000;
@@ -19,7 +19,7 @@ let step = null; // the open question
 let ready = false; // whether an answer is possible
 let busy = false; // whether a button outside of judging is at work
 
-// What this browser remembers; without it, a code typed in does the same.
+// The browser's stored session; alternatively, the person enters a code.
 const memory = {
   read() {
     try { return JSON.parse(localStorage.getItem(KEPT)) || {}; } catch { return {}; }
@@ -45,7 +45,7 @@ const wait = (milliseconds) => new Promise((resolve) => {
   window.addEventListener("online", resolve, { once: true });
 });
 
-// The work's result; while it fails for want of a connection, it is done again.
+// Return the result of the work, repeating it while there is no connection.
 async function insist(work, lost) {
   for (let pause = 500; ; pause = Math.min(2 * pause, LONGEST_WAIT)) {
     try {
@@ -77,7 +77,7 @@ const request = (path, given) =>
 const deliver = (answer) =>
   insist(() => ask("api/answer", answer), "No connection. Your answer is kept and will be sent …");
 
-// A stopwatch of the time for which the page was visible since the picture appeared.
+// A stopwatch of the time that the page was visible since the picture appeared.
 const viewing = {
   appeared: 0, since: null, sum: 0,
   begin() {
@@ -99,7 +99,7 @@ document.addEventListener("visibilitychange", () => {
   look();
 });
 
-// Let answers in after the least time, and take the picture away after its time.
+// Enable answers after the minimum time, and hide the picture after its time.
 function look() {
   clearTimeout(watch);
   if (gone || document.hidden) return;
@@ -149,7 +149,7 @@ async function present(next) {
     gone = false;
     look();
   });
-  // While this one is looked at, the next is fetched.
+  // Prefetch the next picture.
   for (const source of step.following) new Image().src = source;
 }
 
@@ -166,7 +166,7 @@ async function choose(choice) {
   await guarded(async () => present(await deliver(answer)));
 }
 
-// What the server refuses can't be mended by trying again.
+// A request that the server rejects is not repeated.
 async function guarded(work) {
   try {
     await work();
@@ -191,7 +191,7 @@ async function guarded(work) {
   }
 }
 
-// One thing at a time: while an answer waits for a connection, no other button goes past it.
+// One action at a time: while an answer waits for a connection, other buttons are ignored.
 async function once(button, work) {
   if (busy) return;
   busy = true;
@@ -208,7 +208,7 @@ async function goOn() {
     ? await deliver(answer)
     : await request("api/step", { code });
   await present(next);
-  // Not an answer's button: the one that has the focus is more easily pressed.
+  // Don't focus an answer's button, since it would be pressed more easily.
   by("question").focus({ preventScroll: true });
 }
 
@@ -227,7 +227,7 @@ by("return").addEventListener("submit", (event) => {
 by("on").addEventListener("click", (event) => once(event.currentTarget, goOn));
 for (const button of document.querySelectorAll(".other")) {
   button.addEventListener("click", () => once(button, async () => {
-    // An answer that hasn't arrived is the first person's still.
+    // An answer that hasn't arrived still belongs to the first person.
     const { answer } = memory.read();
     try {
       if (answer) await deliver(answer);
@@ -244,7 +244,7 @@ choices.forEach((button, choice) => button.addEventListener("click", () => choos
 document.addEventListener("keydown", (event) => {
   if (by("judging").hidden) return;
   if (event.repeat) {
-    // A button that has the focus would be pressed again for as long as the key is held.
+    // A focused button would be pressed repeatedly while the key is held.
     if (event.key === "Enter") event.preventDefault();
     return;
   }
