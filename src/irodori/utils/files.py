@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from irodori.utils.errors import IrodoriError
+
+if TYPE_CHECKING:
+    from filelock import AcquireReturnProxy, FileLock
 
 PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 """Name pattern of temporary files: the target's name and the process id."""
@@ -131,6 +133,9 @@ def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy
     Raises:
         IrodoriError: another process still holds the lock after `patience` seconds.
     """
+    # Imported here: `irodori colorize` locks nothing, and must not wait for it.
+    from filelock import FileLock, Timeout
+
     try:
         return FileLock(folder / LOCK).acquire(timeout=patience)
     except Timeout:
