@@ -317,7 +317,7 @@ def test_transparency_takes_a_format_that_holds_it_and_is_named(scans):
     assert "done already" in again.left
     # Nor does it replace what is there, or another photo's result.
     assert errors_of(color(["scans/clear.bmp"])) == {
-        "clear.bmp": "out/clear.bmp.png exists already"
+        "clear.bmp": "out/clear.bmp.png already exists"
     }
     Path("scans/0.png").rename("scans/clear.bmp.png")
     assert "clear.bmp" in errors_of(color(output="new", overwrite=True))

@@ -217,7 +217,7 @@ class _Job:
             if os.path.lexists(target) and self.options.resume:
                 return Outcome(task, size=size, notes=notes, left=f"done already: {target}")
             if os.path.lexists(target) and not self.options.overwrite:
-                raise IrodoriError(f"{target} exists already")
+                raise IrodoriError(f"{target} already exists")
         if self.stopped.is_set():
             raise IrodoriError("stopped")
         provenance = model.provenance and with_hints(model.provenance, len(hints))

@@ -229,9 +229,9 @@ def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[C
             )
     if existing and not options.overwrite and not options.resume:
         more = len(existing) - 1
-        exist = f"and {more:,} more exist" if more else "exists"
+        exist = f"and {more:,} more already exist" if more else "already exists"
         raise IrodoriError(
-            f"{existing[0].target} {exist} already: --resume skips existing results, --overwrite"
+            f"{existing[0].target} {exist}: --resume skips existing results, --overwrite"
             " replaces them"
         )
     return set(existing) if options.resume else set()
