@@ -3,7 +3,7 @@ import torch
 from omegaconf import OmegaConf
 
 from irodori.config import PROJECT
-from irodori.training.hardware import Hardware, choose_hardware
+from irodori.training.hardware import Hardware, choose_hardware, devices_per_node
 from irodori.utils.errors import IrodoriError
 
 DEFAULT = OmegaConf.load(PROJECT / "conf" / "trainer" / "default.yaml")
@@ -72,6 +72,14 @@ def test_what_cannot_be_is_refused_in_one_line(machine, seen, settings, message)
     with pytest.raises(IrodoriError, match=message) as error:
         choose(**settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(2, 2), ("2", 2), ("1,", 1), ("0,1", 2), ([1], 1), ("auto", 4), (-1, 4)]
+)
+def test_devices_are_counted_as_lightning_does(machine, devices, count):
+    machine(gpus=4)
+    assert devices_per_node(OmegaConf.merge(DEFAULT, {"devices": devices})) == count
 
 
 def test_the_choice_is_printed_with_the_device(machine):

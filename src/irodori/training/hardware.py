@@ -60,8 +60,10 @@ def devices_per_node(trainer: DictConfig) -> int:
         return len(devices)
     if str(devices) in ("-1", "auto"):
         return 1 if trainer.accelerator == "cpu" else max(1, torch.cuda.device_count())
-    # A string lists devices: "0,1".
-    return devices if isinstance(devices, int) else len(devices.split(","))
+    # A string with a comma lists devices, as in Lightning: "0,1", or "1," for a single one.
+    if isinstance(devices, str) and "," in devices:
+        return len([name for name in devices.split(",") if name])
+    return int(devices)
 
 
 def world_size(trainer: DictConfig) -> int:
