@@ -215,9 +215,10 @@ class Checkpoints(Callback):
         for watcher in self._watchers:
             watcher.look()
         self._agree()
-        # A finite loss can have non-finite gradients; all ranks have the same weights.
+        # A finite loss can have non-finite gradients; a rank may have only a part of the weights.
         weights = trainer.lightning_module.parameters()
-        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+        finite = torch.stack([weight.isfinite().all() for weight in weights]).all()
+        if agree(not finite)[0]:
             raise IrodoriError(
                 f"weights are not finite after step {trainer.global_step}: lower"
                 " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written"
