@@ -101,7 +101,7 @@ def test_what_limits_leave_out_is_counted_nowhere(data, tmp_path):
     result = tiny.run(run, *data.on, *limits, "trainer.max_epochs=3", "callbacks.pictures=null")
     assert result["protocol"]["samples"] == 4
     # Three epochs of one batch are done, which would be one epoch without the limit.
-    with pytest.raises(IrodoriError, match=r"trainer\.max_epochs=2: 3 are done"):
+    with pytest.raises(IrodoriError, match=r"trainer\.max_epochs=2: 3 are already done"):
         tiny.resume(run, "trainer.max_epochs=2", "allow_changes=true")
 
 
