@@ -87,7 +87,9 @@ def measure_checkpoint(
     finally:
         end_workers()
         end_child_ranks(trainer, failed)
-    protocol = {**protocol_of(data, config.protocol, model, prior), "checkpoint": str(path)}
+    samples = sum(record["row"] == "model" for record in measured.result.records)
+    protocol = protocol_of(data, config.protocol, model, prior, samples)
+    protocol["checkpoint"] = str(path)
     return measured.result, protocol, photographs_of(measured.result, data, model, trainer)
 
 

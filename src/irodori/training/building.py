@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint, LambdaCallback
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback, WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
@@ -32,6 +32,7 @@ from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
+from irodori.training.optimizers import needs_steps
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
@@ -73,6 +74,16 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
         optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
     except (ValueError, TypeError, RuntimeError) as error:
         raise IrodoriError(f"optimizer: {one_line(error)}") from None
+    unlimited = (-1, None)
+    if (
+        needs_steps(scheduler)
+        and config.trainer.max_epochs in unlimited
+        and config.trainer.max_steps in unlimited
+    ):
+        raise IrodoriError(
+            "this scheduler needs the number of steps, which trainer.max_time leaves open: set"
+            " trainer.max_epochs or trainer.max_steps, or scheduler=constant"
+        )
     objective: Objective = instantiate(config.objective)
     network: JointNetwork = instantiate(
         config.network,
@@ -109,6 +120,8 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
     config = run.config
     plan = data.plan(world_size(config.trainer), rank=0)
     configured = [instantiate(node) for node in config.callbacks.values() if node]
+    # At the end of a validation an average of weights is taken away again: others look before.
+    configured.sort(key=lambda callback: isinstance(callback, WeightAveraging))
     for callback in configured:
         if isinstance(callback, Checkpoints):
             callback.stop = stop

@@ -15,6 +15,8 @@ from irodori.utils.files import replacing
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file and renames it; a failure keeps the previous one.
 
+    A failure is printed, whichever callback asked for the checkpoint.
+
     Attributes:
         error: why the last checkpoint could not be written; None if it was. It isn't raised, since
             only one rank writes while the others wait.
@@ -25,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint, or set `error`."""
+        """Write a checkpoint, or set `error` and print it."""
         # First to memory, since torch aborts the process if writing to a file fails.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
@@ -35,3 +37,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.write(buffer.getbuffer())
         except OSError as error:
             self.error = error.strerror or one_line(error)
+            kept = "the previous one is kept" if Path(path).exists() else "there is none yet"
+            print(f"{path} can't be written: {self.error}; {kept}", flush=True)
+
+    def remove_checkpoint(self, path: _PATH) -> None:
+        """Remove a checkpoint, unless the one that replaces it couldn't be written."""
+        if self.error is None:
+            super().remove_checkpoint(path)

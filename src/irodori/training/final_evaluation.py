@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 
 from irodori.data.module import ShardData
 from irodori.metrics.catalog import MAIN
@@ -43,7 +43,7 @@ def evaluate_checkpoints(
     trainer.callbacks = [  # type: ignore[attr-defined]
         callback
         for callback in trainer.callbacks  # type: ignore[attr-defined]
-        if not isinstance(callback, EMAWeightAveraging)
+        if not isinstance(callback, WeightAveraging)
     ]
     metrics, kept = callback_of(trainer, ValidationMetrics), callback_of(trainer, Checkpoints)
     last_path, best_path = checkpoints / LAST, checkpoints / BEST

@@ -97,7 +97,9 @@ def _fit(
         trainer = build_trainer(run.config.trainer, hardware, callbacks, run.folder, frozen)
         if trainer.is_global_zero:
             _print_start(module, data, hardware, trainer.world_size)
-            rows = _report_resume(run, data) if run.resumed else 0
+            rows = 0
+            if run.resumed:
+                rows = _report_resume(run, data, trainer.limit_train_batches)
             trainer.loggers = make_loggers(run, keep_rows=rows)
     except IrodoriError:
         # Nothing was trained: the remains would look like a run.
@@ -147,8 +149,9 @@ def _document(
     prior = callback_of(trainer, ValidationMetrics).prior
     seconds = callback_of(trainer, Checkpoints).seconds
     images = trainer.global_step * data.config.batch_size
+    measured = sum(record["row"] == "last" for record in result.records)
     return {
-        **document(result, protocol_of(data, OWN_SIZE, module.model, prior)),
+        **document(result, protocol_of(data, OWN_SIZE, module.model, prior, measured)),
         "training": {
             "seconds": round(seconds, 1),
             "epochs": trainer.current_epoch,
@@ -223,8 +226,13 @@ def _read(checkpoint: Path) -> dict[str, Any]:
     return stored
 
 
-def _report_resume(run: Run, data: ShardData) -> int:
+def _report_resume(run: Run, data: ShardData, limit_batches: float) -> int:
     """Print where a run is resumed; return the number of rows of metrics.csv to keep.
+
+    Args:
+        run: the resumed run.
+        data: the run's data.
+        limit_batches: the trainer's `limit_train_batches`.
 
     Raises:
         IrodoriError: the checkpoint can't be read, has other data, or is beyond the run's end.
@@ -246,8 +254,9 @@ def _report_resume(run: Run, data: ShardData) -> int:
         ) from None
     data.load_state_dict(data_state)
     trainer = run.config.trainer
+    epochs = batches / data.plan(1, rank=0).limited(limit_batches)
     for key, limit, done in (
-        ("max_epochs", trainer.max_epochs, batches / data.plan(1, rank=0).batches),
+        ("max_epochs", trainer.max_epochs, epochs),
         ("max_steps", trainer.max_steps, step),
     ):
         if limit is not None and 0 <= limit < done:

@@ -12,9 +12,16 @@ from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS_CSV
 
+LONGER = 1.01
+"""Ratio of rows in memory to rows in the file above which the file is written again."""
+
 
 class MetricsCSV(Logger):
-    """Writes logged metrics as rows, every `flush_every` steps; columns by name, `step` last.
+    """Writes logged metrics as rows; columns by name, `step` last.
+
+    The file is replaced as a whole. A long file is only written once it has grown by 1 %, since
+    writing it with every row would take more time the longer the run is; it is complete with every
+    checkpoint.
 
     The first `keep` rows of an existing file are kept; a message is printed if there are fewer.
     Lightning's CSV logger would delete the file of a resumed run and rewrite it in place when a
@@ -24,11 +31,11 @@ class MetricsCSV(Logger):
     # Files of other callbacks are in the run folder itself.
     name = version = ""
 
-    def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
+    def __init__(self, folder: Path, keep: int = 0) -> None:
         super().__init__()
         self.path = folder / METRICS_CSV
-        self.flush_every = flush_every
         self.rows = read(self.path)[:keep] if keep else []
+        self._written = 0
         self._failed = False
         if missing := keep - len(self.rows):
             print(f"{self.path} lacks {missing} rows of previous steps", flush=True)
@@ -45,10 +52,13 @@ class MetricsCSV(Logger):
         """Add a row."""
         assert step is not None, "Lightning passes a step with each row"
         self.rows.append({**metrics, "step": step})
-        if (step + 1) % self.flush_every == 0:
-            self.save()
 
     def save(self) -> None:
+        """Write the file if that is due; Lightning calls this after every row."""
+        if len(self.rows) > self._written * LONGER:
+            self.write()
+
+    def write(self) -> None:
         """Write the file; if this fails, rows are kept for the next time."""
         names = sorted(set().union(*self.rows) - {"step"})
         text = io.StringIO(newline="")
@@ -58,7 +68,7 @@ class MetricsCSV(Logger):
         try:
             with replacing(self.path) as file:
                 file.write(text.getvalue().encode())
-            self._failed = False
+            self._written, self._failed = len(self.rows), False
         except OSError as error:
             if not self._failed:
                 print(f"{self.path} can't be written for now: {one_line(error)}", flush=True)
@@ -66,7 +76,7 @@ class MetricsCSV(Logger):
 
     def finalize(self, status: str) -> None:
         """Write the file at the end of training or validation."""
-        self.save()
+        self.write()
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -215,9 +215,10 @@ class Checkpoints(Callback):
         for watcher in self._watchers:
             watcher.look()
         self._agree()
-        # A finite loss can have non-finite gradients; all ranks have the same weights.
+        # A finite loss can have non-finite gradients; a rank may have only a part of the weights.
         weights = trainer.lightning_module.parameters()
-        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+        finite = torch.stack([weight.isfinite().all() for weight in weights]).all()
+        if agree(not finite)[0]:
             raise IrodoriError(
                 f"weights are not finite after step {trainer.global_step}: lower"
                 " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written"
@@ -226,7 +227,7 @@ class Checkpoints(Callback):
         before, self._saved = self._saved, position
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
-                logger.save()
+                logger.write()
                 self._rows = len(logger.rows)
         written = self._write(trainer, self.folder / LAST)
         if not written:
@@ -235,13 +236,10 @@ class Checkpoints(Callback):
         return written
 
     def _write(self, trainer: Trainer, path: Path) -> bool:
-        """Write a checkpoint or print an error; return success, the same on all ranks."""
+        """Write a checkpoint; return success, the same on all ranks."""
         files = trainer.strategy.checkpoint_io
         assert isinstance(files, AtomicCheckpointIO)
         trainer.save_checkpoint(path)
-        if files.error is not None:
-            kept = "the previous one is kept" if path.exists() else "there is none yet"
-            print(f"{path} can't be written: {files.error}; {kept}", flush=True)
         return not agree(files.error is not None)[0]
 
 

@@ -20,7 +20,7 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
     Raises:
         IrodoriError: a package is missing.
     """
-    metrics = MetricsCSV(run.folder, run.config.trainer.log_every_n_steps or 50, keep_rows)
+    metrics = MetricsCSV(run.folder, keep_rows)
     if not run.config.logger:
         return [metrics]
     logger: Any = instantiate(run.config.logger)
