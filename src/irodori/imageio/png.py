@@ -42,8 +42,8 @@ def decode(content: bytes) -> Decoded:
     if kinds.count(b"IHDR") != 1:
         raise IrodoriError("damaged: its header")
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
-    # Metadata may follow the pixels, where Pillow finds it only by decoding them. Damaged metadata, or
-    # a text beyond Pillow's limits, must not prevent reading the photo or its color profile.
+    # Metadata may follow the pixels, where Pillow finds it only by decoding them. Damaged metadata,
+    # or a text beyond Pillow's limits, must not prevent reading the photo or its color profile.
     info: dict[Any, Any] = {}
     for some in _DESCRIBING:
         try:
