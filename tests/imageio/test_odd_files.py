@@ -197,6 +197,15 @@ def test_metadata_of_jpeg_xl(damaged):
     assert photo.metadata.xmp == (None if damaged else made.CLAIMS)
 
 
+def test_a_jpeg_within_jpeg_xl_keeps_its_profile_and_orientation():
+    pixels = np.dstack([GRAY] * 3)
+    jpeg = saved(pixels, "JPEG", icc_profile=icc("rgb", 1.0), exif=made.turned_exif())
+    photo = read_photo(imagecodecs.jpegxl_encode_jpeg(jpeg))
+    np.testing.assert_array_equal(photo.pixels, read_photo(jpeg).pixels)
+    assert photo.format == "JXL"
+    assert b"a caption" in photo.metadata.exif
+
+
 def test_an_unusable_profile_and_damaged_metadata_are_told():
     for extra, word in (
         ({"icc_profile": b"nonsense"}, "profile"),

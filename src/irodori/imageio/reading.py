@@ -195,6 +195,11 @@ def _pixels(image: Any, kind: str, content: bytes, bits: int) -> Decoded:
 
 
 def _jpeg_xl(content: bytes) -> Decoded:
+    if any(kind == b"jbrd" for kind, _ in headers.boxes(content)):
+        with suppress(imagecodecs.JpegxlError):  # a part that the JPEG needs was taken out
+            # The JPEG that it was made from; of other files the decoder doesn't tell the profile.
+            file = io.BytesIO(imagecodecs.jpegxl_decode_jpeg(content, numthreads=1))
+            return _decoded(file, "JPEG", _header(file, "JPEG", None), None, None)
     values = imagecodecs.jpegxl_decode(content)
     notes = ["first picture of an animation"] if values.ndim == 4 else []
     values = values[0] if values.ndim == 4 else values
