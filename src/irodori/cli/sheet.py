@@ -28,7 +28,7 @@ def sheet(
 ) -> None:
     """Colorize each photo in each style, and write all results as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.imageio import WRITTEN
+    from irodori.imageio import FORMATS, WRITTEN
     from irodori.inference.job.inputs import find_photos
     from irodori.inference.settings import ColorizeSettings
     from irodori.utils.files import replacing
@@ -62,8 +62,14 @@ def sheet(
             )
         # Imported here, so that errors above are reported without importing torch.
         from irodori.inference.colorizer import Colorizer
-        from irodori.inference.style_sheet import read_small, style_sheet
+        from irodori.inference.style_sheet import read_small, size_of, style_sheet
 
+        size = size_of(len(rows), len(columns))
+        if max(size) > FORMATS[kind].side:
+            raise IrodoriError(
+                f"{output}: {kind} holds at most {FORMATS[kind].side} pixels a side, and the sheet"
+                f" has {size[0]} × {size[1]}: give a name that ends with .png"
+            )
         colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
         pictures = [read_small(paths, report_unread) for paths in (rows, columns)]
         if not all(pictures):

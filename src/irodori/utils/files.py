@@ -1,5 +1,6 @@
 """Writing files atomically."""
 
+import errno
 import hashlib
 import os
 import re
@@ -41,7 +42,8 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
 def remove_stale_files(targets: Iterable[Path]) -> None:
     """Remove unfinished files of `replacing` for these targets.
 
-    Files of this process and of ended processes are removed.
+    Files of this process and of ended processes are removed, also if a suffix was added to the
+    target's name.
     """
     names: dict[Path, set[str]] = defaultdict(set)
     for target in targets:
@@ -50,7 +52,7 @@ def remove_stale_files(targets: Iterable[Path]) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
             for path in folder.iterdir():
                 match = PART.fullmatch(path.name)
-                if match and match["name"] in expected:
+                if match and expected & {match["name"], Path(match["name"]).stem}:
                     process = int(match["process"])
                     if process == os.getpid() or not psutil.pid_exists(process):
                         path.unlink(missing_ok=True)
@@ -64,10 +66,16 @@ def _stem(name: str) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush the renaming to disk, if folders can be opened."""
-    with suppress(PermissionError):  # Windows
+    """Flush the renaming to disk, if folders can be opened and synced.
+
+    Windows can't open them, and some network shares can't sync them.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP):
+            raise
