@@ -8,6 +8,7 @@ from irodori.data.opening import open_index
 from irodori.data.samples import Samples
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressBar, waiting
 
 
 def prior_of_shards(pattern: str) -> AbPrior:
@@ -16,11 +17,13 @@ def prior_of_shards(pattern: str) -> AbPrior:
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
     """
-    index = open_index(pattern, None, None)
+    with waiting(f"opening {pattern}"):
+        index = open_index(pattern, None, None)
     data = Samples(index)
 
-    def pictures() -> Iterator[Tensor]:
+    def pictures(bar: ProgressBar) -> Iterator[Tensor]:
         for sample in range(len(index)):
+            bar.advance()
             try:
                 yield data.image(sample)
             except (RuntimeError, OSError) as error:
@@ -32,4 +35,5 @@ def prior_of_shards(pattern: str) -> AbPrior:
 
     names = sorted(shard.name for shard in index.shards)
     which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return AbPrior.of(pictures(), f"irodori shards prior, of {which}")
+    with ProgressBar("counting colors", len(index)) as bar:
+        return AbPrior.of(pictures(bar), f"irodori shards prior, of {which}")

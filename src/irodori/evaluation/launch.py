@@ -19,6 +19,7 @@ from irodori.runs.folder import create_run_folder, remove_if_empty
 from irodori.runs.run import Run
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
+from irodori.utils.progress import waiting
 from irodori.utils.run_files import METRICS
 
 FILES = "files.txt"
@@ -38,7 +39,8 @@ def evaluate(run: Run) -> None:
     prior = AbPrior.load(Path(config.ab_prior))
     # Imported as needed: pictures don't require Lightning.
     if config.checkpoint is not None and config.predictions is None and config.truth is None:
-        from irodori.evaluation.checkpoint import measure_checkpoint
+        with waiting("loading Lightning", log=True):
+            from irodori.evaluation.checkpoint import measure_checkpoint
 
         measured = measure_checkpoint(config, prior)
     elif config.checkpoint is None and config.predictions is not None and config.truth is not None:

@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
+from irodori.config.overrides import quoted
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.locks import LOCK
@@ -84,8 +83,7 @@ def resume_command(folder: Path) -> str:
     """Return the shell command that resumes the run in a folder."""
     text = str(folder)
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
-        # Quoted for Hydra, where a backslash only escapes quotes.
-        text = QuotedString(text, Quote.double).with_quotes()
+        text = quoted(text)
     return "irodori train " + shlex.quote(f"resume={text}")
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
 from irodori.training.callbacks.checkpoints import Checkpoints
-from irodori.training.callbacks.progress import ImagesBar
+from irodori.training.callbacks.progress import BatchPrinter, ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.validation_metrics import ValidationMetrics
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
@@ -36,6 +37,7 @@ from irodori.training.optimizers import needs_steps
 from irodori.training.stopping import StopSignal
 from irodori.training.training_colors import training_mean_ab, training_prior
 from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.progress import ProgressLines, Reporter, silent
 
 NOT_YET = (math.nan, math.nan)
 """Placeholder of the mean a* and b* until `ColorizationModule.complete_model` computes them."""
@@ -111,7 +113,7 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
         encoder,
         config.compile,
         lines,
-        lambda: training_mean_ab(data.train_samples),
+        partial(training_mean_ab, data.train_samples),
     )
 
 
@@ -125,8 +127,12 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
     for callback in configured:
         if isinstance(callback, Checkpoints):
             callback.stop = stop
-    if not config.trainer.enable_progress_bar or not CONSOLE.is_terminal:
+    report: Reporter = silent
+    if not config.trainer.enable_progress_bar:
         configured = [c for c in configured if not isinstance(c, ImagesBar)]
+    elif not CONSOLE.is_terminal:
+        configured = [BatchPrinter() if isinstance(c, ImagesBar) else c for c in configured]
+        report = ProgressLines()
     metrics = {name: instantiate(node) for name, node in config.metrics.items() if node}
 
     def update_folder(trainer: Trainer, _: Any) -> None:
@@ -140,7 +146,9 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
                 logger.start()
 
     return [
-        ValidationMetrics(data.classes, AbPrior.load(Path(config.ab_prior)), metrics),
+        ValidationMetrics(
+            data.classes, AbPrior.load(Path(config.ab_prior)), metrics, report=report
+        ),
         RandomStates(),
         TrainMeans(),
         ReadErrors(data.config.max_bad_share, plan.batches * plan.micro_batch),

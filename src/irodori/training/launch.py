@@ -1,6 +1,5 @@
 """Running a training, from a composed configuration to its run folder."""
 
-import errno
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,13 +31,11 @@ from irodori.training.module import ColorizationModule
 from irodori.training.quiet import quiet_lightning
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import DISK, IrodoriError, one_line
 from irodori.utils.files import replacing
 from irodori.utils.locks import lock
+from irodori.utils.progress import waiting
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
-
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""Disk errors that are reported as a user's errors."""
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
@@ -57,7 +54,8 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
     stop.first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with quiet_lightning(), ExitStack() as held:
         try:
-            hardware, data, module = prepare(run)
+            with waiting("preparing data and network", log=True):
+                hardware, data, module = prepare(run)
             # Under torchrun, Hydra has created a folder for each rank.
             if stop.first:
                 if not run.resumed:

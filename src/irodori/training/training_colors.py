@@ -9,6 +9,7 @@ from irodori.data.samples import Samples
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import waiting
 
 SAMPLES = 1000
 """Largest number of (evenly spaced) training photographs that are read."""
@@ -16,7 +17,8 @@ SAMPLES = 1000
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
     """Return the mean a* and b* (per photograph, then over training photographs)."""
-    a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
+    with waiting("averaging the colors of training photographs"):
+        a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
     return a, b
 
 

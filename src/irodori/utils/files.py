@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         _sync_folder(path.parent)
     except OSError as error:
         # Errors of failed writes don't contain the file name.
-        error.filename = error.filename or str(path)
+        if error.filename in (None, str(part)):
+            error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)

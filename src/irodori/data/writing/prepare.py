@@ -174,7 +174,7 @@ def _formats() -> tuple[str, ...]:
 def _unidentified(content: bytes) -> str:
     heic = content[4:8] == b"ftyp" and content[8:10] in (b"he", b"mi", b"ms")
     if heic and "HEIF" not in _formats():
-        return "HEIC, which needs an extra: pip install 'irodori[heif]'"
+        return "HEIC without the extra: pip install 'irodori[heif]'"
     return (
         "damaged: its header"
         if heic or content.startswith(_MAGIC)

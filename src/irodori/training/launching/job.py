@@ -8,9 +8,9 @@ from pathlib import Path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from irodori.config.overrides import quoted
 from irodori.training.settings import check_settings
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import CONFIG
@@ -129,8 +129,3 @@ def command(program: Sequence[str], job: Job) -> list[str]:
         f"hydra.run.dir={quoted(str(job.folder))}",
         *job.overrides,
     ]
-
-
-def quoted(text: str) -> str:
-    """Quote any text for Hydra's grammar."""
-    return QuotedString(text, Quote.double).with_quotes()

@@ -13,10 +13,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.config.overrides import quoted
 from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import CONSOLE
 from irodori.runs.folder import resume_command
-from irodori.training.launching.job import quoted
 from irodori.training.launching.record import SEARCH, Record, read_all, rows
 from irodori.training.stopping import REQUEUE
 from irodori.utils.run_files import CONFIG
