@@ -11,6 +11,7 @@ import torch
 from hypothesis import settings
 
 import tiny
+from irodori.utils import progress
 
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
@@ -47,6 +48,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_lines_about_waiting() -> Iterator[None]:
+    """On a busy machine anything may take as long as a line of progress needs to be due."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "EVERY", 3600.0)
+        yield
 
 
 @pytest.fixture(scope="session")

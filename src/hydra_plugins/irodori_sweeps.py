@@ -50,11 +50,14 @@ class SweepLauncher(Launcher):
         Raises:
             IrodoriError: a job can't be run as configured; no job was started.
         """
-        from irodori.training.launching.job import make_jobs, program
-        from irodori.training.launching.sweep import prepare, result, variables
+        from irodori.utils.progress import waiting
 
-        jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
-        self.runner.check(jobs)
+        with waiting(f"checking the settings of {len(job_overrides)} jobs", log=True):
+            from irodori.training.launching.job import make_jobs, program
+            from irodori.training.launching.sweep import prepare, result, variables
+
+            jobs = make_jobs(self.loader, self.config, job_overrides, initial_job_idx)
+            self.runner.check(jobs)
         if missing := prepare(jobs):
             self.runner.run(missing, program(self.config), variables(self.config))
         return [result(job) for job in jobs]

@@ -79,6 +79,16 @@ def test_a_sequence_has_one_scene(scans, checkpoint):
     assert np.array_equal(pixels("out/two.png"), expected)
 
 
+def test_a_sequence_of_pages(scans, checkpoint):
+    first, second = (Image.open(scans / name).convert("L") for name in ("one.jpg", "two.png"))
+    first.save("pages.tif", save_all=True, append_images=[second])
+    words = ("pages.tif", "--output", "x.png", "--page", 2)
+    assert colorize(*words, "--sequence", checkpoint=checkpoint).exit_code == 0
+    of_pages = pixels("x.png")
+    assert colorize(*words, "--overwrite", checkpoint=checkpoint).exit_code == 0
+    assert np.array_equal(of_pages, pixels("x.png"))  # it is all of the sequence
+
+
 def test_json(scans, checkpoint):
     (scans / "bad.jpg").write_bytes(b"no picture")
     done = colorize(scans, "--output", "out", "--json", checkpoint=checkpoint)

@@ -77,11 +77,26 @@ def test_the_next_command_fits_what_was_written(photos, output, tmp_path):
     flat.mkdir()
     for path in sorted((photos / tiny.CLASSES[1]).glob("*.png")):
         (flat / path.name).write_bytes(path.read_bytes())
-    done = shards("write", flat, tmp_path / 'a "b"', "--val-share", "0", "--jobs", "1")
+    strange = tmp_path / 'a "b" [1]{2,3}* ${c}'
+    done = shards("write", flat, strange, "--val-share", "0", "--jobs", "1")
     config = composed(next_overrides(done))
     assert config.alpha == 0
     assert config.data.val_seen
     assert len(ShardOpener(tmp_path).open(config.data.val)) == len(list(flat.iterdir()))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_command_comes_next_where_there_is_enough_to_train_on(count, photos, tmp_path):
+    source = tmp_path / "source" / "cat"
+    source.mkdir(parents=True)
+    for path in sorted(photos.glob("*/?.png"))[:count]:
+        (source / path.name).write_bytes(path.read_bytes())
+    done = shards("write", source.parent, tmp_path / "out", "--jobs", "1")
+    assert done.exit_code == 0
+    if count < 3:  # one, and where there are two, one of them validates
+        assert "next: " not in done.stdout
+    else:
+        assert composed(next_overrides(done)).data.batch_size == 2
 
 
 def test_verify(output, tmp_path):

@@ -64,6 +64,25 @@ def test_bad_photos_are_left_out(folders, checkpoint):
     assert Image.open("x.png").height == 3 * (CELL[1] + GAP) - GAP
 
 
+def test_a_thin_photo_is_a_line(folders, checkpoint):
+    Image.new("L", (5000, 1), 128).save("photos/thin.png")
+    done = sheet("photos", "--styles", "styles", "--output", "x.png", "--checkpoint", checkpoint)
+    assert done.exit_code == 0
+    middle = cell(Image.open("x.png"), 3, 1)[CELL[1] // 2 - 2 : CELL[1] // 2 + 2]
+    assert (middle != 255).any()
+
+
+def test_a_sheet_that_its_format_cannot_hold_is_refused_before_the_work(folders):
+    for number in range(90):
+        Path(f"photos/more{number}.png").hardlink_to("photos/0.png")
+    done = sheet(
+        "photos", "--styles", "styles", "--output", "x.webp", "--checkpoint", "photos/0.png"
+    )
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: x.webp: WEBP holds at most 16383 pixels a side")
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

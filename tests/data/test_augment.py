@@ -183,3 +183,10 @@ def test_tone_curves_are_their_formula():
         expected = black + (white - black) * luminance**gamma
         np.testing.assert_allclose(changed.numpy(), expected, atol=1e-6)
     assert torch.equal(Augmentation(8).on_luminance(luminance_B1HW, draws), luminance_B1HW)
+
+
+def test_a_rounding_error_below_black_has_a_tone():
+    # As `ColorSpace.encode` allows them.
+    luminance_B1HW = torch.full((4, 1, 8, 8), -9e-7)
+    changed_B1HW = Augmentation(8, tone=0.6).on_luminance(luminance_B1HW, random_draws(4))
+    assert ((changed_B1HW >= 0) & (changed_B1HW < 0.16)).all()

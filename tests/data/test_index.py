@@ -245,6 +245,29 @@ def test_an_index_file_that_cannot_be_used(shards, change, message):
     fails(message, read_index, folder)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda row: [row, row],
+        *(
+            lambda row, column=column: [row | {column: [[x, x] for x in row[column]]}]
+            for column in COLUMNS
+        ),
+        lambda row: [row | {"crc32": [[0, 0]] * row["samples"]}],
+        lambda row: [row | {"keys": [*range(row["samples"])]}],
+        lambda row: [row | {"name": "/a.tar"}],
+        lambda row: [row | {"name": "a.tar\0"}],
+    ],
+)
+def test_a_row_of_an_index_file_that_cannot_be_used(shards, rows):
+    folder = shards[0].parent
+    write_index(folder, [scan(shards[0])], list("pqrs"), {})
+    path = folder / "index.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"shards": rows(*stored["shards"])}))
+    fails("is damaged", read_index, folder)
+
+
 def test_an_index_file_in_another_layout_says_the_same(shards):
     folder = shards[0].parent
     write_index(folder, [scan(path) for path in shards], list("pqrs"), {"seed": 1})

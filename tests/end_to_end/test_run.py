@@ -296,6 +296,7 @@ def test_damaged_images_are_reported_and_left_out(tmp_path, capsys):
     assert metrics["rows"]["best"]["chroma_rmse"] == pytest.approx(np.mean(errors), abs=0.02)
     assert metrics["rows"]["gray"]["chroma_rmse"] == pytest.approx(np.mean(grays), abs=0.02)
     assert sum(scene["samples"] for scene in metrics["scenes"].values()) == len(good)
+    assert metrics["protocol"]["samples"] == len(good)
 
     on[-1] = "data.max_bad_share=0.1"
     line = refuse(tmp_path / "stopped", *on)

@@ -4,6 +4,7 @@ They are forked off one that has imported everything (see `forked`), but for tho
 starts itself.
 """
 
+import csv
 import json
 import resource
 import signal
@@ -255,6 +256,18 @@ def test_each_sample_once_on_another_number_of_ranks(data, tmp_path):
         *[(0, 2), (0, 2), (1, 2), (1, 2), (2, 4), (3, 4)],
         *[(4, 2), (4, 2), (5, 2), (5, 2)],
     ]
+
+
+@pytest.mark.long
+def test_an_epoch_that_only_lacks_its_validation_is_resumed_on_more_ranks(data, tmp_path):
+    hook = (at, MODULE, "validation_step", 2, signal_self, signal.SIGTERM)
+    run = start(tmp_path, data, "trainer.max_epochs=2", hook=hook)
+    assert run.end() == [75], run.output
+    run = resume(tmp_path, "trainer.devices=2", "allow_changes=true", ranks=2)
+    assert run.end() == [0, 0], run.output
+    rows = csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines())
+    epochs = [row["epoch"] for row in rows if row["train/loss_epoch"]]
+    assert epochs == ["0", "1"]
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import imagecodecs
 import numpy as np
@@ -133,3 +134,19 @@ def progressive_scans(count):
     content = saved(GRAY[..., None], "JPEG", progressive=True)
     last = content.rindex(b"\xff\xda")
     return content[:last] + content[last:-2] * count + content[-2:]
+
+
+def jpeg_xl_in_parts(pixels, count):
+    """A JPEG XL file whose codestream lies in several boxes, as some encoders write it."""
+
+    def box(kind, body):
+        return struct.pack(">L4s", len(body) + 8, kind) + body
+
+    content = imagecodecs.jpegxl_encode(pixels, usecontainer=False)
+    ends = [6 * number for number in range(count)] + [len(content)]
+    parts = (
+        box(b"jxlp", struct.pack(">L", number | (number + 1 == count) << 31) + content[start:end])
+        for number, (start, end) in enumerate(pairwise(ends))
+    )
+    signature = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    return signature + b"".join(parts)

@@ -4,6 +4,7 @@ import io
 import struct
 
 import numpy as np
+import odd_files as made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,6 +109,35 @@ def test_resolution(target):
     centimetres = saved(RGB, "TIFF", resolution_unit=3, resolution=118.11)
     assert read_photo(centimetres).metadata.dpi == pytest.approx((300, 300), abs=0.01)
     assert read_photo(saved(RGB, "PNG")).metadata == Metadata()
+
+
+@pytest.mark.parametrize("target", [*FORMS, "BMP"])
+def test_an_absurd_resolution_costs_no_photo(target):
+    content = saved(RGB, "PNG", dpi=(100_000_000, 100_000_000))
+    photo = read_photo(content)
+    assert photo.metadata.dpi is None
+    np.testing.assert_array_equal(read_photo(written(photo, "PNG")).pixels, photo.pixels)
+    written(photo, target)
+
+
+def test_of_a_packet_in_parts_the_second_is_named_and_no_more_asked_for():
+    packet = made.CLAIMS.replace(
+        b" photoshop:ColorMode",
+        b' xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="00FF"'
+        b" photoshop:ColorMode",
+    )
+    photo = read_photo(saved(RGB, "JPEG", xmp=packet))
+    assert ["extended XMP" in note for note in photo.notes] == [True]
+    assert b"HasExtendedXMP" not in written(photo, "JPEG")
+
+
+def test_lines_in_an_attribute_of_a_packet_stay_lines():
+    lines = b' photoshop:Instructions="one&#xA;two&#9;three &amp;#10; &quot;four&quot;"'
+    packet = made.CLAIMS.replace(b" photoshop:ColorMode", lines + b" photoshop:ColorMode")
+    result = read_photo(written(read_photo(saved(RGB, "JPEG", xmp=packet)), "JPEG"))
+    assert Packet(result.metadata.xmp).get("photoshop:Instructions") == (
+        'one\ntwo\tthree &#10; "four"'
+    )
 
 
 def test_what_jpeg_has_no_room_for_is_left_out():

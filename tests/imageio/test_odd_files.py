@@ -1,12 +1,15 @@
 """Files that others make: colorized as viewers show them, or refused by their header."""
 
+import os
+
 import imagecodecs
 import numpy as np
 import odd_files as made
 import pytest
 from odd_files import DEEP, GRAY, pages
-from photo_files import picture, saved, tiff
+from photo_files import icc, picture, saved, tiff
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from irodori.imageio import is_colored, probe, read_photo, reading
 from irodori.utils.errors import IrodoriError
@@ -46,6 +49,28 @@ def test_refused_by_its_header(content):
     for read in (probe, read_photo):
         with pytest.raises(IrodoriError):
             read(content)
+
+
+def test_a_video_behind_a_jpeg_is_none_of_its_scans():
+    content = saved(picture(), "JPEG")
+    video = np.random.default_rng(0).integers(0, 256, 1 << 24, np.uint8).tobytes()
+    assert video.count(b"\xff\xda") > 200
+    np.testing.assert_array_equal(read_photo(content + video).pixels, read_photo(content).pixels)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_a_jpeg_xl_in_parts_has_the_size_that_its_first_one_says(parts):
+    content = made.jpeg_xl_in_parts(GRAY, parts)
+    assert probe(content)[:2] == (64, 48)
+    assert read_photo(content).pixels.shape == (48, 64, 1)
+
+
+def test_no_file_beyond_the_limit_is_read_as_a_whole(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(saved(picture(), "JPEG"))
+    os.truncate(path, reading._MAX_BYTES + 1)  # takes no room on the disk
+    with pytest.raises(IrodoriError, match="2,400"):
+        probe(path)
 
 
 def test_a_limit_counts_decoded_bytes(monkeypatch):
@@ -172,6 +197,15 @@ def test_metadata_of_jpeg_xl(damaged):
     assert photo.metadata.xmp == (None if damaged else made.CLAIMS)
 
 
+def test_a_jpeg_within_jpeg_xl_keeps_its_profile_and_orientation():
+    pixels = np.dstack([GRAY] * 3)
+    jpeg = saved(pixels, "JPEG", icc_profile=icc("rgb", 1.0), exif=made.turned_exif())
+    photo = read_photo(imagecodecs.jpegxl_encode_jpeg(jpeg))
+    np.testing.assert_array_equal(photo.pixels, read_photo(jpeg).pixels)
+    assert photo.format == "JXL"
+    assert b"a caption" in photo.metadata.exif
+
+
 def test_an_unusable_profile_and_damaged_metadata_are_told():
     for extra, word in (
         ({"icc_profile": b"nonsense"}, "profile"),
@@ -180,6 +214,24 @@ def test_an_unusable_profile_and_damaged_metadata_are_told():
     ):
         photo = read_photo(saved(GRAY[..., None], "JPEG", **extra))
         assert [word in note for note in photo.notes] == [True]
+
+
+def test_a_text_beyond_pillows_limits_costs_neither_colors_nor_orientation():
+    exif = made.turned_exif()
+    long = PngInfo()
+    long.add_text("Comment", "long" * (1 << 19), zip=True)
+    photos = [
+        read_photo(saved(GRAY[..., None], "PNG", icc_profile=icc("gray", 1.0), exif=exif, **text))
+        for text in ({}, {"pnginfo": long})
+    ]
+    np.testing.assert_array_equal(photos[0].pixels, photos[1].pixels)
+    assert photos[1].notes == ("damaged metadata left out",)
+
+
+def test_a_palette_of_8_bits_in_a_tiff_is_no_darkness():
+    for palette in (np.arange(256), np.arange(256) * 257):
+        content = tiff(GRAY, photometric="palette", colormap=np.uint16([palette] * 3))
+        np.testing.assert_array_equal(read_photo(content).pixels, np.dstack([GRAY] * 3))
 
 
 def test_orientation_in_imagemagicks_pngs():

@@ -107,7 +107,7 @@ def test_imagemagicks_profiles(kind):
     assert metadata.texts == {}
 
 
-@pytest.mark.parametrize("name", ["photo.xmp", "photo.png.xmp"])
+@pytest.mark.parametrize("name", ["photo.xmp", "photo.png.xmp", "photo.XMP"])
 def test_a_sidecar_stands_for_the_photos_own_packet(name, tmp_path):
     path, sidecar = tmp_path / "photo.png", tmp_path / name
     path.write_bytes(written(read_photo(made.titled_png())))

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -247,6 +248,13 @@ def test_what_is_refused_says_why(tmp_path):
         read_photo(tmp_path / "missing.jpg")
     with pytest.raises(IrodoriError, match="Is a directory"):
         read_photo(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are POSIX's")
+def test_a_pipe_is_refused_since_it_can_be_read_once_only(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IrodoriError, match="standard input"):
+        read_photo(tmp_path / "pipe")
 
 
 def test_absurd_sizes_are_refused_by_the_header():

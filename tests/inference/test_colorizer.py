@@ -1,3 +1,4 @@
+import pickle
 from copy import deepcopy
 
 import numpy as np
@@ -46,6 +47,11 @@ def test_modes_are_colorized_as_their_rgb(colorizer, mode):
     assert (colored.mode, colored.size) == ("RGB", (40, 28))
     assert colored.tobytes() == colorizer(image.convert("RGB")).tobytes()
     assert image.tobytes() == before
+
+
+def test_a_copy_by_pickle_colorizes_alike(colorizer):
+    again = pickle.loads(pickle.dumps(colorizer))
+    assert again(photo()).tobytes() == colorizer(photo()).tobytes()
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, ">u2"])

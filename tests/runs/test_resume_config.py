@@ -147,6 +147,7 @@ def test_settings_of_torchs_schedules_stay(data, tmp_path):
     [
         lambda text: f"a: [\n{text}",
         lambda text: "- 1\n",
+        lambda text: "3\n",
         lambda text: text.encode("utf-16").decode("latin-1"),
         lambda text: "network: {a: " * 5000,
         # Ten to the power of 20 values.

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from irodori.runs import run as run_folder
 from irodori.runs.run import (
@@ -91,10 +92,11 @@ def test_only_an_empty_folder_is_removed(tmp_path):
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1))
+@example(r"${a}\${b}'s")
 def test_what_is_told_to_be_typed_means_that_folder(name):
     folder = Path("/runs") / name.replace("/", "-")
     *program, argument = shlex.split(resume_command(folder))
     assert program == ["irodori", "train"]
     (override,) = OverridesParser.create().parse_overrides([argument])
     assert override.key_or_group == "resume"
-    assert override.value() == str(folder)
+    assert OmegaConf.create({"resume": override.value()}).resume == str(folder)

@@ -147,11 +147,11 @@ def other(**changes):
     ("content", "reason"),
     [
         (lambda: 1.5, "expected a table"),
-        (lambda: {"mean": 0.4}, "0 of them"),
+        (lambda: {"mean": 0.4}, "found 0"),
         (lambda: other(mean=None), "identify the mean"),
         (lambda: other(mean=114.2), "not between 0 and 1"),
         (lambda: other(mean2=0.2), "identify the mean"),
-        (lambda: other(again=Colornet().content()["model"]), "2 of them"),
+        (lambda: other(again=Colornet().content()["model"]), "found 2"),
         (lambda: {"model": Obj("nn.gModule"), "mean": 0.4}, "no innode or"),
     ],
 )
@@ -218,7 +218,7 @@ def test_an_existing_checkpoint_is_kept(tmp_path, command):
     refused = command(source, "--output", output)
     assert refused.exit_code == 1
     assert output.read_bytes() == b"mine"
-    assert "exists already" in refused.stderr
+    assert "already exists" in refused.stderr
     assert command(source, "--output", output, "--overwrite").exit_code == 0
     load_model(output)
     source.write_bytes(dumps({"mean": 0.4}))

@@ -155,3 +155,18 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert logged(folder) == logged(tmp_path / "whole")
     best = [run / "pictures" / "best.png" for run in (folder, tmp_path / "whole")]
     assert best[0].read_bytes() == best[1].read_bytes()
+
+
+def test_lightnings_own_checkpoints_are_not_lost_in_silence(tmp_path, capsys):
+    """`ModelCheckpoint` writes one, asks nobody whether it is there, and removes another."""
+    files = AtomicCheckpointIO()
+    files.save_checkpoint({"step": 1}, tmp_path / "one.ckpt")
+    (tmp_path / "full").write_text("a file, where no folder can be made")
+    files.save_checkpoint({"step": 2}, tmp_path / "full" / "two.ckpt")
+    files.remove_checkpoint(tmp_path / "one.ckpt")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{tmp_path / 'full' / 'two.ckpt'} can't be written: ")
+    assert torch.load(tmp_path / "one.ckpt", weights_only=True) == {"step": 1}
+    files.save_checkpoint({"step": 3}, tmp_path / "three.ckpt")
+    files.remove_checkpoint(tmp_path / "one.ckpt")
+    assert not (tmp_path / "one.ckpt").exists()

@@ -3,7 +3,7 @@ import torch
 from omegaconf import OmegaConf
 
 from irodori.config import PROJECT
-from irodori.training.hardware import Hardware, choose_hardware
+from irodori.training.hardware import Hardware, choose_hardware, devices_per_node
 from irodori.utils.errors import IrodoriError
 
 DEFAULT = OmegaConf.load(PROJECT / "conf" / "trainer" / "default.yaml")
@@ -36,7 +36,7 @@ def machine(monkeypatch):
         ({"cpu": ["avx512_vnni", "amx_int8"]}, {}, ("cpu", "32-true")),
         ({"cpu": ["amx_bf16"]}, {"precision": "32-true"}, ("cpu", "32-true")),
         ({}, {"precision": "bf16-mixed"}, ("cpu", "bf16-mixed")),
-        ({"gpus": 1}, {"precision": 64}, ("gpu", "64")),
+        ({"gpus": 1}, {"precision": 32}, ("gpu", "32")),
         ({"gpus": 1}, {}, ("gpu", "bf16-mixed")),
         ({"gpus": 1, "capability": (7, 5)}, {}, ("gpu", "32-true")),
         ({"gpus": 1, "capability": (12, 0)}, {}, ("gpu", "bf16-mixed")),
@@ -63,6 +63,8 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({"gpus": 1}, {"devices": 2}, "accelerator=auto .*devices=2: this machine has 1 CUDA"),
         ({}, {"sync_batchnorm": True}, "trainer.sync_batchnorm=true works on GPUs only"),
         ({"gpus": 1}, {"sync_batchnorm": True, "accelerator": "cpu"}, "works on GPUs only"),
+        ({}, {"precision": "64-true"}, "precision=64-true .*: choose auto, 32-true, bf16-mixed"),
+        ({"gpus": 1}, {"precision": "bf16-true"}, "precision=bf16-true .*: choose auto"),
         ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
         ({}, {"num_nodes": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
     ],
@@ -72,6 +74,14 @@ def test_what_cannot_be_is_refused_in_one_line(machine, seen, settings, message)
     with pytest.raises(IrodoriError, match=message) as error:
         choose(**settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(2, 2), ("2", 2), ("1,", 1), ("0,1", 2), ([1], 1), ("auto", 4), (-1, 4)]
+)
+def test_devices_are_counted_as_lightning_does(machine, devices, count):
+    machine(gpus=4)
+    assert devices_per_node(OmegaConf.merge(DEFAULT, {"devices": devices})) == count
 
 
 def test_the_choice_is_printed_with_the_device(machine):

@@ -10,7 +10,7 @@ import tiny
 from irodori.color import Lab, Rgb, Yuv
 from irodori.model import Model, load_model
 from irodori.network import JointNetwork
-from irodori.network.decoders import SkipDecoder
+from irodori.network.decoders import QueryDecoder, SkipDecoder
 from irodori.network.timm_backbone import TimmBackbone
 from irodori.pretrained import imagenet
 from irodori.training.initialization import load_matching_weights
@@ -78,6 +78,16 @@ def test_what_means_something_else_is_new_and_said(tmp_path, changes, new_parts)
     for part in {name.rpartition(".")[0] for name in new_parts}:
         assert f"{part} (2)" in line.partition("· new: ")[2].partition("·")[0]
         assert f"{part} (2)" in line.partition("· left out: ")[2]
+
+
+@pytest.mark.parametrize("decoder", [SkipDecoder, QueryDecoder])
+def test_of_another_color_space_the_layer_is_new_that_predicts_colors(tmp_path, decoder):
+    # With queries, the layer that is called last isn't the last of the weights.
+    old, new = model(decoder=decoder), model(decoder=decoder, seed=2, space=Yuv)
+    load_into(new, save_checkpoint(old, tmp_path / "a.ckpt"))
+    output = {"colorization.output.weight", "colorization.output.bias"}
+    assert same(old, new) == set(old.network.state_dict()) - output
+    assert new.network.training
 
 
 def test_another_decoder_or_encoder_takes_what_is_left(tmp_path):

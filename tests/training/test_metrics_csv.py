@@ -1,11 +1,14 @@
 """metrics.csv: whole at any time, and continued where a checkpoint was written."""
 
 import csv
+from contextlib import contextmanager
 
 import pytest
 
 from irodori.training.loggers import MetricsCSV
+from irodori.utils import files
 from irodori.utils.errors import IrodoriError
+from irodori.utils.files import replacing
 from irodori.utils.run_files import METRICS_CSV
 
 
@@ -15,21 +18,37 @@ def written(folder):
 
 
 def logged(folder, rows, **options):
-    logger = MetricsCSV(folder, flush_every=1, **options)
+    logger = MetricsCSV(folder, **options)
     for step, row in rows:
         logger.log_metrics(row, step)
+        logger.save()  # as Lightning does
     return logger
 
 
-def test_the_file_is_written_every_so_many_steps(tmp_path):
-    logger = MetricsCSV(tmp_path, flush_every=3)
-    seen = []
-    for step in range(7):
-        logger.log_metrics({"loss": step / 2}, step)
-        seen.append(len(written(tmp_path)) if (tmp_path / METRICS_CSV).exists() else 0)
-    assert seen == [0, 0, 3, 3, 3, 6, 6]
+def test_a_long_file_is_not_written_with_every_row(tmp_path, monkeypatch):
+    sizes = []
+
+    @contextmanager
+    def noted(path):
+        with replacing(path) as file:
+            yield file
+            sizes.append(file.tell())
+
+    monkeypatch.setattr(files, "replacing", noted)
+    lengths = []
+    logger = MetricsCSV(tmp_path)
+    for step in range(3000):
+        logger.log_metrics({"loss": 0.5}, step)
+        logger.save()  # as Lightning does
+        if step < 100:
+            lengths.append(len(written(tmp_path)))
+    # A short one is always complete.
+    assert lengths == list(range(1, 101))
+    # All that was ever written is some hundred times the last file, and not 1,500 times.
+    assert sum(sizes) < 250 * sizes[-1]
+    assert 0.99 <= len(written(tmp_path)) / 3000 < 1
     logger.finalize("success")
-    assert [row["loss"] for row in written(tmp_path)] == [str(step / 2) for step in range(7)]
+    assert [row["step"] for row in written(tmp_path)] == [str(step) for step in range(3000)]
 
 
 def test_a_column_that_comes_later_is_empty_before(tmp_path):
@@ -61,7 +80,7 @@ def test_rows_that_are_missing_are_told_of(tmp_path, capsys):
 def test_a_file_of_another_kind_is_one_line(tmp_path):
     (tmp_path / METRICS_CSV).write_bytes(b"\xff\x00\xfe")
     with pytest.raises(IrodoriError, match=r"can't be read: .*; restore it, or remove it"):
-        MetricsCSV(tmp_path, flush_every=1, keep=2)
+        MetricsCSV(tmp_path, keep=2)
 
 
 def test_rows_that_cannot_be_written_are_told_of_once_and_written_later(tmp_path, capsys):
@@ -72,8 +91,9 @@ def test_rows_that_cannot_be_written_are_told_of_once_and_written_later(tmp_path
     assert line.startswith(f"{folder / METRICS_CSV} can't be written for now: ")
     folder.unlink()
     logger.log_metrics({"loss": 1.0}, 3)
+    logger.save()
     assert len(written(folder)) == 4
     folder.rename(tmp_path / "moved")
     folder.write_text("again")
-    logger.save()
+    logger.write()
     assert len(capsys.readouterr().out.splitlines()) == 1

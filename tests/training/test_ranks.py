@@ -78,6 +78,8 @@ def test_with_another_number_of_ranks_the_first_takes_over_all_sums():
         after = TrainMeans()
         after.load_state_dict(stored)
         after.on_train_start(SimpleNamespace(is_global_zero=first), MODULE)
+        # All ranks reduce the same names, also where no batch of the epoch is left.
+        assert list(after.sums) == ["loss"]
         summed(after, (4.0, 4))
         # Sums of 2 and 9 over 7 images came before.
         expected = (2.0 + 9.0 + 4.0) / 11 if first else 1.0

@@ -10,6 +10,7 @@ from irodori.training import launch
 from irodori.training.callbacks.checkpoints import Checkpoints
 from irodori.training.module import ColorizationModule
 from irodori.training.settings import MONITOR
+from irodori.utils.errors import IrodoriError
 
 
 def test_colors_are_kornias(data, tmp_path, monkeypatch):
@@ -68,6 +69,40 @@ def test_any_option_of_the_trainer_can_be_set(data, tmp_path, steps, option, bat
     result = tiny.run(tmp_path / "run", *data.on, *QUICK, option)
     assert steps.batches == batches == result["training"]["steps"]
     assert 0 < result["rows"]["last"]["chroma_rmse"] < 100
+
+
+@pytest.mark.slow
+def test_a_run_may_end_by_time_alone(data, tmp_path):
+    until = ["trainer.max_epochs=-1", "trainer.max_time='00:00:00:02'", "callbacks.pictures=null"]
+    assert tiny.run(tmp_path / "run", *data.on, *until)["training"]["steps"] > 0
+    with pytest.raises(IrodoriError, match=r"scheduler .* trainer\.max_time"):
+        tiny.run(tmp_path / "none", *data.on, *until, "scheduler=warmup_cosine")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_averages_of_weights_may_be_named_before_other_callbacks(data, tmp_path):
+    pictures = []
+    for order in ("default,ema", "ema,default"):
+        folder = tmp_path / order
+        settings = [f"callbacks=[{order}]", "callbacks.ema.decay=0.8", "optimizer.lr=1"]
+        tiny.run(folder, *data.on, *settings)
+        pictures.append((folder / "pictures/epoch-0001.png").read_bytes())
+        stored = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+        name = "network.fusion.mix.weight"
+        assert not torch.equal(stored["state_dict"][name], stored["current_model_state"][name])
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.slow
+def test_what_limits_leave_out_is_counted_nowhere(data, tmp_path):
+    limits = ["trainer.limit_train_batches=1", "trainer.limit_val_batches=2"]
+    run = tmp_path / "run"
+    result = tiny.run(run, *data.on, *limits, "trainer.max_epochs=3", "callbacks.pictures=null")
+    assert result["protocol"]["samples"] == 4
+    # Three epochs of one batch are done, which would be one epoch without the limit.
+    with pytest.raises(IrodoriError, match=r"trainer\.max_epochs=2: 3 are already done"):
+        tiny.resume(run, "trainer.max_epochs=2", "allow_changes=true")
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import importlib.util
 import io
 import json
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ import typer
 from irodori.cli.options import Checkpoint, Device, Saturation, StyleStrength, Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
-from irodori.utils.progress import ProgressBar
+from irodori.utils.progress import ProgressBar, waiting
 
 if TYPE_CHECKING:
     from irodori.inference.job.run import Outcome
@@ -191,7 +191,11 @@ def _colorize(plan: "Plan", options: "JobOptions", as_json: bool, verbose: bool)
         print(f"hints for {hinted:,} of {len(plan.tasks):,} photos", file=sys.stderr)
     with Report(len(plan.tasks), as_json) as report:
         if plan.tasks:
-            with closing(colorize_photos(plan, options, report.print)) as outcomes:
+            count = "1 photo" if len(plan.tasks) == 1 else f"{len(plan.tasks):,} photos"
+            # Elsewhere than on a terminal the results' own lines say how far it is.
+            alone = sys.stderr.isatty() and not report.visible
+            lines = waiting(f"colorizing {count}") if alone else nullcontext()
+            with lines, closing(colorize_photos(plan, options, report.print)) as outcomes:
                 for outcome in outcomes:
                     report.outcome(outcome)
     if report.failures:

@@ -8,7 +8,7 @@ import typer
 from irodori.cli.options import Trust
 from irodori.cli.reporting import report_errors
 from irodori.metrics.catalog import MAIN
-from irodori.utils.progress import ProgressLines
+from irodori.utils.progress import ProgressLines, waiting
 
 
 def compare(
@@ -33,12 +33,12 @@ def compare(
 ) -> None:
     """Compare runs photograph by photograph: a report with intervals, tests, plots, pictures."""
     report = ProgressLines()
-    report("looking for runs")
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.evaluation.comparison.compare import compare as compare_runs
-    from irodori.evaluation.comparison.comparison import show
-    from irodori.evaluation.comparison.report import make_report
-    from irodori.evaluation.document import write_report
+    with waiting("loading pandas and Matplotlib", log=True):
+        from irodori.evaluation.comparison.compare import compare as compare_runs
+        from irodori.evaluation.comparison.comparison import show
+        from irodori.evaluation.comparison.report import make_report
+        from irodori.evaluation.document import write_report
 
     with report_errors():
         comparison = compare_runs(folders, row, metric, report)

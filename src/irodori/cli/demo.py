@@ -1,6 +1,7 @@
 """`irodori demo`: a web page that colorizes photos."""
 
 import importlib.util
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from irodori.cli.options import Device, Trust, checkpoint_path
 from irodori.cli.reporting import report_errors
+from irodori.utils import progress
 from irodori.utils.errors import IrodoriError
 
 
@@ -51,9 +53,10 @@ def demo(
     trust: Trust = None,
 ) -> None:
     """Serve a web page that colorizes photos. No files are kept, no other host is contacted."""
-    with report_errors():
+    with report_errors(), ExitStack() as starting:
         if importlib.util.find_spec("gradio") is None:
             raise IrodoriError("the page needs gradio: pip install 'irodori[demo]'")
+        starting.enter_context(progress.waiting("starting the page"))
         # Imported here, so that `irodori --help` doesn't wait for them.
         from irodori.app.demo.server import serve
         from irodori.app.demo.service import Limits, Models
@@ -64,6 +67,7 @@ def demo(
         models = Models(checkpoint or [], device_of(device), trust or ())
 
         def ready(address: str) -> None:
+            starting.close()
             print(f"irodori demo at {address} (Ctrl-C ends it)", flush=True)
 
         serve(models, limits, host, port, ready)

@@ -7,6 +7,7 @@ import typer
 
 from irodori.cli.options import Checkpoint, Overwrite, Trust
 from irodori.cli.reporting import report_errors
+from irodori.utils.progress import waiting
 
 
 def export(
@@ -38,11 +39,11 @@ def export(
     trust: Trust = None,
 ) -> None:
     """Export a model as ONNX or torch.export, for images of any size, or as safetensors."""
-    # Imported here, so that `irodori --help` doesn't wait for torch.
-    from irodori.inference.colorizer import STARTER
-    from irodori.inference.export.write import export_model
+    with report_errors(), waiting(f"exporting {checkpoint or 'the bundled model'}"):
+        # Imported here, so that `irodori --help` doesn't wait for torch.
+        from irodori.inference.colorizer import STARTER
+        from irodori.inference.export.write import export_model
 
-    with report_errors():
         export_model(
             checkpoint or STARTER,
             form,

@@ -7,6 +7,7 @@ import typer
 
 from irodori.cli.options import Overwrite
 from irodori.cli.reporting import report_errors
+from irodori.utils.progress import waiting
 
 
 def import_weights(
@@ -15,10 +16,10 @@ def import_weights(
     overwrite: Overwrite = False,
 ) -> None:
     """Convert the weights published by the paper's authors to a checkpoint."""
-    # Imported here, so that `irodori --help` doesn't wait for torch.
-    from irodori.torch7 import colornet
+    with report_errors(), waiting(f"converting {file}"):
+        # Imported here, so that `irodori --help` doesn't wait for torch.
+        from irodori.torch7 import colornet
 
-    with report_errors():
         network = colornet.import_weights(file, output, overwrite).network
     parameters = sum(weight.numel() for weight in network.parameters())
     print(

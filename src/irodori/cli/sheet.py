@@ -9,6 +9,7 @@ import typer
 from irodori.cli.options import Checkpoint, Saturation, StyleStrength, Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import waiting
 
 MAX_PICTURES = 4096
 """Largest number of pictures in a sheet."""
@@ -28,7 +29,7 @@ def sheet(
 ) -> None:
     """Colorize each photo in each style, and write all results as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
-    from irodori.imageio import WRITTEN
+    from irodori.imageio import FORMATS, WRITTEN
     from irodori.inference.job.inputs import find_photos
     from irodori.inference.settings import ColorizeSettings
     from irodori.utils.files import replacing
@@ -60,15 +61,22 @@ def sheet(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of"
                 f" {MAX_PICTURES}"
             )
-        # Imported here, so that errors above are reported without importing torch.
-        from irodori.inference.colorizer import Colorizer
-        from irodori.inference.style_sheet import read_small, style_sheet
+        with waiting(f"colorizing {photos} in {len(columns)} styles"):
+            # Imported here, so that errors above are reported without importing torch.
+            from irodori.inference.colorizer import Colorizer
+            from irodori.inference.style_sheet import read_small, size_of, style_sheet
 
-        colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
-        pictures = [read_small(paths, report_unread) for paths in (rows, columns)]
-        if not all(pictures):
-            raise IrodoriError("no photo or no style image could be read")
-        picture = style_sheet(colorizer, *pictures)
+            size = size_of(len(rows), len(columns))
+            if max(size) > FORMATS[kind].side:
+                raise IrodoriError(
+                    f"{output}: {kind} holds at most {FORMATS[kind].side} pixels a side, and the"
+                    f" sheet has {size[0]} × {size[1]}: give a name that ends with .png"
+                )
+            colorizer = Colorizer.load(checkpoint, settings, trust=trust or ())
+            pictures = [read_small(paths, report_unread) for paths in (rows, columns)]
+            if not all(pictures):
+                raise IrodoriError("no photo or no style image could be read")
+            picture = style_sheet(colorizer, *pictures)
         with replacing(output) as file:
             picture.save(file, kind, quality=95)
     print(output)

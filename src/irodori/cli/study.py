@@ -9,6 +9,7 @@ import typer
 
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressLines, waiting
 
 app = typer.Typer(
     help="Have people judge whether colorized photographs look natural.", no_args_is_help=True
@@ -83,8 +84,9 @@ def serve(
                 " name another file for a new one"
             )
     with report_errors(f"`irodori study serve {database}` resumes the study"):
-        from irodori.app.naturalness.server import serve
-        from irodori.app.naturalness.store import Store
+        with waiting(f"opening {database}"):
+            from irodori.app.naturalness.server import serve
+            from irodori.app.naturalness.store import Store
 
         with closing(Store(database)) as store:
             for line in store.study.overview():
@@ -96,9 +98,9 @@ def serve(
 
 
 def _create(database: Path, truth: Path | None, results: list[str], given: dict[str, Any]) -> None:
-    from irodori.app.naturalness.building import build
-    from irodori.app.naturalness.study import Settings
-    from irodori.utils.progress import ProgressLines
+    with waiting(f"making {database}"):
+        from irodori.app.naturalness.building import build
+        from irodori.app.naturalness.study import Settings
 
     if truth is None:
         raise IrodoriError(
@@ -137,9 +139,10 @@ def results(
     """Report how often each method was judged natural, and whether methods differ."""
     with report_errors():
         # Imported here, so that `irodori --help` doesn't wait for them.
-        from irodori.app.naturalness.report import show, write_report
-        from irodori.app.naturalness.results import Criteria, evaluate
-        from irodori.app.naturalness.store import Store
+        with waiting(f"reading {database}"):
+            from irodori.app.naturalness.report import show, write_report
+            from irodori.app.naturalness.results import Criteria, evaluate
+            from irodori.app.naturalness.store import Store
 
         with closing(Store(database)) as store:
             study, (begun, answers) = store.study, store.read()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from hydra import errors as hydra_errors
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 from omegaconf import errors as omega_errors
 
@@ -71,9 +72,8 @@ def error_line(error: BaseException) -> str:
 
 def quoted(key: str, value: object) -> str:
     """Return an override with `value` as text, quoted for Hydra and the shell."""
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', str(value))
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return shlex.quote(f'{key}="{escaped}"')
+    text = QuotedString(str(value), Quote.double).with_quotes()
+    return shlex.quote(f"{key}={text}")
 
 
 def _joined(*messages: object) -> str:

@@ -145,7 +145,8 @@ class Augmentation(AugmentationBase):
             amount_B3 = draws_BD[:, 6:9].to(luminance_B1HW.device, non_blocking=True) * self.tone
             curve_B3 = amount_B3[..., None, None].split(1, 1)
             gamma_B1, black_B1, white_B1 = curve_B3
-            luminance_B1HW = luminance_B1HW ** (4**gamma_B1 / 2**self.tone)
+            # A rounding error below black would have no power.
+            luminance_B1HW = luminance_B1HW.clamp(min=0) ** (4**gamma_B1 / 2**self.tone)
             luminance_B1HW = torch.lerp(black_B1 / 4, 1 - white_B1 / 4, luminance_B1HW)
         if not self.age:
             return luminance_B1HW

@@ -202,6 +202,8 @@ def read_index_file(path: Path, locate: Callable[[str], Path | str]) -> Index:
             shards = tuple(stored["shards"])
             if not all(isinstance(shard, Shard) for shard in shards):
                 raise ValueError("a shard without samples")
+            if len({shard.path for shard in shards}) < len(shards):
+                raise ValueError("a shard that stands there twice")
             return Index(shards, tuple(map(str, stored["classes"])), dict(stored["made_by"]))
     except OSError as error:
         raise IrodoriError(f"cannot read the index {path}: {error.strerror}") from error
@@ -235,8 +237,8 @@ def _read_shard(row: Mapping[str, Any], locate: Callable[[str], Path | str]) -> 
         or not name.isprintable()
     ):
         raise ValueError(f"{name!r} is not a plain file name")
-    lengths = {len(keys), *map(len, columns.values()), len(keys if crc32 is None else crc32)}
-    if lengths != {row["samples"]}:
+    shapes = {(len(keys),), *(x.shape for x in (*columns.values(), crc32) if x is not None)}
+    if shapes != {(row["samples"],)}:
         raise ValueError(f"columns of unequal length for {name}")
     offsets, sizes = columns["offsets"], columns["sizes"]
     if len(keys) and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > num_bytes):

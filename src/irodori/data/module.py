@@ -195,9 +195,8 @@ class ShardData(ShardModule):
     @property
     def epoch_batches(self) -> int:
         """The number of micro-batches per epoch, within the trainer's `limit_train_batches`."""
-        batches = self.plan(*self.ranks()).batches
         limit = self.trainer.limit_train_batches if self.trainer else 1.0
-        return max(1, min(limit, batches) if isinstance(limit, int) else int(limit * batches))
+        return self.plan(*self.ranks()).limited(limit)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,6 +1,7 @@
 """Opening shards by patterns: find, check and (if not indexed) scan them."""
 
 import hashlib
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -255,7 +256,9 @@ class ShardOpener:
         """Raise IrodoriError for a shard that the index lists but the glob no longer matches."""
         if Path(pattern).expanduser() in named:
             return
-        for glob in map(glob_of, pieces(pattern.removeprefix("file://"))):
+        globs = map(glob_of, pieces(pattern.removeprefix("file://")))
+        # A path alone was found, and thousands of them would be compared with thousands of shards.
+        for glob in (glob for glob in globs if re.search(r"[*?]", glob)):
             for shard in listed:
                 if shard.path not in named and fnmatchcase(str(shard.path), glob):
                     _check_length(shard)

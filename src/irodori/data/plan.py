@@ -116,6 +116,11 @@ class TrainingPlan:
         """The number of micro-batches per epoch, the same on every rank."""
         return self.steps * self.accumulate
 
+    def limited(self, limit: float) -> int:
+        """Return the micro-batches of an epoch within the trainer's `limit_train_batches`."""
+        within = min(limit, self.batches) if isinstance(limit, int) else int(limit * self.batches)
+        return max(1, within)
+
     def readings(self, epoch: int, start: int = 0) -> Iterator[Reading]:
         """Yield this rank's micro-batches of the epoch, in order, from number `start` on."""
         order = self.order(epoch)

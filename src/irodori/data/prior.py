@@ -10,6 +10,7 @@ from irodori.data.samples import Samples
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import ProgressBar, waiting
 
 SAMPLES = 1000
 """Largest number of (evenly spaced) training photographs that are read."""
@@ -21,11 +22,13 @@ def prior_of_shards(pattern: str) -> AbPrior:
     Raises:
         IrodoriError: the shards can't be read, or a photograph can't be decoded.
     """
-    index = ShardOpener().open(pattern)
+    with waiting(f"opening {pattern}"):
+        index = ShardOpener().open(pattern)
     data = Samples(index)
 
-    def pictures() -> Iterator[Tensor]:
+    def pictures(bar: ProgressBar) -> Iterator[Tensor]:
         for sample in range(len(index)):
+            bar.advance()
             try:
                 yield data.image(sample)
             except (RuntimeError, OSError) as error:
@@ -37,12 +40,14 @@ def prior_of_shards(pattern: str) -> AbPrior:
 
     names = sorted(shard.name for shard in index.shards)
     which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return AbPrior.of(pictures(), f"irodori shards prior, of {which}")
+    with ProgressBar("counting colors", len(index)) as bar:
+        return AbPrior.of(pictures(bar), f"irodori shards prior, of {which}")
 
 
 def training_mean_ab(data: Samples) -> tuple[float, float]:
     """Return the mean a* and b* (per photograph, then over training photographs)."""
-    a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
+    with waiting("averaging the colors of training photographs"):
+        a, b = torch.stack([mean_ab(picture) for picture in _pictures(data)]).mean(0).tolist()
     return a, b
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import LambdaCallback
+from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -38,21 +37,10 @@ from irodori.training.hardware import choose_hardware
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import end_child_ranks
 from irodori.utils.errors import IrodoriError
-from irodori.utils.progress import ProgressLines
+from irodori.utils.progress import ProgressLines, waiting
 from irodori.utils.run_files import CONFIG, checkpoint_file
 
 TRAINER = CONF / "trainer" / "default.yaml"
-
-
-def batch_progress() -> Callback:
-    """Return a callback that reports the number of evaluated batches."""
-    report = ProgressLines()
-
-    def count(trainer: Trainer, module: Any, outputs: Any, batch: Any, number: int) -> None:
-        if trainer.is_global_zero:
-            report("measuring batches of photographs", number, int(trainer.num_val_batches[0]))
-
-    return LambdaCallback(on_validation_batch_end=count)
 
 
 @quiet_lightning()
@@ -69,16 +57,19 @@ def measure_checkpoint(
     """
     assert config.checkpoint is not None
     path = STARTER if config.checkpoint == "starter" else checkpoint_file(Path(config.checkpoint))
-    model = load_model(path, config.trust)
-    run = run_of(path, config.trust)
-    settings = trainer_node(config, run)
-    hardware = choose_hardware(settings)
-    model.network.to(memory_format=torch.channels_last)
-    data = shards(config, run, model)
+    with waiting(f"reading {path} and the photographs", log=True):
+        model = load_model(path, config.trust)
+        run = run_of(path, config.trust)
+        settings = trainer_node(config, run)
+        hardware = choose_hardware(settings)
+        model.network.to(memory_format=torch.channels_last)
+        data = shards(config, run, model)
     module = ColorizationModule(model)
-    measured = ValidationMetrics(model.classes, prior, config.metrics, config.perceptual)
+    measured = ValidationMetrics(
+        model.classes, prior, config.metrics, config.perceptual, ProgressLines()
+    )
     errors = ReadErrors(config.data.max_bad_share, epoch_images=len(data.val_index))
-    trainer = build_trainer(settings, hardware, [errors, measured, batch_progress()], Path.cwd())
+    trainer = build_trainer(settings, hardware, [errors, measured], Path.cwd())
     failed = True
     try:
         trainer.validate(module, data, verbose=False)
@@ -86,7 +77,9 @@ def measure_checkpoint(
     finally:
         end_workers()
         end_child_ranks(trainer, failed)
-    protocol = {**protocol_of(data, config.protocol, model, prior), "checkpoint": str(path)}
+    samples = sum(record["row"] == "model" for record in measured.result.records)
+    protocol = protocol_of(data, config.protocol, model, prior, samples)
+    protocol["checkpoint"] = str(path)
     return measured.result, protocol, shown(measured.result, data, model, trainer)
 
 

@@ -17,6 +17,7 @@ from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, 
 from irodori.runs.run import Run, create_run_folder, remove_if_empty
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing, write_json
+from irodori.utils.progress import waiting
 from irodori.utils.run_files import METRICS
 
 
@@ -33,7 +34,8 @@ def evaluate(run: Run) -> None:
     prior = AbPrior.load(Path(config.ab_prior))
     # Imported as needed: pictures don't require Lightning.
     if config.checkpoint is not None and config.predictions is None and config.truth is None:
-        from irodori.evaluation.checkpoint import measure_checkpoint
+        with waiting("loading Lightning", log=True):
+            from irodori.evaluation.checkpoint import measure_checkpoint
 
         measured = measure_checkpoint(config, prior)
     elif config.checkpoint is None and config.predictions is not None and config.truth is not None:

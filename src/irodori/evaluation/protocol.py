@@ -19,13 +19,17 @@ OWN_SIZE = Protocol("own_size")
 
 
 def protocol_of(
-    data: ShardModule, protocol: Protocol, model: Model, prior: AbPrior
+    data: ShardModule, protocol: Protocol, model: Model, prior: AbPrior, samples: int
 ) -> dict[str, Any]:
-    """Return the protocol of a checkpoint's evaluation on shards."""
+    """Return the protocol of a checkpoint's evaluation on shards.
+
+    `samples` is the number of photographs that were measured: not damaged ones, and with
+    `trainer.limit_val_batches` not all.
+    """
     described = {
         "name": protocol.name,
         "photographs": describe_photographs(protocol, data.config.val_size),
-        "samples": len(data.val_index),
+        "samples": samples,
         "shards": [shard.name for shard in data.val_index.shards],
         "mean_color": {"ab": list(model.mean_ab), "of": "the training photographs"},
         "ab_prior": prior.identity,

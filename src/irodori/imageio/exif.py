@@ -29,6 +29,8 @@ _NUMBERS |= {10: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8
 _RATIONALS = (RATIONAL, 10)
 _SIZES = {kind: np.dtype(name).itemsize for kind, name in _NUMBERS.items()}
 _SIZES |= dict.fromkeys(_RATIONALS, 8)
+MAX_DPI = 1e6
+"""Upper bound of dots per inch; larger values are treated as damaged."""
 _LARGEST = 1 << 24  # largest value in bytes; larger ones are layers of image editors
 _MAX_BYTES = 1 << 26  # bytes of all values; overlapping ones could claim terabytes
 
@@ -97,7 +99,7 @@ class Directory:
         """Return the horizontal and vertical resolution in dots per inch."""
         x, y = (next(iter(self.numbers(tag)), 0.0) for tag in (Tag.XResolution, Tag.YResolution))
         unit = {2: 1.0, 3: 2.54}.get(self.number(Tag.ResolutionUnit, 2))
-        return (x * unit, y * unit) if unit and 0 < x < 1e6 and 0 < y < 1e6 else None
+        return (x * unit, y * unit) if unit and 0 < x < MAX_DPI and 0 < y < MAX_DPI else None
 
 
 def read_directories(file: BinaryIO, limit: int = 1) -> list[Directory]:

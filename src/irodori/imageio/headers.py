@@ -1,7 +1,9 @@
 """Reading size and bit depth from file headers."""
 
+import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from irodori.utils.errors import IrodoriError
@@ -10,6 +12,9 @@ MAX_PIXELS = 300_000_000
 """Largest number of pixels decoded as a whole, since headers can claim any size."""
 TRUNCATED = "truncated: its end is missing"
 _MAX_SCANS = 100  # a progressive JPEG has about ten; each takes a pass over all pixels
+# A scan's marker with its length and number of components. A video may follow the picture and
+# contains the two bytes of the marker by chance.
+_SCAN = re.compile(rb"\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers of frames
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}  # by color type; palettes may have alpha
 _JXL_RATIOS = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -67,9 +72,8 @@ def jpeg(content: bytes) -> Header:
         if marker == 0xDA and frame is not None:  # scan data contains no markers
             if content.find(b"\xff\xd9", place) < 0:
                 break
-            scans = content.count(b"\xff\xda", place)
-            if scans > _MAX_SCANS:
-                raise IrodoriError(f"damaged: {scans} scans")
+            if any(islice(_SCAN.finditer(content, place), _MAX_SCANS, None)):
+                raise IrodoriError(f"damaged: more than {_MAX_SCANS} scans")
             return frame
         place += 2 + size if marker != 0xFF else 1
     raise IrodoriError(TRUNCATED)
@@ -94,8 +98,9 @@ def jpeg2000(content: bytes) -> Header:
 def jpeg_xl(content: bytes) -> Header:
     """Return the size of a JPEG XL file, assuming 16 bits."""
     if not content.startswith(b"\xff\x0a"):
-        parts = {kind: body for kind, body in boxes(content) if kind in (b"jxlc", b"jxlp")}
-        content = parts.get(b"jxlc") or parts.get(b"jxlp", b"")[4:]
+        heads = {b"jxlc": 0, b"jxlp": 4}  # bytes before each part of the codestream
+        parts = ((body, heads[kind]) for kind, body in boxes(content) if kind in heads)
+        content = b"".join(body[head : head + 32] for body, head in parts)
     bits = int.from_bytes(content[2:18], "little")
 
     def take(count: int) -> int:

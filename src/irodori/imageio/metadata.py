@@ -43,8 +43,9 @@ def from_pillow(info: Mapping[Any, Any]) -> Metadata:
     comment = info.get("comment")
     if comment:
         texts["Comment"] = _decoded(comment) if isinstance(comment, bytes) else str(comment)
-    dpi = info.get("dpi")
-    dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    dpi = info.get("dpi") or (0, 0)
+    sound = 0 < min(dpi) <= max(dpi) < exif.MAX_DPI
+    dpi = (float(dpi[0]), float(dpi[1])) if sound else None
     directory = exif.parse(block)
     return Metadata(
         block or None,
@@ -86,6 +87,8 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
         if len(metadata.xmp or b"") > _MAX_XMP:
             raise ValueError("too large")
         turned = xmp.orientation(metadata.xmp)
+        if b"HasExtendedXMP" in (metadata.xmp or b""):
+            notes.append("extended XMP (depth, long histories) left out")
     except ValueError:
         notes.append("damaged XMP left out")
         metadata = replace(metadata, xmp=None)
@@ -96,8 +99,12 @@ def checked(metadata: Metadata, notes: list[str]) -> tuple[Metadata, int]:
 
 
 def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
-    """Return the metadata with the XMP of a sidecar file (`a.jpg.xmp` or `a.xmp`), if any."""
-    for path in (photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")):
+    """Return the metadata with the XMP of a sidecar file (`a.jpg.xmp` or `a.xmp`), if any.
+
+    The suffix may also be in capitals.
+    """
+    names = (photo.name + ".xmp", photo.stem + ".xmp", photo.name + ".XMP", photo.stem + ".XMP")
+    for path in map(photo.with_name, names):
         if os.path.isfile(path):  # noqa: PTH113  (Path's own raises for long names)
             try:
                 packet = path.read_bytes()

@@ -24,7 +24,11 @@ LEVEL = 1
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTH, _COLOR, _AFTER_HEADER = 24, 25, 33
 _CRITICAL = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_PIXELS = (b"IDAT", b"fdAT", b"fcTL", b"acTL", b"IEND")
+_DESCRIBING = (
+    (b"iCCP", b"sRGB", b"gAMA", b"cHRM"),
+    (b"eXIf", b"pHYs"),
+    (b"tEXt", b"zTXt", b"iTXt"),
+)
 
 
 def decode(content: bytes) -> Decoded:
@@ -38,13 +42,14 @@ def decode(content: bytes) -> Decoded:
     if kinds.count(b"IHDR") != 1:
         raise IrodoriError("damaged: its header")
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
-    # Metadata may follow the pixels, where Pillow finds it only by decoding them, and damaged
-    # metadata must not prevent reading the photo.
+    # Metadata may follow the pixels, where Pillow finds it only by decoding them. Damaged metadata,
+    # or a text beyond Pillow's limits, must not prevent reading the photo or its color profile.
     info: dict[Any, Any] = {}
-    try:
-        info = _info([chunk for kind, chunk in chunks if kind not in _PIXELS])
-    except Exception:  # Pillow raises many exceptions
-        notes.append("damaged metadata left out")
+    for some in _DESCRIBING:
+        try:
+            info |= _info(content, [chunk for kind, chunk in chunks if kind in some])
+        except Exception:  # Pillow raises many exceptions
+            notes.append("damaged metadata left out")
     space = "rgb" if content[_COLOR] & 2 else "gray"
     profile = info.get("icc_profile")
     if profile is None and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
@@ -86,9 +91,9 @@ def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:
     file.write(memoryview(content)[_AFTER_HEADER:])
 
 
-def _info(chunks: list[bytes]) -> dict[Any, Any]:
-    """Return Pillow's `info` for the given chunks, placed before the pixels."""
-    file = io.BytesIO(b"".join([_SIGNATURE, *chunks]))
+def _info(content: bytes, chunks: list[bytes]) -> dict[Any, Any]:
+    """Return Pillow's `info` for the header of a PNG and the given chunks."""
+    file = io.BytesIO(b"".join([content[:_AFTER_HEADER], *chunks]))
     file.seek(0, io.SEEK_END)
     putchunk(file, b"IDAT")
     file.seek(0)

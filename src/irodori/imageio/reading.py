@@ -92,6 +92,8 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
     """Yield a file and its kind; errors in the block become one line that names the file."""
     where = f"{source}: " if isinstance(source, Path) else ""
     try:
+        if isinstance(source, Path) and source.is_fifo():  # can be read only once
+            raise IrodoriError("a named pipe: use - and send the photo to standard input")
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
             head = file.read(32)
             file.seek(0)
@@ -113,6 +115,10 @@ def _opened(source: Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
 
 def _header(file: BinaryIO, kind: str, page: int | None, large: bool = False) -> Header:
     """Return a file's header, and rewind the file."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > _MAX_BYTES and kind != "TIFF":  # all others are read into memory
+        raise IrodoriError(f"{size / 1e6:,.0f} MB; at most {_MAX_BYTES / 1e6:,.0f} are read")
     if kind == "TIFF":
         header = Page(file, page).header
     elif kind == "PNG":
@@ -189,6 +195,11 @@ def _pixels(image: Any, kind: str, content: bytes, bits: int) -> Decoded:
 
 
 def _jpeg_xl(content: bytes) -> Decoded:
+    if any(kind == b"jbrd" for kind, _ in headers.boxes(content)):
+        with suppress(imagecodecs.JpegxlError):  # a part that the JPEG needs was taken out
+            # The JPEG that it was made from; of other files the decoder doesn't tell the profile.
+            file = io.BytesIO(imagecodecs.jpegxl_decode_jpeg(content, numthreads=1))
+            return _decoded(file, "JPEG", _header(file, "JPEG", None), None, None)
     values = imagecodecs.jpegxl_decode(content)
     notes = ["first picture of an animation"] if values.ndim == 4 else []
     values = values[0] if values.ndim == 4 else values

@@ -152,7 +152,9 @@ class Page:
 
         def levels(values: np.ndarray) -> np.ndarray:
             if photometric == 3:
-                table = np.array(directory.numbers(Tag.ColorMap)).reshape(3, -1).T // 256
+                table = np.array(directory.numbers(Tag.ColorMap)).reshape(3, -1).T
+                # Some programs write 8 bits where 16 are asked for, and viewers know it.
+                table = table // 256 if table.max(initial=0) > 255 else table
                 values = table.astype(np.uint8)[values.astype(int)]
             values = np.atleast_3d(values)
             if values.ndim != 3 or values.shape[2] < inks:

@@ -30,8 +30,15 @@ _DECLARED = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.it
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {_DECLARED}/></x:xmpmeta>'
 _START = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 
-# Gain maps, motion photos and depth maps, which follow the picture and aren't copied.
+# Whitespace that XML attributes keep only as references, and the code points that replace it until
+# the packet is serialized.
+_MARKED = {ord(blank): 0xFDD0 + ord(blank) for blank in "\t\n\r"}
+_REFERENCES = {mark: f"&#{blank};" for blank, mark in _MARKED.items()}
+
+# Gain maps, motion photos and depth maps, which follow the picture and aren't copied, and the
+# reference to extended XMP, which isn't either.
 _GONE = {
+    "http://ns.adobe.com/xmp/note/",
     "http://ns.adobe.com/hdr-gain-map/1.0/",
     "http://ns.apple.com/HDRGainMap/1.0/",
     *(f"http://ns.google.com/photos/1.0/{what}/" for what in ("camera", "container", "depthmap")),
@@ -103,7 +110,13 @@ class Packet:
 
     def to_bytes(self) -> bytes:
         """Return the serialized packet."""
-        return f'{_START}{self.root.toxml()}<?xpacket end="w"?>'.encode()
+        # Before Python 3.13, minidom writes line breaks as they are, and readers replace them by
+        # spaces.
+        for element in (self.root, *self.root.getElementsByTagName("*")):
+            for attribute in element.attributes.values():
+                attribute.value = attribute.value.translate(_MARKED)
+        text = self.root.toxml().translate(_REFERENCES)
+        return f'{_START}{text}<?xpacket end="w"?>'.encode()
 
     @staticmethod
     def _parsed(name: str, inside: str, attributes: str = "") -> Any:

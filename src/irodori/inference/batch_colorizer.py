@@ -65,7 +65,7 @@ class BatchColorizer:
         if options.style is not None:
             self.style_1G = self._global_features(options.style, sharing=1)
         if options.sequence:
-            steady_1G = self._steady(photos, jobs)
+            steady_1G = self._steady(photos, jobs, options.page)
             strength = options.settings.style_strength
             if self.style_1G is not None:
                 steady_1G = torch.lerp(steady_1G, self.style_1G, strength)
@@ -78,10 +78,10 @@ class BatchColorizer:
         with self._lock:
             return self.colorizer.color(pixels_HWC, self.style_1G, hints=hints)
 
-    def _global_features(self, path: Path, sharing: int) -> Tensor:
+    def _global_features(self, path: Path, sharing: int, page: int | None = None) -> Tensor:
         torch.set_num_threads(max(1, self.threads // sharing))
         try:
-            pixels_HWC = read_photo(path, large=True).pixels
+            pixels_HWC = read_photo(path, page=page, large=True).pixels
             with self._lock:
                 return self.colorizer.global_features([pixels_HWC])
         except Exception as error:
@@ -89,13 +89,13 @@ class BatchColorizer:
                 raise IrodoriError(f"{path}: not enough memory: scale it down") from None
             raise
 
-    def _steady(self, paths: Sequence[Path], jobs: int) -> Tensor:
+    def _steady(self, paths: Sequence[Path], jobs: int, page: int | None) -> Tensor:
         """Return the mean global features of evenly spaced, readable photos of a sequence."""
         count = min(len(paths), STEADY)
         chosen = [paths[number * len(paths) // count] for number in range(count)]
         seen: list[Tensor] = []
         with ThreadPoolExecutor(jobs) as threads:
-            futures = [threads.submit(self._global_features, path, jobs) for path in chosen]
+            futures = [threads.submit(self._global_features, path, jobs, page) for path in chosen]
             for future in futures:
                 try:
                     seen.append(future.result())

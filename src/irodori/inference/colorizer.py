@@ -60,7 +60,7 @@ class Colorizer:
     ) -> None:
         self.model = model
         self.space = FusedLab() if type(model.space) is Lab else model.space
-        self.report = report or (lambda line: print(line, file=sys.stderr))
+        self.report = report or _to_stderr
         self.settings = settings or ColorizeSettings()
         self.device = torch.device(device)
         self.network = faster(model.network.to(self.device), precision)
@@ -130,7 +130,8 @@ class Colorizer:
         """Colorize an image from its luminance; returns an RGB image of the same size.
 
         Args:
-            image: photo in any mode that Pillow converts to RGB; transparency is dropped.
+            image: photo in any mode that Pillow converts to RGB; transparency is dropped, and EXIF
+                orientation isn't applied (see `PIL.ImageOps.exif_transpose`).
             style: image of any size, whose global features replace the photo's.
             hints: known colors at positions of the photo.
 
@@ -247,6 +248,11 @@ def seen_size(height: int, width: int, work_size: int) -> tuple[int, int]:
         longest = max_area // min(height, width)
         height, width = min(height, longest), min(width, longest)
     return height, width
+
+
+def _to_stderr(line: str) -> None:
+    """Print a line; defined in the module, so that a colorizer can be pickled."""
+    print(line, file=sys.stderr)
 
 
 def provenance_of(

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import matplotlib
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -61,7 +61,8 @@ def _put(
     canvas: Image.Image, picture: Picture, corner: tuple[int, int], box: tuple[int, int]
 ) -> None:
     image = functional.to_pil_image(picture.cpu()) if isinstance(picture, Tensor) else picture
-    small = ImageOps.contain(image, box)
+    scale = min(box[0] / image.width, box[1] / image.height)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     margin = ((box[0] - small.width) // 2, (box[1] - small.height) // 2)
     canvas.paste(small, (corner[0] + margin[0], corner[1] + margin[1]))
 

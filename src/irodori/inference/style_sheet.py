@@ -9,7 +9,7 @@ from PIL import Image
 from irodori.data.images import from_pil
 from irodori.imageio import pixels_to_pil, read_photo
 from irodori.inference.colorizer import Colorizer
-from irodori.inference.contact_sheet import Picture, contact_sheet, gray_of
+from irodori.inference.contact_sheet import GAP, Picture, contact_sheet, gray_of
 from irodori.utils.errors import IrodoriError
 
 CELL = (256, 192)
@@ -34,6 +34,11 @@ def read_small(paths: Sequence[Path], report: Callable[[str], None]) -> list[Ima
         image.thumbnail((SIDE, SIDE))
         photos.append(image.convert("RGB"))
     return photos
+
+
+def size_of(photos: int, styles: int) -> tuple[int, int]:
+    """Return width and height in pixels of the sheet of as many photos and styles."""
+    return (styles + 1) * (CELL[0] + GAP) - GAP, (photos + 1) * (CELL[1] + GAP) - GAP
 
 
 def style_sheet(

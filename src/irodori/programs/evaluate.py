@@ -1,6 +1,5 @@
 """Evaluation of a checkpoint, or of any method's pictures."""
 
-import os
 from pathlib import Path
 
 import hydra
@@ -14,6 +13,7 @@ from irodori.evaluation.settings import EvaluateSettings
 from irodori.runs.program import report_errors, run_program
 from irodori.runs.run import Run, removed_if_empty
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import waiting
 
 
 @hydra.main(config_path=str(CONF / "evaluate"), config_name="evaluate", version_base="1.3")
@@ -25,11 +25,9 @@ def main(config: DictConfig) -> None:
     with removed_if_empty(folder), report_errors():
         if settings.mode == RunMode.MULTIRUN:
             raise IrodoriError("evaluate.py doesn't support sweeps: leave out -m")
-        check(config, EvaluateSettings)
-        if (given := config.checkpoint or config.predictions) and "LOCAL_RANK" not in os.environ:
-            print(f"evaluating {given} …", flush=True)
-        # Imported here, so that errors in the configuration are reported at once.
-        from irodori.evaluation.launch import evaluate
+        with waiting("loading PyTorch", log=True):
+            check(config, EvaluateSettings)
+            from irodori.evaluation.launch import evaluate
 
         evaluate(Run(config, folder, named=named))
 

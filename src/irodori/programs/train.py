@@ -15,6 +15,7 @@ from irodori.runs.run import Run, removed_if_empty
 from irodori.training.settings import check_settings
 from irodori.training.stopping import StopSignal
 from irodori.utils.errors import IrodoriError
+from irodori.utils.progress import waiting
 
 
 @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -24,10 +25,11 @@ def main(config: DictConfig) -> None:
     settings = HydraConfig.get()
     # Caught here, since Hydra adds lines to exceptions of jobs.
     with removed_if_empty(Path(settings.runtime.output_dir)), report_errors(), stop.handled():
-        run = requested_run(config, settings)
-        check_settings(run.config)
-        # Imported here, so that errors in the configuration are reported at once.
-        from irodori.training.launch import train
+        with waiting("loading PyTorch", log=True):
+            run = requested_run(config, settings)
+            # This imports the classes that the configuration names, Lightning's trainer among them.
+            check_settings(run.config)
+            from irodori.training.launch import train
 
         train(run, stop)
 

@@ -85,7 +85,15 @@ def stored_config(folder: Path) -> DictConfig:
     path = folder / CONFIG
     try:
         config = OmegaConf.create(without_aliases(path.read_text(encoding="utf-8")))
-    except (OSError, OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
+    # OmegaConf asserts that a text is no single value.
+    except (
+        OSError,
+        OmegaConfBaseException,
+        YAMLError,
+        ValueError,
+        RecursionError,
+        AssertionError,
+    ) as error:
         raise IrodoriError(f"{path} is damaged: {error_line(error)}") from None
     if not isinstance(config, DictConfig) or not isinstance(config.get("network"), DictConfig):
         raise IrodoriError(f"{path} is damaged, or of another version: it has no network")

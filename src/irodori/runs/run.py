@@ -10,9 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
+from irodori.config.overrides import quoted
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import LOCK, write_file
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
@@ -139,6 +139,5 @@ def resume_command(folder: Path) -> str:
     """Return the shell command that resumes the run in a folder."""
     text = str(folder)
     if not re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
-        # Quoted for Hydra, where a backslash only escapes quotes.
-        text = QuotedString(text, Quote.double).with_quotes()
+        text = quoted(text)
     return "irodori train " + shlex.quote(f"resume={text}")

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint, LambdaCallback
+from lightning.pytorch.callbacks import Checkpoint, LambdaCallback, WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 from torch import nn
@@ -28,7 +29,7 @@ from irodori.network import JointNetwork
 from irodori.network.joint import freeze_unused
 from irodori.runs.run import Run
 from irodori.training.callbacks.checkpoints import AtomicCheckpointIO, Checkpoints
-from irodori.training.callbacks.progress import ImagesBar
+from irodori.training.callbacks.progress import BatchPrinter, ImagesBar
 from irodori.training.callbacks.rank_states import RandomStates, TrainMeans
 from irodori.training.callbacks.watchers import FiniteLoss, ReadErrors
 from irodori.training.final_evaluation import ValidationMetrics
@@ -36,8 +37,10 @@ from irodori.training.hardware import Hardware, world_size
 from irodori.training.initialization import initialize_encoder, load_matching_weights
 from irodori.training.module import ColorizationModule
 from irodori.training.objectives import Objective
+from irodori.training.optimizers import needs_steps
 from irodori.training.stopping import StopSignal
 from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.progress import ProgressLines, Reporter, silent
 
 NOT_YET = (math.nan, math.nan)
 """Placeholder of the mean a* and b* until `ColorizationModule.complete_model` computes them."""
@@ -92,6 +95,16 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
         optimizer([{"params": [nn.Parameter(torch.zeros(1))]}])
     except (ValueError, TypeError, RuntimeError) as error:
         raise IrodoriError(f"optimizer: {one_line(error)}") from None
+    unlimited = (-1, None)
+    if (
+        needs_steps(scheduler)
+        and config.trainer.max_epochs in unlimited
+        and config.trainer.max_steps in unlimited
+    ):
+        raise IrodoriError(
+            "this scheduler needs the number of steps, which trainer.max_time leaves open: set"
+            " trainer.max_epochs or trainer.max_steps, or scheduler=constant"
+        )
     objective: Objective = instantiate(config.objective)
     network: JointNetwork = instantiate(
         config.network,
@@ -119,7 +132,7 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
         encoder,
         config.compile,
         lines,
-        lambda: training_mean_ab(data.train_samples),
+        partial(training_mean_ab, data.train_samples),
     )
 
 
@@ -128,11 +141,17 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
     config = run.config
     plan = data.plan(world_size(config.trainer), rank=0)
     configured = [instantiate(node) for node in config.callbacks.values() if node]
+    # At the end of a validation an average of weights is taken away again: others look before.
+    configured.sort(key=lambda callback: isinstance(callback, WeightAveraging))
     for callback in configured:
         if isinstance(callback, Checkpoints):
             callback.stop = stop
-    if not config.trainer.enable_progress_bar or not CONSOLE.is_terminal:
+    report: Reporter = silent
+    if not config.trainer.enable_progress_bar:
         configured = [c for c in configured if not isinstance(c, ImagesBar)]
+    elif not CONSOLE.is_terminal:
+        configured = [BatchPrinter() if isinstance(c, ImagesBar) else c for c in configured]
+        report = ProgressLines()
     metrics = {name: instantiate(node) for name, node in config.metrics.items() if node}
 
     def update_folder(trainer: Trainer, _: Any) -> None:
@@ -146,7 +165,9 @@ def build_callbacks(run: Run, data: ShardData, stop: StopSignal) -> list[Callbac
                 logger.start()
 
     return [
-        ValidationMetrics(data.classes, AbPrior.load(Path(config.ab_prior)), metrics),
+        ValidationMetrics(
+            data.classes, AbPrior.load(Path(config.ab_prior)), metrics, report=report
+        ),
         RandomStates(),
         TrainMeans(),
         ReadErrors(data.config.max_bad_share, plan.batches * plan.micro_batch),

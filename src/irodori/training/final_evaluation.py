@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.data.module import ShardData
@@ -23,6 +23,7 @@ from irodori.training.ranks import agree, gather
 from irodori.utils.errors import IrodoriError
 from irodori.utils.files import replacing
 from irodori.utils.model_file import stored
+from irodori.utils.progress import Reporter, silent
 from irodori.utils.run_files import BEST, LAST
 
 Kind = TypeVar("Kind", bound=Callback)
@@ -47,7 +48,7 @@ def evaluate_checkpoints(
     trainer.callbacks = [  # type: ignore[attr-defined]
         callback
         for callback in trainer.callbacks  # type: ignore[attr-defined]
-        if not isinstance(callback, EMAWeightAveraging)
+        if not isinstance(callback, WeightAveraging)
     ]
     metrics, kept = callback_of(trainer, ValidationMetrics), callback_of(trainer, Checkpoints)
     last_path, best_path = checkpoints / LAST, checkpoints / BEST
@@ -107,6 +108,7 @@ class ValidationMetrics(Callback):
         prior: color frequencies for class-balanced AuC.
         metrics: factories of the metrics.
         perceptual: also measure LPIPS and set distances if their weights are available.
+        report: is called with the number of evaluated photographs.
 
     Attributes:
         row: name of the model's row.
@@ -115,12 +117,18 @@ class ValidationMetrics(Callback):
     """
 
     def __init__(
-        self, classes: Sequence[str], prior: AbPrior, metrics: Factories, perceptual: bool = False
+        self,
+        classes: Sequence[str],
+        prior: AbPrior,
+        metrics: Factories,
+        perceptual: bool = False,
+        report: Reporter = silent,
     ) -> None:
         self.classes = classes
         self.prior = prior
         self.metrics = metrics
         self.perceptual = perceptual
+        self.report = report
         self.row = "model"
         self.references = True
         self.result = EvaluationResult()
@@ -130,6 +138,8 @@ class ValidationMetrics(Callback):
         if trainer.state.fn != TrainerFn.VALIDATING:
             return
         assert isinstance(pl_module, ColorizationModule)
+        self._measured = 0
+        self._report(trainer)
         model = pl_module.complete_model()
         self._constant = (
             {"mean_color": model.mean_ab, "gray": (0.0, 0.0)} if self.references else {}
@@ -160,6 +170,8 @@ class ValidationMetrics(Callback):
                 has_logits = row == self.row and outputs["logits"] is not None
                 logits_C = outputs["logits"][number] if has_logits else None
                 self._evaluation.add(row, key, label, picture, true, logits_C)
+            self._measured += 1
+            self._report(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the metrics of all ranks."""
@@ -175,3 +187,9 @@ class ValidationMetrics(Callback):
             [record for row in rows for record in records if record["row"] == row],
             evaluation.infos,
         )
+
+    def _report(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero:
+            whose = "" if self.row == "model" else f" with the {self.row} checkpoint"
+            total = -(-len(trainer.datamodule.val_index) // trainer.world_size)  # type: ignore[attr-defined]
+            self.report(f"measuring photographs{whose}", self._measured, total)

@@ -8,6 +8,9 @@ from omegaconf import DictConfig
 from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
 from irodori.utils.errors import IrodoriError
 
+PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
+"""Lightning's precisions in which weights and colors stay fp32; others convert these, too."""
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -28,7 +31,7 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
     8); otherwise it would be emulated and slower than fp32 by orders of magnitude.
 
     Raises:
-        IrodoriError: the requested GPUs don't exist.
+        IrodoriError: the requested GPUs don't exist, or the precision isn't supported.
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
     gpus, wanted = torch.cuda.device_count(), devices_per_node(trainer)
@@ -50,6 +53,11 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
         fast = {"cpu": cpu_has_bf16, "gpu": gpu_has_bf16, "cuda": gpu_has_bf16}
         bf16 = accelerator in fast and fast[accelerator]()
         precision = "bf16-mixed" if bf16 else "32-true"
+    if str(precision) not in PRECISIONS:
+        raise IrodoriError(
+            f"trainer.precision={precision} would convert colors and weights, which are fp32:"
+            " choose auto, 32-true, bf16-mixed or 16-mixed"
+        )
     return Hardware(accelerator, str(precision))
 
 
@@ -60,8 +68,10 @@ def devices_per_node(trainer: DictConfig) -> int:
         return len(devices)
     if str(devices) in ("-1", "auto"):
         return 1 if trainer.accelerator == "cpu" else max(1, torch.cuda.device_count())
-    # A string lists devices: "0,1".
-    return devices if isinstance(devices, int) else len(devices.split(","))
+    # A string with a comma lists devices, as in Lightning: "0,1", or "1," for a single one.
+    if isinstance(devices, str) and "," in devices:
+        return len([name for name in devices.split(",") if name])
+    return int(devices)
 
 
 def world_size(trainer: DictConfig) -> int:

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from irodori.model import Model, read_checkpoint
+from irodori.network import JointNetwork
 from irodori.training.settings import EncoderTraining
 from irodori.utils.errors import IrodoriError
 from irodori.utils.run_files import checkpoint_file
@@ -75,7 +78,7 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
     if wanted["classes"] != description["classes"]:
         new_layers.update(layers("classification.")[-1:])
     if wanted["color_space"] != description["color_space"]:
-        new_layers.update(layers("colorization.")[-1:])
+        new_layers.add(_last_layer(model.network))
     if _backbone(wanted) != _backbone(description):
         new_layers.update(layers("backbone."))
     loaded = {name: stored[name] for name in own if _layer_of(name) not in new_layers}
@@ -87,6 +90,29 @@ def load_matching_weights(model: Model, path: Path) -> tuple[str, tuple[dict[str
         if others := tensors.keys() - loaded.keys():
             line += f" · {title}: {_parts(others)}"
     return line, tuple(description.get("trained_on", ()))
+
+
+def _last_layer(network: JointNetwork) -> str:
+    """Return the name of the decoder's layer that makes the prediction: the last that is called.
+
+    It needn't be the last of the decoder's weights.
+    """
+    called: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: called.append(name))
+        for name, module in network.named_modules()
+        if name.startswith("colorization.")
+        and next(module.parameters(recurse=False), None) is not None
+    ]
+    training = network.training
+    network.eval()
+    side = 2 * network.backbone.step
+    with torch.no_grad():
+        network.predict(next(network.parameters()).new_zeros(1, 1, side, side))
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return called[-1]
 
 
 def _backbone(description: dict[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Running a training, from a composed configuration to its run folder."""
 
-import errno
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +28,11 @@ from irodori.training.loggers import make_loggers
 from irodori.training.module import ColorizationModule
 from irodori.training.ranks import end_child_ranks
 from irodori.training.stopping import REQUEUE, Stopped, StopSignal
-from irodori.utils.errors import IrodoriError, one_line
+from irodori.utils.errors import DISK, IrodoriError, one_line
 from irodori.utils.files import lock, remove_parts, write_json
 from irodori.utils.model_file import stored
+from irodori.utils.progress import waiting
 from irodori.utils.run_files import CHECKPOINTS, CONFIG, LAST, METRICS
-
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""Disk errors that are reported as a user's errors."""
 
 
 def train(run: Run, stop: StopSignal | None = None) -> None:
@@ -54,7 +51,8 @@ def train(run: Run, stop: StopSignal | None = None) -> None:
     stop.first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with quiet_lightning(), ExitStack() as held:
         try:
-            hardware, data, module = prepare(run)
+            with waiting("preparing data and network", log=True):
+                hardware, data, module = prepare(run)
             # Under torchrun, Hydra has created a folder for each rank.
             if stop.first:
                 if not run.resumed:
@@ -94,7 +92,9 @@ def _fit(
         trainer = build_trainer(run.config.trainer, hardware, callbacks, run.folder, frozen)
         if trainer.is_global_zero:
             _print_start(module, data, hardware, trainer.world_size)
-            rows = _report_resume(run, data) if run.resumed else 0
+            rows = 0
+            if run.resumed:
+                rows = _report_resume(run, data, trainer.limit_train_batches)
             trainer.loggers = make_loggers(run, keep_rows=rows)
     except IrodoriError:
         # Nothing was trained: the remains would look like a run.
@@ -143,8 +143,9 @@ def _document(
     prior = callback_of(trainer, ValidationMetrics).prior
     seconds = callback_of(trainer, Checkpoints).seconds
     images = trainer.global_step * data.config.batch_size
+    measured = sum(record["row"] == "last" for record in result.records)
     return {
-        **document(result, protocol_of(data, OWN_SIZE, module.model, prior)),
+        **document(result, protocol_of(data, OWN_SIZE, module.model, prior, measured)),
         "training": {
             "seconds": round(seconds, 1),
             "epochs": trainer.current_epoch,
@@ -211,8 +212,13 @@ def resume_hint(folder: Path) -> str:
     return f"{found}; resume with: {resume_command(folder)}"
 
 
-def _report_resume(run: Run, data: ShardData) -> int:
+def _report_resume(run: Run, data: ShardData, limit_batches: float) -> int:
     """Print where a run is resumed; return the number of rows of metrics.csv to keep.
+
+    Args:
+        run: the resumed run.
+        data: the run's data.
+        limit_batches: the trainer's `limit_train_batches`.
 
     Raises:
         IrodoriError: the checkpoint can't be read, has other data, or is beyond the run's end.
@@ -234,8 +240,9 @@ def _report_resume(run: Run, data: ShardData) -> int:
         ) from None
     data.load_state_dict(data_state)
     trainer = run.config.trainer
+    epochs = batches / data.plan(1, rank=0).limited(limit_batches)
     for key, limit, done in (
-        ("max_epochs", trainer.max_epochs, batches / data.plan(1, rank=0).batches),
+        ("max_epochs", trainer.max_epochs, epochs),
         ("max_steps", trainer.max_steps, step),
     ):
         if limit is not None and 0 <= limit < done:

@@ -182,7 +182,7 @@ class ColorizationModule(LightningModule):
         assert self.make_scheduler is not None
         optimizer = self.make_optimizer(self._groups())
         remember_settings(optimizer)
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self.trainer.estimated_stepping_batches
         return {
             "optimizer": optimizer,
             "lr_scheduler": schedule(self.make_scheduler, optimizer, steps),

@@ -61,11 +61,21 @@ def parameter_groups(
     return groups
 
 
-def schedule(make: MakeScheduler, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
-    """Return the entry `lr_scheduler` of `configure_optimizers`, stepped after every step."""
+def needs_steps(make: MakeScheduler) -> bool:
+    """Return whether a schedule has to be given the number of optimizer steps of the run."""
     asks = "total_steps" in inspect.signature(make).parameters
-    given = asks and settings_of(make).get("total_steps") is not None
-    made = make(optimizer, total_steps=total_steps) if asks and not given else make(optimizer)
+    return asks and settings_of(make).get("total_steps") is None
+
+
+def schedule(make: MakeScheduler, optimizer: Optimizer, total_steps: float) -> dict[str, Any]:
+    """Return the entry `lr_scheduler` of `configure_optimizers`, stepped after every step.
+
+    Args:
+        make: makes the schedule.
+        optimizer: whose learning rates it sets.
+        total_steps: of the run; infinite where only time ends it, and `needs_steps` is false.
+    """
+    made = make(optimizer, total_steps=int(total_steps)) if needs_steps(make) else make(optimizer)
     if isinstance(made, ReduceLROnPlateau):
         return {"scheduler": made, "interval": "epoch", "monitor": MONITOR, "strict": False}
     return {"scheduler": made, "interval": "step"}

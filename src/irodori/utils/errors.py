@@ -1,6 +1,10 @@
 """Errors that are shown to the user on one line, without a traceback."""
 
+import errno
 import os
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Disk errors that are reported as a user's errors."""
 
 
 class IrodoriError(Exception):
@@ -19,10 +23,14 @@ def one_line(error: BaseException) -> str:
 
 
 def file_problem(error: BaseException) -> str | None:
-    """Return a message for an exception about a file that can't be read or written, or None."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}; choose another path, or fix this"
-    return None
+    """Return a message for an exception about a file that can't be read or written, or None.
+
+    Errors of failed writes to a full disk don't contain the file name.
+    """
+    if not isinstance(error, OSError) or (error.filename is None and error.errno not in DISK):
+        return None
+    where = "a file" if error.filename is None else os.fsdecode(error.filename)
+    return f"{where}: {error.strerror}; choose another path, or fix this"
 
 
 MEMORY_MESSAGES = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")

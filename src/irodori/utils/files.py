@@ -1,6 +1,7 @@
 """Writing files atomically, and locking a folder."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -43,7 +44,8 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
         _sync_folder(path.parent)
     except OSError as error:
         # Errors of failed writes don't contain the file name.
-        error.filename = error.filename or str(path)
+        if error.filename in (None, str(part)):
+            error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)
@@ -89,7 +91,8 @@ def sha256_of(path: Path) -> str:
 def remove_stale_files(targets: Iterable[Path]) -> None:
     """Remove unfinished files of `replacing` for these targets.
 
-    Files of this process and of ended processes are removed.
+    Files of this process and of ended processes are removed, also if a suffix was added to the
+    target's name.
     """
     names: dict[Path, set[str]] = defaultdict(set)
     for target in targets:
@@ -98,7 +101,7 @@ def remove_stale_files(targets: Iterable[Path]) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
             for path in folder.iterdir():
                 match = PART.fullmatch(path.name)
-                if match and match["name"] in expected:
+                if match and expected & {match["name"], Path(match["name"]).stem}:
                     process = int(match["process"])
                     if process == os.getpid() or not psutil.pid_exists(process):
                         path.unlink(missing_ok=True)
@@ -118,13 +121,19 @@ def _stem(name: str) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush the renaming to disk, if folders can be opened."""
-    with suppress(PermissionError):  # Windows
+    """Flush the renaming to disk, if folders can be opened and synced.
+
+    Windows can't open them, and some network shares can't sync them.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def lock(folder: Path, refusal: str, patience: float = 0) -> "AcquireReturnProxy[FileLock]":

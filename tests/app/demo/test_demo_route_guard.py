@@ -1,3 +1,6 @@
+import asyncio
+import time
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -5,7 +8,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from irodori.app.demo.route_guard import MAX_BODY, RouteGuard
-from irodori.app.demo.upload_store import UploadStore
+from irodori.app.demo.upload_store import AGE, UploadStore
 
 
 @pytest.fixture
@@ -85,6 +88,54 @@ def test_lengths(client):
     for path in ("/gradio_api/queue/join", f"/hints/{'0a' * 20}/preview"):
         assert client.post(path, content=bytes(MAX_BODY + 1)).status_code == 413
     assert client.post("/gradio_api/upload", content=iter([b"a", b"b"])).status_code == 411
+    # The length that is said isn't that of chunks.
+    two = {"content-length": "5", "transfer-encoding": "chunked"}
+    assert client.post("/gradio_api/queue/join", content=b"hello", headers=two).status_code == 411
+
+
+def test_an_upload_that_stops_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("irodori.app.demo.route_guard.ABORTED", 0.05)
+    store, sent = UploadStore(tmp_path, MAX_BODY), []
+
+    async def app(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        await PlainTextResponse("whole")(scope, receive, send)
+
+    async def visit(slow):
+        parts = [{"type": "http.request", "body": b"x", "more_body": slow}]
+
+        async def receive():
+            return parts.pop() if parts else await asyncio.Event().wait()
+
+        async def send(message):
+            sent.append(message.get("status"))
+
+        headers = [(b"content-length", str(MAX_BODY).encode())]
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": headers}
+        await asyncio.wait_for(RouteGuard(app, store, MAX_BODY)(scope, receive, send), 10)
+
+    asyncio.run(visit(slow=True))
+    assert sent[0] == 400
+    asyncio.run(visit(slow=False))  # there is room again
+    assert sent[2] == 200
+
+
+def test_an_open_page_is_known_by_its_heartbeat(tmp_path):
+    store = UploadStore(tmp_path, MAX_BODY)
+    photo = tmp_path / "1" / "a.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    store.hold("anna", [photo])
+
+    async def heartbeat(request):
+        store.sweep(time.time() + 2 * AGE)
+        return PlainTextResponse(str(photo.exists()))
+
+    app = Starlette(routes=[Route("/{path:path}", heartbeat)])
+    client = TestClient(RouteGuard(app, store, MAX_BODY))
+    assert client.get("/gradio_api/heartbeat/anna").text == "True"
+    assert client.get("/gradio_api/heartbeat/boris").text == "False"
 
 
 def test_a_request_that_fails_is_one_line_in_the_log(client, capfd):

@@ -78,8 +78,29 @@ def test_names_of_folders_cannot_be_guessed(store):
     assert {len(name) for name in names} == {40}
 
 
+def test_a_page_that_has_lost_its_connection_ends_by_age(store):
+    photo = sent(store, "a.jpg", "1")
+    with store.connected("anna"):
+        store.hold("anna", [photo])
+        store.sweep(time.time() + 2 * AGE)
+        assert photo.exists()
+    store.leave("anna")
+    other = sent(store, "b.jpg", "2")
+    visit = store.hold("anna", [other])  # gradio's page works on, but isn't heard of
+    made = visit.new_folder()
+    store.sweep(time.time() + AGE - 5)
+    assert other.exists()
+    store.sweep(time.time() + AGE + 5)
+    assert not other.exists()
+    assert not made.exists()
+    with pytest.raises(VisitorLeftError):
+        visit.check()
+
+
 def test_what_no_page_holds_goes_by_age(store):
     held, old = sent(store, "a.jpg", "1"), sent(store, "b.jpg", "2")
+    page = store.connected("anna")
+    page.__enter__()
     visit = store.hold("anna", [held])
     made, of_api = visit.new_folder(), store.new_folder()
     (of_api / "colorized.jpg").touch()

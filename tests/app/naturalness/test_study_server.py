@@ -200,7 +200,7 @@ def test_a_store_tells_whats_wrong(tmp_path):
         Store(tmp_path / "other.db")
     path = study(tmp_path)
     store = Store(path)
-    with pytest.raises(IrodoriError, match="exists already"):
+    with pytest.raises(IrodoriError, match="already exists"):
         create(path, store.study, [])
 
 

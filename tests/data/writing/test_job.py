@@ -198,7 +198,7 @@ def test_all_equal_keys_are_named_before_anything_is_written(tmp_path):
     for number in (0, 3):
         put(root / "cat" / f"photo{number:03d}.png", encoded(picture(1), "PNG"))
     lines = []
-    refused("2 keys", source=root, output=tmp_path / "out", report=lines.append)
+    refused("several files: 2", source=root, output=tmp_path / "out", report=lines.append)
     for number in (0, 3):
         both = (f"cat/photo{number:03d}.jpg", f"cat/photo{number:03d}.png")
         assert any(all(name in line for name in both) for line in lines)

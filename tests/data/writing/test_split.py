@@ -1,5 +1,6 @@
 """Split, order and dealing."""
 
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
 
@@ -80,3 +81,14 @@ def test_groups_of_duplicates_are_chains():
     found = group_duplicates([each.tobytes() for each in prints] + [b"", b""])
     assert found == [0, 1, 0, 3, 0, 5, 1, 7, 8, 9, 10]
     assert group_duplicates([b"", b""]) == [0, 1]
+
+
+def test_thousands_of_pictures_that_are_nearly_alike_fit_into_memory():
+    # Blank pages, say: two million pairs.
+    prints = np.random.default_rng(5).integers(248, 254, (2000, 48), np.uint8)
+    tracemalloc.start()
+    groups = group_duplicates([each.tobytes() for each in prints])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert groups == [0] * 2000
+    assert peak < 400e6

@@ -80,6 +80,12 @@ def test_a_file_whose_name_looks_like_a_pattern(scans):
     assert found("scan[1].jpg") == [("scan[1].jpg", "scan[1].jpg")]
 
 
+def test_a_file_whose_name_looks_like_a_home_folder(scans):
+    Path("~scan.jpg").touch()
+    assert found("~scan.jpg") == [("~scan.jpg", "~scan.jpg")]
+    assert found("~/nothing.jpg") == [(str(Path.home() / "nothing.jpg"), "nothing.jpg")]
+
+
 def test_the_output_is_not_searched(scans):
     Path("scans/out").mkdir()
     Path("scans/out/b.jpg").touch()

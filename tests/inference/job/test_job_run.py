@@ -313,11 +313,15 @@ def test_transparency_takes_a_format_that_holds_it_and_is_named(scans):
     assert any("clear.bmp.png" in note for note in outcome.notes)
     with Image.open(outcome.target) as result:
         assert np.asarray(result)[..., 3].max() == 100
-    (again,) = color(["scans/clear.bmp"], resume=True)
+    half = Path("out/.clear.bmp.png.999999999.part")
+    half.touch()  # of a process that was killed
+    idle = Model(lambda pixels: pytest.fail("colorized again"))
+    (again,) = color(["scans/clear.bmp"], idle, resume=True)
     assert "done already" in again.left
+    assert not half.exists()
     # Nor does it replace what is there, or another photo's result.
     assert errors_of(color(["scans/clear.bmp"])) == {
-        "clear.bmp": "out/clear.bmp.png exists already"
+        "clear.bmp": "out/clear.bmp.png already exists"
     }
     Path("scans/0.png").rename("scans/clear.bmp.png")
     assert "clear.bmp" in errors_of(color(output="new", overwrite=True))

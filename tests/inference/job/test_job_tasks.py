@@ -70,13 +70,13 @@ def test_standard_input_and_output():
 def test_what_is_there_is_refused_skipped_or_done_again():
     Path("out").mkdir()
     Path("out/b.png").touch()
-    refused(r"out/b\.png exists already: --resume .* --overwrite", ["scans"])
+    refused(r"out/b\.png already exists: --resume .* --overwrite", ["scans"])
     plan = make_plan(["scans"], "out", JobOptions(resume=True))
     assert pairs(plan) == [("scans/a.jpg", "out/a.jpg")]
     assert (len(plan.tasks), len(plan.everything)) == (1, 2)
     assert len(make_plan(["scans"], "out", JobOptions(overwrite=True)).tasks) == 2
     Path("out/a.jpg").touch()
-    refused(r"out/a\.jpg and 1 more exist already", ["scans"])
+    refused(r"out/a\.jpg and 1 more already exist", ["scans"])
     assert make_plan(["scans"], "out", JobOptions(resume=True)).tasks == []
     Path("out/a.jpg").unlink()
     Path("out/a.jpg").mkdir()

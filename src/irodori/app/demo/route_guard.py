@@ -1,15 +1,16 @@
 """ASGI middleware that passes on only the page's own requests, of bounded length."""
 
+import asyncio
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from irodori.app.demo.upload_store import UploadStore
+from irodori.app.demo.upload_store import ABORTED, UploadStore
 from irodori.utils.errors import IrodoriError, one_line
 
 OPEN = re.compile(
@@ -22,6 +23,8 @@ OPEN = re.compile(
 gradio's development, or files and pages of other hosts."""
 FILES = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
+HEARTBEAT = "/gradio_api/heartbeat/"
+"""Prefix of the route that an open page stays connected to; its session follows."""
 MAX_BODY = 1_000_000
 """Largest size in bytes of a request that is not an upload."""
 
@@ -57,7 +60,7 @@ class RouteGuard:
             return
         if scope["type"] != "http":
             return
-        path, started = scope["path"], False
+        path, started, whole = scope["path"], False, False
 
         async def with_headers(message: Message) -> None:
             nonlocal started
@@ -69,12 +72,18 @@ class RouteGuard:
                     headers["cache-control"] = "no-store"
             await send(message)
 
+        async def in_time() -> Message:
+            nonlocal whole
+            async with asyncio.timeout(None if whole else ABORTED):
+                message = await receive()
+            whole = not message.get("more_body", False)
+            return message
+
         refusal = self._refusal(scope)
         size = int(Headers(scope=scope).get("content-length") or 0)
         try:
-            uploads = path.rstrip("/") == UPLOAD and refusal is None
-            with self.store.receiving(size) if uploads else nullcontext():
-                await (refusal or self.app)(scope, receive, with_headers)
+            with self._kept_in_mind(path, size) if refusal is None else nullcontext():
+                await (refusal or self.app)(scope, in_time, with_headers)
         except Exception as error:
             full = isinstance(error, IrodoriError)
             if not full:
@@ -83,6 +92,13 @@ class RouteGuard:
                 text, status = (str(error), 507) if full else ("This request can't be read.", 400)
                 await PlainTextResponse(text, status)(scope, receive, with_headers)
 
+    def _kept_in_mind(self, path: str, size: int) -> AbstractContextManager[None]:
+        if path.rstrip("/") == UPLOAD:
+            return self.store.receiving(size)
+        if path.startswith(HEARTBEAT):
+            return self.store.connected(path.removeprefix(HEARTBEAT).rstrip("/"))
+        return nullcontext()
+
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         path = scope["path"]
         if path.startswith(FILES):
@@ -90,9 +106,10 @@ class RouteGuard:
                 return PlainTextResponse("This file doesn't belong to the page.", 403)
         elif not OPEN.fullmatch(path):
             return PlainTextResponse("Not found.", 404)
-        # The server reads no more than the stated length.
-        length = Headers(scope=scope).get("content-length")
-        if length is None and scope["method"] == "POST":
+        # The server reads no more than the stated length, except in chunks, which ignore it.
+        headers = Headers(scope=scope)
+        length = headers.get("content-length")
+        if (length is None and scope["method"] == "POST") or "transfer-encoding" in headers:
             return PlainTextResponse("The request must state its length.", 411)
         max_bytes = self.upload if path.rstrip("/") == UPLOAD else MAX_BODY
         if int(length or 0) > max_bytes:

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ from irodori.app.demo.service import VisitorLeftError
 from irodori.utils.errors import IrodoriError
 
 AGE = 600.0
-"""Seconds after which files that no open page holds are deleted: those of API clients, and of
-uploads whose page was closed before it could claim them."""
+"""Seconds after which files that no open page holds are deleted: those of API clients, of uploads
+whose page was closed before it could claim them, and of pages that lost their connection, which
+gradio doesn't reopen."""
 ABORTED = 60.0
 """Seconds without new data after which an upload counts as aborted."""
 EVERY = 30.0
@@ -26,6 +28,7 @@ class Visit:
     def __init__(self, store: "UploadStore") -> None:
         self._store = store
         self.open = True
+        self.heard = time.time()
         self.sent: set[Path] = set()
         self.made: set[Path] = set()
 
@@ -65,6 +68,7 @@ class UploadStore:
         self.max_bytes = max_bytes
         self.kept: frozenset[Path] = frozenset()
         self._visits: dict[str, Visit] = {}
+        self._connected: Counter[str] = Counter()
         self._arriving = 0
         self._lock = threading.RLock()
 
@@ -78,6 +82,7 @@ class UploadStore:
         """Return the visit of a page (gradio's session) that holds exactly these uploaded files."""
         with self._lock:
             visit = self._visits.setdefault(session, Visit(self))
+            visit.heard = time.time()
             before = visit.sent
             visit.sent = {self.root / file.relative_to(self.root).parts[0] for file in files}
             self.drop(before)
@@ -90,6 +95,18 @@ class UploadStore:
             if visit is not None:
                 visit.open = False
                 self.drop(visit.sent | visit.made)
+
+    @contextmanager
+    def connected(self, session: str) -> Iterator[None]:
+        """Mark a page as connected within the block."""
+        with self._lock:
+            self._connected[session] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connected[session] -= 1
+                self._connected += Counter()  # without those that are 0
 
     @contextmanager
     def receiving(self, size: int) -> Iterator[None]:
@@ -112,7 +129,7 @@ class UploadStore:
                     self.sweep(aborted=0)
 
     def sweep(self, now: float | None = None, aborted: float = ABORTED) -> None:
-        """Delete old files that no open page holds, and aborted uploads.
+        """End visits of pages without a connection; delete old files and aborted uploads.
 
         Args:
             now: current time in seconds since 1970.
@@ -120,6 +137,9 @@ class UploadStore:
         """
         now = time.time() if now is None else now
         with self._lock:
+            for session, visit in list(self._visits.items()):
+                if session not in self._connected and now - visit.heard >= AGE:
+                    self.leave(session)
             for path in set(self.root.iterdir()) - self._held():
                 age = now - _newest(path)
                 # Uploads are files before gradio puts them into folders.

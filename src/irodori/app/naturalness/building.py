@@ -103,7 +103,7 @@ def build(
             read or has another shape in a method.
     """
     if path.exists():
-        raise IrodoriError(f"{path} exists already")
+        raise IrodoriError(f"{path} already exists")
     seed = secrets.randbits(32) if seed is None else seed
     methods = find_methods(truth, results)
     if settings.pairs and len(methods) < 2:

@@ -105,7 +105,7 @@ def create(path: Path, study: Study, pictures: Iterable[Picture]) -> None:
             connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.commit()
             if path.exists():  # it may have been created in the meantime
-                raise IrodoriError(f"{path} exists already")
+                raise IrodoriError(f"{path} already exists")
     except (OSError, sqlite3.Error) as error:
         raise IrodoriError(f"{path}: can't be written ({error})") from None
 

@@ -48,7 +48,7 @@ from irodori.data.writing.source import (
 from irodori.utils.cores import available_cores
 from irodori.utils.errors import IrodoriError, check_range
 from irodori.utils.files import write_csv, write_json
-from irodori.utils.progress import ProgressBar
+from irodori.utils.progress import ProgressBar, waiting
 
 VAL_SHARE = 0.05
 CHUNK = 16
@@ -124,7 +124,8 @@ def write_source(
     """
     options.check()
     jobs = processes(jobs)
-    source = read_source(source_path, layout)
+    with waiting(f"listing the files of {source_path}"):
+        source = read_source(source_path, layout)
     if source.has_split and options.val_share is not None:
         raise IrodoriError(f"{source_path} already has a split: omit --val-share")
     report(
@@ -135,7 +136,7 @@ def write_source(
     for line in (*source.notes, *clashes):
         report(line)
     if clashes:
-        raise IrodoriError(f"{len(clashes):,} keys belong to several files: rename or remove them")
+        raise IrodoriError(f"keys of several files: {len(clashes):,}; rename or remove these files")
     job = describe(source, options)
     output = Path(output).expanduser().absolute()
     try:

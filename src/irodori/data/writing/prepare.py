@@ -172,7 +172,7 @@ def _unidentified(content: bytes) -> str:
     if kind in _formats():
         return "damaged: its header"
     if kind == "HEIF":
-        return "HEIC, which needs an extra: pip install 'irodori[heif]'"
+        return "HEIC without the extra: pip install 'irodori[heif]'"
     return "not an image of a known kind"
 
 

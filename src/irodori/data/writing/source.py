@@ -37,6 +37,8 @@ For the sample's 206 photographs, copies saved at quality 20, scaled to a third 
 pixels per side differ from the original by at most 4, different photographs by at least 17."""
 AXES = 12
 """Number of principal components in the search tree: a tree of all 48 dimensions is slow."""
+BLOCK = 100_000
+"""Number of pairs of pictures that are compared at a time."""
 
 
 class Entry(NamedTuple):
@@ -156,8 +158,13 @@ def group_duplicates(fingerprints: Sequence[bytes]) -> list[int]:
     _, axes = np.linalg.eigh(centered.T @ centered)
     radius = NEAR * math.sqrt(unique.shape[1])
     candidates = KDTree(centered @ axes[:, -AXES:]).query_pairs(radius, output_type="ndarray")
-    left, right = centered[candidates.T]
-    pairs = candidates[np.linalg.norm(left - right, axis=1) < radius]
+    near = np.empty(len(candidates), bool)
+    # Thousands of dull pictures make millions of pairs, which take 800 bytes each at once.
+    for start in range(0, len(candidates), BLOCK):
+        block = slice(start, start + BLOCK)
+        left, right = centered[candidates[block].T]
+        near[block] = np.linalg.norm(left - right, axis=1) < radius
+    pairs = candidates[near]
     graph = coo_array((np.ones(len(pairs)), pairs.T), (len(unique), len(unique)))
     _, components = connected_components(graph, directed=False)
     first: dict[int, int] = {}

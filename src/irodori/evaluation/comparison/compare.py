@@ -25,6 +25,8 @@ from irodori.evaluation.comparison.variants import Variant, group
 from irodori.evaluation.statistics import (
     Floats,
     bootstrap,
+    bootstrap_groups,
+    group_means,
     holm,
     interval,
     means,
@@ -98,7 +100,7 @@ def compare(
         tuple(info for name, info in metrics.items() if name in known),
         estimates.assign(seeds=seeds),
         _differences(aligned, names, len(variants), resampled, report),
-        _scenes(aligned, names, metric),
+        _scenes(aligned, names, metric, report),
         protocol,
         tuple(sorted({s for run in runs for s in run.metrics["protocol"].get("shards", [])})),
         left_out,
@@ -152,24 +154,25 @@ def _of_photographs(
     return estimates
 
 
-def _scenes(aligned: Aligned, names: Sequence[str], metric: str) -> pd.DataFrame:
+def _scenes(aligned: Aligned, names: Sequence[str], metric: str, report: Reporter) -> pd.DataFrame:
     """Return the means of a metric for each scene."""
     columns = ["scene", "variant", "photographs", "mean", "low", "high"]
     scenes_S = np.unique(aligned.scenes_N[aligned.scenes_N != ""])
     k = next((k for k, known in enumerate(aligned.metrics) if known.name == metric), None)
     found: list[tuple[Any, ...]] = []
     if k is not None and len(scenes_S) > 1:
-        # Each scene is treated as a metric, undefined for other photographs.
-        of_scene_NS = aligned.scenes_N[:, None] == scenes_S
-        weights_NS = aligned.weights_NK[:, k, None] * of_scene_NS
+        known_N = aligned.scenes_N != ""
+        groups_N = np.where(known_N, np.searchsorted(scenes_S, aligned.scenes_N), -1)
+        weights_N = aligned.weights_NK[:, k]
         strata = [
-            [replace(s, values_SNK=s.values_SNK[..., [k] * len(scenes_S)]) for s in parts]
+            [replace(s, values_SNK=s.values_SNK[..., [k]]) for s in parts]
             for parts in (aligned.strata[name] for name in names)
         ]
-        resampled_RVS = bootstrap(strata, weights_NS)
-        counts_S = (weights_NS > 0).sum(0)
+        groups = groups_N, len(scenes_S)
+        resampled_RVS = bootstrap_groups(strata, weights_N, *groups, report=report)
+        counts_S = np.bincount(groups_N[known_N & (weights_N > 0)], minlength=len(scenes_S))
         for v, (name, parts) in enumerate(zip(names, strata, strict=True)):
-            for s, mean in enumerate(means(parts, weights_NS)):
+            for s, mean in enumerate(group_means(parts, weights_N, *groups)):
                 if np.isfinite(mean):
                     low, high = interval(resampled_RVS[:, v, s])
                     found.append((scenes_S[s], name, counts_S[s], mean, low, high))

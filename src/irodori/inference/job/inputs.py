@@ -73,7 +73,7 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
     found = Found()
     without: list[str] = []
     for argument in arguments:
-        path = Path(argument).expanduser()
+        path = expanded(argument)
         before = len(found.sources) + len(found.unread)
         if is_folder(path):
             _search(path, [path], output, found)
@@ -94,6 +94,11 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
     return found
 
 
+def expanded(argument: str) -> Path:
+    """Expand `~`; `Path.expanduser` raises an error for a file such as `~scan.jpg`."""
+    return Path(os.path.expanduser(argument))  # noqa: PTH111
+
+
 def is_folder(path: Path) -> bool:
     """Return whether a path is a folder; `Path.is_dir` raises an error for a loop of links."""
     return os.path.isdir(path)  # noqa: PTH112
@@ -101,7 +106,7 @@ def is_folder(path: Path) -> bool:
 
 def is_pattern(argument: str) -> bool:
     """Return whether an argument is a pattern, and not an existing file that looks like one."""
-    return not MAGIC.isdisjoint(argument) and not os.path.lexists(Path(argument).expanduser())
+    return not MAGIC.isdisjoint(argument) and not os.path.lexists(expanded(argument))
 
 
 def _once(sources: list[Source]) -> list[Source]:

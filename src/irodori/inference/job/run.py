@@ -208,8 +208,6 @@ class _Job:
             why = "already in color: skipped (--recolor colorizes it)"
             return Outcome(task, size=size, notes=photo.notes, left=why)
         hints = () if task.hints is None else read_hints(task.hints)
-        model = self.model.result()
-        colored = model(photo.pixels, 1 if alone else min(self.jobs, self._left), hints)
         encoding, target, notes = self._encoding(task, photo)
         if target != task.target and target is not None:
             if target in self.targets:
@@ -217,7 +215,9 @@ class _Job:
             if os.path.lexists(target) and self.options.resume:
                 return Outcome(task, size=size, notes=notes, left=f"done already: {target}")
             if os.path.lexists(target) and not self.options.overwrite:
-                raise IrodoriError(f"{target} exists already")
+                raise IrodoriError(f"{target} already exists")
+        model = self.model.result()
+        colored = model(photo.pixels, 1 if alone else min(self.jobs, self._left), hints)
         if self.stopped.is_set():
             raise IrodoriError("stopped")
         provenance = model.provenance and with_hints(model.provenance, len(hints))

@@ -10,6 +10,7 @@ from irodori.imageio import FORMATS, READ, WRITTEN, Encoding, Provenance
 from irodori.inference.hints import hint_file_of, is_hint_file, read_hints
 from irodori.inference.job.inputs import (
     Found,
+    expanded,
     find_photos,
     identity_of,
     is_folder,
@@ -148,9 +149,9 @@ def make_plan(arguments: Sequence[str], output: str, options: JobOptions) -> Pla
         raise IrodoriError("--sequence requires several photos, but standard input is one")
     encoding, found = options.encoding, Found()
     alone = len(arguments) == 1 and not is_pattern(arguments[0])
-    photo = None if not alone or arguments[0] == STREAM else Path(arguments[0]).expanduser()
+    photo = None if not alone or arguments[0] == STREAM else expanded(arguments[0])
     alone = alone and (photo is None or not is_folder(photo))
-    place = Path(output).expanduser()
+    place = expanded(output)
     if output == STREAM:
         if not alone:
             raise IrodoriError("--output - takes one photo: give one file, or - for standard input")
@@ -202,7 +203,7 @@ def _with_hints(tasks: list[ColorizeTask], found: Found, hints: str | None) -> l
                 f"--hints {hints} requires a single photo: give one, or use --hints auto for the"
                 " hint files beside the photos"
             )
-        file = Path(hints).expanduser()
+        file = expanded(hints)
         read_hints(file)
         return [replace(task, hints=file) for task in tasks]
     if any(task.source is None for task in tasks):
@@ -235,9 +236,9 @@ def _refuse_targets(tasks: Sequence[ColorizeTask], options: JobOptions) -> set[C
             )
     if existing and not options.overwrite and not options.resume:
         more = len(existing) - 1
-        exist = f"and {more:,} more exist" if more else "exists"
+        exist = f"and {more:,} more already exist" if more else "already exists"
         raise IrodoriError(
-            f"{existing[0].target} {exist} already: --resume skips existing results, --overwrite"
+            f"{existing[0].target} {exist}: --resume skips existing results, --overwrite"
             " replaces them"
         )
     return set(existing) if options.resume else set()

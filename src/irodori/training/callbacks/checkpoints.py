@@ -218,9 +218,10 @@ class Checkpoints(Callback):
         for watcher in self._watchers:
             watcher.look()
         self._agree()
-        # A finite loss can have non-finite gradients; all ranks have the same weights.
+        # A finite loss can have non-finite gradients; a rank may have only a part of the weights.
         weights = trainer.lightning_module.parameters()
-        if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+        finite = torch.stack([weight.isfinite().all() for weight in weights]).all()
+        if agree(not finite)[0]:
             raise IrodoriError(
                 f"weights are not finite after step {trainer.global_step}: lower"
                 " optimizer.lr or set trainer.gradient_clip_val; the last checkpoint was written"
@@ -229,7 +230,7 @@ class Checkpoints(Callback):
         before, self._saved = self._saved, position
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
-                logger.save()
+                logger.write()
                 self._rows = len(logger.rows)
         written = self._write(trainer, self.folder / LAST)
         if not written:
@@ -238,13 +239,10 @@ class Checkpoints(Callback):
         return written
 
     def _write(self, trainer: Trainer, path: Path) -> bool:
-        """Write a checkpoint or print an error; return success, the same on all ranks."""
+        """Write a checkpoint; return success, the same on all ranks."""
         files = trainer.strategy.checkpoint_io
         assert isinstance(files, AtomicCheckpointIO)
         trainer.save_checkpoint(path)
-        if files.error is not None:
-            kept = "the previous one is kept" if path.exists() else "there is none yet"
-            print(f"{path} can't be written: {files.error}; {kept}", flush=True)
         return not agree(files.error is not None)[0]
 
 
@@ -290,6 +288,8 @@ def set_position(trainer: Trainer, batches: int, validating: bool) -> None:
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file and renames it; a failure keeps the previous one.
 
+    A failure is printed, whichever callback asked for the checkpoint.
+
     Attributes:
         error: why the last checkpoint could not be written; None if it was. It isn't raised, since
             only one rank writes while the others wait.
@@ -300,7 +300,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint, or set `error`."""
+        """Write a checkpoint, or set `error` and print it."""
         # First to memory, since torch aborts the process if writing to a file fails.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
@@ -310,3 +310,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 file.write(buffer.getbuffer())
         except OSError as error:
             self.error = error.strerror or one_line(error)
+            kept = "the previous one is kept" if Path(path).exists() else "there is none yet"
+            print(f"{path} can't be written: {self.error}; {kept}", flush=True)
+
+    def remove_checkpoint(self, path: _PATH) -> None:
+        """Remove a checkpoint, unless the one that replaces it couldn't be written."""
+        if self.error is None:
+            super().remove_checkpoint(path)

@@ -1,4 +1,4 @@
-"""Output of a run: a progress bar with images/s on a terminal, and a line per validation."""
+"""Output of a run: a line per validation, and a progress bar on a terminal or lines without one."""
 
 import time
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
+from lightning.pytorch.trainer.states import TrainerFn
 
 from irodori.training.callbacks.checkpoints import SECONDS
 from irodori.training.settings import MONITOR
+from irodori.utils.progress import Pace
 
 
 class EpochPrinter(Callback):
@@ -40,6 +42,38 @@ class EpochPrinter(Callback):
         }
         parts = [text.format(metrics[name]) for name, text in texts.items() if name in metrics]
         print(" · ".join([f"epoch {trainer.current_epoch + 1:>3}", *parts]), flush=True)
+
+
+class BatchPrinter(Callback):
+    """Prints every few seconds how many batches of an epoch or a validation are done."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Print it, if a line is due."""
+        self._print(
+            trainer, f"epoch {trainer.current_epoch + 1}", batch_idx, trainer.num_training_batches
+        )
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Print it, if a line is due."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._print(trainer, "validation", batch_idx, trainer.num_val_batches[0])
+
+    def _print(self, trainer: Trainer, task: str, number: int, total: float) -> None:
+        if trainer.is_global_zero and self._pace.is_due():
+            print(f"{task}: {number + 1} of {total} batches", flush=True)
 
 
 class ImagesBar(RichProgressBar):

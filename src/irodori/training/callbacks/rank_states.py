@@ -72,11 +72,14 @@ class TrainMeans(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue with the loaded sums."""
         sums = own_value(self._loaded)
-        if sums is None and trainer.is_global_zero and self._loaded:
+        if sums is None and self._loaded:
             columns = {
                 name: zip(*(r[name] for r in self._loaded), strict=True) for name in self._loaded[0]
             }
             sums = {name: [sum(column) for column in pair] for name, pair in columns.items()}
+            if not trainer.is_global_zero:
+                # The epoch may end with no further batch, and all ranks reduce the same names.
+                sums = {name: [0.0, 0.0] for name in sums}
         for name, pair in (sums or {}).items():
             self.sums[name] = torch.tensor(pair, dtype=torch.float64).to(pl_module.device)
 

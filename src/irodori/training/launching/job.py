@@ -11,9 +11,9 @@ from typing import Any, Literal
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from irodori.config.overrides import quoted
 from irodori.metrics.catalog import MAIN
 from irodori.training.settings import check_settings
 from irodori.training.stopping import REQUEUE
@@ -137,11 +137,6 @@ def command(program: Sequence[str], job: Job) -> list[str]:
         f"hydra.run.dir={quoted(str(job.folder))}",
         *job.overrides,
     ]
-
-
-def quoted(text: str) -> str:
-    """Quote any text for Hydra's grammar."""
-    return QuotedString(text, Quote.double).with_quotes()
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from irodori.config.overrides import quoted
 from irodori.metrics.catalog import MAIN
 from irodori.metrics.results import CONSOLE
 from irodori.runs.run import resume_command
-from irodori.training.launching.job import SEARCH, Record, quoted, read_records, rows_of
+from irodori.training.launching.job import SEARCH, Record, read_records, rows_of
 from irodori.training.stopping import REQUEUE
 from irodori.utils.files import write_csv
 from irodori.utils.run_files import CONFIG

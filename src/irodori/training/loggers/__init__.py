@@ -25,7 +25,7 @@ def make_loggers(run: Run, keep_rows: int = 0) -> list[Logger]:
     Raises:
         IrodoriError: a package is missing.
     """
-    metrics = MetricsCSV(run.folder, run.config.trainer.log_every_n_steps or 50, keep_rows)
+    metrics = MetricsCSV(run.folder, keep_rows)
     if not run.config.logger:
         return [metrics]
     logger: Any = instantiate(run.config.logger)
@@ -41,8 +41,16 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if name != "step"}
 
 
+LONGER = 1.01
+"""Ratio of rows in memory to rows in the file above which the file is written again."""
+
+
 class MetricsCSV(Logger):
-    """Writes logged metrics as rows, every `flush_every` steps; columns by name, `step` last.
+    """Writes logged metrics as rows; columns by name, `step` last.
+
+    The file is replaced as a whole. A long file is only written once it has grown by 1 %, since
+    writing it with every row would take more time the longer the run is; it is complete with every
+    checkpoint.
 
     The first `keep` rows of an existing file are kept; a message is printed if there are fewer.
     Lightning's CSV logger would delete the file of a resumed run and rewrite it in place when a
@@ -52,11 +60,11 @@ class MetricsCSV(Logger):
     # Files of other callbacks are in the run folder itself.
     name = version = ""
 
-    def __init__(self, folder: Path, flush_every: int, keep: int = 0) -> None:
+    def __init__(self, folder: Path, keep: int = 0) -> None:
         super().__init__()
         self.path = folder / METRICS_CSV
-        self.flush_every = flush_every
         self.rows = read(self.path)[:keep] if keep else []
+        self._written = 0
         self._failed = False
         if missing := keep - len(self.rows):
             print(f"{self.path} lacks {missing} rows of previous steps", flush=True)
@@ -73,15 +81,18 @@ class MetricsCSV(Logger):
         """Add a row."""
         assert step is not None, "Lightning passes a step with each row"
         self.rows.append({**metrics, "step": step})
-        if (step + 1) % self.flush_every == 0:
-            self.save()
 
     def save(self) -> None:
+        """Write the file if that is due; Lightning calls this after every row."""
+        if len(self.rows) > self._written * LONGER:
+            self.write()
+
+    def write(self) -> None:
         """Write the file; if this fails, rows are kept for the next time."""
         columns = [*sorted(set().union(*self.rows) - {"step"}), "step"]
         try:
             write_csv(self.path, columns, ([row.get(x) for x in columns] for row in self.rows))
-            self._failed = False
+            self._written, self._failed = len(self.rows), False
         except OSError as error:
             if not self._failed:
                 print(f"{self.path} can't be written for now: {one_line(error)}", flush=True)
@@ -89,7 +100,7 @@ class MetricsCSV(Logger):
 
     def finalize(self, status: str) -> None:
         """Write the file at the end of training or validation."""
-        self.save()
+        self.write()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
