@@ -160,7 +160,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
 
 def test_lightnings_own_checkpoints_are_not_lost_in_silence(tmp_path, capsys):
     """`ModelCheckpoint` writes one, asks nobody whether it is there, and removes another."""
-    files = WholeFiles()
+    files = AtomicCheckpointIO()
     files.save_checkpoint({"step": 1}, tmp_path / "one.ckpt")
     (tmp_path / "full").write_text("a file, where no folder can be made")
     files.save_checkpoint({"step": 2}, tmp_path / "full" / "two.ckpt")
