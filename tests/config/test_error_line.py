@@ -55,7 +55,7 @@ def test_a_group_member_that_is_no_text_is_reported_with_its_override(line, over
 
 def test_other_errors_are_no_mistakes_of_the_user():
     assert not is_user_error(ValueError("x"))
-    assert not is_user_error(OSError(5, "no file is named"))
+    assert not is_user_error(OSError(9, "no file is named"))
     assert error_line(ValueError("a\n b\n\na")) == "a b"
 
 

@@ -253,7 +253,7 @@ def test_changed_settings_of_the_optimizer_hold(copied):
     [
         (lambda path: path.write_bytes(b"no checkpoint"), [], "last.ckpt can't be read: "),
         (lambda path: os.truncate(path, 100_000), [], "last.ckpt can't be read: "),
-        (None, ["trainer.max_steps=2"], "trainer.max_steps=2: 3 are done"),
+        (None, ["trainer.max_steps=2"], "trainer.max_steps=2: 3 are already done"),
         (None, ["trainer.max_epochs=2", "OTHER"], "doesn't hold the samples"),
     ],
 )
