@@ -147,10 +147,10 @@ CHANGES = (
     ("irodori.network.backbone.width", 1e6, "width is above 0 and at most 4"),
     ("irodori.network.backbone.width", 4.0, "has the shape"),
     ("irodori.network.num_classes", 10**9, "num_classes"),
-    ("irodori.network.num_classes", 100_000, "names 3 classes, but its network has 100000"),
+    ("irodori.network.num_classes", 100_000, "has 3 classes, but its network has 100000"),
     ("irodori.network.decoder.width", 1e9, "width is above 0 and at most 4"),
     ("state_dict/network.fusion.mix.bias", torch.zeros(1).expand(10**6, 10**6), "claims more"),
-    ("irodori.classes", ["sea", "hill"], "names 2 classes, but its network has 3"),
+    ("irodori.classes", ["sea", "hill"], "has 2 classes, but its network has 3"),
     pytest.param(
         *("irodori.network.backbone", {**TIMM, "name": "vit_giant_patch14_224"}, "tensors"),
         marks=pytest.mark.slow,
@@ -180,7 +180,7 @@ def test_a_space_of_other_channels_is_refused(tmp_path, model, make_model):
     content = checkpoint_of(model)
     content["irodori"]["color_space"] = make_model(Rgb).describe()["color_space"]
     torch.save(content, tmp_path / "a.ckpt")
-    assert "names 3 chroma channels, but its network has 2" in refusal(tmp_path / "a.ckpt")
+    assert "has 3 chroma channels, but its network has 2" in refusal(tmp_path / "a.ckpt")
 
 
 def peak():
