@@ -148,7 +148,7 @@ def test_a_run_folder_holds_figures_that_anyone_can_recompute(data, tmp_path, ca
 
     # What was printed names the figures.
     text = "\n".join(out)
-    assert "32-true" in out[0]
+    assert "32-true" in text
     assert "12 training and 7 validation photographs · 3 scenes · 3 steps per epoch" in text
     assert f"{metrics['rows']['best']['chroma_rmse']:.2f}" in text
     assert f"{metrics['rows']['gray']['chroma_rmse']:.2f}" in text
