@@ -99,13 +99,8 @@ LAYERS = (
 )
 """The packages of irodori; each imports from those before it alone."""
 UPWARDS = {
-    # `Range` states limits beside arguments, for the checks of configurations and models alike.
-    ("utils.describable", "config.ranges"),
     # Weights are asked for when training starts, and never to load a checkpoint.
     ("network.timm_backbone", "pretrained.imagenet"),
-    # A run's own validation is described as an evaluation is.
-    ("training.building", "evaluation.protocol"),
-    ("training.launch", "evaluation.protocol"),
 }
 
 

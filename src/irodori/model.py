@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from irodori.color import ColorSpace, to_float, to_uint8
+from irodori.config.describable import build, describe
 from irodori.network import JointNetwork
 from irodori.network.joint import upsample_chroma
-from irodori.utils.describable import build, describe
 from irodori.utils.errors import IrodoriError
 from irodori.utils.model_file import FORMAT, read_checkpoint
 from irodori.utils.run_files import checkpoint_file

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from irodori.config.describable import build, describe
 from irodori.network import hints
 from irodori.network.hints import CELL, HEAD_CHANNELS, HEADS, HintSpread
 from irodori.network.joint import freeze_unused
-from irodori.utils.describable import build, describe
 from networks import joint
 
 

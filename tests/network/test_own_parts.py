@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from irodori.config.describable import build, describe
 from irodori.network import Backbone, Decoder, Global, JointNetwork, Local, Output
-from irodori.utils.describable import build, describe
 from irodori.utils.errors import IrodoriError
 
 

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from irodori.config.describable import build, describe
 from irodori.network import freeze_unused
 from irodori.network.backbone import scaled_to
 from irodori.network.timm_backbone import Pyramid, SimplePyramid, TimmBackbone
-from irodori.utils.describable import build, describe
 from networks import joint
 
 PRESETS = (

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from irodori.color.precision import full_precision, to_full_precision
-from irodori.utils.describable import Describable
+from irodori.config.describable import Describable
 
 
 class ColorSpace(Describable, ABC):

@@ -39,3 +39,30 @@ class DataConfig:
     val_size: Annotated[int, Range(min=1)] = 256
     max_bad_share: Annotated[float, Range(min=0, max=1), NoEffect()] = 0.01
     stages: Sequence[Callable[[Sample], Sample]] = ()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Selection and size of the measured photographs.
+
+    first: number of photographs, the first by name; None: all. square: crop the center square of
+    each and scale it to this side in pixels. stretch: stretch each photograph to a square of this
+    side. If both are None, photographs keep their size.
+
+    Raises:
+        ValueError: both are given.
+    """
+
+    name: str
+    first: Annotated[int, Range(min=1)] | None = None
+    square: Annotated[int, Range(min=1)] | None = None
+    stretch: Annotated[int, Range(min=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.square is not None and self.stretch is not None:
+            raise ValueError("give square or stretch, not both")
+
+    @property
+    def side(self) -> int | None:
+        """The side of the measured squares; None if photographs keep their size."""
+        return self.square or self.stretch

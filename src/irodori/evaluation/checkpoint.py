@@ -21,8 +21,8 @@ from irodori.data.index import Index
 from irodori.data.loader import end_workers
 from irodori.data.module import ShardModule
 from irodori.data.opening import ShardOpener, open_both
+from irodori.data.protocol import first_by_name, protocol_of, resize_of
 from irodori.evaluation.extremes import Show
-from irodori.evaluation.protocol import first_by_name, protocol_of, resize_of
 from irodori.evaluation.settings import EvaluatedData, EvaluateSettings
 from irodori.inference.colorizer import STARTER
 from irodori.inference.contact_sheet import gray_of

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from irodori.color import Lab
+from irodori.data.config import Protocol
 from irodori.data.images import decode
+from irodori.data.protocol import describe_photographs, first_by_name, resize_of
 from irodori.evaluation.extremes import Show
-from irodori.evaluation.protocol import describe_photographs, first_by_name, resize_of
-from irodori.evaluation.settings import EvaluateSettings, Protocol
+from irodori.evaluation.settings import EvaluateSettings
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from irodori.config.ranges import Range
+from irodori.data.config import Protocol
 
 
 @dataclass(frozen=True)
@@ -42,33 +43,6 @@ class EvaluatedTrainer:
     devices: Annotated[int, Range(min=1)] = 1
     num_nodes: Annotated[int, Range(min=1)] = 1
     precision: str | None = None
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Selection and size of the measured photographs.
-
-    first: number of photographs, the first by name; None: all. square: crop the center square of
-    each and scale it to this side in pixels. stretch: stretch each photograph to a square of this
-    side. If both are None, photographs keep their size.
-
-    Raises:
-        ValueError: both are given.
-    """
-
-    name: str
-    first: Annotated[int, Range(min=1)] | None = None
-    square: Annotated[int, Range(min=1)] | None = None
-    stretch: Annotated[int, Range(min=1)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.square is not None and self.stretch is not None:
-            raise ValueError("give square or stretch, not both")
-
-    @property
-    def side(self) -> int | None:
-        """The side of the measured squares; None if photographs keep their size."""
-        return self.square or self.stretch
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from irodori.utils.describable import Describable
+from irodori.config.describable import Describable
 from irodori.utils.errors import IrodoriError
 
 LOCAL = 8

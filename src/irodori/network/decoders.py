@@ -5,9 +5,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from irodori.config.describable import Describable
 from irodori.config.ranges import Range
 from irodori.network.backbone import conv_block, scaled
-from irodori.utils.describable import Describable
 
 
 class Decoder(nn.Module, Describable):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from irodori.config.describable import Describable
 from irodori.config.ranges import Range
 from irodori.network.backbone import LOCAL, Backbone, Global, Local, divided, linear_block, scaled
 from irodori.network.decoders import ColorizationDecoder, Decoder
 from irodori.network.hints import HintSpread
 from irodori.network.output import ChromaOutput, Output
 from irodori.network.paper_backbone import PaperBackbone
-from irodori.utils.describable import Describable
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 """Activations of the fusion: ReLU by default; a sigmoid in the paper's formula."""

@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from irodori.color import Lab
 from irodori.color.ab_bins import centers
+from irodori.config.describable import Describable
 from irodori.config.ranges import Range
-from irodori.utils.describable import Describable
 
 
 class Output(nn.Module, Describable):

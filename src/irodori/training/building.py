@@ -20,7 +20,7 @@ from torch import nn
 from irodori.config.instantiate import instantiate
 from irodori.data.module import ShardData
 from irodori.data.prior import training_mean_ab, training_prior
-from irodori.evaluation.protocol import shard_identities
+from irodori.data.protocol import shard_identities
 from irodori.inference.colorizer import STARTER
 from irodori.metrics.prior import AbPrior
 from irodori.metrics.results import CONSOLE

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from irodori.data.loader import end_workers
 from irodori.data.module import ShardData
-from irodori.evaluation.protocol import OWN_SIZE, protocol_of
+from irodori.data.protocol import OWN_SIZE, protocol_of
 from irodori.metrics.catalog import AS_PREDICTED, stored_metrics
 from irodori.metrics.results import CONSOLE, EvaluationResult, document, table, write_per_image
 from irodori.runs.run import Run, create_run_folder, remove_if_empty, resume_command

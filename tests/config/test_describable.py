@@ -10,11 +10,11 @@ from typing import Annotated
 import pytest
 import torch
 
+from irodori.config.describable import Describable, build, describe
 from irodori.config.ranges import Range
 from irodori.network.decoders import SkipDecoder
 from irodori.network.output import AbClassesOutput
 from irodori.network.paper_backbone import PaperBackbone
-from irodori.utils.describable import Describable, build, describe
 from irodori.utils.errors import IrodoriError
 from networks import joint
 
@@ -76,8 +76,8 @@ def test_a_network_is_described_in_full():
 
 ATTACKS = """
     os.system builtins.eval subprocess.Popen torch.load irodori.utils.files.os.system
-    irodori.utils.files.os irodori.utils.describable.importlib.import_module
-    irodori.utils.describable.build irodori.utils.describable.Describable.__init__
+    irodori.utils.files.os irodori.config.describable.importlib.import_module
+    irodori.config.describable.build irodori.config.describable.Describable.__init__
     irodori.network.joint.nn.Sequential irodori.network.joint.Callable
     irodori.network.joint.PaperBackbone irodori.network.JointNetwork
     irodori.utils.errors.IrodoriError irodori.utils.errors irodori irodori.
@@ -103,7 +103,7 @@ def test_nothing_but_describable_classes_is_made(target, partially):
 def test_other_packages_are_imported_only_if_trusted(tmp_path, monkeypatch):
     (tmp_path / "their_package").mkdir()
     (tmp_path / "their_package" / "__init__.py").write_text(
-        "from irodori.utils.describable import Describable\n"
+        "from irodori.config.describable import Describable\n"
         "class Theirs(Describable):\n    def __init__(self, x=1): self.x = x\n"
         "class Plain: pass\n"
     )

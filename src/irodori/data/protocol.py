@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from irodori.data.config import Protocol
 from irodori.data.images import to_middle_square, to_short_side, to_square
 from irodori.data.index import Index
 from irodori.data.module import ShardModule
-from irodori.evaluation.settings import Protocol
 from irodori.metrics.prior import AbPrior
 from irodori.model import Model
 from irodori.utils.errors import IrodoriError
