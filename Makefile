@@ -125,6 +125,13 @@ study-recipes: setup
 	$(call RECIPES,recipe_colorful) objective=colorful objective.weight=0.02
 	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,objectives colorful) --pictures 0 \
 		--output experiments/starter/recipes
+	$(call RECIPES,recipe_encoders) objective=colorful objective.weight=0.02 \
+		encoder.freeze_steps=150,-1
+	$(call RECIPES,recipe_backbone) objective=colorful objective.weight=0.02 \
+		backbone=tf_efficientnet_lite2
+	$(call RECIPES,recipe_decoder) objective=colorful objective.weight=0.02 decoder=queries
+	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,encoders backbone decoder) --pictures 0 \
+		--output experiments/starter/networks
 
 # The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's pictures.
 STARTER := src/irodori/inference/starter/starter.safetensors
