@@ -179,6 +179,7 @@ lower-bounds: oldest
 	$(BIN)/python tests/lower_bounds.py pins > $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python $(PIP) --requirement $(OLDEST)/pins.txt
 	$(OLDEST)/bin/python tests/lower_bounds.py check
+	rm -rf $(OLDEST)/run
 	PYTHONPATH=src $(OLDEST)/bin/python -W ignore train.py experiment=quick hydra.run.dir=$(OLDEST)/run
 
 clean:
