@@ -49,7 +49,7 @@ def web_loader(
     """Return the loader of a pipeline.
 
     Args:
-        dataset: pipeline, whose first stage is told the epoch by Lightning.
+        dataset: pipeline, whose first stage receives the epoch from Lightning.
         workers: number of loader processes; 0 reads and decodes in this process.
         memory: shared memory of a training pipeline.
     """
