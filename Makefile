@@ -133,11 +133,15 @@ study-recipes: setup
 	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,encoders backbone decoder) --pictures 0 \
 		--output experiments/starter/networks
 
-# The bundled model, of the photographs in the folder PHOTOGRAPHS, and the README's pictures.
+# The bundled model, of the photographs in the folder PHOTOGRAPHS: first with skip connections only,
+# then with color queries. A compiled network trains faster, but needs a C++ compiler.
 STARTER := src/irodori/inference/starter/starter.safetensors
 starter: setup
-	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) \
-		hydra.run.dir=runs/starter
+	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) decoder=skips \
+		augmentation.crop=192 optimizer.lr=0.002 encoder.freeze_steps=400 hints.every=4 \
+		trainer.max_epochs=12 hydra.run.dir=runs/starter_skips
+	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) compile=default \
+		init=runs/starter_skips hydra.run.dir=runs/starter
 	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
 		--half --saturation 1.1 --overwrite --output $(STARTER)
 

@@ -59,6 +59,26 @@ def test_queries_see_the_whole_photo_at_each_scale():
     assert decoder.queries_KC.shape[0] == decoder.output.in_channels - 4
 
 
+def test_queries_attend_to_means_over_the_finest_scale():
+    torch.manual_seed(0)
+    decoder = QueryDecoder(6, 2, 1, {4: 3, 2: 2}, 1 / 8, queries=5).eval()
+    seen = {}
+    for name in ("merge2", "projections.2"):
+        decoder.get_submodule(name).register_forward_hook(
+            lambda _, inputs, output, name=name: seen.update({name: (inputs[0], output)})
+        )
+    skips = {4: torch.randn(1, 3, 5, 3), 2: torch.randn(1, 2, 9, 5)}
+    assert decoder(torch.randn(1, 6, 3, 2), skips).shape == (1, 2, 9, 5)
+    _, finest = seen["merge2"]
+    attended, _ = seen["projections.2"]
+    assert attended.shape[-2:] == (5, 3)
+    for row in range(5):
+        for column in range(3):
+            # Cells at the border of an odd size have fewer positions.
+            cell = finest[0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            torch.testing.assert_close(attended[0, :, row, column], cell.mean((1, 2)))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (33, 47), (224, 224)])
 def test_the_papers_backbone_gives_skips_of_any_size(size):
     torch.manual_seed(0)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from irodori.config.describable import Describable
 from irodori.config.ranges import Range
@@ -102,12 +103,13 @@ class SkipDecoder(Decoder):
 
 
 class QueryDecoder(SkipDecoder):
-    """A `SkipDecoder` with color queries that attend to the whole photo at strides 8, 4 and 2.
+    """A `SkipDecoder` with color queries that attend to the whole photo at three scales.
 
-    Learned queries attend to the features of one scale after another. Their dot products with the
-    features of every pixel are maps that are concatenated with these features before the output
-    layer (as in DDColor, Kang et al., 2023, arXiv 2212.11613). Every color depends on the whole
-    photo.
+    Learned queries attend to the features at strides 8, 4 and 2 in turn; those at stride 2 are
+    averaged over 2×2 positions, since attention to all of them would take most of the decoder's
+    time. The queries' dot products with the features of every pixel are maps that are concatenated
+    with these features before the output layer (as in DDColor, Kang et al., 2023,
+    arXiv 2212.11613). Every color depends on the whole photo.
 
     Args:
         in_channels, out_channels, stride, skip_channels, width: see `SkipDecoder`.
@@ -143,10 +145,11 @@ class QueryDecoder(SkipDecoder):
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
         at4_BCHW, at2_BCHW, pixels_BCHW = self.levels(features_BCHW, skips)
+        averaged_BCHW = functional.avg_pool2d(at2_BCHW, 2, ceil_mode=True)
         scales = [
             projection(level).flatten(2).mT
             for projection, level in zip(
-                self.projections, (features_BCHW, at4_BCHW, at2_BCHW), strict=True
+                self.projections, (features_BCHW, at4_BCHW, averaged_BCHW), strict=True
             )
         ]
         queries_BKC = self.queries_KC.expand(len(features_BCHW), -1, -1)
