@@ -183,8 +183,7 @@ class Colorizer:
 
         Raises:
             ValueError: the pixels have a wrong shape or type.
-            IrodoriError: see
-                `PreparedPhoto.color`.
+            IrodoriError: see `PreparedPhoto.color`.
         """
         return self.prepare(pixels_HWC, style_1G).color(hints, check)
 

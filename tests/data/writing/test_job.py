@@ -187,6 +187,14 @@ def test_other_settings_or_sources_for_an_output_are_refused(source, shards, tmp
     refused("unfinished", source=source, output=tmp_path / "begun", options=other)
 
 
+@pytest.mark.parametrize("name", [state.JOB, state.SPLIT])
+def test_a_damaged_state_is_refused(name, source, tmp_path):
+    with state.locked(tmp_path):
+        state.resume_or_begin(tmp_path, describe(read_source(source), SMALL))
+        (tmp_path / state.UNFINISHED / name).write_text("{")
+    refused(name, "damaged", source=source, output=tmp_path)
+
+
 def test_files_of_others_are_not_overwritten(source, tmp_path):
     mine = put(tmp_path / "train-000000.tar", b"mine")
     refused(mine, "already", source=source, output=tmp_path)
@@ -234,6 +242,17 @@ def test_missing_files_of_a_list_are_reported(tmp_path):
     summary = written(listed, tmp_path / "out")
     assert summary.reasons == {"missing": 1}
     assert rows(tmp_path / "out" / "rejected.csv") == {"3.jpg": "missing"}
+
+
+@pytest.mark.parametrize("share", [0, 0.2])  # near duplicates are searched for a validation share
+def test_named_pipes_are_reported(share, tmp_path):
+    tree(tmp_path / "in", 6)
+    os.mkfifo(tmp_path / "in" / "cat" / "pipe.jpg")
+    options = Options(size=64, val_share=share)
+    written(tmp_path / "in", tmp_path / "out", options)
+    assert rows(tmp_path / "out" / "rejected.csv") == {
+        "cat/pipe.jpg": "cannot be read: a named pipe"
+    }
 
 
 def test_a_published_split_takes_no_share(tmp_path):

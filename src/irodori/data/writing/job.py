@@ -1,6 +1,5 @@
 """The job that writes a source as shards with an index, and resumes after interruptions."""
 
-import json
 import os
 import signal
 import threading
@@ -248,7 +247,7 @@ def _split(job: _Job) -> tuple[tuple[list[Entry], list[Entry]], list[Row]]:
         if not path.exists():
             prints = job.over_files(fingerprint_files, entries, "comparing images", 0)
             write_json(path, group_duplicates(list(prints)))
-        groups = json.loads(path.read_bytes())
+        groups = state.read_json(path)
     sizes = Counter(groups)
     duplicates = [
         (entries[i].path, entries[group].path) for i, group in enumerate(groups) if sizes[group] > 1

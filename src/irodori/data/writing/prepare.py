@@ -1,5 +1,6 @@
 """Preparing an image for a shard: copy, convert or reject it."""
 
+import errno
 import hashlib
 import importlib
 import io
@@ -83,7 +84,7 @@ def prepare_files(root: Path, options: Options, paths: Sequence[str]) -> list[Pr
 
 def _prepare_file(path: Path, options: Options) -> Prepared | str:
     try:
-        return prepare(path.read_bytes(), options)
+        return prepare(_content(path), options)
     except FileNotFoundError:
         return "missing"
     except OSError as error:
@@ -97,10 +98,17 @@ def fingerprint_files(root: Path, options: Options, paths: Sequence[str]) -> lis
     prints = []
     for path in paths:
         try:
-            prints.append(fingerprint((root / path).read_bytes(), options.decode))
+            prints.append(fingerprint(_content(root / path), options.decode))
         except OSError:
             prints.append(b"")
     return prints
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a file; raise OSError for named pipes, which would block."""
+    if path.is_fifo():
+        raise OSError(errno.EINVAL, "a named pipe")
+    return path.read_bytes()
 
 
 def prepare(content: bytes, options: Options) -> Prepared:

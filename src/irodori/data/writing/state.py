@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from irodori.data.index import INDEX_NAME, Shard, read_index, read_index_file, write_index
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.files import lock, write_json
 
 UNFINISHED = ".unfinished"
@@ -77,12 +77,21 @@ def resume_or_begin(output: Path, job: Mapping[str, Any]) -> bool:
         write_json(path, job)
         return False
     wanted = {group: job[group] for group in ("source", "options", "libraries")}
-    _refuse_difference(output, "holds an unfinished job", json.loads(path.read_bytes()), wanted)
+    _refuse_difference(output, "holds an unfinished job", read_json(path), wanted)
     # Unfinished files of a killed process.
     for folder in (output, path.parent):
         for part in folder.glob(".*.part"):
             part.unlink()
     return True
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of the state; raise IrodoriError if it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        reason = one_line(error)
+        raise IrodoriError(f"{path} is damaged ({reason}): choose another folder") from None
 
 
 def write_record(output: Path, name: str, record: Record) -> None:
