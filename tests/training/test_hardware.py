@@ -17,11 +17,11 @@ def choose(**settings):
 def machine(monkeypatch):
     """A function that makes torch see a machine."""
 
-    def make(gpus=0, capability=(8, 6), cpu=()):
+    def make(gpus=0, capability=(8, 6), cpu=(), name="Intel Xeon"):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "RTX 4090")
-        flags = {"cpu_name": "Xeon", "avx2": True, **dict.fromkeys(cpu, True)}
+        flags = {"cpu_name": name, "avx2": True, **dict.fromkeys(cpu, True)}
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
 
     return make
@@ -32,7 +32,8 @@ def machine(monkeypatch):
     [
         ({}, {}, ("cpu", "32-true")),
         ({"cpu": ["amx_bf16"]}, {}, ("cpu", "bf16-mixed")),
-        ({"cpu": ["avx512_bf16"]}, {}, ("cpu", "bf16-mixed")),
+        ({"cpu": ["avx512_bf16"]}, {}, ("cpu", "32-true")),
+        ({"cpu": ["avx512_bf16"], "name": "AMD EPYC"}, {}, ("cpu", "bf16-mixed")),
         ({"cpu": ["avx512_vnni", "amx_int8"]}, {}, ("cpu", "32-true")),
         ({"cpu": ["amx_bf16"]}, {"precision": "32-true"}, ("cpu", "32-true")),
         ({}, {"precision": "bf16-mixed"}, ("cpu", "bf16-mixed")),
@@ -88,5 +89,5 @@ def test_the_choice_is_printed_with_the_device(machine):
     machine(gpus=1)
     assert str(Hardware("gpu", "bf16-mixed")) == "RTX 4090 · bf16-mixed"
     text = str(Hardware("cpu", "32-true"))
-    assert text.startswith(f"Xeon, {torch.get_num_threads()} threads, ")
+    assert text.startswith(f"Intel Xeon, {torch.get_num_threads()} threads, ")
     assert text.endswith(" · 32-true")

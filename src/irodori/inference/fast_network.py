@@ -1,4 +1,4 @@
-"""A faster copy of a network: folded batch norms, channels-last, and bf16 if supported.
+"""A faster copy of a network: folded batch norms, channels-last, and bf16 where it is faster.
 
 At inference, a batch norm is a constant scale and shift of each channel: norm(Wx + b) = s·(Wx + b −
 μ) + β with s = γ/√(σ² + ε), which equals (sW)x + s·(b − μ) + β.
@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from irodori.network import JointNetwork
 from irodori.network.decoders import LearnedUpsampling
 from irodori.network.joint import Fusion
-from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
+from irodori.utils.cpu import bf16_is_fast_on_cpu, bf16_is_fast_on_gpu
 from irodori.utils.errors import IrodoriError
 
 Layer = nn.Conv2d | nn.Linear
@@ -160,8 +160,8 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
     Args:
         network: network to copy.
         precision: "fp32", which differs from the network by rounding; "bf16", which differs by well
-            below 1 ΔE on average; or "auto": bf16 on devices with hardware support, and otherwise
-            fp32, since emulation is slower by orders of magnitude.
+            below 1 ΔE on average; or "auto": bf16 on devices where it is faster, and otherwise
+            fp32.
 
     Raises:
         IrodoriError: the precision is unknown.
@@ -175,7 +175,7 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
     copy = copy.to(memory_format=torch.channels_last)
     on_cpu = next(copy.parameters()).device.type == "cpu"
     if precision == "auto":
-        precision = "bf16" if (cpu_has_bf16() if on_cpu else gpu_has_bf16()) else "fp32"
+        precision = "bf16" if (bf16_is_fast_on_cpu() if on_cpu else bf16_is_fast_on_gpu()) else "fp32"
     if precision == "bf16":
         to_bf16(copy)
     return copy

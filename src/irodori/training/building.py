@@ -122,7 +122,8 @@ def build_module(config: DictConfig, data: ShardData, new: bool) -> Colorization
         checkpoint = STARTER if config.init == "starter" else Path(config.init)
         line, seen = load_matching_weights(model, checkpoint)
         lines.append(line)
-        model = replace(model, trained_on=(*seen, *trained_on))
+        new_shards = [shard for shard in trained_on if shard not in seen]
+        model = replace(model, trained_on=(*seen, *new_shards))
     objective.setup(network, data.color_space, lambda: training_prior(data.train_samples))
     return ColorizationModule(
         model,

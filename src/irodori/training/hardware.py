@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from omegaconf import DictConfig
 
-from irodori.utils.cpu import cpu_has_bf16, gpu_has_bf16
+from irodori.utils.cpu import bf16_is_fast_on_cpu, bf16_is_fast_on_gpu
 from irodori.utils.errors import IrodoriError
 
 PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
@@ -27,8 +27,8 @@ class Hardware:
 def choose_hardware(trainer: DictConfig) -> Hardware:
     """Resolve "auto" in the trainer's configuration.
 
-    bf16 is chosen if the hardware supports it (CPU: AMX or AVX512-bf16; GPU: compute capability ≥
-    8); otherwise it would be emulated and slower than fp32 by orders of magnitude.
+    bf16 is chosen if it is faster than fp32: on CPUs with AMX, or of AMD with AVX512-bf16, and on
+    GPUs of compute capability ≥ 8. Emulated, it would be slower by orders of magnitude.
 
     Raises:
         IrodoriError: the requested GPUs don't exist, or the precision isn't supported.
@@ -50,7 +50,7 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
             "trainer.sync_batchnorm=true works on GPUs only; leave it out on the CPU"
         )
     if precision == "auto":
-        fast = {"cpu": cpu_has_bf16, "gpu": gpu_has_bf16, "cuda": gpu_has_bf16}
+        fast = {"cpu": bf16_is_fast_on_cpu, "gpu": bf16_is_fast_on_gpu, "cuda": bf16_is_fast_on_gpu}
         bf16 = accelerator in fast and fast[accelerator]()
         precision = "bf16-mixed" if bf16 else "32-true"
     if str(precision) not in PRECISIONS:

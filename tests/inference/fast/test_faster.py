@@ -120,7 +120,7 @@ def test_the_output_keeps_its_precision(make_network):
 def test_auto_is_what_the_hardware_is_fast_at(
     make_network, monkeypatch, precision, hardware, dtype
 ):
-    monkeypatch.setattr("irodori.inference.fast_network.cpu_has_bf16", lambda: hardware)
+    monkeypatch.setattr("irodori.inference.fast_network.bf16_is_fast_on_cpu", lambda: hardware)
     fast = faster(make_network(), precision)
     assert {weight.dtype for weight in fast.parameters()} == {dtype}
 
