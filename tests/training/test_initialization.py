@@ -142,6 +142,7 @@ def test_a_run_is_initialized_with_another_ones_weights_and_resumed_without(data
     one, other = (load_model(tmp_path / n / "checkpoints/last.ckpt") for n in ("first", "second"))
     weights = {name for name, _ in one.network.named_parameters()}
     assert weights <= same(one, other)
+    assert other.trained_on == one.trained_on  # the same shards, once
     # A resumed run has its own weights: the checkpoint isn't asked for again.
     (tmp_path / "second/metrics.json").unlink()
     start.unlink()
