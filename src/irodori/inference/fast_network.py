@@ -175,7 +175,8 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
     copy = copy.to(memory_format=torch.channels_last)
     on_cpu = next(copy.parameters()).device.type == "cpu"
     if precision == "auto":
-        precision = "bf16" if (bf16_is_fast_on_cpu() if on_cpu else bf16_is_fast_on_gpu()) else "fp32"
+        fast = bf16_is_fast_on_cpu() if on_cpu else bf16_is_fast_on_gpu()
+        precision = "bf16" if fast else "fp32"
     if precision == "bf16":
         to_bf16(copy)
     return copy

@@ -174,6 +174,18 @@ def divided(size: int, stride: int) -> int:
     return (size + stride - 1) // stride
 
 
+def extended(planes_BCHW: Tensor, multiple: int) -> Tensor:
+    """Replicate the bottom and right borders, so that the size is a multiple of `multiple`.
+
+    Padding by indexing can be traced with dynamic sizes.
+    """
+    for dim in (2, 3):
+        size = planes_BCHW.shape[dim]
+        index = torch.arange(divided(size, multiple) * multiple, device=planes_BCHW.device)
+        planes_BCHW = planes_BCHW.index_select(dim, index.clamp(max=size - 1))
+    return planes_BCHW
+
+
 def scaled(channels: int, width: float) -> int:
     """Scale a number of channels by a width multiplier; 1.0 is the paper's network."""
     return max(1, round(channels * width))

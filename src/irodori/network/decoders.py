@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from irodori.config.describable import Describable
 from irodori.config.ranges import Range
-from irodori.network.backbone import conv_block, scaled
+from irodori.network.backbone import conv_block, extended, scaled
 
 
 class Decoder(nn.Module, Describable):
@@ -145,14 +145,15 @@ class QueryDecoder(SkipDecoder):
 
     def forward(self, features_BCHW: Tensor, skips: dict[int, Tensor]) -> Tensor:
         at4_BCHW, at2_BCHW, pixels_BCHW = self.levels(features_BCHW, skips)
-        averaged_BCHW = functional.avg_pool2d(at2_BCHW, 2, ceil_mode=True)
+        averaged_BCHW = functional.avg_pool2d(extended(at2_BCHW, 2), 2)
         scales = [
             projection(level).flatten(2).mT
             for projection, level in zip(
                 self.projections, (features_BCHW, at4_BCHW, averaged_BCHW), strict=True
             )
         ]
-        queries_BKC = self.queries_KC.expand(len(features_BCHW), -1, -1)
+        # `len` would fix the batch size in an exported graph.
+        queries_BKC = self.queries_KC.expand(features_BCHW.shape[0], -1, -1)
         for number, layer in enumerate(self.attention):
             queries_BKC = layer(queries_BKC, scales[number % len(scales)])
         maps_BKHW = torch.einsum("bkc,bchw->bkhw", self.embedding(queries_BKC), pixels_BCHW)

@@ -15,6 +15,7 @@ from irodori.network.backbone import (
     Local,
     conv_block,
     divided,
+    extended,
     linear_block,
     scaled,
 )
@@ -115,15 +116,9 @@ class TimmBackbone(Backbone):
 
     def _levels(self, luminance_B1HW: Tensor) -> dict[int, Tensor]:
         """Return the levels by stride s: B×C×h/s×w/s for the padded size h×w."""
-        # Padding by indexing, which can be traced with dynamic sizes.
-        rows, columns = (
-            torch.arange(divided(size, self.step) * self.step, device=luminance_B1HW.device).clamp(
-                max=size - 1
-            )
-            for size in luminance_B1HW.shape[-2:]
+        levels = self._encode(
+            (extended(luminance_B1HW, self.step) - self.info.mean) / self.info.std
         )
-        extended_B1HW = luminance_B1HW[:, :, rows][..., columns]
-        levels = self._encode((extended_B1HW - self.info.mean) / self.info.std)
         if self.simple_pyramid is not None:
             made: dict[int, Tensor] = self.simple_pyramid(levels[-1])
             return made

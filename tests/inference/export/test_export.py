@@ -28,7 +28,7 @@ PRESETS = [
     ("resnet18", "skips"),
     ("resnet50", "skips"),
     ("convnext_tiny", "skips"),
-    ("tf_efficientnet_lite0", "skips"),
+    ("tf_efficientnet_lite0", "queries"),
     ("mobilenetv4_conv_small", "skips"),
     ("pvt_v2_b0", "skips"),
 ]
