@@ -126,6 +126,10 @@ def test_other_networks(check, arguments):
     check(varied_model(**arguments))
 
 
+def test_color_queries_take_any_number_of_photos():
+    check_torch_export(varied_model(decoder="queries"))
+
+
 @pytest.fixture
 def checkpoint(tmp_path, model):
     return save_checkpoint(model, tmp_path / "a.ckpt")
