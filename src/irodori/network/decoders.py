@@ -130,7 +130,8 @@ class QueryDecoder(SkipDecoder):
         super().__init__(in_channels, out_channels, stride, skip_channels, width)
         c128, c64, c32 = (scaled(c, width) for c in (128, 64, 32))
         channels = 4 * scaled(32, width)
-        self.queries_KC = nn.Parameter(torch.randn(queries, channels) * 0.02)
+        self.queries_KC = nn.Parameter(torch.empty(queries, channels))
+        nn.init.normal_(self.queries_KC, std=0.02)
         self.projections = nn.ModuleList(
             nn.Conv2d(inputs, channels, 1) for inputs in (in_channels, c128, c64)
         )
