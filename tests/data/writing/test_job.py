@@ -244,17 +244,6 @@ def test_missing_files_of_a_list_are_reported(tmp_path):
     assert rows(tmp_path / "out" / "rejected.csv") == {"3.jpg": "missing"}
 
 
-@pytest.mark.parametrize("share", [0, 0.2])  # near duplicates are searched for a validation share
-def test_named_pipes_are_reported(share, tmp_path):
-    tree(tmp_path / "in", 6)
-    os.mkfifo(tmp_path / "in" / "cat" / "pipe.jpg")
-    options = Options(size=64, val_share=share)
-    written(tmp_path / "in", tmp_path / "out", options)
-    assert rows(tmp_path / "out" / "rejected.csv") == {
-        "cat/pipe.jpg": "cannot be read: a named pipe"
-    }
-
-
 def test_a_published_split_takes_no_share(tmp_path):
     for name in ("train/a/1.jpg", "train/b/2.jpg", "val/a/3.jpg"):
         put(tmp_path / "in" / name, encoded(picture(1)))

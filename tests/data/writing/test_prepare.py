@@ -1,6 +1,7 @@
 """Every kind of file is copied, converted or rejected, and what is written can be trained on."""
 
 import io
+import os
 import struct
 import sys
 import zlib
@@ -18,7 +19,9 @@ from irodori.data.writing.prepare import (
     RejectedError,
     colorfulness,
     fingerprint,
+    fingerprint_files,
     prepare,
+    prepare_files,
 )
 from irodori.utils.errors import IrodoriError
 
@@ -307,3 +310,9 @@ def test_other_color_profiles_are_converted_to_srgb(size):
 def test_a_damaged_color_profile_is_left_aside():
     content = encoded(picture(), icc_profile=b"no profile", quality=95)
     assert prepare(content, WANTED).content == content
+
+
+def test_named_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert prepare_files(tmp_path, WANTED, ["pipe.jpg"]) == ["cannot be read: a named pipe"]
+    assert fingerprint_files(tmp_path, WANTED, ["pipe.jpg"]) == [b""]
