@@ -141,7 +141,7 @@ starter: setup
 		augmentation.crop=192 optimizer.lr=0.002 encoder.freeze_steps=400 hints.every=4 \
 		trainer.max_epochs=12 hydra.run.dir=runs/starter_skips
 	$(BIN)/python train.py experiment=starter data=photographs logger=$(LOGGER) compile=default \
-		init=runs/starter_skips hydra.run.dir=runs/starter
+		init=runs/starter_skips/checkpoints/last.ckpt hydra.run.dir=runs/starter
 	$(BIN)/irodori export --checkpoint runs/starter/checkpoints/last.ckpt --format safetensors \
 		--half --saturation 1.1 --overwrite --output $(STARTER)
 
