@@ -106,9 +106,10 @@ class QueryDecoder(SkipDecoder):
     """A `SkipDecoder` with color queries that attend to the whole photo at three scales.
 
     Learned queries attend to the features at strides 8, 4 and 2 in turn; those at stride 2 are
-    averaged over 2×2 positions, since attention to all of them is slow. The queries' dot products with the features of every pixel are maps that are concatenated
-    with these features before the output layer (as in DDColor, Kang et al., 2023,
-    arXiv 2212.11613). Every color depends on the whole photo.
+    averaged over 2×2 positions, since attention to all of them is slow. The queries' dot products
+    with the features of every pixel are maps that are concatenated with these features before the
+    output layer (as in DDColor, Kang et al., 2023, arXiv 2212.11613). Every color depends on the
+    whole photo.
 
     Args:
         in_channels, out_channels, stride, skip_channels, width: see `SkipDecoder`.
