@@ -119,18 +119,18 @@ study-objectives: study-lite0
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
 
 # Recipes of the bundled model, shortened, side by side.
-RECIPES = $(call SWEEP,$(1)) study=recipes experiment=starter data=photographs
+RECIPES = $(call SWEEP,$(1)) study=recipes experiment=starter data=photographs seed=0,1
+COLORFUL := objective=colorful objective.weight=0.02
 study-recipes: setup
-	$(call RECIPES,recipe_objectives) objective=huber,mse,classes
-	$(call RECIPES,recipe_colorful) objective=colorful objective.weight=0.02
+	$(call RECIPES,recipe_objectives) objective=huber,mse,classes,perceptual
+	$(call RECIPES,recipe_colorful) $(COLORFUL)
 	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,objectives colorful) --pictures 0 \
 		--output experiments/starter/recipes
-	$(call RECIPES,recipe_encoders) objective=colorful objective.weight=0.02 \
-		encoder.freeze_steps=150,-1
-	$(call RECIPES,recipe_backbone) objective=colorful objective.weight=0.02 \
-		backbone=tf_efficientnet_lite2
-	$(call RECIPES,recipe_decoder) objective=colorful objective.weight=0.02 decoder=queries
-	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,encoders backbone decoder) --pictures 0 \
+	$(call RECIPES,recipe_lite2) $(COLORFUL) backbone=tf_efficientnet_lite2
+	$(call RECIPES,recipe_queries) $(COLORFUL) decoder=queries
+	$(call RECIPES,recipe_frozen) $(COLORFUL) encoder.freeze_steps=-1 \
+		backbone=tf_efficientnet_lite0,tf_efficientnet_lite2
+	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,colorful lite2 queries frozen) --pictures 0 \
 		--output experiments/starter/networks
 
 # The bundled model, of the photographs in the folder PHOTOGRAPHS: first with skip connections only,
