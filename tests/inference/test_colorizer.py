@@ -49,6 +49,11 @@ def test_modes_are_colorized_as_their_rgb(colorizer, mode):
     assert image.tobytes() == before
 
 
+def test_an_array_is_refused(colorizer):
+    with pytest.raises(TypeError, match=r"PIL image, got ndarray: .*Image\.fromarray"):
+        colorizer(np.zeros((28, 40, 3), np.uint8))
+
+
 def test_a_copy_by_pickle_colorizes_alike(colorizer):
     again = pickle.loads(pickle.dumps(colorizer))
     assert again(photo()).tobytes() == colorizer(photo()).tobytes()

@@ -114,6 +114,13 @@ def test_devices_are_counted_as_the_job_counts_them(devices, count):
     assert jobs_of_sweep._devices(trainer) == count
 
 
+@pytest.mark.parametrize("devices", [[2, 3], [0], "2,3", "0,"])
+def test_a_job_of_a_sweep_cannot_choose_its_gpus(devices):
+    trainer = OmegaConf.create({"devices": devices, "accelerator": "auto"})
+    with pytest.raises(IrodoriError, match=r"trainer\.devices=.*CUDA_VISIBLE_DEVICES"):
+        jobs_of_sweep._devices(trainer)
+
+
 def test_what_the_machine_cannot_run_is_refused(tmp_path):
     (job,) = make(tmp_path, [4])
     with pytest.raises(IrodoriError, match=r"job 0: trainer\.devices=4, but there are 2 GPUs"):

@@ -46,7 +46,6 @@ def machine(monkeypatch):
         ({"gpus": 2}, {"accelerator": "gpu", "devices": 2}, ("gpu", "bf16-mixed")),
         ({"gpus": 2}, {"accelerator": "cuda", "devices": [0, 1]}, ("cuda", "bf16-mixed")),
         ({}, {"devices": 2}, ("cpu", "32-true")),
-        ({}, {"accelerator": "mps"}, ("mps", "32-true")),
         ({"gpus": 1}, {"sync_batchnorm": True}, ("gpu", "bf16-mixed")),
     ],
 )
@@ -64,6 +63,7 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({"gpus": 1}, {"devices": 2}, "accelerator=auto .*devices=2: this machine has 1 CUDA"),
         ({}, {"sync_batchnorm": True}, "trainer.sync_batchnorm=true works on GPUs only"),
         ({"gpus": 1}, {"sync_batchnorm": True, "accelerator": "cpu"}, "works on GPUs only"),
+        ({}, {"accelerator": "mps"}, "accelerator=mps: .* use trainer.accelerator=cpu"),
         ({}, {"precision": "64-true"}, "precision=64-true .*: choose auto, 32-true, bf16-mixed"),
         ({"gpus": 1}, {"precision": "bf16-true"}, "precision=bf16-true .*: choose auto"),
         ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),

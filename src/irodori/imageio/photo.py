@@ -118,7 +118,15 @@ def to_uint8(levels: np.ndarray) -> np.ndarray:
 
 
 def pil_to_pixels(image: Image.Image) -> np.ndarray:
-    """Convert a PIL image to H×W×1 (gray) or H×W×3; uint16 for modes I;16 and I."""
+    """Convert a PIL image to H×W×1 (gray) or H×W×3; uint16 for modes I;16 and I.
+
+    Raises:
+        TypeError: the image isn't a PIL image.
+    """
+    if not isinstance(image, Image.Image):
+        raise TypeError(
+            f"expected a PIL image, got {type(image).__name__}: convert arrays by Image.fromarray"
+        )
     if image.mode.startswith("I"):
         # Pillow's own conversion would clip at 255.
         return np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None]

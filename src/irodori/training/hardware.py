@@ -31,7 +31,8 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
     GPUs of compute capability ≥ 8. Emulated, it would be slower by orders of magnitude.
 
     Raises:
-        IrodoriError: the requested GPUs don't exist, or the precision isn't supported.
+        IrodoriError: the requested GPUs don't exist, or the accelerator or precision isn't
+            supported.
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
     gpus, wanted = torch.cuda.device_count(), devices_per_node(trainer)
@@ -42,6 +43,11 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
         raise IrodoriError(
             f"trainer.accelerator={accelerator} trainer.devices={devices}: this machine has {gpus}"
             " CUDA device(s); use trainer.accelerator=cpu or fewer devices"
+        )
+    if accelerator == "mps":
+        raise IrodoriError(
+            "trainer.accelerator=mps: metrics need float64, which MPS lacks; use"
+            " trainer.accelerator=cpu"
         )
     if accelerator == "auto":
         accelerator = "gpu" if gpus else "cpu"

@@ -90,9 +90,20 @@ def make_jobs(
 
 
 def _devices(trainer: DictConfig) -> int:
-    """Return the number of devices per node of a job, counted as in the job itself."""
+    """Return the number of devices per node of a job, counted as in the job itself.
+
+    Raises:
+        IrodoriError: particular GPUs are requested.
+    """
     if isinstance(trainer.devices, int) and trainer.devices > 0:
         return trainer.devices
+    if trainer.accelerator != "cpu" and (
+        OmegaConf.is_list(trainer.devices) or "," in str(trainer.devices)
+    ):
+        raise IrodoriError(
+            f"trainer.devices={trainer.devices}: in a sweep, the launcher chooses each job's GPUs;"
+            " give their number, and restrict the sweep to some by CUDA_VISIBLE_DEVICES"
+        )
     # For "auto", -1 or a list, since counting GPUs imports torch.
     from irodori.training.hardware import devices_per_node
 
