@@ -147,6 +147,7 @@ starter: setup
 
 pictures: setup
 	$(BIN)/python experiments/starter/show.py
+	$(BIN)/python experiments/starter/weaknesses.py
 	$(BIN)/python experiments/starter/show_demo.py
 
 benchmark: setup
