@@ -1,5 +1,7 @@
 """`irodori sheet` as it is typed."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,30 @@ def test_bad_photos_are_left_out(folders, checkpoint):
     assert done.stderr.startswith("error: photos/bad.jpg: ")
     assert done.stderr.count("\n") == 1
     assert Image.open("x.png").height == 3 * (CELL[1] + GAP) - GAP
+
+
+def test_a_folder_that_cannot_be_searched_is_named(folders, checkpoint, monkeypatch):
+    Path("photos/locked").mkdir()
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)  # root may read everything
+    done = sheet("photos", "--styles", "styles", "--output", "x.png", "--checkpoint", checkpoint)
+    assert (done.exit_code, done.stderr) == (1, "error: photos/locked: Permission denied\n")
+    assert Image.open("x.png").height == 3 * (CELL[1] + GAP) - GAP
+
+
+@pytest.mark.parametrize("output", ["photos/0.png", "styles/../styles/2.png"])
+def test_a_sheet_replaces_no_input(folders, output):
+    before = Path(output).read_bytes()
+    done = sheet("photos", "--styles", "styles", "--output", output, "--overwrite")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error: {output} is an input and would be replaced")
+    assert Path(output).read_bytes() == before
 
 
 def test_a_thin_photo_is_a_line(folders, checkpoint):

@@ -1,6 +1,7 @@
 """Checkpoints that name classes of other packages, which the user has to trust."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 import tiny
 from irodori import Colorizer
 from irodori.app.demo.service import Models
+from irodori.app.naturalness.building import find_methods
 from irodori.cli.app import app
 from irodori.utils.errors import IrodoriError
 from networks import colorful_model, save_checkpoint
@@ -68,3 +70,6 @@ def test_from_python_and_by_the_run_folder(checkpoint):
     with pytest.raises(IrodoriError, match=FLAG):
         Models([run]).load(f"{run.parent.name}/{run.name}")
     assert Models([run], trust=[PACKAGE]).load(f"{run.parent.name}/{run.name}")(photo) == colored
+    with pytest.raises(IrodoriError, match=FLAG):
+        find_methods(Path("photos"), [str(run)])[1].loader()
+    find_methods(Path("photos"), [str(run)], trust=[PACKAGE])[1].loader()

@@ -29,17 +29,18 @@ CLAIMS = (
 ).encode()
 
 
-def iptc_records():
-    def record(number, dataset, text):
-        data = text.encode()
-        return b"\x1c" + bytes([number, dataset]) + struct.pack(">H", len(data)) + data
+def iptc_record(number, dataset, text):
+    data = text.encode()
+    return b"\x1c" + bytes([number, dataset]) + struct.pack(">H", len(data)) + data
 
+
+def iptc_records():
     return (
-        record(1, 90, "\x1b%G")
-        + record(2, 120, "Family portrait, Rīga 1932")
-        + record(2, 25, "family")
-        + record(2, 55, "19320501")
-        + record(2, 116, "© Town archive")
+        iptc_record(1, 90, "\x1b%G")
+        + iptc_record(2, 120, "Family portrait, Rīga 1932")
+        + iptc_record(2, 25, "family")
+        + iptc_record(2, 55, "19320501")
+        + iptc_record(2, 116, "© Town archive")
     )
 
 

@@ -164,6 +164,21 @@ def test_png_metadata_behind_the_pixels_is_found():
     assert MAKER in photo.metadata.exif
 
 
+KEYS = ["chromaticity", "dpi", "gamma", "icc_profile", "photoshop", "srgb", "xmp"]
+
+
+@pytest.mark.parametrize("keyword", KEYS)
+@pytest.mark.parametrize("add", [PngInfo.add_text, PngInfo.add_itxt])
+def test_a_text_named_like_pillows_own_keys_stays_a_text(add, keyword):
+    chunks = PngInfo()
+    add(chunks, keyword, "300")
+    photo = read_photo(saved(RGB, "PNG", pnginfo=chunks, dpi=(300, 300)))
+    assert (photo.pixels == RGB).all()
+    assert photo.metadata.texts == {keyword: "300"}
+    assert photo.metadata.dpi == pytest.approx((300, 300), abs=0.01)
+    assert photo.notes == ()
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_damaged_block_never_raises(data):

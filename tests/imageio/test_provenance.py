@@ -1,5 +1,6 @@
 """Captions, dates and how a result was made, whatever the format."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import odd_files as made
 import photo_files
 import pytest
 
-from irodori.imageio import Provenance, read_photo
+from irodori.imageio import Encoding, Metadata, Photo, Provenance, read_photo, write_photo
 from irodori.imageio.xmp import Packet
 
 MODEL = Provenance("starter", "ab12" * 16, {"work_size": 256, "saturation": 1.2})
@@ -75,6 +76,18 @@ def test_iptc_is_kept(make, form):
             assert text in xml
     else:
         assert metadata.iptc == made.iptc_records()
+
+
+def test_iptc_without_a_property_is_named():
+    fields = {0: "\0\4", 22: "scan 7", 92: "Rīga, harbor", 122: "A. Clerk"}
+    iptc = b"".join(made.iptc_record(2, dataset, text) for dataset, text in fields.items())
+    photo = Photo(photo_files.picture(), None, Metadata(iptc=iptc), "PNG")
+    file = io.BytesIO()
+    notes = write_photo(file, photo.pixels, photo, Encoding("WEBP"))
+    packet = packet_of(file.getvalue())
+    assert packet.get("Iptc4xmpCore:Location") == "Rīga, harbor"
+    assert packet.get("photoshop:CaptionWriter") == "A. Clerk"
+    assert notes == ("IPTC left out: 2:22",)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])

@@ -49,6 +49,15 @@ def test_modes_are_colorized_as_their_rgb(colorizer, mode):
     assert image.tobytes() == before
 
 
+def test_a_full_device_is_one_line(model, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("irodori.inference.colorizer.faster", full)
+    with pytest.raises(IrodoriError, match="not enough memory for the model on cpu"):
+        Colorizer(model)
+
+
 def test_an_array_is_refused(colorizer):
     with pytest.raises(TypeError, match=r"PIL image, got ndarray: .*Image\.fromarray"):
         colorizer(np.zeros((28, 40, 3), np.uint8))

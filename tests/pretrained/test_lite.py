@@ -70,11 +70,11 @@ def test_the_features_for_rgb_are_those_of_the_packages_own_network():
 def test_the_inputs_convention_is_the_one_that_fits_the_weights():
     """By what the first batch norm has stored, and by the likeliest class's probability."""
     pictures = batch(40, 224).float()
-    imagenet = [torch.tensor(channels)[:, None, None] for channels in IMAGENET]
+    usual = [torch.tensor(channels)[:, None, None] for channels in IMAGENET]
     weights = torch.load(PACKAGE.path(), weights_only=True)
     stored = weights["_bn0.running_var"]
     certain, distance = [], []
-    for mean, std in ((imagenet.MEAN, imagenet.STD), imagenet):
+    for mean, std in ((imagenet.MEAN, imagenet.STD), usual):
         inputs = (pictures - mean) / std
         padded = nn.functional.pad(inputs, (0, 1, 0, 1))
         found = nn.functional.conv2d(padded, weights["_conv_stem.weight"], stride=2).var((0, 2, 3))
@@ -112,3 +112,10 @@ def test_missing_and_damaged_files_are_told_in_one_line(monkeypatch, tmp_path):
         with pytest.raises(IrodoriError) as error:
             imagenet.packaged_weights(imagenet.LITE0)
         assert remedy in str(error.value)
+
+
+def test_a_model_without_published_weights_is_one_line():
+    assert not timm.get_pretrained_cfg("convnextv2_small").hf_hub_id
+    with pytest.raises(IrodoriError, match=r"convnextv2_small are unavailable") as error:
+        imagenet.encoder_weights("convnextv2_small")
+    assert "\n" not in str(error.value)

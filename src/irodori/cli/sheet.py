@@ -30,7 +30,7 @@ def sheet(
     """Colorize each photo in each style, and write all results as one picture."""
     # Imported here, so that `irodori --help` doesn't wait for them.
     from irodori.imageio import FORMATS, WRITTEN
-    from irodori.inference.job.inputs import find_photos
+    from irodori.inference.job.inputs import find_photos, identity_of
     from irodori.inference.settings import ColorizeSettings
     from irodori.utils.files import replacing
 
@@ -52,10 +52,14 @@ def sheet(
             if not folder.is_dir():
                 why = "not a folder" if folder.exists() else "no such folder"
                 raise IrodoriError(f"{folder}: {why}")
-        rows, columns = (
-            sorted(source.path for source in find_photos([str(folder)], None).sources)
-            for folder in (photos, styles)
-        )
+        found = [find_photos([str(folder)], None) for folder in (photos, styles)]
+        rows, columns = (sorted(source.path for source in some.sources) for some in found)
+        if output.exists() and identity_of(output) in map(identity_of, rows + columns):
+            raise IrodoriError(
+                f"{output} is an input and would be replaced: choose another --output"
+            )
+        for path, reason in (unread for some in found for unread in some.unread):
+            report_unread(f"{path}: {reason}")
         if (len(rows) + 1) * (len(columns) + 1) > MAX_PICTURES:
             raise IrodoriError(
                 f"{len(rows)} photos × {len(columns)} styles are too many for one sheet of"

@@ -1,12 +1,14 @@
 """`irodori study`: have people judge how natural colorized photographs look."""
 
 import importlib.util
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from irodori.cli.options import Trust
 from irodori.cli.reporting import report_errors
 from irodori.utils.errors import IrodoriError
 from irodori.utils.progress import ProgressLines, waiting
@@ -62,6 +64,7 @@ def serve(
         str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 selects a free one.")] = 8000,
+    trust: Trust = None,
 ) -> None:
     """Serve a blind study to participants' browsers, and store each answer at once."""
     options = {
@@ -77,8 +80,8 @@ def serve(
         if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
             raise IrodoriError("a study's page needs a server: pip install 'irodori[demo]'")
         if not database.exists():
-            _create(database, truth, results or [], given)
-        elif truth is not None or results or given:
+            _create(database, truth, results or [], given, trust or ())
+        elif truth is not None or results or given or trust:
             raise IrodoriError(
                 f"{database} already holds a study: `irodori study serve {database}` resumes it;"
                 " name another file for a new one"
@@ -97,7 +100,13 @@ def serve(
             serve(store, host, port, lambda address: print(f"study: {address}", flush=True))
 
 
-def _create(database: Path, truth: Path | None, results: list[str], given: dict[str, Any]) -> None:
+def _create(
+    database: Path,
+    truth: Path | None,
+    results: list[str],
+    given: dict[str, Any],
+    trust: Sequence[str],
+) -> None:
     with waiting(f"making {database}"):
         from irodori.app.naturalness.building import build
         from irodori.app.naturalness.study import Settings
@@ -106,7 +115,7 @@ def _create(database: Path, truth: Path | None, results: list[str], given: dict[
         raise IrodoriError(
             f"{database} doesn't exist: create a study with --truth, the folder of true photographs"
         )
-    build(database, truth, results, Settings(**given), print, ProgressLines())
+    build(database, truth, results, Settings(**given), print, ProgressLines(), trust=trust)
 
 
 @app.command()

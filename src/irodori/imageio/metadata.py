@@ -19,18 +19,29 @@ _IPTC = {5: "dc:title", 25: "dc:subject", 55: "photoshop:DateCreated", 80: "dc:c
 _IPTC |= {90: "photoshop:City", 95: "photoshop:State", 101: "photoshop:Country"}
 _IPTC |= {105: "photoshop:Headline", 110: "photoshop:Credit", 115: "photoshop:Source"}
 _IPTC |= {116: "dc:rights", 120: "dc:description", 40: "photoshop:Instructions"}
+_IPTC |= {85: "photoshop:AuthorsPosition", 92: "Iptc4xmpCore:Location"}
+_IPTC |= {100: "Iptc4xmpCore:CountryCode", 103: "photoshop:TransmissionReference"}
+_IPTC |= {122: "photoshop:CaptionWriter"}
 _TEXTS = {"Title": "dc:title", "Author": "dc:creator", "Description": "dc:description"}
 _TEXTS |= {"Copyright": "dc:rights", "Comment": "exif:UserComment"}
+_NO_TEXTS: Mapping[Any, Any] = {}
 
 
-def from_pillow(info: Mapping[Any, Any]) -> Metadata:
-    """Return the metadata in the `info` of a Pillow image."""
+def from_pillow(info: Mapping[Any, Any], chunks: Mapping[Any, Any] = _NO_TEXTS) -> Metadata:
+    """Return the metadata in the `info` of a Pillow image.
+
+    Args:
+        info: without a PNG's texts, whose keywords may equal Pillow's own keys.
+        chunks: `info` of a PNG's text chunks alone.
+    """
     texts, raw = {}, {}
-    for key, value in info.items():
-        if isinstance(key, str) and type(value).__name__ in ("str", "iTXt"):
+    for key, value in chunks.items():
+        if isinstance(value, bytes):
+            raw[key] = value  # XMP or EXIF
+        elif isinstance(key, str) and isinstance(value, str):
             if key.startswith("Raw profile type "):
                 raw[key.removeprefix("Raw profile type ").lower()] = _from_hex(value)
-            elif key not in ("xmp", "XML:com.adobe.xmp", "srgb"):
+            elif key != "XML:com.adobe.xmp":
                 texts[key] = str(value)
     block = info.get("exif") or raw.get("exif") or raw.get("app1")
     while block and block.startswith(b"Exif\0\0"):
@@ -115,21 +126,29 @@ def with_sidecar(metadata: Metadata, photo: Path, notes: list[str]) -> Metadata:
     return metadata
 
 
-def as_xmp(texts: Mapping[str, str], iptc: bytes | None) -> dict[str, list[str]]:
-    """Return texts and IPTC records as XMP properties, for formats that can't store them."""
+def as_xmp(texts: Mapping[str, str], iptc: bytes | None, notes: list[str]) -> dict[str, list[str]]:
+    """Return texts and IPTC records as XMP properties, for formats that can't store them.
+
+    notes: receives a note for records without a property.
+    """
     found: dict[str, list[str]] = {}
+    others = set()
     for dataset, text in _records(iptc or b""):
         if dataset in _IPTC:
             found.setdefault(_IPTC[dataset], []).append(text)
+        elif dataset != 0:  # the version
+            others.add(dataset)
+    if others:
+        notes.append("IPTC left out: " + ", ".join(f"2:{number:02}" for number in sorted(others)))
     date = "".join(found.get("photoshop:DateCreated", []))[:8]
     if re.fullmatch(r"\d{8}", date):
         found["photoshop:DateCreated"] = [f"{date[:4]}-{date[4:6]}-{date[6:]}"]
     for key, text in texts.items():
         if key in _TEXTS:
             found.setdefault(_TEXTS[key], [text])
-    others = [f"{key}: {text}" for key, text in texts.items() if key not in _TEXTS]
-    if others:
-        found["exif:UserComment"] = ["\n".join([*found.get("exif:UserComment", []), *others])]
+    lines = [f"{key}: {text}" for key, text in texts.items() if key not in _TEXTS]
+    if lines:
+        found["exif:UserComment"] = ["\n".join([*found.get("exif:UserComment", []), *lines])]
     return found
 
 

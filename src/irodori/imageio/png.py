@@ -44,12 +44,14 @@ def decode(content: bytes) -> Decoded:
     notes = ["first picture of an animation"] if b"acTL" in kinds else []
     # Metadata may follow the pixels, where Pillow finds it only by decoding them. Damaged metadata,
     # or a text beyond Pillow's limits, must not prevent reading the photo or its color profile.
-    info: dict[Any, Any] = {}
+    found: list[dict[Any, Any]] = []
     for some in _DESCRIBING:
         try:
-            info |= _info(content, [chunk for kind, chunk in chunks if kind in some])
+            found.append(_info(content, [chunk for kind, chunk in chunks if kind in some]))
         except Exception:  # Pillow raises many exceptions
             notes.append("damaged metadata left out")
+            found.append({})
+    info, texts = found[0] | found[1], found[2]
     space = "rgb" if content[_COLOR] & 2 else "gray"
     profile = info.get("icc_profile")
     if profile is None and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
@@ -64,7 +66,7 @@ def decode(content: bytes) -> Decoded:
             # Pillow scales the levels, but not the transparent one.
             image.info["transparency"] = level * 255 // ((1 << content[_DEPTH]) - 1)
         decoded = from_image(image)
-    return decoded._replace(profile=profile, metadata=from_pillow(info), notes=notes)
+    return decoded._replace(profile=profile, metadata=from_pillow(info, texts), notes=notes)
 
 
 def write(file: BinaryIO, pixels: np.ndarray, metadata: Metadata) -> None:

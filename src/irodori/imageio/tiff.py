@@ -99,8 +99,8 @@ class Page:
                 self.notes.append("smaller version left out")
             else:
                 raise IrodoriError(
-                    f"{len(whole)} pages: choose one with --page, or split the file"
-                    " (`tiffsplit FILE page-`)"
+                    f"{len(whole)} pages: split the file (`tiffsplit FILE page-`), or choose one"
+                    " with --page of `irodori colorize`"
                 )
         return first
 

@@ -182,7 +182,7 @@ def _described(
     if name == "WEBP" or (name == "JPEG" and len(iptc or b"") > _SEGMENT - 32):
         iptc = None
     others = {key: text for key, text in found.texts.items() if key not in texts}
-    folded = as_xmp(others, None if iptc else found.iptc)
+    folded = as_xmp(others, None if iptc else found.iptc, notes)
     size = photo.pixels.shape[1], photo.pixels.shape[0]
     digest = hashlib.sha256()
     for top in range(0, size[1], _HASHED):

@@ -23,6 +23,7 @@ _NAMESPACES = {
     "exif": "http://ns.adobe.com/exif/1.0/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
 }
 _PREFIXES = {uri: prefix for prefix, uri in _NAMESPACES.items()}

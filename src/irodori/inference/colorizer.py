@@ -24,7 +24,7 @@ from irodori.inference.settings import NATIVE, WORK_SIZE, ColorizeSettings
 from irodori.inference.tiles import Field, receptive_field
 from irodori.model import Model, load_model
 from irodori.pretrained.hub import SCHEME, download, upload
-from irodori.utils.errors import IrodoriError
+from irodori.utils.errors import IrodoriError, is_out_of_memory
 from irodori.utils.files import sha256_of
 from irodori.utils.model_file import write_safetensors
 from irodori.utils.run_files import checkpoint_file, model_name
@@ -45,9 +45,12 @@ class Colorizer:
         model: trained model, see `load_model`; `Colorizer.load` reads it from a checkpoint.
         settings: settings of the colorization.
         device: device of the network.
-        precision: "auto", "fp32" or "bf16", see `irodori.inference.fast.fast_network.faster`.
+        precision: "auto", "fp32" or "bf16", see `irodori.inference.fast_network.faster`.
         report: called with a message when memory runs out and work continues in smaller parts;
             None: print to stderr.
+
+    Raises:
+        IrodoriError: the precision is unknown, or memory runs out.
     """
 
     def __init__(
@@ -63,7 +66,15 @@ class Colorizer:
         self.report = report or _to_stderr
         self.settings = settings or ColorizeSettings()
         self.device = torch.device(device)
-        self.network = faster(model.network.to(self.device), precision)
+        try:
+            self.network = faster(model.network.to(self.device), precision)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise IrodoriError(
+                    f"not enough memory for the model on {self.device}: free some, or use another"
+                    " device"
+                ) from None
+            raise
 
     @classmethod
     def load(

@@ -170,13 +170,14 @@ def faster(network: JointNetwork, precision: str = "auto") -> JointNetwork:
         raise IrodoriError(
             f"precision={precision} is unknown: choose one of {', '.join(PRECISIONS)}"
         )
-    copy = deepcopy(network).eval().requires_grad_(False)
+    device = next(network.parameters()).device
+    # Folded on the CPU, since MPS has no float64.
+    copy = deepcopy(network).cpu().eval().requires_grad_(False)
     fold(copy)
-    copy = copy.to(memory_format=torch.channels_last)
-    on_cpu = next(copy.parameters()).device.type == "cpu"
+    copy = copy.to(device).to(memory_format=torch.channels_last)
     if precision == "auto":
-        fast = bf16_is_fast_on_cpu() if on_cpu else bf16_is_fast_on_gpu()
-        precision = "bf16" if fast else "fp32"
+        is_fast = {"cpu": bf16_is_fast_on_cpu, "cuda": bf16_is_fast_on_gpu}.get(device.type)
+        precision = "bf16" if is_fast is not None and is_fast() else "fp32"
     if precision == "bf16":
         to_bf16(copy)
     return copy

@@ -93,9 +93,11 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
     offline = False
     if package is not None and package.missing() is None:
         given, source = {"state_dict": packaged_weights(model)}, package.source
-    elif isinstance(cached := try_to_load_from_cache(config.hf_hub_id or "", FILE), str):
+    elif config.hf_hub_id and isinstance(
+        cached := try_to_load_from_cache(config.hf_hub_id, FILE), str
+    ):
         given = {"state_dict": load_file(cached)}
-    else:
+    elif config.hf_hub_id:
         # Offline, the hub's client would retry for most of a minute.
         offline = constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT)
     try:
@@ -105,7 +107,8 @@ def encoder_weights(name: str) -> tuple[dict[str, Tensor], str]:
             network, _ = create_encoder(name, pretrained=True, pretrained_cfg_overlay=given)
     except Exception as error:
         # The exceptions depend on the source.
-        more = f"{package.missing()}, or " if package else ""
+        missing = package.missing() if package else None
+        more = f"{missing}, or " if missing else ""
         raise IrodoriError(
             f"the weights of {name} are unavailable ({one_line(error)}): {more}repeat the command"
             " online, or train without them: encoder.pretrained=false"

@@ -142,6 +142,15 @@ def test_all_files_together_are_bounded_with_those_that_arrive(store):
         pass
 
 
+def test_results_count_too(store):
+    result = store.new_folder() / "a.png"
+    result.write_text("x" * 1000)
+    with pytest.raises(IrodoriError, match="no space"):
+        store.new_folder()
+    result.unlink()
+    store.new_folder()
+
+
 def test_what_an_aborted_upload_leaves_is_deleted(store):
     photo = sent(store, "a.jpg")
     receiving = store.receiving(100)

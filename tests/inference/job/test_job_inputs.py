@@ -98,6 +98,18 @@ def test_the_output_is_not_searched(scans):
             find_photos([argument], scans)
 
 
+def test_a_pattern_below_the_output(scans):
+    assert found("scans/*.jpg", output=Path()) == [("scans/b.jpg", "b.jpg")]
+    assert found("scans/1920", "scans/1920/*.png", output=scans)[0][0] == "scans/1920/d.png"
+
+
+def test_a_skipped_file_is_named_once(scans):
+    Path("scans/1920/notes.txt").touch()
+    for arguments in (["scans/**"], ["scans", "scans/1920"]):
+        skipped = [str(path) for path, _ in find_photos(arguments, None).skipped]
+        assert sorted(skipped) == ["scans/1920/notes.txt", "scans/notes.txt"]
+
+
 def test_what_is_known_but_not_read_is_named_with_what_to_do(scans):
     for name in ("b.NEF", "c.pdf", "d.mp4", "e", "b.xmp"):
         (scans / name).touch()

@@ -108,6 +108,8 @@ def test_nothing_that_is_read_is_replaced(options):
         {"checkpoint": Path("none.ckpt")},
         {"settings": ColorizeSettings(style_strength=0.5)},
         {"overwrite": True, "resume": True},
+        {"label": True, "provenance": False},
+        {"source_type": "compositeSynthetic", "provenance": False},
     ],
 )
 def test_values_out_of_range_are_one_line(wrong):

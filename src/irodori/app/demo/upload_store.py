@@ -73,7 +73,13 @@ class UploadStore:
         self._lock = threading.RLock()
 
     def new_folder(self) -> Path:
-        """Create a folder that belongs to no visit, with a name that can't be guessed."""
+        """Create a folder that belongs to no visit, with a name that can't be guessed.
+
+        Raises:
+            IrodoriError: there is no space.
+        """
+        with self._lock:
+            self._check_space(1)
         folder = self.root / secrets.token_hex(20)
         folder.mkdir(parents=True)
         return folder
@@ -116,9 +122,7 @@ class UploadStore:
             IrodoriError: there is not enough space.
         """
         with self._lock:
-            files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-            if sum(files) + self._arriving + size > self.max_bytes:
-                raise IrodoriError("There is no space for more photos now: try again later.")
+            self._check_space(size)
             self._arriving += size
         try:
             yield
@@ -163,6 +167,11 @@ class UploadStore:
         with self._lock:
             for folder in folders - self._held():
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_space(self, size: int) -> None:
+        files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+        if sum(files) + self._arriving + size > self.max_bytes:
+            raise IrodoriError("There is no space for more photos now: try again later.")
 
     def _held(self) -> frozenset[Path]:
         return self.kept.union(*(visit.sent | visit.made for visit in self._visits.values()))

@@ -26,11 +26,15 @@ Pixels = np.ndarray
 
 @dataclass(frozen=True)
 class Method:
-    """A method and its picture files by photograph; None if `source` is a checkpoint."""
+    """A method and its picture files by photograph; None if `source` is a checkpoint.
+
+    trust: packages besides irodori whose classes the checkpoint may use.
+    """
 
     name: str
     source: Path
     files: Mapping[str, Path] | None
+    trust: Sequence[str] = ()
 
     def loader(self) -> Callable[[str, Pixels], Pixels]:
         """Return a function from a photograph's name and true pixels to the method's picture."""
@@ -39,7 +43,7 @@ class Method:
         # Imported here, since most studies show existing results and need no torch.
         from irodori.inference.colorizer import Colorizer
 
-        colorizer = Colorizer.load(self.source)
+        colorizer = Colorizer.load(self.source, trust=self.trust)
         return lambda photograph, true_HW3: colorizer.color(true_HW3).pixels_HW3
 
 
@@ -48,13 +52,14 @@ def _read(path: Path) -> Pixels:
     return np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3))
 
 
-def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
+def find_methods(truth: Path, results: Sequence[str], trust: Sequence[str] = ()) -> list[Method]:
     """Return the methods to judge, preceded by the true photographs.
 
     Args:
         truth: folder of the true photographs.
         results: folders of pictures, run folders, or checkpoints, each as `name=path`, or as a path
             whose last component becomes the name.
+        trust: packages besides irodori whose classes checkpoints may use.
 
     Raises:
         IrodoriError: a path doesn't exist, a folder has no pictures or several of the same name, or
@@ -73,7 +78,7 @@ def find_methods(truth: Path, results: Sequence[str]) -> list[Method]:
         if path.is_file() and path.suffix not in CHECKPOINT_SUFFIXES:
             raise IrodoriError(f"{path}: neither a folder nor a checkpoint")
         if path.is_file() or (path / CHECKPOINTS).is_dir():
-            methods[name] = Method(name, checkpoint_file(path), None)
+            methods[name] = Method(name, checkpoint_file(path), None, trust)
         else:
             methods[name] = Method(name, path, pictures_by_name(path, READ))
     return list(methods.values())
@@ -87,6 +92,7 @@ def build(
     notify: Callable[[str], None],
     report: Reporter = silent,
     seed: int | None = None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Write the file of a new study.
 
@@ -97,6 +103,7 @@ def build(
         notify: called with a line for each omission.
         report: called with the progress.
         seed: seed of all random choices; None: a random seed.
+        trust: see `find_methods`.
 
     Raises:
         IrodoriError: see `find_methods` and `create`; too few photographs remain, or one can't be
@@ -105,7 +112,7 @@ def build(
     if path.exists():
         raise IrodoriError(f"{path} already exists")
     seed = secrets.randbits(32) if seed is None else seed
-    methods = find_methods(truth, results)
+    methods = find_methods(truth, results, trust)
     if settings.pairs and len(methods) < 2:
         raise IrodoriError("--pairs shows a method's picture beside the true one: name a method")
     true = methods[0].files or {}

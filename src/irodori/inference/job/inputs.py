@@ -84,6 +84,8 @@ def find_photos(arguments: Sequence[str], output: Path | None) -> Found:
         if len(found.sources) + len(found.unread) == before:
             without.append(argument)
     found.sources = _once(found.sources)
+    found.skipped = list(dict.fromkeys(found.skipped))
+    found.unread = list(dict.fromkeys(found.unread))
     if not found.sources and not found.unread:
         reasons = "".join(f"; {path}: {reason}" for path, reason in found.skipped[:1])
         raise IrodoriError(
@@ -135,10 +137,14 @@ def _search(root: Path, paths: Sequence[Path], output: Path | None, found: Found
         raise IrodoriError(
             f"{root}: photos and results would be in the same folder; choose another --output"
         )
+    # Results of an earlier command are no photos.
+    results = output.resolve() if output is not None else None
+    if results is not None and not results.is_relative_to(root.resolve()):
+        results = None
     for path in paths:
         tree = path.relative_to(root)
         hidden = any(part.startswith(".") for part in tree.parts)
-        within = output and path != root and path.resolve().is_relative_to(output.resolve())
+        within = results is not None and path.resolve().is_relative_to(results)
         if is_folder(path) and not hidden and not within:
             _walk(path, tree, root, output, found)
         elif not hidden and not within:

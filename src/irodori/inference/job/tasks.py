@@ -99,8 +99,15 @@ class JobOptions:
             raise IrodoriError(f"--style {self.style}: no such file")
         if self.style is None and self.settings.style_strength != 1:
             raise IrodoriError("--style-strength requires --style")
-        if self.signer is not None and not self.provenance:
-            raise IrodoriError("--c2pa and --no-provenance exclude each other: give one of them")
+        for name, given in (
+            ("--c2pa", self.signer is not None),
+            ("--label", self.label),
+            ("--source-type", self.source_type != Provenance.source_type),
+        ):
+            if given and not self.provenance:
+                raise IrodoriError(
+                    f"{name} and --no-provenance exclude each other: give one of them"
+                )
         if self.overwrite and self.resume:
             raise IrodoriError("--overwrite and --resume exclude each other: give one of them")
 
