@@ -128,8 +128,7 @@ study-recipes: setup
 		--output experiments/starter/recipes
 	$(call RECIPES,recipe_lite2) $(COLORFUL) backbone=tf_efficientnet_lite2
 	$(call RECIPES,recipe_queries) $(COLORFUL) decoder=queries
-	$(call RECIPES,recipe_frozen) $(COLORFUL) encoder.freeze_steps=-1 \
-		backbone=tf_efficientnet_lite0,tf_efficientnet_lite2
+	$(call RECIPES,recipe_frozen) $(COLORFUL) encoder.freeze_steps=-1
 	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,colorful lite2 queries frozen) --pictures 0 \
 		--output experiments/starter/networks
 

@@ -205,6 +205,8 @@ def run(
     )
     table.to_csv(folder / "per_image.csv", index=False)
     means = table.groupby("row")[list(MEASURED)].mean()
+    if not training and "checkpoint" in changes:
+        protocol = {"checkpoint": changes["checkpoint"], **protocol}
     metrics = {
         "protocol": {**protocol, "shards": [f"sample-{fold}.tar"], "samples": len(keys)},
         "rows": {row: means.loc[row].dropna().to_dict() for row in errors},

@@ -229,6 +229,7 @@ def refuse(folder, *overrides):
         (["network.global_features=false"], ["network.global_features=false", "alpha=0"]),
         (["trainer.accelerator=gpu", "trainer.devices=999"], ["accelerator=gpu", "CUDA"]),
         (["trainer.max_steps=0"], ["trainer.max_epochs=0", "trains nothing"]),
+        (["callbacks.checkpoints=null"], ["callbacks.checkpoints", "nothing is saved"]),
         (["trainer.max_epochs=-1"], ["trainer.max_epochs", "trainer.max_steps"]),
         (["trainer.gradient_clip_algorithm=median"], ["gradient_clip_algorithm"]),
         (["callbacks=[default,ema]", "callbacks.ema.decay=1.5"], ["callbacks.ema", "decay"]),

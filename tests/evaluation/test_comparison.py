@@ -42,6 +42,17 @@ def test_folds_are_pooled_and_seeds_averaged(comparison):
     assert comparison.estimates.loc[(TRUE, "colorfulness"), "mean"] == pytest.approx(true)
 
 
+def test_true_colorfulness_is_of_one_runs_values(tmp_path):
+    """A run without the difference isn't mixed with another one's."""
+    one, two = run(tmp_path / "one"), run(tmp_path / "two", 2.0, alpha=0.0)
+    table = pd.read_csv(one / "per_image.csv").drop(columns="colorfulness_difference")
+    table.to_csv(one / "per_image.csv", index=False)
+    own = cells(two)
+    true = (own["colorfulness"] - own["colorfulness_difference"]).mean()
+    comparison = compare([one, two])
+    assert comparison.estimates.loc[(TRUE, "colorfulness"), "mean"] == pytest.approx(true)
+
+
 def test_scenes_have_the_means_of_their_photographs(comparison, tmp_path):
     runs = comparison.variants[0].runs
     photographs = pd.concat(cells(run.folder) for run in runs)

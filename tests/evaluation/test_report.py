@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from PIL import Image
 
 import tiny
@@ -188,6 +189,27 @@ def test_pictures_are_those_of_the_fold_that_wasnt_trained_on_them(tmp_path):
     _, shown, _, missing = side_by_side(comparison, 4, (), silent)
     assert shown.alt.endswith(": gray, lab, true as columns")
     assert "rgb1" in missing.text
+
+
+def test_pictures_of_an_evaluation_have_the_size_that_it_measured(tmp_path):
+    shards = tiny.shards(tmp_path / "data", 4)
+    checkpoint = tmp_path / "some" / "model.ckpt"
+    save_checkpoint(colorful_model(0, Lab()), checkpoint)
+    folder = run(
+        tmp_path / "evaluation",
+        training=False,
+        keys=[f"photo{n}" for n in range(4)],
+        checkpoint=str(checkpoint),
+        data={"name": "shards", "val": shards, "fold": None, "val_size": None},
+    )
+    stored = yaml.safe_load((folder / "config.yaml").read_text())
+    stored["protocol"] = {"name": "square16", "square": 16}
+    (folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    _, shown, below = side_by_side(compare([folder]), 2, (), silent)
+    assert shown.alt.startswith("2 photographs as rows: gray, some/model.ckpt, true")
+    assert below.text.startswith("Evenly spread")
+    # Squares of 16 pixels, enlarged to the box's height.
+    assert Image.open(io.BytesIO(shown.png)).height == 20 + 2 * 184 - 4
 
 
 def test_keys_are_spread_evenly():

@@ -51,9 +51,10 @@ def test_evaluations_at_the_end_are_no_validations_however_many(tmp_path, errors
     assert found["seconds"].isna().all()
 
 
-def test_of_several_validations_in_an_epoch_the_last_counts(tmp_path):
+def test_several_validations_in_an_epoch(tmp_path):
     found = validated(OLD.replace("1,,0.01,,19", "1,,,14.5,14\n1,,0.01,,19"), tmp_path / "run")
-    assert (found["value"].tolist(), found["steps"].tolist()) == ([13.5, 12.5], [20, 40])
+    assert found.index.tolist() == [1.5, 2, 4]
+    assert (found["value"].tolist(), found["steps"].tolist()) == ([14.5, 13.5, 12.5], [15, 20, 40])
 
 
 def test_a_run_that_was_never_validated_in_training_has_no_curve(tmp_path):

@@ -150,7 +150,8 @@ def test_seeds_folds_paths_and_loggers_make_no_variant(tmp_path):
     ]
     folders = [run(tmp_path / str(n), **change) for n, change in enumerate(changes)]
     (variant,) = group([read_run(folder, "last") for folder in folders], "last")
-    assert (variant.name, variant.seeds) == ("made", 6)
+    # One network measured the photographs of fold 1.
+    assert (variant.name, variant.seeds) == ("made", 1)
     assert {fold: len(runs) for fold, runs in variant.folds().items()} == {0: 6, 1: 1}
     # How often the best was looked for does change it.
     assert len(group([read_run(folder, "best") for folder in folders], "best")) == 2
@@ -183,6 +184,27 @@ def test_evaluations_of_a_known_run_are_seeds_of_its_variant(tmp_path):
     read = [read_run(folder, "last") for folder in (*evaluations, foreign)]
     variants = group(read, "last")
     assert [(v.name, v.seeds) for v in variants] == [("made", 2), ("pictures/x", 1)]
+
+
+def test_an_evaluation_is_of_the_checkpoint_that_it_measured(tmp_path):
+    old, new = (tmp_path / "runs" / name for name in ("old", "new"))
+    run(old, color_space=SPACES["yuv"])
+    run(new)
+    # It was given the folder, in which another run is the newest by now.
+    measured = {"checkpoint": str(old / "checkpoints" / "last.ckpt")}
+    folder = run(tmp_path / "e", training=False, checkpoint=str(old.parent), protocol=measured)
+    read = read_run(folder, "last")
+    assert read.checkpoint == old / "checkpoints" / "last.ckpt"
+    assert read.config["color_space"] == SPACES["yuv"]
+
+
+def test_equal_names_are_numbered(tmp_path):
+    folders = [
+        run(tmp_path / name, training=False, predictions=f"/{name}/val/256", keys=["a"])
+        for name in ("one", "two")
+    ]
+    variants = group([read_run(folder, "last") for folder in folders], "last")
+    assert [variant.name for variant in variants] == ["val/256", "val/256 (2)"]
 
 
 def test_folders_of_sweeps_runs_and_anything_above_them(tmp_path):

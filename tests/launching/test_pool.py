@@ -156,6 +156,24 @@ sys.stdout.buffer.write(b"one\\rtwo\\nno end \\xff"); sys.exit(3)
     assert (ended.status, ended.exit_status, ended.error) == ("failed", 3, "no end �")
 
 
+def test_a_job_ends_though_its_output_cannot_be_shown(tmp_path, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    program = [sys.executable, "-c", "for _ in range(9999): print('x' * 99)"]
+    process = JobProcess(program, Job(0, (), (), tmp_path, 1, 1, "cpu"), {})
+    assert process.process.wait(timeout=60) == 0
+    process.reader.join(timeout=60)
+    assert (tmp_path / "output.log").stat().st_size == 9999 * 100
+
+
+def test_a_resumed_job_trusts_whom_it_did(tmp_path):
+    job = Job(0, ("trust=[mine]", "seed=3"), (), tmp_path, 1, 1, "cpu")
+    (tmp_path / "config.yaml").touch()
+    assert jobs_of_sweep.command(["train.py"], job)[3:] == ["trust=[mine]"]
+
+
 def test_a_killed_job_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
     process = JobProcess([sys.executable, *SLEEP], Job(0, (), (), tmp_path, 1, 1, "cpu"), {})
     child = psutil.Process(process.process.pid)

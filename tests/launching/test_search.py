@@ -113,6 +113,12 @@ def test_another_search_in_the_folder_is_refused(tmp_path, space):
         make(tmp_path, space=space)
 
 
+def test_the_last_value_of_a_key_counts(tmp_path):
+    search = make(tmp_path, space=[*SPACE, "lr=0.5"])
+    (job,) = search.ask(1)
+    assert [text for text in search.overrides(job) if text.startswith("lr=")] == ["lr=0.5"]
+
+
 def test_the_same_seed_asks_the_same(tmp_path):
     asked = []
     for name, seed in [("a", 0), ("b", 0), ("c", 1)]:

@@ -64,6 +64,12 @@ def test_a_change_is_shown_and_refused_unless_allowed(folder):
     assert (stored.resume, stored.allow_changes) == (None, False)
 
 
+def test_whom_to_trust_is_no_change_to_accept(folder):
+    config, changes = resumed(folder, "trust=[mine]")
+    assert changes == []
+    assert config.trust == ["mine"]
+
+
 def test_a_group_stands_for_all_its_values(folder):
     config, changes = resumed(
         folder, "trainer=ddp", "trainer.log_every_n_steps=7", "allow_changes=true"

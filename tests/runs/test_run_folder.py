@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from irodori.runs import run as run_folder
 from irodori.runs.run import (
+    Run,
     create_run_folder,
     remove_if_empty,
     resume_command,
@@ -52,6 +53,26 @@ def test_a_config_that_cannot_be_written_leaves_no_run(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             create_run_folder(tmp_path / "run", "one: 1\n", named=True)
     assert create_run_folder(tmp_path / "run", "one: 1\n", named=True) == tmp_path / "run"
+
+
+def test_a_changed_config_that_cannot_be_written_leaves_the_run(tmp_path, monkeypatch):
+    (tmp_path / CONFIG).write_text("a: 1\n")
+    write_file = run_folder.write_file
+
+    def full(path, content):
+        if path.name == CONFIG:
+            raise OSError(28, "No space left on device")
+        write_file(path, content)
+
+    changed = Run(OmegaConf.create({"a": 2}), tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder, "write_file", full)
+        with pytest.raises(OSError, match="No space"):
+            changed.update_folder(7)
+    assert (tmp_path / CONFIG).read_text() == "a: 1\n"
+    changed.update_folder(7)
+    assert (tmp_path / CONFIG).read_text() == "a: 2\n"
+    assert (tmp_path / "config-until-step-7.yaml").read_text() == "a: 1\n"
 
 
 def hold(folder, ready):

@@ -67,6 +67,8 @@ def test_what_is_chosen_by_machine_and_settings(machine, seen, settings, expecte
         ({}, {"precision": "64-true"}, "precision=64-true .*: choose auto, 32-true, bf16-mixed"),
         ({"gpus": 1}, {"precision": "bf16-true"}, "precision=bf16-true .*: choose auto"),
         ({}, {"devices": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
+        ({}, {"devices": -2}, "trainer.devices and trainer.num_nodes must be at least 1"),
+        ({}, {"devices": "all"}, "trainer.devices=all: give a number"),
         ({}, {"num_nodes": 0}, "trainer.devices and trainer.num_nodes must be at least 1"),
     ],
 )

@@ -3,6 +3,7 @@ import importlib.util
 import itertools
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import wandb
@@ -17,7 +18,7 @@ from irodori.config import PROJECT
 from irodori.runs.run import Run
 from irodori.training.loggers import MetricsCSV, make_loggers
 from irodori.training.loggers.tensorboard import TensorBoard, purge_point
-from irodori.training.loggers.wandb_run import setting, wandb_mode
+from irodori.training.loggers.wandb_run import WandbSteps, setting, wandb_mode
 from irodori.utils.errors import IrodoriError
 
 
@@ -111,6 +112,14 @@ def test_what_wandb_refuses_is_one_line(tmp_path, monkeypatch):
 
 
 SWEPT = ["experiment=lab_alpha1", "color_space=yuv", "data.train=a.tar"]
+
+
+def test_a_row_of_learning_rates_has_no_epoch():
+    logged = []
+    logger = object.__new__(WandbSteps)
+    logger._experiment = SimpleNamespace(log=lambda row, step: logged.append((row, step)))
+    logger._log_again({"step": "3", "lr-AdamW": "0.5"})
+    assert logged == [({"lr-AdamW": 0.5}, 3)]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def compare(
         if wandb:
             report("logging to W&B")
             from irodori.evaluation.comparison.wandb_log import log
+            from irodori.training.launching.sweep import wandb_group
 
-            log(document, tables, output, group=folders[0].resolve().name)
+            log(document, tables, output, wandb_group(folders[0].resolve()))
     print(f"report: {path}")

@@ -79,7 +79,7 @@ def measure_checkpoint(
         end_child_ranks(trainer, failed)
     samples = sum(record["row"] == "model" for record in measured.result.records)
     protocol = protocol_of(data, config.protocol, model, prior, samples)
-    protocol["checkpoint"] = str(path)
+    protocol["checkpoint"] = str(path.absolute())
     return measured.result, protocol, shown(measured.result, data, model, trainer)
 
 
@@ -139,15 +139,22 @@ def shards(config: EvaluateSettings, run: DictConfig | None, model: Model) -> Sh
         IrodoriError: the shards are unavailable, or there are too few photographs.
     """
     chosen = data_config(config.data, instantiate(run.data) if run else None)
-    if config.data.val is not None and config.data.fold is None:
-        index = ShardOpener.of(chosen).open(chosen.val, chosen.classes)
-    else:
-        index = open_both(chosen)[1]
-    index = with_classes(index, model.classes)
+    index = with_classes(opened(config.data, chosen), model.classes)
     if config.protocol.first is not None:
         keys = [key for shard in index.shards for key in shard.keys]
         index = index.take(first_by_name(config.protocol, keys, "there are"))
     return ShardModule(chosen, index, resize_of(config.protocol, chosen.val_size))
+
+
+def opened(asked: EvaluatedData, chosen: DataConfig) -> Index:
+    """Return the index of the photographs to evaluate on; `chosen` is that of `data_config`.
+
+    Raises:
+        IrodoriError: the shards are unavailable.
+    """
+    if asked.val is not None and asked.fold is None:
+        return ShardOpener.of(chosen).open(chosen.val, chosen.classes)
+    return open_both(chosen)[1]
 
 
 def with_classes(index: Index, classes: Sequence[str]) -> Index:

@@ -66,7 +66,8 @@ def resume_config(composed: DictConfig, overrides: Sequence[str]) -> tuple[DictC
     if ("ema" in stored.callbacks) != ("ema" in config.callbacks):
         # Checkpoints contain the averaged weights only if callbacks.ema is set.
         raise IrodoriError("callbacks.ema can't be added or removed in a resumed run")
-    lines = list(changed.values())
+    # What is trusted changes no result.
+    lines = [line for key, line in changed.items() if key != "trust"]
     if lines and not composed.allow_changes:
         raise IrodoriError(
             f"{folder} was started with other settings: {'; '.join(lines)}. Leave these overrides"

@@ -72,7 +72,7 @@ class Run:
         if path.read_text() != self.to_yaml():
             former = path.with_name(f"config-until-step-{step}.yaml")
             if not former.exists():
-                path.rename(former)
+                write_file(former, path.read_bytes())
             write_file(path, self.to_yaml().encode())
         (self.folder / METRICS).unlink(missing_ok=True)
 

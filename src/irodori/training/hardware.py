@@ -36,7 +36,7 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
     """
     accelerator, devices, precision = trainer.accelerator, trainer.devices, trainer.precision
     gpus, wanted = torch.cuda.device_count(), devices_per_node(trainer)
-    if wanted == 0 or trainer.num_nodes < 1:
+    if wanted < 1 or trainer.num_nodes < 1:
         raise IrodoriError("trainer.devices and trainer.num_nodes must be at least 1")
     some = gpus > 0 and accelerator == "auto"
     if wanted > gpus and (some or accelerator in ("gpu", "cuda")):
@@ -68,7 +68,11 @@ def choose_hardware(trainer: DictConfig) -> Hardware:
 
 
 def devices_per_node(trainer: DictConfig) -> int:
-    """Return the number of devices (and processes) for `trainer.devices`."""
+    """Return the number of devices (and processes) for `trainer.devices`.
+
+    Raises:
+        IrodoriError: it is no number, list or "auto".
+    """
     devices = trainer.devices
     if not isinstance(devices, int | str):
         return len(devices)
@@ -77,7 +81,12 @@ def devices_per_node(trainer: DictConfig) -> int:
     # A string with a comma lists devices, as in Lightning: "0,1", or "1," for a single one.
     if isinstance(devices, str) and "," in devices:
         return len([name for name in devices.split(",") if name])
-    return int(devices)
+    try:
+        return int(devices)
+    except ValueError:
+        raise IrodoriError(
+            f"trainer.devices={devices}: give a number, a list of numbers, or auto"
+        ) from None
 
 
 def world_size(trainer: DictConfig) -> int:

@@ -115,6 +115,11 @@ def refuse_incompatible(config: Mapping[str, Any]) -> None:
         number = trainer.get(key)
         if isinstance(number, int) and number < 1:
             raise IrodoriError(f"trainer.{key}={number}: must be at least 1")
+    if not config["callbacks"].get("checkpoints"):
+        raise IrodoriError(
+            "callbacks.checkpoints is missing, without which nothing is saved: add default to"
+            " callbacks=[…]"
+        )
     epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
     if 0 in (epochs, steps):
         raise IrodoriError("trainer.max_epochs=0 or max_steps=0 trains nothing; -1 means no limit")

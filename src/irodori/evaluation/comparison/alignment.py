@@ -78,15 +78,20 @@ def align(variants: Sequence[Variant]) -> Aligned:
                 values_SnK = np.stack([columns(table, common) for table in seeds])
                 strata[variant.name].append(Stratum(keys.get_indexer(common), values_SnK))
     photographs = pd.concat(tables).groupby("key").first().reindex(keys)
-    # Colorfulness of the true photographs: that of any pictures minus its difference.
-    others = {
-        TRUE: pd.DataFrame(
-            {
-                name: photographs[name] - photographs[f"{name}_difference"]
-                for name in names
-                if f"{name}_difference" in photographs
-            }
+    # Colorfulness of the true photographs: that of any pictures minus their difference.
+    true = {
+        name: pd.concat(
+            [
+                table[name] - table[f"{name}_difference"]
+                for table in tables
+                if {name, f"{name}_difference"} <= set(table)
+            ]
         )
+        for name in names
+        if f"{name}_difference" in names
+    }
+    others = {
+        TRUE: pd.DataFrame({name: each.groupby("key").first() for name, each in true.items()})
     }
     for row, name in REFERENCES.items():
         same = [run.rows[row] for run in runs if row in run.rows]

@@ -18,7 +18,6 @@ from irodori.utils.run_files import (
     JOB,
     METRICS,
     PER_IMAGE,
-    checkpoint_file,
     without_aliases,
 )
 from irodori.utils.walk import walk
@@ -38,8 +37,8 @@ class Run:
     folder: Path
     config: Mapping[str, Any]
     """Configuration of the run that trained the network; for other pictures, their origin."""
-    data: Mapping[str, Any]
-    """Group `data` of the folder's configuration."""
+    own: Mapping[str, Any]
+    """Configuration of the folder; for an evaluation, that of evaluate.py."""
     metrics: Mapping[str, Any]
     """Content of metrics.json."""
     row: str
@@ -137,15 +136,15 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     checkpoint: Path | None = folder / CHECKPOINTS / f"{row}.ckpt"
     if "model" in metrics["rows"]:
         row = "model"
-        checkpoint = Path(own["checkpoint"]) if own.get("checkpoint") else None
-        if checkpoint is not None and checkpoint.is_dir():
-            checkpoint = checkpoint_file(checkpoint)
+        # The configuration may name a folder, whose newest run is another one by now.
+        measured = metrics.get("protocol", {}).get("checkpoint")
+        checkpoint = Path(measured) if measured else None
         trained = checkpoint.parent.parent / CONFIG if checkpoint else None
         if trained is not None and trained.exists():
             config = _mapping(trained)
         else:
             # Nothing else in an evaluation tells the origin of its pictures.
-            made_by = str(own.get("predictions") or checkpoint or folder.name)
+            made_by = str(own.get("predictions") or own.get("checkpoint") or folder.name)
             config = {"experiment_name": made_by, FOREIGN: made_by}
     wanted = {row, row + AS_PREDICTED, *REFERENCES} & set(metrics["rows"])
     columns = {column for name in described for column in (name, name + WEIGHT)}
@@ -153,7 +152,7 @@ def read_run(folder: Path, row: str) -> Run | LeftOut:
     if row not in rows:
         known = ", ".join(metrics["rows"])
         raise IrodoriError(f"{folder / PER_IMAGE} has no row {row} (it has: {known})")
-    return Run(folder, config, own.get("data") or {}, metrics, row, rows, checkpoint, described)
+    return Run(folder, config, own, metrics, row, rows, checkpoint, described)
 
 
 def known_metrics(runs: Iterable[Run]) -> dict[str, MetricInfo]:

@@ -1,28 +1,30 @@
 """The same photographs colorized by every variant, side by side."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 from irodori.color import Lab
-from irodori.data.config import DataConfig
-from irodori.data.images import to_short_side
+from irodori.data.config import DataConfig, Protocol
 from irodori.data.module import ShardModule
 from irodori.data.opening import open_both
+from irodori.data.protocol import OWN_SIZE, resize_of
+from irodori.evaluation.checkpoint import data_config, opened
 from irodori.evaluation.comparison.comparison import Comparison, photographs
 from irodori.evaluation.comparison.runs import Run
 from irodori.evaluation.comparison.variants import Variant
 from irodori.evaluation.document import Block, Heading, Picture, Text
+from irodori.evaluation.settings import EvaluatedData
 from irodori.inference.contact_sheet import contact_sheet, gray_of
 from irodori.model import color_pictures, load_model
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import Reporter
 
+Kind = TypeVar("Kind", DataConfig, EvaluatedData, Protocol)
 BOX = (240, 180)
 """Largest width and height of a picture, in pixels."""
 
@@ -106,16 +108,25 @@ def _colored(
 
 
 def _photographs(run: Run, keys: Sequence[str]) -> dict[str, Tensor]:
-    """Return photographs at the run's validation size: 3×H×W uint8 RGB."""
-    known = {field.name for field in fields(DataConfig)}
-    given: dict[str, Any] = {name: value for name, value in run.data.items() if name in known}
-    if not given.get("val"):
+    """Return photographs at the size at which they were measured: 3×H×W uint8 RGB."""
+    trained = _made(DataConfig, run.config.get("data"))
+    asked = _made(EvaluatedData, run.own.get("data")) if run.evaluation else None
+    protocol = _made(Protocol, run.own.get("protocol")) if run.evaluation else None
+    config = data_config(asked, trained) if asked else trained
+    if config is None:
         raise IrodoriError(f"{run.folder} doesn't name its validation shards")
-    config = DataConfig(**{"train": given["val"], **given, "stages": ()})
-    _, index = open_both(config)
-    data = ShardModule(config, index, partial(to_short_side, size=config.val_size))
+    index = opened(asked, config) if asked else open_both(config)[1]
+    data = ShardModule(config, index, resize_of(protocol or OWN_SIZE, config.val_size))
     all_keys = [key for shard in index.shards for key in shard.keys]
     number = {key: n for n, key in enumerate(all_keys) if key in keys}
     if absent := [key for key in keys if key not in number]:
         raise IrodoriError(f"{absent[0]} no longer exists in {config.val}")
     return {key: data.val_resize(data.val_samples.image(number[key])) for key in keys}
+
+
+def _made(kind: type[Kind], stored: Mapping[str, Any] | None) -> Kind | None:
+    """Return settings from a stored configuration, without stages, which only training uses."""
+    if not stored:
+        return None
+    names = {field.name for field in fields(kind)} - {"stages"}
+    return kind(**{name: value for name, value in stored.items() if name in names})

@@ -57,6 +57,8 @@ def average(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
     """Return a run's validations, indexed by trained epochs: `steps`, `seconds` and `value`.
 
+    Of n validations of an epoch, the k-th is at k/n of it.
+
     The final evaluations (of the last checkpoint, and of the best one if different) are logged as
     validations, too, and excluded here. Lightning logs a validation with the 0-based index of the
     preceding step, which a row of training losses also has, but an evaluation after training with
@@ -74,8 +76,11 @@ def validations(run: Run, metric: str = MAIN) -> pd.DataFrame:
         validated = values.notna() & (rows["step"] <= rows["step"][values.isna()].max())
         seconds = rows.get(SECONDS, pd.Series(np.nan, rows.index))
         found = pd.DataFrame({"steps": rows["step"] + 1, "seconds": seconds, "value": values})
-        found = found[validated].set_index(rows["epoch"][validated].astype(int) + 1).astype(float)
-        return found[~found.index.duplicated(keep="last")]
+        found = found[validated].drop_duplicates("steps", keep="last").astype(float)
+        epoch = rows["epoch"][found.index].astype(int)
+        of_epoch = epoch.groupby(epoch)
+        epochs = epoch + (of_epoch.cumcount() + 1) / of_epoch.transform("size")
+        return found.set_index(epochs if (epochs % 1).any() else epochs.astype(int))
     except (OSError, ValueError, LookupError) as error:
         raise IrodoriError(f"{path} is damaged: {one_line(error)}; restore or remove it") from None
 

@@ -57,8 +57,8 @@ class Variant:
 
     @property
     def seeds(self) -> int:
-        """The number of seeds."""
-        return len({run.seed for run in self.runs})
+        """The number of networks that measured each photograph, or fewest of them."""
+        return min(map(len, self.folds().values()))
 
     def folds(self) -> dict[int | None, list[Run]]:
         """Return the runs by held-out fold; runs of a fold measured the same photographs.
@@ -93,13 +93,13 @@ def group(runs: Sequence[Run], row: str) -> list[Variant]:
     # Pictures from elsewhere have no settings to compare with those of a run.
     trained = [identity for identity, known in settings_of.items() if FOREIGN not in known]
     names = dict(zip(trained, name_all([settings_of[i] for i in trained]), strict=True))
-    variants = []
-    for identity, settings in settings_of.items():
-        group_runs = tuple(members[identity])
-        name = names.get(identity, "")
+    for identity, (first, *_) in members.items():
         if identity not in names or len(trained) == 1:
-            title = group_runs[0].config.get("experiment_name") or group_runs[0].folder.name
-            name = _short_path(title)
+            names[identity] = _short_path(first.config.get("experiment_name") or first.folder.name)
+    variants = []
+    different = distinct([names[identity] for identity in members])
+    for (identity, settings), name in zip(settings_of.items(), different, strict=True):
+        group_runs = tuple(members[identity])
         variants.append(Variant(name, settings, group_runs))
         if all(run.row + AS_PREDICTED in run.rows for run in group_runs):
             full = f"{name}, predicted luminance"
@@ -191,6 +191,11 @@ def name_all(all_settings: Sequence[Settings]) -> list[str]:
         ]
         if len(set(names)) == len(names):
             break
+    return distinct(names)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names, with a number added to those that occurred before."""
     before = [names[:place].count(name) for place, name in enumerate(names)]
     return [f"{name} ({n + 1})" if n else name for n, name in zip(before, names, strict=True)]
 

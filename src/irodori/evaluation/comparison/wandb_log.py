@@ -1,5 +1,6 @@
 """Logging a comparison's tables and pictures to W&B as a separate run."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 import wandb
 
 from irodori.evaluation.document import Document, Picture
-from irodori.training.loggers.wandb_run import wandb_mode
+from irodori.training.loggers.wandb_run import PROJECT, wandb_mode
 from irodori.utils.errors import IrodoriError, one_line
 
 
@@ -18,7 +19,7 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
         document: report of `make_report`.
         tables: tables of `make_report`.
         output: folder of the report, also for W&B's files.
-        group: W&B group of the run: the sweep's name, as for its jobs.
+        group: W&B group of the run, see `irodori.training.launching.sweep.wandb_group`.
 
     Raises:
         IrodoriError: the mode is unknown, or W&B raises an error.
@@ -34,7 +35,7 @@ def log(document: Document, tables: Mapping[str, pd.DataFrame], output: Path, gr
             logged[path.stem] = wandb.Image(str(path), caption=block.alt)
     try:
         with wandb.init(
-            project="irodori",
+            project=os.environ.get("WANDB_PROJECT") or PROJECT,
             name="compare",
             group=group,
             dir=output,

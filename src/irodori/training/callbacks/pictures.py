@@ -17,7 +17,7 @@ from irodori.utils.run_files import PICTURES
 
 
 class Pictures(Callback):
-    """Writes `epoch-0012.png` at each validation, and `best.png` at the end.
+    """Writes `epoch-0012.png` at the last validation of an epoch, and `best.png` at the end.
 
     Args:
         count: number of photographs, evenly spread over the validation set.

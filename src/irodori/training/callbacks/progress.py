@@ -14,7 +14,7 @@ from irodori.utils.progress import Pace
 
 
 class EpochPrinter(Callback):
-    """Prints a line per validation: epoch, losses, metrics, and images per second in training."""
+    """Prints a line per validated epoch: epoch, losses, metrics, and images/s in training."""
 
     def __init__(self) -> None:
         self._validated = False
@@ -82,12 +82,21 @@ class ImagesBar(RichProgressBar):
     def __init__(self) -> None:
         super().__init__(leave=False, theme=RichProgressBarTheme(metrics_format=".4g"))
         self._start = time.perf_counter()
+        self._first: int | None = None
         self._metrics: dict[str, Any] = {}
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         super().on_train_epoch_start(trainer, pl_module)
         self._start = time.perf_counter()
+        self._first = None
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember the first batch since the clock was started: a resumed epoch isn't at 0."""
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        self._first = batch_idx if self._first is None else self._first
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the score here, so that drawing the bar doesn't synchronize."""
@@ -95,9 +104,9 @@ class ImagesBar(RichProgressBar):
         self._metrics["chroma RMSE"] = trainer.callback_metrics[MONITOR].item()
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return chrominance RMSE of the last validation, and images/s since the epoch's start."""
+        """Return chrominance RMSE of the last validation, and images/s of the epoch."""
         if not trainer.training:
             return self._metrics
-        batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready - (self._first or 0)
         size = trainer.datamodule.config.batch_size / trainer.accumulate_grad_batches  # type: ignore[attr-defined]
         return {**self._metrics, "images/s": batches * size / (time.perf_counter() - self._start)}

@@ -7,7 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from irodori.training.ranks import gather
+from irodori.training.ranks import gather, own_value
 from irodori.utils.errors import IrodoriError
 
 
@@ -52,6 +52,21 @@ class ReadErrors(Watcher):
         self._seen = 0
         self._bad: list[str] = []
         self._named: set[str] = set()
+        self._loaded: list[tuple[int, list[str]]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts of every rank in this epoch."""
+        return {"ranks": gather((self._seen, self._bad))}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the counts until training starts."""
+        self._loaded = state_dict["ranks"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Continue with the loaded counts, if there are as many ranks as before."""
+        if (counts := own_value(self._loaded)) is not None:
+            self._seen, bad = counts
+            self._bad = list(bad)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -140,7 +140,9 @@ def given(sweep: DictConfig, kind: str) -> list[str]:
 def command(program: Sequence[str], job: Job) -> list[str]:
     """Return a job's command line, which resumes a started run."""
     if (job.folder / CONFIG).exists():
-        return [sys.executable, program[0], f"resume={quoted(str(job.folder))}"]
+        # A run folder can't say itself whom to trust.
+        trust = [text for text in job.overrides if text.partition("=")[0] == "trust"]
+        return [sys.executable, program[0], f"resume={quoted(str(job.folder))}", *trust]
     return [
         sys.executable,
         *program,

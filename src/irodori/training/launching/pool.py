@@ -74,12 +74,15 @@ class JobProcess:
         assert self.process.stdout is not None
         with log.open("ab", buffering=0) as file:
             for line in self.process.stdout:
-                file.write(line)
                 # Only the final state of a line that was overwritten.
                 text = line.decode(errors="replace").rstrip("\r\n").rpartition("\r")[2]
                 self.lines.append(text)
-                # In one write, since other threads also print.
-                print(f"{prefix}{text}\n", end="", flush=True)
+                # Output that can't be written (full disk, closed terminal) must not block the job.
+                with suppress(OSError):
+                    file.write(line)
+                with suppress(OSError):
+                    # In one write, since other threads also print.
+                    print(f"{prefix}{text}\n", end="", flush=True)
 
     def send(self, signum: int) -> None:
         """Send a signal to the job's first process, not to its loaders, which it may still need."""

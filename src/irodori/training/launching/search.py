@@ -42,6 +42,8 @@ class Search:
                 search.
         """
         self.folder, self.n_trials, self.seed = folder, n_trials, seed
+        # As in Hydra, the last one of a key counts.
+        overrides = list({override.get_key_element(): override for override in overrides}.values())
         self.space = {
             override.get_key_element(): distribution(override)
             for override in overrides

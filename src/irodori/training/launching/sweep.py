@@ -72,10 +72,13 @@ def prepare(jobs: Sequence[Job]) -> list[Job]:
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """Return the jobs' environment variables: W&B's group, unless set by the user."""
-    folder = Path(config.hydra.sweep.dir)
-    group = f"{folder.parent.name}/{folder.name}"
-    return {"WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP") or group}
+    """Return the jobs' environment variables."""
+    return {"WANDB_RUN_GROUP": wandb_group(Path(config.hydra.sweep.dir))}
+
+
+def wandb_group(folder: Path) -> str:
+    """Return the W&B group of a sweep's jobs: WANDB_RUN_GROUP, or the end of the folder's path."""
+    return os.environ.get("WANDB_RUN_GROUP") or f"{folder.parent.name}/{folder.name}"
 
 
 def result(job: Job) -> JobReturn:

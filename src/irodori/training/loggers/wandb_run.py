@@ -147,9 +147,10 @@ class WandbSteps(WandbLogger):
         """Log a previous row with its validation pictures."""
         step = int(row["step"])
         self.experiment.log(numbers_of(row), step=step)
-        picture = self._run.folder / PICTURES / f"epoch-{int(float(row['epoch'])) + 1:04d}.png"
-        if MONITOR in row and picture.is_file():
-            self.log_image("pictures", [str(picture)], step)
+        if MONITOR in row:
+            picture = self._run.folder / PICTURES / f"epoch-{int(float(row['epoch'])) + 1:04d}.png"
+            if picture.is_file():
+                self.log_image("pictures", [str(picture)], step)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a row; the first one starts W&B's run."""
