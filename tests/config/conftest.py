@@ -10,7 +10,7 @@ import irodori
 NUMBERS = itertools.count()
 SHAPES = '''
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -57,7 +57,7 @@ class Everything:
         shares: Annotated[Sequence[float], Range(min=0, max=1)] = (), mode: Mode = "fast",
         path: Path = Path("."), net: Net | None = None, anything: Any = None,
         unknown: torch.Whatever | None = None, nets: list[nn.Module] | None = None,
-        either: int | list[int] | None = None,
+        either: int | list[int] | None = None, weights: Mapping[str, float] = {},
         function: Callable[[int], int] | None = None, implicit: int = None, bare=nn.ReLU(),
     ) -> None: ...
 '''

@@ -37,7 +37,7 @@ def test_what_an_annotation_means_is_accepted(everything):
     check(everything(rate=1, text=None, pair=[1, 0.5], sides=[1, 2], shares=[0, 0.5], mode="slow"))
     check(everything(text="x", path="/tmp", net=NODE, anything=[1, {"x": None}], unknown=3))
     check(everything(bare="x", either=3, function={**NODE, "_partial_": True}, implicit=None))
-    check(everything(either=[3], count=NODE))
+    check(everything(either=[3], count=NODE, weights={"a": 1, "b": 0.5}))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,8 @@ def test_what_an_annotation_means_is_accepted(everything):
         ({"sides": "1"}, "part.sides"), ({"shares": [0.5, 1.5]}, "at most 1"),
         ({"mode": "c"}, "one of fast, slow"), ({"path": 3}, "part.path"),
         ({"net": "resnet"}, "part.net"), ({"either": [3, "x"]}, "part.either"),
-        ({"nets": "x"}, "part.nets"), ({"function": "f"}, "part.function"),
+        ({"nets": "x"}, "part.nets"), ({"weights": {"a": None}}, "part.weights"),
+        ({"weights": {"a": "often"}}, "part.weights"), ({"function": "f"}, "part.function"),
         ({"implicit": "x"}, "part.implicit"),
         ({"cuont": 1}, "did you mean count?"), ({"nothing_like_it": 1}, "part.nothing_like_it"),
         ({"rate": "???"}, "part.rate has no value: give part.rate=…"),

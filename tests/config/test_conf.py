@@ -53,9 +53,9 @@ def values(*overrides):
 @pytest.mark.parametrize("path", OPTIONS, ids=option)
 def test_every_option_composes_and_fits_what_it_names(path):
     chosen = option(path)
+    if path.parent.name == "callbacks" and path.stem != "default":
+        chosen = f"callbacks=[default,{path.stem}]"
     tiny.config(chosen, *NEEDED.get(chosen, []))
-    if path.parent.name == "callbacks":
-        tiny.config(f"callbacks=[default,{path.stem}]" if path.stem != "default" else chosen)
 
 
 @pytest.mark.parametrize("path", EVALUATED, ids=option)

@@ -84,6 +84,12 @@ def test_what_cannot_be_read_is_counted_and_named_before_training(tmp_path, capf
             assert part in printed
 
 
+@pytest.mark.parametrize("end", ["CR3", "hif", "pgm", "raf"])
+def test_other_kinds_of_images_are_counted(tmp_path, end):
+    path = write_tar(tmp_path / "a.tar", [("a.jpg", encoded("JPEG", 0)), (f"b.{end}", b"x")])
+    assert f"1 of 2 image files can't be read: .{end.lower()} (1)" in scan(path).unread
+
+
 def test_several_images_behind_one_key_are_named(tmp_path):
     members = [(f"roll.{n:04d}.jpg", encoded("JPEG", n)) for n in range(3)]
     path = write_tar(tmp_path / "a.tar", [*members, ("other.jpg", encoded("JPEG", 3))])

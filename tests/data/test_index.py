@@ -54,6 +54,13 @@ def test_paths_globs_and_braces(shards, monkeypatch):
     assert expand("my*/t-1.tar") == [shards[1]]
 
 
+def test_a_list_longer_than_a_file_name(tmp_path):
+    names = [f"train-{number:06d}.tar" for number in range(20)]
+    for name in names:
+        (tmp_path / name).touch()
+    assert expand(f"{tmp_path}/{{{','.join(names)}}}") == [tmp_path / name for name in names]
+
+
 def test_urls_are_expanded_but_never_globbed():
     assert expand("https://x.org/t-{08..10}.tar?sig=a*") == [
         f"https://x.org/t-{n}.tar?sig=a*" for n in ("08", "09", "10")

@@ -2,6 +2,7 @@ import multiprocessing
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from plain_shards import (
 )
 
 from irodori.data import samples as samples_module
-from irodori.data.pipeline import (
-    augmentation_draws,
-)
+from irodori.data.pipeline import CatchErrors, augmentation_draws
 from irodori.data.plan import TrainingPlan, ValidationPlan
+from irodori.data.prior import training_mean_ab
+from irodori.data.remote.files import RefusedError
 from irodori.data.samples import Samples
+from irodori.utils.errors import IrodoriError
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -193,3 +195,22 @@ def test_the_loaders_processes_can_be_ended_as_lightning_does(index):
 def test_the_loaders_length_is_that_of_a_whole_epoch(index):
     assert len(training_loader(index, TrainingPlan(23, 6, accumulate=3), start=4)) == 9
     assert len(validation_loader(index, ValidationPlan(23, 6, world_size=2))) == 2
+
+
+def test_a_lack_of_memory_is_no_damaged_image():
+    def full(sample):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        CatchErrors(full)({"jpg": b""})
+
+
+def test_an_unreachable_shard_does_not_change_the_mean_color():
+    def image(sample):
+        if sample:
+            raise RefusedError("https://x.org/a.tar: no answer in time")
+        return torch.zeros(3, 4, 4, dtype=torch.uint8)
+
+    data = SimpleNamespace(index=range(3), image=image)
+    with pytest.raises(IrodoriError, match=r"^https://x.org/a.tar: no answer in time: repeat"):
+        training_mean_ab(data)

@@ -176,10 +176,13 @@ def test_the_remainder_is_another_one_each_epoch(shards):
     ("arguments", "message"),
     [
         ({"samples": 100, "batch_size": 10, "world_size": 3}, "3 rank.* must divide it"),
-        ({"samples": 100, "batch_size": 10, "accumulate": 4}, "accumulate=4 must divide it"),
+        (
+            {"samples": 100, "batch_size": 10, "accumulate": 4},
+            "batches=4 must divide it",
+        ),
         (
             {"samples": 100, "batch_size": 6, "accumulate": 2, "world_size": 2},
-            "2 rank.*accumulate=2 must divide it",
+            "2 rank.*accumulate_grad_batches=2 must",
         ),
         ({"samples": 9, "batch_size": 10}, "exceeds the 9 training samples"),
         ({"samples": 0, "batch_size": 1}, "exceeds the 0 training samples"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +26,9 @@ def test_weights_of_classes_and_keys_multiply():
     weights = sample_weights(SAMPLES, {"face": 0.5, "senate": 0.25, "x": 3})
     # A class is meant where there is one of that name.
     assert weights.tolist() == [1, 0.125, 0.25, 3]
+    # Hydra reads the name of a class without one as a number.
+    numbered = replace(SAMPLES, classes=("0", "1"))
+    assert sample_weights(numbered, {0: 0.5}).tolist() == [0.5, 1, 0.5, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """evaluate.py: a checkpoint as its run measured it, and any method's pictures."""
 
 import csv
+import io
 import json
 import os
 import shutil
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 from torchvision.transforms.v2 import functional
@@ -275,6 +277,34 @@ def test_mistakes_in_pictures_are_one_line(pictures, tmp_path, capsys):
 
 
 @pytest.mark.long
+def test_pictures_are_compared_in_srgb(tmp_path):
+    """A photograph in Adobe RGB equals its own conversion to sRGB, not its bare levels."""
+    profile = bytes(
+        imagecodecs.cms_profile(
+            "rgb",
+            whitepoint=[0.3127, 0.329, 1.0],
+            primaries=[0.64, 0.33, 1.0, 0.21, 0.71, 1.0, 0.15, 0.06, 1.0],
+            gamma=2.2,
+        )
+    )
+    for name in ("truth", "converted", "bare"):
+        (tmp_path / name).mkdir()
+    for number in range(2):
+        photo, file = tiny.photo(number), f"{number}.png"
+        photo.save(tmp_path / "truth" / file, icc_profile=profile)
+        photo.save(tmp_path / "bare" / file)
+        converted = ImageCms.profileToProfile(
+            photo, io.BytesIO(profile), ImageCms.createProfile("sRGB")
+        )
+        converted.save(tmp_path / "converted" / file)
+    errors = {}
+    for name in ("converted", "bare"):
+        both = (f"predictions={tmp_path / name}", f"truth={tmp_path / 'truth'}")
+        metrics, _ = run(tmp_path / f"of_{name}", *both)
+        errors[name] = metrics["rows"]["model"]["chroma_rmse"]
+    assert errors["converted"] < 1 < errors["bare"]
+
+
 def test_shards_tell_their_prior(tmp_path):
     from irodori.data.prior import prior_of_shards
 

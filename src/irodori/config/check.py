@@ -166,6 +166,8 @@ def fits(value: Any, annotation: Any) -> bool:
         if _is_list(kind):
             each = arguments[0] if arguments else Any
             return isinstance(value, list) and all(fits(item, each) for item in value)
+        if isinstance(value, dict) and issubclass(kind, Mapping) and arguments:
+            return all(fits(item, arguments[1]) for item in value.values())
         return isinstance(value, str if issubclass(kind, os.PathLike) else dict | kind)
     except TypeError:  # a protocol that can't be checked at run time
         return True

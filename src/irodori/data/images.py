@@ -10,37 +10,36 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 from irodori.imageio import pil_to_pixels, pixels_to_pil
-from irodori.imageio.kinds import kind_by_content
-
-_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif"}
-_SUFFIXES |= {"JPEG2000": "jp2", "BMP": "bmp"}
-"""Kinds of images that are read, by Pillow's names, and their suffixes."""
+from irodori.imageio.kinds import IN_SHARDS, SUFFIXES, kind_by_content
+from irodori.utils.errors import is_out_of_memory
 
 
 def suffix_of(content: bytes) -> str | None:
     """Return the suffix for a file's content, detected by its first bytes; None if unknown."""
-    return _SUFFIXES.get(kind_by_content(content[:32]) or "")
+    kind = kind_by_content(content[:32])
+    return SUFFIXES[kind][0] if kind in IN_SHARDS else None
 
 
 def decode(content: bytes) -> Tensor:
     """Decode an image file to 3×H×W uint8 RGB, with EXIF orientation applied.
 
     Raises:
-        RuntimeError: the bytes are not a supported image, or truncated; a message of one line.
+        RuntimeError: the bytes are not a supported image, or truncated; a message of one line. Or
+            memory runs out.
     """
     if not content:
         raise RuntimeError("the file is empty")
     suffix = suffix_of(content)
     if suffix is None:
-        raise RuntimeError(
-            f"this is not an image of a known kind ({', '.join(_SUFFIXES.values())})"
-        )
+        raise RuntimeError(f"this is not an image of a known kind ({', '.join(IN_SHARDS)})")
     try:
         if suffix == "jpg":
             buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
             return decode_image(buffer, ImageReadMode.RGB, apply_exif_orientation=True)
         return _decode_with_pillow(content)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         # Pillow raises many exceptions. torchvision's message starts with a source location, and
         # Pillow's may contain a memory address.
         reason = re.sub(r".*\.cpp:\d+,?", "", str(error)).strip() or type(error).__name__
@@ -55,7 +54,7 @@ def _decode_with_pillow(content: bytes) -> Tensor:
     torchvision 0.29 crashes with a segmentation fault on damaged PNG files and ignores the
     orientation of WebP files.
     """
-    with Image.open(io.BytesIO(content), formats=list(_SUFFIXES)) as image:
+    with Image.open(io.BytesIO(content), formats=IN_SHARDS) as image:
         if image.format != "TIFF" and getattr(image, "is_animated", False):
             raise RuntimeError("the image is animated")
         return from_pil(ImageOps.exif_transpose(image))

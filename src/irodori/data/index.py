@@ -4,13 +4,14 @@ With it, a worker can read any sample with one seek, and the reading order is kn
 """
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -183,8 +184,15 @@ def read_index(folder: Path) -> Index:
     return read_index_file(folder / INDEX_NAME, lambda name: folder / name)
 
 
-def read_index_file(path: Path, locate: Callable[[str], Path | str]) -> Index:
-    """Read an index file; `locate` maps a shard's name to its path or URL.
+def read_index_file(
+    path: Path, locate: Callable[[str], Path | str], opened: BinaryIO | None = None
+) -> Index:
+    """Read an index file.
+
+    Args:
+        path: path of the file.
+        locate: maps a shard's name to its path or URL.
+        opened: the file, if it is already open; it is closed.
 
     Raises:
         IrodoriError: it is missing, damaged, or of an unknown version.
@@ -195,8 +203,8 @@ def read_index_file(path: Path, locate: Callable[[str], Path | str]) -> Index:
         return _read_shard(stored, locate) if "offsets" in stored else stored
 
     try:
-        with path.open(encoding="utf-8") as file:
-            stored = json.load(file, object_hook=compact)
+        with path.open("rb") if opened is None else opened as file:
+            stored = json.load(io.TextIOWrapper(file, encoding="utf-8"), object_hook=compact)
         version = stored["version"]
         if version == INDEX_VERSION:
             shards = tuple(stored["shards"])

@@ -185,8 +185,8 @@ class ShardOpener:
         path = self.indexes.path(index)
         if not index.tag:  # it may have changed
             path.unlink(missing_ok=True)
-        self.indexes.open(index).close()
-        return read_index_file(path, partial(in_folder, folder))
+        # Another process may remove it at any time.
+        return read_index_file(path, partial(in_folder, folder), self.indexes.open(index))
 
     def _names(self, folder: str) -> list[str]:
         """Return the names of the shards in a remote folder, from its index or its listing."""

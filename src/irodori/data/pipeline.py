@@ -19,7 +19,7 @@ from irodori.data.plan import Reading, TrainingPlan, ValidationPlan
 from irodori.data.remote.urls import name_of
 from irodori.data.samples import PADDING, Samples
 from irodori.data.scan import IMAGE_SUFFIXES
-from irodori.utils.errors import one_line
+from irodori.utils.errors import is_out_of_memory, one_line
 
 Stage = Callable[[Sample], Sample]
 Batch = dict[str, Any]
@@ -108,6 +108,8 @@ class CatchErrors:
             # In place, so that a large image isn't held while the next one is decoded.
             sample.update(self.stage(sample))
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             sample["__error__"] = one_line(error)
         return sample
 

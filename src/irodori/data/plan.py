@@ -63,11 +63,12 @@ class TrainingPlan:
         if self.batch_size % (self.world_size * self.accumulate):
             raise IrodoriError(
                 f"data.batch_size={self.batch_size} is the global batch: {self.world_size} rank(s)"
-                f" × trainer.accumulate={self.accumulate} must divide it"
+                f" × trainer.accumulate_grad_batches={self.accumulate} must divide it"
             )
         if self.batch_size > self.drawn:
             raise IrodoriError(
-                f"data.batch_size={self.batch_size} exceeds the {self.drawn} training samples"
+                f"data.batch_size={self.batch_size} exceeds the {self.drawn} training samples of"
+                " an epoch"
             )
 
     @cached_property
@@ -177,6 +178,7 @@ def sample_weights(index: Index, weights: Mapping[str, float]) -> NDArray[np.flo
     keys = np.array([key for shard in index.shards for key in shard.keys], np.str_)
     result = np.ones(len(index))
     for name, weight in weights.items():
+        name = str(name)  # Hydra reads 0 as a number
         if not 0 <= weight < np.inf:
             raise IrodoriError(f"data.weights: {name} is {weight}: give a number ≥ 0")
         if name in index.classes:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from irodori.data.opening import ShardOpener
+from irodori.data.remote.files import RefusedError
 from irodori.data.samples import Samples
 from irodori.metrics.chrominance import mean_ab
 from irodori.metrics.prior import AbPrior
@@ -60,12 +61,15 @@ def _pictures(data: Samples) -> Iterator[Tensor]:
     """Yield training photographs, 3×H×W uint8; damaged ones are reported during training.
 
     Raises:
-        IrodoriError: none of them can be decoded.
+        IrodoriError: none of them can be decoded, or a shard is unreachable.
     """
     decoded, reason = 0, ""
     for sample in range(0, len(data.index), -(-len(data.index) // SAMPLES)):
         try:
             picture = data.image(sample)
+        except RefusedError as error:
+            # The result must not depend on the network's momentary state.
+            raise IrodoriError(f"{error}: repeat or resume when it is available") from None
         except (RuntimeError, OSError) as error:
             reason = str(error)
             continue

@@ -10,14 +10,13 @@ from typing import Any, BinaryIO
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
 from irodori.data.index import NO_CLASS, Keys, Shard, columns_of
+from irodori.imageio.kinds import IN_SHARDS, RAW, SUFFIXES
 from irodori.utils.errors import IrodoriError, one_line
 
-IMAGE_SUFFIXES = (
-    *("jpg", "jpeg", "png", "webp", "jpe", "jfif"),
-    *("tif", "tiff", "avif", "jp2", "bmp"),
-)
+IMAGE_SUFFIXES = tuple(suffix for kind in IN_SHARDS for suffix in SUFFIXES[kind])
 """Suffixes of images that are read, in order of preference within one sample."""
-UNREADABLE_SUFFIXES = ("heic", "heif", "gif", "jxl", "psd", "dng", "cr2", "nef", "arw", "ppm")
+UNREADABLE_SUFFIXES = {suffix for names in SUFFIXES.values() for suffix in names} | RAW | {"psd"}
+UNREADABLE_SUFFIXES -= {*IMAGE_SUFFIXES}
 """Suffixes of images that are not read."""
 METADATA = re.compile(r"__[^/]*__($|/)")
 """Prefixes of names that webdataset's `tar_file_iterator` skips by default."""

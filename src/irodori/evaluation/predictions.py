@@ -9,10 +9,10 @@ from torch import Tensor
 
 from irodori.color import Lab
 from irodori.data.config import Protocol
-from irodori.data.images import decode
 from irodori.data.protocol import describe_photographs, first_by_name, resize_of
 from irodori.evaluation.extremes import Show
 from irodori.evaluation.settings import EvaluateSettings
+from irodori.imageio import READ, read_photo, to_uint8
 from irodori.inference.contact_sheet import gray_of
 from irodori.metrics.evaluation import Evaluation, with_ab
 from irodori.metrics.prior import AbPrior
@@ -20,8 +20,6 @@ from irodori.metrics.results import EvaluationResult
 from irodori.utils.errors import IrodoriError, one_line
 from irodori.utils.progress import ProgressLines
 from irodori.utils.walk import pictures_by_name
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def measure_pictures(
@@ -42,7 +40,7 @@ def measure_pictures(
     assert config.truth is not None
     truth, predictions = Path(config.truth), Path(config.predictions)
     # All in order of paths; the first N in order of file names, as is customary.
-    files = sorted(pictures_by_name(truth, SUFFIXES).items(), key=lambda item: item[1])
+    files = sorted(pictures_by_name(truth, READ).items(), key=lambda item: item[1])
     first = first_by_name(config.protocol, [path.name for _, path in files], f"{truth} holds")
     true_files = dict(files[number] for number in first)
     pairs = matched(true_files, predictions, truth)
@@ -81,7 +79,7 @@ def measure_pictures(
 
 def matched(files: Mapping[str, Path], predictions: Path, truth: Path) -> list[tuple[Path, Path]]:
     """Return pairs of prediction and photograph; raise IrodoriError if a prediction is missing."""
-    found = pictures_by_name(predictions, SUFFIXES)
+    found = pictures_by_name(predictions, READ)
     if missing := [name for name in files if name not in found]:
         raise IrodoriError(
             f"{predictions} lacks {len(missing)} of {len(files)} pictures, the first is"
@@ -124,6 +122,7 @@ def read(path: Path) -> Tensor:
         IrodoriError: the picture can't be read.
     """
     try:
-        return decode(path.read_bytes())
-    except (OSError, RuntimeError) as error:
+        levels_HWC = to_uint8(read_photo(path).pixels)
+    except (OSError, IrodoriError) as error:
         raise IrodoriError(f"{path} can't be read: {one_line(error)}") from None
+    return torch.tensor(levels_HWC).movedim(2, 0).expand(3, -1, -1).contiguous()

@@ -41,6 +41,10 @@ _KINDS = {
 """For each kind: suffixes, output format, and pattern of the first bytes."""
 _START = re.compile(b"|".join(b"(%s)" % start for *_, start in _KINDS.values()), re.DOTALL)
 
+IN_SHARDS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP")
+"""Kinds that are read from shards."""
+SUFFIXES = {kind: suffixes for kind, (suffixes, *_) in _KINDS.items()}
+"""Suffixes of each kind, without dots."""
 INSTEAD = {kind: format for kind, (_, format, _) in _KINDS.items()}
 """Default output format for each kind."""
 READ = {f".{suffix}": format for suffixes, format, _ in _KINDS.values() for suffix in suffixes}
@@ -48,9 +52,11 @@ READ = {f".{suffix}": format for suffixes, format, _ in _KINDS.values() for suff
 WRITTEN = {f".{suffix}": kind for kind in FORMATS for suffix in _KINDS[kind][0]}
 """Suffixes of results and their formats; the first one of each format is the default."""
 
+_RAW_SUFFIXES = "dng cr2 cr3 crw nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq raw"
+RAW = frozenset(_RAW_SUFFIXES.split())
+"""Suffixes of camera raw files."""
 _NAMED = {
-    "camera raw: develop it (darktable, RawTherapee) and save it as TIFF or JPEG": "dng cr2 cr3 crw"
-    " nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq raw",
+    "camera raw: develop it (darktable, RawTherapee) and save it as TIFF or JPEG": _RAW_SUFFIXES,
     "a document: extract its pictures (`pdfimages -all FILE page`)": "pdf djvu djv",
     "a video: extract its frames (`ffmpeg -i FILE frame-%05d.png`)": "mp4 mov m4v avi mkv webm mpg"
     " mts",

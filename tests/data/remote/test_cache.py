@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import subprocess
@@ -62,6 +63,18 @@ def test_a_shard_is_fetched_once_and_the_least_recently_used_make_room(served, t
     read(cache, shard(served, 4))
     assert kept(cache) == ["t-0.tar", "t-3.tar", "t-4.tar"]
     assert fetched(served) == 5
+
+
+def test_a_shard_whose_times_may_not_be_set_is_read(served, tmp_path, monkeypatch):
+    cache = cache_in(tmp_path, SIZE)
+    read(cache, shard(served, 0))
+
+    def denied(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", denied)
+    assert read(cache, shard(served, 0)) == content(0)
+    assert fetched(served) == 1
 
 
 def test_an_evicted_shard_that_is_open_stays_readable(served, tmp_path):

@@ -153,6 +153,13 @@ def test_imagenet_without_its_truth(tmp_path):
     refused(tmp_path, "LOC_val_solution.csv")
     put(tmp_path / "LOC_val_solution.csv", b"ImageId,PredictionString\nother,n01 1 2 3 4\n")
     refused(tmp_path, "ILSVRC2012_val_00000001")
+    for damaged in (b"ImageId,PredictionString\nILSVRC", b"ImageId,PredictionString\nILSVRC,\n"):
+        put(tmp_path / "LOC_val_solution.csv", damaged)
+        refused(tmp_path, "LOC_val_solution.csv is incomplete or damaged")
+    (tmp_path / "LOC_val_solution.csv").unlink()
+    put(tmp_path / "ILSVRC2012_validation_ground_truth.txt", b"2\n")
+    put(tmp_path / "map_clsloc.txt", b"n01\n")
+    refused(tmp_path, "ILSVRC2012_validation_ground_truth.txt is incomplete or damaged")
 
 
 def test_csv(tmp_path):

@@ -129,12 +129,15 @@ class ShardCache:
         """Remove the least recently used files until `num_bytes` fit."""
         if self.limit is None:
             return
-        files = [file for file in self.folder.iterdir() if file.is_file() and file != part]
-        stats = {file: file.stat() for file in files}
+        stats = {}
+        for file in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # renamed meanwhile
+                if file.is_file() and file != part:
+                    stats[file] = file.stat()
         excess = num_bytes - self.limit + sum(stat.st_size for stat in stats.values())
-        for file in sorted(files, key=lambda file: stats[file].st_mtime):
+        for file in sorted(stats, key=lambda file: stats[file].st_mtime):
             if excess > 0 and stats[file].st_size:  # keeps the lock file, which is empty
-                file.unlink()
+                file.unlink(missing_ok=True)
                 excess -= stats[file].st_size
 
 
@@ -151,7 +154,8 @@ def _opened(path: Path, num_bytes: int) -> BinaryIO | None:
     with suppress(FileNotFoundError):
         file = path.open("rb", buffering=0)
         if os.fstat(file.fileno()).st_size == num_bytes:
-            os.utime(file.fileno())  # records the last use independently of mount options
+            with suppress(OSError):  # another user's file, or a read-only mount
+                os.utime(file.fileno())  # records the last use independently of mount options
             return file
         file.close()
     return None

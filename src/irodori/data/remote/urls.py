@@ -1,6 +1,7 @@
 """Expanding shard patterns: paths, globs, braces and URLs."""
 
 import glob
+import os
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import filter as matching
@@ -67,7 +68,8 @@ def expand(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[Path 
     """
     pattern = pattern.removeprefix("file://")
     literal = Path(pattern).expanduser().absolute()
-    if literal.is_file():  # even if its name contains braces or a star
+    # Even if its name contains braces or a star. Path's own method raises for long lists.
+    if os.path.isfile(literal):  # noqa: PTH113
         return [literal]
     found: list[Path | str] = []
     for piece in pieces(pattern):

@@ -152,6 +152,8 @@ def read_places(root: Path, layout: str) -> Source:
         raise IrodoriError(f"{root} holds none of the folders {wanted} with its list: add them")
     named = _find(root, categories)
     pairs = _pairs(named) if named else [(path.rpartition("/")[0], n) for path, n, _ in rows]
+    if not pairs:
+        raise IrodoriError(f"{named} is empty: download the list again")
     names = {label: _class_name(path) for path, label in reversed(pairs)}
     if named and sorted(label for _, label in pairs) != list(range(len(pairs))):
         raise IrodoriError(f"{named}: the class ids are not 0, 1, …: download the list again")
@@ -214,21 +216,27 @@ def _imagenet_prefix(root: Path) -> str | None:
 def _truth(root: Path) -> dict[str, str]:
     """Return the class of each validation image by file stem."""
     solution = _find(root, "LOC_val_solution.csv")
-    if solution is not None:
-        rows = csv.reader(line for _, line in read_lines(solution))
-        next(rows, None)  # ImageId,PredictionString
-        return {stem: boxes.split()[0] for stem, boxes in rows}
     numbers, meaning = _find(root, _TRUTH), _find(root, "map_clsloc.txt")
-    if numbers is None or meaning is None:
+    try:
+        if solution is not None:
+            rows = csv.reader(line for _, line in read_lines(solution))
+            next(rows, None)  # ImageId,PredictionString
+            return {stem: boxes.split()[0] for stem, boxes in rows}
+        if numbers is not None and meaning is not None:
+            class_ids = {line.split()[1]: line.split()[0] for _, line in read_lines(meaning)}
+            return {
+                f"ILSVRC2012_val_{number:08d}": class_ids[line]
+                for number, (_, line) in enumerate(read_lines(numbers), start=1)
+            }
+    except (ValueError, LookupError):
         raise IrodoriError(
-            f"{root}: the validation images are not in class folders and have no labels: "
-            f"add LOC_val_solution.csv, or {_TRUTH} and map_clsloc.txt, or sort them into folders"
-        )
-    class_ids = {line.split()[1]: line.split()[0] for _, line in read_lines(meaning)}
-    return {
-        f"ILSVRC2012_val_{number:08d}": class_ids[line]
-        for number, (_, line) in enumerate(read_lines(numbers), start=1)
-    }
+            f"{solution or numbers} is incomplete or damaged, or map_clsloc.txt beside it: download"
+            " the lists again"
+        ) from None
+    raise IrodoriError(
+        f"{root}: the validation images are not in class folders and have no labels: "
+        f"add LOC_val_solution.csv, or {_TRUTH} and map_clsloc.txt, or sort them into folders"
+    )
 
 
 def _find(root: Path, name: str) -> Path | None:

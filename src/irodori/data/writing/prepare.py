@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from irodori.imageio import pil_to_pixels, pixels_to_pil
 from irodori.imageio.color import differs_from_srgb, to_srgb
-from irodori.imageio.kinds import kind_by_content
+from irodori.imageio.kinds import IN_SHARDS, kind_by_content
 from irodori.utils.errors import IrodoriError, check_range, one_line
 
 QUALITY = 95
@@ -31,6 +31,8 @@ MAX_PIXELS = 1 << 28
 NEAR_GRAY = "near-gray"
 TILES = 4
 """Fingerprints have the mean colors of TILES×TILES tiles."""
+
+Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is the limit
 
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # formats that are copied
 _ORIENTATION = 0x0112
@@ -127,8 +129,6 @@ def prepare(content: bytes, options: Options) -> Prepared:
             return _prepare(image, content, options)
     except UnidentifiedImageError:
         raise RejectedError(_unidentified(content)) from None
-    except Image.DecompressionBombError:
-        raise RejectedError(f"too large: more than {MAX_PIXELS} pixels") from None
     except (RejectedError, MemoryError):
         raise
     except Exception as error:  # Pillow raises many exceptions
@@ -167,7 +167,7 @@ def colorfulness(image: Image.Image) -> float:
 @cache
 def _formats() -> tuple[str, ...]:
     """Return Pillow's names of the supported formats; HEIF only with the extra "heif"."""
-    formats = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+    formats = (*IN_SHARDS, "GIF")
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
     except ModuleNotFoundError:

@@ -15,18 +15,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from irodori.imageio import READ
 from irodori.utils.errors import IrodoriError
 from irodori.utils.walk import walk
 
 TRAIN, VAL = "train", "val"
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".avif", ".heic", ".heif"),
-    # Images that aren't supported are listed, so that they are reported as rejected.
-    *(".jp2", ".jxl"),
-)
-"""Suffixes of image files; the actual format is detected by content."""
+SUFFIXES = tuple(READ)
+"""Suffixes of image files; the actual format is detected by content, and may be rejected."""
 
 _PARENTS = re.compile(r"/?(\.\./)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
