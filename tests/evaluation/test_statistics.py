@@ -1,7 +1,5 @@
 """Intervals, tests and corrections against scipy and their definitions."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -11,11 +9,10 @@ from hypothesis import strategies as st
 from irodori.evaluation.statistics import (
     Stratum,
     bootstrap,
-    bootstrap_groups,
-    group_means,
     holm,
     interval,
     means,
+    restricted,
     sign_flip_p,
     verdict,
 )
@@ -149,41 +146,18 @@ def test_verdicts(difference, better, expected):
     assert verdict(difference, low, high, 0.01, better, 5) == "too few photographs"
 
 
-def test_groups_are_metrics_that_other_photographs_do_not_have():
+def test_a_scene_is_a_data_set_of_its_photographs():
     random = np.random.default_rng(9)
-    groups_N, weights_N = random.integers(-1, 5, 60), random.integers(0, 3, 60).astype(float)
-    values_SN = random.normal(size=(2, 60))
-    values_SN[:, weights_N == 0] = np.nan
-    of_group_NG = groups_N[:, None] == np.arange(5)
-    # Two folds, and two seeds of all.
-    folds = [
-        [Stratum(np.arange(30), values_SN[:1, :30]), Stratum(np.arange(30, 60), values_SN[1:, 30:])]
-    ]
-    one, many = (
-        [
-            [Stratum(s.photographs, np.repeat(s.values_SNK[..., None], k, 2)) for s in strata]
-            for strata in [*folds, [Stratum(np.arange(60), values_SN)]]
-        ]
-        for k in (1, 5)
+    chosen, weights_N1 = np.arange(1, 60, 4), random.integers(1, 3, (60, 1)).astype(float)
+    values_SNK = random.normal(size=(2, 60, 3))
+    # Two folds, of which the second has no photograph of the scene.
+    order = np.concatenate([chosen, np.setdiff1d(np.arange(60), chosen)])
+    folds = [Stratum(part, values_SNK[:, part]) for part in (order[:30], order[30:])]
+    found = restricted(folds, chosen, 1)
+    assert len(found) == 1
+    alone = [Stratum(np.arange(15), values_SNK[:, chosen, 1:2])]
+    weights_n1 = weights_N1[chosen]
+    assert means(found, weights_n1) == means(alone, weights_n1)
+    np.testing.assert_array_equal(
+        bootstrap([found], weights_n1, 50), bootstrap([alone], weights_n1, 50)
     )
-    expected = bootstrap(many, weights_N[:, None] * of_group_NG, 300)
-    found = bootstrap_groups(one, weights_N, groups_N, 5, 300)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    for strata, wide in zip(one, many, strict=True):
-        np.testing.assert_allclose(
-            group_means(strata, weights_N, groups_N, 5),
-            means(wide, weights_N[:, None] * of_group_NG),
-        )
-
-
-def test_the_scenes_of_a_large_database_fit_into_memory():
-    """Places365 has 36,500 photographs to validate on; as columns, its scenes take 107 MB each."""
-    photographs, scenes = 36_500, 365
-    groups_N = np.arange(photographs) % scenes
-    values = whole(np.random.default_rng(3).normal(size=photographs))
-    tracemalloc.start()
-    found = bootstrap_groups([values] * 3, np.ones(photographs), groups_N, scenes, resamples=50)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert found.shape == (50, 3, scenes)
-    assert peak < 100e6

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from irodori.metrics.catalog import Better
 from irodori.utils.progress import Reporter, silent
@@ -74,82 +72,6 @@ def bootstrap(
         [(s.photographs, _weighted(s.values_SNK, weights_NK[s.photographs])) for s in strata]
         for strata in variants
     ]
-    return _resampled(weighted, weights_NK, resamples, seed, report)
-
-
-def bootstrap_groups(
-    variants: Sequence[Sequence[Stratum]],
-    weights_N: Floats,
-    groups_N: Ints,
-    groups: int,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-    report: Reporter = silent,
-) -> Floats:
-    """Return the means of one metric over groups of photographs, in resamples of all of them.
-
-    As `bootstrap` does where each group is a metric of its own, in which the weight of all other
-    photographs is 0; but these zeros take no time and no memory.
-
-    Args:
-        variants: as for `bootstrap`, with K = 1.
-        weights_N: weight of N photographs in the mean.
-        groups_N: the number of each photograph's group, −1 for none.
-        groups: G.
-        resamples, seed, report: as for `bootstrap`.
-
-    Returns:
-        R×V×G means; NaN where a resample drew no photograph with a weight.
-    """
-
-    def spread(values_n: Floats, photographs: Ints) -> csr_array:
-        of_each = groups_N[photographs]
-        rows = np.flatnonzero(of_each >= 0)
-        return csr_array((values_n[rows], (rows, of_each[rows])), (len(values_n), groups))
-
-    weighted = [
-        [
-            (s.photographs, [spread(values_n, s.photographs) for values_n in values_Sn])
-            for s, values_Sn in (
-                (s, _weighted(s.values_SNK[..., 0], weights_N[s.photographs])) for s in strata
-            )
-        ]
-        for strata in variants
-    ]
-    weights_NG = spread(weights_N, np.arange(len(weights_N)))
-    return _resampled(weighted, weights_NG, resamples, seed, report)
-
-
-def group_means(
-    strata: Sequence[Stratum], weights_N: Floats, groups_N: Ints, groups: int
-) -> Floats:
-    """Return the mean of one metric (K = 1) over each of G groups; see `bootstrap_groups`."""
-    known = groups_N >= 0
-    sums_G = np.zeros(groups)
-    for s in strata:
-        own = known[s.photographs]
-        values_n = _weighted(s.values_SNK[..., 0].mean(0), weights_N[s.photographs])
-        sums_G += np.bincount(groups_N[s.photographs][own], values_n[own], groups)
-    with np.errstate(invalid="ignore"):
-        result: Floats = sums_G / np.bincount(groups_N[known], weights_N[known], groups)
-    return result
-
-
-def _resampled(
-    weighted: Sequence[Sequence[tuple[Ints, Any]]],
-    weights_NK: Any,
-    resamples: int,
-    seed: int,
-    report: Reporter,
-) -> Floats:
-    """Return R×V×K means of resamples; see `bootstrap`.
-
-    Args:
-        weighted: of each variant's strata, the photographs, and for each seed the values times
-            their weights: n×K, an array or a sparse one.
-        weights_NK: the weights, in the same way.
-        resamples, seed, report: see `bootstrap`.
-    """
     of_photographs, of_seeds = np.random.default_rng(seed).spawn(2)
     photographs, metrics = weights_NK.shape
     means_RVK = np.empty((resamples, len(weighted), metrics))
@@ -170,6 +92,16 @@ def _resampled(
             block /= (counts_BN @ weights_NK)[:, None]
         start += len(counts_BN)
     return means_RVK
+
+
+def restricted(strata: Sequence[Stratum], chosen: Ints, metric: int) -> list[Stratum]:
+    """Return strata of only the chosen photographs, numbered in their order, and one metric."""
+    parts = []
+    for s in strata:
+        _, own, numbers = np.intersect1d(s.photographs, chosen, return_indices=True)
+        if len(own):
+            parts.append(Stratum(numbers, s.values_SNK[:, own, metric : metric + 1]))
+    return parts
 
 
 def _weighted(values: Floats, weights: Floats) -> Floats:

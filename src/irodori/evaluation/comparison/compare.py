@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from irodori.evaluation.comparison.variants import Variant, group
 from irodori.evaluation.statistics import (
     Floats,
     bootstrap,
-    bootstrap_groups,
-    group_means,
     holm,
     interval,
     means,
+    restricted,
     sign_flip_p,
     verdict,
 )
@@ -161,21 +159,20 @@ def _scenes(aligned: Aligned, names: Sequence[str], metric: str, report: Reporte
     k = next((k for k, known in enumerate(aligned.metrics) if known.name == metric), None)
     found: list[tuple[Any, ...]] = []
     if k is not None and len(scenes_S) > 1:
-        known_N = aligned.scenes_N != ""
-        groups_N = np.where(known_N, np.searchsorted(scenes_S, aligned.scenes_N), -1)
         weights_N = aligned.weights_NK[:, k]
-        strata = [
-            [replace(s, values_SNK=s.values_SNK[..., [k]]) for s in parts]
-            for parts in (aligned.strata[name] for name in names)
-        ]
-        groups = groups_N, len(scenes_S)
-        resampled_RVS = bootstrap_groups(strata, weights_N, *groups, report=report)
-        counts_S = np.bincount(groups_N[known_N & (weights_N > 0)], minlength=len(scenes_S))
-        for v, (name, parts) in enumerate(zip(names, strata, strict=True)):
-            for s, mean in enumerate(group_means(parts, weights_N, *groups)):
+        for number, scene in enumerate(scenes_S):
+            report("resampling the scenes", number, len(scenes_S))
+            chosen = np.flatnonzero((aligned.scenes_N == scene) & (weights_N > 0))
+            if not len(chosen):
+                continue
+            weights_n1 = weights_N[chosen, None]
+            strata = [restricted(aligned.strata[name], chosen, k) for name in names]
+            resampled_RV1 = bootstrap(strata, weights_n1)
+            for v, name in enumerate(names):
+                (mean,) = means(strata[v], weights_n1)
                 if np.isfinite(mean):
-                    low, high = interval(resampled_RVS[:, v, s])
-                    found.append((scenes_S[s], name, counts_S[s], mean, low, high))
+                    limits = interval(resampled_RV1[:, v, 0])
+                    found.append((scene, name, len(chosen), mean, *limits))
     return pd.DataFrame(found, columns=columns).set_index(columns[:2])
 
 
