@@ -15,7 +15,8 @@ from irodori.data.images import decode, suffix_of
 from irodori.data.index import NO_CLASS, Index, Shard
 from irodori.data.plan import Reading
 from irodori.data.remote.cache import ShardCache
-from irodori.data.remote.files import Network, RefusedError, RemoteFile, Stat
+from irodori.data.remote.files import ChangedError, Network, RefusedError, RemoteFile, Stat
+from irodori.data.remote.urls import redacted
 from irodori.utils.errors import one_line
 
 PADDING: Sample = {"__key__": "", "__error__": "a batch without samples"}
@@ -106,6 +107,10 @@ class Samples:
         if problem and cache and cache.drop_if_damaged(shard):
             content = self._content(shard, number)
             problem = self._problem(content, position, shard, number)
+        if problem and isinstance(shard.path, str) and cache is None:
+            raise ChangedError(
+                f"{redacted(shard.path)} has changed: {shard.keys[number]}: {problem}"
+            )
         if problem:
             raise RuntimeError(problem)
         return content

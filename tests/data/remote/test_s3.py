@@ -92,6 +92,17 @@ def test_shards_in_a_bucket(bucket, tmp_path, monkeypatch, cached, indexed):
     assert len(list(kept.folder.glob("*.tar"))) == (3 if cached else 0)
 
 
+def test_an_object_that_changes_later_is_no_damaged_image(bucket, tmp_path):
+    """Of the same size, and read without a cache: only the checksums differ."""
+    files = {"t-0.tar": remote_shards.tar(range(5))}
+    index = remote_shards.index_json(tmp_path, files)
+    bucket({**files, "index.json": index})
+    samples = Samples(ShardOpener(None, network=QUICK).open("s3://photos/t-0.tar"), None, QUICK)
+    bucket({"t-0.tar": remote_shards.tar(range(10, 15))})
+    with pytest.raises(RefusedError, match=r"^s3://photos/t-0\.tar has changed: "):
+        samples.read(0)
+
+
 def test_an_object_that_changes_in_a_download_is_not_mixed(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "CHUNK", 4000)
     old, new = remote_shards.tar(range(5)), remote_shards.tar(range(10, 15))
