@@ -122,7 +122,7 @@ def test_what_is_missing_of_a_sweep_is_made_up_for_and_nothing_else(start, tmp_p
     pid = seen(tmp_path / "mine" / "0")["pid"]
     again = start("seed=0,1,2", folder, behavior={})
     assert again.wait() == 0, again.lines
-    assert again.lines[0] == "1 of 3 jobs are already done"
+    assert "1 of 3 jobs are already done" in again.lines
     assert seen(tmp_path / "mine" / "0")["pid"] == pid
     rows = list(csv.DictReader((tmp_path / "mine" / "summary.csv").open()))
     assert [(row["status"], row["seed"]) for row in rows] == [("done", x) for x in "012"]

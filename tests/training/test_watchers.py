@@ -16,6 +16,9 @@ def test_an_epoch_that_is_resumed_counts_from_its_start():
     trainer = SimpleNamespace(current_epoch=0, is_global_zero=True)
     before, after = ReadErrors(0.01, 200), ReadErrors(0.01, 200)
     before.on_train_batch_start(trainer, None, batch(150), 0)
+    before.on_train_batch_end(trainer, None, None, batch(150), 0)
+    # A checkpoint is written at the start of the next one, which is repeated.
+    before.on_train_batch_start(trainer, None, batch(50), 1)
     after.load_state_dict(before.state_dict())
     after.on_train_start(trainer, None)
     after.on_train_batch_start(trainer, None, batch(50, "a.tar: b: not a picture"), 1)

@@ -52,11 +52,12 @@ class ReadErrors(Watcher):
         self._seen = 0
         self._bad: list[str] = []
         self._named: set[str] = set()
+        self._trained: tuple[int, list[str]] = (0, [])
         self._loaded: list[tuple[int, list[str]]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the counts of every rank in this epoch."""
-        return {"ranks": gather((self._seen, self._bad))}
+        """Return the counts of every rank in this epoch's finished training batches."""
+        return {"ranks": gather(self._trained)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the counts until training starts."""
@@ -65,14 +66,21 @@ class ReadErrors(Watcher):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue with the loaded counts, if there are as many ranks as before."""
         if (counts := own_value(self._loaded)) is not None:
-            self._seen, bad = counts
-            self._bad = list(bad)
+            self._trained = counts
+            self._seen, self._bad = counts[0], list(counts[1])
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Count a training batch."""
         self._count(batch)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count it for the next checkpoint, which is written before or after the whole batch."""
+        seen, bad = self._trained
+        self._trained = seen + len(batch["keys"]), [*bad, *batch["bad"]]
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
@@ -104,7 +112,7 @@ class ReadErrors(Watcher):
         self._name()
         raise_problems([self.problem])
         bad, seen = map(sum, zip(*gather((len(self._bad), self._seen)), strict=True))
-        self._bad, self._seen = [], 0
+        self._bad, self._seen, self._trained = [], 0, (0, [])
         if bad and trainer.is_global_zero:
             print(f"{bad} of {seen} images ({bad / seen:.1%}) were damaged ({phase})", flush=True)
         if bad > self.max_share * seen:
