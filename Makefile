@@ -119,12 +119,13 @@ study-objectives: study-lite0
 	$(call COMPARE,objectives,$(addprefix $(STUDIES)/,lite0 objectives))
 
 # Recipes of the bundled model, shortened, side by side.
-RECIPES = $(call SWEEP,$(1)) study=recipes experiment=starter data=photographs seed=0,1
-COLORFUL := objective=colorful objective.weight=0.02
+RECIPES = $(call SWEEP,$(1)) study=recipes experiment=starter data=photographs
+COLORFUL := objective=colorful objective.weight=0.02 seed=0,1
 study-recipes: setup
-	$(call RECIPES,recipe_objectives) objective=huber,mse,classes,perceptual
+	$(call RECIPES,recipe_objectives) objective=huber,mse seed=0,1
+	$(call RECIPES,recipe_others) objective=classes,perceptual
 	$(call RECIPES,recipe_colorful) $(COLORFUL)
-	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,objectives colorful) --pictures 0 \
+	$(BIN)/irodori compare $(addprefix $(STUDIES)/recipe_,objectives others colorful) --pictures 0 \
 		--output experiments/starter/recipes
 	$(call RECIPES,recipe_lite2) $(COLORFUL) backbone=tf_efficientnet_lite2
 	$(call RECIPES,recipe_queries) $(COLORFUL) decoder=queries
