@@ -27,6 +27,11 @@ SETTINGS = {
         "trainer.accumulate_grad_batches=2",
         "callbacks.checkpoints.every_steps=1",
     ],
+    "compiled": [
+        "compile=default",
+        "trainer.max_epochs=2",
+        "callbacks.checkpoints.every_steps=1",
+    ],
     "within epochs": [
         "trainer.max_epochs=2",
         "data.batch_size=2",
@@ -90,6 +95,7 @@ def whole(data, tmp_path_factory):
 MOMENTS = [
     # In the middle of an epoch, between two checkpoints, and of a step.
     ("accumulated", ColorizationModule, "training_step", 4),
+    pytest.param("compiled", ColorizationModule, "training_step", 5, marks=pytest.mark.long),
     pytest.param("rarely", ColorizationModule, "training_step", 5, marks=pytest.mark.long),
     # In the validation after the last step that max_steps allows.
     pytest.param("steps", ColorizationModule, "validation_step", 2, marks=pytest.mark.long),
