@@ -57,7 +57,7 @@ class Variant:
 
     @property
     def seeds(self) -> int:
-        """The number of networks that measured each photograph, or fewest of them."""
+        """The smallest number of networks that measured a photograph."""
         return min(map(len, self.folds().values()))
 
     def folds(self) -> dict[int | None, list[Run]]:
