@@ -24,8 +24,8 @@ def decode(content: bytes) -> Tensor:
     """Decode an image file to 3×H×W uint8 RGB, with EXIF orientation applied.
 
     Raises:
-        RuntimeError: the bytes are not a supported image, or truncated; a message of one line. Or
-            memory runs out.
+        RuntimeError: the bytes are not a supported image, or truncated; a message of one line.
+        MemoryError: memory runs out; torchvision raises a RuntimeError for that.
     """
     if not content:
         raise RuntimeError("the file is empty")

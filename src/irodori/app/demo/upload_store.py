@@ -1,12 +1,13 @@
 """Storage of visitors' files, deleted when their page is closed and bounded in total size."""
 
+import os
 import secrets
 import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from irodori.app.demo.service import VisitorLeftError
@@ -169,8 +170,13 @@ class UploadStore:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _check_space(self, size: int) -> None:
-        files = (path.stat().st_size for path in self.root.rglob("*") if path.is_file())
-        if sum(files) + self._arriving + size > self.max_bytes:
+        """Raise IrodoriError unless `size` more bytes fit."""
+        used = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with suppress(FileNotFoundError):  # moved or deleted meanwhile
+                    used += Path(folder, name).stat().st_size
+        if used + self._arriving + size > self.max_bytes:
             raise IrodoriError("There is no space for more photos now: try again later.")
 
     def _held(self) -> frozenset[Path]:
